@@ -1,0 +1,50 @@
+"""Checks of single values; every message names the field, the value and the rule."""
+
+from __future__ import annotations
+
+import math
+import re
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ECHO_LIMIT = 64
+
+
+def echo(value: object) -> str:
+    """Returns at most 64 escaped characters of a value that a stranger sent."""
+    text = ascii(value)
+    return text if len(text) <= ECHO_LIMIT else text[: ECHO_LIMIT - 3] + "..."
+
+
+def require_positive(field: str, value: float, most: float = math.inf) -> float:
+    """Returns `value` if it is finite and in (0, most].
+
+    Raises:
+        ValueError: naming field, value and range.
+    """
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and 0 < value <= most):
+        limit = f"at most {most:g}" if math.isfinite(most) else "finite"
+        raise ValueError(f"{field}={echo(value)}: must be a number above 0 and {limit}")
+    return value
+
+
+def require_not_negative(field: str, value: float, most: float = math.inf) -> float:
+    """Returns `value` if it is finite and in [0, most].
+
+    Raises:
+        ValueError: naming field, value and range.
+    """
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and 0 <= value <= most):
+        limit = f"at most {most:g}" if math.isfinite(most) else "finite"
+        raise ValueError(f"{field}={echo(value)}: must be a number of at least 0 and {limit}")
+    return value
+
+
+def require_id(field: str, value: str) -> str:
+    """Returns `value` if it is 1 to 64 characters of `[A-Za-z0-9._-]`, not all dots.
+
+    Raises:
+        ValueError: naming field, value and rule.
+    """
+    if not (isinstance(value, str) and ID_PATTERN.fullmatch(value)) or not value.strip("."):
+        raise ValueError(f"{field}={echo(value)}: must be 1 to 64 characters of [A-Za-z0-9._-]")
+    return value

@@ -1,0 +1,97 @@
+"""The ledger: every captured frame ends exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .verdict import Drop, Verdict
+
+
+class LedgerError(Exception):
+    """A frame was opened twice, closed twice, or closed without having been opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one frame ended. `drop` is set exactly where the verdict is DROPPED."""
+
+    verdict: Verdict
+    drop: Drop | None = None
+
+    def __post_init__(self) -> None:
+        if (self.verdict is Verdict.DROPPED) != (self.drop is not None):
+            raise ValueError(f"drop={self.drop}: belongs to verdict dropped, not {self.verdict}")
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counts frames of one stream from capture to verdict.
+
+    Holds open frames one by one and closed ones only as counts, so its size stays bounded by the
+    frames in flight.
+
+    Attributes:
+        captured: frames opened so far.
+        duplicated: answers that came for a frame already closed; counted, never applied.
+        counts: closed frames by outcome.
+    """
+
+    captured: int = 0
+    duplicated: int = 0
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    _open: set[int] = field(default_factory=set)
+    _next_sequence: int = 0
+
+    def open(self, sequence: int) -> None:
+        """Enters a captured frame; sequences must rise.
+
+        Raises:
+            LedgerError: if this or a later sequence was entered before.
+        """
+        if sequence < self._next_sequence:
+            raise LedgerError(f"sequence {sequence}: entered after {self._next_sequence - 1}")
+        self._next_sequence = sequence + 1
+        self._open.add(sequence)
+        self.captured += 1
+
+    def close(self, sequence: int, outcome: Outcome) -> bool:
+        """Gives a frame its verdict. Returns False, and counts a duplicate, if it had one already.
+
+        Raises:
+            LedgerError: if the frame was never entered.
+        """
+        if sequence >= self._next_sequence:
+            raise LedgerError(f"sequence {sequence}: closed but never entered")
+        if sequence not in self._open:
+            self.duplicated += 1
+            return False
+        self._open.remove(sequence)
+        self.counts[outcome] += 1
+        return True
+
+    def is_open(self, sequence: int) -> bool:
+        """Whether the frame still waits for its verdict."""
+        return sequence in self._open
+
+    def open_sequences(self) -> Iterator[int]:
+        """The frames without a verdict, oldest first."""
+        return iter(sorted(self._open))
+
+    def total(self, verdict: Verdict) -> int:
+        """How many frames ended with that verdict."""
+        return sum(n for outcome, n in self.counts.items() if outcome.verdict is verdict)
+
+    @property
+    def lost(self) -> int:
+        """Frames captured that have no verdict."""
+        return self.captured - self.counts.total()
+
+    def check_invariants(self) -> None:
+        """Raises LedgerError if captured frames, verdicts and open frames do not add up."""
+        if self.captured != self.counts.total() + len(self._open):
+            raise LedgerError(
+                f"captured={self.captured} but {self.counts.total()} verdicts "
+                f"and {len(self._open)} open frames"
+            )

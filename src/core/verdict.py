@@ -1,0 +1,49 @@
+"""How a frame ends: exactly one verdict, with place and reason where it was dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """The three ends of a captured frame."""
+
+    IN_TIME = "in_time"
+    LATE = "late"
+    DROPPED = "dropped"
+
+
+class Place(StrEnum):
+    """Who gave a frame up."""
+
+    CLIENT = "client"
+    ENDPOINT = "endpoint"
+    EXECUTOR = "executor"
+
+
+class Reason(StrEnum):
+    """Why a frame was given up; one value per cause."""
+
+    SUPERSEDED = "superseded"  # a newer frame was captured before this one could be sent
+    LINK_TOO_SLOW = "link_too_slow"  # could not have arrived in time
+    NOT_CONNECTED = "not_connected"  # no session when it was captured
+    CONNECTION_LOST = "connection_lost"  # sent, and the connection broke before the answer
+    NO_ANSWER = "no_answer"  # sent, and nothing came back in the time allowed
+    TOO_LATE = "too_late"  # could not have been answered in time any more
+    NOT_PLACED = "not_placed"  # the current plan serves this stream nowhere
+    QUEUE_FULL = "queue_full"  # too many frames of this stream waiting
+    NO_SLOT = "no_slot"  # shared memory full
+    RATE_EXCEEDED = "rate_exceeded"  # more frames than the stream declared
+    EXECUTOR_LOST = "executor_lost"  # its executor died and no other could take it in time
+    BAD_FRAME = "bad_frame"  # checksum, size or picture data wrong
+    MODEL_OUTPUT = "model_output"  # the detector failed on it
+    DRAINING = "draining"  # the server is shutting down
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Where and why a frame was given up."""
+
+    place: Place
+    reason: Reason

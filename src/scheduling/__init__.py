@@ -1,0 +1,1 @@
+"""Decides: pure functions of (snapshot, now). No clock, socket, sleep, file or global random."""
