@@ -1,0 +1,1 @@
+"""The SDK for streaming frames to a server, and emulated devices."""

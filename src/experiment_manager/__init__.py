@@ -1,0 +1,1 @@
+"""Runs sweeps of experiments and collects their results."""

@@ -1,0 +1,1 @@
+"""Link estimates, link traces and link shaping."""

@@ -1,0 +1,1 @@
+"""Runs the scheduling code under a virtual clock."""

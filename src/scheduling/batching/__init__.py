@@ -1,0 +1,1 @@
+"""Forms batches on one device."""

@@ -1,0 +1,1 @@
+"""Chooses variant and batch size per device, and a device per stream."""

@@ -1,0 +1,77 @@
+"""The command line: `moonjelly COMMAND ...`.
+
+Each command lives with its program, in a module `command` that has `add_arguments(parser)` and
+`run(arguments) -> exit status`; it is imported only when it is called, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .core.errors import MoonjellyError
+
+COMMANDS = {
+    "serve": ("server", "start the server"),
+    "client": ("client", "stream a camera, a file, pictures or a drawn scene to a server"),
+    "demo": ("demo", "serve drawn traffic cameras over changing links and report how it went"),
+    "profile": ("profiler", "measure how long every variant takes on this machine"),
+}
+
+INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def build_parser(command: str | None) -> argparse.ArgumentParser:
+    """Builds the parser; options are filled in for `command` alone."""
+    parser = _Parser(
+        prog="moonjelly",
+        description="Soft real-time neural-network inference on live video at the edge.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"moonjelly {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (package, summary) in COMMANDS.items():
+        child = subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            allow_abbrev=False,
+        )
+        if name == command:
+            module = importlib.import_module(f".{package}.command", __package__)
+            module.add_arguments(child)
+            child.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status: 0, 1 for a failure, 2 for a wrong request."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    command = next((word for word in argv if not word.startswith("-")), None)
+    try:
+        arguments = build_parser(command).parse_args(argv)
+        status: int = arguments.run(arguments)
+    except MoonjellyError as error:
+        sys.stderr.write(f"moonjelly: error: {error}\n")
+        return error.exit_status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Server, cameras and links in one command."""

@@ -1,0 +1,223 @@
+from moonjelly.protos import serving_pb2 as _serving_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Envelope(_message.Message):
+    __slots__ = ("attach", "ready", "drain", "child_status", "join", "snapshot", "join_reply", "plan", "frame", "cancel", "results", "executor_status")
+    ATTACH_FIELD_NUMBER: _ClassVar[int]
+    READY_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
+    CHILD_STATUS_FIELD_NUMBER: _ClassVar[int]
+    JOIN_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    JOIN_REPLY_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    EXECUTOR_STATUS_FIELD_NUMBER: _ClassVar[int]
+    attach: Attach
+    ready: Ready
+    drain: Drain
+    child_status: ChildStatus
+    join: Join
+    snapshot: Snapshot
+    join_reply: JoinReply
+    plan: PlanUpdate
+    frame: FrameDescriptor
+    cancel: Cancel
+    results: FrameResults
+    executor_status: ExecutorStatus
+    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., child_status: _Optional[_Union[ChildStatus, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., join_reply: _Optional[_Union[JoinReply, _Mapping]] = ..., plan: _Optional[_Union[PlanUpdate, _Mapping]] = ..., frame: _Optional[_Union[FrameDescriptor, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., results: _Optional[_Union[FrameResults, _Mapping]] = ..., executor_status: _Optional[_Union[ExecutorStatus, _Mapping]] = ...) -> None: ...
+
+class Attach(_message.Message):
+    __slots__ = ("what", "peer", "peer_generation")
+    class What(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        WHAT_UNSPECIFIED: _ClassVar[Attach.What]
+        SOCKET: _ClassVar[Attach.What]
+        FRAME_MEMORY: _ClassVar[Attach.What]
+    WHAT_UNSPECIFIED: Attach.What
+    SOCKET: Attach.What
+    FRAME_MEMORY: Attach.What
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    PEER_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    what: Attach.What
+    peer: str
+    peer_generation: int
+    def __init__(self, what: _Optional[_Union[Attach.What, str]] = ..., peer: _Optional[str] = ..., peer_generation: _Optional[int] = ...) -> None: ...
+
+class Ready(_message.Message):
+    __slots__ = ("port",)
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    port: int
+    def __init__(self, port: _Optional[int] = ...) -> None: ...
+
+class Drain(_message.Message):
+    __slots__ = ("grace_ms",)
+    GRACE_MS_FIELD_NUMBER: _ClassVar[int]
+    grace_ms: float
+    def __init__(self, grace_ms: _Optional[float] = ...) -> None: ...
+
+class ChildStatus(_message.Message):
+    __slots__ = ("peer", "is_alive")
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    IS_ALIVE_FIELD_NUMBER: _ClassVar[int]
+    peer: str
+    is_alive: bool
+    def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ...) -> None: ...
+
+class StreamState(_message.Message):
+    __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio")
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    FPS_FIELD_NUMBER: _ClassVar[int]
+    SLO_MS_FIELD_NUMBER: _ClassVar[int]
+    BANDWIDTH_KBPS_FIELD_NUMBER: _ClassVar[int]
+    WIRE_MS_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_KBITS_FIELD_NUMBER: _ClassVar[int]
+    FRAME_SIZE_RATIO_FIELD_NUMBER: _ClassVar[int]
+    stream_id: str
+    fps: float
+    slo_ms: float
+    bandwidth_kbps: float
+    wire_ms: float
+    response_kbits: float
+    frame_size_ratio: float
+    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ..., response_kbits: _Optional[float] = ..., frame_size_ratio: _Optional[float] = ...) -> None: ...
+
+class Join(_message.Message):
+    __slots__ = ("request", "stream")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    stream: StreamState
+    def __init__(self, request: _Optional[int] = ..., stream: _Optional[_Union[StreamState, _Mapping]] = ...) -> None: ...
+
+class JoinReply(_message.Message):
+    __slots__ = ("request", "is_accepted", "refusal", "plan_epoch")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    IS_ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    PLAN_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    is_accepted: bool
+    refusal: _serving_pb2.Refusal
+    plan_epoch: int
+    def __init__(self, request: _Optional[int] = ..., is_accepted: _Optional[bool] = ..., refusal: _Optional[_Union[_serving_pb2.Refusal, _Mapping]] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ("streams", "overhead_ms", "is_urgent")
+    STREAMS_FIELD_NUMBER: _ClassVar[int]
+    OVERHEAD_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_URGENT_FIELD_NUMBER: _ClassVar[int]
+    streams: _containers.RepeatedCompositeFieldContainer[StreamState]
+    overhead_ms: float
+    is_urgent: bool
+    def __init__(self, streams: _Optional[_Iterable[_Union[StreamState, _Mapping]]] = ..., overhead_ms: _Optional[float] = ..., is_urgent: _Optional[bool] = ...) -> None: ...
+
+class DevicePlan(_message.Message):
+    __slots__ = ("device_id", "variant", "batch_size", "arrival_fps")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ARRIVAL_FPS_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    variant: str
+    batch_size: int
+    arrival_fps: float
+    def __init__(self, device_id: _Optional[str] = ..., variant: _Optional[str] = ..., batch_size: _Optional[int] = ..., arrival_fps: _Optional[float] = ...) -> None: ...
+
+class Placement(_message.Message):
+    __slots__ = ("stream_id", "device_id")
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    stream_id: str
+    device_id: str
+    def __init__(self, stream_id: _Optional[str] = ..., device_id: _Optional[str] = ...) -> None: ...
+
+class PlanUpdate(_message.Message):
+    __slots__ = ("epoch", "devices", "placements")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENTS_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    devices: _containers.RepeatedCompositeFieldContainer[DevicePlan]
+    placements: _containers.RepeatedCompositeFieldContainer[Placement]
+    def __init__(self, epoch: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DevicePlan, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ...) -> None: ...
+
+class FrameDescriptor(_message.Message):
+    __slots__ = ("ticket", "slot", "slot_generation", "jpeg_bytes", "deadline_ms", "handed_ms", "jpeg_crc32c", "side_px")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    SLOT_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    JPEG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    HANDED_MS_FIELD_NUMBER: _ClassVar[int]
+    JPEG_CRC32C_FIELD_NUMBER: _ClassVar[int]
+    SIDE_PX_FIELD_NUMBER: _ClassVar[int]
+    ticket: int
+    slot: int
+    slot_generation: int
+    jpeg_bytes: int
+    deadline_ms: float
+    handed_ms: float
+    jpeg_crc32c: int
+    side_px: int
+    def __init__(self, ticket: _Optional[int] = ..., slot: _Optional[int] = ..., slot_generation: _Optional[int] = ..., jpeg_bytes: _Optional[int] = ..., deadline_ms: _Optional[float] = ..., handed_ms: _Optional[float] = ..., jpeg_crc32c: _Optional[int] = ..., side_px: _Optional[int] = ...) -> None: ...
+
+class Cancel(_message.Message):
+    __slots__ = ("tickets",)
+    TICKETS_FIELD_NUMBER: _ClassVar[int]
+    tickets: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, tickets: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class FrameResult(_message.Message):
+    __slots__ = ("ticket", "detections", "drop_reason", "drop_code", "drop_detail", "queue_ms", "decode_ms")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    DETECTIONS_FIELD_NUMBER: _ClassVar[int]
+    DROP_REASON_FIELD_NUMBER: _ClassVar[int]
+    DROP_CODE_FIELD_NUMBER: _ClassVar[int]
+    DROP_DETAIL_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_MS_FIELD_NUMBER: _ClassVar[int]
+    DECODE_MS_FIELD_NUMBER: _ClassVar[int]
+    ticket: int
+    detections: _serving_pb2.Detections
+    drop_reason: str
+    drop_code: str
+    drop_detail: str
+    queue_ms: float
+    decode_ms: float
+    def __init__(self, ticket: _Optional[int] = ..., detections: _Optional[_Union[_serving_pb2.Detections, _Mapping]] = ..., drop_reason: _Optional[str] = ..., drop_code: _Optional[str] = ..., drop_detail: _Optional[str] = ..., queue_ms: _Optional[float] = ..., decode_ms: _Optional[float] = ...) -> None: ...
+
+class FrameResults(_message.Message):
+    __slots__ = ("frames", "variant", "inference_ms", "plan_epoch")
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    frames: _containers.RepeatedCompositeFieldContainer[FrameResult]
+    variant: str
+    inference_ms: float
+    plan_epoch: int
+    def __init__(self, frames: _Optional[_Iterable[_Union[FrameResult, _Mapping]]] = ..., variant: _Optional[str] = ..., inference_ms: _Optional[float] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
+
+class ExecutorStatus(_message.Message):
+    __slots__ = ("device_id", "variant", "slowdown_ratio", "decode_ms", "num_batches")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_FIELD_NUMBER: _ClassVar[int]
+    SLOWDOWN_RATIO_FIELD_NUMBER: _ClassVar[int]
+    DECODE_MS_FIELD_NUMBER: _ClassVar[int]
+    NUM_BATCHES_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    variant: str
+    slowdown_ratio: float
+    decode_ms: float
+    num_batches: int
+    def __init__(self, device_id: _Optional[str] = ..., variant: _Optional[str] = ..., slowdown_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ..., num_batches: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""Run logs, summaries, figures and reports."""
