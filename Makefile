@@ -37,9 +37,11 @@ bench: setup ## run the benchmarks, results under benchmarks/results/
 protos: setup ## make the code in src/protos/ from protos/
 	$(BIN)/python protos/generate.py
 
-lock: $(VENV) ## pin requirements.txt from pyproject.toml
+# The CUDA packages stay out of the lock: torch names its own where the index in use offers a CUDA build.
+lock: $(STAMP) ## pin requirements.txt from pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --no-header --no-annotate --extra dev --allow-unsafe \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
+	sed -i -E '/^(cuda-|nvidia-|triton)/d' requirements.txt
 
 clean: ## remove what was made here, the environment included
 	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
