@@ -41,7 +41,7 @@ protos: setup ## make the code in src/protos/ from protos/
 lock: $(STAMP) ## pin requirements.txt from pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --no-header --no-annotate --extra dev --allow-unsafe \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
-	sed -i -E '/^(cuda-|nvidia-|triton)/d' requirements.txt
+	sed -i -E -e '/^(cuda-|nvidia-|triton)/d' -e 's/\+cpu$$//' requirements.txt
 
 clean: ## remove what was made here, the environment included
 	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
