@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Fetches published data from its publishers into data/: resumes, and verifies every file by checksum.
+#
+#   ./download_data.sh                  everything
+#   ./download_data.sh --list           what there is
+#   ./download_data.sh traces           only the names that begin so
+#   options: --to DIR (data), --manifest FILE (rows of the table below, to fetch other things)
+#
+# Nothing of it is needed to run, test or demonstrate Moonjelly.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+# name | kind of checksum | checksum | URL
+table='
+traces/jellyfish_lte_upload_mbps.txt | sha256 | 1bcf6187c9891725b3d0626ff347e51bba9f91d501c210e830271cf01f7ea9ea | https://raw.githubusercontent.com/vuhpdc/jellyfish/295974d3240e541fb5e3a24691afbe68a3fe7c07/network_shaping/lte_upload_trace.txt
+traces/jellyfish_wifi_mbps.txt | sha256 | 7de36994b8400f898d53bf20251aa043675f6c547bca8bf69096e13082bbf4a7 | https://raw.githubusercontent.com/vuhpdc/jellyfish/295974d3240e541fb5e3a24691afbe68a3fe7c07/network_shaping/wifi_trace.txt
+coco/val2017.zip | sha1 | 4950dc9d00dbe1c933ee0170f5797584351d2a41 | http://images.cocodataset.org/zips/val2017.zip
+coco/annotations_trainval2017.zip | sha1 | 8551ee4bb5860311e79dace7e79cb91e432e78b3 | http://images.cocodataset.org/annotations/annotations_trainval2017.zip
+'
+
+fail() { echo "download_data.sh: error: $*" >&2; exit "${status:-2}"; }
+
+target=data prefixes=() is_list=false
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --to) [ $# -ge 2 ] || fail "--to: needs a folder"; target=$2; shift 2 ;;
+    --manifest) [ -f "${2:-}" ] || fail "--manifest ${2:-}: not a file"; table=$(cat -- "$2"); shift 2 ;;
+    --list) is_list=true; shift ;;
+    -h|--help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -*) fail "$1: unknown option; see --help" ;;
+    *) prefixes+=("$1"); shift ;;
+  esac
+done
+command -v curl >/dev/null || fail "curl is not installed"
+
+is_wanted() {
+  [ ${#prefixes[@]} -eq 0 ] && return 0
+  local prefix
+  for prefix in "${prefixes[@]}"; do [[ $1 == "$prefix"* ]] && return 0; done
+  return 1
+}
+
+is_intact() { [ "$("${2}sum" -- "$1" | cut -d' ' -f1)" = "$3" ]; }
+
+num_wanted=0 num_failed=0
+while IFS='|' read -r name kind checksum url; do
+  name=${name// /} kind=${kind// /} checksum=${checksum// /} url=${url// /}
+  [ -n "$name" ] || continue
+  is_wanted "$name" || continue
+  num_wanted=$((num_wanted + 1))
+  if $is_list; then echo "$name  $url"; continue; fi
+  case "$kind" in sha1|sha256) ;; *) fail "$name: kind of checksum '$kind' is neither sha1 nor sha256" ;; esac
+  [[ $name != /* && $name != *..* ]] || fail "$name: a name stays inside the target folder"
+  file=$target/$name
+  if [ -f "$file" ] && is_intact "$file" "$kind" "$checksum"; then echo "$name: have it"; continue; fi
+  mkdir -p "$(dirname "$file")"
+  echo "$name: fetching"
+  # A partial file stays for the next try; the name itself appears only once the checksum agrees.
+  if ! curl --fail --location --silent --show-error --continue-at - --retry 3 --output "$file.part" "$url"; then
+    echo "$name: could not be fetched from $url; run again to resume, or it may be gone" >&2
+    num_failed=$((num_failed + 1))
+  elif ! is_intact "$file.part" "$kind" "$checksum"; then
+    rm -f -- "$file.part"
+    echo "$name: what $url sent is not the file we know ($kind differs); removed" >&2
+    num_failed=$((num_failed + 1))
+  else
+    mv -- "$file.part" "$file"
+  fi
+done <<<"$table"
+
+[ "$num_wanted" -gt 0 ] || fail "no such name: ${prefixes[*]}; see --list"
+status=1
+[ "$num_failed" -eq 0 ] || fail "$num_failed of $num_wanted files are missing"

@@ -1,0 +1,116 @@
+"""`download_data.sh` against a local HTTP server."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "download_data.sh"
+CONTENT = b"12.5\n" * 400
+
+
+class _ResumingHandler(SimpleHTTPRequestHandler):
+    """Serves one file, honours `Range: bytes=N-`, and remembers what was asked for."""
+
+    ranges: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        wanted = self.headers["Range"]
+        self.ranges.append(wanted)
+        if not self.path.endswith("/trace.txt"):
+            self.send_error(404)
+            return
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        self.send_response(206 if wanted else 200)
+        if wanted:
+            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start:])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    _ResumingHandler.ranges = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_ResumingHandler))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def run(folder: Path, row: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    manifest = folder / "manifest"
+    manifest.write_text(row + "\n")
+    return subprocess.run(
+        [SCRIPT, "--manifest", manifest, "--to", folder / "data", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def row(url: str, content: bytes = CONTENT, name: str = "traces/trace.txt") -> str:
+    return f"{name} | sha256 | {hashlib.sha256(content).hexdigest()} | {url}/trace.txt"
+
+
+def test_a_file_arrives_whole_and_is_not_fetched_twice(tmp_path: Path, url: str) -> None:
+    assert run(tmp_path, row(url)).returncode == 0
+    assert (tmp_path / "data/traces/trace.txt").read_bytes() == CONTENT
+    again = run(tmp_path, row(url))
+    assert again.returncode == 0
+    assert "have it" in again.stdout
+    assert len(_ResumingHandler.ranges) == 1
+
+
+def test_a_partial_file_is_resumed(tmp_path: Path, url: str) -> None:
+    partial_file = tmp_path / "data/traces/trace.txt.part"
+    partial_file.parent.mkdir(parents=True)
+    partial_file.write_bytes(CONTENT[:700])
+    assert run(tmp_path, row(url)).returncode == 0
+    assert (tmp_path / "data/traces/trace.txt").read_bytes() == CONTENT
+    assert _ResumingHandler.ranges == ["bytes=700-"]
+
+
+def test_a_wrong_checksum_leaves_nothing_and_fails(tmp_path: Path, url: str) -> None:
+    result = run(tmp_path, row(url, content=b"something else"))
+    assert result.returncode == 1
+    assert "not the file we know" in result.stderr
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+
+
+def test_a_file_that_is_gone_is_named_with_its_address(tmp_path: Path, url: str) -> None:
+    result = run(tmp_path, row(url).replace("/trace.txt", "/gone.txt"))
+    assert result.returncode == 1
+    assert f"could not be fetched from {url}/gone.txt" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("../outside", [], "stays inside the target folder"),
+        ("traces/trace.txt", ["videos"], "no such name: videos"),
+        ("traces/trace.txt", ["--speed"], "--speed: unknown option"),
+    ],
+)
+def test_a_wrong_request_exits_2_and_says_why(
+    tmp_path: Path, url: str, name: str, arguments: list[str], message: str
+) -> None:
+    result = run(tmp_path, row(url, name=name), *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert _ResumingHandler.ranges == []
