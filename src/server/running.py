@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from ..core.errors import RunError
 
@@ -67,7 +67,8 @@ class RunningServer:
     @property
     def pid(self) -> int:
         """The supervisor's process id."""
-        assert self._process is not None
+        if self._process is None:
+            raise RunError("the server is not running")
         return self._process.pid
 
     def start(self) -> Self:
@@ -87,25 +88,24 @@ class RunningServer:
         if self._cores:
             os.sched_setaffinity(self._process.pid, self._cores)
         try:
-            self.address = self._await_address()
+            if self._process.stdout is not None:  # it is a pipe
+                self.address = self._await_address(self._process, self._process.stdout)
         except BaseException:
             self.stop()
             raise
         return self
 
-    def _await_address(self) -> str:
-        assert self._process is not None
-        assert self._process.stdout is not None
+    def _await_address(self, process: subprocess.Popen[str], output: IO[str]) -> str:
         where = f"see {self._log_path}" if self._log_path else "see its messages above"
         limit = time.monotonic() + self._start_limit_s
         with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
+            selector.register(output, selectors.EVENT_READ)
             while selector.select(max(0.0, limit - time.monotonic())):
-                line = self._process.stdout.readline()
+                line = output.readline()
                 if line.startswith(READY_PREFIX):
                     return line.removeprefix(READY_PREFIX).strip()
                 if not line:
-                    status = self._process.wait()
+                    status = process.wait()
                     raise RunError(f"the server ended with status {status} at its start; {where}")
         raise RunError(f"the server was not ready after {self._start_limit_s:g} s; {where}")
 
