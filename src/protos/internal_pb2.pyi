@@ -67,12 +67,14 @@ class Drain(_message.Message):
     def __init__(self, grace_ms: _Optional[float] = ...) -> None: ...
 
 class ChildStatus(_message.Message):
-    __slots__ = ("peer", "is_alive")
+    __slots__ = ("peer", "is_alive", "detail")
     PEER_FIELD_NUMBER: _ClassVar[int]
     IS_ALIVE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     peer: str
     is_alive: bool
-    def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ...) -> None: ...
+    detail: str
+    def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class StreamState(_message.Message):
     __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio")

@@ -28,7 +28,7 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize
 Packet = tuple[Envelope, tuple[int, ...]]
 
 
-class ChannelClosed(Exception):
+class ChannelClosedError(ConnectionError):
     """The peer is gone; everything it sent before was handed out already."""
 
 
@@ -65,7 +65,7 @@ class Channel:
         """Sends one packet; the descriptors stay open here. Returns False if there is no room now.
 
         Raises:
-            ChannelClosed: if the peer is gone.
+            ChannelClosedError: if the peer is gone.
             ValueError: if the packet is empty or larger than `MAX_PACKET_BYTES`.
         """
         return self.send_bytes(encode(envelope), descriptors)
@@ -80,7 +80,7 @@ class Channel:
         except BlockingIOError:
             return False
         except (BrokenPipeError, ConnectionResetError) as error:
-            raise ChannelClosed from error
+            raise ChannelClosedError from error
         return True
 
     def send_within(self, envelope: Envelope, timeout_s: float) -> bool:
@@ -96,7 +96,7 @@ class Channel:
         """Takes one packet, valid until the next is taken; None if there is none now.
 
         Raises:
-            ChannelClosed: if the peer is gone and nothing of it is left.
+            ChannelClosedError: if the peer is gone and nothing of it is left.
         """
         try:
             length, descriptors, flags = self._receive()
@@ -107,9 +107,9 @@ class Channel:
         if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
             for descriptor in descriptors:
                 os.close(descriptor)
-            raise ChannelClosed("a packet was too large")
+            raise ChannelClosedError("a packet was too large")
         if length == 0:
-            raise ChannelClosed
+            raise ChannelClosedError
         return self._view[:length], descriptors
 
     def _receive(self) -> tuple[int, tuple[int, ...], int]:
@@ -128,7 +128,7 @@ class Channel:
         """Takes one envelope and its descriptors, which are the caller's; None if none is there.
 
         Raises:
-            ChannelClosed: if the peer is gone and nothing of it is left.
+            ChannelClosedError: if the peer is gone and nothing of it is left.
         """
         received = self.receive_bytes()
         if received is None:
@@ -137,7 +137,7 @@ class Channel:
         try:
             return Envelope.FromString(bytes(packet)), descriptors
         except DecodeError as error:
-            raise ChannelClosed("a packet was no envelope") from error
+            raise ChannelClosedError("a packet was no envelope") from error
 
     def drain(self, most: int = BURST_PACKETS) -> Iterator[Packet]:
         """Takes what is there, at most `most` packets; raises as `receive`."""
@@ -208,7 +208,7 @@ class AsyncChannel:
             try:
                 if self._channel.send_bytes(packet, descriptors):
                     return True
-            except ChannelClosed:  # the reader says so, after the last packets
+            except ChannelClosedError:  # the reader says so, after the last packets
                 return False
             self._loop.add_writer(self._channel.fileno(), self._flush)
         self._backlog.append((packet, tuple(descriptors)))
@@ -230,7 +230,7 @@ class AsyncChannel:
                 self._on_packet(envelope, descriptors)
                 if not self._is_open:
                     return
-        except ChannelClosed:
+        except ChannelClosedError:
             self.close()
             self._on_close()
 
@@ -238,7 +238,7 @@ class AsyncChannel:
         try:
             while self._backlog and self._channel.send_bytes(*self._backlog[0]):
                 self._backlog.popleft()
-        except ChannelClosed:
+        except ChannelClosedError:
             self._backlog.clear()
         if not self._backlog:
             self._loop.remove_writer(self._channel.fileno())

@@ -26,7 +26,7 @@ _GENERATION = struct.Struct("<Q")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-class StaleSlot(Exception):
+class StaleSlotError(LookupError):
     """The frame that was meant is gone from its slot."""
 
 
@@ -89,6 +89,8 @@ class _FrameMemory:
             raise ValueError(f"frame memory of {size} bytes: has no header")
         access = mmap.PROT_READ | (mmap.PROT_WRITE if is_writable else 0)
         self._map = mmap.mmap(descriptor, size, mmap.MAP_SHARED, access)
+        self.num_slots: int
+        self.slot_bytes: int
         magic, self.num_slots, self.slot_bytes = _HEADER.unpack_from(self._map)
         if magic != MAGIC or memory_bytes(self.num_slots, self.slot_bytes) != size:
             self._map.close()
@@ -183,14 +185,14 @@ class FrameReader(_FrameMemory):
         """Returns the frame in place. Whoever is done with it asks `is_current` before trusting it.
 
         Raises:
-            StaleSlot: if that frame is gone.
+            StaleSlotError: if that frame is gone.
             ValueError: if there is no such slot, or it is smaller than that.
         """
         offset = self._offset(slot)
         if not 0 < num_bytes <= self.slot_bytes:
             raise ValueError(f"frame of {num_bytes} bytes: must be 1 to {self.slot_bytes}")
         if generation % 2 == 0 or self._generation(offset) != generation:
-            raise StaleSlot
+            raise StaleSlotError
         start = offset + HEADER_BYTES
         return self._view[start : start + num_bytes].toreadonly()
 
