@@ -16,6 +16,7 @@ from typing import IO, Self
 from ..core.errors import RunError
 
 READY_PREFIX = "moonjelly: serving at "  # `serve` prints it, with HOST:PORT, once health is SERVING
+STOP_WITH_PARENT = "MOONJELLY_STOP_WITH_PARENT"  # `serve` drains when whoever started it has died
 STOP_LIMIT_S = 8.0  # drain takes 6 s at most
 
 
@@ -80,7 +81,12 @@ class RunningServer:
         log = self._log_path.open("w", encoding="utf-8") if self._log_path else None
         try:
             self._process = subprocess.Popen(
-                self._command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+                self._command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, STOP_WITH_PARENT: "1"},
+                start_new_session=True,  # a Ctrl-C at the terminal is ours to pass on
             )
         finally:
             if log:
