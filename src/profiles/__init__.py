@@ -1,1 +1,37 @@
-"""Reads and writes the measured tables under `profiles/`."""
+"""Reads and writes the tables under `profiles/`: a zoo's variants, and how long each takes."""
+
+from .fingerprint import Fingerprint, cpu_fingerprint, cuda_fingerprint
+from .latency import (
+    MAX_BATCH_SIZE,
+    LatencyFile,
+    LatencyRow,
+    Method,
+    latency_table,
+    load_latency_profile,
+    read_latency_file,
+    write_latency_file,
+)
+from .places import find_profile, machine_profile_path, shipped_dir, variants_path
+from .variants import VariantRow, load_variants, read_variant_rows, write_variants
+
+__all__ = [
+    "MAX_BATCH_SIZE",
+    "Fingerprint",
+    "LatencyFile",
+    "LatencyRow",
+    "Method",
+    "VariantRow",
+    "cpu_fingerprint",
+    "cuda_fingerprint",
+    "find_profile",
+    "latency_table",
+    "load_latency_profile",
+    "load_variants",
+    "machine_profile_path",
+    "read_latency_file",
+    "read_variant_rows",
+    "shipped_dir",
+    "variants_path",
+    "write_latency_file",
+    "write_variants",
+]

@@ -1,0 +1,77 @@
+"""Which machine a latency profile belongs to."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What decides how long a batch takes: profiles of equal fingerprints are interchangeable.
+
+    Attributes:
+        processor: model of the CPU (with family, model and stepping, as virtual machines tend to hide
+            the name) or of the GPU.
+        num_cores: CPU cores that the executor has; 0 where a GPU does the work.
+        runtime: the library that runs the networks, and its release (major.minor).
+    """
+
+    processor: str
+    num_cores: int
+    runtime: str
+
+    @property
+    def label(self) -> str:
+        """A short name for folders: readable, and different for different fingerprints."""
+        words = f"{self.processor} {self.num_cores}c {self.runtime}"
+        kept = "".join(c if c.isalnum() or c == "." else "-" for c in words)
+        return "-".join(part for part in kept.split("-") if part)[:120].lower()
+
+
+def cpu_fingerprint(num_cores: int) -> Fingerprint:
+    """The fingerprint of an executor on that many cores of this machine."""
+    return Fingerprint(_cpu_model(), num_cores, _runtime())
+
+
+def cuda_fingerprint(gpu: int) -> Fingerprint:
+    """The fingerprint of an executor on a GPU of this machine."""
+    return Fingerprint(_gpu_model(gpu), 0, _runtime())
+
+
+def _cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
+    try:
+        first = path.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+    except OSError:
+        return platform.machine() or UNKNOWN
+    pairs = (line.partition(":") for line in first.splitlines())
+    values = {key.strip(): value.strip() for key, _, value in pairs}
+    name = values.get("model name") or platform.machine() or UNKNOWN
+    numbers = [
+        f"{key.split()[-1]} {values[key]}"
+        for key in ("cpu family", "model", "stepping")
+        if key in values
+    ]
+    return " ".join([name, *numbers])
+
+
+def _gpu_model(gpu: int, root: Path = Path("/proc/driver/nvidia/gpus")) -> str:
+    """The name that the driver gives the card. Reading it needs no CUDA context."""
+    try:
+        cards = sorted(root.iterdir())
+        lines = (cards[gpu] / "information").read_text(encoding="utf-8").splitlines()
+    except (OSError, IndexError):
+        return UNKNOWN
+    pairs = (line.partition(":") for line in lines)
+    return {key.strip(): value.strip() for key, _, value in pairs}.get("Model", UNKNOWN)
+
+
+def _runtime() -> str:
+    try:
+        return "torch " + ".".join(version("torch").split(".")[:2])
+    except PackageNotFoundError:
+        return UNKNOWN
