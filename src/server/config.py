@@ -111,6 +111,7 @@ class ServerConfig:
     )
     endpoints: int = option(1, "endpoint processes that share the port", least=1, most=64)
     zoo: str = option("traffic", "variants to serve")
+    variants: tuple[str, ...] = option((), "serve only these variants of the zoo; none for all")
     profiles_dir: str = option("", "folder of the profiles; empty for the one in the repository")
     devices: tuple[DeviceConfig, ...] = option((), "devices to serve on; none for what is found")
     max_batch_size: int = option(12, "largest batch that is planned (frames)", least=1, most=256)
@@ -130,6 +131,9 @@ class ServerConfig:
     max_sessions: int = option(1024, "streams per endpoint", least=1, most=100_000)
     max_waiting_frames: int = option(
         32, "frames of one stream under way in the server at most", least=1, most=4096
+    )
+    rate_tolerance_ratio: float = option(
+        1.2, "frames a stream may send, over what it declared", least=1, most=1e12
     )
     session_grace_ms: float = option(
         5000.0, "how long a registered stream may take to open", least=100, most=60_000
@@ -152,9 +156,11 @@ class ServerConfig:
         for device_id in ids:
             if ids.count(device_id) > 1:
                 raise ConfigError("devices", f"{device_id!r}: listed twice")
-        for name in ("zoo", "planner", "batcher"):
+        object.__setattr__(self, "variants", tuple(self.variants))
+        names = [(name, getattr(self, name)) for name in ("zoo", "planner", "batcher")]
+        for name, value in (*names, *(("variants", variant) for variant in self.variants)):
             try:
-                require_id(name, getattr(self, name))
+                require_id(name, value)
             except ValueError as error:
                 raise ConfigError(name, str(error).partition("=")[2]) from None
         if self.log_level not in LOG_LEVELS:
