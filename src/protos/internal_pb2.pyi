@@ -115,14 +115,16 @@ class JoinReply(_message.Message):
     def __init__(self, request: _Optional[int] = ..., is_accepted: _Optional[bool] = ..., refusal: _Optional[_Union[_serving_pb2.Refusal, _Mapping]] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ("streams", "overhead_ms", "is_urgent")
+    __slots__ = ("streams", "overhead_ms", "is_urgent", "has_more")
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     OVERHEAD_MS_FIELD_NUMBER: _ClassVar[int]
     IS_URGENT_FIELD_NUMBER: _ClassVar[int]
+    HAS_MORE_FIELD_NUMBER: _ClassVar[int]
     streams: _containers.RepeatedCompositeFieldContainer[StreamState]
     overhead_ms: float
     is_urgent: bool
-    def __init__(self, streams: _Optional[_Iterable[_Union[StreamState, _Mapping]]] = ..., overhead_ms: _Optional[float] = ..., is_urgent: _Optional[bool] = ...) -> None: ...
+    has_more: bool
+    def __init__(self, streams: _Optional[_Iterable[_Union[StreamState, _Mapping]]] = ..., overhead_ms: _Optional[float] = ..., is_urgent: _Optional[bool] = ..., has_more: _Optional[bool] = ...) -> None: ...
 
 class DevicePlan(_message.Message):
     __slots__ = ("device_id", "variant", "batch_size", "arrival_fps")
@@ -145,14 +147,16 @@ class Placement(_message.Message):
     def __init__(self, stream_id: _Optional[str] = ..., device_id: _Optional[str] = ...) -> None: ...
 
 class PlanUpdate(_message.Message):
-    __slots__ = ("epoch", "devices", "placements")
+    __slots__ = ("epoch", "devices", "placements", "has_more")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     PLACEMENTS_FIELD_NUMBER: _ClassVar[int]
+    HAS_MORE_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     devices: _containers.RepeatedCompositeFieldContainer[DevicePlan]
     placements: _containers.RepeatedCompositeFieldContainer[Placement]
-    def __init__(self, epoch: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DevicePlan, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ...) -> None: ...
+    has_more: bool
+    def __init__(self, epoch: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DevicePlan, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ..., has_more: _Optional[bool] = ...) -> None: ...
 
 class FrameDescriptor(_message.Message):
     __slots__ = ("ticket", "slot", "slot_generation", "jpeg_bytes", "deadline_ms", "handed_ms", "jpeg_crc32c", "side_px")
@@ -199,16 +203,18 @@ class FrameResult(_message.Message):
     def __init__(self, ticket: _Optional[int] = ..., detections: _Optional[_Union[_serving_pb2.Detections, _Mapping]] = ..., drop_reason: _Optional[str] = ..., drop_code: _Optional[str] = ..., drop_detail: _Optional[str] = ..., queue_ms: _Optional[float] = ..., decode_ms: _Optional[float] = ...) -> None: ...
 
 class FrameResults(_message.Message):
-    __slots__ = ("frames", "variant", "inference_ms", "plan_epoch")
+    __slots__ = ("frames", "variant", "inference_ms", "plan_epoch", "batch_size")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     VARIANT_FIELD_NUMBER: _ClassVar[int]
     INFERENCE_MS_FIELD_NUMBER: _ClassVar[int]
     PLAN_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     frames: _containers.RepeatedCompositeFieldContainer[FrameResult]
     variant: str
     inference_ms: float
     plan_epoch: int
-    def __init__(self, frames: _Optional[_Iterable[_Union[FrameResult, _Mapping]]] = ..., variant: _Optional[str] = ..., inference_ms: _Optional[float] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
+    batch_size: int
+    def __init__(self, frames: _Optional[_Iterable[_Union[FrameResult, _Mapping]]] = ..., variant: _Optional[str] = ..., inference_ms: _Optional[float] = ..., plan_epoch: _Optional[int] = ..., batch_size: _Optional[int] = ...) -> None: ...
 
 class ExecutorStatus(_message.Message):
     __slots__ = ("device_id", "variant", "slowdown_ratio", "decode_ms", "num_batches")

@@ -229,8 +229,10 @@ class Notice(_message.Message):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[Notice.Kind]
         DRAINING: _ClassVar[Notice.Kind]
+        BAD_MESSAGE: _ClassVar[Notice.Kind]
     KIND_UNSPECIFIED: Notice.Kind
     DRAINING: Notice.Kind
+    BAD_MESSAGE: Notice.Kind
     KIND_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     kind: Notice.Kind
