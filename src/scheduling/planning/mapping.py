@@ -1,0 +1,160 @@
+"""Maps streams to devices whose variants are given: best variant first, each as full as can be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...core.plan import DevicePlan, Plan
+from ...core.problem import Problem
+from .capacity import capacity_fps, largest_batch
+from .subset_sum import common_unit_fps, heaviest_subset
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """How good a choice of variants is, with the mapping that belongs to it.
+
+    Attributes:
+        num_served: streams that got a device.
+        weighted_accuracy: sum of fps x accuracy over them.
+    """
+
+    num_served: int
+    weighted_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """Streams that fit on a device type with a variant, most patient first."""
+
+    clients: tuple[int, ...]
+    limits_fps: tuple[float, ...]
+
+
+class Mapper:
+    """Maps the streams of one problem for any choice of variants.
+
+    Source: Jellyfish, client mapping by dynamic programming, extended to unlike devices.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._rates = [client.fps for client in problem.clients]
+        self._unit = common_unit_fps(self._rates)
+        self._budgets = [
+            problem.budgets_ms(client) if problem.is_servable(client) else None
+            for client in problem.clients
+        ]
+        self._types = [device.device_type for device in problem.devices]
+        self._type_rank = {name: rank for rank, name in enumerate(dict.fromkeys(self._types))}
+        self._lanes: dict[tuple[str, int], _Lane] = {}
+
+    def best_accuracies(self) -> dict[int, float]:
+        """Returns, for each client index that a device could serve alone, its best accuracy."""
+        best: dict[int, float] = {}
+        for device_type in self._type_rank:
+            for index, variant in enumerate(self._problem.variants):
+                for client in self._lane(device_type, index).clients:
+                    best[client] = max(best.get(client, 0.0), variant.accuracy)
+        return best
+
+    def assign(self, variants: Sequence[int]) -> list[list[int]]:
+        """Returns, per device, the indices of its clients.
+
+        Exchanging the variants of devices of one type exchanges their clients.
+
+        Args:
+            variants: per device, index of the variant it runs.
+        """
+        members: list[list[int]] = [[] for _ in variants]
+        taken: set[int] = set()
+        order = sorted(
+            range(len(variants)),
+            key=lambda device: (
+                -self._problem.variants[variants[device]].accuracy,
+                self._type_rank[self._types[device]],
+            ),
+        )
+        for device in order:
+            lane = self._lane(self._types[device], variants[device])
+            left = [
+                (client, limit)
+                for client, limit in zip(lane.clients, lane.limits_fps, strict=True)
+                if client not in taken
+            ]
+            if not left:
+                continue
+            rates = [self._rates[client] for client, _ in left]
+            if math.fsum(rates) <= left[-1][1]:
+                chosen = [client for client, _ in left]
+            else:
+                limits = [limit for _, limit in left]
+                chosen = [left[i][0] for i in heaviest_subset(rates, limits, self._unit)]
+            members[device] = chosen
+            taken.update(chosen)
+        return members
+
+    def evaluate(self, variants: Sequence[int]) -> Value:
+        """Returns how good the mapping for these variants is."""
+        members = self.assign(variants)
+        return Value(
+            sum(map(len, members)),
+            math.fsum(
+                self._problem.variants[variant].accuracy
+                * math.fsum(self._rates[client] for client in clients)
+                for variant, clients in zip(variants, members, strict=True)
+            ),
+        )
+
+    def plan(self, variants: Sequence[int]) -> Plan:
+        """Returns the mapping for these variants as a plan."""
+        return assemble(self._problem, variants, self.assign(variants))
+
+    def _lane(self, device_type: str, variant: int) -> _Lane:
+        key = device_type, variant
+        if key not in self._lanes:
+            row = self._problem.latency_ms[device_type][variant]
+            entries = []
+            for client, budgets in enumerate(self._budgets):
+                if budgets is None:
+                    continue
+                limit = capacity_fps(row, budgets[variant])
+                if self._rates[client] <= limit:
+                    entries.append((-budgets[variant], client, limit))
+            entries.sort()
+            self._lanes[key] = _Lane(
+                tuple(client for _, client, _ in entries), tuple(limit for _, _, limit in entries)
+            )
+        return self._lanes[key]
+
+
+def assemble(problem: Problem, variants: Sequence[int], members: Sequence[Sequence[int]]) -> Plan:
+    """Builds the plan in which each device runs that variant for those clients.
+
+    Each batch is the largest that keeps all budgets; a device without clients gets batch size 1.
+
+    Args:
+        problem: what the plan is for.
+        variants: per device, index of the variant it runs.
+        members: per device, indices of its clients; they must fit.
+    """
+    placement: dict[str, str | None] = {client.client_id: None for client in problem.clients}
+    devices = []
+    for device, variant, indices in zip(problem.devices, variants, members, strict=True):
+        clients = [problem.clients[index] for index in indices]
+        for client in clients:
+            placement[client.client_id] = device.device_id
+        batch_size = 1
+        if clients:
+            batch_size = largest_batch(
+                problem.latency_ms[device.device_type][variant],
+                min(
+                    client.budget_ms(problem.variants[variant], problem.overhead_ms)
+                    for client in clients
+                ),
+                math.fsum(client.fps for client in clients),
+            )
+        devices.append(DevicePlan(device.device_id, variant, batch_size))
+    return Plan(tuple(devices), placement)

@@ -1,0 +1,129 @@
+"""Judges a plan: which rules it breaks, and how good it is. Shares no code with the planners."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from ...core.plan import DevicePlan, Plan
+from ...core.problem import Client, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How good a plan is (docs/architecture.md, "Planning").
+
+    Attributes:
+        num_servable: clients whose network leaves a budget for the smallest variant.
+        num_served: those of them that the plan places.
+        accuracy_per_request: sum of fps x accuracy over the served, over the sum of fps over the
+            servable; 0 if nobody is servable.
+        accuracy_per_client: mean accuracy over the servable, 0 for those that are not served.
+
+    Source: Jellyfish, effectiveness, accuracy per request and per client.
+    """
+
+    num_servable: int
+    num_served: int
+    accuracy_per_request: float
+    accuracy_per_client: float
+
+    @property
+    def served_ratio(self) -> float:
+        """The share of the servable that is served; 0 if nobody is servable, as published."""
+        return self.num_served / self.num_servable if self.num_servable else 0.0
+
+
+def score(problem: Problem, plan: Plan) -> Score:
+    """Returns how good the plan is, whether or not it obeys the rules."""
+    servable = [client for client in problem.clients if problem.is_servable(client)]
+    running = {device.device_id: device for device in plan.devices}
+    served = [
+        (client.fps, problem.variants[running[device_id].variant].accuracy)
+        for client in servable
+        if (device_id := plan.placement.get(client.client_id)) is not None
+    ]
+    if not servable:
+        return Score(0, 0, 0.0, 0.0)
+    return Score(
+        num_servable=len(servable),
+        num_served=len(served),
+        accuracy_per_request=math.fsum(fps * accuracy for fps, accuracy in served)
+        / math.fsum(client.fps for client in servable),
+        accuracy_per_client=math.fsum(accuracy for _, accuracy in served) / len(servable),
+    )
+
+
+def violations(problem: Problem, plan: Plan) -> list[str]:
+    """Returns one sentence for each rule that the plan breaks; empty for a sound plan."""
+    found = _structure(problem, plan)
+    if found:
+        return found  # the rest would stumble over unknown names
+    types = {device.device_id: device.device_type for device in problem.devices}
+    for device in plan.devices:
+        row = problem.latency_ms[types[device.device_id]][device.variant]
+        if not 1 <= device.batch_size <= len(row):
+            found.append(
+                f"{device.device_id}: batch size {device.batch_size} is not within 1..{len(row)}"
+            )
+            continue
+        clients = [
+            client
+            for client in problem.clients
+            if plan.placement[client.client_id] == device.device_id
+        ]
+        found += _load(problem, device, row[device.batch_size - 1], clients)
+    return found
+
+
+def _structure(problem: Problem, plan: Plan) -> list[str]:
+    found = []
+    planned = [device.device_id for device in plan.devices]
+    known = [device.device_id for device in problem.devices]
+    for device_id, count in Counter(planned).items():
+        if device_id not in known:
+            found.append(f"{device_id}: not a device of the problem")
+        if count > 1:
+            found.append(f"{device_id}: has {count} variants and batch sizes")
+    found += [f"{device_id}: has no entry" for device_id in known if device_id not in planned]
+    if not found and planned != known:
+        found.append("devices are not in the problem's order")
+    found += [
+        f"{device.device_id}: no variant {device.variant}"
+        for device in plan.devices
+        if not 0 <= device.variant < len(problem.variants)
+    ]
+    client_ids = {client.client_id for client in problem.clients}
+    for client_id, place in plan.placement.items():
+        if client_id not in client_ids:
+            found.append(f"{client_id}: not a client of the problem")
+        if place is not None and place not in known:
+            found.append(f"{client_id}: placed on unknown device {place}")
+    found += [
+        f"{client_id}: neither placed nor refused"
+        for client_id in sorted(client_ids - set(plan.placement))
+    ]
+    return found
+
+
+def _load(
+    problem: Problem, device: DevicePlan, latency_ms: float, clients: list[Client]
+) -> list[str]:
+    found = []
+    variant = problem.variants[device.variant]
+    for client in clients:
+        budget_ms = client.budget_ms(variant, problem.overhead_ms)
+        if budget_ms < 2 * latency_ms:
+            found.append(
+                f"{client.client_id} on {device.device_id}: budget {budget_ms:g} ms is below "
+                f"twice the batch latency {latency_ms:g} ms"
+            )
+    rate_fps = math.fsum(client.fps for client in clients)
+    throughput_fps = 1000.0 * device.batch_size / latency_ms
+    if rate_fps >= throughput_fps:
+        found.append(
+            f"{device.device_id}: rate {rate_fps:g} frame/s is not below "
+            f"its throughput {throughput_fps:g} frame/s"
+        )
+    return found
