@@ -1,0 +1,165 @@
+"""Admission: whether one more stream can be placed, and if not, what would be accepted instead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+
+from ...core.plan import Plan
+from ...core.problem import Client, Problem
+from .capacity import capacity_fps
+from .carry_over import carry_over
+from .port import Planner
+
+LEAST_RATE_RATIO = 1 / 32  # of what was asked for; a stream slower than that is another stream
+MAX_SLO_MS = 60_000.0  # the longest that a stream may ask for
+
+
+class RefusalReason(StrEnum):
+    """Why a stream cannot be placed."""
+
+    INFEASIBLE = "infeasible"  # not even an idle server could serve it as it asks
+    OVERLOAD = "overload"  # the devices are taken
+
+
+@dataclass(frozen=True, slots=True)
+class CounterOffer:
+    """Asking again with these values would be accepted while nothing else changes."""
+
+    fps: float
+    slo_ms: float
+
+
+def admit(problem: Problem, client: Client, plan: Plan | None, planner: Planner) -> Plan | None:
+    """Returns a plan that serves one more client and nobody less, or None if none was found.
+
+    Makes at most one plan. The same arguments give the same answer.
+
+    Args:
+        problem: everybody else. If it names the client already, that entry is replaced.
+        client: who asks.
+        plan: the plan in force, if there is one. A stream that it serves must stay served, unless its
+            link has become so bad that no device could serve it even alone.
+        planner: finds the new plan, if staying with the variants in force is not enough.
+    """
+    if not fits_alone(problem, client):
+        return None
+    wider = with_client(problem, client)
+    protected = {client.client_id}
+    if plan is not None:
+        protected |= {
+            other.client_id
+            for other in problem.clients
+            if plan.placement.get(other.client_id) is not None and fits_alone(problem, other)
+        }
+
+    def serves_all(candidate: Plan) -> bool:
+        return all(candidate.placement.get(one) is not None for one in protected)
+
+    new = planner.plan(wider, plan, Random(0))  # noqa: S311 - fixed, so that an offer holds
+    if serves_all(new):
+        return new
+    if plan is not None and serves_all(kept := carry_over(wider, plan)):
+        return kept
+    return None
+
+
+def refusal_reason(problem: Problem, client: Client) -> RefusalReason:
+    """Tells why a client that was not admitted cannot be placed."""
+    if fits_alone(problem, client):
+        return RefusalReason.OVERLOAD
+    return RefusalReason.INFEASIBLE
+
+
+def counter_offers(
+    problem: Problem, client: Client, plan: Plan | None, planner: Planner
+) -> tuple[CounterOffer, ...]:
+    """Returns what would be admitted in place of a client that is not.
+
+    At most two offers: the highest rate at the same SLO, and the shortest SLO at the same rate, both
+    round numbers. Each was verified with `admit`. Halves its choices, so that it makes at most eight
+    plans for the rate and nine for the SLO.
+
+    Args:
+        problem: everybody else.
+        client: who asks, and cannot be admitted.
+        plan: the plan in force, if there is one.
+        planner: as for `admit`.
+    """
+
+    def is_admitted(fps: float, slo_ms: float) -> bool:
+        changed = replace(client, fps=fps, slo_ms=slo_ms)
+        return admit(problem, changed, plan, planner) is not None
+
+    rates = _round_numbers(client.fps * LEAST_RATE_RATIO, client.fps)[::-1]
+    fps = _first(rates, lambda rate: is_admitted(rate, client.slo_ms))
+    longest_ms = _longest_useful_slo_ms(problem, client)
+    slos = _round_numbers(client.slo_ms, longest_ms)
+    if longest_ms > client.slo_ms:
+        slos.append(longest_ms)
+    slo_ms = _first(slos, lambda slo: is_admitted(client.fps, slo))
+    offers = []
+    if fps is not None:
+        offers.append(CounterOffer(fps, client.slo_ms))
+    if slo_ms is not None:
+        offers.append(CounterOffer(client.fps, slo_ms))
+    return tuple(offers)
+
+
+def fits_alone(problem: Problem, client: Client) -> bool:
+    """Whether some idle device could serve the client with some variant."""
+    if not problem.is_servable(client):
+        return False
+    budgets = problem.budgets_ms(client)
+    return any(
+        client.fps <= capacity_fps(row, budget)
+        for device_type in {device.device_type for device in problem.devices}
+        for row, budget in zip(problem.latency_ms[device_type], budgets, strict=True)
+    )
+
+
+def with_client(problem: Problem, client: Client) -> Problem:
+    """Returns the problem with one more client, which replaces one of the same id."""
+    others = (other for other in problem.clients if other.client_id != client.client_id)
+    return replace(problem, clients=(*others, client))
+
+
+def _longest_useful_slo_ms(problem: Problem, client: Client) -> float:
+    """The SLO above which no budget rule binds any more; the client's own if none helps."""
+    useful = [
+        client.network_ms(variant.frame_kbits) + problem.overhead_ms + 2 * max(row[number])
+        for number, variant in enumerate(problem.variants)
+        if client.can_carry(variant.frame_kbits)
+        for row in (problem.latency_ms[device.device_type] for device in problem.devices)
+    ]
+    return float(math.ceil(min(max(useful, default=client.slo_ms), MAX_SLO_MS)))
+
+
+def _round_numbers(above: float, below: float) -> list[float]:
+    """Rising numbers strictly between, of about two digits: 9, 9.5, 10, 11, ..., 49, 50, 55, ..."""
+    numbers: list[float] = []
+    value = above
+    while True:
+        power = 10.0 ** math.floor(math.log10(value) - 1)
+        step = power if value < 50 * power else 5 * power
+        value = float(f"{(math.floor(value / step + 1e-9) + 1) * step:.12g}")
+        if value >= below:
+            return numbers
+        numbers.append(value)
+
+
+def _first(values: Sequence[float], is_accepted: Callable[[float], bool]) -> float | None:
+    """The first accepted value, if acceptance, once begun, lasts; in any case an accepted one."""
+    if not values or not is_accepted(values[-1]):
+        return None
+    low, high = 0, len(values) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if is_accepted(values[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return values[high]
