@@ -1,0 +1,16 @@
+"""Drawn traffic: video with known truth, for training, tests and demonstrations."""
+
+from __future__ import annotations
+
+from .scene import MIN_OBJECT_PX, MIN_VISIBILITY_RATIO, Scene, SceneFrame, SceneObject
+from .splits import SPLITS, Split
+
+__all__ = [
+    "MIN_OBJECT_PX",
+    "MIN_VISIBILITY_RATIO",
+    "SPLITS",
+    "Scene",
+    "SceneFrame",
+    "SceneObject",
+    "Split",
+]

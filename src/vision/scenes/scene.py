@@ -1,0 +1,304 @@
+"""Draws traffic seen by a street camera, the same for the same seed, any frame at any time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..classes import TRAFFIC_CLASSES
+from .backdrop import draw_backdrop
+from .camera import Camera
+from .light import Colour, draw_light, noise_tile
+from .meshes import BUILDERS, Mesh
+from .painting import (
+    Outline,
+    Rect,
+    blur_motion,
+    cast_shadow,
+    covered_by,
+    hidden_before,
+    light_lamps,
+    mark,
+    outline,
+    paint,
+    shades,
+)
+from .roads import Passage, draw_roads
+from .splits import Split, draw_between, generator
+
+Image = npt.NDArray[np.uint8]
+
+MIN_OBJECT_PX: Final = 10.0
+"""An object whose longer side is below this, in a frame 1280 wide, is not asked for."""
+MIN_VISIBILITY_RATIO: Final = 0.3
+"""An object of which less is seen is not asked for."""
+
+_MARGIN_RATIO: Final = 0.01
+_LOOKS_OF_A_CLASS: Final = 8
+_EXPOSURE_S: Final = 1 / 100
+_OPAQUE: Final = 0.6
+_MAX_IDS: Final = 250
+_HIDDEN: Final = 255
+_EDGE_PX: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SceneObject:
+    """One vehicle in a frame.
+
+    Attributes:
+        class_id: Index into `TRAFFIC_CLASSES`.
+        box_px: x0, y0, x1, y1 of what is seen of it.
+        visibility_ratio: Seen share of it, were nothing before it and the frame without end (estimated
+            by boxes where the frame cuts it).
+        is_ignored: Whether it is too small or too hidden to be asked for.
+    """
+
+    class_id: int
+    box_px: tuple[float, float, float, float]
+    visibility_ratio: float
+    is_ignored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SceneFrame:
+    """A drawn frame and the truth about it.
+
+    Attributes:
+        image: Blue, green, red [height, width, 3].
+        objects: The vehicles in sight, farthest first.
+    """
+
+    image: Image
+    objects: tuple[SceneObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A vehicle of the frame that is being drawn."""
+
+    passage: Passage
+    mesh: Mesh
+    seen: Outline
+    rect: Rect
+
+
+class Scene:
+    """A street, its traffic, weather and camera.
+
+    Frames are drawn on demand and in any order. A scene is cheap to draw from and costs some
+    hundred milliseconds to make; it is not safe to use from several threads at once.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        split: Split = "test",
+        width_px: int = 1280,
+        height_px: int = 720,
+        fps: float = 10.0,
+    ) -> None:
+        """Draws the still part of the scene.
+
+        Args:
+            seed: Which scene of the split.
+            split: train, val or test; scenes of different splits have nothing in common.
+            width_px: Width of the frames.
+            height_px: Height of the frames.
+            fps: Frames per second of the scene's time.
+
+        Raises:
+            ValueError: If a size or rate is not positive, or the seed or split is unknown.
+        """
+        if width_px < 32 or height_px < 32:  # noqa: PLR2004
+            raise ValueError(f"frame is {width_px} x {height_px} px: each side must be 32 at least")
+        if not (fps > 0 and math.isfinite(fps)):
+            raise ValueError(f"fps is {fps}: it must be positive and finite")
+        rng = generator(split, seed)
+        self.seed, self.split, self.fps = seed, split, fps
+        self.width_px, self.height_px = width_px, height_px
+        self._light = draw_light(rng, split)
+        self.layout, self._roads = draw_roads(rng, split)
+        height = draw_between(rng, 5.0, 12.0, split)
+        look_at = {"along": 30.0, "dual": 28.0, "oblique": 32.0, "across": 32.0}[self.layout]
+        look_at = max(look_at * draw_between(rng, 0.85, 1.25, split), 1.9 * height)
+        focal = draw_between(rng, 0.70, 1.05, split) * width_px
+        self._camera = Camera(
+            height_m=height,
+            pitch_rad=math.atan2(height - 1.0, look_at),
+            focal_px=focal,
+            width_px=width_px,
+            height_px=height_px,
+        )
+        self._margin_px = max(4, math.ceil(_MARGIN_RATIO * width_px))
+        self._shake_px = draw_between(rng, 0, 0.0022, split) * width_px
+        self._meshes = [[build(rng, split) for _ in range(_LOOKS_OF_A_CLASS)] for build in BUILDERS]
+        self._shades: dict[tuple[int, int, float], list[Colour]] = {}
+        self._backdrop = draw_backdrop(
+            rng, split, self._camera, self._light, self._roads, self._margin_px
+        )
+        self._noise = noise_tile(
+            height_px + 64, width_px + 64, max(1, round(10 * self._light.noise_sigma))
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by class id."""
+        return TRAFFIC_CLASSES
+
+    @property
+    def light_name(self) -> str:
+        """Which light the scene has: day, overcast, dusk or night."""
+        return self._light.name
+
+    def frame(self, index: int) -> SceneFrame:
+        """Draws one frame, the same whenever it is asked for.
+
+        Raises:
+            ValueError: If `index` is negative.
+        """
+        if index < 0:
+            raise ValueError(f"index is {index}: it must not be negative")
+        time_s = index / self.fps
+        rng = generator(self.split, self.seed, 1, index)
+        margin = self._margin_px
+        shake = np.clip(rng.normal(0, self._shake_px, 2), -margin, margin)
+        shake_px = (round(shake[0]), round(shake[1]))
+        rows = slice(margin - shake_px[1], margin - shake_px[1] + self.height_px)
+        columns = slice(margin - shake_px[0], margin - shake_px[0] + self.width_px)
+        still = self._backdrop.image[rows, columns]
+        depth = self._backdrop.depth_m[rows, columns]
+        image, ids = still.copy(), np.zeros((self.height_px, self.width_px), np.uint8)
+        drawn = self._in_sight(time_s, shake_px)
+        for vehicle in drawn:
+            if vehicle.passage.opacity_ratio > _OPAQUE:
+                cast_shadow(
+                    image, vehicle.mesh, vehicle.passage.pose, self._camera, self._light, shake_px
+                )
+        whole = [
+            self._draw_vehicle(vehicle, value, image, ids, still, depth)
+            for value, vehicle in enumerate(drawn, start=1)
+        ]
+        objects = tuple(
+            found
+            for value, (vehicle, (area, box)) in enumerate(zip(drawn, whole, strict=True), start=1)
+            if (found := self._truth(vehicle, value, area, box, ids)) is not None
+        )
+        top, left = (int(v) for v in rng.integers(0, 64, 2))
+        noise = self._noise[top : top + self.height_px, left : left + self.width_px]
+        cv2.add(image, noise, dst=image)
+        finished = cv2.LUT(image, self._light.tone(time_s))
+        return SceneFrame(np.asarray(finished, np.uint8), objects)
+
+    def _in_sight(self, time_s: float, shake_px: tuple[int, int]) -> list[_Drawn]:
+        """Returns the vehicles that touch the frame, farthest first."""
+        drawn: list[_Drawn] = []
+        for road in self._roads:
+            for passage in road.passages(time_s, _LOOKS_OF_A_CLASS):
+                if passage.opacity_ratio <= 0.05:  # noqa: PLR2004
+                    continue
+                mesh = self._meshes[passage.class_id][passage.look]
+                seen = outline(mesh, passage.pose, self._camera, shake_px)
+                if seen is None:
+                    continue
+                rect = seen.rect(self.width_px, self.height_px)
+                if rect[2] - rect[0] > 4 and rect[3] - rect[1] > 4:  # noqa: PLR2004
+                    drawn.append(_Drawn(passage, mesh, seen, rect))
+        drawn.sort(key=lambda vehicle: -vehicle.seen.depth_m)
+        return drawn[-_MAX_IDS:]
+
+    def _colours(self, passage: Passage, mesh: Mesh) -> list[Colour]:
+        key = (passage.class_id, passage.look, round(passage.pose.heading_rad, 4))
+        if key not in self._shades:
+            self._shades[key] = shades(mesh, passage.pose.heading_rad, self._light)
+        return self._shades[key]
+
+    def _draw_vehicle(
+        self,
+        vehicle: _Drawn,
+        value: int,
+        image: Image,
+        ids: Image,
+        still: Image,
+        depth: npt.NDArray[np.float32],
+    ) -> tuple[int, Rect]:
+        """Paints a vehicle; returns the pixels and the rectangle it covers, seen or not."""
+        x0, y0, x1, y1 = vehicle.rect
+        passage, seen = vehicle.passage, vehicle.seen
+        region = image[y0:y1, x0:x1]
+        before = region.copy() if passage.opacity_ratio < 1 else None
+        paint(image, seen, self._colours(passage, vehicle.mesh))
+        if before is not None:
+            cv2.addWeighted(
+                region, passage.opacity_ratio, before, 1 - passage.opacity_ratio, 0, dst=region
+            )
+        mark(ids, seen, vehicle.mesh, value)
+        own = covered_by(ids[y0:y1, x0:x1], value)
+        area = cv2.countNonZero(own)
+        left, top, width, height = cv2.boundingRect(own)
+        if seen.px_per_m * math.hypot(*passage.velocity_mps) * _EXPOSURE_S > 1.5:  # noqa: PLR2004
+            blur_motion(image, ids, vehicle.rect, value, self._smear(passage, seen))
+        if self._light.has_lamps:
+            light_lamps(image, seen, vehicle.mesh)
+        hidden = hidden_before(depth[y0:y1, x0:x1], seen.depth_m)
+        if cv2.countNonZero(hidden):
+            cv2.copyTo(still[y0:y1, x0:x1], hidden, region)
+            ids[y0:y1, x0:x1][hidden > 0] = _HIDDEN
+        return area, (x0 + left, y0 + top, x0 + left + width, y0 + top + height)
+
+    def _smear(self, passage: Passage, seen: Outline) -> tuple[float, float]:
+        """Returns how far (px) the image of a vehicle moves during the exposure."""
+        pose = passage.pose
+        vx, vy = passage.velocity_mps
+        points = np.array(
+            [
+                [pose.x_m, pose.y_m, 0.7],
+                [pose.x_m + vx * _EXPOSURE_S, pose.y_m + vy * _EXPOSURE_S, 0.7],
+            ]
+        )
+        if seen.depth_m < 2.0:  # noqa: PLR2004
+            return 0.0, 0.0
+        moved = np.diff(self._camera.project(points), axis=0)[0]
+        return float(moved[0]), float(moved[1])
+
+    def _truth(
+        self, vehicle: _Drawn, value: int, area: int, whole: Rect, ids: Image
+    ) -> SceneObject | None:
+        """Returns what is to be found of a vehicle, or None if nothing of it is seen."""
+        x0, y0, x1, y1 = vehicle.rect
+        own = covered_by(ids[y0:y1, x0:x1], value)
+        visible = cv2.countNonZero(own)
+        if visible == 0 or area == 0:
+            return None
+        left, top, width, height = cv2.boundingRect(own)
+        seen_rect = (x0 + left, y0 + top, x0 + left + width, y0 + top + height)
+        low, high = vehicle.seen.low + 0.5, vehicle.seen.high + 0.5
+        exact = (low[0], low[1], high[0], high[1])
+        frame = (self.width_px, self.height_px, self.width_px, self.height_px)
+
+        # Where the outline ends freely its corners say so to a fraction of a pixel; where
+        # something hides it, or the frame ends, the id map says so to a pixel.
+        def is_free(corner: float, rough: int, free: int) -> bool:
+            return rough == free and abs(corner - rough) < _EDGE_PX
+
+        box = [
+            float(corner if is_free(corner, rough, free) and 0 <= corner <= limit else rough)
+            for corner, rough, free, limit in zip(exact, seen_rect, whole, frame, strict=True)
+        ]
+        full = float(np.prod(vehicle.seen.high - vehicle.seen.low))
+        inside = float((whole[2] - whole[0]) * (whole[3] - whole[1]))
+        ratio = visible / area * min(1.0, inside / max(full, 1.0))
+        longest = max(box[2] - box[0], box[3] - box[1]) * 1280 / self.width_px
+        is_ignored = (
+            longest < MIN_OBJECT_PX
+            or ratio < MIN_VISIBILITY_RATIO
+            or vehicle.passage.opacity_ratio < _OPAQUE
+        )
+        return SceneObject(
+            vehicle.passage.class_id, (box[0], box[1], box[2], box[3]), ratio, is_ignored
+        )
