@@ -1,0 +1,220 @@
+"""Trains a traffic detector on drawn scenes: `python -m moonjelly.vision.training --help`."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import logging
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .assignment import detection_losses
+from .augmentation import draw_batch
+from .classes import TRAFFIC_CLASSES
+from .detector import ARCHITECTURES, Detector, build_network, cells, decode_boxes
+from .pool import draw_pool, load_pool
+
+_LOG = logging.getLogger(__name__)
+
+SIDES_PX: Final = tuple(range(128, 609, 32))
+_SIDE_WEIGHTS: Final[dict[str, tuple[float, ...]]] = {
+    "traffic-n": (2, 2, 2, 2, 2, 2, 1.5, 1.5, 1.5, 1.5, 1, 1, 1, 1, 1, 1),
+    "traffic-s": (0.5, 0.5, 0.5, 0.7, 0.7, 0.7, 1, 1, 1, 1, 1.2, 1.2, 1.2, 1.5, 1.5, 2),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """How a network is trained.
+
+    Attributes:
+        network: Name of the network.
+        seed: Seeds weights and batches.
+        num_steps: Optimiser steps.
+        peak_rate: Highest learning rate.
+        warmup_steps: Steps until it is reached.
+        weight_decay: Decay of the convolutions' weights.
+        average_decay: Decay of the running average of the weights that is kept.
+        num_threads: Threads of the tensor library.
+    """
+
+    network: str
+    seed: int = 0
+    num_steps: int = 2400
+    peak_rate: float = 2.5e-3
+    warmup_steps: int = 80
+    weight_decay: float = 0.02
+    average_decay: float = 0.998
+    num_threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks the fields.
+
+        Raises:
+            ValueError: If one is out of range.
+        """
+        if self.network not in ARCHITECTURES:
+            raise ValueError(
+                f"network is {self.network!r}: it must be one of {', '.join(ARCHITECTURES)}"
+            )
+        for name, value in (
+            ("num_steps", self.num_steps),
+            ("warmup_steps", self.warmup_steps),
+            ("num_threads", self.num_threads),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} is {value}: it must be positive")
+
+    def rate_at(self, step: int) -> float:
+        """Returns the learning rate: up in a line, down along half a cosine to a fiftieth."""
+        if step < self.warmup_steps:
+            return self.peak_rate * (step + 1) / self.warmup_steps
+        way = (step - self.warmup_steps) / max(1, self.num_steps - self.warmup_steps)
+        return self.peak_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * way)))
+
+
+class RunningAverage:
+    """Keeps a running average of a network's weights."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        """Starts from the network's weights."""
+        self.network = copy.deepcopy(network).eval()
+        self._decay = decay
+        self._num_updates = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Moves the average towards the network's weights, faster in the beginning."""
+        self._num_updates += 1
+        keep = min(self._decay, (1 + self._num_updates) / (20 + self._num_updates))
+        own = self.network.state_dict()
+        for name, value in network.state_dict().items():
+            if value.dtype.is_floating_point:
+                own[name].lerp_(value, 1 - keep)
+            else:
+                own[name].copy_(value)
+
+
+def _optimiser(network: Detector, options: TrainingOptions) -> torch.optim.Optimizer:
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": options.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=options.peak_rate, betas=(0.9, 0.98))
+
+
+def train(options: TrainingOptions, pool_folder: Path, output_folder: Path) -> Detector:
+    """Trains a network; leaves weights (`NETWORK.pt`) and a log (`NETWORK.csv`) in a folder.
+
+    The weights are written every hundred steps, so that a broken-off run leaves something.
+
+    Returns:
+        The network with the averaged weights, in evaluation mode.
+    """
+    torch.set_num_threads(options.num_threads)
+    cv2.setNumThreads(1)
+    torch.manual_seed(options.seed)
+    rng = np.random.default_rng([options.seed, sum(options.network.encode())])
+    pool = load_pool(pool_folder)
+    network = build_network(options.network, len(TRAFFIC_CLASSES)).train()
+    average = RunningAverage(network, options.average_decay)
+    optimiser = _optimiser(network, options)
+    output_folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    grid: dict[int, tuple[Tensor, Tensor]] = {}
+    sums = np.zeros(3)
+    with (output_folder / f"{options.network}.csv").open("w", encoding="utf-8", newline="") as file:
+        log = csv.writer(file, lineterminator="\n")
+        log.writerow(
+            ("step", "learning_rate", "box_loss", "score_loss", "gradient_norm", "elapsed_s")
+        )
+        for step in range(options.num_steps):
+            for group in optimiser.param_groups:
+                group["lr"] = options.rate_at(step)
+            batch = draw_batch(pool, rng, SIDES_PX, _SIDE_WEIGHTS[options.network])
+            if batch.canvas_px not in grid:
+                grid[batch.canvas_px] = cells(batch.canvas_px)
+            middles, strides = grid[batch.canvas_px]
+            with torch.autocast("cpu", torch.bfloat16):
+                raw, logits = network(batch.images)
+            boxes = decode_boxes(raw, middles, strides)
+            losses = detection_losses(
+                boxes, logits, middles, strides, batch.boxes, batch.class_ids, batch.kinds
+            )
+            optimiser.zero_grad(set_to_none=True)
+            losses.total.backward()  # type: ignore[no-untyped-call]
+            norm = nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            optimiser.step()
+            average.update(network)
+            sums += (float(losses.box.detach()), float(losses.score.detach()), float(norm))
+            if (step + 1) % 20 == 0:
+                box, score, mean_norm = sums / 20
+                elapsed = time.monotonic() - started
+                log.writerow(
+                    (
+                        step + 1,
+                        f"{options.rate_at(step):.2e}",
+                        f"{box:.4f}",
+                        f"{score:.4f}",
+                        f"{mean_norm:.2f}",
+                        f"{elapsed:.0f}",
+                    )
+                )
+                file.flush()
+                _LOG.info(
+                    "step %d box %.3f score %.3f norm %.1f %.0f s",
+                    step + 1,
+                    box,
+                    score,
+                    mean_norm,
+                    elapsed,
+                )
+                sums[:] = 0
+            if (step + 1) % 100 == 0 or step + 1 == options.num_steps:
+                torch.save(average.network.state_dict(), output_folder / f"{options.network}.pt")
+    return average.network  # type: ignore[return-value]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line."""
+    usual = TrainingOptions(network=next(iter(ARCHITECTURES)))
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--network", choices=tuple(ARCHITECTURES), required=True)
+    parser.add_argument("--seed", type=int, default=usual.seed)
+    parser.add_argument("--steps", type=int, default=usual.num_steps)
+    parser.add_argument("--threads", type=int, default=usual.num_threads)
+    parser.add_argument("--pool", type=Path, default=Path("data/pool/train"))
+    parser.add_argument(
+        "--scenes", type=int, default=440, help="scenes to draw if there is no pool"
+    )
+    parser.add_argument("--frames", type=int, default=14, help="frames of each scene")
+    parser.add_argument("--output", type=Path, default=Path("data/training"))
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if not (options.pool / "truth.json").exists():
+        draw_pool(options.pool, "train", options.scenes, options.frames)
+    train(
+        TrainingOptions(
+            network=options.network,
+            seed=options.seed,
+            num_steps=options.steps,
+            num_threads=options.threads,
+        ),
+        options.pool,
+        options.output,
+    )
+
+
+if __name__ == "__main__":
+    main()
