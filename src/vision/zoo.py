@@ -1,0 +1,186 @@
+"""The detectors that can be chosen: names, input sides, and how to build one.
+
+A *variant* is a network at one input side. All variants of a network share its weights, which a
+process loads once for each device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .classes import TRAFFIC_CLASSES
+from .detections import Detections
+from .detector import Detector, build_network, cells, decode_boxes
+from .postprocessing import DEFAULT_MAX_IOU, DEFAULT_MIN_SCORE, select_detections
+from .weight_files import WEIGHTS_FOLDER, CorruptWeights, load_verified, read_manifest
+
+ZOO_NAMES: Final[tuple[str, ...]] = ("traffic",)
+
+
+@dataclass(frozen=True, slots=True)
+class ZooVariant:
+    """A network at one input side.
+
+    Attributes:
+        name: For instance traffic-s-416.
+        network: Name of the network.
+        input_side_px: Side of the square picture it takes.
+        weights: The file its weights are in.
+    """
+
+    name: str
+    network: str
+    input_side_px: int
+    weights: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Zoo:
+    """A family of detectors of the same classes.
+
+    Attributes:
+        name: Name of the zoo.
+        class_names: Names by class id.
+        variants: The variants, smallest input first, then by network.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    variants: tuple[ZooVariant, ...]
+
+    def variant(self, name: str) -> ZooVariant:
+        """Returns a variant by name.
+
+        Raises:
+            ValueError: If the zoo has none of this name.
+        """
+        for candidate in self.variants:
+            if candidate.name == name:
+                return candidate
+        known = ", ".join(candidate.name for candidate in self.variants)
+        raise ValueError(f"variant is {name!r}: zoo {self.name!r} has {known}")
+
+
+def variant_name(network: str, input_side_px: int) -> str:
+    """Returns the name of a network at an input side."""
+    return f"{network}-{input_side_px}"
+
+
+def load_zoo(name: str) -> Zoo:
+    """Returns a zoo by name.
+
+    Raises:
+        ValueError: If no zoo has this name.
+        WeightsError: If its manifest cannot be read.
+    """
+    if name not in ZOO_NAMES:
+        raise ValueError(f"zoo is {name!r}: it must be one of {', '.join(ZOO_NAMES)}")
+    variants = [
+        ZooVariant(variant_name(network, side), network, side, WEIGHTS_FOLDER / entry.file)
+        for network, entry in read_manifest().items()
+        for side in entry.sides_px
+    ]
+    variants.sort(key=lambda variant: (variant.input_side_px, variant.network))
+    return Zoo(name, TRAFFIC_CLASSES, tuple(variants))
+
+
+class TorchDetector:
+    """A variant that is ready to run."""
+
+    def __init__(
+        self,
+        network: Detector,
+        input_side_px: int,
+        device: str = "cpu",
+        min_score: float = DEFAULT_MIN_SCORE,
+        max_iou: float = DEFAULT_MAX_IOU,
+    ) -> None:
+        """Takes a network in evaluation mode, which may serve other variants as well.
+
+        Raises:
+            ValueError: If the side is not a positive multiple of 32.
+        """
+        self.input_side_px = input_side_px
+        self._network = network
+        self._device = torch.device(device)
+        self._middles, self._strides = cells(input_side_px, self._device)
+        self._min_score, self._max_iou = min_score, max_iou
+
+    @torch.inference_mode()
+    def __call__(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:
+        """Finds the objects of each frame.
+
+        Args:
+            batch: RGB frames, uint8 [b, side, side, 3].
+
+        Raises:
+            ValueError: If the batch has another shape or type.
+            BrokenOutput: If the network gives numbers that are none.
+        """
+        side = self.input_side_px
+        if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[1:] != (side, side, 3):  # noqa: PLR2004
+            raise ValueError(
+                f"batch is {batch.dtype} {batch.shape}: it must be uint8 [b, {side}, {side}, 3]"
+            )
+        if len(batch) == 0:
+            return []
+        writable = batch if batch.flags.writeable else batch.copy()
+        frames = torch.from_numpy(writable).to(self._device)
+        images = frames.permute(0, 3, 1, 2).float().div_(255)
+        raw, logits = self._network(images.contiguous(memory_format=torch.channels_last))
+        scores = logits.float().sigmoid().cpu().numpy()
+        corners = decode_boxes(raw, self._middles, self._strides).div_(side).cpu().numpy()
+        return [
+            select_detections(corners[k], scores[k], self._min_score, self._max_iou)
+            for k in range(len(batch))
+        ]
+
+
+@lru_cache(maxsize=8)
+def load_network(network: str, device: str = "cpu") -> Detector:
+    """Returns a shipped network, fused and in evaluation mode; the same object each time.
+
+    Raises:
+        ValueError: If no network has this name.
+        WeightsError: If its weights are missing or not what the manifest says.
+    """
+    manifest = read_manifest()
+    if network not in manifest:
+        raise ValueError(f"network is {network!r}: it must be one of {', '.join(manifest)}")
+    entry = manifest[network]
+    detector = build_network(network, len(entry.classes))
+    try:
+        detector.load_state_dict(load_verified(entry))
+    except RuntimeError as error:
+        raise CorruptWeights(f"{entry.file} does not fit network {network!r}: {error}") from error
+    detector.fuse().requires_grad_(requires_grad=False)
+    return detector.to(device)
+
+
+def build_detector(
+    variant_name: str, device: str = "cpu", min_score: float = DEFAULT_MIN_SCORE
+) -> TorchDetector:
+    """Builds a variant of any zoo by its name.
+
+    Args:
+        variant_name: For instance traffic-s-416.
+        device: cpu, cuda, cuda:1 and so on.
+        min_score: Detections less sure than this are left out.
+
+    Raises:
+        ValueError: If no zoo has a variant of this name.
+        WeightsError: If the weights are missing or not what the manifest says.
+    """
+    found = {variant.name: variant for zoo in ZOO_NAMES for variant in load_zoo(zoo).variants}
+    if variant_name not in found:
+        raise ValueError(f"variant is {variant_name!r}: it must be one of {', '.join(found)}")
+    chosen = found[variant_name]
+    network = load_network(chosen.network, device)
+    return TorchDetector(network, chosen.input_side_px, device, min_score)
