@@ -1,0 +1,167 @@
+"""Scores detections against the truth: COCO's mean average precision."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from faster_coco_eval import COCO, COCOeval_faster
+
+from .classes import TRAFFIC_CLASSES
+from .detections import Detections
+
+REFERENCE_SIZE_PX: Final = (1280, 720)
+"""Width and height in which boxes are small (below 32 px squared), medium or large (from 96)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTruth:
+    """What there is to find in one frame.
+
+    Attributes:
+        boxes: x0, y0, x1, y1 of each object, float32 [n, 4], relative to the frame: 0 to 1.
+        class_ids: Index into the class names, int32 [n].
+        is_ignored: Objects that count neither when found nor when missed, bool [n].
+    """
+
+    boxes: npt.NDArray[np.float32]
+    class_ids: npt.NDArray[np.int32]
+    is_ignored: npt.NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        """Checks that the arrays belong together.
+
+        Raises:
+            ValueError: If a shape is wrong.
+        """
+        n = len(self.class_ids)
+        for name, array, shape in (
+            ("boxes", self.boxes, (n, 4)),
+            ("class_ids", self.class_ids, (n,)),
+            ("is_ignored", self.is_ignored, (n,)),
+        ):
+            if array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}: it must be {shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How well detections fit the truth.
+
+    Attributes:
+        map: Mean average precision over the classes and the IoU thresholds .5, .55 ... .95.
+        map50: The same at IoU threshold .5.
+        map_small: `map` for objects below 32 x 32 px of the reference size; None without any.
+        map_medium: `map` for objects up to 96 x 96 px; None without any.
+        map_large: `map` for larger objects; None without any.
+        num_frames: Frames scored.
+        num_objects: Objects asked for.
+    """
+
+    map: float
+    map50: float
+    map_small: float | None
+    map_medium: float | None
+    map_large: float | None
+    num_frames: int
+    num_objects: int
+
+
+def evaluate_detections(
+    truth: Sequence[FrameTruth],
+    detections: Sequence[Detections | None],
+    class_names: Sequence[str] = TRAFFIC_CLASSES,
+) -> Accuracy:
+    """Scores the answers for a series of frames.
+
+    Args:
+        truth: What there is to find in each frame.
+        detections: The answer for each frame; None, for a frame without answer, counts as empty.
+        class_names: Names by class id; classes that the truth lacks count for nothing.
+
+    Raises:
+        ValueError: If the series differ in length or the truth asks for no object at all.
+    """
+    if len(truth) != len(detections):
+        raise ValueError(
+            f"detections holds {len(detections)} frames: the truth has {len(truth)} of them"
+        )
+    num_objects = sum(int((~frame.is_ignored).sum()) for frame in truth)
+    if num_objects == 0:
+        raise ValueError(f"truth holds no object in {len(truth)} frames: it must hold one at least")
+    known = COCO(_dataset(truth, class_names))
+    found = known.loadRes(_results(detections))
+    scorer = COCOeval_faster(known, found, "bbox")
+    scorer.evaluate()
+    scorer.accumulate()
+    scorer.summarize()
+    stats = [float(value) for value in scorer.stats[:6]]
+
+    def share(value: float) -> float | None:
+        return value if math.isfinite(value) and value >= 0 else None
+
+    return Accuracy(
+        map=max(0.0, stats[0]),
+        map50=max(0.0, stats[1]),
+        map_small=share(stats[3]),
+        map_medium=share(stats[4]),
+        map_large=share(stats[5]),
+        num_frames=len(truth),
+        num_objects=num_objects,
+    )
+
+
+def _to_coco(box: Sequence[float]) -> list[float]:
+    """Turns relative corners into x, y, width, height in the reference size."""
+    width, height = REFERENCE_SIZE_PX
+    x0, y0, x1, y1 = box
+    return [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height]
+
+
+def _dataset(truth: Sequence[FrameTruth], class_names: Sequence[str]) -> dict[str, Any]:
+    """Returns the truth as COCO has it; what is ignored is a crowd."""
+    annotations: list[dict[str, Any]] = []
+    for image_id, frame in enumerate(truth, start=1):
+        rows = zip(
+            frame.boxes.tolist(), frame.class_ids.tolist(), frame.is_ignored.tolist(), strict=True
+        )
+        for corners, class_id, is_ignored in rows:
+            box = _to_coco(corners)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": class_id + 1,
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": int(is_ignored),
+                }
+            )
+    width, height = REFERENCE_SIZE_PX
+    return {
+        "info": {},
+        "images": [{"id": k + 1, "width": width, "height": height} for k in range(len(truth))],
+        "annotations": annotations,
+        "categories": [{"id": k + 1, "name": name} for k, name in enumerate(class_names)],
+    }
+
+
+def _results(detections: Sequence[Detections | None]) -> list[dict[str, Any]]:
+    """Returns the answers as COCO has them."""
+    return [
+        {
+            "image_id": image_id,
+            "category_id": class_id + 1,
+            "bbox": _to_coco(corners),
+            "score": score,
+        }
+        for image_id, answer in enumerate(detections, start=1)
+        if answer is not None
+        for corners, score, class_id in zip(
+            answer.boxes.tolist(), answer.scores.tolist(), answer.class_ids.tolist(), strict=True
+        )
+    ]
