@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .recording import write_scene_video
 from .scene import MIN_OBJECT_PX, MIN_VISIBILITY_RATIO, Scene, SceneFrame, SceneObject
 from .splits import SPLITS, Split
 
@@ -13,4 +14,5 @@ __all__ = [
     "SceneFrame",
     "SceneObject",
     "Split",
+    "write_scene_video",
 ]
