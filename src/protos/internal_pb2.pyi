@@ -115,16 +115,18 @@ class JoinReply(_message.Message):
     def __init__(self, request: _Optional[int] = ..., is_accepted: _Optional[bool] = ..., refusal: _Optional[_Union[_serving_pb2.Refusal, _Mapping]] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ("streams", "overhead_ms", "is_urgent", "has_more")
+    __slots__ = ("streams", "overhead_ms", "is_urgent", "has_more", "plan_epoch")
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     OVERHEAD_MS_FIELD_NUMBER: _ClassVar[int]
     IS_URGENT_FIELD_NUMBER: _ClassVar[int]
     HAS_MORE_FIELD_NUMBER: _ClassVar[int]
+    PLAN_EPOCH_FIELD_NUMBER: _ClassVar[int]
     streams: _containers.RepeatedCompositeFieldContainer[StreamState]
     overhead_ms: float
     is_urgent: bool
     has_more: bool
-    def __init__(self, streams: _Optional[_Iterable[_Union[StreamState, _Mapping]]] = ..., overhead_ms: _Optional[float] = ..., is_urgent: _Optional[bool] = ..., has_more: _Optional[bool] = ...) -> None: ...
+    plan_epoch: int
+    def __init__(self, streams: _Optional[_Iterable[_Union[StreamState, _Mapping]]] = ..., overhead_ms: _Optional[float] = ..., is_urgent: _Optional[bool] = ..., has_more: _Optional[bool] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
 
 class DevicePlan(_message.Message):
     __slots__ = ("device_id", "variant", "batch_size", "arrival_fps")
