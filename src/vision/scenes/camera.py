@@ -51,6 +51,16 @@ class Camera:
         image[:, 1] = (self.height_px - 1) / 2 - view[:, 1] * scale
         return image
 
+    def may_see(self, x_m: float, y_m: float, radius_m: float) -> bool:
+        """Says whether something within a radius of a ground point can touch the frame.
+
+        Looks at left, right and behind only, with some room for a shaken camera.
+        """
+        sine, cosine = math.sin(self.pitch_rad), math.cos(self.pitch_rad)
+        depth = y_m * cosine + self.height_m * sine
+        slope = 0.52 * self.width_px / self.focal_px
+        return depth + radius_m > 0 and abs(x_m) < slope * depth + radius_m * math.hypot(1, slope)
+
     def project(self, points: Floats) -> Floats:
         """Turns world points [n, 3] in front of the camera into pixels [n, 2]."""
         return self.to_image(self.to_view(points))

@@ -59,6 +59,8 @@ class Mesh:
         is_detail: Whether the face may be left out at a distance.
         lamp: 0 for no lamp, 1 for a head lamp, 2 for a tail lamp.
         parts: The parts.
+        part_centres: Their centres [p, 3].
+        radius_m: No corner is farther from the middle on the ground.
         length_m: Length.
         width_m: Width.
     """
@@ -72,6 +74,8 @@ class Mesh:
     is_detail: tuple[bool, ...]
     lamp: tuple[int, ...]
     parts: tuple[Part, ...]
+    part_centres: Floats
+    radius_m: float
     length_m: float
     width_m: float
 
@@ -161,6 +165,8 @@ class _Builder:
             is_detail=tuple(face[4] for face in self._faces),
             lamp=tuple(face[5] for face in self._faces),
             parts=tuple(self._parts),
+            part_centres=np.array([part.centre for part in self._parts]),
+            radius_m=float(np.sqrt(np.square(vertices).sum(axis=1).max())),
             length_m=length_m,
             width_m=width_m,
         )

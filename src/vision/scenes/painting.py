@@ -42,7 +42,7 @@ class Outline:
     """A vehicle as the camera sees it.
 
     Attributes:
-        polygons: Corners of the faces in sight [c, 2], in pixels.
+        polygons: Corners of the faces in sight, int32 [c, 2], in sixteenths of a pixel.
         indices: Which face each polygon shows.
         low: Least x and y of the corners.
         high: Greatest x and y of the corners.
@@ -50,7 +50,7 @@ class Outline:
         px_per_m: Scale at its middle.
     """
 
-    polygons: list[Floats]
+    polygons: list[npt.NDArray[np.int32]]
     indices: list[int]
     low: Floats
     high: Floats
@@ -89,29 +89,36 @@ def outline(mesh: Mesh, pose: Pose, camera: Camera, shake_px: tuple[int, int]) -
     )
     in_sight = np.einsum("ij,ij->i", mesh.normals, eye - mesh.anchors) > 0
     scale = camera.focal_px / max(float(middle[2]), 1.0)
-    order = sorted(
-        mesh.parts, key=lambda part: (part.layer, -float(np.square(part.centre - eye).sum()))
-    )
+    away = np.square(mesh.part_centres - eye).sum(axis=1).tolist()
+    order = sorted(range(len(away)), key=lambda k: (mesh.parts[k].layer, -away[k]))
     shown = [
         i
-        for part in order
-        for i in range(part.first, part.last)
+        for k in order
+        for i in range(mesh.parts[k].first, mesh.parts[k].last)
         if in_sight[i] and (scale > _DETAIL_PX_PER_M or not mesh.is_detail[i])
     ]
     offset = np.array(shake_px, np.float64)
     if nearest > _NEAR_M:
         image = camera.to_image(view) + offset
-        polygons = [image[mesh.faces[i]] for i in shown]
+        fixed = _to_fixed(image)
+        polygons = [fixed[mesh.faces[i]] for i in shown]
         low, high = image.min(axis=0), image.max(axis=0)
     else:
         clipped = [(i, _clip(view[mesh.faces[i]])) for i in shown]
         kept = [(i, camera.to_image(face) + offset) for i, face in clipped if len(face)]
         if not kept:
             return None
-        shown, polygons = [i for i, _ in kept], [np.clip(p, -_FAR_PX, _FAR_PX) for _, p in kept]
-        corners = np.concatenate(polygons)
+        shown = [i for i, _ in kept]
+        cut = [np.clip(face, -_FAR_PX, _FAR_PX) for _, face in kept]
+        polygons = [_to_fixed(face) for face in cut]
+        corners = np.concatenate(cut)
         low, high = corners.min(axis=0), corners.max(axis=0)
     return Outline(polygons, shown, low, high, float(middle[2]), scale)
+
+
+def _to_fixed(points: Floats) -> npt.NDArray[np.int32]:
+    """Turns pixels into the fixed-point numbers that polygons are filled from."""
+    return np.rint(points * (1 << _SHIFT)).astype(np.int32)
 
 
 def _clip(face: Floats) -> Floats:
@@ -145,16 +152,14 @@ def shades(mesh: Mesh, heading_rad: float, light: Light) -> list[Colour]:
 def paint(image: Image, seen: Outline, colours: list[Colour]) -> None:
     """Paints the faces in sight, smooth at the edges."""
     for index, polygon in zip(seen.indices, seen.polygons, strict=True):
-        corners = np.rint(polygon * (1 << _SHIFT)).astype(np.int32)
-        cv2.fillConvexPoly(image, corners, colours[index], cv2.LINE_AA, _SHIFT)
+        cv2.fillConvexPoly(image, polygon, colours[index], cv2.LINE_AA, _SHIFT)
 
 
 def mark(ids: Image, seen: Outline, mesh: Mesh, value: int) -> None:
     """Writes `value` into the id map wherever the vehicle's outline covers it."""
     for index, polygon in zip(seen.indices, seen.polygons, strict=True):
         if not mesh.is_decal[index]:
-            corners = np.rint(polygon * (1 << _SHIFT)).astype(np.int32)
-            cv2.fillConvexPoly(ids, corners, value, cv2.LINE_8, _SHIFT)
+            cv2.fillConvexPoly(ids, polygon, value, cv2.LINE_8, _SHIFT)
 
 
 def cast_shadow(
@@ -222,7 +227,7 @@ def light_lamps(image: Image, seen: Outline, mesh: Mesh) -> None:
     for index, polygon in zip(seen.indices, seen.polygons, strict=True):
         lamp = mesh.lamp[index]
         if lamp:
-            x, y = polygon.mean(axis=0)
+            x, y = polygon.mean(axis=0) / (1 << _SHIFT)
             if not (-300 < x < image.shape[1] + 300 and -300 < y < image.shape[0] + 300):  # noqa: PLR2004
                 continue
             size = seen.px_per_m * (1.5 if lamp == 1 else 0.9) + 4

@@ -203,6 +203,8 @@ class Scene:
                 if passage.opacity_ratio <= 0.05:  # noqa: PLR2004
                     continue
                 mesh = self._meshes[passage.class_id][passage.look]
+                if not self._camera.may_see(passage.pose.x_m, passage.pose.y_m, mesh.radius_m):
+                    continue
                 seen = outline(mesh, passage.pose, self._camera, shake_px)
                 if seen is None:
                     continue
