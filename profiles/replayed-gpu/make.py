@@ -16,7 +16,7 @@ from moonjelly.profiles import (
 
 ZOO = "replayed-gpu"
 DEVICE_TYPE = "gpu"
-DATE = "2025-11-21"
+DATE = "2026-11-21"
 MAX_BATCH_SIZE = 12
 # The smallest JPEG (quality 90) compression ratios over the traffic videos of Jellyfish (RTSS 2022).
 COMPRESSION_RATIO = {

@@ -1,0 +1,171 @@
+"""One measurement from start to table: samples, progress, and the profile written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ..core.clock import Clock, MonotonicClock
+from ..core.errors import UsageError
+from ..core.variant import Variant
+from ..profiles import LatencyFile, Method, write_latency_file
+from ..server.config import DeviceConfig
+from ..server.zoo import fingerprint_of
+from .batch_runner import BatchRunner
+from .measuring import Amount, measure
+from .samples import Cell, SampleFile
+from .statistics import ENOUGH_SAMPLES, summarise
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What is measured, and how.
+
+    Attributes:
+        zoo: whose variants.
+        device: on what.
+        variants: each of them is measured.
+        batch_sizes: rising, from 1; sizes left out are taken from the line between.
+        max_batch_size: largest batch size of the table.
+        amount: how many samples, and how long at most.
+        seed: of the order.
+        method: what the table calls itself.
+    """
+
+    zoo: str
+    device: DeviceConfig
+    variants: tuple[Variant, ...]
+    batch_sizes: tuple[int, ...]
+    max_batch_size: int
+    amount: Amount
+    seed: int
+    method: Method
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Every variant with every batch size."""
+        return [Cell(one.name, size) for one in self.variants for size in self.batch_sizes]
+
+
+def carry_out(
+    campaign: Campaign,
+    runner: BatchRunner,
+    samples_path: Path,
+    out: Path,
+    console: Console,
+    clock: Clock | None = None,
+) -> LatencyFile:
+    """Takes the samples that are missing and writes the table.
+
+    What `samples_path` holds already counts; so after an interruption the same call continues.
+    """
+    clock = clock or MonotonicClock()
+    fingerprint = fingerprint_of(campaign.device)
+    if fingerprint is None:
+        raise UsageError(
+            f"device={campaign.device.device_id}: a replayed device cannot be measured"
+        )
+    with SampleFile(samples_path, campaign.cells) as file, _progress(console) as progress:
+        meter = _Meter(campaign, file, progress, clock)
+        measure(
+            runner.run,
+            file,
+            campaign.amount,
+            Random(campaign.seed),  # noqa: S311
+            clock,
+            meter.ran,
+        )
+        meter.finish()
+        rows = summarise(file.samples, campaign.max_batch_size)
+    table = LatencyFile(
+        zoo=campaign.zoo,
+        device_type=campaign.device.device_type,
+        method=campaign.method,
+        fingerprint=fingerprint,
+        measured_on=datetime.now(UTC).date().isoformat(),
+        source=_source(campaign),
+        rows=rows,
+    )
+    write_latency_file(out, table)
+    return table
+
+
+def _source(campaign: Campaign) -> str:
+    sizes = ", ".join(str(size) for size in campaign.batch_sizes)
+    text = (
+        f"moonjelly profile; decode + inference + post-processing of batch sizes {sizes}; "
+        f"order shuffled by seed {campaign.seed}"
+    )
+    if campaign.amount.num_samples < ENOUGH_SAMPLES:
+        text += "; p99 from the spread of all cells together"
+    if len(campaign.batch_sizes) < campaign.max_batch_size:
+        text += "; other batch sizes lie on the line between"
+    return text
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+class _Meter:
+    """Turns batches that ran into a progress bar of milliseconds done and to do."""
+
+    def __init__(
+        self, campaign: Campaign, file: SampleFile, progress: Progress, clock: Clock
+    ) -> None:
+        self._campaign, self._file, self._progress, self._clock = campaign, file, progress, clock
+        self._start_ms = clock.now_ms()
+        self._seen_ms: dict[Cell, float] = {}
+        self._task = progress.add_task("warming up", total=None)
+
+    def ran(self, cell: Cell, duration_ms: float) -> None:
+        """Takes note of one batch."""
+        self._seen_ms[cell] = duration_ms
+        amount = self._campaign.amount
+        done_ms = self._clock.now_ms() - self._start_ms
+        lacking = self._file.lacking(amount.num_samples)
+        if not all(one in self._seen_ms for one in lacking):
+            return
+        per_sample = 1 + amount.visit_warm_up / amount.visit_samples
+        left_ms = per_sample * float(
+            np.sum(
+                [
+                    self._seen_ms[one] * (amount.num_samples - len(self._file.samples[one]))
+                    for one in lacking
+                ]
+            )
+        )
+        if amount.limit_ms is not None:
+            left_ms = min(left_ms, max(0.0, amount.limit_ms - done_ms))
+        self._progress.update(
+            self._task,
+            description=f"measuring {cell.variant} x {cell.batch_size}",
+            completed=done_ms,
+            total=done_ms + left_ms,
+        )
+
+    def finish(self) -> None:
+        """Shows the end."""
+        done_ms = self._clock.now_ms() - self._start_ms
+        self._progress.update(self._task, description="measured", completed=done_ms, total=done_ms)

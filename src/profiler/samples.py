@@ -1,0 +1,86 @@
+"""The samples of a measurement, kept in a file so that a second run continues the first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+HEADER = "variant,batch_size,duration_ms\n"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """What one sample is a sample of."""
+
+    variant: str
+    batch_size: int
+
+
+Samples = dict[Cell, list[float]]
+"""Durations of batches (ms) by cell, in the order in which they were taken."""
+
+
+class SampleFile:
+    """Appends samples to a CSV file, line by line.
+
+    Attributes:
+        samples: those in the file, old and new.
+    """
+
+    def __init__(self, path: Path, cells: Iterable[Cell]) -> None:
+        """Opens or makes the file and reads the samples of `cells` that it holds already.
+
+        A line that was cut off by a crash, or that belongs to no cell, is left out.
+
+        Raises:
+            OSError: if the file can be neither read nor made.
+        """
+        self.samples: Samples = {cell: [] for cell in cells}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]
+        for line in whole.splitlines()[1:]:
+            self._take(line)
+        if whole != text or not whole.startswith(HEADER):
+            kept = whole if whole.startswith(HEADER) else HEADER
+            path.write_text(kept, encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
+
+    def _take(self, line: str) -> None:
+        try:
+            variant, batch_size, duration_ms = line.split(",")
+            cell, value = Cell(variant, int(batch_size)), float(duration_ms)
+        except ValueError:
+            _log.warning("%r is no sample and is left out", line)
+            return
+        if cell in self.samples and value > 0:
+            self.samples[cell].append(value)
+
+    def add(self, cell: Cell, duration_ms: float) -> None:
+        """Appends one sample."""
+        self.samples[cell].append(duration_ms)
+        self._file.write(f"{cell.variant},{cell.batch_size},{duration_ms:.4f}\n")
+
+    def lacking(self, num_samples: int) -> Sequence[Cell]:
+        """The cells that have fewer than so many samples."""
+        return [cell for cell, values in self.samples.items() if len(values) < num_samples]
+
+    def close(self) -> None:
+        """Writes out what is pending."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,82 @@
+"""From samples to the rows of a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..core.profile import BatchLatency
+from ..profiles import LatencyRow
+from .samples import Cell, Samples
+
+ENOUGH_SAMPLES = 100  # a 99th percentile of fewer is a guess about its largest sample
+LEAST_RATIO = 1.05  # of p99 to p50 where it has to be estimated
+
+
+def tail_ratio(samples: Samples) -> float:
+    """The ratio of p99 to p50 that all cells together show.
+
+    Each sample is divided by the median of its cell; the 99th percentile of all those quotients
+    stands on far more samples than that of any cell. It assumes that cells spread alike.
+    """
+    quotients = [
+        value / float(np.median(values)) for values in samples.values() for value in values
+    ]
+    return max(LEAST_RATIO, float(np.quantile(quotients, 0.99)))
+
+
+def summarise(samples: Samples, max_batch_size: int) -> tuple[LatencyRow, ...]:
+    """Turns samples into the rows of a profile, batch 1 to `max_batch_size` of each variant.
+
+    `p50_ms` is the median. `p99_ms` is the 99th percentile (linear interpolation) of cells with at
+    least `ENOUGH_SAMPLES` samples, else the median times `tail_ratio`; it never falls with
+    the batch. A batch size between or beyond the measured ones lies on the straight line through its
+    two neighbours, and has 0 samples.
+
+    Args:
+        samples: at least one for each cell, batch size 1 of each variant among them.
+        max_batch_size: largest batch of the profile.
+    """
+    ratio = tail_ratio(samples)
+    sizes: dict[str, list[int]] = {}
+    for cell in sorted(samples):
+        sizes.setdefault(cell.variant, []).append(cell.batch_size)
+    rows: list[LatencyRow] = []
+    every = range(1, max_batch_size + 1)
+    for variant, measured in sizes.items():
+        medians: list[float] = []
+        tails: list[float] = []
+        for batch_size in measured:
+            values = samples[Cell(variant, batch_size)]
+            median = float(np.median(values))
+            is_enough = len(values) >= ENOUGH_SAMPLES
+            medians.append(median)
+            tails.append(float(np.quantile(values, 0.99)) if is_enough else median * ratio)
+        latency = BatchLatency.monotone(
+            tuple(_on_line(size, measured, medians) for size in every),
+            tuple(_on_line(size, measured, tails) for size in every),
+        )
+        rows += [
+            LatencyRow(
+                variant=variant,
+                batch_size=size,
+                p50_ms=latency.p50_ms[size - 1],
+                p99_ms=latency.p99_ms[size - 1],
+                num_samples=len(samples.get(Cell(variant, size), ())),
+            )
+            for size in every
+        ]
+    return tuple(rows)
+
+
+def _on_line(size: int, sizes: Sequence[int], values: Sequence[float]) -> float:
+    """The value at `size`: as measured, or on the line through the two nearest measured sizes."""
+    if size in sizes:
+        return values[sizes.index(size)]
+    if len(sizes) == 1:  # nothing is known of the slope: as if frames ran one by one
+        return values[0] * size / sizes[0]
+    right = min(max(1, int(np.searchsorted(sizes, size))), len(sizes) - 1)
+    left = right - 1
+    slope = (values[right] - values[left]) / (sizes[right] - sizes[left])
+    return max(values[left], values[left] + slope * (size - sizes[left]))

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from moonjelly.core.clock import VirtualClock
+from moonjelly.profiler.measuring import Amount, measure
+from moonjelly.profiler.samples import HEADER, Cell, SampleFile
+
+CELLS = [Cell("a", 1), Cell("a", 2), Cell("b", 1), Cell("b", 2)]
+
+
+class Device:
+    """Takes 10 ms a frame, more the first time."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.ran: list[Cell] = []
+
+    def run(self, cell: Cell) -> None:
+        extra = 0 if cell in self.ran else 500
+        self.ran.append(cell)
+        self.clock.advance_to(self.clock.now_ms() + 10 * cell.batch_size + extra)
+
+
+def carry_out(path: Path, amount: Amount, seed: int = 0) -> tuple[Device, SampleFile]:
+    device = Device()
+    with SampleFile(path, CELLS) as file:
+        measure(device.run, file, amount, Random(seed), device.clock, lambda cell, ms: None)
+    return device, file
+
+
+def test_every_cell_gets_its_samples_and_none_is_a_first_run(tmp_path: Path) -> None:
+    _, file = carry_out(tmp_path / "samples.csv", Amount(7, visit_samples=3))
+    assert {cell: len(values) for cell, values in file.samples.items()} == dict.fromkeys(CELLS, 7)
+    for cell, values in file.samples.items():
+        assert values == [pytest.approx(10 * cell.batch_size)] * 7
+
+
+def test_cells_take_turns_so_that_drift_hits_all_alike(tmp_path: Path) -> None:
+    device, _ = carry_out(tmp_path / "samples.csv", Amount(10, visit_samples=2, visit_warm_up=1))
+    after_warm_up = device.ran[len(CELLS) :]
+    size = len(CELLS) * 3  # a round: one uncounted and two counted batches of each cell
+    rounds = [after_warm_up[k : k + size] for k in range(0, len(after_warm_up), size)]
+    assert len(rounds) == 5
+    for one in rounds:
+        assert Counter(one) == dict.fromkeys(CELLS, 3)
+    assert len({tuple(one) for one in rounds}) > 1
+
+
+def test_a_seed_fixes_the_order(tmp_path: Path) -> None:
+    amount = Amount(10)
+    orders = [carry_out(tmp_path / f"{k}.csv", amount, seed)[0].ran for k, seed in enumerate("778")]
+    assert orders[0] == orders[1]
+    assert orders[0] != orders[2]
+
+
+def test_a_second_run_takes_only_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "samples.csv"
+    carry_out(path, Amount(4))
+    path.write_text(path.read_text() + "b,2,9")  # cut off by a crash
+    device, file = carry_out(path, Amount(4))
+    assert device.ran == []
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("a,2,")]
+    path.write_text("".join(kept))
+    device, file = carry_out(path, Amount(4))
+    assert set(device.ran) == {Cell("a", 2)}
+    assert all(len(values) == 4 for values in file.samples.values())
+
+
+def test_lines_that_are_no_samples_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "samples.csv"
+    path.write_text(HEADER + "a,1,5\na,one,5\nc,1,5\na,1,-5\n")
+    with SampleFile(path, CELLS) as file:
+        assert file.samples[Cell("a", 1)] == [5.0]
+        assert Cell("c", 1) not in file.samples
+    assert "'a,one,5' is no sample" in caplog.text
+
+
+def test_a_file_of_something_else_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "samples.csv"
+    path.write_text("half a head")
+    with SampleFile(path, CELLS) as file:
+        file.add(Cell("a", 1), 5)
+    assert path.read_text() == HEADER + "a,1,5.0000\n"
+
+
+def test_no_visit_starts_after_the_time_limit(tmp_path: Path) -> None:
+    amount = Amount(10**6, visit_samples=2, visit_warm_up=0, limit_ms=3000)
+    device, file = carry_out(tmp_path / "samples.csv", amount)
+    assert 3000 < device.clock.now_ms() <= 3000 + 2 * 20
+    assert all(file.samples.values())
+
+
+def test_a_device_too_slow_for_a_round_leaves_its_first_runs_as_samples(tmp_path: Path) -> None:
+    _, file = carry_out(tmp_path / "samples.csv", Amount(30, limit_ms=100))
+    for cell, values in file.samples.items():
+        assert values == [500 + 10 * cell.batch_size]
