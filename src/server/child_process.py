@@ -1,0 +1,143 @@
+"""One child as the supervisor holds it: process handle, control channel, and how often it died."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..protos.internal_pb2 import Attach, Envelope
+from .channel import Channel, ChannelClosedError, socket_pair
+from .config import ServerConfig
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+QUARANTINE_DEATHS = 5
+QUARANTINE_WINDOW_S = 60.0
+
+
+@dataclass(slots=True, eq=False)
+class ChildProcess:
+    """A child and its successors.
+
+    Attributes:
+        generation: rises with each start; 0 before the first.
+        is_ready: whether it said so, and lives.
+        is_serving: for endpoints, whether its health says so.
+        refusal: why it could not start, in its own words; empty if it did not say.
+        deaths: when it died, within the quarantine window (monotonic s).
+    """
+
+    role: str
+    number: int
+    generation: int = 0
+    is_ready: bool = False
+    is_serving: bool = False
+    refusal: str = ""
+    deaths: deque[float] = field(default_factory=deque)
+    _process: subprocess.Popen[bytes] | None = None
+    _control: Channel | None = None
+    _pidfd: int = -1
+
+    @property
+    def name(self) -> str:
+        """What its peers call it."""
+        return f"{self.role}-{self.number}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process, ready or not."""
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        """Its process id; -1 if it does not run."""
+        return self._process.pid if self._process else -1
+
+    @property
+    def pidfd(self) -> int:
+        """Its process handle, readable when it is dead; -1 if it does not run."""
+        return self._pidfd
+
+    @property
+    def control(self) -> Channel:
+        """The channel to it, while it runs."""
+        if self._control is None:
+            raise ChannelClosedError(self.name)
+        return self._control
+
+    def start(self, command: Sequence[str], config: ServerConfig) -> None:
+        """Starts the process and sends it the options.
+
+        Args:
+            command: the program, to which role, number and descriptor are added.
+            config: what every child gets.
+
+        Raises:
+            OSError: if the machine cannot start another process.
+        """
+        ours, theirs = socket_pair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [*command, self.role, str(self.number), "--control-fd", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr.fileno(),
+            )
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._control = Channel(ours)
+        self.generation += 1
+        self.refusal = ""
+        self._control.send_bytes(config.to_json().encode())
+
+    def tell(self, envelope: Envelope, descriptors: tuple[int, ...] = ()) -> None:
+        """Sends a packet, if it runs. Kills a child that does not read what it is sent."""
+        if self._control is None:
+            return
+        try:
+            if not self._control.send(envelope, descriptors):
+                self.kill()
+        except ChannelClosedError:
+            return  # its handle tells
+
+    def attach(self, what: Attach.What, peer: str, peer_generation: int, descriptor: int) -> None:
+        """Hands it a descriptor, which stays open here."""
+        attach = Attach(what=what, peer=peer, peer_generation=peer_generation)
+        self.tell(Envelope(attach=attach), (descriptor,))
+
+    def kill(self) -> None:
+        """Ends it at once; its handle turns readable."""
+        if self._pidfd >= 0:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def bury(self) -> str:
+        """Waits for the dead process, closes what was held for it; returns how it ended, in words."""
+        if self._process is None:
+            return "never started"
+        status = self._process.wait()
+        self._process = None
+        os.close(self._pidfd)
+        self._pidfd = -1
+        self.control.close()
+        self._control = None
+        self.is_ready = False
+        self.is_serving = False
+        return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+
+    def note_death(self, now_s: float) -> float:
+        """Counts a death and returns the pause before the next start (s)."""
+        self.deaths.append(now_s)
+        while self.deaths[0] < now_s - QUARANTINE_WINDOW_S:
+            self.deaths.popleft()
+        if self.is_quarantined:
+            return LONGEST_PAUSE_S
+        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (len(self.deaths) - 1))
+
+    @property
+    def is_quarantined(self) -> bool:
+        """Whether it died so often that it is only tried now and then."""
+        return len(self.deaths) >= QUARANTINE_DEATHS

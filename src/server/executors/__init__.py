@@ -1,0 +1,1 @@
+"""Executor processes: decode, batch, run, answer; one process per device."""

@@ -1,0 +1,80 @@
+"""What an executor answers: detections of a batch, or frames it gave up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...core.verdict import Reason
+from ...protos.internal_pb2 import FrameResult, FrameResults
+from ...protos.serving_pb2 import Detections as DetectionsMessage
+from ...vision.detections import Detections
+from .endpoint_link import EndpointLink
+from .frame_queue import WaitingFrame
+
+MAX_DETECTIONS = 1000  # of one frame
+DETECTIONS_PER_PACKET = 4000  # about 21 bytes each, within a channel's packet
+
+_CODES = {
+    Reason.TOO_LATE: "DEADLINE_EXCEEDED",
+    Reason.BAD_FRAME: "INVALID_ARGUMENT",
+    Reason.MODEL_OUTPUT: "INTERNAL",
+}
+
+
+def to_message(found: Detections) -> DetectionsMessage:
+    """Packs the best detections of one frame."""
+    return DetectionsMessage(
+        boxes=found.boxes[:MAX_DETECTIONS].ravel().tolist(),
+        scores=found.scores[:MAX_DETECTIONS].tolist(),
+        class_ids=found.class_ids[:MAX_DETECTIONS].tolist(),
+    )
+
+
+def answered(frame: WaitingFrame, found: Detections, start_ms: float) -> FrameResult:
+    """The answer for a frame whose batch started at `start_ms`."""
+    return FrameResult(
+        ticket=frame.descriptor.ticket,
+        detections=to_message(found),
+        queue_ms=start_ms - frame.descriptor.handed_ms,
+        decode_ms=frame.decode_ms,
+    )
+
+
+def dropped(frame: WaitingFrame, reason: Reason, detail: str, now_ms: float) -> FrameResult:
+    """The answer for a frame that was given up."""
+    return FrameResult(
+        ticket=frame.descriptor.ticket,
+        drop_reason=reason,
+        drop_code=_CODES.get(reason, "UNAVAILABLE"),
+        drop_detail=detail,
+        queue_ms=now_ms - frame.descriptor.handed_ms,
+        decode_ms=frame.decode_ms,
+    )
+
+
+def send(
+    frames: Sequence[WaitingFrame], results: Sequence[FrameResult], common: FrameResults
+) -> None:
+    """Sends each endpoint the results of its frames; `common` holds what they share."""
+    by_link: dict[EndpointLink, list[FrameResult]] = {}
+    for frame, result in zip(frames, results, strict=True):
+        by_link.setdefault(frame.source, []).append(result)
+    for link, own in by_link.items():
+        for part in _packets(own):
+            packet = FrameResults(frames=part)
+            packet.MergeFrom(common)
+            link.answer(packet)
+
+
+def _packets(results: Sequence[FrameResult]) -> Iterator[list[FrameResult]]:
+    part: list[FrameResult] = []
+    size = 0
+    for result in results:
+        num_detections = len(result.detections.scores) + 1
+        if part and size + num_detections > DETECTIONS_PER_PACKET:
+            yield part
+            part, size = [], 0
+        part.append(result)
+        size += num_detections
+    if part:
+        yield part

@@ -1,0 +1,303 @@
+"""The executor process: one device, its decoders and batch loop, and who it talks to."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import logging
+import os
+import selectors
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from ...core.clock import MonotonicClock
+from ...core.errors import UsageError
+from ...core.records import BatchRecord
+from ...protos.internal_pb2 import (
+    Attach,
+    Envelope,
+    ExecutorStatus,
+    FrameDescriptor,
+    PlanUpdate,
+    Ready,
+)
+from ...reporting.csv_log import CsvLog
+from ...scheduling.batching.deadline import DeadlineBatcher
+from ...scheduling.batching.fixed import FixedBatcher
+from ...scheduling.batching.port import Batcher
+from ..channel import Channel, ChannelClosedError
+from ..child import EXIT_DEVICE_LOST, ChildContext
+from ..config import DeviceConfig, DeviceKind, ServerConfig
+from ..frame_memory import FrameReader
+from ..zoo import ServedZoo, load_served_zoo
+from .endpoint_link import EndpointLink
+from .loop import BatchLoop, DeviceVariant
+from .port import DeviceLostError, Executor
+from .variant_window import VariantWindow
+from .watchdog import Watchdog
+from .workload import Workload
+
+EXIT_CRASHED = 1
+LEAVE_LIMIT_S = 0.3  # for the running batch; whoever waited for it is gone
+
+_log = logging.getLogger(__name__)
+
+
+def run(context: ChildContext) -> None:
+    """Runs the executor of `config.devices[number]` until it is told to leave."""
+    device = context.config.devices[context.number]
+    if device.cores:
+        os.sched_setaffinity(0, device.cores)
+    threading.excepthook = _leave
+    zoo = load_served_zoo(dataclasses.replace(context.config, devices=(device,)))
+    executor = build_executor(device, zoo, context.config)
+    process = ExecutorProcess(context, device, zoo, executor)
+    try:
+        process.start()
+        gc.collect()
+        gc.freeze()  # a full collection over the libraries' objects would stop a batch for long
+        process.serve()
+    except DeviceLostError as error:
+        _leave_lost(error)
+    finally:
+        process.close()
+
+
+def build_executor(device: DeviceConfig, zoo: ServedZoo, config: ServerConfig) -> Executor:
+    """Makes the executor of a device. Only the one that is asked for is imported."""
+    if device.kind is DeviceKind.REPLAYED:
+        from .replayed_executor import ReplayedExecutor  # noqa: PLC0415
+
+        latency = zoo.profiles[device.device_id].by_variant
+        return ReplayedExecutor(latency, is_instant=config.replay_latency_ratio == 0)
+    from .torch_executor import TorchExecutor  # noqa: PLC0415 - loads torch
+
+    if device.kind is DeviceKind.CUDA:
+        return TorchExecutor(f"cuda:{device.gpu}")
+    return TorchExecutor("cpu", num_threads=len(device.cores))
+
+
+class ExecutorProcess:
+    """Receives for the batch loop, in the main thread."""
+
+    def __init__(
+        self, context: ChildContext, device: DeviceConfig, zoo: ServedZoo, executor: Executor
+    ) -> None:
+        config = context.config
+        self._control = context.control
+        self._device = device
+        self._executor = executor
+        self._clock = MonotonicClock()
+        self._memories: dict[str, FrameReader] = {}
+        self._endpoints: dict[str, EndpointLink] = {}
+        self._scheduler: Channel | None = None
+        self._selector = selectors.DefaultSelector()
+        self._work = Workload(needs_pictures=executor.needs_pictures)
+        self._num_decoders = config.decode_threads if executor.needs_pictures else 0
+        self._log = _open_log(config, device)
+        self._variants = {
+            variant.name: DeviceVariant(
+                variant.name,
+                variant.input_side_px,
+                zoo.latency(device.device_id, variant.name),
+            )
+            for variant in zoo.variants
+        }
+        self._loop = BatchLoop(
+            device.device_id,
+            self._work,
+            executor,
+            self._variants,
+            build_batcher(config.batcher, config.max_batch_size),
+            self._clock,
+            on_status=self._tell_scheduler,
+            on_batch=self._note_batch,
+            watchdog=Watchdog(),
+        )
+        self._window = VariantWindow(
+            executor, list(self._variants), config.loaded_variants, self._loop.activate
+        )
+        self._thread = threading.Thread(target=self._loop.run, name="batches", daemon=True)
+        self._is_leaving = False
+
+    def start(self) -> None:
+        """Loads the first variant and reports ready; frames may wait already."""
+        self._window.start(next(iter(self._variants)))
+        if self._num_decoders:
+            from .decoding import DecoderPool  # noqa: PLC0415 - loads OpenCV
+
+            DecoderPool(self._work, self._num_decoders)
+        self._thread.start()
+        self._selector.register(self._control, selectors.EVENT_READ, self._read_control)
+        self._control.send(Envelope(ready=Ready()))
+
+    def serve(self) -> None:
+        """Receives until told to leave."""
+        while not self._is_leaving:
+            for key, _ in self._selector.select():
+                key.data()
+
+    def close(self) -> None:
+        """Lets the running batch end, then frees the device and closes the log."""
+        self._work.close()
+        if self._thread.ident is not None:
+            self._thread.join(LEAVE_LIMIT_S)
+        self._window.close()
+        self._executor.close()
+        if self._log is not None:
+            self._log.close()
+
+    def _read_control(self) -> None:
+        try:
+            for envelope, descriptors in self._control.drain():
+                match envelope.WhichOneof("message"):
+                    case "attach":
+                        self._attach(envelope.attach, descriptors)
+                    case "drain":
+                        self._is_leaving = True
+        except ChannelClosedError:
+            self._is_leaving = True
+
+    def _attach(self, attach: Attach, descriptors: tuple[int, ...]) -> None:
+        """Takes a descriptor; it replaces what an earlier generation of the peer left."""
+        (descriptor,) = descriptors
+        if attach.what == Attach.FRAME_MEMORY:
+            self._memories[attach.peer] = FrameReader(descriptor)
+            os.close(descriptor)
+            return
+        channel = Channel.from_descriptor(descriptor)
+        if attach.peer.startswith("endpoint-"):
+            self._drop_endpoint(self._endpoints.get(attach.peer))
+            link = EndpointLink(attach.peer, channel, self._memories[attach.peer])
+            self._endpoints[attach.peer] = link
+            read: Callable[[], None] = partial(self._read_endpoint, link)
+        else:
+            self._drop_scheduler(self._scheduler)
+            self._scheduler = channel
+            read = partial(self._read_scheduler, channel)
+        self._selector.register(channel, selectors.EVENT_READ, read)
+
+    def _read_endpoint(self, link: EndpointLink) -> None:
+        frames: list[FrameDescriptor] = []
+        try:
+            for envelope, _ in link.channel.drain():
+                kind = envelope.WhichOneof("message")
+                if kind == "frame":
+                    frames.append(envelope.frame)
+                elif kind == "cancel":
+                    self._add(link, frames)
+                    frames = []
+                    with self._work.changed:
+                        self._work.queue.cancel(link, envelope.cancel.tickets)
+        except ChannelClosedError:
+            self._drop_endpoint(link)
+            return
+        self._add(link, frames)
+
+    def _add(self, link: EndpointLink, frames: list[FrameDescriptor]) -> None:
+        work = self._work
+        with work.changed:
+            now_ms = self._clock.now_ms()
+            for frame in frames:
+                work.queue.add(link, frame, now_ms)
+            work.changed.notify()
+            if work.queue.needs_pictures:
+                work.decoding_due.notify(len(frames))
+
+    def _drop_endpoint(self, link: EndpointLink | None) -> None:
+        """Forgets a dead endpoint and its frames: nobody waits for them."""
+        if link is None or self._endpoints.get(link.name) is not link:
+            return
+        del self._endpoints[link.name]
+        self._selector.unregister(link.channel)
+        with self._work.changed:
+            self._work.queue.cancel_all(link)
+        link.close()
+
+    def _read_scheduler(self, channel: Channel) -> None:
+        try:
+            for envelope, _ in channel.drain():
+                if envelope.WhichOneof("message") == "plan":
+                    self._take_plan(envelope.plan)
+        except ChannelClosedError:
+            self._drop_scheduler(channel)
+
+    def _drop_scheduler(self, channel: Channel | None) -> None:
+        """Forgets a dead scheduler; its last plan stays in force."""
+        if channel is None or channel is not self._scheduler:
+            return
+        self._scheduler = None
+        self._selector.unregister(channel)
+        channel.close()
+
+    def _take_plan(self, plan: PlanUpdate) -> None:
+        for device in plan.devices:
+            if device.device_id != self._device.device_id:
+                continue
+            if device.variant not in self._variants:
+                _log.error("plan %d: there is no variant %s", plan.epoch, device.variant)
+                continue
+            self._loop.set_plan(device, plan.epoch)
+            self._window.wish(device.variant)
+
+    def _tell_scheduler(self, status: ExecutorStatus) -> None:
+        """Sends a status, from the loop's thread; without a scheduler nobody misses it."""
+        channel = self._scheduler
+        if channel is None:
+            return
+        try:
+            channel.send(Envelope(executor_status=status))
+        except (ChannelClosedError, OSError):
+            return  # the receiving thread tells, or has closed it already
+
+    def _note_batch(self, record: BatchRecord) -> None:
+        if self._log is not None:
+            self._log.write(record)
+
+
+def build_batcher(name: str, max_batch_size: int) -> Batcher:
+    """Makes the batcher of that name.
+
+    Raises:
+        UsageError: if there is none; names the ones there are.
+    """
+    makers: dict[str, Callable[[], Batcher]] = {
+        "deadline": DeadlineBatcher,
+        "fixed": partial(FixedBatcher, max_batch_size),
+    }
+    if name not in makers:
+        raise UsageError(f"batcher={name}: must be one of {', '.join(makers)}")
+    return makers[name]()
+
+
+def _open_log(config: ServerConfig, device: DeviceConfig) -> CsvLog[BatchRecord] | None:
+    """Creates the batch log of this device; a restarted executor writes another one beside it."""
+    if not config.out_dir:
+        return None
+    folder = Path(config.out_dir)
+    name = f"batches-{device.device_id}"
+    path = folder / f"{name}.csv"
+    number = 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}.csv"
+    try:
+        return CsvLog(path, BatchRecord)
+    except OSError as error:
+        raise UsageError(f"out_dir={config.out_dir}: {error.strerror}") from error
+
+
+def _leave(failure: threading.ExceptHookArgs) -> None:
+    """A thread that fails takes the process along: a new one is better than half of one."""
+    if isinstance(failure.exc_value, DeviceLostError):
+        _leave_lost(failure.exc_value)
+    _log.critical("%s failed", failure.thread, exc_info=failure.exc_value)
+    os._exit(EXIT_CRASHED)
+
+
+def _leave_lost(error: BaseException) -> NoReturn:
+    _log.critical("the device is lost: %s", error)
+    os._exit(EXIT_DEVICE_LOST)

@@ -1,0 +1,86 @@
+"""A device that is not there: takes a profile's time for each batch and finds what it is told to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from ...core.clock import Clock, MonotonicClock
+from ...core.profile import BatchLatency
+from ...vision.detections import Detections
+from .port import Picture
+
+P99_EVERY = 100
+
+
+class ReplayedExecutor:
+    """Sleeps a profile's median for the real batch size, and its p99 in one batch of a hundred.
+
+    Loads neither torch nor any device library. Frames are not decoded.
+    """
+
+    needs_pictures = False
+
+    def __init__(
+        self,
+        latency: Mapping[str, BatchLatency],
+        *,
+        is_instant: bool = False,
+        p99_every: int = P99_EVERY,
+        answers: Sequence[Detections] = (),
+        clock: Clock | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Takes the latencies to replay.
+
+        Args:
+            latency: by variant.
+            is_instant: answer without sleeping, to measure what everything else costs.
+            p99_every: every how many batches the p99 is taken; 0 for never.
+            answers: what is found, frame after frame, over and over; nothing if empty.
+            clock: for the time already spent.
+            sleep: takes seconds.
+        """
+        self._latency = latency
+        self._is_instant = is_instant
+        self._p99_every = p99_every
+        self._answers = tuple(answers) or (Detections.empty(),)
+        self._clock = clock or MonotonicClock()
+        self._sleep = sleep
+        self._loaded: set[str] = set()
+        self._num_batches = 0
+        self._num_frames = 0
+
+    def load(self, variant: str) -> None:
+        """Marks a variant as loaded; raises KeyError if its latency is not known."""
+        self._latency[variant]
+        self._loaded.add(variant)
+
+    def unload(self, variant: str) -> None:
+        """Forgets a variant."""
+        self._loaded.discard(variant)
+
+    def run(self, variant: str, pictures: Sequence[Picture]) -> list[Detections]:
+        """Takes as long as the profile says, counted from this call."""
+        start_ms = self._clock.now_ms()
+        if variant not in self._loaded:
+            raise KeyError(variant)
+        self._num_batches += 1
+        answers = [
+            self._answers[(self._num_frames + k) % len(self._answers)] for k in range(len(pictures))
+        ]
+        self._num_frames += len(pictures)
+        if not self._is_instant:
+            latency_ms = self._latency_ms(variant, len(pictures))
+            self._sleep(max(0.0, start_ms + latency_ms - self._clock.now_ms()) / 1000)
+        return answers
+
+    def _latency_ms(self, variant: str, batch_size: int) -> float:
+        latency = self._latency[variant]
+        is_slow = self._p99_every > 0 and self._num_batches % self._p99_every == 0
+        table = latency.p99_ms if is_slow else latency.p50_ms
+        return table[batch_size - 1]
+
+    def close(self) -> None:
+        """Forgets every variant."""
+        self._loaded.clear()
