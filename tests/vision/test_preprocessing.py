@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moonjelly.vision.preprocessing import (
+    UndecodableImage,
+    decode_frame,
+    encode_frame,
+    resize_to_side,
+)
+
+
+def _picture(height: int = 72, width: int = 128) -> np.ndarray:
+    """Left half blue, right half red, in BGR."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, : width // 2, 0] = 250
+    image[:, width // 2 :, 2] = 250
+    return image
+
+
+def test_a_decoded_frame_is_rgb_and_square() -> None:
+    frame = decode_frame(encode_frame(_picture(), 64), 64)
+    assert frame.shape == (64, 64, 3)
+    assert frame.dtype == np.uint8
+    assert frame[32, 8, 2] > 200 > 50 > frame[32, 8, 0]
+    assert frame[32, 56, 0] > 200 > 50 > frame[32, 56, 2]
+
+
+def test_a_frame_of_another_size_is_resized() -> None:
+    encoded = encode_frame(_picture(), 96)
+    assert decode_frame(encoded, 64).shape == (64, 64, 3)
+    assert decode_frame(memoryview(encoded), 128).shape == (128, 128, 3)
+
+
+def test_a_picture_of_the_right_size_is_passed_on() -> None:
+    image = _picture(64, 64)
+    assert resize_to_side(image, 64) is image
+
+
+def test_the_whole_picture_is_kept_whatever_its_shape() -> None:
+    square = resize_to_side(_picture(30, 300), 50)
+    assert (square[:, :24, 0] > 240).all()
+    assert (square[:, 26:, 2] > 240).all()
+
+
+def test_a_noted_rotation_is_ignored() -> None:
+    encoded = cv2.imencode(".jpg", _picture(64, 128))[1].tobytes()
+    exif = bytes.fromhex(
+        "ffe1002245786966000049492a00080000000100120103000100000006000000000000000000"
+    )[:36]
+    turned = encoded[:2] + exif + encoded[2:]
+    np.testing.assert_array_equal(decode_frame(turned, 64), decode_frame(encoded, 64))
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=50, deadline=None)
+def test_bytes_that_are_no_picture_raise_one_error(content: bytes) -> None:
+    with pytest.raises(UndecodableImage):
+        decode_frame(content, 64)
+
+
+def test_a_truncated_header_is_no_picture() -> None:
+    with pytest.raises(UndecodableImage, match="bytes"):
+        decode_frame(encode_frame(_picture(), 64)[:40], 64)
+
+
+@pytest.mark.parametrize("side", [0, -32, 5000])
+def test_a_side_out_of_range_is_refused(side: int) -> None:
+    with pytest.raises(ValueError, match=f"side_px is {side}"):
+        decode_frame(encode_frame(_picture(), 64), side)
+    with pytest.raises(ValueError, match=f"side_px is {side}"):
+        resize_to_side(_picture(), side)
+
+
+@pytest.mark.parametrize("shape", [(0, 10, 3), (10, 10), (10, 10, 4)])
+def test_a_picture_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="image_bgr has shape"):
+        resize_to_side(np.zeros(shape, np.uint8), 64)
+
+
+def test_a_quality_out_of_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="quality is 0"):
+        encode_frame(_picture(), 64, quality=0)
