@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from ..core.errors import UsageError
+
 _log = logging.getLogger(__name__)
 
 Record = TypeVar("Record")
@@ -69,6 +71,38 @@ class CsvLog(Generic[Record]):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def read_records(path: Path, record_class: type[Record]) -> list[Record]:
+    """Reads a run log back as the records that were written.
+
+    Raises:
+        UsageError: naming file and row, if it cannot be read or is no such log.
+    """
+    kinds = {field.name: str(field.type) for field in dataclasses.fields(record_class)}  # type: ignore[arg-type]
+    records: list[Record] = []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            if missing := kinds.keys() - set(reader.fieldnames or ()):
+                raise UsageError(f"{path}:1: lacks the columns {', '.join(sorted(missing))}")
+            records.extend(
+                record_class(**{name: _typed(row[name], kind) for name, kind in kinds.items()})
+                for row in reader
+            )
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, csv.Error) as error:
+        raise UsageError(f"{path}:{len(records) + 2}: {error}") from None
+    return records
+
+
+def _typed(text: str, kind: str) -> object:
+    if kind == "str":
+        return text
+    if not text and kind.endswith("None"):
+        return None
+    return int(text) if kind.startswith("int") else float(text)
 
 
 def read_csv(path: Path) -> list[dict[str, Any]]:

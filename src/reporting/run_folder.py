@@ -1,0 +1,146 @@
+"""A run's folder: which files it holds, and the facts that its logs do not tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..core.checks import require_id, require_not_negative, require_positive
+from ..core.errors import UsageError
+
+RUN_FILE = "run.json"
+FRAMES_FILE = "frames.csv"
+DETECTIONS_FILE = "detections.jsonl"
+SUMMARY_FILE = "summary.json"
+REPORT_FILE = "report.html"
+
+
+def link_file(stream_id: str) -> str:
+    """Name of the log of what a stream's link was set to (columns at_ms, rate_kbps)."""
+    return f"link-{stream_id}.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One stream of a run.
+
+    Attributes:
+        stream_id: unique in the run.
+        fps: frame rate.
+        slo_ms: bound on capture to answer.
+        captured: frames that the client's ledger took in.
+        duplicated: answers that came for frames that had their verdict already.
+        source: where its frames come from, in words.
+        link: what lies between it and the server, in words.
+        note: what else befell it, for example a refusal.
+    """
+
+    stream_id: str
+    fps: float
+    slo_ms: float
+    captured: int
+    duplicated: int = 0
+    source: str = ""
+    link: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        require_id("stream_id", self.stream_id)
+        require_positive("fps", self.fps)
+        require_positive("slo_ms", self.slo_ms)
+        require_not_negative("captured", self.captured)
+        require_not_negative("duplicated", self.duplicated)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """How a run was made.
+
+    Attributes:
+        kind: which program made it: demo, client, simulation.
+        seconds: how long frames were captured.
+        streams: one entry each.
+        settings: whatever else fixes the run, name to value, shown as it stands.
+        host: the machine and the releases it ran.
+    """
+
+    kind: str
+    seconds: float
+    streams: tuple[StreamInfo, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    host: Mapping[str, str] = field(default_factory=dict)
+
+    def stream(self, stream_id: str) -> StreamInfo:
+        """A stream by its id; KeyError if the run has none."""
+        for stream in self.streams:
+            if stream.stream_id == stream_id:
+                return stream
+        raise KeyError(stream_id)
+
+
+def describe_host() -> dict[str, str]:
+    """The machine and the releases that decide about a run's numbers."""
+    facts = {
+        "system": f"{platform.system()} {platform.release()}",
+        "cores": str(len(os.sched_getaffinity(0))),
+        "python": platform.python_version(),
+    }
+    for name in ("moonjelly", "torch", "grpcio"):
+        try:
+            facts[name] = version(name)
+        except PackageNotFoundError:
+            facts[name] = "not installed"
+    return facts
+
+
+def write_run_info(folder: Path, info: RunInfo) -> None:
+    """Writes `run.json`, whole or not at all."""
+    write_json(folder / RUN_FILE, dataclasses.asdict(info))
+
+
+def read_run_info(folder: Path) -> RunInfo:
+    """Reads `run.json`.
+
+    Raises:
+        UsageError: if the folder holds no run, or the file is broken.
+    """
+    values = read_json(folder / RUN_FILE)
+    try:
+        streams = tuple(StreamInfo(**stream) for stream in values.pop("streams"))
+        return RunInfo(streams=streams, **values)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        raise UsageError(f"{folder / RUN_FILE}: is no description of a run: {error}") from None
+
+
+def write_json(path: Path, values: object) -> None:
+    """Writes a JSON file, whole or not at all; NaN and infinity are refused with ValueError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON file that holds an object.
+
+    Raises:
+        UsageError: naming the file, if that fails.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: is no JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: must hold a JSON object")
+    return values

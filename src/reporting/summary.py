@@ -1,0 +1,228 @@
+"""`summary.json`: what came of a run, per stream and in total; docs/metrics.md defines each field."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core.errors import UsageError
+from ..core.records import FrameRecord
+from ..core.verdict import Verdict
+from ..vision.accuracy import Accuracy
+from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo, read_json, write_json
+
+SCHEMA_VERSION = 1
+TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of the frames of one stream, or of all of them.
+
+    Attributes:
+        captured: frames taken from the source.
+        in_time: answered within the SLO.
+        late: answered after it.
+        dropped: given up.
+        dropped_by: place to reason to number of frames.
+        lost: captured and without a verdict; 0 in a sound run.
+        duplicated: second answers; 0 in a sound run.
+        in_time_ratio: in_time over captured; None if nothing was captured.
+        goodput_fps: in_time per second of the run.
+        map: mAP@[.5:.95] against the truth, late and dropped frames counting as empty answers; None
+            where there is no truth.
+        map50: likewise mAP@.5.
+        mean_side_px: of answered frames; None if there are none.
+        p50_ms: median latency of answered frames, capture to answer; likewise p99_ms.
+        variants: variant to answered frames.
+    """
+
+    captured: int
+    in_time: int
+    late: int
+    dropped: int
+    dropped_by: Mapping[str, Mapping[str, int]]
+    lost: int
+    duplicated: int
+    in_time_ratio: float | None
+    goodput_fps: float
+    map: float | None
+    map50: float | None
+    mean_side_px: float | None
+    p50_ms: float | None
+    p99_ms: float | None
+    variants: Mapping[str, int]
+
+    def problems(self) -> list[str]:
+        """What does not add up; empty in a sound run."""
+        found = []
+        verdicts = self.in_time + self.late + self.dropped
+        if self.captured != verdicts + self.lost:
+            found.append(f"captured {self.captured} but {verdicts} verdicts and {self.lost} lost")
+        if self.lost:
+            found.append(f"{self.lost} frames have no verdict")
+        if self.duplicated:
+            found.append(f"{self.duplicated} frames were answered twice")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOutcome:
+    """A stream and what came of it."""
+
+    stream_id: str
+    fps: float
+    slo_ms: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What came of a run."""
+
+    kind: str
+    seconds: float
+    streams: tuple[StreamOutcome, ...]
+    total: Outcome
+
+    def problems(self) -> list[str]:
+        """What does not add up, stream by stream; empty in a sound run."""
+        return [
+            f"{stream.stream_id}: {problem}"
+            for stream in self.streams
+            for problem in stream.outcome.problems()
+        ]
+
+
+def summarise(
+    info: RunInfo,
+    frames: Iterable[FrameRecord],
+    accuracy: Mapping[str, Accuracy] | None = None,
+) -> Summary:
+    """Counts a run.
+
+    Args:
+        info: the run; its streams say how many frames were captured, independently of the log.
+        frames: the rows of `frames.csv`.
+        accuracy: by stream id, and under `TOTAL` of all frames together; where it was measured.
+
+    Raises:
+        UsageError: if a frame belongs to no stream of the run.
+    """
+    accuracy = accuracy or {}
+    by_stream: dict[str, list[FrameRecord]] = {one.stream_id: [] for one in info.streams}
+    for frame in frames:
+        if frame.stream_id not in by_stream:
+            raise UsageError(f"frame {frame.sequence} of {frame.stream_id}: no stream of this run")
+        by_stream[frame.stream_id].append(frame)
+    every = [frame for group in by_stream.values() for frame in group]
+    return Summary(
+        kind=info.kind,
+        seconds=info.seconds,
+        streams=tuple(
+            StreamOutcome(
+                one.stream_id,
+                one.fps,
+                one.slo_ms,
+                _outcome(
+                    [one], by_stream[one.stream_id], info.seconds, accuracy.get(one.stream_id)
+                ),
+            )
+            for one in info.streams
+        ),
+        total=_outcome(info.streams, every, info.seconds, accuracy.get(TOTAL)),
+    )
+
+
+def _outcome(
+    streams: Sequence[StreamInfo],
+    frames: Sequence[FrameRecord],
+    seconds: float,
+    accuracy: Accuracy | None,
+) -> Outcome:
+    captured = sum(stream.captured for stream in streams)
+    verdicts = Counter(frame.verdict for frame in frames)
+    with_verdict = {
+        (frame.stream_id, frame.sequence) for frame in frames if frame.verdict in set(Verdict)
+    }
+    answered = [frame for frame in frames if frame.verdict in {Verdict.IN_TIME, Verdict.LATE}]
+    dropped_by: dict[str, dict[str, int]] = {}
+    drops = Counter((f.place, f.reason) for f in frames if f.verdict == Verdict.DROPPED)
+    for (place, reason), number in sorted(drops.items()):
+        dropped_by.setdefault(place, {})[reason] = number
+    latencies = [frame.latency_ms for frame in answered if frame.latency_ms is not None]
+    sides = [frame.side_px for frame in answered if frame.side_px is not None]
+    in_time = verdicts[Verdict.IN_TIME]
+    return Outcome(
+        captured=captured,
+        in_time=in_time,
+        late=verdicts[Verdict.LATE],
+        dropped=verdicts[Verdict.DROPPED],
+        dropped_by=dropped_by,
+        lost=captured - len(with_verdict),
+        duplicated=sum(stream.duplicated for stream in streams),
+        in_time_ratio=in_time / captured if captured else None,
+        goodput_fps=in_time / seconds if seconds > 0 else 0.0,
+        map=accuracy.map if accuracy else None,
+        map50=accuracy.map50 if accuracy else None,
+        mean_side_px=float(np.mean(sides)) if sides else None,
+        p50_ms=float(np.quantile(latencies, 0.5)) if latencies else None,
+        p99_ms=float(np.quantile(latencies, 0.99)) if latencies else None,
+        variants=dict(sorted(Counter(frame.variant for frame in answered).items())),
+    )
+
+
+def write_summary(folder: Path, summary: Summary) -> None:
+    """Writes `summary.json`, whole or not at all."""
+    streams = {
+        one.stream_id: {"fps": one.fps, "slo_ms": one.slo_ms, **_fields(one.outcome)}
+        for one in summary.streams
+    }
+    write_json(
+        folder / SUMMARY_FILE,
+        {
+            "schema_version": SCHEMA_VERSION,
+            "kind": summary.kind,
+            "seconds": summary.seconds,
+            "streams": streams,
+            "total": _fields(summary.total),
+        },
+    )
+
+
+def _fields(outcome: Outcome) -> dict[str, object]:
+    return {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in dataclasses.asdict(outcome).items()
+    }
+
+
+def read_summary(folder: Path) -> Summary:
+    """Reads `summary.json`.
+
+    Raises:
+        UsageError: if it is not there, of another schema, or broken.
+    """
+    path = folder / SUMMARY_FILE
+    values = read_json(path)
+    try:
+        if values["schema_version"] != SCHEMA_VERSION:
+            raise UsageError(
+                f"{path}: schema_version is {values['schema_version']}: must be {SCHEMA_VERSION}"
+            )
+        return Summary(
+            kind=values["kind"],
+            seconds=values["seconds"],
+            streams=tuple(
+                StreamOutcome(stream_id, entry.pop("fps"), entry.pop("slo_ms"), Outcome(**entry))
+                for stream_id, entry in values["streams"].items()
+            ),
+            total=Outcome(**values["total"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path}: is no summary: {error}") from None
