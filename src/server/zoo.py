@@ -21,6 +21,7 @@ from ..profiles import (
 from ..vision.classes import TRAFFIC_CLASSES
 from .config import DeviceConfig, DeviceKind, ServerConfig
 
+LEAST_REPLAY_RATIO = 0.001  # planning needs latencies above 0
 CLASS_NAMES = {"traffic": TRAFFIC_CLASSES}
 
 
@@ -31,7 +32,8 @@ class ServedZoo:
     Attributes:
         variants: least accurate first.
         class_names: by class id; empty where the zoo says none.
-        profiles: device id to latency, of at least these variants.
+        profiles: device id to latency, of at least these variants; of replayed devices, scaled as
+            the options say.
     """
 
     name: str
@@ -88,5 +90,21 @@ def load_served_zoo(config: ServerConfig) -> ServedZoo:
                 f"devices={device.device_id}: zoo {config.zoo} has no latency profile "
                 f"{device.device_type} that fits it; measure one with `moonjelly profile`"
             )
-        profiles[device.device_id] = load_latency_profile(path, every)
+        profile = load_latency_profile(path, every)
+        if device.kind is DeviceKind.REPLAYED:
+            profile = _scaled(profile, max(config.replay_latency_ratio, LEAST_REPLAY_RATIO))
+        profiles[device.device_id] = profile
     return ServedZoo(config.zoo, variants, CLASS_NAMES.get(config.zoo, ()), profiles)
+
+
+def _scaled(profile: LatencyProfile, ratio: float) -> LatencyProfile:
+    return LatencyProfile(
+        profile.device_type,
+        {
+            variant: BatchLatency(
+                tuple(ratio * p50 for p50 in latency.p50_ms),
+                tuple(ratio * p99 for p99 in latency.p99_ms),
+            )
+            for variant, latency in profile.by_variant.items()
+        },
+    )

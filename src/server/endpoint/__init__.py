@@ -1,0 +1,1 @@
+"""The endpoint process: speaks gRPC with clients, and hands their frames to executors."""

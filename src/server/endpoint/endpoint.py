@@ -1,0 +1,301 @@
+"""What the endpoint does, without gRPC: sessions, frames, and the talk with scheduler and executors."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from ...core.verdict import Reason
+from ...protos.internal_pb2 import FrameResult, FrameResults
+from ...protos.serving_pb2 import (
+    Frame,
+    InputSize,
+    Notice,
+    Refusal,
+    RegisterReply,
+    RegisterRequest,
+    Zoo,
+)
+from ..config import ServerConfig
+from ..zoo import ServedZoo
+from .advising import Adviser
+from .answering import Answerer
+from .dispatcher import Dispatcher
+from .frame import ArrivedFrame, DropNote
+from .frame_log import FrameLog
+from .intake import Intake, drop
+from .plan_view import PlanView
+from .problems import Code, Refused, SessionError
+from .registration import Registration, check_registration
+from .scheduler_link import SchedulerLink
+from .session import Session
+from .sessions import Sessions
+
+WRITE_LIMIT_MS = 10_000.0
+WATCH_LATE_MS = 500.0
+URGENT_GAP_S = 0.01
+DRAIN_NOTICE_S = 0.2  # frames that were on their way when the notice went out still get an answer
+DRAIN_STEP_S = 0.02
+RETRY_AFTER_MS = 1000.0
+
+_log = logging.getLogger(__name__)
+
+
+class Endpoint:
+    """Holds streams from registration to end."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        zoo: ServedZoo,
+        number: int,
+        now_ms: Callable[[], float],
+        on_change: Callable[[], None],
+    ) -> None:
+        """Starts with nothing attached.
+
+        Args:
+            config: the server's options.
+            zoo: what is served.
+            number: of this endpoint.
+            now_ms: the monotonic clock.
+            on_change: called when the scheduler or an executor comes or goes.
+
+        Raises:
+            OSError: if the log cannot be created.
+        """
+        self.is_draining = False
+        self.sessions = Sessions()
+        self.scheduler = SchedulerLink(zoo, self._scheduler_changed)
+        self.dispatcher = Dispatcher(
+            self._plan, now_ms, self._frame_answered, self._frame_dropped, on_change
+        )
+        self._config = config
+        self._zoo = zoo
+        self.now_ms = now_ms
+        self._on_change = on_change
+        self._frames = FrameLog(Path(config.out_dir), number) if config.out_dir else None
+        adviser = Adviser(zoo, self._plan, self._overhead_ms)
+        self._adviser = adviser
+        self._answerer = Answerer(now_ms, self._plan, adviser, self._frames)
+        self._intake = Intake(config, zoo, self._plan, now_ms, self.dispatcher, self._answerer)
+        self._num_joining = 0
+        self._wake = asyncio.Event()
+        self._is_urgent = False
+
+    async def register(self, request: RegisterRequest) -> RegisterReply:
+        """Gives one stream a place.
+
+        Raises:
+            SessionError: if a value is bad, or the server cannot answer now.
+            Refused: if it does not fit.
+        """
+        if self.is_draining:
+            raise SessionError(Code.UNAVAILABLE, "the server is shutting down")
+        declared = check_registration(request, self._zoo.name)
+        older = self.sessions.find_stream(declared.stream_id)
+        if older is None and len(self.sessions) + self._num_joining >= self._config.max_sessions:
+            raise Refused(
+                Refusal(
+                    reason=Refusal.SESSION_LIMIT,
+                    detail=f"{self._config.max_sessions} streams are registered already",
+                    retry_after_ms=RETRY_AFTER_MS,
+                )
+            )
+        self._num_joining += 1
+        try:
+            session = await self._join(declared)
+        finally:
+            self._num_joining -= 1
+        return RegisterReply(
+            session=session.token,
+            zoo=self._describe_zoo(),
+            advised_side_px=self._adviser.side_px(session, self.now_ms()),
+            plan_epoch=self.scheduler.plan.epoch,
+        )
+
+    async def _join(self, declared: Registration) -> Session:
+        now_ms = self.now_ms()
+        session = self.sessions.make(declared, self._config.rate_tolerance_ratio, now_ms)
+        reply = await self.scheduler.join(session.state(now_ms), 2 * self._config.plan_period_ms)
+        if not reply.is_accepted:
+            raise Refused(reply.refusal)
+        if self.is_draining:
+            raise SessionError(Code.UNAVAILABLE, "the server is shutting down")
+        older = self.sessions.find_stream(declared.stream_id)
+        if older is not None:
+            self._forget(older)
+            older.fail(SessionError(Code.ABORTED, "the stream was registered again"))
+        self.sessions.add(session)
+        self._wake.set()
+        return session
+
+    def open(self, token: str) -> Session:
+        """Opens a registered session.
+
+        Raises:
+            SessionError: if there is none, or it is open already.
+        """
+        session = self.sessions.open(token, self.now_ms())
+        if self.is_draining:
+            session.outbox.add_notice(Notice.DRAINING, "the server is shutting down")
+        return session
+
+    def take_frame(self, session: Session, message: Frame) -> None:
+        """Takes one frame that was just read."""
+        was_silent = session.is_silent(read_ms := self.now_ms())
+        self._intake.take(session, message, read_ms)
+        if was_silent:
+            self.report(is_urgent=True)
+
+    def take_unknown(self, session: Session) -> None:
+        """Takes a message that holds nothing known here."""
+        session.outbox.add_notice(Notice.BAD_MESSAGE, "a message held nothing that is known here")
+        if session.bad_frames.add(self.now_ms()):
+            session.fail(SessionError(Code.INVALID_ARGUMENT, "too many bad messages in 10 s"))
+
+    def take_goodbye(self, session: Session) -> None:
+        """The client leaves politely: what is under way is answered, then the call ends."""
+        session.is_leaving = True
+        session.close_when_done()
+
+    def close(self, session: Session) -> None:
+        """The call of a session is over, in whatever way; frees all it held, at once."""
+        session.outbox.close()
+        self._forget(session)
+        if session.num_arrived != session.num_ended:
+            _log.error(
+                "stream %s: %d frames arrived and %d ended",
+                session.stream_id,
+                session.num_arrived,
+                session.num_ended,
+            )
+
+    def report(self, *, is_urgent: bool = False) -> None:
+        """Sends the scheduler a snapshot soon."""
+        self._is_urgent = self._is_urgent or is_urgent
+        self._wake.set()
+
+    async def watch(self) -> None:
+        """Looks after the sessions, and tells the scheduler how they fare, until cancelled.
+
+        Sleeps while there is nothing to look after.
+        """
+        period_s = self._config.plan_period_ms / 2000.0
+        due_ms = self.now_ms()
+        while True:
+            try:
+                async with asyncio.timeout(period_s if len(self.sessions) else None):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._look_after(late_ms=self.now_ms() - due_ms)
+            if self._wake.is_set():
+                await asyncio.sleep(URGENT_GAP_S)  # several changes make one snapshot
+            self._wake.clear()
+            now_ms = self.now_ms()
+            is_urgent = self._is_urgent or any(one.has_jumped(now_ms) for one in self.sessions)
+            self._is_urgent = False
+            states = [session.state(now_ms) for session in self.sessions]
+            self.scheduler.send_snapshot(states, self._overhead_ms(), is_urgent=is_urgent)
+            due_ms = now_ms + 1000.0 * period_s
+
+    async def drain(self, grace_ms: float) -> None:
+        """Refuses what is new, answers what is under way, and ends all streams."""
+        self.is_draining = self._intake.is_draining = True
+        _log.info("draining %d streams", len(self.sessions))
+        for session in self.sessions:
+            session.outbox.add_notice(Notice.DRAINING, "the server is shutting down")
+        end_ms = self.now_ms() + grace_ms
+        settled_ms = self.now_ms() + 1000.0 * DRAIN_NOTICE_S
+        while len(self.sessions) and self.now_ms() < end_ms:
+            if self.now_ms() >= settled_ms:
+                for session in self.sessions:
+                    if not session.under_way:
+                        self._end_drained(session)
+            await asyncio.sleep(DRAIN_STEP_S)
+        for session in self.sessions:
+            self._end_drained(session)
+
+    def shut(self) -> None:
+        """Lets go of everything."""
+        for session in self.sessions:
+            self.close(session)
+        self.dispatcher.close()
+        self.scheduler.close()
+        if self._frames is not None:
+            self._frames.close()
+
+    def _end_drained(self, session: Session) -> None:
+        if session.is_open:
+            session.fail(SessionError(Code.UNAVAILABLE, "the server is shutting down"))
+        else:
+            self.close(session)
+
+    def _look_after(self, late_ms: float) -> None:
+        now_ms = self.now_ms()
+        for session in self.sessions:
+            if late_ms > WATCH_LATE_MS:  # we were stalled, not the clients
+                session.last_frame_ms += late_ms
+            if not session.is_open:
+                if now_ms - session.registered_ms > self._config.session_grace_ms:
+                    _log.info("stream %s was never opened", session.stream_id)
+                    self.close(session)
+            elif (
+                session.writing_since_ms is not None
+                and now_ms - session.writing_since_ms > WRITE_LIMIT_MS
+            ):
+                self._cut_off(session)
+        if self._frames is not None:
+            self._frames.flush()
+
+    def _cut_off(self, session: Session) -> None:
+        """Gives up a client that takes nothing of what it is sent."""
+        _log.warning("stream %s takes no answers; its call is ended", session.stream_id)
+        self._forget(session)
+        session.fail(SessionError(Code.RESOURCE_EXHAUSTED, "answers were not read for 10 s"))
+        if session.stop_writing is not None:
+            session.stop_writing()
+
+    def _plan(self) -> PlanView:
+        return self.scheduler.plan
+
+    def _overhead_ms(self) -> float:
+        return self._answerer.overhead_ms
+
+    def _frame_answered(self, frame: ArrivedFrame, part: FrameResult, batch: FrameResults) -> None:
+        self._answerer.answer(frame, part, batch)
+
+    def _frame_dropped(self, frame: ArrivedFrame, note: DropNote) -> None:
+        self._answerer.drop(frame, note)
+
+    def _scheduler_changed(self) -> None:
+        if self.scheduler.is_attached:
+            self.report()
+        self._on_change()
+
+    def _describe_zoo(self) -> Zoo:
+        largest = {variant.input_side_px: 0.0 for variant in self._zoo.variants}
+        for variant in self._zoo.variants:
+            side_px = variant.input_side_px
+            largest[side_px] = max(largest[side_px], variant.frame_kbits)
+        return Zoo(
+            name=self._zoo.name,
+            class_names=self._zoo.class_names,
+            sizes=[
+                InputSize(side_px=side_px, frame_kbits=frame_kbits)
+                for side_px, frame_kbits in sorted(largest.items())
+            ],
+        )
+
+    def _forget(self, session: Session) -> None:
+        """Takes a session's capacity, frames and slots back."""
+        if not self.sessions.remove(session):
+            return
+        under_way = list(session.under_way)
+        self.dispatcher.cancel(under_way)
+        gone = drop(Reason.CONNECTION_LOST, "its client is gone")
+        for frame in under_way:
+            self._answerer.abandon(frame, gone)
+        self.report(is_urgent=True)

@@ -1,0 +1,55 @@
+"""A frame from its arrival at the endpoint to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...core.verdict import Place, Reason
+from .problems import Code
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+@dataclass(slots=True, eq=False)
+class ArrivedFrame:
+    """One frame that was read from a stream, and what became of it.
+
+    Attributes:
+        read_ms: when it was read; all clocks are this machine's monotonic one.
+        age_ms: from capture to sending, as the client says.
+        network_ms: estimated time on its way here.
+        num_bytes: of the encoded picture.
+        bandwidth_kbps: the client's estimate in this frame.
+        deadline_ms: when its detections must leave the executor.
+        device_id: where it was sent; empty before.
+        handed_ms: when it was sent there.
+        was_moved: whether its first executor died, and it was sent to another.
+    """
+
+    session: Session
+    sequence: int
+    read_ms: float
+    age_ms: float
+    num_bytes: int
+    side_px: int
+    bandwidth_kbps: float
+    network_ms: float = 0.0
+    deadline_ms: float = 0.0
+    crc32c: int = 0
+    slot: int = -1
+    slot_generation: int = 0
+    device_id: str = ""
+    handed_ms: float = 0.0
+    was_moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropNote:
+    """Why a frame was given up, with what the client is told."""
+
+    place: Place
+    reason: Reason
+    code: Code
+    detail: str = ""

@@ -1,0 +1,173 @@
+"""Judges a frame that has just been read, and sends it on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import google_crc32c
+
+from ...core.verdict import Place, Reason
+from ...protos.serving_pb2 import Frame
+from ...scheduling.deadlines import executor_deadline_ms, network_ms
+from ...vision.jpeg import BadImageError, ImageRule, check_jpeg
+from ..config import ServerConfig
+from ..zoo import ServedZoo
+from .answering import Answerer
+from .dispatcher import Dispatcher
+from .frame import ArrivedFrame, DropNote
+from .plan_view import PlanView
+from .problems import CODE_OF_REASON, Code, SessionError
+from .registration import link_problem
+from .session import Session
+
+KBITS_PER_BYTE = 8 / 1000
+
+
+class Intake:
+    """Takes frames: acknowledges at once, then refuses or dispatches.
+
+    What is cheap comes first, and what is hopeless goes before its picture is looked at.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        zoo: ServedZoo,
+        plan: Callable[[], PlanView],
+        now_ms: Callable[[], float],
+        dispatcher: Dispatcher,
+        answerer: Answerer,
+    ) -> None:
+        self.is_draining = False
+        self._max_frame_bytes = config.max_frame_bytes
+        self._max_waiting_frames = config.max_waiting_frames
+        self._kbits = {variant.input_side_px: variant.frame_kbits for variant in zoo.variants}
+        self._plan = plan
+        self._now_ms = now_ms
+        self._dispatcher = dispatcher
+        self._answerer = answerer
+
+    def take(self, session: Session, message: Frame, read_ms: float) -> None:
+        """Takes one frame; its result, or its drop, follows in the session's outbox."""
+        sequence = message.sequence
+        session.outbox.add_ack(sequence, read_ms)
+        jpeg = message.jpeg  # each access copies it
+        frame = ArrivedFrame(
+            session=session,
+            sequence=sequence,
+            read_ms=read_ms,
+            age_ms=message.age_ms,
+            num_bytes=len(jpeg),
+            side_px=max(message.width_px, message.height_px),
+            bandwidth_kbps=message.link.bandwidth_kbps,
+        )
+        session.num_arrived += 1
+        note = self._judge(frame, message, jpeg)
+        if note is not None:
+            self._answerer.drop(frame, note)
+            if note.reason is Reason.BAD_FRAME and session.bad_frames.add(read_ms):
+                session.fail(SessionError(Code.INVALID_ARGUMENT, "too many bad frames in 10 s"))
+
+    def _judge(self, frame: ArrivedFrame, message: Frame, jpeg: bytes) -> DropNote | None:
+        """Dispatches a frame, or returns why it is given up."""
+        session = frame.session
+        note = self._check_order(frame) or self._check_fields(frame, message)
+        if note is not None:
+            return note
+        self._learn(frame, message)
+        if self.is_draining:
+            return drop(Reason.DRAINING, "the server is shutting down")
+        running = self._plan().serving(session.stream_id)
+        least_ms = running.first_answer_ms if running is not None else 0.0
+        if frame.deadline_ms - self._now_ms() < least_ms:
+            return drop(Reason.TOO_LATE, "could not be answered in time any more")
+        if running is None:
+            return drop(Reason.NOT_PLACED, f"plan {self._plan().epoch} serves this stream nowhere")
+        if len(session.under_way) >= min(session.frame_limit, self._max_waiting_frames):
+            return drop(Reason.QUEUE_FULL, f"{len(session.under_way)} frames are under way")
+        note = _check_picture(frame, message, jpeg)
+        if note is None:
+            note = self._dispatcher.dispatch(frame, jpeg, running.device_id)
+        if note is None:
+            session.under_way.add(frame)
+        return note
+
+    def _check_order(self, frame: ArrivedFrame) -> DropNote | None:
+        session, sequence = frame.session, frame.sequence
+        if sequence == session.last_sequence:
+            return bad(f"sequence={sequence}: was sent before", Code.ALREADY_EXISTS)
+        if sequence < session.last_sequence:
+            return bad(f"sequence={sequence}: must be above {session.last_sequence}")
+        session.last_sequence = sequence
+        if session.policer.takes(frame.read_ms):
+            return None
+        if session.policer.is_incurable:
+            session.fail(
+                SessionError(
+                    Code.RESOURCE_EXHAUSTED,
+                    f"more than the declared {session.declared.fps:g} frames a second, for long",
+                )
+            )
+        return drop(
+            Reason.RATE_EXCEEDED, f"more than the declared {session.declared.fps:g} frames a second"
+        )
+
+    def _check_fields(self, frame: ArrivedFrame, message: Frame) -> DropNote | None:
+        if not (math.isfinite(frame.age_ms) and frame.age_ms >= 0):
+            return bad(f"age_ms={frame.age_ms:g}: must be a number of at least 0")
+        problem = link_problem(message.link)
+        if problem:
+            return bad(problem)
+        if frame.num_bytes == 0:
+            return bad("jpeg is empty")
+        if frame.num_bytes > self._max_frame_bytes:
+            return bad(
+                f"jpeg of {frame.num_bytes} bytes: must be at most {self._max_frame_bytes}",
+                Code.RESOURCE_EXHAUSTED,
+            )
+        if message.jpeg_bytes != frame.num_bytes:
+            return bad(f"jpeg_bytes={message.jpeg_bytes}: jpeg holds {frame.num_bytes}")
+        return None
+
+    def _learn(self, frame: ArrivedFrame, message: Frame) -> None:
+        """Takes in what the frame says of its stream's link and sizes; sets its deadline."""
+        session = frame.session
+        wire_ms = message.link.wire_ms
+        session.last_frame_ms = frame.read_ms
+        session.observe_link(frame.read_ms, frame.bandwidth_kbps, wire_ms)
+        kbits = frame.num_bytes * KBITS_PER_BYTE
+        expected = self._kbits.get(frame.side_px)
+        if expected is not None:
+            session.observe_size(kbits / expected)
+        frame.network_ms = network_ms(kbits, frame.bandwidth_kbps, wire_ms)
+        frame.deadline_ms = executor_deadline_ms(
+            frame.read_ms, session.declared.slo_ms, frame.age_ms, frame.network_ms, wire_ms
+        )
+
+
+def drop(reason: Reason, detail: str) -> DropNote:
+    """A frame given up at the endpoint."""
+    return DropNote(Place.ENDPOINT, reason, CODE_OF_REASON[reason], detail)
+
+
+def bad(detail: str, code: Code = Code.INVALID_ARGUMENT) -> DropNote:
+    """A frame that breaks a rule."""
+    return DropNote(Place.ENDPOINT, Reason.BAD_FRAME, code, detail)
+
+
+def _check_picture(frame: ArrivedFrame, message: Frame, jpeg: bytes) -> DropNote | None:
+    frame.crc32c = google_crc32c.value(jpeg)
+    if frame.crc32c != message.jpeg_crc32c:
+        return bad("jpeg_crc32c: does not fit the bytes of jpeg")
+    try:
+        header = check_jpeg(jpeg)
+    except BadImageError as error:
+        is_limit = error.rule is ImageRule.PIXELS
+        return bad(f"jpeg: {error}", Code.RESOURCE_EXHAUSTED if is_limit else Code.INVALID_ARGUMENT)
+    if (header.width_px, header.height_px) != (message.width_px, message.height_px):
+        return bad(
+            f"width_px={message.width_px}, height_px={message.height_px}: the jpeg is "
+            f"{header.width_px} x {header.height_px}"
+        )
+    return None

@@ -1,0 +1,57 @@
+"""Holds streams to what they declared."""
+
+from __future__ import annotations
+
+from collections import deque
+
+MIN_BURST_FRAMES = 8.0
+BURST_MS = 1000.0
+EXCESS_LIMIT_MS = 5000.0
+EXCESS_PAUSE_MS = 1000.0
+MAX_BAD_FRAMES = 50
+BAD_WINDOW_MS = 10_000.0
+
+
+class RatePolicer:
+    """A token bucket: the declared rate with some tolerance, and a burst.
+
+    After a stall of the link, frames that were under way arrive together; so one second's worth, and
+    at least 8 frames, may come at once.
+    """
+
+    def __init__(self, fps: float, tolerance_ratio: float, now_ms: float) -> None:
+        self._tokens_per_ms = fps * tolerance_ratio / 1000.0
+        self._burst = max(MIN_BURST_FRAMES, self._tokens_per_ms * BURST_MS)
+        self._tokens = self._burst
+        self._filled_ms = now_ms
+        self._excess_since_ms = self._excess_last_ms = -EXCESS_LIMIT_MS
+
+    def takes(self, now_ms: float) -> bool:
+        """Whether a frame that arrives now is within the rate."""
+        tokens = self._tokens + (now_ms - self._filled_ms) * self._tokens_per_ms
+        self._filled_ms = now_ms
+        if tokens >= 1:
+            self._tokens = min(tokens, self._burst) - 1
+            return True
+        self._tokens = tokens
+        if now_ms - self._excess_last_ms > EXCESS_PAUSE_MS:
+            self._excess_since_ms = now_ms
+        self._excess_last_ms = now_ms
+        return False
+
+    @property
+    def is_incurable(self) -> bool:
+        """Whether the excess has gone on for 5 s."""
+        return self._excess_last_ms - self._excess_since_ms >= EXCESS_LIMIT_MS
+
+
+class BadFrameCounter:
+    """Tells when a stream sends too much that is wrong: more than 50 frames in 10 s."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=MAX_BAD_FRAMES + 1)
+
+    def add(self, now_ms: float) -> bool:
+        """Counts one; returns whether that is too many."""
+        self._times.append(now_ms)
+        return len(self._times) > MAX_BAD_FRAMES and now_ms - self._times[0] <= BAD_WINDOW_MS

@@ -1,0 +1,69 @@
+"""What can go wrong with a call, in the words of gRPC but without its classes.
+
+SessionError     ends the call with a status; its text is meant for the client.
++-- Refused      a registration that does not fit; carries what would.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from ...core.verdict import Reason
+from ...protos.serving_pb2 import Refusal
+
+MAX_DETAIL_BYTES = 512
+
+
+class Code(StrEnum):
+    """Names of gRPC statuses that we answer with."""
+
+    CANCELLED = "CANCELLED"
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    NOT_FOUND = "NOT_FOUND"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    FAILED_PRECONDITION = "FAILED_PRECONDITION"
+    ABORTED = "ABORTED"
+    INTERNAL = "INTERNAL"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+CODE_OF_REASON = {
+    Reason.TOO_LATE: Code.DEADLINE_EXCEEDED,
+    Reason.NOT_PLACED: Code.RESOURCE_EXHAUSTED,
+    Reason.QUEUE_FULL: Code.RESOURCE_EXHAUSTED,
+    Reason.NO_SLOT: Code.RESOURCE_EXHAUSTED,
+    Reason.RATE_EXCEEDED: Code.RESOURCE_EXHAUSTED,
+    Reason.EXECUTOR_LOST: Code.UNAVAILABLE,
+    Reason.CONNECTION_LOST: Code.CANCELLED,
+    Reason.BAD_FRAME: Code.INVALID_ARGUMENT,
+    Reason.MODEL_OUTPUT: Code.INTERNAL,
+    Reason.DRAINING: Code.UNAVAILABLE,
+}
+
+
+class SessionError(Exception):
+    """Ends a call.
+
+    Attributes:
+        code: the status.
+        detail: for the client; at most 512 bytes.
+    """
+
+    def __init__(self, code: Code, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail.encode()[:MAX_DETAIL_BYTES].decode(errors="ignore")
+
+
+class Refused(SessionError):  # noqa: N818 an answer more than an error
+    """A stream that does not fit.
+
+    Attributes:
+        refusal: why, and what would fit.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(Code.RESOURCE_EXHAUSTED, refusal.detail)
+        self.refusal = refusal

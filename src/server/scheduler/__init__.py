@@ -1,0 +1,1 @@
+"""The scheduler process: holds what is known of streams and devices, and publishes plans."""
