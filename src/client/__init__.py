@@ -1,1 +1,31 @@
 """The SDK for streaming frames to a server, and emulated devices."""
+
+from __future__ import annotations
+
+from ..core.verdict import Drop, Place, Reason, Verdict
+from .answers import Answer
+from .client import Client, connect
+from .errors import ClientError, CounterOffer, Refused, StreamFailed, Unavailable
+from .options import StreamOptions
+from .sources import ArraySource, FrameSource, open_source
+from .stream import Stream
+
+__all__ = [
+    "Answer",
+    "ArraySource",
+    "Client",
+    "ClientError",
+    "CounterOffer",
+    "Drop",
+    "FrameSource",
+    "Place",
+    "Reason",
+    "Refused",
+    "Stream",
+    "StreamFailed",
+    "StreamOptions",
+    "Unavailable",
+    "Verdict",
+    "connect",
+    "open_source",
+]

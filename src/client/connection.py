@@ -1,0 +1,172 @@
+"""The channel to one server: how it is kept, and how registrations are asked for."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from ..core.checks import echo
+from ..protos import serving_pb2 as pb
+from ..protos import serving_pb2_grpc as pb_grpc
+from .errors import CounterOffer, Refused, StreamFailed, Unavailable
+
+REGISTER_TIMEOUT_S = 5.0
+FIRST_BACKOFF_S = 0.2
+LAST_BACKOFF_S = 1.0
+BACKOFF_JITTER_RATIO = 0.2
+
+_WIRE_PROBES = 3
+_WIRE_PROBE_TIMEOUT_S = 1.0
+_ADDRESS_PATTERN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+
+_OPTIONS = (
+    # A 5 s outage must not kill a stream, a dead link must not keep one.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # The default waits up to two minutes before it tries again.
+    ("grpc.initial_reconnect_backoff_ms", int(FIRST_BACKOFF_S * 1000)),
+    ("grpc.min_reconnect_backoff_ms", int(LAST_BACKOFF_S * 1000)),
+    ("grpc.max_reconnect_backoff_ms", int(LAST_BACKOFF_S * 1000)),
+    # A frame is sent once or not at all; nothing is suppressed as a duplicate by gRPC.
+    ("grpc.enable_retries", 0),
+    # The link that is measured is the one to the server, and each client has its own.
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+_FATAL = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.ALREADY_EXISTS,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
+"""Asking again would be answered the same."""
+
+StreamCall = grpc.aio.StreamStreamCall[pb.ClientMessage, pb.ServerMessage]
+
+
+class Connection:
+    """A channel to one server. Made and used inside one event loop."""
+
+    def __init__(self, address: str) -> None:
+        """Prepares the channel; nothing is sent yet.
+
+        Args:
+            address: HOST:PORT, checked by `check_address`.
+        """
+        self.address = address
+        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._stub = pb_grpc.ServingStub(self._channel)  # type: ignore[no-untyped-call]
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+
+    async def close(self) -> None:
+        """Ends the channel and what still runs on it."""
+        await self._channel.close(None)
+
+    async def register(self, request: pb.RegisterRequest) -> pb.RegisterReply:
+        """Asks for a session.
+
+        Raises:
+            Refused: if the server has no room.
+            StreamFailed: if asking again would not help.
+            Unavailable: if nobody answers, or not now.
+        """
+        try:
+            reply: pb.RegisterReply = await self._stub.Register(request, timeout=REGISTER_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise self._explain(request.stream_id, error) from None
+        if not reply.zoo.sizes:
+            raise StreamFailed(f"{self.address}: the server names no input size")
+        return reply
+
+    def open_stream(self) -> StreamCall:
+        """Starts the call that carries a stream."""
+        call: StreamCall = self._stub.Stream()
+        return call
+
+    def explain_end(
+        self, stream_id: str, code: grpc.StatusCode, detail: str
+    ) -> StreamFailed | None:
+        """Says why a stream's call ended, if opening another one would not help."""
+        if code in _FATAL:
+            return StreamFailed(
+                f"{stream_id}: {self.address} ended the stream: {detail or code.name}"
+            )
+        return None
+
+    async def measure_wire_ms(self) -> float | None:
+        """Measures the one-way delay with small calls on the idle link; None if nobody answers."""
+        round_trips_ms = []
+        for _ in range(_WIRE_PROBES):
+            start = time.monotonic()
+            try:
+                await self._health.Check(
+                    health_pb2.HealthCheckRequest(), timeout=_WIRE_PROBE_TIMEOUT_S
+                )
+            except grpc.aio.AioRpcError as error:
+                # An answer it is all the same, if it came from the server.
+                if error.code() not in (
+                    grpc.StatusCode.NOT_FOUND,
+                    grpc.StatusCode.UNIMPLEMENTED,
+                ):
+                    return None
+            round_trips_ms.append((time.monotonic() - start) * 1000)
+        return min(round_trips_ms[1:]) / 2  # the first one opens the connection
+
+    def _explain(
+        self, stream_id: str, error: grpc.aio.AioRpcError
+    ) -> Refused | StreamFailed | Unavailable:
+        code, detail = error.code(), error.details() or ""
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return _refused(stream_id, error)
+        if code in _FATAL or code is grpc.StatusCode.NOT_FOUND:
+            return StreamFailed(f"{stream_id}: {self.address} says {code.name}: {detail}")
+        return Unavailable(f"no server at {self.address}: {detail or code.name}")
+
+
+def check_address(address: str) -> str:
+    """Returns an address if it is HOST:PORT.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    match = _ADDRESS_PATTERN.fullmatch(address)
+    if match is None or not 0 < int(match[2]) <= 65535:  # noqa: PLR2004
+        raise ValueError(f"server={echo(address)}: must be HOST:PORT")
+    return address
+
+
+def backoff_s(num_failures: int, generator: random.Random) -> float:
+    """How long to wait before asking again, after that many failures in a row (at least 1)."""
+    wait_s = min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(num_failures - 1, 10))
+    return wait_s * (1 + BACKOFF_JITTER_RATIO * generator.uniform(-1, 1))
+
+
+def _refused(stream_id: str, error: grpc.aio.AioRpcError) -> Refused:
+    """Unpacks why a registration was refused."""
+    refusal = pb.Refusal(detail=error.details() or "")
+    # grpc_status reads what both kinds of call have; its stub knows only one of them.
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    for packed in status.details if status is not None else ():
+        packed.Unpack(refusal)
+    reason = pb.Refusal.Reason.Name(refusal.reason) if refusal.reason else "UNSPECIFIED"
+    return Refused(
+        stream_id,
+        reason.lower(),
+        refusal.detail,
+        tuple(CounterOffer(offer.fps, offer.slo_ms) for offer in refusal.counter_offers),
+        refusal.retry_after_ms,
+    )

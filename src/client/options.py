@@ -1,0 +1,62 @@
+"""What a stream asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.checks import require_id, require_not_negative, require_positive
+from ..network.estimators import MAX_KBPS
+
+MAX_FPS = 240.0
+MAX_SLO_MS = 60_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOptions:
+    """What a stream asks for.
+
+    Attributes:
+        fps: frame rate; at most 240.
+        slo_ms: bound on capture to answer; 1 to 60000.
+        stream_id: 1 to 64 characters of `[A-Za-z0-9._-]`, the first a letter or digit; registering an
+            id again takes the older stream's place.
+        zoo: the variants wanted; empty for the server's.
+        bandwidth_kbps: guess of the uplink's rate, until frames tell.
+        wire_ms: one-way delay of the link; None measures it.
+        num_frames: number of frames that are due before the stream ends; None for no limit.
+        keep_images: whether answers come with their pictures.
+        zero_ms: time of the monotonic clock from which the times of the log count; None for now.
+        connect_timeout_s: how long the first registration may take.
+        max_unread: answers that wait for the user; older ones are thrown away, their frames stay
+            counted.
+    """
+
+    fps: float
+    slo_ms: float
+    stream_id: str
+    zoo: str = ""
+    bandwidth_kbps: float = 10_000.0
+    wire_ms: float | None = None
+    num_frames: int | None = None
+    keep_images: bool = False
+    zero_ms: float | None = None
+    connect_timeout_s: float = 5.0
+    max_unread: int = 256
+
+    def __post_init__(self) -> None:
+        require_positive("fps", self.fps, MAX_FPS)
+        require_positive("slo_ms", self.slo_ms, MAX_SLO_MS)
+        if self.slo_ms < 1:
+            raise ValueError(f"slo_ms={self.slo_ms:g}: must be at least 1")
+        require_id("stream_id", self.stream_id)
+        if not self.stream_id[0].isalnum():
+            raise ValueError(f"stream_id={self.stream_id}: must begin with a letter or digit")
+        if self.zoo:
+            require_id("zoo", self.zoo)
+        require_positive("bandwidth_kbps", self.bandwidth_kbps, MAX_KBPS)
+        if self.wire_ms is not None:
+            require_not_negative("wire_ms", self.wire_ms, 10_000)
+        if self.num_frames is not None:
+            require_positive("num_frames", self.num_frames)
+        require_positive("connect_timeout_s", self.connect_timeout_s, 3600)
+        require_positive("max_unread", self.max_unread)

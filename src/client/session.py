@@ -1,0 +1,234 @@
+"""One session with the server: frames out, acks and results in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import google_crc32c
+import grpc
+import grpc.aio
+
+from ..core.clock import Clock
+from ..core.ledger import LedgerError
+from ..core.verdict import Reason
+from ..protos import serving_pb2 as pb
+from ..vision.preprocessing import Image, encode_frame
+from .account import Account, CapturedFrame
+from .connection import Connection, StreamCall
+from .errors import StreamFailed
+from .link import BITS_PER_KBIT, ClientLink, FrameSize
+from .options import StreamOptions
+
+JPEG_QUALITY = 90
+PROBE_AFTER_MS = 500.0
+"""When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
+GOODBYE_TIMEOUT_S = 1.0
+_BITS_PER_BYTE = 8
+
+
+class Session:
+    """One call of `Stream`, from Open to Goodbye or to its loss.
+
+    Attributes:
+        has_worked: whether the server acknowledged a frame.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        reply: pb.RegisterReply,
+        account: Account,
+        link: ClientLink,
+        clock: Clock,
+        encoder: Executor,
+        options: StreamOptions,
+        on_sent: Callable[[CapturedFrame], None],
+    ) -> None:
+        """Prepares the session that a registration gave.
+
+        Raises:
+            StreamFailed: if the server names impossible input sizes.
+        """
+        self.has_worked = False
+        self._connection = connection
+        self._account = account
+        self._link = link
+        self._clock = clock
+        self._encoder = encoder
+        self._options = options
+        self._on_sent = on_sent
+        self._token = reply.session
+        self._advised_px = reply.advised_side_px
+        try:
+            sizes = [FrameSize(size.side_px, size.frame_kbits) for size in reply.zoo.sizes]
+        except ValueError as error:
+            raise StreamFailed(f"{connection.address} names an input size: {error}") from None
+        self._sizes = sorted(sizes, key=lambda size: size.side_px)
+        self._waiting: CapturedFrame | None = None
+        self._wake = asyncio.Event()
+        self._is_draining = False
+        self._last_sent_ms = -math.inf
+
+    def offer(self, frame: CapturedFrame) -> None:
+        """Takes the newest frame; one that still waits is superseded by it."""
+        if self._is_draining:
+            self._account.give_up(frame, Reason.DRAINING)
+            return
+        if self._waiting is not None:
+            self._account.give_up(self._waiting, Reason.SUPERSEDED)
+        self._waiting = frame
+        self._wake.set()
+
+    async def run(self, settled: asyncio.Event) -> str:
+        """Carries frames until everything is settled, or the session is lost.
+
+        Args:
+            settled: set when nothing will be captured any more and no frame is open.
+
+        Returns:
+            Why the session ended.
+
+        Raises:
+            StreamFailed: if another session would not help.
+        """
+        call = self._connection.open_stream()
+        tasks = [
+            asyncio.create_task(self._send(call, settled), name="send frames"),
+            asyncio.create_task(self._leave(call, settled), name="leave"),
+        ]
+        sending = tasks[0]
+        sending.add_done_callback(lambda task: _cancel_if_failed(task, call))
+        code, detail = grpc.StatusCode.OK, ""
+        try:
+            async for message in call:
+                self._take(message)
+        except grpc.aio.AioRpcError as error:
+            code, detail = error.code(), error.details() or ""
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            code = grpc.StatusCode.CANCELLED  # by us: _leave, or a sender that failed
+        finally:
+            call.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        if not sending.cancelled():
+            sending.result()
+        failure = self._connection.explain_end(self._options.stream_id, code, detail)
+        if failure is not None:
+            raise failure
+        return detail or code.name
+
+    async def _leave(self, call: StreamCall, settled: asyncio.Event) -> None:
+        """Lets the sender say goodbye, and ends the call if the server does not."""
+        await settled.wait()
+        self._wake.set()
+        await asyncio.sleep(GOODBYE_TIMEOUT_S)
+        call.cancel()
+
+    def _take(self, message: pb.ServerMessage) -> None:
+        """Takes in what the server says."""
+        now_ms = self._clock.now_ms()
+        for ack in message.acks:
+            self.has_worked = True
+            network_ms = self._link.on_ack(ack.sequence, ack.held_ms, now_ms)
+            frame = self._account.find(ack.sequence)
+            if frame is not None and network_ms is not None:
+                frame.network_ms = network_ms
+        for result in message.results:
+            self._link.on_answer(result.sequence)
+            try:
+                self._account.settle(result, now_ms)
+            except (ValueError, LedgerError) as error:
+                raise StreamFailed(f"{self._connection.address} says {error}") from None
+            self._advised_px = result.advised_side_px
+        if message.notice.kind == pb.Notice.DRAINING:
+            self._is_draining = True
+            if self._waiting is not None:
+                self._account.give_up(self._waiting, Reason.DRAINING)
+                self._waiting = None
+        self._wake.set()
+
+    async def _send(self, call: StreamCall, settled: asyncio.Event) -> None:
+        """Sends Open, then frames as the link takes them, then Goodbye."""
+        # A call that has ended says so to its reader.
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            await call.write(pb.ClientMessage(open=pb.Open(session=self._token)))
+            while not settled.is_set():
+                self._wake.clear()
+                frame, now_ms = self._waiting, self._clock.now_ms()
+                start_ms = self._link.may_send_at_ms(now_ms)
+                if frame is not None and start_ms <= now_ms:
+                    self._waiting = None
+                    await self._send_frame(call, frame)
+                    continue
+                is_timed = frame is not None and start_ms < math.inf
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout((start_ms - now_ms) / 1000 if is_timed else None):
+                        await self._wake.wait()
+            await call.write(pb.ClientMessage(goodbye=pb.Goodbye()))
+            await call.done_writing()
+
+    async def _send_frame(self, call: StreamCall, frame: CapturedFrame) -> None:
+        """Sends a frame at the side that fits, or gives it up."""
+        if frame.image is None or self._account.find(frame.sequence) is None:
+            return
+        now_ms = self._clock.now_ms()
+        due_ms = frame.captured_ms + self._options.slo_ms
+        is_probe = self._link.num_unacked == 0 and now_ms - self._last_sent_ms >= PROBE_AFTER_MS
+        size = self._link.choose_size(self._sizes, self._advised_px, due_ms - now_ms, now_ms)
+        if size is None:
+            if not is_probe:
+                self._account.give_up(frame, Reason.LINK_TOO_SLOW)
+                return
+            size = self._sizes[0]
+        jpeg, crc32c = await asyncio.get_running_loop().run_in_executor(
+            self._encoder, _encode, frame.image, size.side_px
+        )
+        if self._account.find(frame.sequence) is None:
+            return
+        now_ms = self._clock.now_ms()
+        kbits = len(jpeg) * _BITS_PER_BYTE / BITS_PER_KBIT
+        if self._link.network_ms(kbits, now_ms) > due_ms - now_ms and not is_probe:
+            self._account.give_up(frame, Reason.LINK_TOO_SLOW)
+            return
+        # Entered as sent before it is: the ack may be there before `write` returns.
+        self._last_sent_ms = frame.sent_ms = now_ms
+        frame.side_px, frame.jpeg_bytes = size.side_px, len(jpeg)
+        frame.bandwidth_kbps = self._link.bandwidth_kbps(now_ms)
+        self._link.on_sent(frame.sequence, size, kbits, now_ms)
+        self._on_sent(frame)
+        await call.write(
+            pb.ClientMessage(
+                frame=pb.Frame(
+                    sequence=frame.sequence,
+                    age_ms=now_ms - frame.captured_ms,
+                    width_px=size.side_px,
+                    height_px=size.side_px,
+                    jpeg_bytes=len(jpeg),
+                    jpeg_crc32c=crc32c,
+                    jpeg=jpeg,
+                    link=pb.LinkEstimate(
+                        bandwidth_kbps=frame.bandwidth_kbps, wire_ms=self._link.wire_ms
+                    ),
+                )
+            )
+        )
+
+
+def _encode(image: Image, side_px: int) -> tuple[bytes, int]:
+    """Returns the JPEG of a picture and its checksum."""
+    jpeg = encode_frame(image, side_px, JPEG_QUALITY)
+    return jpeg, google_crc32c.value(jpeg)
+
+
+def _cancel_if_failed(task: asyncio.Task[None], call: StreamCall) -> None:
+    """Ends the call when its sender failed, so that its reader does not wait for ever."""
+    if not task.cancelled() and task.exception() is not None:
+        call.cancel()

@@ -1,0 +1,25 @@
+"""The threads that keep pictures off the event loop."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+
+class Workers:
+    """Two threads: one reads ahead, the other resizes and encodes what is about to be sent.
+
+    Apart, because a frame that is to be sent must not wait for pictures that are not due yet.
+
+    Attributes:
+        reader: for sources that are not live.
+        encoder: for resizing and encoding.
+    """
+
+    def __init__(self) -> None:
+        self.reader = ThreadPoolExecutor(1, "moonjelly-read")
+        self.encoder = ThreadPoolExecutor(1, "moonjelly-encode")
+
+    def close(self) -> None:
+        """Ends the threads after what they have been given; does not wait for it."""
+        self.reader.shutdown(wait=False)
+        self.encoder.shutdown(wait=False)
