@@ -1,0 +1,53 @@
+"""Fixed batch size: waits for that many frames. The published executor's rule; a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...core.checks import require_positive
+from ...core.verdict import Reason
+from .port import BatchDecision, DeviceState, QueuedFrame
+
+DROP_MARGIN_MS = 5.0  # a frame may run although it is predicted up to this late
+WAIT_MARGIN_MS = 10.0  # waiting ends when the tightest frame has no more than this to spare
+
+
+def lazily_dropped(
+    frames: Sequence[QueuedFrame], batch_ms: float, now_ms: float
+) -> tuple[tuple[int, Reason], ...]:
+    """Drops the frames that a batch of that duration would answer too late, past the margin.
+
+    Source: Jellyfish, lazy drop.
+    """
+    return tuple(
+        (frame.key, Reason.TOO_LATE)
+        for frame in frames
+        if now_ms + batch_ms > frame.deadline_ms + DROP_MARGIN_MS
+    )
+
+
+class FixedBatcher:
+    """Runs batches of one size, oldest frames first; smaller ones if the tightest cannot wait.
+
+    Source: Jellyfish, executor loop; without its padding of small batches.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = int(require_positive("batch_size", batch_size))
+
+    def decide(
+        self, queue: Sequence[QueuedFrame], device: DeviceState, now_ms: float
+    ) -> BatchDecision:
+        """Decides for an idle device; see `Batcher`."""
+        size = min(self._batch_size, device.batch_size)
+        batch_ms = device.latency.p99_ms[size - 1]
+        ready = [frame for frame in queue if frame.is_ready]
+        drop = lazily_dropped(ready, batch_ms, now_ms)
+        dropped = {key for key, _ in drop}
+        picked = [frame for frame in ready if frame.key not in dropped][:size]
+        if not picked:
+            return BatchDecision(drop=drop)
+        latest_start_ms = min(frame.deadline_ms for frame in picked) - batch_ms - WAIT_MARGIN_MS
+        if len(picked) < size and now_ms < latest_start_ms:
+            return BatchDecision(drop=drop, wait_until_ms=latest_start_ms)
+        return BatchDecision(run=tuple(frame.key for frame in picked), drop=drop)
