@@ -172,6 +172,7 @@ class Supervisor:
     def _on_ready(self, child: ChildProcess, port: int) -> None:
         child.is_ready = True
         _log.info("%s: ready", child.name)
+        self._tell_serving()
         if child.role != "endpoint":
             for endpoint in self._of("endpoint"):
                 endpoint.tell(_status(child, is_alive=True))
@@ -181,7 +182,10 @@ class Supervisor:
                 self._start(other)
 
     def _tell_serving(self) -> None:
-        if not self._has_served and all(child.is_serving for child in self._of("endpoint")):
+        is_ready = all(child.is_ready for child in self._children)
+        if self._has_served or not is_ready:
+            return
+        if all(child.is_serving for child in self._of("endpoint")):
             self._has_served = True
             self._on_serving(self._config.host, self._port)
 

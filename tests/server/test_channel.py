@@ -5,6 +5,7 @@ import os
 import threading
 
 import pytest
+
 from moonjelly.protos.internal_pb2 import (
     Cancel,
     Drain,
@@ -207,15 +208,16 @@ async def test_the_order_holds_across_the_backlog(ends):
 async def test_a_callback_may_close_the_channel_and_gets_nothing_more(ends):
     one, other = ends
     seen: list[Envelope] = []
+    first = asyncio.Event()
 
     def on_packet(envelope: Envelope, _descriptors: tuple[int, ...]) -> None:
         seen.append(envelope)
         channel.close()
+        first.set()
 
     channel = AsyncChannel(other, on_packet, lambda: pytest.fail("own close is no event"))
     for _ in range(3):
         one.send(Envelope(drain=Drain(grace_ms=1)))
-    while not seen:
-        await asyncio.sleep(0)
+    await asyncio.wait_for(first.wait(), 30)
     await asyncio.sleep(0)
     assert len(seen) == 1

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+
 from moonjelly.core.errors import UsageError
 from moonjelly.server import frame_memory
 from moonjelly.server.frame_memory import (

@@ -25,9 +25,8 @@ from ...protos.internal_pb2 import (
     Ready,
 )
 from ...reporting.csv_log import CsvLog
-from ...scheduling.batching.deadline import DeadlineBatcher
-from ...scheduling.batching.fixed import FixedBatcher
 from ...scheduling.batching.port import Batcher
+from ...scheduling.batching.registry import batcher
 from ..channel import Channel, ChannelClosedError
 from ..child import EXIT_DEVICE_LOST, ChildContext
 from ..config import DeviceConfig, DeviceKind, ServerConfig
@@ -111,7 +110,7 @@ class ExecutorProcess:
             self._work,
             executor,
             self._variants,
-            build_batcher(config.batcher, config.max_batch_size),
+            _build_batcher(config.batcher),
             self._clock,
             on_status=self._tell_scheduler,
             on_batch=self._note_batch,
@@ -258,19 +257,11 @@ class ExecutorProcess:
             self._log.write(record)
 
 
-def build_batcher(name: str, max_batch_size: int) -> Batcher:
-    """Makes the batcher of that name.
-
-    Raises:
-        UsageError: if there is none; names the ones there are.
-    """
-    makers: dict[str, Callable[[], Batcher]] = {
-        "deadline": DeadlineBatcher,
-        "fixed": partial(FixedBatcher, max_batch_size),
-    }
-    if name not in makers:
-        raise UsageError(f"batcher={name}: must be one of {', '.join(makers)}")
-    return makers[name]()
+def _build_batcher(name: str) -> Batcher:
+    try:
+        return batcher(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _open_log(config: ServerConfig, device: DeviceConfig) -> CsvLog[BatchRecord] | None:
