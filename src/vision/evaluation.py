@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 import csv
 import logging
+import multiprocessing
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 import torch
 
@@ -54,9 +57,24 @@ class VariantScore:
     frame_kbits: float
 
 
-def scene_frames(split: Split, num_scenes: int, frames_each: int) -> Iterator[SceneFrame]:
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What detectors said to a series of frames.
+
+    Attributes:
+        truth: What there was to find in each frame.
+        detections: By variant, the answer for each frame.
+        kbits: By input side, the encoded size of each frame (kbit).
+    """
+
+    truth: list[FrameTruth]
+    detections: dict[str, list[Detections | None]]
+    kbits: dict[int, list[float]]
+
+
+def scene_frames(split: Split, seeds: Sequence[int], frames_each: int) -> Iterator[SceneFrame]:
     """Draws the frames that detectors are scored on, seconds apart within a scene."""
-    for seed in range(num_scenes):
+    for seed in seeds:
         scene = Scene(seed, split)
         for k in range(frames_each):
             yield scene.frame(k * _FRAME_STRIDE)
@@ -74,30 +92,78 @@ def truth_of(frame: SceneFrame) -> FrameTruth:
     )
 
 
-def score_variants(
-    detectors: dict[str, TorchDetector], frames: Iterator[SceneFrame]
-) -> dict[str, VariantScore]:
+def answer_frames(detectors: dict[str, TorchDetector], frames: Iterator[SceneFrame]) -> Answers:
     """Runs every detector on every frame along the true path: resized, encoded, decoded."""
-    truth: list[FrameTruth] = []
-    answers: dict[str, list[Detections | None]] = {name: [] for name in detectors}
-    kbits: dict[int, list[float]] = {found.input_side_px: [] for found in detectors.values()}
-    for number, frame in enumerate(frames, start=1):
-        truth.append(truth_of(frame))
+    answers = Answers(
+        truth=[],
+        detections={name: [] for name in detectors},
+        kbits={detector.input_side_px: [] for detector in detectors.values()},
+    )
+    for frame in frames:
+        answers.truth.append(truth_of(frame))
         squares = {}
-        for side, sizes in kbits.items():
+        for side, sizes in answers.kbits.items():
             encoded = encode_frame(frame.image, side, JPEG_QUALITY)
             sizes.append(len(encoded) * 8 / 1000)
             squares[side] = decode_frame(encoded, side)[None]
         for name, detector in detectors.items():
-            answers[name].extend(detector(squares[detector.input_side_px]))
-        if number % 50 == 0:
-            _LOG.info("scored %d frames", number)
+            answers.detections[name].extend(detector(squares[detector.input_side_px]))
+    return answers
+
+
+def _answer_scenes(
+    variant_names: Sequence[str], split: Split, seeds: Sequence[int], frames_each: int
+) -> Answers:
+    """Does a worker's share: builds the variants and runs them on its scenes."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    detectors = {name: build_detector(name) for name in variant_names}
+    return answer_frames(detectors, scene_frames(split, seeds, frames_each))
+
+
+def answer_scenes(
+    variant_names: Sequence[str],
+    split: Split,
+    num_scenes: int,
+    frames_each: int,
+    num_workers: int = 1,
+) -> Answers:
+    """Runs shipped variants on drawn scenes, in several processes.
+
+    Raises:
+        ValueError: If a number is not positive.
+    """
+    if min(num_scenes, frames_each, num_workers) < 1:
+        raise ValueError(
+            f"num_scenes, frames_each, num_workers are {num_scenes}, {frames_each}, {num_workers}:"
+            " each must be positive"
+        )
+    merged = Answers([], {name: [] for name in variant_names}, {})
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_workers, mp_context=context) as workers:
+        shares = [
+            workers.submit(_answer_scenes, variant_names, split, [seed], frames_each)
+            for seed in range(num_scenes)
+        ]
+        for number, share in enumerate(shares, start=1):
+            part = share.result()
+            merged.truth.extend(part.truth)
+            for name, found in part.detections.items():
+                merged.detections[name].extend(found)
+            for side, sizes in part.kbits.items():
+                merged.kbits.setdefault(side, []).extend(sizes)
+            _LOG.info("%d of %d scenes", number, num_scenes)
+    return merged
+
+
+def score_variants(answers: Answers, sides_px: dict[str, int]) -> dict[str, VariantScore]:
+    """Scores the answers of each variant, whose input sides are given."""
     return {
         name: VariantScore(
-            evaluate_detections(truth, answers[name]),
-            float(np.percentile(kbits[detector.input_side_px], SIZE_PERCENTILE)),
+            evaluate_detections(answers.truth, answers.detections[name]),
+            float(np.percentile(answers.kbits[side], SIZE_PERCENTILE)),
         )
-        for name, detector in detectors.items()
+        for name, side in sides_px.items()
     }
 
 
@@ -137,14 +203,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--zoo", choices=ZOO_NAMES, default=ZOO_NAMES[0])
     parser.add_argument("--scenes", type=int, default=40, help="test scenes")
     parser.add_argument("--frames", type=int, default=16, help="frames of each scene")
-    parser.add_argument("--threads", type=int, default=1, help="threads of the tensor library")
+    parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")
     parser.add_argument("--output", type=Path, help="default: profiles/ZOO/variants.csv")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(options.threads)
     zoo = load_zoo(options.zoo)
-    detectors = {variant.name: build_detector(variant.name) for variant in zoo.variants}
-    scores = score_variants(detectors, scene_frames("test", options.scenes, options.frames))
+    sides = {variant.name: variant.input_side_px for variant in zoo.variants}
+    answers = answer_scenes(tuple(sides), "test", options.scenes, options.frames, options.workers)
+    scores = score_variants(answers, sides)
     output = options.output or Path("profiles") / zoo.name / "variants.csv"
     write_scores(output, zoo.variants, scores)
     for variant in zoo.variants:

@@ -25,6 +25,8 @@ from .pool import draw_pool, load_pool
 
 _LOG = logging.getLogger(__name__)
 
+_LOG_EVERY: Final = 20
+_SAVE_EVERY: Final = 100
 SIDES_PX: Final = tuple(range(128, 609, 32))
 _SIDE_WEIGHTS: Final[dict[str, tuple[float, ...]]] = {
     "traffic-n": (2, 2, 2, 2, 2, 2, 1.5, 1.5, 1.5, 1.5, 1, 1, 1, 1, 1, 1),
@@ -133,7 +135,7 @@ def train(options: TrainingOptions, pool_folder: Path, output_folder: Path) -> D
     output_folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     grid: dict[int, tuple[Tensor, Tensor]] = {}
-    sums = np.zeros(3)
+    sums, num_summed = np.zeros(3), 0
     with (output_folder / f"{options.network}.csv").open("w", encoding="utf-8", newline="") as file:
         log = csv.writer(file, lineterminator="\n")
         log.writerow(
@@ -158,8 +160,10 @@ def train(options: TrainingOptions, pool_folder: Path, output_folder: Path) -> D
             optimiser.step()
             average.update(network)
             sums += (float(losses.box.detach()), float(losses.score.detach()), float(norm))
-            if (step + 1) % 20 == 0:
-                box, score, mean_norm = sums / 20
+            num_summed += 1
+            is_last = step + 1 == options.num_steps
+            if (step + 1) % _LOG_EVERY == 0 or is_last:
+                box, score, mean_norm = sums / num_summed
                 elapsed = time.monotonic() - started
                 log.writerow(
                     (
@@ -181,7 +185,8 @@ def train(options: TrainingOptions, pool_folder: Path, output_folder: Path) -> D
                     elapsed,
                 )
                 sums[:] = 0
-            if (step + 1) % 100 == 0 or step + 1 == options.num_steps:
+                num_summed = 0
+            if (step + 1) % _SAVE_EVERY == 0 or is_last:
                 torch.save(average.network.state_dict(), output_folder / f"{options.network}.pt")
     return average.network  # type: ignore[return-value]
 
