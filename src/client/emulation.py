@@ -1,0 +1,232 @@
+"""Emulated devices: many cameras in one process, with their logs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from ..core.checks import require_id, require_not_negative, require_positive
+from ..core.clock import MonotonicClock
+from ..core.errors import RunError
+from ..core.ledger import Ledger
+from ..core.records import FrameRecord
+from ..reporting.csv_log import CsvLog
+from ..reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, StreamInfo
+from .answers import Answer
+from .client import Client
+from .connection import check_address
+from .errors import Refused
+from .sources import FrameSource, open_source
+from .stream import Stream
+from .workers import Workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatedCamera:
+    """One camera to emulate.
+
+    Attributes:
+        stream_id: unique in its run.
+        source: what `open_source` takes.
+        fps: frame rate.
+        slo_ms: bound on capture to answer.
+        server: HOST:PORT of the server, or of a link that leads to it.
+        zoo: the variants wanted; empty for the server's.
+        bandwidth_kbps: first guess of the uplink's rate.
+    """
+
+    stream_id: str
+    source: str
+    fps: float
+    slo_ms: float
+    server: str
+    zoo: str = ""
+    bandwidth_kbps: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        require_id("stream_id", self.stream_id)
+        require_positive("fps", self.fps, 240)
+        require_positive("slo_ms", self.slo_ms, 60_000)
+        require_positive("bandwidth_kbps", self.bandwidth_kbps)
+        check_address(self.server)
+
+
+@dataclass(slots=True)
+class CameraResult:
+    """What came of a camera.
+
+    Attributes:
+        camera: the camera.
+        ledger: its frames.
+        class_names: of the zoo that answered, by class id.
+        problem: what ended it early, or kept it from starting; a `Refused` holds what would fit.
+        num_late_answers: answers that came after their frames had been given up.
+    """
+
+    camera: EmulatedCamera
+    ledger: Ledger = field(default_factory=Ledger)
+    class_names: tuple[str, ...] = ()
+    problem: RunError | None = None
+    num_late_answers: int = 0
+
+    def stream_info(self, link: str = "") -> StreamInfo:
+        """The camera as `run.json` describes it."""
+        note = "refused" if isinstance(self.problem, Refused) else str(self.problem or "")
+        return StreamInfo(
+            stream_id=self.camera.stream_id,
+            fps=self.camera.fps,
+            slo_ms=self.camera.slo_ms,
+            captured=self.ledger.captured,
+            duplicated=self.ledger.duplicated,
+            source=self.camera.source,
+            link=link,
+            note=note,
+        )
+
+
+class _Logs:
+    """The frame log and the detections of a run."""
+
+    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        self._frames = stack.enter_context(CsvLog(folder / FRAMES_FILE, FrameRecord))
+        self._detections: IO[str] = stack.enter_context(
+            (folder / DETECTIONS_FILE).open("w", encoding="utf-8")
+        )
+
+    def write(self, answer: Answer) -> None:
+        """Writes an answer; a full disk does not stop the run."""
+        self._frames.write(answer.record)
+        if answer.detections is None:
+            return
+        row = {
+            "stream_id": answer.stream_id,
+            "sequence": answer.sequence,
+            "boxes": answer.detections.boxes.round(5).tolist(),
+            "scores": answer.detections.scores.round(4).tolist(),
+            "class_ids": answer.detections.class_ids.tolist(),
+        }
+        with contextlib.suppress(OSError):
+            self._detections.write(json.dumps(row) + "\n")
+
+
+async def run_cameras(
+    cameras: Sequence[EmulatedCamera],
+    seconds: float | None,
+    out_dir: Path,
+    *,
+    zero_ms: float | None = None,
+    seed: int = 0,
+    stop: asyncio.Event | None = None,
+    on_answer: Callable[[Answer], None] | None = None,
+) -> list[CameraResult]:
+    """Streams cameras at the same time, and logs every frame in `frames.csv` and `detections.jsonl`.
+
+    Each camera has its own connection, and starts at a random moment of its first frame period. One
+    that is refused or fails leaves the others alone.
+
+    Args:
+        cameras: of different stream ids.
+        seconds: how long each camera captures; None for as long as its source goes on.
+        out_dir: existing folder.
+        zero_ms: time of the monotonic clock from which the times of the log count; the start of the
+            cameras, if it is not given.
+        seed: of the moments at which cameras start.
+        stop: ends capturing early when it is set.
+        on_answer: called with each answer.
+
+    Returns:
+        What came of each camera, in their order.
+
+    Raises:
+        ValueError: if two cameras share an id, or `seconds` is out of range.
+        UsageError: if a source does not exist.
+        RunError: if a source cannot be opened.
+        OSError: if a log cannot be created.
+    """
+    ids = [camera.stream_id for camera in cameras]
+    if len(set(ids)) != len(ids):
+        raise ValueError(f"stream_id: {next(i for i in ids if ids.count(i) > 1)} is used twice")
+    if seconds is not None:
+        require_positive("seconds", seconds)
+    require_not_negative("seed", seed)
+    generator = random.Random(seed)  # noqa: S311 only spreads the starts
+    stop = asyncio.Event() if stop is None else stop
+    workers = Workers()
+    results = [CameraResult(camera) for camera in cameras]
+    with contextlib.ExitStack() as stack:
+        stack.callback(workers.close)
+        # All before the first frame: making a scene takes long enough to hold up other cameras.
+        sources = [await _open(camera, workers) for camera in cameras]
+        logs = _Logs(out_dir, stack)
+
+        def take(answer: Answer) -> None:
+            logs.write(answer)
+            if on_answer is not None:
+                on_answer(answer)
+
+        zero_ms = MonotonicClock().now_ms() if zero_ms is None else zero_ms
+        async with asyncio.TaskGroup() as group:
+            for result, source in zip(results, sources, strict=True):
+                group.create_task(
+                    _run_camera(
+                        result, source, workers, seconds, zero_ms,
+                        generator.uniform(0, 1 / result.camera.fps), stop, take,
+                    ),
+                    name=f"camera {result.camera.stream_id}",
+                )  # fmt: skip
+    return results
+
+
+async def _open(camera: EmulatedCamera, workers: Workers) -> FrameSource:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(workers.reader, open_source, camera.source, camera.fps)
+
+
+async def _run_camera(
+    result: CameraResult,
+    source: FrameSource,
+    workers: Workers,
+    seconds: float | None,
+    zero_ms: float,
+    delay_s: float,
+    stop: asyncio.Event,
+    take: Callable[[Answer], None],
+) -> None:
+    """Streams one camera until its time is over."""
+    camera = result.camera
+    await asyncio.sleep(delay_s)
+    try:
+        async with Client(camera.server, workers) as client:
+            stream = client.stream(
+                source,
+                fps=camera.fps,
+                slo_ms=camera.slo_ms,
+                stream_id=camera.stream_id,
+                zoo=camera.zoo,
+                bandwidth_kbps=camera.bandwidth_kbps,
+                num_frames=None if seconds is None else max(1, round(seconds * camera.fps)),
+                zero_ms=zero_ms,
+            )
+            result.ledger = stream.ledger
+            async with stream:
+                result.class_names = stream.class_names
+                stopping = asyncio.create_task(_stop_when_told(stream, stop), name="stop camera")
+                try:
+                    async for answer in stream:
+                        take(answer)
+                finally:
+                    stopping.cancel()
+                    result.num_late_answers = stream.num_late_answers
+    except RunError as problem:
+        result.problem = problem
+
+
+async def _stop_when_told(stream: Stream, stop: asyncio.Event) -> None:
+    await stop.wait()
+    stream.stop()
