@@ -121,30 +121,39 @@ class Supervisor:
         self._selector.register(child.pidfd, selectors.EVENT_READ, lambda: self._on_death(child))
         self._selector.register(child.control, selectors.EVENT_READ, lambda: self._read(child))
         self._after(START_LIMIT_S, lambda: self._check_start(child, generation))
-        self._attach(child)
+        self._attach_memory(child)
 
-    def _attach(self, child: ChildProcess) -> None:
-        """Joins a new process with its frame memory and with every peer that runs."""
+    def _attach_memory(self, child: ChildProcess) -> None:
+        """Hands a new process the frame memories that it works with."""
         for endpoint in self._of("endpoint"):
             writable, readable = self._memories[endpoint.number]
             if child is endpoint:
                 child.attach(Attach.FRAME_MEMORY, child.name, child.generation, writable)
             elif child.role == "executor":
                 child.attach(Attach.FRAME_MEMORY, endpoint.name, endpoint.generation, readable)
+
+    def _join(self, child: ChildProcess) -> None:
+        """Joins a process that is ready with every peer that is, so that nobody waits for one."""
         for peer in self._children:
             is_pair = (child.role, peer.role) in _PAIRS or (peer.role, child.role) in _PAIRS
-            if not is_pair or not peer.is_running:
+            if not is_pair or not peer.is_ready:
                 continue
             mine, theirs = socket_pair()
             with mine, theirs:
                 child.attach(Attach.SOCKET, peer.name, peer.generation, mine.fileno())
                 peer.attach(Attach.SOCKET, child.name, child.generation, theirs.fileno())
-            if child.role == "endpoint" and peer.is_ready:
+            if child.role == "endpoint":
                 child.tell(_status(peer, is_alive=True))
+            elif peer.role == "endpoint":
+                peer.tell(_status(child, is_alive=True))
 
     def _check_start(self, child: ChildProcess, generation: int) -> None:
-        if child.generation == generation and child.is_running and not child.is_ready:
+        if child.generation == generation and not child.is_ready:
             _log.error("%s: not ready after %g s", child.name, START_LIMIT_S)
+            child.kill()
+
+    def _kill_generation(self, child: ChildProcess, generation: int) -> None:
+        if child.generation == generation:
             child.kill()
 
     def _read(self, child: ChildProcess) -> None:
@@ -154,9 +163,10 @@ class Supervisor:
                     os.close(descriptor)
                 self._on_packet(child, envelope)
         except ChannelClosedError:
-            if child.is_running:
+            if child.is_running:  # it is dying, or cannot be told anything any more
                 self._selector.unregister(child.control)
-                child.kill()  # it cannot be told anything any more
+                generation = child.generation
+                self._after(LEAVE_LIMIT_S, lambda: self._kill_generation(child, generation))
 
     def _on_packet(self, child: ChildProcess, envelope: Envelope) -> None:
         match envelope.WhichOneof("message"):
@@ -170,16 +180,16 @@ class Supervisor:
                 child.refusal = envelope.child_status.detail
 
     def _on_ready(self, child: ChildProcess, port: int) -> None:
+        if child.is_ready:
+            return
         child.is_ready = True
         _log.info("%s: ready", child.name)
-        self._tell_serving()
-        if child.role != "endpoint":
-            for endpoint in self._of("endpoint"):
-                endpoint.tell(_status(child, is_alive=True))
-        elif not self._port:
+        self._join(child)
+        if child.role == "endpoint" and not self._port:
             self._port = port
             for other in self._of("endpoint")[1:]:
                 self._start(other)
+        self._tell_serving()
 
     def _tell_serving(self) -> None:
         is_ready = all(child.is_ready for child in self._children)
