@@ -15,12 +15,13 @@ def advised_variant(
     running: int,
     batch_ms: float,
 ) -> int:
-    """Returns the best variant whose frames the link carries in time; the least accurate if none.
+    """Returns the variant of the largest side, up to the running one's, whose frames come in time.
 
     The device goes on running its variant and resizes; only the size that travels becomes smaller.
+    Where no side's frames come in time, the smallest is advised.
 
     Args:
-        variants: least accurate first.
+        variants: any order.
         client: the stream with its newest link estimate.
         overhead_ms: what the server spends on a frame besides queueing and running it.
         running: index of the variant that its device runs.
@@ -28,7 +29,16 @@ def advised_variant(
 
     Source: Jellyfish, the next DNN sent with each response.
     """
-    for index in range(running, 0, -1):
-        if client.budget_ms(variants[index], overhead_ms) >= 2 * batch_ms:
-            return index
-    return 0
+    most_px = variants[running].input_side_px
+    by_side = sorted(
+        (index for index, variant in enumerate(variants) if variant.input_side_px <= most_px),
+        key=lambda index: (-variants[index].input_side_px, index != running),
+    )
+    return next(
+        (
+            index
+            for index in by_side
+            if client.budget_ms(variants[index], overhead_ms) >= 2 * batch_ms
+        ),
+        by_side[-1],
+    )
