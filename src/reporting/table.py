@@ -1,41 +1,54 @@
-"""The table of a run for the terminal."""
+"""The table of a run for the terminal; fits 80 columns."""
 
 from __future__ import annotations
 
+from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from .summary import Outcome, Summary
 
-
-def outcome_table(summary: Summary) -> Table:
-    """One row per stream, one for the total."""
-    table = Table(show_footer=len(summary.streams) > 1)
-    total = summary.total
-    columns: list[tuple[str, str]] = [("stream", "total"), ("frame/s", ""), ("SLO ms", "")]
-    cells = [_cells(stream.outcome) for stream in summary.streams]
-    for name, footer in [*columns, *_cells(total).items()]:
-        table.add_column(name, footer=footer, justify="left" if name in LEFT else "right")
-    for stream, row in zip(summary.streams, cells, strict=True):
-        table.add_row(stream.stream_id, f"{stream.fps:g}", f"{stream.slo_ms:g}", *row.values())
-    return table
+COLUMNS = ("frames", "in time", "%", "late", "drop", "mAP.5", "side", "p50", "p99")
 
 
-LEFT = {"stream", "dropped by"}
+def outcome_table(summary: Summary) -> RenderableType:
+    """One row per stream and one for the total; below, who dropped frames and why."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+        show_footer=len(summary.streams) > 1,
+    )
+    table.add_column("stream", footer="total", overflow="fold")
+    table.add_column("fps", justify="right")
+    table.add_column("SLO ms", justify="right")
+    for name, footer in zip(COLUMNS, outcome_cells(summary.total), strict=True):
+        table.add_column(name, footer=footer, justify="right")
+    for stream in summary.streams:
+        cells = outcome_cells(stream.outcome)
+        table.add_row(stream.stream_id, f"{stream.fps:g}", f"{stream.slo_ms:g}", *cells)
+    lines = [
+        Text(f"  dropped of {stream.stream_id}: {drops(stream.outcome)}")
+        for stream in summary.streams
+        if stream.outcome.dropped
+    ]
+    return Group(table, *lines)
 
 
-def _cells(outcome: Outcome) -> dict[str, str]:
-    return {
-        "captured": str(outcome.captured),
-        "in time": str(outcome.in_time),
-        "late": str(outcome.late),
-        "dropped": str(outcome.dropped),
-        "in time %": percent(outcome.in_time_ratio),
-        "mAP.5": ratio(outcome.map50),
-        "side px": number(outcome.mean_side_px),
-        "p50 ms": number(outcome.p50_ms),
-        "p99 ms": number(outcome.p99_ms),
-        "dropped by": drops(outcome),
-    }
+def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
+    """The cells of an outcome, as `COLUMNS` names them."""
+    return (
+        str(outcome.captured),
+        str(outcome.in_time),
+        percent(outcome.in_time_ratio),
+        str(outcome.late),
+        str(outcome.dropped),
+        ratio(outcome.map50),
+        number(outcome.mean_side_px),
+        number(outcome.p50_ms),
+        number(outcome.p99_ms),
+    )
 
 
 def drops(outcome: Outcome) -> str:

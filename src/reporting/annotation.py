@@ -1,0 +1,119 @@
+"""Draws answers on pictures, as a viewer would see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..core.records import FrameRecord
+from ..core.verdict import Verdict
+from ..vision.detections import Detections
+from ..vision.preprocessing import Image
+
+Colour = tuple[int, int, int]
+
+# Blue, green, red of the palette of the figures.
+CLASS_COLOURS: tuple[Colour, ...] = (
+    (233, 180, 86),
+    (0, 159, 230),
+    (115, 158, 0),
+    (167, 121, 204),
+    (66, 228, 240),
+)
+VERDICT_COLOURS: dict[str, Colour] = {
+    Verdict.IN_TIME: (178, 114, 0),
+    Verdict.LATE: (0, 159, 230),
+    Verdict.DROPPED: (0, 94, 213),
+}
+STALE: Colour = (190, 190, 190)
+WHITE: Colour = (255, 255, 255)
+DARK: Colour = (34, 34, 34)
+STRIP_PX = 24
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The boxes that a viewer has for a frame.
+
+    Attributes:
+        detections: those of this frame, or of an earlier one.
+        age_ms: how much earlier that one was captured; 0 for its own.
+    """
+
+    detections: Detections
+    age_ms: float
+
+
+def annotate(
+    picture: Image,
+    frame: FrameRecord,
+    shown: Shown | None,
+    slo_ms: float,
+    class_names: tuple[str, ...],
+    width_px: int,
+) -> Image:
+    """Draws one frame as its viewer sees it, with a line below that says what became of it.
+
+    Args:
+        picture: blue, green, red [height, width, 3].
+        frame: its row of the log.
+        shown: boxes to draw; those of another frame are grey and thin.
+        slo_ms: of its stream.
+        class_names: by class id.
+        width_px: of the result; its height follows, is even, and includes the line.
+
+    Returns:
+        Blue, green, red, of the width asked for.
+    """
+    height, width = picture.shape[:2]
+    height_px = round(height * width_px / width) // 2 * 2
+    canvas = np.full((height_px + STRIP_PX, width_px, 3), DARK, np.uint8)
+    canvas[:height_px] = cv2.resize(picture, (width_px, height_px), interpolation=cv2.INTER_AREA)
+    view = canvas[:height_px]
+    if shown is not None:
+        _draw_boxes(view, shown, class_names)
+        if shown.age_ms > 0:
+            _write(view, f"boxes are {shown.age_ms:.0f} ms old", (8, 20), STALE)
+    colour = VERDICT_COLOURS.get(frame.verdict, STALE)
+    cv2.rectangle(canvas, (0, height_px), (8, height_px + STRIP_PX), colour, cv2.FILLED)
+    _write(canvas, _line(frame, slo_ms), (16, height_px + 16), WHITE)
+    return np.asarray(canvas, np.uint8)
+
+
+def _draw_boxes(view: Image, shown: Shown, class_names: tuple[str, ...]) -> None:
+    height, width = view.shape[:2]
+    found = shown.detections
+    for box, score, class_id in zip(found.boxes, found.scores, found.class_ids, strict=True):
+        x0, x1 = (round(float(v) * width) for v in (box[0], box[2]))
+        y0, y1 = (round(float(v) * height) for v in (box[1], box[3]))
+        is_stale = shown.age_ms > 0
+        colour = STALE if is_stale else CLASS_COLOURS[int(class_id) % len(CLASS_COLOURS)]
+        cv2.rectangle(view, (x0, y0), (x1, y1), colour, 1 if is_stale else 2)
+        if not is_stale:
+            is_known = int(class_id) < len(class_names)
+            name = class_names[int(class_id)] if is_known else str(int(class_id))
+            _write(view, f"{name} {float(score):.2f}", (x0, max(10, y0 - 4)), colour, 0.36)
+
+
+def _line(frame: FrameRecord, slo_ms: float) -> str:
+    parts = [frame.stream_id, f"#{frame.sequence}", frame.verdict.replace("_", " ")]
+    if frame.latency_ms is not None:
+        parts.append(f"{frame.latency_ms:.0f} of {slo_ms:.0f} ms")
+    elif frame.reason:
+        parts.append(f"{frame.place}: {frame.reason.replace('_', ' ')}")
+    if frame.variant:
+        parts.append(frame.variant)
+    elif frame.side_px:
+        parts.append(f"side {frame.side_px}")
+    return "   ".join(parts)
+
+
+def _write(
+    image: Image, text: str, at: tuple[int, int], colour: Colour, scale: float = 0.42
+) -> None:
+    """Writes with a dark edge, so that it is readable on anything."""
+    cv2.putText(image, text, at, FONT, scale, DARK, 3, cv2.LINE_AA)
+    cv2.putText(image, text, at, FONT, scale, colour, 1, cv2.LINE_AA)

@@ -1,0 +1,17 @@
+"""Figures of a run, drawn from its logs alone; one module a figure."""
+
+from .adaptation import draw_adaptation
+from .latency import draw_latency
+from .spent import draw_spent
+from .style import save_png
+from .verdicts import draw_verdicts
+from .zoo import draw_zoo
+
+__all__ = [
+    "draw_adaptation",
+    "draw_latency",
+    "draw_spent",
+    "draw_verdicts",
+    "draw_zoo",
+    "save_png",
+]

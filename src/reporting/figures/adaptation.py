@@ -1,0 +1,108 @@
+"""How each stream followed its link: rate and estimate, and the side and network that served it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ...core.records import FrameRecord
+from ...core.verdict import Verdict
+from ..run_logs import LinkRate, RunLogs
+from .style import (
+    BLACK,
+    BLUE,
+    GREY,
+    VERMILLION,
+    network_of,
+    new_figure,
+    tidy,
+    variant_colours,
+)
+
+KBIT_PER_MBIT = 1000.0
+ROW_HEIGHT = 1.75
+
+
+def draw_adaptation(run: RunLogs) -> Figure:
+    """Draws one row per stream: the link on the left, what was sent and by whom it was served right."""
+    num_rows = max(1, len(run.streams))
+    figure = new_figure(11, ROW_HEIGHT * num_rows + 0.7)
+    panels = figure.subplots(num_rows, 2, sharex=True, squeeze=False)
+    answered = [one.variant for rows in run.frames.values() for one in rows if one.variant]
+    colours = variant_colours(answered)
+    for k, stream in enumerate(run.streams):
+        rows = run.frames[stream.stream_id]
+        left, right = panels[k]
+        is_last = k == num_rows - 1
+        title = f"{stream.stream_id}: {stream.fps:g} frame/s, SLO {stream.slo_ms:g} ms"
+        tidy(left, "time (s)" if is_last else "", "link (Mbit/s)", title)
+        tidy(right, "time (s)" if is_last else "", "side (px)", "input side and network")
+        _draw_link(left, run.links.get(stream.stream_id, ()), rows, run.info.seconds)
+        _draw_sides(right, rows, colours)
+        left.set_xlim(0, run.info.seconds)
+        left.set_ylim(bottom=0)
+    handles = [
+        Line2D([], [], color=GREY, lw=2, label="link"),
+        Line2D([], [], color=BLUE, lw=1.3, label="client's estimate"),
+        *(
+            Line2D([], [], color=colour, marker="o", ms=4, lw=0, label=f"answered by {network}")
+            for network, colour in colours.items()
+        ),
+        Line2D([], [], color=BLACK, lw=0.8, label="advised side"),
+        Line2D([], [], color=VERMILLION, marker="|", ms=8, lw=0, label="late or dropped"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=6, fontsize=8, frameon=False)
+    return figure
+
+
+def _draw_link(
+    axes: Axes, link: Sequence[LinkRate], rows: Sequence[FrameRecord], seconds: float
+) -> None:
+    if link:
+        times = [one.at_ms / 1000 for one in link]
+        rates = [one.rate_kbps / KBIT_PER_MBIT for one in link]
+        axes.step([*times, seconds], [*rates, rates[-1]], where="post", color=GREY, lw=2, alpha=0.8)
+    seen = [one for one in rows if one.bandwidth_kbps is not None]
+    axes.plot(
+        [one.captured_ms / 1000 for one in seen],
+        [(one.bandwidth_kbps or 0) / KBIT_PER_MBIT for one in seen],
+        color=BLUE,
+        lw=1.3,
+    )
+    if link:  # a first estimate far off must not squeeze the rest
+        axes.set_ylim(top=1.6 * max(one.rate_kbps for one in link) / KBIT_PER_MBIT)
+
+
+def _draw_sides(axes: Axes, rows: Sequence[FrameRecord], colours: dict[str, str]) -> None:
+    advised = [one for one in rows if one.advised_side_px is not None]
+    axes.step(
+        [(one.answered_ms or one.captured_ms) / 1000 for one in advised],
+        [one.advised_side_px or 0 for one in advised],
+        where="post",
+        color=BLACK,
+        lw=0.8,
+    )
+    for network, colour in colours.items():
+        served = [one for one in rows if one.variant and network_of(one.variant) == network]
+        axes.plot(
+            [one.captured_ms / 1000 for one in served],
+            [one.side_px or 0 for one in served],
+            "o",
+            color=colour,
+            ms=2.6,
+        )
+    missed = [one for one in rows if one.verdict != Verdict.IN_TIME]
+    axes.plot(
+        [one.captured_ms / 1000 for one in missed],
+        [0.03] * len(missed),
+        "|",
+        color=VERMILLION,
+        ms=8,
+        transform=axes.get_xaxis_transform(),
+    )
+    sides = [one.side_px for one in rows if one.side_px]
+    if sides:
+        axes.set_ylim(min(sides) - 64, max(sides) + 32)

@@ -1,0 +1,116 @@
+"""The report: one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from .figures import save_png
+from .run_folder import REPORT_FILE, RunInfo
+from .summary import Summary
+from .table import COLUMNS, drops, outcome_cells, percent
+
+EMBED_LIMIT_BYTES = 12 * 1024 * 1024
+TEMPLATE = "report.html.j2"
+MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure or a still of the report.
+
+    Attributes:
+        path: PNG or JPEG.
+        title: heading above it.
+        text: what it shows, in a sentence or two.
+    """
+
+    path: Path
+    title: str
+    text: str
+
+
+FIGURE_TEXTS: Mapping[str, tuple[str, str]] = {
+    "latency": (
+        "Latency against the SLO",
+        "Share of all captured frames that were answered within a time of their capture. A dropped "
+        "frame is never answered, so a curve's height at the dashed line is the share in time.",
+    ),
+    "adaptation": (
+        "Following the links",
+        "Left: what the link was set to and what the client thought of it. Right: the side of the "
+        "frames, the network that answered them, and the side that the server advised.",
+    ),
+    "verdicts": ("Verdicts over time", "Frames captured in each second, by how they ended."),
+    "spent": (
+        "Where the time went",
+        "Mean of each part of the latency of answered frames, beside the stream's SLO.",
+    ),
+}
+
+
+def write_figure(folder: Path, name: str, figure: Figure) -> Picture:
+    """Writes a figure of `FIGURE_TEXTS` as `<name>.png` and returns it for the report."""
+    path = folder / f"{name}.png"
+    save_png(figure, path)
+    title, text = FIGURE_TEXTS[name]
+    return Picture(path, title, text)
+
+
+def write_report(
+    folder: Path,
+    info: RunInfo,
+    summary: Summary,
+    figures: Sequence[Picture],
+    stills: Sequence[Picture] = (),
+    video: Path | None = None,
+) -> Path:
+    """Writes `report.html`, whole or not at all, and returns its path.
+
+    Figures and stills are embedded, and the video too unless it is larger than `EMBED_LIMIT_BYTES`;
+    then the page links to it.
+    """
+    environment = Environment(
+        loader=PackageLoader(__package__, "."), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    rows = [
+        (one.stream_id, f"{one.fps:g}", f"{one.slo_ms:g}", *outcome_cells(one.outcome))
+        for one in summary.streams
+    ]
+    is_embedded = video is not None and video.stat().st_size <= EMBED_LIMIT_BYTES
+    page = environment.get_template(TEMPLATE).render(
+        info=info,
+        summary=summary,
+        percent=percent(summary.total.in_time_ratio),
+        problems=summary.problems(),
+        columns=COLUMNS,
+        rows=rows,
+        total=outcome_cells(summary.total),
+        drops=[
+            (one.stream_id, drops(one.outcome)) for one in summary.streams if one.outcome.dropped
+        ],
+        figures=[(one, _data_url(one.path)) for one in figures],
+        stills=[(one, _data_url(one.path)) for one in stills],
+        video="" if video is None else _data_url(video) if is_embedded else video.name,
+        video_name="" if video is None else video.name,
+    )
+    path = folder / REPORT_FILE
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(page, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
+
+
+def _data_url(path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f"data:{MEDIA_TYPES[path.suffix]};base64,{data}"

@@ -1,0 +1,60 @@
+"""Everything that a run's folder tells, read at once: what figures, video and page are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.records import FrameRecord
+from .csv_log import read_records
+from .run_folder import FRAMES_FILE, RunInfo, StreamInfo, link_file, read_run_info
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRate:
+    """What a link was set to from a moment on (a row of `link-<stream>.csv`)."""
+
+    at_ms: float
+    rate_kbps: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunLogs:
+    """A run as its logs tell it.
+
+    Attributes:
+        info: how it was made.
+        frames: stream id to its captured frames, oldest first.
+        links: stream id to what its link was set to; empty where nothing was shaped.
+    """
+
+    info: RunInfo
+    frames: Mapping[str, tuple[FrameRecord, ...]]
+    links: Mapping[str, tuple[LinkRate, ...]]
+
+    @property
+    def streams(self) -> tuple[StreamInfo, ...]:
+        """The streams in the order of the run."""
+        return self.info.streams
+
+
+def read_run_logs(folder: Path) -> RunLogs:
+    """Reads a run's folder.
+
+    Raises:
+        UsageError: naming the file that is missing or broken.
+    """
+    info = read_run_info(folder)
+    frames: dict[str, list[FrameRecord]] = {one.stream_id: [] for one in info.streams}
+    for frame in read_records(folder / FRAMES_FILE, FrameRecord):
+        frames.setdefault(frame.stream_id, []).append(frame)
+    links: dict[str, tuple[LinkRate, ...]] = {}
+    for stream in info.streams:
+        path = folder / link_file(stream.stream_id)
+        links[stream.stream_id] = tuple(read_records(path, LinkRate)) if path.exists() else ()
+    return RunLogs(
+        info,
+        {name: tuple(sorted(rows, key=lambda one: one.sequence)) for name, rows in frames.items()},
+        links,
+    )
