@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ...protos.internal_pb2 import FrameDescriptor
 from ...scheduling.batching.port import QueuedFrame
 from .endpoint_link import EndpointLink
-from .port import NO_PICTURE, Picture
+from .port import Picture
 
 
 @dataclass(slots=True, eq=False)
@@ -21,14 +21,14 @@ class WaitingFrame:
         queued: what the batcher sees; replaced when the frame turns ready.
         source: the connection that it came over, and its answer goes to.
         descriptor: as the endpoint sent it.
-        picture: once decoded, for the side it was decoded for.
+        picture: once decoded, of the side that was active then.
         is_decoding: a thread is at it; the frame may leave the queue meanwhile.
     """
 
     queued: QueuedFrame
     source: EndpointLink
     descriptor: FrameDescriptor
-    picture: Picture = NO_PICTURE
+    picture: Picture | None = None
     decode_ms: float = 0.0
     is_decoding: bool = False
 
@@ -120,6 +120,6 @@ class FrameQueue:
     def require_side(self, side_px: int) -> None:
         """Has frames decoded again that are ready for another side: the variant has changed."""
         for frame in self._frames.values():
-            if frame.queued.is_ready and frame.picture.shape[0] != side_px:
-                frame.picture = NO_PICTURE
+            if frame.picture is not None and frame.picture.shape[0] != side_px:
+                frame.picture = None
                 frame.queued = dataclasses.replace(frame.queued, is_ready=False)

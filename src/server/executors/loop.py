@@ -16,7 +16,7 @@ from ...scheduling.batching.port import Batcher, DeviceState
 from ...vision.detections import Detections
 from . import answers
 from .frame_queue import WaitingFrame
-from .port import DeviceLostError, Executor
+from .port import NO_PICTURE, DeviceLostError, Executor
 from .slowdown import Slowdown
 from .watchdog import Watchdog
 from .workload import Workload
@@ -203,9 +203,10 @@ class BatchLoop:
         if self._watchdog is not None:
             p99_ms = batch.variant.latency.p99_ms[len(batch.frames) - 1]
             self._watchdog.guard(max(HANG_LEAST_S, HANG_FACTOR * p99_ms / 1000))
+        pictures = [NO_PICTURE if f.picture is None else f.picture for f in batch.frames]
         start_ms = self._clock.now_ms()
         try:
-            found = self._executor.run(batch.variant.name, [f.picture for f in batch.frames])
+            found = self._executor.run(batch.variant.name, pictures)
             error = "" if len(found) == len(batch.frames) else f"{len(found)} answers"
         except DeviceLostError:
             raise
