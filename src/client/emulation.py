@@ -115,11 +115,22 @@ class _Logs:
             self._detections.write(json.dumps(row) + "\n")
 
 
+def open_sources(cameras: Sequence[EmulatedCamera]) -> list[FrameSource]:
+    """Opens the sources of cameras, in their order; making a scene takes a moment.
+
+    Raises:
+        UsageError: if a source does not exist.
+        RunError: if it cannot be opened.
+    """
+    return [open_source(camera.source, camera.fps) for camera in cameras]
+
+
 async def run_cameras(
     cameras: Sequence[EmulatedCamera],
     seconds: float | None,
     out_dir: Path,
     *,
+    sources: Sequence[FrameSource] | None = None,
     zero_ms: float | None = None,
     seed: int = 0,
     stop: asyncio.Event | None = None,
@@ -134,6 +145,7 @@ async def run_cameras(
         cameras: of different stream ids.
         seconds: how long each camera captures; None for as long as its source goes on.
         out_dir: existing folder.
+        sources: what `open_sources` gave; they are opened first, if it is not given.
         zero_ms: time of the monotonic clock from which the times of the log count; the start of the
             cameras, if it is not given.
         seed: of the moments at which cameras start.
@@ -161,8 +173,9 @@ async def run_cameras(
     results = [CameraResult(camera) for camera in cameras]
     with contextlib.ExitStack() as stack:
         stack.callback(workers.close)
-        # All before the first frame: making a scene takes long enough to hold up other cameras.
-        sources = [await _open(camera, workers) for camera in cameras]
+        if sources is None:  # all before the first frame: one would hold up the others
+            loop = asyncio.get_running_loop()
+            sources = await loop.run_in_executor(workers.reader, open_sources, cameras)
         logs = _Logs(out_dir, stack)
 
         def take(answer: Answer) -> None:
@@ -181,11 +194,6 @@ async def run_cameras(
                     name=f"camera {result.camera.stream_id}",
                 )  # fmt: skip
     return results
-
-
-async def _open(camera: EmulatedCamera, workers: Workers) -> FrameSource:
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(workers.reader, open_source, camera.source, camera.fps)
 
 
 async def _run_camera(

@@ -254,6 +254,11 @@ def open_source(text: str | os.PathLike[str], fps: float) -> FrameSource:
     )
 
 
+def is_live_source(text: str) -> bool:
+    """Whether text for `open_source` names a camera, whose pictures cannot be had again."""
+    return text.startswith(("camera:", *_URL_PREFIXES))
+
+
 def _without_password(address: int | str) -> str:
     """The address as it may stand in a log."""
     if isinstance(address, int):
