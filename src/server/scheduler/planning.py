@@ -1,0 +1,185 @@
+"""Decides on plans: periodically, and for streams that want to join. No I/O."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from ...core.plan import Plan
+from ...core.problem import Client, Problem
+from ...protos.serving_pb2 import CounterOffer, Refusal
+from ...scheduling.planning.carry_over import carry_over
+from ...scheduling.planning.counter_offer import (
+    RefusalReason,
+    admit,
+    counter_offers,
+    refusal_reason,
+    with_client,
+)
+from ...scheduling.planning.port import Planner
+from ...scheduling.planning.rules import score, violations
+
+LEAST_GAIN_RATIO = 0.01
+PLANS_PER_OFFER = 18  # counter-offers are found by trying
+RETRY_AFTER_MS = 1000.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What became of a stream that wants to join; `refusal` is None if it may."""
+
+    client: Client
+    refusal: Refusal | None = None
+
+
+class _KeepVariants:
+    """A planner that changes no variant, for quick answers."""
+
+    def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
+        """Returns the plan in force, carried over."""
+        del random
+        return carry_over(problem, previous or Plan((), {}))
+
+
+class Planning:
+    """The plan in force, and how the next one comes about.
+
+    Attributes:
+        plan: in force; None before the first.
+    """
+
+    def __init__(self, planner: Planner, seed: int, now_ms: Callable[[], float]) -> None:
+        self.plan: Plan | None = None
+        self._planner = planner
+        self._random = Random(seed)  # noqa: S311 plans are no secrets
+        self._now_ms = now_ms
+        self._plan_ms = 0.0  # of the newest plan
+
+    def replan(self, problem: Problem) -> Plan | None:
+        """Plans anew; keeps the variants unless others serve more streams, or gain 1 %.
+
+        A planner that fails leaves the plan as it is.
+        """
+        started_ms = self._now_ms()
+        try:
+            new = self._planner.plan(problem, self.plan, self._random)
+            broken = violations(problem, new)
+            if self.plan is not None:
+                kept = carry_over(problem, self.plan)
+                if broken or not _is_worth_it(problem, kept, new):
+                    new = kept
+        except Exception:  # noqa: BLE001 a mistake in a planner must not end the process
+            _log.exception("planning failed; the plan stays as it is")
+            return self.plan
+        if broken:
+            _log.error("the planner broke rules: %s", "; ".join(broken[:3]))
+            if self.plan is None:
+                return None
+        self.plan = new
+        self._plan_ms = self._now_ms() - started_ms
+        return new
+
+    def admit(
+        self, problem: Problem, joining: Sequence[Client], limit_ms: float
+    ) -> list[Admission]:
+        """Lets streams join, each only if nobody who is served loses his place.
+
+        Tries all at once, then one by one while there is time, then only by what is free as it is.
+
+        Args:
+            problem: without the streams that want to join.
+            joining: in the order in which they asked.
+            limit_ms: when the answers are due.
+        """
+        try:
+            return self._admit(problem, joining, limit_ms)
+        except Exception:  # noqa: BLE001 as above
+            _log.exception("admission failed")
+            refusal = Refusal(
+                reason=Refusal.OVERLOAD,
+                detail="no plan could be made",
+                retry_after_ms=RETRY_AFTER_MS,
+            )
+            return [Admission(client, refusal) for client in joining]
+
+    def _admit(
+        self, problem: Problem, joining: Sequence[Client], limit_ms: float
+    ) -> list[Admission]:
+        if not problem.devices:
+            refusal = Refusal(
+                reason=Refusal.OVERLOAD,
+                detail="no device is ready",
+                retry_after_ms=RETRY_AFTER_MS,
+            )
+            return [Admission(client, refusal) for client in joining]
+        if len(joining) > 1 and self._admit_together(problem, joining):
+            return [Admission(client) for client in joining]
+        admissions = []
+        for client in joining:
+            plan = self._place(problem, client, limit_ms)
+            if plan is None:
+                admissions.append(Admission(client, self._refuse(problem, client, limit_ms)))
+                continue
+            self.plan = plan
+            problem = with_client(problem, client)
+            admissions.append(Admission(client))
+        return admissions
+
+    def _admit_together(self, problem: Problem, joining: Sequence[Client]) -> bool:
+        """Places all of them with one plan, if there is one that serves everybody."""
+        *others, last = joining
+        for client in others:
+            problem = with_client(problem, client)
+        plan = self._timed_admit(problem, last, self._planner)
+        if plan is None or any(plan.placement.get(one.client_id) is None for one in others):
+            return False
+        self.plan = plan
+        return True
+
+    def _place(self, problem: Problem, client: Client, limit_ms: float) -> Plan | None:
+        if self.plan is not None:
+            plan = self._timed_admit(problem, client, _KeepVariants())
+            if plan is not None or self._now_ms() + self._plan_ms > limit_ms:
+                return plan  # the next plan makes the best of it
+        return self._timed_admit(problem, client, self._planner)
+
+    def _timed_admit(self, problem: Problem, client: Client, planner: Planner) -> Plan | None:
+        started_ms = self._now_ms()
+        plan = admit(problem, client, self.plan, planner)
+        if planner is self._planner:
+            self._plan_ms = self._now_ms() - started_ms
+        return plan
+
+    def _refuse(self, problem: Problem, client: Client, limit_ms: float) -> Refusal:
+        """Says why, and what would fit as far as there is time to find out."""
+        is_hopeless = refusal_reason(problem, client) is RefusalReason.INFEASIBLE
+        now_ms = self._now_ms()
+        has_time = now_ms + PLANS_PER_OFFER * self._plan_ms <= limit_ms
+        offers = (
+            counter_offers(
+                problem, client, self.plan, self._planner if has_time else _KeepVariants()
+            )
+            if now_ms <= limit_ms
+            else ()
+        )
+        asked = f"{client.fps:g} frames/s within {client.slo_ms:g} ms at {client.bandwidth_kbps:g} kbit/s"
+        return Refusal(
+            reason=Refusal.INFEASIBLE if is_hopeless else Refusal.OVERLOAD,
+            detail=f"not even an idle server could do {asked}"
+            if is_hopeless
+            else f"the devices are taken: there is no room for {asked}",
+            counter_offers=[CounterOffer(fps=one.fps, slo_ms=one.slo_ms) for one in offers],
+            retry_after_ms=0.0 if is_hopeless else RETRY_AFTER_MS,
+        )
+
+
+def _is_worth_it(problem: Problem, kept: Plan, new: Plan) -> bool:
+    before, after = score(problem, kept), score(problem, new)
+    if after.num_served != before.num_served:
+        return after.num_served > before.num_served
+    least = before.accuracy_per_request * (1 + LEAST_GAIN_RATIO)
+    return after.accuracy_per_request > least
