@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from moonjelly.vision.scenes.camera import Camera
 
-CAMERA = Camera(height_m=7.0, pitch_rad=math.radians(15), focal_px=1000, width_px=640, height_px=360)
+CAMERA = Camera(
+    height_m=7.0, pitch_rad=math.radians(15), focal_px=1000, width_px=640, height_px=360
+)
 
 
 @given(st.integers(0, 639), st.integers(120, 359))

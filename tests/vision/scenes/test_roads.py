@@ -16,9 +16,7 @@ def test_vehicles_of_a_lane_never_touch() -> None:
         for road in roads:
             loop = road.end_m - road.begin_m
             for lane in road.lanes:
-                pairs = itertools.combinations(
-                    zip(lane.starts_m, lane.classes, strict=True), 2
-                )
+                pairs = itertools.combinations(zip(lane.starts_m, lane.classes, strict=True), 2)
                 for (a, kind_a), (b, kind_b) in pairs:
                     gap = min((a - b) % loop, (b - a) % loop)
                     assert gap > (LENGTHS_M[kind_a] + LENGTHS_M[kind_b]) / 2
