@@ -136,7 +136,7 @@ def main() -> int:
     rows = []
     with RunningServer(
         [
-            *("--zoo", "replayed-gpu", "--devices", "replayed:replayed-gpu"),
+            *("--zoo", "replayed-gpu", "--devices", "replayed:gpu"),
             *("--replay-latency-ratio", "0", "--rate-tolerance-ratio", "1e9"),
             *("--max-waiting-frames", "4096", "--frame-slots", "256", "--log-level", "warning"),
         ]
