@@ -13,6 +13,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from .classes import TRAFFIC_CLASSES
 from .detections import Detections
+from .scenes import SceneFrame
 
 REFERENCE_SIZE_PX: Final = (1280, 720)
 """Width and height in which boxes are small (below 32 px squared), medium or large (from 96)."""
@@ -46,6 +47,18 @@ class FrameTruth:
         ):
             if array.shape != shape:
                 raise ValueError(f"{name} has shape {array.shape}: it must be {shape}")
+
+
+def truth_of(frame: SceneFrame) -> FrameTruth:
+    """Returns what there is to find in a drawn frame."""
+    height, width = frame.image.shape[:2]
+    scale = np.array([width, height, width, height], np.float32)
+    boxes = np.array([found.box_px for found in frame.objects], np.float32).reshape(-1, 4) / scale
+    return FrameTruth(
+        boxes.astype(np.float32),
+        np.array([found.class_id for found in frame.objects], np.int32),
+        np.array([found.is_ignored for found in frame.objects], np.bool_),
+    )
 
 
 @dataclass(frozen=True, slots=True)

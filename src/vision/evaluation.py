@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 
-from .accuracy import Accuracy, FrameTruth, evaluate_detections
+from .accuracy import Accuracy, FrameTruth, evaluate_detections, truth_of
 from .detections import Detections
 from .preprocessing import decode_frame, encode_frame
 from .scenes import Scene, SceneFrame, Split
@@ -78,18 +78,6 @@ def scene_frames(split: Split, seeds: Sequence[int], frames_each: int) -> Iterat
         scene = Scene(seed, split)
         for k in range(frames_each):
             yield scene.frame(k * _FRAME_STRIDE)
-
-
-def truth_of(frame: SceneFrame) -> FrameTruth:
-    """Returns what there is to find in a drawn frame."""
-    height, width = frame.image.shape[:2]
-    scale = np.array([width, height, width, height], np.float32)
-    boxes = np.array([found.box_px for found in frame.objects], np.float32).reshape(-1, 4) / scale
-    return FrameTruth(
-        boxes.astype(np.float32),
-        np.array([found.class_id for found in frame.objects], np.int32),
-        np.array([found.is_ignored for found in frame.objects], np.bool_),
-    )
 
 
 def answer_frames(detectors: dict[str, TorchDetector], frames: Iterator[SceneFrame]) -> Answers:
