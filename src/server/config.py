@@ -113,7 +113,9 @@ class ServerConfig:
     zoo: str = option("traffic", "variants to serve")
     variants: tuple[str, ...] = option((), "serve only these variants of the zoo; none for all")
     profiles_dir: str = option("", "folder of the profiles; empty for the one in the repository")
-    devices: tuple[DeviceConfig, ...] = option((), "devices to serve on; none for what is found")
+    devices: tuple[DeviceConfig, ...] = option(
+        (), "devices, each cpu:CORES, cuda:GPU or replayed:PROFILE; none for what is found"
+    )
     max_batch_size: int = option(12, "largest batch that is planned (frames)", least=1, most=256)
     planner: str = option("sa-dp", "planning algorithm")
     plan_period_ms: float = option(500.0, "time between plans", least=50, most=60_000)
