@@ -126,6 +126,16 @@ class BatchLoop:
             while self._next is not None and not work.is_closed:
                 work.switched.wait()
 
+    def status(self) -> ExecutorStatus:
+        """How the device does."""
+        return ExecutorStatus(
+            device_id=self._device_id,
+            variant=self._active.name if self._active else "",
+            slowdown_ratio=self._slowdown.ratio,
+            decode_ms=self._decode_ms,
+            num_batches=self._num_batches,
+        )
+
     def run(self) -> None:
         """Runs until the workload is closed.
 
@@ -278,12 +288,4 @@ class BatchLoop:
 
     def _tell_status(self, now_ms: float) -> None:
         self._status_at_ms = now_ms
-        self._on_status(
-            ExecutorStatus(
-                device_id=self._device_id,
-                variant=self._active.name if self._active else "",
-                slowdown_ratio=self._slowdown.ratio,
-                decode_ms=self._decode_ms,
-                num_batches=self._num_batches,
-            )
-        )
+        self._on_status(self.status())

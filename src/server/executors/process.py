@@ -176,6 +176,7 @@ class ExecutorProcess:
         else:
             self._drop_scheduler(self._scheduler)
             self._scheduler = channel
+            self._tell_scheduler(self._loop.status())  # it counts on devices that have spoken
             read = partial(self._read_scheduler, channel)
         self._selector.register(channel, selectors.EVENT_READ, read)
 

@@ -1,0 +1,332 @@
+"""The batch loop with an executor that is under the test's control."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from moonjelly.core.clock import MonotonicClock
+from moonjelly.core.profile import BatchLatency
+from moonjelly.core.verdict import Reason
+from moonjelly.protos.internal_pb2 import DevicePlan, FrameDescriptor
+from moonjelly.scheduling.batching.port import BatchDecision
+from moonjelly.server.channel import Channel, socket_pair
+from moonjelly.server.executors.decoding import DecoderPool
+from moonjelly.server.executors.endpoint_link import EndpointLink
+from moonjelly.server.executors.loop import BatchLoop, DeviceVariant
+from moonjelly.server.executors.port import DeviceLostError
+from moonjelly.server.executors.workload import Workload
+from moonjelly.server.frame_memory import FrameReader, FrameWriter, create_frame_memory
+from moonjelly.vision.detections import Detections
+
+LATENCY = BatchLatency((1.0,) * 4, (1.0,) * 4)
+VARIANTS = {
+    "small": DeviceVariant("small", 64, LATENCY),
+    "large": DeviceVariant("large", 128, LATENCY),
+}
+LIMIT_S = 30
+
+
+class Greedy:
+    """Runs what is ready, up to the batch size; gives up what is too late."""
+
+    def decide(self, queue, device, now_ms):
+        late = [frame.key for frame in queue if frame.deadline_ms < now_ms]
+        ready = [frame.key for frame in queue if frame.is_ready and frame.key not in late]
+        return BatchDecision(
+            run=tuple(ready[: device.batch_size]),
+            drop=tuple((key, Reason.TOO_LATE) for key in late),
+        )
+
+
+class Puppet:
+    """An executor that waits for a permit before each batch, and fails when told to."""
+
+    def __init__(self, *, needs_pictures: bool = False) -> None:
+        self.needs_pictures = needs_pictures
+        self.permits = threading.Semaphore(0)
+        self.started = threading.Semaphore(0)
+        self.batches: list[tuple[str, int]] = []
+        self.sides: list[int] = []
+        self.failure: BaseException | None = None
+
+    def run(self, variant, pictures):
+        self.batches.append((variant, len(pictures)))
+        self.sides.extend(picture.shape[0] for picture in pictures)
+        self.started.release()
+        assert self.permits.acquire(timeout=LIMIT_S)
+        if self.failure is not None:
+            raise self.failure
+        one = Detections(
+            np.array([[0.25, 0.5, 0.75, 1]], np.float32),
+            np.array([0.5], np.float32),
+            np.array([3], np.int32),
+        )
+        return [one] * len(pictures)
+
+
+class Bench:
+    """A batch loop in a thread, with one endpoint."""
+
+    def __init__(self, executor: Puppet, num_decoders: int = 0) -> None:
+        self.executor = executor
+        self.work = Workload(needs_pictures=executor.needs_pictures)
+        self.records: list[object] = []
+        self.statuses: list[object] = []
+        self.loop = BatchLoop(
+            "device0",
+            self.work,
+            executor,
+            VARIANTS,
+            Greedy(),
+            MonotonicClock(),
+            on_batch=self.records.append,
+            on_status=self.statuses.append,
+        )
+        self.memory = create_frame_memory(8, 1 << 16)
+        self.writer = FrameWriter(self.memory)
+        ours, theirs = socket_pair()
+        self.endpoint = Channel(ours)
+        self.link = EndpointLink("endpoint-0", Channel(theirs), FrameReader(self.memory))
+        self.loop.activate("small")
+        self.thread = threading.Thread(target=self.loop.run)
+        self.decoders = DecoderPool(self.work, num_decoders) if num_decoders else None
+
+    def plan(self, variant: str, batch_size: int, epoch: int = 1) -> None:
+        self.loop.set_plan(DevicePlan(variant=variant, batch_size=batch_size), epoch)
+
+    def add(self, ticket: int, deadline_in_ms: float = 60_000, jpeg: bytes = b"x") -> None:
+        slot, generation = self.writer.allocate(jpeg)
+        now_ms = MonotonicClock().now_ms()
+        with self.work.changed:
+            self.work.queue.add(
+                self.link,
+                FrameDescriptor(
+                    ticket=ticket,
+                    slot=slot,
+                    slot_generation=generation,
+                    jpeg_bytes=len(jpeg),
+                    deadline_ms=now_ms + deadline_in_ms,
+                    handed_ms=now_ms,
+                ),
+                now_ms,
+            )
+            self.work.changed.notify()
+            self.work.decoding_due.notify()
+
+    def await_results(self):
+        poll = select.poll()
+        poll.register(self.endpoint.fileno(), select.POLLIN)
+        assert poll.poll(1000 * LIMIT_S)
+        return self.endpoint.receive()[0].results
+
+    def await_start(self) -> None:
+        assert self.executor.started.acquire(timeout=LIMIT_S)
+
+    def close(self) -> None:
+        self.work.close()
+        self.executor.permits.release(1000)
+        if self.thread.ident:
+            self.thread.join(LIMIT_S)
+        if self.decoders:
+            self.decoders.join()
+        self.link.memory.close()
+        self.link.close()
+        self.endpoint.close()
+        self.writer.close()
+        os.close(self.memory)
+
+
+@pytest.fixture
+def bench(request):
+    made = Bench(Puppet())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def decoding_bench():
+    made = Bench(Puppet(needs_pictures=True), num_decoders=2)
+    yield made
+    made.close()
+
+
+def jpeg(side_px: int) -> bytes:
+    return cv2.imencode(".jpg", np.full((side_px, side_px, 3), 128, np.uint8))[1].tobytes()
+
+
+def test_a_batch_is_answered_in_one_packet_with_its_detections_and_times(bench):
+    bench.plan("small", 4, epoch=9)
+    for ticket in (11, 12, 13):
+        bench.add(ticket)
+    bench.executor.permits.release()
+    bench.thread.start()
+    results = bench.await_results()
+    assert [frame.ticket for frame in results.frames] == [11, 12, 13]
+    assert (results.variant, results.batch_size, results.plan_epoch) == ("small", 3, 9)
+    assert results.inference_ms > 0
+    for frame in results.frames:
+        assert list(frame.detections.boxes) == [0.25, 0.5, 0.75, 1]
+        assert list(frame.detections.scores) == [0.5]
+        assert list(frame.detections.class_ids) == [3]
+        assert frame.queue_ms >= 0
+        assert not frame.drop_reason
+
+
+def test_the_batch_size_of_the_plan_is_kept(bench):
+    bench.plan("small", 2)
+    for ticket in range(5):
+        bench.add(ticket)
+    bench.executor.permits.release(3)
+    bench.thread.start()
+    sizes = [bench.await_results().batch_size for _ in range(3)]
+    assert sizes == [2, 2, 1]
+    assert [(record.batch_size, record.queue_length) for record in bench.records] == [
+        (2, 3),
+        (2, 1),
+        (1, 0),
+    ]
+
+
+def test_a_plan_beyond_the_profile_is_cut_to_it(bench):
+    bench.plan("small", 1000)
+    for ticket in range(6):
+        bench.add(ticket)
+    bench.executor.permits.release(2)
+    bench.thread.start()
+    assert bench.await_results().batch_size == 4
+
+
+def test_frames_that_cannot_make_it_are_dropped_with_reason_and_code(bench):
+    bench.add(1, deadline_in_ms=-1)
+    bench.thread.start()
+    (frame,) = bench.await_results().frames
+    assert (frame.ticket, frame.drop_reason, frame.drop_code) == (
+        1,
+        "too_late",
+        "DEADLINE_EXCEEDED",
+    )
+    assert not frame.HasField("detections")
+    assert bench.executor.batches == []
+
+
+def test_a_failing_detector_costs_its_batch_alone(bench):
+    bench.executor.failure = RuntimeError("/secret/path")
+    bench.add(1)
+    bench.executor.permits.release()
+    bench.thread.start()
+    (frame,) = bench.await_results().frames
+    assert (frame.drop_reason, frame.drop_code) == ("model_output", "INTERNAL")
+    assert "secret" not in frame.drop_detail
+    bench.executor.failure = None
+    bench.add(2)
+    bench.executor.permits.release()
+    (frame,) = bench.await_results().frames
+    assert (frame.ticket, frame.drop_reason) == (2, "")
+
+
+def test_a_lost_device_ends_the_loop(bench):
+    bench.executor.failure = DeviceLostError("gone")
+    bench.add(1)
+    bench.executor.permits.release()
+    with pytest.raises(DeviceLostError):
+        bench.loop.run()
+
+
+def test_a_variant_is_taken_between_two_batches_and_its_plan_with_it(bench):
+    bench.plan("small", 1)
+    for ticket in range(3):
+        bench.add(ticket)
+    bench.thread.start()
+    bench.await_start()
+    bench.plan("large", 2, epoch=2)
+    switched = threading.Event()
+    loader = threading.Thread(target=lambda: (bench.loop.activate("large"), switched.set()))
+    loader.start()
+    assert not switched.is_set()
+    bench.executor.permits.release(2)
+    assert bench.await_results().variant == "small"
+    assert switched.wait(LIMIT_S)
+    second = bench.await_results()
+    assert (second.variant, second.batch_size, second.plan_epoch) == ("large", 2, 2)
+    loader.join()
+    assert [status.variant for status in bench.statuses][:2] == ["small", "large"]
+
+
+def test_a_plan_waits_for_its_variant(bench):
+    bench.plan("large", 3)
+    for ticket in range(2):
+        bench.add(ticket)
+    bench.executor.permits.release(2)
+    bench.thread.start()
+    assert [bench.await_results().batch_size for _ in range(2)] == [1, 1]
+
+
+def test_an_idle_loop_wakes_for_a_switch(bench):
+    bench.thread.start()
+    bench.loop.activate("large")
+    assert bench.loop.status().variant == "large"
+
+
+def test_frames_of_a_dead_endpoint_do_not_disturb_the_others(bench):
+    bench.add(1)
+    bench.thread.start()
+    bench.await_start()
+    bench.endpoint.close()
+    bench.executor.permits.release()
+    bench.add(2)
+    bench.executor.permits.release()
+    bench.await_start()
+    assert bench.thread.is_alive()
+
+
+def test_frames_are_decoded_to_the_side_of_the_variant(decoding_bench):
+    decoding_bench.executor.permits.release(2)
+    decoding_bench.thread.start()
+    for ticket, side_px in ((1, 64), (2, 200)):
+        decoding_bench.add(ticket, jpeg=jpeg(side_px))
+        (frame,) = decoding_bench.await_results().frames
+        assert frame.decode_ms > 0
+    assert decoding_bench.executor.sides == [64, 64]
+
+
+@pytest.mark.parametrize("data", [b"junk", b"", jpeg(64)[:300]])
+def test_a_broken_picture_is_a_bad_frame(decoding_bench, data):
+    decoding_bench.thread.start()
+    decoding_bench.add(5, jpeg=data or b"\0")
+    (frame,) = decoding_bench.await_results().frames
+    assert (frame.drop_reason, frame.drop_code) == ("bad_frame", "INVALID_ARGUMENT")
+    assert frame.drop_detail
+
+
+def test_a_frame_that_lost_its_slot_is_forgotten(decoding_bench):
+    decoding_bench.add(1, jpeg=jpeg(64))
+    decoding_bench.writer.free(0, 1)
+    decoding_bench.writer.free(7, 1)
+    decoding_bench.executor.permits.release()
+    decoding_bench.thread.start()
+    decoding_bench.add(2, jpeg=jpeg(64))
+    (frame,) = decoding_bench.await_results().frames
+    assert frame.ticket == 2
+    assert len(decoding_bench.work.queue) == 0
+
+
+def test_frames_decoded_for_another_variant_are_decoded_again(decoding_bench):
+    bench = decoding_bench
+    bench.plan("small", 1)
+    bench.thread.start()
+    for ticket in (1, 2):
+        bench.add(ticket, jpeg=jpeg(64))
+    bench.await_start()
+    loader = threading.Thread(target=bench.loop.activate, args=("large",))
+    loader.start()
+    bench.executor.permits.release(2)
+    assert bench.await_results().variant == "small"
+    assert bench.await_results().variant == "large"
+    assert bench.executor.sides == [64, 128]
+    loader.join()

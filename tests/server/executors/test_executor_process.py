@@ -1,0 +1,142 @@
+"""A real executor process; the test is its supervisor, endpoint and scheduler."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from moonjelly.protos.internal_pb2 import Cancel, Envelope
+from moonjelly.reporting.csv_log import read_csv
+from moonjelly.server.child import EXIT_ORPHANED, EXIT_REFUSED
+
+VARIANT = "yolov4-416"
+
+
+def test_frames_are_answered_and_the_process_leaves_when_told(start, tmp_path):
+    executor = start(out_dir=str(tmp_path))
+    executor.await_ready()
+    tickets = [executor.send(b"frame") for _ in range(8)]
+    results = executor.await_results(8)
+    assert sorted(result.ticket for result, _ in results) == tickets
+    assert all(result.HasField("detections") for result, _ in results)
+    assert executor.drain() == 0
+    rows = read_csv(tmp_path / "batches-device0.csv")
+    assert sum(row["batch_size"] for row in rows) == 8
+    assert {row["device_id"] for row in rows} == {"device0"}
+
+
+def test_a_plan_changes_the_variant(start):
+    executor = start()
+    executor.await_ready()
+    executor.plan(VARIANT, batch_size=4, arrival_fps=10, epoch=5)
+    status = executor.receive(executor.scheduler, "executor_status").executor_status
+    while status.variant != VARIANT:
+        status = executor.receive(executor.scheduler, "executor_status").executor_status
+    executor.send(b"frame")
+    ((_, packet),) = executor.await_results(1)
+    assert (packet.variant, packet.plan_epoch, packet.batch_size) == (VARIANT, 5, 1)
+
+
+def test_a_scheduler_hears_from_the_device_as_soon_as_it_is_attached(start):
+    executor = start()
+    executor.await_ready()
+    executor.receive(executor.scheduler, "executor_status")
+    successor = executor.attach("scheduler-0", generation=2)
+    status = executor.receive(successor, "executor_status").executor_status
+    assert (status.device_id, status.slowdown_ratio) == ("device0", 1)
+    successor.close()
+
+
+def test_cancelled_frames_get_no_answer(start):
+    executor = start(replay_latency_ratio=5.0)
+    executor.await_ready()
+    tickets = [executor.send(b"frame") for _ in range(6)]
+    executor.endpoint.send(Envelope(cancel=Cancel(tickets=tickets[3:])))
+    last = executor.send(b"frame")
+    answered = [result.ticket for result, _ in executor.await_results(4)]
+    assert answered == [*tickets[:3], last]
+
+
+def test_a_new_endpoint_takes_the_place_of_the_old(start):
+    executor = start(replay_latency_ratio=5.0)
+    executor.await_ready()
+    for _ in range(4):
+        executor.send(b"frame")
+    old, executor.endpoint = executor.endpoint, executor.attach("endpoint-0", generation=2)
+    old.close()
+    ticket = executor.send(b"frame")
+    ((result, _),) = executor.await_results(1)
+    assert result.ticket == ticket
+
+
+def test_it_leaves_with_its_supervisor(start):
+    executor = start()
+    executor.await_ready()
+    executor.control.close()
+    assert executor.process.wait(30) == EXIT_ORPHANED
+
+
+def test_signals_that_are_meant_for_the_supervisor_are_ignored(start):
+    executor = start()
+    executor.await_ready()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        executor.process.send_signal(number)
+    executor.send(b"frame")
+    assert len(executor.await_results(1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batcher": "sorted"}, "batcher='sorted': must be one of"),
+        ({"zoo": "nowhere"}, "variants.csv: cannot be read"),
+        ({"out_dir": "/proc/nowhere"}, "out_dir=/proc/nowhere: "),
+    ],
+)
+def test_what_keeps_it_from_starting_is_told_in_words(start, options, words):
+    executor = start(**options)
+    status = executor.receive(executor.control, "child_status").child_status
+    assert not status.is_alive
+    assert words in status.detail
+    assert executor.process.wait(30) == EXIT_REFUSED
+
+
+def test_an_idle_executor_takes_no_processor_time(start):
+    executor = start()
+    executor.await_ready()
+    executor.send(b"frame")
+    executor.await_results(1)
+    process = psutil.Process(executor.process.pid)
+    before = sum(process.cpu_times()[:2])
+    switches = process.num_ctx_switches().voluntary
+    with pytest.raises(psutil.TimeoutExpired):
+        process.wait(timeout=2)
+    assert sum(process.cpu_times()[:2]) - before <= 0.02
+    assert process.num_ctx_switches().voluntary - switches <= 4
+
+
+def test_it_starts_small(start):
+    executor = start()
+    executor.await_ready()
+    process = psutil.Process(executor.process.pid)
+    assert process.memory_info().rss < 100e6
+    libraries = {Path(part.path).name for part in process.memory_maps()}
+    assert not any("torch" in name or "cuda" in name for name in libraries)
+
+
+def test_no_frame_and_no_memory_stays_behind(start):
+    executor = start()
+    executor.await_ready()
+    process = psutil.Process(executor.process.pid)
+    executor.send(b"frame")
+    executor.await_results(1)
+    before = process.num_fds()
+    for generation in range(2, 6):
+        executor.endpoint.close()
+        executor.endpoint = executor.attach("endpoint-0", generation)
+        executor.send(b"frame")
+        executor.await_results(1)
+    assert process.num_fds() == before
