@@ -18,9 +18,7 @@ COMPRESSION_RATIOS = (
 )
 VARIANTS = tuple(
     Variant(f"yolov4-{side}", side, index / 100, side**2 * 3 * 8 / 1024 / ratio)
-    for index, (side, ratio) in enumerate(
-        zip(range(128, 609, 32), COMPRESSION_RATIOS, strict=True)
-    )
+    for index, (side, ratio) in enumerate(zip(range(128, 609, 32), COMPRESSION_RATIOS, strict=True))
 )
 KBPS_PER_MBPS = 1024
 RESPONSE_KBITS = 300 * 8 / 1024

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from moonjelly.core.plan import DevicePlan, Plan
+from moonjelly.scheduling.planning.carry_over import carry_over, variants_in_force
+from moonjelly.scheduling.planning.mapping import Mapper
+from moonjelly.scheduling.planning.rules import violations
+
+
+@pytest.fixture
+def previous(golden):
+    return Mapper(golden).plan((3, 3))
+
+
+def test_a_plan_that_still_fits_stays(golden, previous):
+    assert carry_over(golden, previous) == previous
+
+
+def test_a_stream_that_came_is_added_where_there_is_room(golden, previous):
+    newcomer = replace(golden.clients[3], client_id="c9", fps=5)
+    problem = replace(golden, clients=(newcomer, *golden.clients))
+    plan = carry_over(problem, previous)
+    assert plan.placement == {**previous.placement, "c9": "gpu1"}
+    assert violations(problem, plan) == []
+
+
+def test_a_stream_that_came_gets_the_most_accurate_variant_with_room(golden, previous):
+    few = replace(golden, clients=golden.clients[:1])
+    running = Plan((DevicePlan("gpu0", 1, 1), DevicePlan("gpu1", 2, 1)), {})
+    assert carry_over(few, running).placement == {"c0": "gpu1"}
+
+
+def test_a_stream_that_became_strict_does_not_cost_the_others_their_place(golden, previous):
+    # c1 and c2 need batches of 2; c1's new SLO allows only 1.
+    strict = replace(golden.clients[1], slo_ms=70)
+    problem = replace(golden, clients=(golden.clients[0], strict, *golden.clients[2:]))
+    plan = carry_over(problem, previous)
+    assert plan.placement["c2"] == "gpu0"
+    assert plan.placement["c1"] != "gpu0"
+    assert violations(problem, plan) == []
+
+
+def test_streams_whose_link_is_down_have_no_place(golden, previous):
+    down = tuple(replace(client, bandwidth_kbps=0) for client in golden.clients)
+    plan = carry_over(replace(golden, clients=down), previous)
+    assert set(plan.placement.values()) == {None}
+    assert [device.batch_size for device in plan.devices] == [1, 1]
+
+
+def test_what_is_gone_is_forgotten(golden, previous):
+    problem = replace(golden, devices=golden.devices[1:], clients=golden.clients[:2])
+    plan = carry_over(problem, previous)
+    assert [device.device_id for device in plan.devices] == ["gpu1"]
+    assert set(plan.placement) == {"c0", "c1"}
+    assert violations(problem, plan) == []
+
+
+def test_variants_of_a_larger_zoo_are_cut_down_to_this_one(golden):
+    larger = Plan((DevicePlan("gpu1", 15, 1),), {})
+    assert variants_in_force(golden, larger) == (0, 3)
+    assert variants_in_force(golden, None) == (0, 0)

@@ -1,0 +1,230 @@
+"""What every planner owes, tried on odd problems; and SA-DP against exhaustive search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moonjelly.core.device import Device
+from moonjelly.core.plan import DevicePlan, Plan
+from moonjelly.core.problem import Client, Problem
+from moonjelly.core.variant import Variant
+from moonjelly.scheduling.planning.registry import PLANNERS, planner
+from moonjelly.scheduling.planning.rules import score, violations
+from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
+
+rates = st.one_of(st.sampled_from([5, 7, 12, 15, 24, 25, 29.97]), st.floats(1e-3, 300))
+
+
+@st.composite
+def clients(draw, max_size):
+    return tuple(
+        Client(
+            f"c{index}",
+            draw(rates),
+            draw(st.sampled_from([30, 75, 100, 150, 1000])),
+            draw(st.one_of(st.just(0.0), st.floats(1, 50_000))),
+            draw(st.floats(0, 20)),
+            draw(st.floats(0, 10)),
+            draw(st.floats(0.5, 2)),
+        )
+        for index in range(draw(st.integers(0, max_size)))
+    )
+
+
+@st.composite
+def problems(draw, max_devices=3, max_variants=4, max_batches=4, max_clients=8):
+    num_variants = draw(st.integers(1, max_variants))
+    devices = tuple(
+        Device(f"d{index}", draw(st.sampled_from(["gpu", "cpu"])))
+        for index in range(draw(st.integers(0, max_devices)))
+    )
+    latency = st.floats(1, 60)
+    row = st.lists(latency, min_size=1, max_size=max_batches).map(tuple)  # may even fall
+    return Problem(
+        devices=devices,
+        variants=tuple(
+            Variant(f"v{index}", 128 + 32 * index, 0.2 + 0.1 * index, 50.0 * (index + 1))
+            for index in range(num_variants)
+        ),
+        latency_ms={kind: tuple(draw(row) for _ in range(num_variants)) for kind in ("gpu", "cpu")},
+        clients=draw(clients(max_clients)),
+        overhead_ms=draw(st.floats(0, 10)),
+    )
+
+
+@st.composite
+def plans(draw):
+    """Plans that were made for something else."""
+    names = st.sampled_from(["d0", "d1", "d2", "gone"])
+    devices = draw(st.lists(names, unique=True))
+    return Plan(
+        tuple(
+            DevicePlan(name, draw(st.integers(0, 6)), draw(st.integers(1, 9))) for name in devices
+        ),
+        {
+            f"c{index}": draw(st.one_of(st.none(), names))
+            for index in draw(st.sets(st.integers(0, 12)))
+        },
+    )
+
+
+@pytest.mark.parametrize("name", sorted(PLANNERS))
+@settings(max_examples=150, deadline=None)
+@given(problem=problems(), previous=st.none() | plans(), seed=st.integers(0, 2**32))
+def test_every_plan_is_sound_and_its_seed_fixes_it(name, problem, previous, seed):
+    plan = planner(name).plan(problem, previous, Random(seed))
+    assert violations(problem, plan) == []
+    assert planner(name).plan(problem, previous, Random(seed)) == plan
+
+
+@pytest.mark.parametrize("name", sorted(PLANNERS))
+@settings(max_examples=60, deadline=None)
+@given(problem=problems(), seed=st.integers(0, 2**32))
+def test_planning_again_never_makes_it_worse(name, problem, seed):
+    random = Random(seed)
+    plan = planner(name).plan(problem, None, random)
+    before = score(problem, plan)
+    again = score(problem, planner(name).plan(problem, plan, random))
+    assert again.num_served >= before.num_served
+    if again.num_served == before.num_served:
+        assert again.accuracy_per_request >= before.accuracy_per_request
+
+
+def optimum(problem):
+    """The most clients served, and the best accuracy with that many, by trying everything."""
+    choices = [
+        [
+            DevicePlan(device.device_id, variant, size)
+            for variant in range(len(problem.variants))
+            for size in range(1, len(problem.latency_ms[device.device_type][variant]) + 1)
+        ]
+        for device in problem.devices
+    ]
+    servable = [client.client_id for client in problem.clients if problem.is_servable(client)]
+    nobody = {client.client_id: None for client in problem.clients}
+    places = [None, *(device.device_id for device in problem.devices)]
+    best = (0, 0.0)
+    for devices in product(*choices):
+        for where in product(places, repeat=len(servable)):
+            plan = Plan(devices, {**nobody, **dict(zip(servable, where, strict=True))})
+            result = score(problem, plan)
+            value = result.num_served, result.accuracy_per_request
+            if value > best and not violations(problem, plan):
+                best = value
+    return best
+
+
+@settings(max_examples=25, deadline=None)
+@given(problems(max_devices=2, max_variants=2, max_batches=2, max_clients=3), st.integers(0, 2**32))
+def test_no_plan_is_better_than_the_optimum(problem, seed):
+    result = score(problem, SaDpPlanner().plan(problem, None, Random(seed)))
+    most_served, best_accuracy = optimum(problem)
+    assert result.num_served <= most_served
+    if result.num_served == most_served:
+        assert result.accuracy_per_request <= best_accuracy + 1e-12
+
+
+@settings(max_examples=25, deadline=None)
+@given(problems(max_devices=1, max_variants=3, max_batches=2, max_clients=1), st.integers(0, 2**32))
+def test_one_client_gets_the_best_that_is_possible(problem, seed):
+    result = score(problem, SaDpPlanner().plan(problem, None, Random(seed)))
+    most_served, best_accuracy = optimum(problem)
+    assert (result.num_served, result.accuracy_per_request) == (
+        most_served,
+        pytest.approx(best_accuracy),
+    )
+
+
+def test_two_streams_of_twelve_frames_a_second_are_mapped(golden):
+    odd = tuple(replace(client, fps=12) for client in golden.clients[:2])
+    plan = SaDpPlanner().plan(replace(golden, clients=odd), None, Random(0))
+    assert None not in plan.placement.values()
+
+
+def test_a_rate_that_equals_the_throughput_is_not_placed():
+    problem = Problem(
+        devices=(Device("gpu0", "gpu"),),
+        variants=(Variant("v", 128, 0.2, 80),),
+        latency_ms={"gpu": ((40.0,),)},  # 25 frame/s
+        clients=(Client("c0", 25, 1000, 100_000),),
+    )
+    assert SaDpPlanner().plan(problem, None, Random(0)).placement == {"c0": None}
+    slower = replace(problem, clients=(replace(problem.clients[0], fps=24.999),))
+    assert SaDpPlanner().plan(slower, None, Random(0)).placement == {"c0": "gpu0"}
+
+
+def unlike(num_clients=4, fps=20.0):
+    return Problem(
+        devices=(Device("slow", "cpu"), Device("fast", "gpu"), Device("fast2", "gpu")),
+        variants=(Variant("small", 128, 0.2, 80), Variant("large", 256, 0.4, 200)),
+        latency_ms={"cpu": ((30.0,), (400.0,)), "gpu": ((5.0, 6.0), (10.0, 14.0))},
+        clients=tuple(Client(f"c{i}", fps, 100, 50_000) for i in range(num_clients)),
+    )
+
+
+def test_an_unlike_device_gets_what_it_can_run():
+    plan = SaDpPlanner().plan(unlike(12), None, Random(0))
+    assert None not in plan.placement.values()
+    assert plan.devices[0].variant == 0
+    assert plan.devices[1].variant == plan.devices[2].variant == 1
+
+
+def test_one_hopeless_stream_does_not_keep_the_others_from_better_variants(golden):
+    # It has a budget, so it is servable; no batch fits into it.
+    hopeless = replace(golden.clients[0], client_id="c9", slo_ms=15)
+    problem = replace(golden, clients=(*golden.clients, hopeless))
+    assert problem.is_servable(hopeless)
+    plan = SaDpPlanner().plan(problem, None, Random(0))
+    assert [device.variant for device in plan.devices] == [3, 3]
+    assert [name for name, place in plan.placement.items() if place is None] == ["c9"]
+
+
+def test_a_new_variant_goes_where_the_nearest_is_loaded():
+    problem = unlike(12)
+    previous = Plan(
+        (DevicePlan("slow", 0, 1), DevicePlan("fast", 1, 1), DevicePlan("fast2", 0, 1)), {}
+    )
+    # With few clients on one device only; the other two keep what they hold.
+    few = replace(problem, clients=problem.clients[:1])
+    plan = SaDpPlanner().plan(few, previous, Random(0))
+    assert [device.variant for device in plan.devices] == [0, 1, 0]
+    assert plan.placement == {"c0": "fast"}
+
+
+def test_nothing_moves_without_a_gain(golden):
+    plan = SaDpPlanner().plan(golden, None, Random(0))
+    swapped = {"gpu0": "gpu1", "gpu1": "gpu0"}
+    previous = Plan(
+        tuple(
+            DevicePlan(device.device_id, other.variant, other.batch_size)
+            for device, other in zip(plan.devices, reversed(plan.devices), strict=True)
+        ),
+        {name: swapped[place] for name, place in plan.placement.items()},
+    )
+    assert SaDpPlanner().plan(golden, previous, Random(0)) == previous
+
+
+def test_annealing_serves_everybody_on_many_devices():
+    problem = unlike()
+    many = replace(
+        problem,
+        devices=tuple(Device(f"d{i}", "gpu" if i % 3 else "cpu") for i in range(12)),
+        variants=tuple(Variant(f"v{i}", 128 + 32 * i, 0.2 + i / 20, 80 + 20 * i) for i in range(8)),
+        latency_ms={
+            "cpu": tuple((20.0 + 20 * i,) for i in range(8)),
+            "gpu": tuple((5.0 + 2 * i, 6.0 + 3 * i, 7.0 + 4 * i) for i in range(8)),
+        },
+        clients=tuple(Client(f"c{i}", (7, 12.5, 29.97)[i % 3], 120, 50_000) for i in range(40)),
+    )
+    top = Plan(tuple(DevicePlan(device.device_id, 7, 1) for device in many.devices), {})
+    for previous in (None, top):
+        plan = SaDpPlanner().plan(many, previous, Random(3))
+        assert violations(many, plan) == []
+        assert score(many, plan).served_ratio == 1.0
+        assert score(many, plan).accuracy_per_request > 0.45

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import pytest
+
+from moonjelly.scheduling.planning.registry import planner
+from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
+
+
+def test_a_planner_is_found_by_its_name():
+    assert isinstance(planner("sa-dp"), SaDpPlanner)
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match="planner='magic': must be one of sa-dp"):
+        planner("magic")
