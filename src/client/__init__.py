@@ -9,6 +9,7 @@ from .errors import ClientError, CounterOffer, Refused, StreamFailed, Unavailabl
 from .options import StreamOptions
 from .sources import ArraySource, FrameSource, open_source
 from .stream import Stream
+from .sync import SyncClient, SyncStream, connect_sync
 
 __all__ = [
     "Answer",
@@ -24,8 +25,11 @@ __all__ = [
     "Stream",
     "StreamFailed",
     "StreamOptions",
+    "SyncClient",
+    "SyncStream",
     "Unavailable",
     "Verdict",
     "connect",
+    "connect_sync",
     "open_source",
 ]

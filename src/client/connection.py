@@ -23,6 +23,7 @@ BACKOFF_JITTER_RATIO = 0.2
 
 _WIRE_PROBES = 3
 _WIRE_PROBE_TIMEOUT_S = 1.0
+_NO_CONNECTION = "failed to connect to all addresses"
 _ADDRESS_PATTERN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 _OPTIONS = (
@@ -134,6 +135,8 @@ class Connection:
             return _refused(stream_id, error)
         if code in _FATAL or code is grpc.StatusCode.NOT_FOUND:
             return StreamFailed(f"{stream_id}: {self.address} says {code.name}: {detail}")
+        if _NO_CONNECTION in detail:
+            detail = detail.rpartition(": ")[2]
         return Unavailable(f"no server at {self.address}: {detail or code.name}")
 
 
