@@ -1,1 +1,1 @@
-"""Server, cameras and links in one command."""
+"""Server, cameras and links in one command, with a report at the end."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
 
-from .figures import save_png
+from .picture import Picture
 from .run_folder import REPORT_FILE, RunInfo
 from .summary import Summary
 from .table import COLUMNS, drops, outcome_cells, percent
@@ -19,48 +17,6 @@ from .table import COLUMNS, drops, outcome_cells, percent
 EMBED_LIMIT_BYTES = 12 * 1024 * 1024
 TEMPLATE = "report.html.j2"
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4"}
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A figure or a still of the report.
-
-    Attributes:
-        path: PNG or JPEG.
-        title: heading above it.
-        text: what it shows, in a sentence or two.
-    """
-
-    path: Path
-    title: str
-    text: str
-
-
-FIGURE_TEXTS: Mapping[str, tuple[str, str]] = {
-    "latency": (
-        "Latency against the SLO",
-        "Share of all captured frames that were answered within a time of their capture. A dropped "
-        "frame is never answered, so a curve's height at the dashed line is the share in time.",
-    ),
-    "adaptation": (
-        "Following the links",
-        "Left: what the link was set to and what the client thought of it. Right: the side of the "
-        "frames, the network that answered them, and the side that the server advised.",
-    ),
-    "verdicts": ("Verdicts over time", "Frames captured in each second, by how they ended."),
-    "spent": (
-        "Where the time went",
-        "Mean of each part of the latency of answered frames, beside the stream's SLO.",
-    ),
-}
-
-
-def write_figure(folder: Path, name: str, figure: Figure) -> Picture:
-    """Writes a figure of `FIGURE_TEXTS` as `<name>.png` and returns it for the report."""
-    path = folder / f"{name}.png"
-    save_png(figure, path)
-    title, text = FIGURE_TEXTS[name]
-    return Picture(path, title, text)
 
 
 def write_report(

@@ -34,6 +34,11 @@ class RunLogs:
     links: Mapping[str, tuple[LinkRate, ...]]
 
     @property
+    def start_ms(self) -> float:
+        """When the first frame was captured, on the time axis of the logs; figures begin there."""
+        return min((rows[0].captured_ms for rows in self.frames.values() if rows), default=0.0)
+
+    @property
     def streams(self) -> tuple[StreamInfo, ...]:
         """The streams in the order of the run."""
         return self.info.streams

@@ -40,8 +40,8 @@ def draw_adaptation(run: RunLogs) -> Figure:
         title = f"{stream.stream_id}: {stream.fps:g} frame/s, SLO {stream.slo_ms:g} ms"
         tidy(left, "time (s)" if is_last else "", "link (Mbit/s)", title)
         tidy(right, "time (s)" if is_last else "", "side (px)", "input side and network")
-        _draw_link(left, run.links.get(stream.stream_id, ()), rows, run.info.seconds)
-        _draw_sides(right, rows, colours)
+        _draw_link(left, run.links.get(stream.stream_id, ()), rows, run)
+        _draw_sides(right, rows, colours, run.start_ms)
         left.set_xlim(0, run.info.seconds)
         left.set_ylim(bottom=0)
     handles = [
@@ -59,15 +59,16 @@ def draw_adaptation(run: RunLogs) -> Figure:
 
 
 def _draw_link(
-    axes: Axes, link: Sequence[LinkRate], rows: Sequence[FrameRecord], seconds: float
+    axes: Axes, link: Sequence[LinkRate], rows: Sequence[FrameRecord], run: RunLogs
 ) -> None:
     if link:
-        times = [one.at_ms / 1000 for one in link]
+        times = [(one.at_ms - run.start_ms) / 1000 for one in link]
         rates = [one.rate_kbps / KBIT_PER_MBIT for one in link]
-        axes.step([*times, seconds], [*rates, rates[-1]], where="post", color=GREY, lw=2, alpha=0.8)
+        end = max(times[-1], run.info.seconds)
+        axes.step([*times, end], [*rates, rates[-1]], where="post", color=GREY, lw=2, alpha=0.8)
     seen = [one for one in rows if one.bandwidth_kbps is not None]
     axes.plot(
-        [one.captured_ms / 1000 for one in seen],
+        [(one.captured_ms - run.start_ms) / 1000 for one in seen],
         [(one.bandwidth_kbps or 0) / KBIT_PER_MBIT for one in seen],
         color=BLUE,
         lw=1.3,
@@ -76,10 +77,12 @@ def _draw_link(
         axes.set_ylim(top=1.6 * max(one.rate_kbps for one in link) / KBIT_PER_MBIT)
 
 
-def _draw_sides(axes: Axes, rows: Sequence[FrameRecord], colours: dict[str, str]) -> None:
+def _draw_sides(
+    axes: Axes, rows: Sequence[FrameRecord], colours: dict[str, str], start_ms: float
+) -> None:
     advised = [one for one in rows if one.advised_side_px is not None]
     axes.step(
-        [(one.answered_ms or one.captured_ms) / 1000 for one in advised],
+        [((one.answered_ms or one.captured_ms) - start_ms) / 1000 for one in advised],
         [one.advised_side_px or 0 for one in advised],
         where="post",
         color=BLACK,
@@ -88,7 +91,7 @@ def _draw_sides(axes: Axes, rows: Sequence[FrameRecord], colours: dict[str, str]
     for network, colour in colours.items():
         served = [one for one in rows if one.variant and network_of(one.variant) == network]
         axes.plot(
-            [one.captured_ms / 1000 for one in served],
+            [(one.captured_ms - start_ms) / 1000 for one in served],
             [one.side_px or 0 for one in served],
             "o",
             color=colour,
@@ -96,7 +99,7 @@ def _draw_sides(axes: Axes, rows: Sequence[FrameRecord], colours: dict[str, str]
         )
     missed = [one for one in rows if one.verdict != Verdict.IN_TIME]
     axes.plot(
-        [one.captured_ms / 1000 for one in missed],
+        [(one.captured_ms - start_ms) / 1000 for one in missed],
         [0.03] * len(missed),
         "|",
         color=VERMILLION,

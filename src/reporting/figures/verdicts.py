@@ -27,7 +27,7 @@ def draw_verdicts(run: RunLogs) -> Figure:
         base = np.zeros(num_seconds)
         for verdict, colour in VERDICT_COLOURS.items():
             seconds = [
-                min(num_seconds - 1, int(one.captured_ms // 1000))
+                min(num_seconds - 1, int((one.captured_ms - run.start_ms) // 1000))
                 for one in run.frames[stream.stream_id]
                 if one.verdict == verdict
             ]

@@ -1,0 +1,103 @@
+"""The demo's cameras: what each one sees, promises and is connected by."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..network.relay import LinkConfig
+from ..network.traces import LinkTrace, read_trace
+
+TRACES_DIR = Path(__file__).resolve().parents[2] / "network_shaping"
+SCENES_PER_SEED = 100  # so that neighbouring seeds share no scene
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of camera, of which a demo may have several.
+
+    Attributes:
+        name: begins the stream's id.
+        fps: frame rate.
+        slo_ms: bound on capture to answer.
+        trace: file of the link's rate.
+        scale_ratio: factor on the trace, made for links that carry far larger frames.
+        period_s: how long each of its values holds.
+        offset: where in the trace the first camera of the kind begins.
+        wire_ms: one-way delay of the link.
+    """
+
+    name: str
+    fps: float
+    slo_ms: float
+    trace: str
+    scale_ratio: float
+    period_s: float
+    offset: int
+    wire_ms: float
+
+
+# Rates and scales suit one core: see docs/metrics.md, "The demo's load".
+KINDS = (
+    Kind("gate", 10.0, 200.0, "synthetic_mbps.txt", 0.16, 6.0, 0, 2.0),
+    Kind("square", 5.0, 400.0, "lte_like_mbps.txt", 0.08, 1.0, 40, 15.0),
+    Kind("bridge", 8.0, 250.0, "wifi_like_mbps.txt", 0.08, 1.0, 10, 3.0),
+    Kind("junction", 4.0, 500.0, "synthetic_mbps.txt", 0.08, 5.0, 2, 10.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCamera:
+    """One camera of a demo.
+
+    Attributes:
+        stream_id: unique in the demo.
+        kind: rate, SLO and link.
+        scene_seed: of the drawn street that it looks at.
+        trace: rate of its link over time.
+    """
+
+    stream_id: str
+    kind: Kind
+    scene_seed: int
+    trace: LinkTrace
+
+    def link(self, server: str) -> LinkConfig:
+        """The camera's link to a server at HOST:PORT."""
+        return LinkConfig(
+            name=self.stream_id, server=server, uplink=self.trace, wire_ms=self.kind.wire_ms
+        )
+
+    @property
+    def link_text(self) -> str:
+        """The link in words."""
+        kind = self.kind
+        return (
+            f"{kind.trace} from value {self.trace.offset}, scaled by {kind.scale_ratio:g}, "
+            f"{kind.period_s:g} s a value, {kind.wire_ms:g} ms one way"
+        )
+
+
+def demo_cameras(num_cameras: int, seed: int) -> tuple[DemoCamera, ...]:
+    """Chooses the cameras: kinds in turn, a scene and a place in the link's trace for each.
+
+    Raises:
+        UsageError: if a trace cannot be read.
+    """
+    cameras: list[DemoCamera] = []
+    for number in range(num_cameras):
+        kind = KINDS[number % len(KINDS)]
+        again = number // len(KINDS)
+        trace = read_trace(TRACES_DIR / kind.trace, scale_ratio=kind.scale_ratio)
+        cameras.append(
+            DemoCamera(
+                stream_id=f"{kind.name}-{again}" if again else kind.name,
+                kind=kind,
+                scene_seed=SCENES_PER_SEED * seed + number,
+                trace=dataclasses.replace(
+                    trace, period_s=kind.period_s, offset=kind.offset + 17 * again + seed
+                ),
+            )
+        )
+    return tuple(cameras)

@@ -1,0 +1,201 @@
+"""`moonjelly demo`: drawn traffic cameras over changing links, served, scored and reported."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..client.answers import Answer
+from ..core.checks import require_positive
+from ..core.errors import RunError, UsageError
+from ..reporting.run_folder import (
+    REPORT_FILE,
+    SUMMARY_FILE,
+    RunInfo,
+    describe_host,
+    write_run_info,
+)
+from ..reporting.table import outcome_table
+from ..server.config import DeviceConfig, DeviceKind, ServerConfig
+from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, flag_name
+from ..server.devices import find_devices
+from ..server.zoo import find_device_profile
+from ..vision.classes import TRAFFIC_CLASSES
+from .cameras import DemoCamera, demo_cameras
+from .scoring import score_demo
+from .streaming import SERVER_DIR, SERVER_LOG, Streamed, stream_demo
+
+DEFAULT_OUT = Path("runs/demo")
+MAX_CAMERAS = 64
+MAX_SECONDS = 3600.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `moonjelly demo`, the server's among them."""
+    add = parser.add_argument
+    add("--cameras", type=int, default=4, metavar="N", help="how many (default %(default)s)")
+    add("--seconds", type=float, default=40.0, metavar="S", help="of video (default %(default)g)")
+    add("--out", type=Path, default=DEFAULT_OUT, metavar="DIR", help="report (default %(default)s)")
+    add_config_flags(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the demo; 1 if the frames do not add up or a camera failed."""
+    start_s = time.monotonic()
+    signal.signal(signal.SIGTERM, _leave)
+    console = Console(stderr=True, soft_wrap=True)
+    if not 1 <= arguments.cameras <= MAX_CAMERAS:
+        raise UsageError(f"--cameras={arguments.cameras}: must be 1 to {MAX_CAMERAS}")
+    try:
+        require_positive("--seconds", arguments.seconds, MAX_SECONDS)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    config = config_from_flags(arguments)
+    devices = config.devices or find_devices()
+    cameras = demo_cameras(arguments.cameras, config.seed)
+    out_dir: Path = arguments.out
+    server_dir = Path(config.out_dir) if config.out_dir else out_dir / SERVER_DIR
+    try:
+        server_dir.mkdir(parents=True, exist_ok=True)
+        out_dir.mkdir(parents=True, exist_ok=True)
+        for name in (REPORT_FILE, SUMMARY_FILE):  # of an earlier run; this one may fail
+            (out_dir / name).unlink(missing_ok=True)
+        for device in devices:
+            _ensure_profile(config, device)
+        streamed = _stream(arguments, config, cameras, devices, server_dir, console)
+        _write_run_info(arguments, config, cameras, devices, streamed)
+        console.print("scoring, drawing the report")
+        class_names = next((r.class_names for r in streamed.results if r.class_names), ())
+        summary, problems = score_demo(
+            out_dir, streamed.scenes, class_names or TRAFFIC_CLASSES, server_dir
+        )
+    except OSError as error:
+        raise RunError(f"--out {out_dir}: {error}") from None
+    if streamed.server_status:
+        problems.append(f"the server ended with status {streamed.server_status}")
+    for result in streamed.results:
+        if result.problem is not None:
+            problems.append(f"{result.camera.stream_id}: {result.problem}")
+    Console().print(outcome_table(summary))
+    sys.stdout.write(f"\nreport: {out_dir / REPORT_FILE}\n")
+    console.print(f"took {time.monotonic() - start_s:.0f} s")
+    for problem in problems:
+        sys.stderr.write(f"moonjelly: {problem}\n")
+    return 1 if problems else 0
+
+
+def _leave(signum: int, frame: FrameType | None) -> NoReturn:
+    """Ends as by an error, so that whatever was started is stopped."""
+    raise SystemExit(128 + signum)
+
+
+def _ensure_profile(config: ServerConfig, device: DeviceConfig) -> None:
+    """Measures a quick profile, in sight of the user, where none fits the device."""
+    if find_device_profile(config, device) is not None:
+        return
+    command = [sys.executable, "-m", "moonjelly", "profile", "--quick", "--zoo", config.zoo]
+    command += ["--device", _device_text(device)]
+    if config.profiles_dir:
+        command += ["--profiles-dir", config.profiles_dir]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise RunError(f"{device.device_id}: its latency could not be measured; see above")
+
+
+def _device_text(device: DeviceConfig) -> str:
+    """A device as `--devices` names it."""
+    if device.kind is DeviceKind.CPU:
+        return f"cpu:{','.join(str(core) for core in device.cores)}"
+    if device.kind is DeviceKind.CUDA:
+        return f"cuda:{device.gpu}"
+    return f"replayed:{device.device_type}"
+
+
+def _stream(
+    arguments: argparse.Namespace,
+    config: ServerConfig,
+    cameras: Sequence[DemoCamera],
+    devices: Sequence[DeviceConfig],
+    server_dir: Path,
+    console: Console,
+) -> Streamed:
+    """Serves the cameras behind a progress bar."""
+    given = dict(getattr(arguments, FLAGS, None) or {})
+    port = int(given.pop("port", 0))  # any free one, unless a port was asked for
+    given["out_dir"] = str(server_dir)
+    server_arguments = [] if arguments.config is None else ["--config", str(arguments.config)]
+    for name, value in given.items():
+        if value is True:
+            server_arguments.append(flag_name(name))
+        elif isinstance(value, list):
+            server_arguments += [flag_name(name), *value]
+        else:
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            server_arguments += [flag_name(name), text]
+    total = sum(max(1, round(arguments.seconds * camera.kind.fps)) for camera in cameras)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("frames, {task.fields[share]:.1f} % in time"),
+        TimeElapsedColumn(),
+        console=console,
+    )
+    with progress:
+        task = progress.add_task("starting", total=total, share=100.0)
+        num_in_time = num_answers = 0
+
+        def count(answer: Answer) -> None:
+            nonlocal num_in_time, num_answers
+            num_answers += 1
+            num_in_time += answer.is_in_time
+            progress.update(task, advance=1, share=100 * num_in_time / num_answers)
+
+        return stream_demo(
+            cameras,
+            arguments.seconds,
+            config.seed,
+            arguments.out,
+            server_arguments,
+            port,
+            devices,
+            count,
+            lambda text: progress.update(task, description=text),
+        )
+
+
+def _write_run_info(
+    arguments: argparse.Namespace,
+    config: ServerConfig,
+    cameras: Sequence[DemoCamera],
+    devices: Sequence[DeviceConfig],
+    streamed: Streamed,
+) -> None:
+    links = {camera.stream_id: camera.link_text for camera in cameras}
+    info = RunInfo(
+        kind="demo",
+        seconds=arguments.seconds,
+        streams=tuple(
+            result.stream_info(links[result.camera.stream_id]) for result in streamed.results
+        ),
+        settings={
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "seed": str(config.seed),
+            "zoo": config.zoo,
+            "devices": ", ".join(_device_text(device) for device in devices),
+            "planner": f"{config.planner}, every {config.plan_period_ms:g} ms",
+            "batcher": config.batcher,
+            "server's messages": SERVER_LOG,
+        },
+        host=describe_host(),
+    )
+    write_run_info(arguments.out, info)

@@ -1,0 +1,134 @@
+"""What came of a demo: accuracy against the truth, figures, video, page, and whether all adds up."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+
+from ..client.reconcile import reconcile
+from ..client.sources import SceneSource
+from ..core.errors import RunError
+from ..reporting.accuracy import FrameKey, read_detections, score_streams
+from ..reporting.annotation import annotate
+from ..reporting.html import write_report
+from ..reporting.picture import Picture
+from ..reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE
+from ..reporting.run_logs import RunLogs, read_run_logs
+from ..reporting.summary import Summary, summarise, write_summary
+from ..reporting.video import WIDTH_PX, viewed, write_video
+from ..vision.accuracy import FrameTruth
+from ..vision.detections import Detections
+from .truth import RememberedScene
+
+STILL_AT = 0.6  # of the run
+VIDEO_LIMIT_S = 120.0
+SERVER_FRAMES_FILE = "server_frames.csv"
+
+
+def score_demo(
+    folder: Path,
+    scenes: Mapping[str, RememberedScene],
+    class_names: tuple[str, ...],
+    server_dir: Path,
+) -> tuple[Summary, list[str]]:
+    """Scores the run in a folder and writes its summary, figures, video and page.
+
+    The video of the first stream is made by a process of its own meanwhile.
+
+    Args:
+        folder: of the run; its `run.json` is written.
+        scenes: stream id to scene.
+        class_names: by class id.
+        server_dir: the server's logs.
+
+    Returns:
+        The summary, and what does not add up: between the frames and their verdicts, or between the
+        client's and the server's account.
+
+    Raises:
+        RunError: if the video fails.
+        UsageError: if a log is broken.
+    """
+    from ..reporting.figures import write_figures  # noqa: PLC0415  # matplotlib takes a second
+
+    run = read_run_logs(folder)
+    detections = read_detections(folder / DETECTIONS_FILE)
+    filmed = next((one.stream_id for one in run.streams if run.frames[one.stream_id]), None)
+    video = None if filmed is None else folder / f"{filmed}.mp4"
+    process = None
+    if filmed is not None and video is not None:
+        seed = scenes[filmed].scene.seed
+        process = multiprocessing.get_context("spawn").Process(
+            target=_film, args=(str(folder), filmed, seed, class_names), daemon=True
+        )
+        process.start()
+    frames = [row for rows in run.frames.values() for row in rows]
+    truth: dict[FrameKey, FrameTruth] = {
+        (row.stream_id, row.sequence): scenes[row.stream_id].truth_at(row.sequence)
+        for row in frames
+    }
+    accuracy = score_streams(frames, truth, detections, class_names)
+    summary = summarise(run.info, frames, accuracy)
+    write_summary(folder, summary)
+    figures = write_figures(folder, run)
+    stills = _stills(folder, run, detections, scenes, class_names)
+    if process is not None:
+        process.join(VIDEO_LIMIT_S)
+        if process.exitcode != 0:
+            process.kill()
+            raise RunError(f"the video {video} could not be made; its process says why above")
+    write_report(folder, run.info, summary, figures, stills, video)
+    problems = summary.problems()
+    problems += reconcile(folder / FRAMES_FILE, server_dir / SERVER_FRAMES_FILE)
+    return summary, problems
+
+
+def _stills(
+    folder: Path,
+    run: RunLogs,
+    detections: Mapping[FrameKey, Detections],
+    scenes: Mapping[str, RememberedScene],
+    class_names: tuple[str, ...],
+) -> list[Picture]:
+    """Draws one annotated frame of each stream."""
+    stills: list[Picture] = []
+    for stream in run.streams:
+        seen = list(viewed(run.frames[stream.stream_id], _of(stream.stream_id, detections)))
+        if not seen:
+            continue
+        frame, shown = seen[int(STILL_AT * len(seen))]
+        picture = annotate(
+            scenes[stream.stream_id].scene.frame(frame.sequence).image,
+            frame,
+            shown,
+            stream.slo_ms,
+            class_names,
+            WIDTH_PX,
+        )
+        path = folder / f"still-{stream.stream_id}.jpg"
+        cv2.imwrite(str(path), picture)
+        stills.append(Picture(path, stream.stream_id, f"Frame {frame.sequence}, {stream.source}."))
+    return stills
+
+
+def _of(stream_id: str, detections: Mapping[FrameKey, Detections]) -> dict[int, Detections]:
+    return {key[1]: found for key, found in detections.items() if key[0] == stream_id}
+
+
+def _film(folder: str, stream_id: str, seed: int, class_names: Sequence[str]) -> None:
+    """Makes the annotated video of one stream; runs in a process of its own."""
+    root = Path(folder)
+    run = read_run_logs(root)
+    stream = run.info.stream(stream_id)
+    source = SceneSource(seed, stream.fps)
+    write_video(
+        root / f"{stream_id}.mp4",
+        stream,
+        run.frames[stream_id],
+        _of(stream_id, read_detections(root / DETECTIONS_FILE)),
+        lambda sequence: source.scene.frame(sequence).image,
+        tuple(class_names),
+    )

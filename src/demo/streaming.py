@@ -1,0 +1,112 @@
+"""The demo's run: a server, a relay with a link per camera, and the cameras, started and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..client.answers import Answer
+from ..client.emulation import CameraResult, EmulatedCamera, run_cameras
+from ..core.clock import MonotonicClock
+from ..network.relay_process import start_relay
+from ..server.config import DeviceConfig
+from ..server.running import RunningServer
+from .cameras import DemoCamera
+from .truth import RememberedScene
+
+SERVER_LOG = "server.log"
+SERVER_DIR = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """What is left of the run when everything has stopped.
+
+    Attributes:
+        results: one for each camera.
+        scenes: stream id to the scene with the truth of its frames.
+        server_status: exit status of the server; 0 is sound.
+    """
+
+    results: Sequence[CameraResult]
+    scenes: Mapping[str, RememberedScene]
+    server_status: int
+
+
+def stream_demo(
+    cameras: Sequence[DemoCamera],
+    seconds: float,
+    seed: int,
+    out_dir: Path,
+    server_arguments: Sequence[str],
+    port: int,
+    devices: Sequence[DeviceConfig],
+    on_answer: Callable[[Answer], None],
+    say: Callable[[str], None],
+) -> Streamed:
+    """Serves the cameras for a while and stops everything.
+
+    The server starts while the scenes are drawn. Executors have their devices' cores to themselves where
+    there are others for the rest.
+
+    Raises:
+        RunError: if the server or the relay does not start.
+        OSError: if a log cannot be written.
+    """
+    server = RunningServer(server_arguments, port=port, log_path=out_dir / SERVER_LOG)
+    with contextlib.ExitStack() as stack:
+        say("starting the server, drawing the scenes")
+        stack.callback(server.stop)
+        with ThreadPoolExecutor(1, "start server") as pool:
+            starting = pool.submit(server.start)
+            scenes = {
+                camera.stream_id: RememberedScene(camera.scene_seed, camera.kind.fps)
+                for camera in cameras
+            }
+            starting.result()
+        stack.enter_context(_away_from(devices))
+        zero_ms = MonotonicClock().now_ms()
+        links = [camera.link(server.address) for camera in cameras]
+        relay = stack.enter_context(start_relay(links, out_dir, zero_ms))
+        emulated = [
+            EmulatedCamera(
+                stream_id=camera.stream_id,
+                source=f"scene:{camera.scene_seed}",
+                fps=camera.kind.fps,
+                slo_ms=camera.kind.slo_ms,
+                server=relay.address(camera.stream_id),
+                bandwidth_kbps=camera.trace.rate_kbps(0),
+            )
+            for camera in cameras
+        ]
+        say(f"streaming {len(cameras)} cameras for {seconds:g} s")
+        results = asyncio.run(
+            run_cameras(
+                emulated,
+                seconds,
+                out_dir,
+                sources=list(scenes.values()),
+                zero_ms=zero_ms,
+                seed=seed,
+                on_answer=on_answer,
+            )
+        )
+        say("stopping the server")
+    return Streamed(results, scenes, server.exit_status or 0)
+
+
+@contextlib.contextmanager
+def _away_from(devices: Sequence[DeviceConfig]) -> Iterator[None]:
+    """Keeps this thread, and what it starts, off the cores of devices if others are left."""
+    allowed = os.sched_getaffinity(0)
+    left = allowed - {core for device in devices for core in device.cores}
+    os.sched_setaffinity(0, left or allowed)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
