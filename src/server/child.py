@@ -93,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
         level=config.log_level.upper(),
         format=f"%(asctime)s {context.name} %(levelname)s %(name)s: %(message)s",
     )
+    _keep_to_cores(context)
     return _run(context)
 
 
@@ -118,6 +119,17 @@ def _settle() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # frames are personal data
     faulthandler.enable()
+
+
+def _keep_to_cores(context: ChildContext) -> None:
+    """An executor keeps to the cores of its device, everybody else off those of all devices."""
+    if context.role == "executor":
+        cores = set(context.config.devices[context.number].cores)
+    else:
+        taken = {core for device in context.config.devices for core in device.cores}
+        cores = os.sched_getaffinity(0) - taken
+    if cores:  # else there is nothing to choose from
+        os.sched_setaffinity(0, cores)
 
 
 def _receive_config(control: Channel) -> ServerConfig:

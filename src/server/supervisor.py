@@ -28,6 +28,7 @@ from .frame_memory import create_frame_memory, read_only
 
 START_LIMIT_S = 120.0  # a GPU's libraries load slowly from a cold disk
 DRAIN_EXTRA_S = 0.3  # beyond the grace, before endpoints are killed
+SECOND_SIGNAL_S = 0.5  # those who signal a process and its group mean it once
 LEAVE_LIMIT_S = 0.5  # for scheduler and executors, which have nothing to wait for
 
 CHILD_COMMAND = (sys.executable, "-P", "-m", "moonjelly.server.child")
@@ -65,6 +66,7 @@ class Supervisor:
         self._order = itertools.count()
         self._has_served = False
         self._is_draining = False
+        self._draining_since_s = 0.0
         self._stop_signal: int | None = None  # of the second signal, which does not wait
 
     def run(self) -> int:
@@ -272,10 +274,11 @@ class Supervisor:
             if number not in _SIGNALS:
                 continue
             _log.info("%s", signal.Signals(number).name)
-            if self._is_draining:
-                self._stop_signal = number
-            else:
+            if not self._is_draining:
+                self._draining_since_s = time.monotonic()
                 self._drain()
+            elif time.monotonic() - self._draining_since_s > SECOND_SIGNAL_S:
+                self._stop_signal = number
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -48,8 +48,6 @@ _log = logging.getLogger(__name__)
 def run(context: ChildContext) -> None:
     """Runs the executor of `config.devices[number]` until it is told to leave."""
     device = context.config.devices[context.number]
-    if device.cores:
-        os.sched_setaffinity(0, device.cores)
     threading.excepthook = _leave
     zoo = load_served_zoo(dataclasses.replace(context.config, devices=(device,)))
     executor = build_executor(device, zoo, context.config)

@@ -1,0 +1,89 @@
+"""`moonjelly serve`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from ..core.errors import RunError, UsageError
+from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
+from .config_flags import add_config_flags, config_from_flags
+from .devices import check_cores, find_devices
+from .running import READY_PREFIX
+from .supervisor import Supervisor
+from .zoo import find_device_profile, load_served_zoo
+
+_log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `moonjelly serve`."""
+    add_config_flags(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit status."""
+    config = with_devices(config_from_flags(arguments))
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=config.log_level.upper(),
+        format="%(asctime)s supervisor %(levelname)s %(name)s: %(message)s",
+    )
+    if not config.is_loopback:
+        _log.warning("%s can be reached by others; nothing is encrypted", config.host)
+    _make_out_dir(config)
+    for device in config.devices:
+        if find_device_profile(config, device) is None:
+            _measure(config, device)
+    load_served_zoo(config)  # what is missing or broken is told before anything starts
+    return Supervisor(config, _tell_serving).run()
+
+
+def with_devices(config: ServerConfig) -> ServerConfig:
+    """Fills in the devices of this machine where none are named.
+
+    Raises:
+        UsageError: if a device is not there, or shares a core.
+    """
+    try:
+        found = dataclasses.replace(config, devices=config.devices or find_devices())
+        check_cores(found.devices)
+    except ConfigError as error:
+        raise UsageError(f"{error.key}: {error.problem}") from None
+    return found
+
+
+def _make_out_dir(config: ServerConfig) -> None:
+    if not config.out_dir:
+        return
+    try:
+        Path(config.out_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"out_dir={config.out_dir}: {error.strerror}") from error
+
+
+def _measure(config: ServerConfig, device: DeviceConfig) -> None:
+    """Has the profiler make a quick profile, in a process that may pin itself to the device."""
+    if device.kind is DeviceKind.REPLAYED:
+        return  # only a real device can be measured
+    where = f"cuda:{device.gpu}"
+    if device.kind is DeviceKind.CPU:
+        where = f"cpu:{','.join(map(str, device.cores))}"
+    command = [sys.executable, "-m", "moonjelly", "profile", "--quick"]
+    command += ["--zoo", config.zoo, "--device", where]
+    if config.profiles_dir:
+        command += ["--profiles-dir", config.profiles_dir]
+    status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
+    if status:
+        raise RunError(f"no latency profile: status {status} of `{shlex.join(command[1:])}`")
+
+
+def _tell_serving(host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    sys.stdout.write(f"{READY_PREFIX}{shown}:{port}\n")
+    sys.stdout.flush()
