@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from ...core.profile import LatencyProfile
 from ...core.variant import Variant
@@ -39,5 +40,9 @@ def draw_zoo(variants: Sequence[Variant], profile: LatencyProfile) -> Figure:
     front.set_xscale("log")
     latency.set_yscale("log")
     throughput.set_yscale("log")
+    for axis in (front.xaxis, latency.yaxis, throughput.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
     front.legend(fontsize=8, frameon=False)
     return figure
