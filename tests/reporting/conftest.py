@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import pytest
 
 from moonjelly.core.records import FrameRecord
@@ -18,7 +17,9 @@ SECONDS = 12.0
 STREAMS = (("gate", 10.0, 150.0), ("square", 5.0, 300.0), ("bridge", 15.0, 200.0))
 
 
-def make_frame(stream_id: str, fps: float, slo_ms: float, sequence: int, kbps: float) -> FrameRecord:
+def make_frame(
+    stream_id: str, fps: float, slo_ms: float, sequence: int, kbps: float
+) -> FrameRecord:
     random = Random(f"{stream_id} {sequence}")
     at_ms = 1000 * sequence / fps
     side = 224 if kbps < 3000 else 416
@@ -90,9 +91,3 @@ def make_answer(stream_id: str, sequence: int) -> dict[str, object]:
         "scores": [0.75],
         "class_ids": [sequence % 2],
     }
-
-
-def make_picture(stream_id: str, sequence: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    picture = np.full((180, 320, 3), 90, np.uint8)
-    picture[:, (5 * sequence) % 320] = 200
-    return picture

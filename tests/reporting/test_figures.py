@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from moonjelly.core.verdict import Verdict
+from moonjelly.profiles import load_latency_profile, load_variants, shipped_dir
+from moonjelly.reporting.figures import RUN_FIGURES, draw_zoo, write_figures
+from moonjelly.reporting.figures.latency import draw_latency
+from moonjelly.reporting.figures.spent import PARTS
+from moonjelly.reporting.figures.style import variant_colours
+from moonjelly.reporting.figures.verdicts import draw_verdicts
+from moonjelly.reporting.run_logs import RunLogs, read_run_logs
+
+PLOTS = Path(__file__).parents[2] / "plots"
+
+
+@pytest.fixture(scope="module")
+def run(run_folder: Path) -> RunLogs:
+    return read_run_logs(run_folder)
+
+
+def panels(figure: Figure) -> list[object]:
+    return [axes for axes in figure.axes if axes.get_visible()]
+
+
+def test_every_figure_is_written_as_a_picture(run: RunLogs, tmp_path: Path) -> None:
+    pictures = write_figures(tmp_path, run)
+    assert [one.path.stem for one in pictures] == [one.name for one in RUN_FIGURES]
+    for picture in pictures:
+        assert picture.path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_height_of_a_latency_curve_at_the_slo_is_the_share_in_time(run: RunLogs) -> None:
+    figure = draw_latency(run)
+    for stream, axes in zip(run.streams, figure.axes, strict=True):
+        rows = run.frames[stream.stream_id]
+        curve = max(axes.lines, key=lambda line: len(line.get_xdata()))
+        x, y = np.array(curve.get_xdata()), np.array(curve.get_ydata())
+        share = sum(row.verdict == Verdict.IN_TIME for row in rows) / len(rows)
+        assert y[x <= stream.slo_ms].max() == pytest.approx(share)
+        assert y.max() < 1.0  # some were dropped
+
+
+def test_the_bars_of_the_verdicts_add_up_to_the_frames(run: RunLogs) -> None:
+    figure = draw_verdicts(run)
+    for stream, axes in zip(run.streams, figure.axes, strict=True):
+        drawn = sum(bar.get_height() for bar in axes.patches)
+        assert drawn == len(run.frames[stream.stream_id])
+
+
+def test_the_parts_of_the_latency_add_up_to_it(run: RunLogs) -> None:
+    for rows in run.frames.values():
+        for row in rows:
+            if row.latency_ms is not None:
+                assert sum(part(row) for _, _, part in PARTS) == pytest.approx(row.latency_ms)
+
+
+def test_figures_begin_with_the_first_frame_whenever_that_was(run: RunLogs) -> None:
+    later = RunLogs(
+        run.info,
+        {
+            name: tuple(replace(row, captured_ms=row.captured_ms + 9000) for row in rows)
+            for name, rows in run.frames.items()
+        },
+        run.links,
+    )
+    heights = [
+        [bar.get_height() for axes in draw_verdicts(one).axes for bar in axes.patches]
+        for one in (run, later)
+    ]
+    assert heights[0] == heights[1]
+
+
+@pytest.mark.parametrize("figure", RUN_FIGURES, ids=lambda figure: figure.name)
+def test_a_run_without_answers_or_links_can_be_drawn(run: RunLogs, figure: object) -> None:
+    bare = RunLogs(run.info, dict.fromkeys(run.frames, ()), {})
+    drawn = figure.draw(bare)  # type: ignore[attr-defined]
+    assert panels(drawn)
+
+
+def test_all_sides_of_a_network_share_a_colour() -> None:
+    colours = variant_colours(["traffic-n-128", "traffic-n-256", "traffic-s-256"])
+    assert list(colours) == ["traffic-n", "traffic-s"]
+    assert len(set(colours.values())) == 2
+
+
+def test_a_zoo_is_drawn_from_its_tables() -> None:
+    folder = shipped_dir() / "replayed-gpu"
+    variants = load_variants(folder / "variants.csv")
+    figure = draw_zoo(variants, load_latency_profile(folder / "latency-gpu.csv", variants))
+    assert len(figure.axes[1].lines) == len(variants)
+
+
+def test_each_figure_has_a_script_of_its_own(run_folder: Path, tmp_path: Path) -> None:
+    scripts = {path.stem for path in PLOTS.glob("*.py")}
+    assert {one.name for one in RUN_FIGURES} | {"zoo"} <= scripts
+    out = tmp_path / "figure.png"
+    command = [sys.executable, str(PLOTS / "verdicts.py"), str(run_folder), "--out", str(out)]
+    assert subprocess.run(command, check=False).returncode == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_script_names_what_is_missing(tmp_path: Path) -> None:
+    command = [sys.executable, str(PLOTS / "latency.py"), str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "run.json: cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
