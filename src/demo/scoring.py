@@ -8,14 +8,16 @@ from pathlib import Path
 
 import cv2
 
-from ..client.reconcile import reconcile
+from ..client.reconcile import compare
 from ..client.sources import SceneSource
 from ..core.errors import RunError
+from ..core.records import ServerFrameRecord
 from ..reporting.accuracy import FrameKey, read_detections, score_streams
 from ..reporting.annotation import annotate
+from ..reporting.csv_log import read_records
 from ..reporting.html import write_report
 from ..reporting.picture import Picture
-from ..reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE
+from ..reporting.run_folder import DETECTIONS_FILE
 from ..reporting.run_logs import RunLogs, read_run_logs
 from ..reporting.summary import Summary, summarise, write_summary
 from ..reporting.video import WIDTH_PX, viewed, write_video
@@ -25,7 +27,7 @@ from .truth import RememberedScene
 
 STILL_AT = 0.6  # of the run
 VIDEO_LIMIT_S = 120.0
-SERVER_FRAMES_FILE = "server_frames.csv"
+SERVER_FRAMES_FILES = "server_frames*.csv"  # one of each endpoint
 
 
 def score_demo(
@@ -81,9 +83,12 @@ def score_demo(
             process.kill()
             raise RunError(f"the video {video} could not be made; its process says why above")
     write_report(folder, run.info, summary, figures, stills, video)
-    problems = summary.problems()
-    problems += reconcile(folder / FRAMES_FILE, server_dir / SERVER_FRAMES_FILE)
-    return summary, problems
+    server_frames = [
+        row
+        for path in sorted(server_dir.glob(SERVER_FRAMES_FILES))
+        for row in read_records(path, ServerFrameRecord)
+    ]
+    return summary, [*summary.problems(), *compare(frames, server_frames)]
 
 
 def _stills(
