@@ -60,12 +60,23 @@ class Client:
             ValueError: naming the option that is out of range.
             RuntimeError: if the client is not entered.
         """
-        if self._connection is None or self._workers is None:
-            raise RuntimeError("the client is not connected; use it as `async with connect(...)`")
         if stream_id is None:
             stream_id = f"stream-{secrets.token_hex(4)}"
-        chosen = StreamOptions(fps=fps, slo_ms=slo_ms, stream_id=stream_id, **options)
-        return Stream(self._connection, source, chosen, self._workers)
+        return self.stream_of(
+            source, StreamOptions(fps=fps, slo_ms=slo_ms, stream_id=stream_id, **options)
+        )
+
+    def stream_of(
+        self, source: FrameSource | str | os.PathLike[str], options: StreamOptions
+    ) -> Stream:
+        """Prepares a stream from options that are checked already.
+
+        Raises:
+            RuntimeError: if the client is not entered.
+        """
+        if self._connection is None or self._workers is None:
+            raise RuntimeError("the client is not connected; use it as `async with connect(...)`")
+        return Stream(self._connection, source, options, self._workers)
 
     async def __aenter__(self) -> Self:
         self._workers = self._shared_workers or Workers()

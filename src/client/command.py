@@ -160,6 +160,17 @@ def _trace(link: str) -> LinkTrace:
     return constant_trace(require_positive("link", mbps))
 
 
+def _link_words(arguments: argparse.Namespace) -> str:
+    """The shaped link, as `run.json` describes it."""
+    words = []
+    if arguments.link is not None:
+        is_file = Path(arguments.link).exists()
+        words.append(Path(arguments.link).name if is_file else f"{arguments.link} Mbit/s")
+    if arguments.wire_ms:
+        words.append(f"{arguments.wire_ms:g} ms")
+    return ", ".join(words)
+
+
 def _as_option(error: ValueError) -> str:
     """Names the option in place of the field."""
     field, equals, rest = str(error).partition("=")
@@ -233,11 +244,10 @@ def _report(arguments: argparse.Namespace, results: Sequence[CameraResult]) -> i
     span_ms = max((row.captured_ms for row in frames), default=0.0) - min(
         (row.captured_ms for row in frames), default=0.0
     )
-    link = arguments.link or ""
     info = RunInfo(
         kind="client",
         seconds=arguments.seconds or span_ms / 1000,
-        streams=tuple(result.stream_info(link) for result in results),
+        streams=tuple(result.stream_info(_link_words(arguments)) for result in results),
         settings={
             name: str(value)
             for name, value in sorted(vars(arguments).items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ..core.checks import require_id, require_not_negative, require_positive
+from ..core.checks import require_not_negative, require_positive
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError
 from ..core.ledger import Ledger
@@ -22,6 +23,7 @@ from .answers import Answer
 from .client import Client
 from .connection import check_address
 from .errors import Refused
+from .options import StreamOptions
 from .sources import FrameSource, open_source
 from .stream import Stream
 from .workers import Workers
@@ -50,11 +52,18 @@ class EmulatedCamera:
     bandwidth_kbps: float = 10_000.0
 
     def __post_init__(self) -> None:
-        require_id("stream_id", self.stream_id)
-        require_positive("fps", self.fps, 240)
-        require_positive("slo_ms", self.slo_ms, 60_000)
-        require_positive("bandwidth_kbps", self.bandwidth_kbps)
         check_address(self.server)
+        self.stream_options()
+
+    def stream_options(self) -> StreamOptions:
+        """What its stream asks for."""
+        return StreamOptions(
+            fps=self.fps,
+            slo_ms=self.slo_ms,
+            stream_id=self.stream_id,
+            zoo=self.zoo,
+            bandwidth_kbps=self.bandwidth_kbps,
+        )
 
 
 @dataclass(slots=True)
@@ -95,9 +104,8 @@ class _Logs:
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self._frames = stack.enter_context(CsvLog(folder / FRAMES_FILE, FrameRecord))
-        self._detections: IO[str] = stack.enter_context(
-            (folder / DETECTIONS_FILE).open("w", encoding="utf-8")
-        )
+        self._detections: IO[str] = (folder / DETECTIONS_FILE).open("w", encoding="utf-8")
+        stack.callback(self._close)
 
     def write(self, answer: Answer) -> None:
         """Writes an answer; a full disk does not stop the run."""
@@ -107,12 +115,16 @@ class _Logs:
         row = {
             "stream_id": answer.stream_id,
             "sequence": answer.sequence,
-            "boxes": answer.detections.boxes.round(5).tolist(),
-            "scores": answer.detections.scores.round(4).tolist(),
+            "boxes": [[round(x, 5) for x in box] for box in answer.detections.boxes.tolist()],
+            "scores": [round(score, 4) for score in answer.detections.scores.tolist()],
             "class_ids": answer.detections.class_ids.tolist(),
         }
         with contextlib.suppress(OSError):
             self._detections.write(json.dumps(row) + "\n")
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._detections.close()
 
 
 def open_sources(cameras: Sequence[EmulatedCamera]) -> list[FrameSource]:
@@ -211,16 +223,12 @@ async def _run_camera(
     await asyncio.sleep(delay_s)
     try:
         async with Client(camera.server, workers) as client:
-            stream = client.stream(
-                source,
-                fps=camera.fps,
-                slo_ms=camera.slo_ms,
-                stream_id=camera.stream_id,
-                zoo=camera.zoo,
-                bandwidth_kbps=camera.bandwidth_kbps,
+            options = dataclasses.replace(
+                camera.stream_options(),
                 num_frames=None if seconds is None else max(1, round(seconds * camera.fps)),
                 zero_ms=zero_ms,
             )
+            stream = client.stream_of(source, options)
             result.ledger = stream.ledger
             async with stream:
                 result.class_names = stream.class_names

@@ -243,7 +243,7 @@ def open_source(text: str | os.PathLike[str], fps: float) -> FrameSource:
         return CameraSource(text)
     path = Path(text)
     try:
-        if path.is_dir():
+        if text and path.is_dir():
             return FolderSource(path)
         if path.is_file():
             return VideoSource(path, fps)

@@ -143,7 +143,7 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
 async def until(condition, timeout_s: float = 10.0) -> None:
     """Waits until a condition holds."""
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 any condition
             await asyncio.sleep(0.005)
 
 
