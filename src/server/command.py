@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 from ..core.errors import RunError, UsageError
+from ..scheduling.batching.registry import batcher
+from ..scheduling.planning.registry import planner
 from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .devices import check_cores, find_devices
@@ -40,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     for device in config.devices:
         if find_device_profile(config, device) is None:
             _measure(config, device)
+    _check_names(config)
     load_served_zoo(config)  # what is missing or broken is told before anything starts
     return Supervisor(config, _tell_serving).run()
 
@@ -56,6 +59,14 @@ def with_devices(config: ServerConfig) -> ServerConfig:
     except ConfigError as error:
         raise UsageError(f"{error.key}: {error.problem}") from None
     return found
+
+
+def _check_names(config: ServerConfig) -> None:
+    try:
+        batcher(config.batcher)
+        planner(config.planner)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _make_out_dir(config: ServerConfig) -> None:

@@ -37,9 +37,7 @@ def create_frame_memory(num_slots: int, slot_bytes: int) -> int:
         UsageError: if the machine has not that much memory; names the bytes needed and available.
     """
     size = memory_bytes(num_slots, slot_bytes)
-    available = available_bytes()
-    if size > available:
-        raise _shortage(size, available)
+    require_memory(size)
     descriptor = os.memfd_create("moonjelly-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.posix_fallocate(descriptor, 0, size)
@@ -55,6 +53,17 @@ def create_frame_memory(num_slots: int, slot_bytes: int) -> int:
 def read_only(descriptor: int) -> int:
     """Opens the same memory for reading alone; returns a new descriptor."""
     return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def require_memory(needed: int) -> None:
+    """Refuses frame memories that do not fit into the machine, before they fill it.
+
+    Raises:
+        UsageError: naming the bytes needed and available.
+    """
+    available = available_bytes()
+    if needed > available:
+        raise _shortage(needed, available)
 
 
 def memory_bytes(num_slots: int, slot_bytes: int) -> int:

@@ -24,7 +24,7 @@ from ..protos.internal_pb2 import Attach, ChildStatus, Drain, Envelope
 from .channel import ChannelClosedError, socket_pair
 from .child_process import LONGEST_PAUSE_S, ChildProcess
 from .config import ServerConfig
-from .frame_memory import create_frame_memory, read_only
+from .frame_memory import create_frame_memory, memory_bytes, read_only, require_memory
 
 START_LIMIT_S = 120.0  # a GPU's libraries load slowly from a cold disk
 DRAIN_EXTRA_S = 0.3  # beyond the grace, before endpoints are killed
@@ -82,17 +82,20 @@ class Supervisor:
             stack.callback(self._kill_all)
             stack.enter_context(self._signals())
             check_address(self._config.host, self._port)
-            for _ in range(self._config.endpoints):
-                writable = create_frame_memory(
-                    self._config.frame_slots, self._config.max_frame_bytes
-                )
-                self._memories.append((writable, read_only(writable)))
+            self._make_memories()
             for child in self._children:
                 if child.role != "endpoint" or child.number == 0 or self._port:
                     self._start(child)
             while self._stop_signal is None and not self._is_over():
                 self._step()
         return 0 if self._stop_signal is None else 128 + self._stop_signal
+
+    def _make_memories(self) -> None:
+        slots, slot_bytes = self._config.frame_slots, self._config.max_frame_bytes
+        require_memory(self._config.endpoints * memory_bytes(slots, slot_bytes))
+        for _ in range(self._config.endpoints):
+            writable = create_frame_memory(slots, slot_bytes)
+            self._memories.append((writable, read_only(writable)))
 
     def _step(self) -> None:
         timeout_s = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None

@@ -1,0 +1,108 @@
+"""`moonjelly serve`, as a person calls it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moonjelly.core.errors import UsageError
+from moonjelly.server.command import with_devices
+from moonjelly.server.config import DeviceConfig, ServerConfig
+from moonjelly.server.running import READY_PREFIX, RunningServer
+
+LIMIT_S = 60
+REPLAYED = ("--zoo", "replayed-gpu", "--devices", "replayed:gpu", "--frame-slots", "4")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "moonjelly", "serve", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--port", "99999"), "--port"),
+        (("--devices", "toaster:1"), "toaster:1"),
+        (("--devices", "cpu:4095"), "no core 4095"),
+        (("--zoo", "nowhere", "--devices", "replayed:gpu"), "nowhere"),
+        (("--zoo", "replayed-gpu", "--devices", "replayed:nothing"), "nothing"),
+        (("--config", "/nowhere.yaml"), "/nowhere.yaml"),
+        ((*REPLAYED, "--batcher", "sorted"), "batcher"),
+        ((*REPLAYED, "--planner", "oracle"), "planner"),
+    ],
+)
+def test_wrong_requests_are_refused_in_one_line_with_status_2(arguments, words):
+    done = serve(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_second_server_on_the_same_port_is_refused_and_the_first_serves_on(tmp_path):
+    with RunningServer(REPLAYED, log_path=tmp_path / "log") as first:
+        port = first.address.rpartition(":")[2]
+        done = serve(*REPLAYED, "--port", port)
+        assert done.returncode == 1
+        message = f"moonjelly: error: port={port}: address in use at 127.0.0.1"
+        assert message in done.stderr
+        assert first.stop() == 0
+
+
+def test_an_ipv6_address_is_shown_in_brackets(tmp_path):
+    if not _has_ipv6():
+        pytest.skip("no IPv6 here")
+    with RunningServer([*REPLAYED, "--host", "::1"], log_path=tmp_path / "log") as server:
+        assert server.address.startswith("[::1]:")
+
+
+def test_several_endpoints_share_a_port(tmp_path):
+    arguments = [*REPLAYED, "--endpoints", "2"]
+    with RunningServer(arguments, log_path=tmp_path / "log") as server:
+        assert server.stop() == 0
+
+
+def test_run_sh_starts_the_server_and_hands_it_the_signal():
+    server = subprocess.Popen(
+        [ROOT / "run.sh", *REPLAYED, "--port", "0", "--log-level", "error"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd="/",
+    )
+    with server:
+        assert server.stdout.readline().startswith(READY_PREFIX)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(LIMIT_S) == 0
+
+
+def test_frames_that_do_not_fit_into_memory_are_refused_with_both_numbers():
+    done = serve(*REPLAYED[:4], "--endpoints", "64", "--frame-slots", "4096", "--port", "0")
+    assert done.returncode == 2
+    assert re.search(r"needs [0-9]+ bytes and [0-9]+ are available", done.stderr)
+
+
+def test_devices_that_share_a_core_are_refused():
+    devices = (DeviceConfig("a", "t", cores=(0,)), DeviceConfig("b", "t", cores=(0,)))
+    with pytest.raises(UsageError, match="core 0 belongs to a"):
+        with_devices(ServerConfig(devices=devices))
+
+
+def test_where_no_device_is_named_there_is_one():
+    assert with_devices(ServerConfig()).devices
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
