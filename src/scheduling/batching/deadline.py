@@ -1,7 +1,7 @@
 """Our batching policy: as many frames in time as the queue allows.
 
-Frames go in order of deadline. For each size of the next batch the queue is played forward, in batches
-of that size back to back, and the size that answers most frames in time is taken. A frame whose
+Frames go in order of deadline. For each size of the next batch the queue is played forward, with
+batches back to back, and the size that answers most frames in time is taken. A frame whose
 deadline is too tight for a batch is left out of it only if that saves more than it loses. Where some
 frames are lost whatever is done, device time is scarce and is counted at what it could have answered:
 otherwise a few tight frames would keep batches small, and lose many later ones.
@@ -10,7 +10,7 @@ otherwise a few tight frames would keep batches small, and lose many later ones.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -136,45 +136,58 @@ def _best_batch(
         else:
             taken = set(batch)
             rest = [ms for index, ms in enumerate(deadlines_ms) if index not in taken]
-        outcome = _play_forward(rest, size, latency, start_ms, len(deadlines_ms))
-        if outcome > best_outcome:
-            best, best_outcome = batch, outcome
+        for is_uniform in (True, False):
+            outcome = _play_forward(
+                rest, size, latency, start_ms, len(deadlines_ms), is_uniform=is_uniform
+            )
+            if outcome > best_outcome:
+                best, best_outcome = batch, outcome
     return best, best_outcome
 
 
 def _play_forward(
-    rest_ms: Sequence[float], size: int, latency: _Latency, start_ms: float, num_frames: int
+    rest_ms: Sequence[float],
+    size: int,
+    latency: _Latency,
+    start_ms: float,
+    num_frames: int,
+    *,
+    is_uniform: bool,
 ) -> _Outcome:
-    """Returns what a first batch of `size` frames leads to, the rest in batches of up to that size.
+    """Returns what a first batch of `size` frames leads to.
 
-    The last batch is charged its share of a full one: frames that arrive meanwhile will fill it.
+    If others follow, the last of them is charged its share of a full one: frames that arrive meanwhile will fill it.
 
     Args:
         rest_ms: deadlines of the frames left, rising.
-        size: of the first batch, and the largest of the later ones.
+        size: of the first batch.
         latency: predicted batch times.
         start_ms: when the first batch starts.
         num_frames: that wait in all.
+        is_uniform: whether to go on in batches of the same size, without the frames too tight for
+            it; else in batches as large as their tightest frame bears.
     """
-    per_frame_ms = latency.median[size] / size
-    num_in_time = last_size = size
-    last_start_ms = start_ms
-    free_ms = start_ms + latency.median[size]
+    most = size if is_uniform else len(latency.median) - 1
+    num_in_time = size
+    free_ms = charged_ms = start_ms + latency.median[size]
     position = 0
-    while position < len(rest_ms):
-        num_next = min(size, len(rest_ms) - position)
-        while num_next:
+    while True:
+        first = bisect_left(rest_ms, free_ms + latency.bound[1], position)
+        num_next = min(most, len(rest_ms) - first)
+        if num_next and not is_uniform:
+            num_next = min(num_next, bisect_right(latency.bound, rest_ms[first] - free_ms) - 1)
+        while num_next and is_uniform:
             first = bisect_left(rest_ms, free_ms + latency.bound[num_next], position)
             if len(rest_ms) - first >= num_next:
                 break
             num_next -= 1
-        if not num_next:
+        if num_next < 1:
             break
         position = first + num_next
         num_in_time += num_next
-        last_start_ms, last_size = free_ms, num_next
+        charged_ms = free_ms + num_next * latency.median[most] / most
         free_ms += latency.median[num_next]
-    busy_ms = last_start_ms + last_size * per_frame_ms - start_ms
+    busy_ms = charged_ms - start_ms
     value = float(num_in_time)
     if num_in_time < num_frames:
         value -= busy_ms * max(n / ms for n, ms in enumerate(latency.median[1:], 1))
