@@ -62,13 +62,10 @@ def stream_demo(
     with contextlib.ExitStack() as stack:
         say("starting the server, drawing the scenes")
         stack.callback(server.stop)
-        with ThreadPoolExecutor(1, "start server") as pool:
-            starting = pool.submit(server.start)
-            scenes = {
-                camera.stream_id: RememberedScene(camera.scene_seed, camera.kind.fps)
-                for camera in cameras
-            }
-            starting.result()
+        with ThreadPoolExecutor(1, "draw scenes") as pool:
+            drawing = pool.submit(_draw_scenes, cameras)
+            server.start()  # by the thread that lives longest: the server ends with it
+            scenes = drawing.result()
         stack.enter_context(_away_from(devices))
         zero_ms = MonotonicClock().now_ms()
         links = [camera.link(server.address) for camera in cameras]
@@ -98,6 +95,12 @@ def stream_demo(
         )
         say("stopping the server")
     return Streamed(results, scenes, server.exit_status or 0)
+
+
+def _draw_scenes(cameras: Sequence[DemoCamera]) -> dict[str, RememberedScene]:
+    return {
+        camera.stream_id: RememberedScene(camera.scene_seed, camera.kind.fps) for camera in cameras
+    }
 
 
 @contextlib.contextmanager

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from moonjelly.cli import main
+from moonjelly.demo.cameras import KINDS, demo_cameras
+from moonjelly.demo.truth import RememberedScene
+
+
+def test_cameras_differ_in_everything_that_matters() -> None:
+    cameras = demo_cameras(4, seed=0)
+    assert len({camera.kind.fps for camera in cameras}) == 4
+    assert len({camera.kind.slo_ms for camera in cameras}) == 4
+    assert len({camera.scene_seed for camera in cameras}) == 4
+    assert len({camera.trace for camera in cameras}) == 4
+    assert [camera.link("127.0.0.1:1").name for camera in cameras] == [
+        camera.stream_id for camera in cameras
+    ]
+
+
+def test_more_cameras_than_kinds_get_ids_scenes_and_links_of_their_own() -> None:
+    cameras = demo_cameras(2 * len(KINDS) + 1, seed=3)
+    for one in ("stream_id", "scene_seed", "trace"):
+        assert len({getattr(camera, one) for camera in cameras}) == len(cameras)
+
+
+def test_a_seed_fixes_the_cameras_and_another_seed_changes_every_scene_and_link() -> None:
+    assert demo_cameras(5, seed=1) == demo_cameras(5, seed=1)
+    for one, other in zip(demo_cameras(5, seed=1), demo_cameras(5, seed=2), strict=True):
+        assert one.scene_seed != other.scene_seed
+        assert one.trace != other.trace
+
+
+def test_every_link_changes_within_the_demo() -> None:
+    for camera in demo_cameras(len(KINDS), seed=0):
+        rates = {camera.trace.rate_kbps(second) for second in range(40)}
+        assert max(rates) >= 1.5 * min(rates)
+
+
+def test_a_remembered_scene_knows_the_truth_of_what_it_drew_and_of_what_it_did_not() -> None:
+    source = RememberedScene(5, 10.0)
+    image = source.read(30)
+    assert image is not None
+    assert (image == source.scene.frame(30).image).all()
+    assert set(source.truth) == {30}
+    drawn = source.truth_at(30)
+    assert len(drawn.class_ids) == len(source.scene.frame(30).objects)
+    assert ((drawn.boxes >= 0) & (drawn.boxes <= 1)).all()
+    source.truth_at(31)
+    assert set(source.truth) == {30, 31}
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--cameras", "0"], "--cameras=0: must be 1 to 64"),
+        (["--cameras", "many"], "--cameras"),
+        (["--seconds", "0"], "--seconds=0"),
+        (["--seconds", "nan"], "--seconds=nan"),
+        (["--seed", "-1"], "seed"),
+        (["--port", "99999"], "port"),
+        (["--zoo", "nothing", "--devices", "cpu:0"], "nothing/variants.csv: cannot be read"),
+        (["--out", "/proc/nothing"], "--out /proc/nothing"),
+        (["--no-such-option"], "--no-such-option"),
+    ],
+)
+def test_a_wrong_request_ends_with_one_line_and_starts_nothing(
+    options: list[str],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: pytest.TempPathFactory,
+) -> None:
+    try:
+        status = main(["demo", "--out", str(tmp_path), *options])
+    except SystemExit as error:
+        status = int(str(error.code))
+    shown = capsys.readouterr().err
+    assert status in {1, 2}
+    assert (status == 1) == ("/proc/" in complaint)
+    assert complaint in shown
+    assert shown.count("\n") == 1
