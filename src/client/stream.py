@@ -71,6 +71,7 @@ class Stream:
         )
         self._session: Session | None = None
         self._is_capturing = False
+        self._is_stopped = False  # perhaps before capturing has begun
         self._settled = asyncio.Event()  # nothing will be captured, and no frame is open
         self._generator = random.Random()  # noqa: S311 only spreads reconnections
         self._capturing: asyncio.Task[None] | None = None
@@ -109,6 +110,7 @@ class Stream:
 
     def stop(self) -> None:
         """Captures nothing any more; frames under way are still answered, then the iteration ends."""
+        self._is_stopped = True
         if self._capturing is not None:
             self._capturing.cancel()
 
@@ -221,6 +223,8 @@ class Stream:
             name=f"capture {self.stream_id}",
         )
         self._capturing.add_done_callback(self._end_capture)
+        if self._is_stopped:
+            self._capturing.cancel()
         try:
             await self._stay_connected(reply)
             if self._source_problem is not None:
