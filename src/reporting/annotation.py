@@ -30,6 +30,7 @@ VERDICT_COLOURS: dict[str, Colour] = {
 STALE: Colour = (190, 190, 190)
 WHITE: Colour = (255, 255, 255)
 DARK: Colour = (34, 34, 34)
+MIN_SCORE = 0.3  # answers hold less sure ones too, which accuracy is measured with
 STRIP_PX = 24
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -87,6 +88,8 @@ def _draw_boxes(view: Image, shown: Shown, class_names: tuple[str, ...]) -> None
     height, width = view.shape[:2]
     found = shown.detections
     for box, score, class_id in zip(found.boxes, found.scores, found.class_ids, strict=True):
+        if score < MIN_SCORE:
+            continue
         x0, x1 = (round(float(v) * width) for v in (box[0], box[2]))
         y0, y1 = (round(float(v) * height) for v in (box[1], box[3]))
         is_stale = shown.age_ms > 0

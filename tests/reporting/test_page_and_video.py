@@ -114,6 +114,17 @@ def test_boxes_are_drawn_where_they_are_and_old_ones_in_grey(run: RunLogs) -> No
     assert np.ptp(old[120, 80]) == 0
 
 
+def test_boxes_that_nobody_is_sure_of_are_not_shown(run: RunLogs) -> None:
+    picture = np.zeros((180, 320, 3), np.uint8)
+    unsure = Detections(
+        np.array([[0.25, 0.5, 0.75, 0.9]], np.float32),
+        np.array([0.1], np.float32),
+        np.array([0], np.int32),
+    )
+    drawn = annotate(picture, run.frames["gate"][0], Shown(unsure, 0.0), 150.0, NAMES, 320)
+    assert not drawn[:180].any()
+
+
 class _Page(HTMLParser):
     """Collects what a page loads, and whether its tags are balanced."""
 

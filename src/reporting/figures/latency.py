@@ -47,12 +47,14 @@ def draw_latency(run: RunLogs) -> Figure:
             axes.text(0.5, 0.5, "no answers", transform=axes.transAxes, ha="center", color=GREY)
             continue
         axes.step([0, *latency], [0, *share], where="post", color=BLUE, lw=1.6)
-        for quantile, below in ((0.5, 0), (0.99, 8)):
+        for quantile, below in ((0.5, 0), (0.99, 6)):
             value = float(np.quantile(latency, quantile))
             height = quantile * len(latency) / len(frames)
             axes.plot([value], [height], "o", color=BLUE, ms=4)
+            is_left = value < 0.5 * X_SLOS * stream.slo_ms  # the label goes where there is room
             axes.annotate(
-                f"p{100 * quantile:g} {value:.0f}", (value, height), xytext=(-5, -below), fontsize=8,
-                textcoords="offset points", ha="right", va="top" if below else "bottom",
+                f"p{100 * quantile:g} {value:.0f}", (value, height), fontsize=8,
+                xytext=(6 if is_left else -5, -below), textcoords="offset points",
+                ha="left" if is_left else "right", va="top" if below else "bottom",
             )  # fmt: skip
     return figure
