@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
-from .capacity import capacity_fps, largest_batch
+from .capacity import EQUAL_RATIO, capacity_fps, largest_batch
 from .subset_sum import common_unit_fps, heaviest_subset
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Value:
-    """How good a choice of variants is, with the mapping that belongs to it.
+    """How good a choice of variants is, with the mapping that belongs to it; the greater, the better.
 
     Attributes:
         num_served: streams that got a device.
@@ -31,6 +33,7 @@ class _Lane:
 
     clients: tuple[int, ...]
     limits_fps: tuple[float, ...]
+    most_fps: float  # that they can bring, and the device can take
 
 
 class Mapper:
@@ -50,6 +53,10 @@ class Mapper:
         self._types = [device.device_type for device in problem.devices]
         self._type_rank = {name: rank for rank, name in enumerate(dict.fromkeys(self._types))}
         self._lanes: dict[tuple[str, int], _Lane] = {}
+        # Totals of the one, two, ... slowest streams that some device could serve.
+        self._least_fps = list(
+            accumulate(sorted(map(self._rates.__getitem__, self.best_accuracies())))
+        )
 
     def best_accuracies(self) -> dict[int, float]:
         """Returns, for each client index that a device could serve alone, its best accuracy."""
@@ -108,9 +115,24 @@ class Mapper:
             ),
         )
 
-    def plan(self, variants: Sequence[int]) -> Plan:
-        """Returns the mapping for these variants as a plan."""
-        return assemble(self._problem, variants, self.assign(variants))
+    def bound(self, variants: Sequence[int]) -> Value:
+        """Returns upper bounds of what `evaluate` can return, at a small part of its cost.
+
+        Counts rates alone: no device takes more than it can, nobody is served twice.
+        """
+        lanes = sorted(
+            (-self._problem.variants[variant].accuracy, self._lane(kind, variant).most_fps)
+            for kind, variant in zip(self._types, variants, strict=True)
+        )
+        room_fps = math.fsum(most_fps for _, most_fps in lanes) * (1 + EQUAL_RATIO)
+        num_served = bisect_right(self._least_fps, room_fps)
+        left_fps = self._least_fps[-1] if self._least_fps else 0.0
+        weighted_accuracy = 0.0
+        for negative_accuracy, most_fps in lanes:
+            taken_fps = min(most_fps, left_fps)
+            weighted_accuracy -= negative_accuracy * taken_fps
+            left_fps -= taken_fps
+        return Value(num_served, weighted_accuracy)
 
     def _lane(self, device_type: str, variant: int) -> _Lane:
         key = device_type, variant
@@ -124,8 +146,11 @@ class Mapper:
                 if self._rates[client] <= limit:
                     entries.append((-budgets[variant], client, limit))
             entries.sort()
+            rate_fps = math.fsum(self._rates[client] for _, client, _ in entries)
             self._lanes[key] = _Lane(
-                tuple(client for _, client, _ in entries), tuple(limit for _, _, limit in entries)
+                tuple(client for _, client, _ in entries),
+                tuple(limit for _, _, limit in entries),
+                min(rate_fps, entries[0][2]) if entries else 0.0,
             )
         return self._lanes[key]
 

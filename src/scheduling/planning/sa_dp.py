@@ -5,16 +5,17 @@ Source: Jellyfish (RTSS 2022). What differs from the published algorithm:
 * any positive rates, unlike devices, chance from one seeded generator;
 * the threshold of the first phase counts the streams that some device could serve alone: one stream
   that nothing can serve does not keep the others from better variants;
-* where there are no more states than one phase has iterations, all of them are evaluated, which is
-  never worse and not slower; this is the case for one device, or for two with up to 24 variants;
-* the plan in force is kept where it is not worse, so that nothing moves without a gain.
+* where there are no more states than one phase has iterations, the best of all of them is found, which
+  is never worse and not slower; this is so for one device, and for two alike with up to 24 variants;
+* the plan in force is kept where it is not worse, and a device that serves nobody keeps its variant, so
+  that nothing moves without a gain.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations_with_replacement, product
 from random import Random
 
@@ -22,7 +23,7 @@ from ...core.plan import Plan
 from ...core.problem import Problem
 from .annealing import ITERATIONS_PER_PHASE, MIN_GAIN, State, anneal
 from .carry_over import carry_over, variants_in_force
-from .mapping import Mapper, Value
+from .mapping import Mapper, Value, assemble
 from .rules import Score, score
 
 
@@ -45,10 +46,8 @@ class SaDpPlanner:
         if math.prod(_num_multisets(len(problem.variants), len(a)) for a in alike.values()) <= (
             ITERATIONS_PER_PHASE
         ):
-            best = start
-            for state in _states(len(problem.variants), len(start), alike):
-                if _is_better(evaluate(state), evaluate(best)):
-                    best = state
+            states = _states(len(problem.variants), len(start), alike)
+            best = _search(start, states, evaluate, mapper.bound)
         else:
             accuracies = mapper.best_accuracies()
             rates = {client: problem.clients[client].fps for client in accuracies}
@@ -64,7 +63,12 @@ class SaDpPlanner:
                 math.fsum(rates.values()),
                 random,
             )
-        plan = mapper.plan(_arrange(best, start, alike))
+        variants = _arrange(best, start, alike)
+        members = mapper.assign(variants)
+        loaded = [
+            new if used else old for new, used, old in zip(variants, members, start, strict=True)
+        ]
+        plan = assemble(problem, loaded, members)
         if previous is not None:
             kept = carry_over(problem, previous)
             if not _is_gain(score(problem, plan), score(problem, kept)):
@@ -112,6 +116,23 @@ def _states(
             for device, variant in zip(devices, variants, strict=True):
                 state[device] = variant
         yield tuple(state)
+
+
+def _search(
+    start: State,
+    states: Iterable[State],
+    evaluate: Callable[[State], Value],
+    bound: Callable[[State], Value],
+) -> State:
+    """Returns the best of all states; `start` if none is better than it."""
+    best, best_value = start, evaluate(start)
+    for most, state in sorted(((bound(state), state) for state in states), reverse=True):
+        if not _is_better(most, best_value):
+            break  # the others promise no more
+        value = evaluate(state)
+        if _is_better(value, best_value):
+            best, best_value = state, value
+    return best
 
 
 def _is_better(one: Value, other: Value) -> bool:

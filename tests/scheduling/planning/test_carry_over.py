@@ -6,13 +6,13 @@ import pytest
 
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.scheduling.planning.carry_over import carry_over, variants_in_force
-from moonjelly.scheduling.planning.mapping import Mapper
+from moonjelly.scheduling.planning.mapping import Mapper, assemble
 from moonjelly.scheduling.planning.rules import violations
 
 
 @pytest.fixture
 def previous(golden):
-    return Mapper(golden).plan((3, 3))
+    return assemble(golden, (3, 3), Mapper(golden).assign((3, 3)))
 
 
 def test_a_plan_that_still_fits_stays(golden, previous):

@@ -9,7 +9,7 @@ import pytest
 
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.scheduling.planning.annealing import ITERATIONS_PER_PHASE, anneal
-from moonjelly.scheduling.planning.mapping import Mapper, Value
+from moonjelly.scheduling.planning.mapping import Mapper, Value, assemble
 from moonjelly.scheduling.planning.rules import score, violations
 from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
 
@@ -48,7 +48,7 @@ def test_the_mapping_is_the_published_one(
 ):
     mapper = Mapper(golden)
     assert tuple(set(clients) for clients in mapper.assign(variants)) == members
-    plan = mapper.plan(variants)
+    plan = assemble(golden, variants, mapper.assign(variants))
     assert violations(golden, plan) == []
     assert tuple(device.batch_size for device in plan.devices) == batches
     result = score(golden, plan)
@@ -67,7 +67,7 @@ def test_of_equal_totals_the_client_with_the_larger_budget_goes(golden):
 
 
 def test_slack_residues_of_the_best_plan_are_the_published_ones(golden):
-    plan = Mapper(golden).plan((3, 3))
+    plan = assemble(golden, (3, 3), Mapper(golden).assign((3, 3)))
     slacks = []
     for client in golden.clients:
         device = plan.device_of(client.client_id)

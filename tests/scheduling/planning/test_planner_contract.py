@@ -14,6 +14,7 @@ from moonjelly.core.device import Device
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.core.problem import Client, Problem
 from moonjelly.core.variant import Variant
+from moonjelly.scheduling.planning.mapping import Mapper
 from moonjelly.scheduling.planning.registry import PLANNERS, planner
 from moonjelly.scheduling.planning.rules import score, violations
 from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
@@ -139,6 +140,23 @@ def test_one_client_gets_the_best_that_is_possible(problem, seed):
         most_served,
         pytest.approx(best_accuracy),
     )
+
+
+@settings(max_examples=60, deadline=None)
+@given(problem=problems(max_variants=3), seed=st.integers(0, 2**32))
+def test_no_choice_of_variants_is_better_than_its_bound_or_than_the_plan(problem, seed):
+    mapper = Mapper(problem)
+    result = score(problem, SaDpPlanner().plan(problem, None, Random(seed)))
+    total_fps = sum(client.fps for client in problem.clients if problem.is_servable(client))
+    for variants in product(range(len(problem.variants)), repeat=len(problem.devices)):
+        value, most = mapper.evaluate(variants), mapper.bound(variants)
+        assert value.num_served <= most.num_served
+        assert value.weighted_accuracy <= most.weighted_accuracy * (1 + 1e-9)
+        # So few states are all searched: none of them beats the plan.
+        assert value.num_served <= result.num_served
+        if value.num_served == result.num_served:
+            found = result.accuracy_per_request * total_fps
+            assert value.weighted_accuracy <= found * (1 + 1e-6)
 
 
 def test_two_streams_of_twelve_frames_a_second_are_mapped(golden):

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from moonjelly.core.plan import DevicePlan, Plan
-from moonjelly.scheduling.planning.mapping import Mapper
+from moonjelly.scheduling.planning.mapping import Mapper, assemble
 from moonjelly.scheduling.planning.rules import Score, score, violations
 
 
 @pytest.fixture
 def sound(golden):
-    return Mapper(golden).plan((3, 3))
+    return assemble(golden, (3, 3), Mapper(golden).assign((3, 3)))
 
 
 def with_devices(plan, *devices):
