@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
@@ -107,7 +108,7 @@ def _source(campaign: Campaign) -> str:
     sizes = ", ".join(str(size) for size in campaign.batch_sizes)
     text = (
         f"moonjelly profile; decode + inference + post-processing of batch sizes {sizes}; "
-        f"order shuffled by seed {campaign.seed}"
+        f"order shuffled by seed {campaign.seed}; torch {version('torch')}"
     )
     if campaign.amount.num_samples < ENOUGH_SAMPLES:
         text += "; p99 from the spread of all cells together"

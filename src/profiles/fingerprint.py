@@ -18,7 +18,8 @@ class Fingerprint:
         processor: model of the CPU (with family, model and stepping, as virtual machines tend to hide
             the name) or of the GPU.
         num_cores: CPU cores that the executor has; 0 where a GPU does the work.
-        runtime: the library that runs the networks, and its release (major.minor).
+        runtime: the library that runs the networks, and its major release: minor ones differ by less
+            than one machine from the next.
     """
 
     processor: str
@@ -72,6 +73,6 @@ def _gpu_model(gpu: int, root: Path = Path("/proc/driver/nvidia/gpus")) -> str:
 
 def _runtime() -> str:
     try:
-        return "torch " + ".".join(version("torch").split(".")[:2])
+        return "torch " + version("torch").partition(".")[0]
     except PackageNotFoundError:
         return UNKNOWN

@@ -25,7 +25,7 @@ from moonjelly.profiles import (
 )
 from moonjelly.profiles.fingerprint import _cpu_model, _gpu_model
 
-HERE = Fingerprint("This CPU", 1, "torch 2.13")
+HERE = Fingerprint("This CPU", 1, "torch 2")
 FILE = LatencyFile(
     zoo="toy",
     device_type="cpu",
@@ -57,7 +57,7 @@ def test_a_shipped_profile_is_used_where_its_fingerprint_fits(profiles_dir: Path
     for other in (
         replace(HERE, processor="Other CPU"),
         replace(HERE, num_cores=2),
-        replace(HERE, runtime="torch 2.12"),
+        replace(HERE, runtime="torch 1"),
     ):
         assert find_profile("toy", "cpu", other, profiles_dir) is None
 
@@ -114,7 +114,7 @@ def test_the_shipped_replay_zoo_is_whole_and_what_its_script_computes(tmp_path: 
 def test_the_fingerprint_names_processor_cores_and_runtime() -> None:
     here = cpu_fingerprint(2)
     assert here.num_cores == 2
-    assert here.runtime.startswith("torch 2.")
+    assert here.runtime.startswith("torch ")
     assert here.label != cpu_fingerprint(1).label
     assert here.label.replace("-", "").replace(".", "").isalnum()
     assert cuda_fingerprint(0).num_cores == 0
