@@ -51,11 +51,20 @@ def children(server: RunningServer) -> dict[str, psutil.Process]:
     """The server's processes by name, for example `executor-0`."""
     found = {}
     for process in psutil.Process(server.pid).children():
-        words = process.cmdline()
+        try:
+            words = process.cmdline()
+        except psutil.Error:  # it died between the two calls
+            continue
         if "moonjelly.server.child" in words:
             at = words.index("moonjelly.server.child")
             found["-".join(words[at + 1 : at + 3])] = process
     return found
+
+
+def is_replaced(server: RunningServer, name: str, pid: int) -> bool:
+    """Whether another process has taken that role."""
+    now = children(server).get(name)
+    return now is not None and now.pid != pid
 
 
 async def until(condition: Callable[[], bool], limit_s: float = 20.0) -> float:
@@ -188,11 +197,7 @@ async def test_frames_of_a_killed_executor_get_one_verdict_and_service_comes_bac
         for _ in range(3):
             victim = children(server)["executor-0"]
             victim.kill()
-            await until(
-                lambda pid=victim.pid: (
-                    "executor-0" in children(server) and children(server)["executor-0"].pid != pid
-                )
-            )
+            await until(lambda pid=victim.pid: is_replaced(server, "executor-0", pid))
             counts = [len(camera.answers) for camera in cameras]
             await until(
                 lambda counts=counts: all(
@@ -219,7 +224,7 @@ async def test_streams_outlive_the_death_of(
         await until(lambda: watched.in_time_after(0) >= 5)
         pid = children(server)[victim].pid
         os.kill(pid, signal.SIGKILL)
-        await until(lambda: victim in children(server) and children(server)[victim].pid != pid)
+        await until(lambda: is_replaced(server, victim, pid))
         count = len(watched.answers)
         await until(lambda: watched.in_time_after(count) >= 15)
         async with streaming(server.address, "newcomer") as newcomer:
