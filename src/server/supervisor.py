@@ -245,11 +245,11 @@ class Supervisor:
             self._dismiss_others()
         limit_s = self._config.drain_grace_ms / 1000 + DRAIN_EXTRA_S
         self._after(limit_s, lambda: self._kill("endpoint"))
+        self._after(limit_s + LEAVE_LIMIT_S, lambda: self._kill("scheduler", "executor"))
 
     def _dismiss_others(self) -> None:
         for child in self._of("scheduler", "executor"):
             child.tell(Envelope(drain=Drain(grace_ms=0)))
-        self._after(LEAVE_LIMIT_S, lambda: self._kill("scheduler", "executor"))
 
     def _is_over(self) -> bool:
         return self._is_draining and not any(child.is_running for child in self._children)

@@ -59,8 +59,8 @@ def run(context: ChildContext) -> None:
         process.serve()
     except DeviceLostError as error:
         _leave_lost(error)
-    finally:
-        process.close()
+    process.close()
+    os._exit(0)  # the libraries' own clearing up takes longer than a drain may
 
 
 def build_executor(device: DeviceConfig, zoo: ServedZoo, config: ServerConfig) -> Executor:
@@ -86,7 +86,6 @@ class ExecutorProcess:
         config = context.config
         self._control = context.control
         self._device = device
-        self._executor = executor
         self._clock = MonotonicClock()
         self._memories: dict[str, FrameReader] = {}
         self._endpoints: dict[str, EndpointLink] = {}
@@ -138,12 +137,9 @@ class ExecutorProcess:
                 key.data()
 
     def close(self) -> None:
-        """Lets the running batch end, then frees the device and closes the log."""
+        """Lets the running batch end, and closes the log."""
         self._work.close()
-        if self._thread.ident is not None:
-            self._thread.join(LEAVE_LIMIT_S)
-        self._window.close()
-        self._executor.close()
+        self._thread.join(LEAVE_LIMIT_S)
         if self._log is not None:
             self._log.close()
 
@@ -196,6 +192,8 @@ class ExecutorProcess:
         self._add(link, frames)
 
     def _add(self, link: EndpointLink, frames: list[FrameDescriptor]) -> None:
+        if not frames:
+            return
         work = self._work
         with work.changed:
             now_ms = self._clock.now_ms()
