@@ -7,14 +7,12 @@ from collections.abc import Callable
 from ...core.verdict import Place
 from ...protos import serving_pb2
 from ...protos.internal_pb2 import FrameResult, FrameResults
+from ...scheduling.overhead import OverheadEstimate
 from .advising import Adviser
 from .frame import ArrivedFrame, DropNote
 from .frame_log import FrameLog
 from .plan_view import PlanView
 
-FIRST_OVERHEAD_MS = 4.0
-OVERHEAD_WEIGHT = 0.02
-MOST_OVERHEAD_MS = 100.0  # a hiccup of the machine should not move the plans
 RESULT_BYTES = 100
 DETECTION_BYTES = 24
 KBITS_PER_BYTE = 8 / 1000
@@ -26,8 +24,7 @@ class Answerer:
     """Writes the one result of each frame.
 
     Attributes:
-        overhead_ms: running mean of what the server spends on a frame besides queueing and running
-            it: checks, decoding, and the ways between processes.
+        overhead: checks, decoding, and the ways between processes.
     """
 
     def __init__(
@@ -37,7 +34,7 @@ class Answerer:
         adviser: Adviser,
         log: FrameLog | None,
     ) -> None:
-        self.overhead_ms = FIRST_OVERHEAD_MS
+        self.overhead = OverheadEstimate()
         self._now_ms = now_ms
         self._plan = plan
         self._adviser = adviser
@@ -63,9 +60,8 @@ class Answerer:
         timings.server_ms = server_ms
         num_bytes = RESULT_BYTES + DETECTION_BYTES * len(part.detections.scores)
         session.response_kbits = num_bytes * KBITS_PER_BYTE
-        overhead_ms = server_ms - part.queue_ms - batch.inference_ms + part.decode_ms
-        overhead_ms = min(max(overhead_ms, 0.0), MOST_OVERHEAD_MS)
-        self.overhead_ms += OVERHEAD_WEIGHT * (overhead_ms - self.overhead_ms)
+        elsewhere_ms = part.queue_ms - part.decode_ms + batch.inference_ms
+        self.overhead.add(max(0.0, server_ms - elsewhere_ms))
         session.num_answered += 1
         session.under_way.discard(frame)
         if self._log is not None:

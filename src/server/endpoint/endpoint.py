@@ -262,7 +262,7 @@ class Endpoint:
         return self.scheduler.plan
 
     def _overhead_ms(self) -> float:
-        return self._answerer.overhead_ms
+        return self._answerer.overhead.mean_ms
 
     def _frame_answered(self, frame: ArrivedFrame, part: FrameResult, batch: FrameResults) -> None:
         self._answerer.answer(frame, part, batch)
