@@ -1,0 +1,88 @@
+"""Keeps a new plan close to the one in force."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from ...core.plan import Plan
+from .construct import Draft, empty_draft
+from .instance import Instance
+
+LOAD_COST = 1000.0  # of a variant that has to be loaded, against one client that moves
+
+
+def continued(instance: Instance, previous: Plan) -> Draft:
+    """Returns the draft that keeps variants, and clients on their devices, where that still fits."""
+    draft = empty_draft(instance)
+    problem = instance.problem
+    number_of = {device.device_id: number for number, device in enumerate(problem.devices)}
+    running = {device.device_id: device for device in previous.devices}
+    members: list[list[int]] = [[] for _ in problem.devices]
+    unserved = []
+    for client, index in enumerate(instance.clients.tolist()):
+        place = previous.placement.get(problem.clients[index].client_id)
+        if place in number_of:
+            members[number_of[place]].append(client)
+        else:
+            unserved.append(client)
+    for device_id, number in number_of.items():
+        before = running.get(device_id)
+        lane = np.flatnonzero(
+            (instance.mode_type == instance.types[number])
+            & (instance.mode_variant == (before.variant if before else 0))
+        )
+        if not len(lane):
+            unserved += members[number]
+            draft.changed.add(number)
+            continue
+        kept, mode = _keep(instance, lane.tolist(), members[number])
+        draft.modes[number], draft.members[number] = mode, kept
+        if len(kept) < len(members[number]):
+            draft.changed.add(number)
+            gone = set(kept)
+            unserved += [client for client in members[number] if client not in gone]
+    draft.unserved = sorted(unserved)
+    return draft
+
+
+def _keep(instance: Instance, lane: list[int], members: list[int]) -> tuple[list[int], int]:
+    """Returns as many of the members as one mode of the lane carries, and the mode."""
+    best: tuple[list[int], int] = [], lane[0]
+    for mode in lane:
+        fitting = [client for client in members if instance.fits[client, mode]]
+        fitting.sort(key=lambda client: (instance.weights[client], client))
+        loads = np.cumsum(instance.weights[fitting])
+        kept = fitting[: int(np.searchsorted(loads, instance.capacities[mode], side="right"))]
+        if len(kept) > len(best[0]):
+            best = kept, mode
+    return best
+
+
+def align(instance: Instance, draft: Draft, previous: Plan) -> None:
+    """Exchanges devices of one type so that fewest variants are loaded, then fewest clients move."""
+    problem = instance.problem
+    running = {device.device_id: device.variant for device in previous.devices}
+    ids = [device.device_id for device in problem.devices]
+    places = [
+        previous.placement.get(problem.clients[index].client_id)
+        for index in instance.clients.tolist()
+    ]
+    modes, members = list(draft.modes), list(draft.members)
+    for number in range(instance.num_types):
+        devices = np.flatnonzero(instance.types == number).tolist()
+        column_of = {ids[device]: column for column, device in enumerate(devices)}
+        variants = np.array([running.get(ids[device], -1) for device in devices])
+        costs = np.zeros((len(devices), len(devices)))
+        for row, device in enumerate(devices):
+            if not members[device]:
+                continue
+            costs[row] = LOAD_COST * (variants != instance.mode_variant[modes[device]])
+            for client in members[device]:
+                column = column_of.get(places[client] or "")
+                if column is not None:
+                    costs[row, column] -= 1.0
+        rows, columns = linear_sum_assignment(costs)
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            draft.modes[devices[column]] = modes[devices[row]]
+            draft.members[devices[column]] = members[devices[row]]

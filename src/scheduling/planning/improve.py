@@ -1,0 +1,293 @@
+"""Improves a draft by planning a few of its devices anew at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from .construct import Draft
+from .effort import Effort
+from .instance import Floats
+from .prices import Market
+from .refill import refill
+from .regroup import MIN_GAIN, Group, Regrouper
+from .regroup_many import regroup_many
+
+MAX_FAILED_INSERTIONS = 4  # of clients in a row, lightest first
+NEIGHBOURS = 24  # with how many others a device is regrouped, where there are more
+LARGER_SIZES = (3, 4)
+ROOMIEST = 7  # devices of which threes are tried to make room for a client
+MOST_WASTEFUL = 12  # devices of which larger groups are made
+STEPS_OF_SIZE = {2: 1, 3: 10, 4: 40}  # what a group costs against a pair, measured
+
+
+class Improver:
+    """Changes a draft in place; it never gets worse."""
+
+    def __init__(
+        self,
+        regrouper: Regrouper,
+        market: Market,
+        draft: Draft,
+        effort: Effort,
+        min_gain_ratio: float = 0.0,
+    ) -> None:
+        """Takes over a draft.
+
+        Args:
+            regrouper: of the draft's instance.
+            market: of the same.
+            draft: to improve.
+            effort: what may be spent.
+            min_gain_ratio: what a change must gain, relative to the value of the devices changed.
+        """
+        self._instance = regrouper.instance
+        self._regrouper = regrouper
+        self._market = market
+        self._effort = effort
+        self._min_gain_ratio = min_gain_ratio
+        self.draft = draft
+        self._types: list[int] = self._instance.types.tolist()
+        self._weights: list[int] = self._instance.weights.tolist()
+        self._values = [self._value(device) for device in range(len(self._types))]
+        self._versions = [0] * len(self._types)
+        self._settled: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._prices: Floats | None = None  # of devices, as last looked up
+
+    @property
+    def value(self) -> float:
+        """Weight x accuracy of all that is served."""
+        return float(sum(self._values))
+
+    @property
+    def num_served(self) -> int:
+        """How many clients have a device."""
+        return sum(map(len, self.draft.members))
+
+    @property
+    def merit(self) -> tuple[int, float]:
+        """What plans are compared by."""
+        return self.num_served, self.value
+
+    def settle(self, most_served: int, devices: Iterable[int] | None = None) -> None:
+        """Serves more, then better, until pairs of devices gain nothing or the effort is spent.
+
+        Args:
+            most_served: nobody tries to serve more than that.
+            devices: those to begin with, if not all.
+        """
+        dirty = set(range(len(self._types)) if devices is None else devices)
+        while not self._effort.is_spent:
+            served, value = self.merit
+            if self.draft.unserved:
+                dirty |= self._refill_all()
+                dirty |= self._insert_all(most_served)
+            self.regroup_pairs(sorted(dirty))
+            if not self.draft.unserved or self.merit <= (served, value + MIN_GAIN):
+                break
+
+    def regroup_pairs(self, devices: Iterable[int]) -> None:
+        """Regroups these devices with others, and those that this changes, until nothing is gained."""
+        queue = deque((one, other) for one in devices for other in self._partners(one))
+        queued = set(queue)
+        while queue and not self._effort.is_spent:
+            pair = queue.popleft()
+            queued.discard(pair)
+            if not self._regroup(pair):
+                continue
+            for device in pair:
+                for partner in self._partners(device):
+                    if partner not in pair and (device, partner) not in queued:
+                        queue.append((device, partner))
+                        queued.add((device, partner))
+
+    def regroup_larger(self, bound: float) -> None:
+        """Regroups three and four devices at a time, those first that waste most.
+
+        Args:
+            bound: of the value of any plan that serves as many; at the bound there is nothing to do.
+        """
+        for size in LARGER_SIZES:
+            improved = True
+            while improved and self.value < bound - MIN_GAIN:
+                improved = False
+                for devices in self._wasteful_groups(size):
+                    if self._effort.is_spent:
+                        return
+                    if self._regroup(devices):
+                        improved = True
+                        self.regroup_pairs(devices)
+                        break
+
+    def _wasteful_groups(self, size: int) -> list[tuple[int, ...]]:
+        """Groups of devices, by what they fall short of the prices at which all would break even."""
+        served = sorted(client for members in self.draft.members for client in members)
+        if len(self._types) < size or not served:
+            return []
+        prices = self._market.prices(
+            np.array(served),
+            np.bincount(self._instance.types, minlength=self._instance.num_types),
+            len(served),
+        )
+        self._prices = prices.per_device
+        density = dict(zip(served, prices.densities.tolist(), strict=True))
+        waste = [
+            float(prices.per_device[number])
+            + sum(density[client] * self._weights[client] for client in members)
+            - value
+            for number, members, value in zip(
+                self._types, self.draft.members, self._values, strict=True
+            )
+        ]
+        order = sorted(range(len(waste)), key=lambda device: -waste[device])[:MOST_WASTEFUL]
+        groups = combinations(sorted(order), size)
+        return sorted(groups, key=lambda group: -sum(waste[device] for device in group))
+
+    def _partners(self, device: int) -> list[int]:
+        """The other devices; where there are many, some evenly spread ones."""
+        count = len(self._types)
+        if count <= NEIGHBOURS + 1:
+            return [other for other in range(count) if other != device]
+        step = count // NEIGHBOURS
+        return [(device + step * number) % count for number in range(1, NEIGHBOURS)]
+
+    def _regroup(self, devices: Sequence[int]) -> bool:
+        """Plans these devices anew if that gains enough; tells whether it did."""
+        key = tuple(sorted(devices))
+        versions = tuple(self._versions[device] for device in key)
+        if self._settled.get(key) == versions:
+            return False
+        self._settled[key] = versions
+        clients = [client for device in key for client in self.draft.members[device]]
+        if not clients:
+            return False
+        self._effort.spend(STEPS_OF_SIZE[len(key)])
+        value = sum(self._values[device] for device in key) * (1 + self._min_gain_ratio)
+        types = [self._types[device] for device in key]
+        if len(key) == 2:  # noqa: PLR2004
+            group = self._regrouper.pair(types[0], types[1], clients, value)
+        else:
+            group = regroup_many(self._regrouper, self._market, types, clients, value, self._prices)
+        if group is None:
+            return False
+        self._take(key, group)
+        self._settled[key] = tuple(self._versions[device] for device in key)
+        return True
+
+    def _insert_all(self, most_served: int) -> set[int]:
+        """Makes room for clients that are not served; returns the devices that it changed.
+
+        Begins with the lightest, and of equals with those that fit most modes.
+        """
+        failed = 0
+        changed: set[int] = set()
+        choice = self._instance.fits[self.draft.unserved].sum(axis=1).tolist()
+        order = sorted(
+            (self._weights[client], -num_modes, client)
+            for client, num_modes in zip(self.draft.unserved, choice, strict=True)
+        )
+        for _, _, client in order:
+            if (
+                self._effort.is_spent
+                or self.num_served >= most_served
+                or failed == MAX_FAILED_INSERTIONS
+            ):
+                break
+            devices = self._insert(client)
+            failed = 0 if devices else failed + 1
+            changed.update(devices)
+        return changed
+
+    def _insert(self, client: int) -> tuple[int, ...]:
+        """Serves one more client with the pair of devices that loses least by it, else with three.
+
+        Returns:
+            The devices that it changed; none if there is no room.
+        """
+        best: tuple[float, tuple[int, int], Group] | None = None
+        for pair in self._roomy_pairs():
+            if self._effort.is_spent:
+                break
+            self._effort.spend()
+            one, other = pair
+            value = self._values[one] + self._values[other]
+            clients = [*self.draft.members[one], *self.draft.members[other], client]
+            least = -1.0 if best is None else value + best[0]
+            group = self._regrouper.pair(self._types[one], self._types[other], clients, least)
+            if group is not None:
+                best = group.value - value, pair, group
+        if best is not None:
+            self.draft.unserved.remove(client)
+            self._take(best[1], best[2])
+            return best[1]
+        for devices in self._roomy_threes(client):
+            if self._effort.is_spent:
+                break
+            self._effort.spend(STEPS_OF_SIZE[3])
+            clients = [one for device in devices for one in self.draft.members[device]]
+            types = [self._types[device] for device in devices]
+            group = regroup_many(self._regrouper, self._market, types, [*clients, client], -1.0)
+            if group is not None:
+                self.draft.unserved.remove(client)
+                self._take(devices, group)
+                return devices
+        return ()
+
+    def _roomy_pairs(self) -> list[tuple[int, int]]:
+        """Pairs of devices, best first of those that have accuracy to give away for room."""
+        devices = sorted(range(len(self._types)), key=lambda device: -self._values[device])
+        return list(combinations(devices[:NEIGHBOURS], 2))
+
+    def _roomy_threes(self, client: int) -> list[tuple[int, ...]]:
+        """Threes of devices that could carry the client if they split their loads well."""
+        room = [self._room(device) for device in range(len(self._types))]
+        devices = sorted(range(len(room)), key=lambda device: -room[device])[:ROOMIEST]
+        return [
+            three
+            for three in combinations(sorted(devices), 3)
+            if sum(room[device] for device in three) >= self._weights[client]
+        ]
+
+    def _room(self, device: int) -> float:
+        """What a device could carry more of what its clients are like."""
+        members = self.draft.members[device]
+        modes = self._instance.mode_type == self._types[device]
+        if members:
+            modes = modes & self._instance.fits[members].all(axis=0)
+        load = sum(self._weights[client] for client in members)
+        return float(self._instance.capacities[modes].max(initial=load) - load)
+
+    def _refill_all(self) -> set[int]:
+        """Exchanges clients of single devices with those not served; returns the devices changed."""
+        changed = set()
+        for device, members in enumerate(self.draft.members):
+            if self._effort.is_spent or not self.draft.unserved:
+                break
+            pool = members + self.draft.unserved
+            self._effort.spend()
+            found = refill(
+                self._instance, self._types[device], pool, len(members), self._values[device]
+            )
+            if found is not None:
+                mode, chosen = found
+                gone = set(chosen)
+                self.draft.unserved = [client for client in pool if client not in gone]
+                self._set(device, mode, chosen)
+                changed.add(device)
+        return changed
+
+    def _take(self, devices: Sequence[int], group: Group) -> None:
+        for device, mode, members in zip(devices, group.modes, group.members, strict=True):
+            self._set(device, mode, members)
+
+    def _set(self, device: int, mode: int, members: list[int]) -> None:
+        self.draft.modes[device], self.draft.members[device] = mode, members
+        self._values[device] = self._value(device)
+        self._versions[device] += 1
+
+    def _value(self, device: int) -> float:
+        load = sum(self._weights[client] for client in self.draft.members[device])
+        return load * float(self._instance.accuracies[self.draft.modes[device]])

@@ -1,0 +1,152 @@
+"""A planning problem as arrays: who fits what, in whole units of rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.problem import Problem
+from .capacity import EQUAL_RATIO, limit_fps
+from .subset_sum import MAX_UNITS, common_unit_fps
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What planners that compute with arrays need to know of a `Problem`.
+
+    A *mode* is one variant at one batch size on one device type. Modes are ordered by type, variant
+    and batch size; of each type and variant only those are listed that carry more than every mode
+    with a shorter batch. So who fits a mode fits the one before it too, within type and variant.
+
+    Attributes:
+        problem: what this was built from.
+        clients: index into the problem's clients, for each of the N servable clients that fit some
+            mode. All other arrays over clients follow this order.
+        weights: (N,) rate of each client in whole units; rounded up where there is no common unit.
+        budgets_ms: (N, variants).
+        fits: (N, modes) whether the client fits the mode, as far as it alone is concerned.
+        mode_type, mode_variant, mode_batch: (modes,) what a mode is; types are numbers.
+        capacities: (modes,) the most weight a device in that mode carries.
+        accuracies: (modes,) accuracy of the mode's variant.
+        starts_variant: (modes,) whether the mode is the first of its type and variant.
+        types: (devices,) type number of each device.
+        num_types: how many types there are.
+    """
+
+    problem: Problem
+    clients: Ints
+    weights: Ints
+    budgets_ms: Floats
+    fits: Bools
+    mode_type: Ints
+    mode_variant: Ints
+    mode_batch: Ints
+    capacities: Ints
+    accuracies: Floats
+    starts_variant: Bools
+    types: Ints
+    num_types: int
+
+    @property
+    def num_devices(self) -> int:
+        """How many devices there are to plan for."""
+        return len(self.types)
+
+    @property
+    def num_clients(self) -> int:
+        """How many clients could be served at all."""
+        return len(self.clients)
+
+
+def build(problem: Problem) -> Instance:
+    """Builds the arrays of a problem."""
+    variants = problem.variants
+    names = list(dict.fromkeys(device.device_type for device in problem.devices))
+    budgets = _budgets_ms(problem)
+    servable = np.flatnonzero(budgets[:, 0] > 0)
+    budgets = budgets[servable]
+    rates = [problem.clients[client].fps for client in servable]
+
+    modes = [
+        (number, variant, size, latency_ms)
+        for number, name in enumerate(names)
+        for variant in range(len(variants))
+        for size, latency_ms in _useful_batches(problem.latency_ms[name][variant])
+    ]
+    limits = [limit_fps(latency_ms, size) for _, _, size, latency_ms in modes]
+    weights, capacities = _in_units(rates, limits)
+    mode_type, mode_variant, mode_batch = (
+        np.array([mode[part] for mode in modes], np.int64) for part in range(3)
+    )
+    latency = np.array([mode[3] for mode in modes], np.float64)
+    fits = (budgets[:, mode_variant] >= 2 * latency) & (weights[:, None] <= capacities)
+    possible = fits.any(axis=1)
+    starts = np.ones(len(modes), np.bool_)
+    starts[1:] = (mode_variant[1:] != mode_variant[:-1]) | (mode_type[1:] != mode_type[:-1])
+    number_of = {name: number for number, name in enumerate(names)}
+    return Instance(
+        problem=problem,
+        clients=servable[possible],
+        weights=weights[possible],
+        budgets_ms=budgets[possible],
+        fits=fits[possible],
+        mode_type=mode_type,
+        mode_variant=mode_variant,
+        mode_batch=mode_batch,
+        capacities=capacities,
+        accuracies=np.array([variant.accuracy for variant in variants], np.float64)[mode_variant],
+        starts_variant=starts,
+        types=np.array([number_of[device.device_type] for device in problem.devices], np.int64),
+        num_types=len(names),
+    )
+
+
+def _budgets_ms(problem: Problem) -> Floats:
+    """(clients, variants): as `Client.budget_ms`, operation by operation, so that no bit differs."""
+    columns = [
+        (c.fps, c.slo_ms, c.bandwidth_kbps, c.wire_ms, c.response_kbits, c.frame_size_ratio)
+        for c in problem.clients
+    ]
+    table = np.array(columns, np.float64).reshape(len(columns), 6)
+    fps, slo, bandwidth, wire, response, ratio = (table[:, [column]] for column in range(6))
+    frames = np.array([variant.frame_kbits for variant in problem.variants], np.float64)
+    with np.errstate(divide="ignore"):
+        network = 1000.0 * (frames * ratio + response) / bandwidth + 2.0 * wire
+    budgets = np.maximum(0.0, slo - network - problem.overhead_ms)
+    return np.where(bandwidth > fps * frames * ratio, budgets, 0.0)
+
+
+def _useful_batches(row: tuple[float, ...]) -> list[tuple[int, float]]:
+    """Batch sizes that carry more than every one with a latency as short, with their latency."""
+    useful: list[tuple[int, float]] = []
+    best_fps = 0.0
+    for latency_ms, size in sorted((ms, -size) for size, ms in enumerate(row, 1)):
+        if limit_fps(latency_ms, -size) > best_fps:
+            best_fps = limit_fps(latency_ms, -size)
+            useful.append((-size, latency_ms))
+    return useful
+
+
+def _in_units(rates_fps: list[float], limits_fps: list[float]) -> tuple[Ints, Ints]:
+    """Returns the rates and the limits in whole units; a set that keeps these keeps those."""
+    most_fps = max(limits_fps, default=0.0)
+    unit_fps = common_unit_fps(rates_fps)
+    if unit_fps is not None and most_fps <= MAX_UNITS * unit_fps:
+        weights = [round(rate / unit_fps) for rate in rates_fps]
+    elif rates_fps:
+        unit_fps = most_fps / MAX_UNITS
+        weights = [math.ceil(rate / unit_fps) for rate in rates_fps]
+    else:
+        unit_fps, weights = 1.0, []
+    safe_fps = unit_fps / (1 - EQUAL_RATIO)
+    return (
+        np.array(weights, np.int64),
+        np.array([math.floor(limit / safe_fps) for limit in limits_fps], np.int64),
+    )

@@ -1,0 +1,119 @@
+"""The default planner: prices from a relaxation, then exact plans for a few devices at a time.
+
+1. Relaxed, the problem is solved by one price per device type; this bounds every plan (`prices`).
+2. Devices are settled one after the other, each with the mode and clients that lose least against
+   the prices (`construct`).
+3. Pairs of devices are planned anew, exactly, until no pair gains, then threes and fours
+   (`improve`). Clients that are left over are worked in the same way.
+
+A plan in force is the start of the next; only what a change touches is looked at again.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+
+from ...core.clock import Clock
+from ...core.plan import Plan
+from ...core.problem import Problem
+from .construct import Draft, construct, to_plan
+from .continuity import align, continued
+from .effort import Effort
+from .improve import Improver
+from .instance import Instance, Ints, build
+from .prices import Market
+from .regroup import Regrouper
+
+DEFAULT_STEPS = 900  # pairs of devices planned anew for a first plan, or the like
+REPLAN_STEPS = 60  # after a small change
+SMALL_CHANGE_RATIO = 0.1  # share of the clients that have to be placed anew
+MAX_DETOURS = 8
+DETOUR_SHARE = 0.4  # of the steps
+DEFAULT_MIN_GAIN_RATIO = 0.01
+
+
+class PricingPlanner:
+    """Plans any rates on unlike devices, in overload too; the same problem gives the same plan."""
+
+    def __init__(
+        self,
+        steps: int = DEFAULT_STEPS,
+        budget_ms: float | None = None,
+        clock: Clock | None = None,
+        min_gain_ratio: float = DEFAULT_MIN_GAIN_RATIO,
+    ) -> None:
+        """Sets limits.
+
+        Args:
+            steps: how much is tried to improve a plan; without a budget, the only limit.
+            budget_ms: when to stop improving, on the clock. The first feasible plan is made anyway.
+            clock: needed with a budget.
+            min_gain_ratio: a change of a plan in force must raise the accuracy of the devices it
+                touches by that share, unless it serves more clients.
+        """
+        if budget_ms is not None and clock is None:
+            raise ValueError("budget_ms: needs a clock")
+        self._steps = steps
+        self._budget_ms = budget_ms
+        self._clock = clock
+        self._min_gain_ratio = min_gain_ratio
+
+    def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
+        """Returns a plan for the problem; see `Planner`. Takes no chances."""
+        effort = Effort(self._steps, self._clock)
+        if self._clock is not None and self._budget_ms is not None:
+            effort.deadline_ms = self._clock.now_ms() + self._budget_ms
+        instance = build(problem)
+        market = Market(instance)
+        regrouper = Regrouper(instance)
+        kept = None if previous is None else continued(instance, previous)
+        if kept is not None and len(kept.unserved) <= SMALL_CHANGE_RATIO * instance.num_clients:
+            effort.steps = min(effort.steps, REPLAN_STEPS)
+            draft = self._replan(regrouper, market, kept, effort)
+        else:
+            draft = _first_plan(regrouper, market, effort)
+            if previous is not None:
+                align(instance, draft, previous)
+        return to_plan(instance, draft, previous)
+
+    def _replan(self, regrouper: Regrouper, market: Market, kept: Draft, effort: Effort) -> Draft:
+        """Repairs a plan in force and improves what gains enough."""
+        instance = regrouper.instance
+        most = _most_served(instance, market) if kept.unserved else instance.num_clients
+        improver = Improver(regrouper, market, kept, effort, self._min_gain_ratio)
+        improver.settle(most, kept.changed)
+        improver.regroup_pairs(range(instance.num_devices))
+        return improver.draft
+
+
+def _first_plan(regrouper: Regrouper, market: Market, effort: Effort) -> Draft:
+    """Makes a plan from nothing."""
+    instance = regrouper.instance
+    most = _most_served(instance, market)
+    best = Improver(regrouper, market, construct(instance, market, most), effort)
+    best.settle(most)
+    if best.num_served:
+        bound = market.prices(
+            np.arange(instance.num_clients), _num_devices(instance), best.num_served
+        ).bound
+        reserve = int(effort.steps * (1 - DETOUR_SHARE))
+        for detour in range(min(MAX_DETOURS, instance.num_devices - 1)):
+            if effort.steps <= reserve or effort.is_spent or best.value >= bound:
+                break
+            draft = construct(instance, market, most, detour)
+            other = Improver(regrouper, market, draft, effort)
+            other.settle(most)
+            if other.merit > best.merit:
+                best = other
+        best.regroup_larger(bound)
+    return best.draft
+
+
+def _most_served(instance: Instance, market: Market) -> int:
+    return market.most_served(np.arange(instance.num_clients), _num_devices(instance))
+
+
+def _num_devices(instance: Instance) -> Ints:
+    return np.bincount(instance.types, minlength=instance.num_types)
