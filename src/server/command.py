@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import os
 import shlex
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from ..scheduling.planning.registry import planner
 from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .devices import check_cores, find_devices
-from .running import READY_PREFIX
+from .running import READY_PREFIX, STOP_WITH_PARENT
 from .supervisor import Supervisor
 from .zoo import find_device_profile, load_served_zoo
 
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status."""
+    parent = os.getppid()  # first of all: it may end at any time
     config = with_devices(config_from_flags(arguments))
     logging.basicConfig(
         stream=sys.stderr,
@@ -44,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
             _measure(config, device)
     _check_names(config)
     load_served_zoo(config)  # what is missing or broken is told before anything starts
-    return Supervisor(config, _tell_serving).run()
+    stop_with = parent if os.environ.get(STOP_WITH_PARENT) else None
+    return Supervisor(config, _tell_serving, stop_with=stop_with).run()
 
 
 def with_devices(config: ServerConfig) -> ServerConfig:

@@ -46,11 +46,17 @@ class Supervisor:
         config: ServerConfig,
         on_serving: Callable[[str, int], None],
         command: Sequence[str] = CHILD_COMMAND,
+        stop_with: int | None = None,
     ) -> None:
-        """Takes options that name every device; `on_serving(host, port)` is called once.
+        """Starts nothing yet.
 
-        `command` starts a child; see `child.py` for what it must understand.
+        Args:
+            config: the options, which name every device.
+            on_serving: called once, with host and port.
+            command: starts a child; see `child.py` for what it must understand.
+            stop_with: a process whose end is a reason to drain.
         """
+        self._stop_with = stop_with
         self._config = config
         self._command = tuple(command)
         self._port = config.port
@@ -81,6 +87,8 @@ class Supervisor:
             stack.callback(self._close_memories)
             stack.callback(self._kill_all)
             stack.enter_context(self._signals())
+            if self._stop_with is not None:
+                self._watch(self._stop_with, stack)
             check_address(self._config.host, self._port)
             self._make_memories()
             for child in self._children:
@@ -89,6 +97,22 @@ class Supervisor:
             while self._stop_signal is None and not self._is_over():
                 self._step()
         return 0 if self._stop_signal is None else 128 + self._stop_signal
+
+    def _watch(self, pid: int, stack: ExitStack) -> None:
+        """Drains when a process ends, or has ended already."""
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._drain()
+            return
+        stack.callback(os.close, pidfd)
+
+        def on_end() -> None:
+            self._selector.unregister(pidfd)
+            _log.info("process %d, which started this server, has ended", pid)
+            self._drain()
+
+        self._selector.register(pidfd, selectors.EVENT_READ, on_end)
 
     def _make_memories(self) -> None:
         slots, slot_bytes = self._config.frame_slots, self._config.max_frame_bytes
@@ -233,7 +257,10 @@ class Supervisor:
 
     def _drain(self) -> None:
         """Lets the endpoints answer what is under way; then the others have nothing left to do."""
+        if self._is_draining:
+            return
         self._is_draining = True
+        self._draining_since_s = time.monotonic()
         _log.info("draining")
         for child in self._children:
             if child.is_running and not child.is_ready:
@@ -278,7 +305,6 @@ class Supervisor:
                 continue
             _log.info("%s", signal.Signals(number).name)
             if not self._is_draining:
-                self._draining_since_s = time.monotonic()
                 self._drain()
             elif time.monotonic() - self._draining_since_s > SECOND_SIGNAL_S:
                 self._stop_signal = number

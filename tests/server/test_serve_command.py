@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from moonjelly.core.errors import UsageError
@@ -81,6 +82,23 @@ def test_run_sh_starts_the_server_and_hands_it_the_signal():
         assert server.stdout.readline().startswith(READY_PREFIX)
         server.send_signal(signal.SIGTERM)
         assert server.wait(LIMIT_S) == 0
+
+
+def test_a_server_leaves_with_the_program_that_started_it(tmp_path):
+    program = (
+        "import sys, time; from pathlib import Path; from moonjelly.server.running import RunningServer;"
+        "server = RunningServer(sys.argv[2:], log_path=Path(sys.argv[1])).start();"
+        "print(server.pid, flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "log"), *REPLAYED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
+        server = psutil.Process(int(starter.stdout.readline()))
+        children = server.children()
+        starter.kill()
+    gone, alive = psutil.wait_procs([server, *children], LIMIT_S)
+    assert len(gone) == 4
+    assert alive == []
+    assert "has ended" in (tmp_path / "log").read_text()
 
 
 def test_frames_that_do_not_fit_into_memory_are_refused_with_both_numbers():
