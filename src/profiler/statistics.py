@@ -12,27 +12,33 @@ from .samples import Cell, Samples
 
 ENOUGH_SAMPLES = 100  # a 99th percentile of fewer is a guess about its largest sample
 LEAST_RATIO = 1.05  # of p99 to p50 where it has to be estimated
+MOST_RATIO = 1.5  # beyond this it was other programs, not the device
+P99_PER_P90 = 2.326 / 1.282  # distances from the median, of a normal distribution
 
 
 def tail_ratio(samples: Samples) -> float:
-    """The ratio of p99 to p50 that all cells together show.
+    """The ratio of p99 to p50 that all cells together suggest.
 
-    Each sample is divided by the median of its cell; the 99th percentile of all those quotients
-    stands on far more samples than that of any cell. It assumes that cells spread alike.
+    Each sample is divided by the median of its cell. The 90th percentile of all those quotients is
+    extrapolated to the 99th as a normal distribution goes, within `LEAST_RATIO` and `MOST_RATIO`: so it stands on
+    many samples, and other programs must disturb a tenth of them before it moves. It assumes
+    that cells spread alike.
     """
     quotients = [
         value / float(np.median(values)) for values in samples.values() for value in values
     ]
-    return max(LEAST_RATIO, float(np.quantile(quotients, 0.99)))
+    spread = float(np.quantile(quotients, 0.9)) - 1
+    return min(MOST_RATIO, max(LEAST_RATIO, 1 + P99_PER_P90 * spread))
 
 
 def summarise(samples: Samples, max_batch_size: int) -> tuple[LatencyRow, ...]:
     """Turns samples into the rows of a profile, batch 1 to `max_batch_size` of each variant.
 
-    `p50_ms` is the median. `p99_ms` is the 99th percentile (linear interpolation) of cells with at
-    least `ENOUGH_SAMPLES` samples, else the median times `tail_ratio`; it never falls with
-    the batch. A batch size between or beyond the measured ones lies on the straight line through its
-    two neighbours, and has 0 samples.
+    `p50_ms` is the median, lowered to that of the next batch size where noise put it above: fewer
+    frames never take longer. `p99_ms` is the 99th percentile (linear interpolation) of cells with at
+    least `ENOUGH_SAMPLES` samples, else `p50_ms` times `tail_ratio`; it is raised to that of the batch size
+    before where it falls below. A batch size between or beyond the measured ones lies on the
+    straight line through its two neighbours, and has 0 samples.
 
     Args:
         samples: at least one for each cell, batch size 1 of each variant among them.
@@ -45,14 +51,12 @@ def summarise(samples: Samples, max_batch_size: int) -> tuple[LatencyRow, ...]:
     rows: list[LatencyRow] = []
     every = range(1, max_batch_size + 1)
     for variant, measured in sizes.items():
-        medians: list[float] = []
-        tails: list[float] = []
-        for batch_size in measured:
-            values = samples[Cell(variant, batch_size)]
-            median = float(np.median(values))
-            is_enough = len(values) >= ENOUGH_SAMPLES
-            medians.append(median)
-            tails.append(float(np.quantile(values, 0.99)) if is_enough else median * ratio)
+        cells = [samples[Cell(variant, size)] for size in measured]
+        medians = _never_falling([float(np.median(values)) for values in cells])
+        tails = [
+            float(np.quantile(values, 0.99)) if len(values) >= ENOUGH_SAMPLES else ratio * median
+            for values, median in zip(cells, medians, strict=True)
+        ]
         latency = BatchLatency.monotone(
             tuple(_on_line(size, measured, medians) for size in every),
             tuple(_on_line(size, measured, tails) for size in every),
@@ -68,6 +72,11 @@ def summarise(samples: Samples, max_batch_size: int) -> tuple[LatencyRow, ...]:
             for size in every
         ]
     return tuple(rows)
+
+
+def _never_falling(values: Sequence[float]) -> list[float]:
+    """Lowers each value to the least of those after it."""
+    return np.minimum.accumulate(np.array(values)[::-1])[::-1].tolist()
 
 
 def _on_line(size: int, sizes: Sequence[int], values: Sequence[float]) -> float:
