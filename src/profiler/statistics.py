@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def summarise(samples: Samples, max_batch_size: int) -> tuple[LatencyRow, ...]:
 
 def _never_falling(values: Sequence[float]) -> list[float]:
     """Lowers each value to the least of those after it."""
-    return np.minimum.accumulate(np.array(values)[::-1])[::-1].tolist()
+    return list(accumulate(reversed(values), min))[::-1]
 
 
 def _on_line(size: int, sizes: Sequence[int], values: Sequence[float]) -> float:
