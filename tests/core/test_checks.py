@@ -44,7 +44,7 @@ def test_what_could_be_a_path_or_a_trick_is_no_id(value):
         require_id("stream_id", value)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.one_of(st.text(), st.binary(), st.floats()))
 def test_an_echo_is_short_and_printable(value):
     text = echo(value)

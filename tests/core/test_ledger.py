@@ -13,7 +13,7 @@ SUPERSEDED = Outcome(Verdict.DROPPED, Drop(Place.CLIENT, Reason.SUPERSEDED))
 OUTCOMES = (IN_TIME, LATE, SUPERSEDED)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.one_of(

@@ -80,7 +80,7 @@ def test_a_link_that_is_down_leaves_no_budget():
     assert down.budget_ms(VARIANTS[0], 0) == 0.0
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     st.floats(1e-6, 1e6),
     st.floats(1e-3, 1e5),

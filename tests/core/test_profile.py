@@ -9,7 +9,7 @@ from moonjelly.core.profile import BatchLatency
 times = st.floats(0.01, 1000)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(times, times), min_size=1, max_size=12))
 def test_measurements_become_a_table_that_never_falls(measured):
     p50_ms, p99_ms = zip(*measured, strict=True)

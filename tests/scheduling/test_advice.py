@@ -63,7 +63,7 @@ def test_a_batch_that_takes_longer_leaves_less_for_the_link():
     assert advised(camera(3572), batch_ms=30.1) == 256
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     st.floats(0, 1e5),
     st.floats(1, 60),

@@ -43,7 +43,7 @@ def anneal(
     Args:
         start: per device, index of the variant it runs now.
         num_variants: indices are below this.
-        evaluate: called at most twice `ITERATIONS_PER_PHASE` plus one times.
+        evaluate: called at most `2 * ITERATIONS_PER_PHASE + 3` times.
         most: upper bounds of both figures over all states.
         total_fps: sum of the rates of the `most.num_served` streams.
         random: the only source of chance.

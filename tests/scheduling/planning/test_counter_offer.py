@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.device import Device
+from moonjelly.core.plan import Plan
 from moonjelly.core.problem import Client, Problem
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.planning.counter_offer import (
@@ -62,6 +63,20 @@ def test_a_stream_is_not_admitted_at_the_cost_of_another():
     # Alone, 95 frame/s would be served rather than 50: nobody asks for the larger total.
     problem = server(camera("a", fps=50))
     assert admit(problem, camera("b", fps=95), plan_for(problem), SaDpPlanner()) is None
+
+
+def test_where_a_planner_prefers_others_the_variants_in_force_are_tried():
+    class Fickle:
+        """Serves whoever came last, alone."""
+
+        def plan(self, problem, previous, random):
+            *others, last = (client.client_id for client in problem.clients)
+            return Plan(previous.devices, {**dict.fromkeys(others), last: "cpu0"})
+
+    problem = server(camera("a", fps=50))
+    plan = admit(problem, camera("b", fps=40), plan_for(problem), Fickle())
+    assert plan.placement == {"a": "cpu0", "b": "cpu0"}
+    assert admit(problem, camera("b", fps=60), plan_for(problem), Fickle()) is None
 
 
 def test_a_stream_whose_link_broke_does_not_keep_others_out():
