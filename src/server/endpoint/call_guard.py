@@ -9,9 +9,10 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
-from .problems import Refused, SessionError
+from .problems import Code, Refused, SessionError
 
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -45,13 +46,40 @@ class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # it take
         ):
             behaviour = getattr(handler, kind)
             if behaviour is not None:
-                guarded = _guard(behaviour, details.method)
-                return make(guarded, handler.request_deserializer, handler.response_serializer)
+                return make(
+                    _guard(behaviour, details.method),
+                    _tolerant(handler.request_deserializer),
+                    handler.response_serializer,
+                )
         return handler
+
+
+class Unparsable:
+    """Stands for a message that is none; the library's own answer would name our classes."""
+
+
+UNPARSABLE = Unparsable()
+
+
+def _tolerant(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    def parse_or_mark(data: bytes) -> object:
+        try:
+            return data if parse is None else parse(data)
+        except DecodeError:
+            return UNPARSABLE
+
+    return parse_or_mark
+
+
+def unparsable() -> SessionError:
+    """What becomes of a call with such a message."""
+    return SessionError(Code.INTERNAL, "a message cannot be parsed")
 
 
 def _guard(behaviour: Behaviour, method: str) -> Behaviour:
     async def guarded(request: object, context: Context) -> object:
+        if request is UNPARSABLE:
+            await _abort(context, unparsable())
         try:
             return await behaviour(request, context)
         except SessionError as error:

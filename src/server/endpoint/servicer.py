@@ -10,6 +10,7 @@ import grpc
 
 from ...protos.serving_pb2 import ClientMessage, RegisterReply, RegisterRequest, ServerMessage
 from ...protos.serving_pb2_grpc import ServingServicer
+from .call_guard import UNPARSABLE, unparsable
 from .endpoint import Endpoint
 from .problems import Code, SessionError
 from .session import Session
@@ -52,6 +53,8 @@ class Servicer(ServingServicer):
                 message = await context.read()
         except TimeoutError:
             raise SessionError(Code.DEADLINE_EXCEEDED, "no Open came") from None
+        if message is UNPARSABLE:
+            raise unparsable()
         if message is _END or message.WhichOneof("message") != "open":
             raise SessionError(Code.FAILED_PRECONDITION, "the first message must be Open")
         token: str = message.open.session
@@ -65,6 +68,9 @@ class Servicer(ServingServicer):
                 message = await context.read()
                 if message is _END:
                     session.fail(SessionError(Code.ABORTED, "the stream ended without Goodbye"))
+                    return
+                if message is UNPARSABLE:
+                    session.fail(unparsable())
                     return
                 kind = message.WhichOneof("message")
                 if kind == "frame":

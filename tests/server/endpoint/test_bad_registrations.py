@@ -1,0 +1,227 @@
+"""Registrations that break a rule, each with the exact status that its client gets."""
+
+from __future__ import annotations
+
+import math
+
+import grpc
+import pytest
+from google.rpc.status_pb2 import Status
+
+from moonjelly.protos import serving_pb2
+from moonjelly.protos.serving_pb2_grpc import ServingStub
+
+BAD_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
+REGISTER = "/moonjelly.v1.Serving/Register"
+
+
+def link(bandwidth_kbps: float = 1000.0, wire_ms: float = 1.0) -> serving_pb2.LinkEstimate:
+    return serving_pb2.LinkEstimate(bandwidth_kbps=bandwidth_kbps, wire_ms=wire_ms)
+
+
+BAD_VALUES = {
+    "fps 0": ("fps", {"fps": 0.0}),
+    "fps negative": ("fps", {"fps": -5.0}),
+    "fps NaN": ("fps", {"fps": math.nan}),
+    "fps infinite": ("fps", {"fps": math.inf}),
+    "fps 1e308": ("fps", {"fps": 1e308}),
+    "fps 5e-324": ("fps", {"fps": 5e-324}),
+    "fps 241": ("fps", {"fps": 241.0}),
+    "slo 0": ("slo_ms", {"slo_ms": 0.0}),
+    "slo negative": ("slo_ms", {"slo_ms": -1.0}),
+    "slo NaN": ("slo_ms", {"slo_ms": math.nan}),
+    "slo infinite": ("slo_ms", {"slo_ms": math.inf}),
+    "slo too long": ("slo_ms", {"slo_ms": 60_001.0}),
+    "slo 2^63": ("slo_ms", {"slo_ms": 2.0**63}),
+    "slo below 1 ms": ("slo_ms", {"slo_ms": 0.5}),
+    "bandwidth 0": ("bandwidth_kbps", {"link": link(0.0)}),
+    "bandwidth missing": ("bandwidth_kbps", {"link": serving_pb2.LinkEstimate()}),
+    "bandwidth negative": ("bandwidth_kbps", {"link": link(-1.0)}),
+    "bandwidth infinite": ("bandwidth_kbps", {"link": link(math.inf)}),
+    "bandwidth NaN": ("bandwidth_kbps", {"link": link(math.nan)}),
+    "bandwidth too large": ("bandwidth_kbps", {"link": link(1.1e8)}),
+    "wire negative": ("wire_ms", {"link": link(wire_ms=-1.0)}),
+    "wire NaN": ("wire_ms", {"link": link(wire_ms=math.nan)}),
+    "wire infinite": ("wire_ms", {"link": link(wire_ms=math.inf)}),
+    "id empty": ("stream_id", {"stream_id": ""}),
+    "id of 65 characters": ("stream_id", {"stream_id": "a" * 65}),
+    "id of 1 MiB": ("stream_id", {"stream_id": "a" * 2**20}),
+    "id with newline": ("stream_id", {"stream_id": "a\nb"}),
+    "id with escape": ("stream_id", {"stream_id": "\x1b[31m"}),
+    "id with NUL": ("stream_id", {"stream_id": "a\0b"}),
+    "id with path": ("stream_id", {"stream_id": "../../etc/passwd"}),
+    "id of dots": ("stream_id", {"stream_id": ".."}),
+    "id right to left": ("stream_id", {"stream_id": "a\u202eb"}),
+    "id with zero width": ("stream_id", {"stream_id": "a\u200bb"}),
+    "id composed": ("stream_id", {"stream_id": "caf\u00e9"}),
+    "id decomposed": ("stream_id", {"stream_id": "cafe\u0301"}),
+    "id __proto__": ("stream_id", {"stream_id": "__proto__"}),
+    "id with braces": ("stream_id", {"stream_id": "{{7*7}}"}),
+    "id with format": ("stream_id", {"stream_id": "%s%n"}),
+    "id with quote": ("stream_id", {"stream_id": "'; DROP"}),
+    "id like an option": ("stream_id", {"stream_id": "--help"}),
+    "zoo with path": ("zoo", {"zoo": "../secret"}),
+    "zoo as URL": ("zoo", {"zoo": "http://a/b"}),
+    "zoo as file": ("zoo", {"zoo": "file:/etc/passwd"}),
+    "zoo of 10 kB": ("zoo", {"zoo": "z" * 10_240}),
+}
+
+
+async def refused(stub: ServingStub, request: object) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Register(request, timeout=10)
+    return caught.value
+
+
+async def test_every_bad_value_is_an_invalid_argument_that_names_its_field(harness) -> None:
+    stub = harness.stub()
+    for name, (field, changes) in BAD_VALUES.items():
+        error = await refused(stub, harness.registration(**changes))
+        assert error.code() is BAD_ARGUMENT, name
+        assert field in error.details(), name
+        assert len(error.details().encode()) <= 512, name
+        assert error.details().isprintable(), name
+    assert harness.scheduler.joins == []  # none of them cost a plan
+    reply = await stub.Register(harness.registration(), timeout=10)
+    assert reply.session
+
+
+async def test_an_unknown_zoo_is_not_found(harness) -> None:
+    error = await refused(harness.stub(), harness.registration(zoo="fish"))
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert "replayed-gpu" in error.details()
+
+
+async def test_its_own_zoo_may_be_named(harness) -> None:
+    reply = await harness.stub().Register(harness.registration(zoo="replayed-gpu"), timeout=10)
+    assert reply.zoo.name == "replayed-gpu"
+    sides = [size.side_px for size in reply.zoo.sizes]
+    assert sides == sorted(sides)
+    assert reply.advised_side_px in sides
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"\x0a\x03\xff\xfe\xfd", b"\xff\xff\xff\xff\x0f", bytes(range(200, 256))],
+    ids=["id not UTF-8", "random bytes", "more random bytes"],
+)
+async def test_bytes_that_are_no_message_are_internal_and_the_connection_lives(
+    harness, message: bytes
+) -> None:
+    channel = harness.channel()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await channel.unary_unary(REGISTER)(message, timeout=10)
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert "Traceback" not in caught.value.details()
+    reply = await ServingStub(channel).Register(harness.registration(), timeout=10)
+    assert reply.session
+
+
+async def test_unknown_fields_of_1_mib_are_ignored(harness) -> None:
+    unknown = b"\xfa\x7f" + b"\x80\x80\x40" + b"x" * 2**20  # field 2047, 1 MiB
+    message = harness.registration().SerializeToString() + unknown
+    reply = await harness.channel().unary_unary(REGISTER)(message, timeout=10)
+    assert serving_pb2.RegisterReply.FromString(reply).session
+
+
+async def test_a_message_above_the_limit_is_resource_exhausted(harness) -> None:
+    message = b"\xfa\x7f" + b"\x80\x80\x80\x02" + b"x" * 2**22
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await harness.channel().unary_unary(REGISTER)(message, timeout=10)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_refusal_is_a_status_with_standard_details(harness) -> None:
+    harness.scheduler.refusal = serving_pb2.Refusal(
+        reason=serving_pb2.Refusal.OVERLOAD,
+        detail="the devices are taken",
+        counter_offers=[serving_pb2.CounterOffer(fps=10, slo_ms=100)],
+        retry_after_ms=1000,
+    )
+    error = await refused(harness.stub(), harness.registration())
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert error.details() == "the devices are taken"
+    packed = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    status = Status.FromString(packed)
+    assert status.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    assert status.message == "the devices are taken"
+    refusal = serving_pb2.Refusal()
+    assert status.details[0].Unpack(refusal)
+    assert refusal == harness.scheduler.refusal
+    assert len(harness.endpoint.sessions) == 0
+
+
+async def test_the_table_of_sessions_is_bounded(make_harness) -> None:
+    harness = await make_harness(max_sessions=2)
+    await harness.register("a")
+    await harness.register("b")
+    error = await refused(harness.stub(), harness.registration("c"))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    packed = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    refusal = serving_pb2.Refusal()
+    assert Status.FromString(packed).details[0].Unpack(refusal)
+    assert refusal.reason == serving_pb2.Refusal.SESSION_LIMIT
+    assert refusal.retry_after_ms > 0
+    assert await harness.register("a")  # again is no more
+
+
+async def test_the_same_id_again_supersedes_the_older_session(harness) -> None:
+    client = await harness.stream("cam")
+    await client.result_of(harness.frame(0))
+    session = await harness.register("cam")
+    code, detail = await client.end()
+    assert code is grpc.StatusCode.ABORTED
+    assert "registered again" in detail
+    assert len(harness.endpoint.sessions) == 1
+    assert harness.endpoint.sessions.find_stream("cam").token == session
+
+
+async def test_a_refused_second_registration_leaves_the_first_alone(harness) -> None:
+    client = await harness.stream("cam")
+    harness.scheduler.refusal = serving_pb2.Refusal(reason=serving_pb2.Refusal.OVERLOAD)
+    await refused(harness.stub(), harness.registration("cam"))
+    result = await client.result_of(harness.frame(0))
+    assert result.verdict == serving_pb2.ANSWERED
+
+
+async def test_registering_while_draining_is_unavailable(harness) -> None:
+    client = await harness.stream("cam")
+    harness.executors["gpu0"].is_holding = True
+    await client.send(harness.frame(0))
+    await harness.until(lambda: harness.executors["gpu0"].frames)
+    stub = harness.stub()
+    await stub.Register(harness.registration("other"), timeout=10)  # connects
+    harness.drain(5000)
+    await client.read()
+    while not client.notices:
+        await client.read()
+    error = await refused(stub, harness.registration("late"))
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    harness.executors["gpu0"].answer(*harness.executors["gpu0"].frames)
+
+
+async def test_registering_without_a_scheduler_is_unavailable(make_harness) -> None:
+    harness = await make_harness(with_peers=False)
+    error = await refused(harness.stub(), harness.registration())
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert "scheduler" in error.details()
+
+
+async def test_a_mute_scheduler_makes_registering_unavailable_in_time(make_harness) -> None:
+    harness = await make_harness(plan_period_ms=50.0)
+    harness.scheduler.is_mute = True
+    error = await refused(harness.stub(), harness.registration())
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert "100 ms" in error.details()
+    assert len(harness.endpoint.sessions) == 0
+
+
+async def test_a_scheduler_that_dies_makes_registering_unavailable_at_once(harness) -> None:
+    harness.scheduler.is_mute = True
+    call = harness.stub().Register(harness.registration(), timeout=10)
+    await harness.until(lambda: harness.scheduler.joins)
+    harness.scheduler.channel.close()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "lost its scheduler" in caught.value.details()
