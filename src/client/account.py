@@ -31,6 +31,7 @@ class CapturedFrame:
         sequence: its number.
         captured_ms: when it was captured, monotonic clock.
         image: the picture; taken away once encoded, unless the stream keeps images.
+        link_ms: how long it has waited for the link.
         timer: gives the frame up when it fires.
         network_ms: round trip of frame and ack, less what the server held it.
     """
@@ -38,6 +39,7 @@ class CapturedFrame:
     sequence: int
     captured_ms: float
     image: Image | None
+    link_ms: float = 0.0
     timer: asyncio.TimerHandle | None = None
     side_px: int | None = None
     jpeg_bytes: int | None = None

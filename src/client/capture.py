@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 
@@ -42,10 +43,11 @@ async def capture_frames(
     """
     loop = asyncio.get_running_loop()
     period_ms = 1000.0 / fps
+    end = math.inf if num_frames is None else num_frames
     index = 0
     image = None if source.is_live else await loop.run_in_executor(executor, source.read, 0)
     start_ms = clock.now_ms()
-    while num_frames is None or index < num_frames:
+    while index < end:
         due_ms = start_ms + index * period_ms
         await asyncio.sleep(max(0.0, due_ms - clock.now_ms()) / 1000)
         if source.is_live:
@@ -58,8 +60,10 @@ async def capture_frames(
         if source.is_live:
             index = max(index, newest) + 1
             continue
-        index += 1
-        while index < newest and (num_frames is None or index < num_frames):
-            on_frame(index, start_ms + index * period_ms, None)
-            index += 1
-        image = await loop.run_in_executor(executor, source.read, index)
+        missed = range(index + 1, int(min(max(index + 1, newest), end)))
+        index += 1 + len(missed)
+        if index < end:
+            image = await loop.run_in_executor(executor, source.read, index)
+        if image is not None:  # else the source has ended, who knows where
+            for number in missed:
+                on_frame(number, start_ms + number * period_ms, None)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import math
+import os
 import random
 import signal
 import sys
@@ -81,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Streams, logs and sums up; 1 if a device was refused or failed, or frames do not add up."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # we say ourselves what went wrong
     out_dir: Path = arguments.out
     try:
         cameras = _cameras(arguments)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import cv2
+
 from ..core.checks import require_not_negative, require_positive
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError
@@ -181,6 +183,7 @@ async def run_cameras(
     require_not_negative("seed", seed)
     generator = random.Random(seed)  # noqa: S311 only spreads the starts
     stop = asyncio.Event() if stop is None else stop
+    cv2.setNumThreads(1)  # the cores are wanted by others, often by the server itself
     workers = Workers()
     results = [CameraResult(camera) for camera in cameras]
     with contextlib.ExitStack() as stack:

@@ -71,6 +71,7 @@ class Session:
         self._waiting: CapturedFrame | None = None
         self._wake = asyncio.Event()
         self._is_draining = False
+        self._held_since_ms: float | None = None  # while the frame that waits does so for the link
         self._last_sent_ms = -math.inf
 
     def offer(self, frame: CapturedFrame) -> None:
@@ -82,6 +83,24 @@ class Session:
             self._account.give_up(self._waiting, Reason.SUPERSEDED)
         self._waiting = frame
         self._wake.set()
+
+    def give_up_unsent(self, frame: CapturedFrame, kbits: float | None = None) -> None:
+        """Gives up a frame that cannot be answered in time any more.
+
+        The link is to blame if the frame would not have made it even on an infinitely fast client.
+
+        Args:
+            frame: was not sent.
+            kbits: its encoded size; of the smallest side, if it is not given.
+        """
+        now_ms = self._clock.now_ms()
+        if kbits is None:
+            kbits = self._link.expected_kbits(self._sizes[0])
+        link_ms = frame.link_ms + self._link.network_ms(kbits, now_ms)
+        if frame is self._waiting and self._held_since_ms is not None:
+            link_ms += now_ms - self._held_since_ms
+        is_ours = link_ms <= self._options.slo_ms
+        self._account.give_up(frame, Reason.CLIENT_TOO_SLOW if is_ours else Reason.LINK_TOO_SLOW)
 
     async def run(self, settled: asyncio.Event) -> str:
         """Carries frames until everything is settled, or the session is lost.
@@ -168,12 +187,22 @@ class Session:
                     self._waiting = None
                     await self._send_frame(call, frame)
                     continue
-                is_timed = frame is not None and start_ms < math.inf
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout((start_ms - now_ms) / 1000 if is_timed else None):
-                        await self._wake.wait()
+                await self._wait_for_link(frame, start_ms, now_ms)
             await call.write(pb.ClientMessage(goodbye=pb.Goodbye()))
             await call.done_writing()
+
+    async def _wait_for_link(
+        self, frame: CapturedFrame | None, start_ms: float, now_ms: float
+    ) -> None:
+        """Waits until something happens, or until the link is expected to be free for a frame."""
+        is_timed = frame is not None and start_ms < math.inf
+        self._held_since_ms = now_ms
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout((start_ms - now_ms) / 1000 if is_timed else None):
+                await self._wake.wait()
+        self._held_since_ms = None
+        if frame is not None:
+            frame.link_ms += self._clock.now_ms() - now_ms
 
     async def _send_frame(self, call: StreamCall, frame: CapturedFrame) -> None:
         """Sends a frame at the side that fits, or gives it up."""
@@ -184,10 +213,10 @@ class Session:
         is_probe = self._link.num_unacked == 0 and now_ms - self._last_sent_ms >= PROBE_AFTER_MS
         size = self._link.choose_size(self._sizes, self._advised_px, due_ms - now_ms, now_ms)
         if size is None:
-            if not is_probe:
-                self._account.give_up(frame, Reason.LINK_TOO_SLOW)
-                return
             size = self._sizes[0]
+            if not is_probe:
+                self.give_up_unsent(frame, self._link.expected_kbits(size))
+                return
         jpeg, crc32c = await asyncio.get_running_loop().run_in_executor(
             self._encoder, _encode, frame.image, size.side_px
         )
@@ -196,7 +225,7 @@ class Session:
         now_ms = self._clock.now_ms()
         kbits = len(jpeg) * _BITS_PER_BYTE / BITS_PER_KBIT
         if self._link.network_ms(kbits, now_ms) > due_ms - now_ms and not is_probe:
-            self._account.give_up(frame, Reason.LINK_TOO_SLOW)
+            self.give_up_unsent(frame, kbits)
             return
         # Entered as sent before it is: the ack may be there before `write` returns.
         self._last_sent_ms = frame.sent_ms = now_ms

@@ -7,7 +7,9 @@ import contextlib
 import logging
 import os
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -257,10 +259,10 @@ class Stream:
         if self._session is None:
             self._account.give_up(frame, Reason.NOT_CONNECTED)
         elif image is None:
-            self._account.give_up(frame, Reason.SUPERSEDED)
+            self._account.give_up(frame, Reason.CLIENT_TOO_SLOW)
         else:
             left_ms = captured_ms + self.options.slo_ms - self._clock.now_ms()
-            self._give_up_after(frame, left_ms, Reason.LINK_TOO_SLOW)
+            self._give_up_after(frame, left_ms, partial(self._session.give_up_unsent, frame))
             self._session.offer(frame)
 
     def on_sent(self, frame: CapturedFrame) -> None:
@@ -268,16 +270,17 @@ class Stream:
         if not self.options.keep_images:
             frame.image = None
         spent_ms = self._clock.now_ms() - frame.captured_ms
-        self._give_up_after(
-            frame, self.options.slo_ms + NO_ANSWER_AFTER_MS - spent_ms, Reason.NO_ANSWER
-        )
+        left_ms = self.options.slo_ms + NO_ANSWER_AFTER_MS - spent_ms
+        self._give_up_after(frame, left_ms, partial(self._account.give_up, frame, Reason.NO_ANSWER))
 
-    def _give_up_after(self, frame: CapturedFrame, left_ms: float, reason: Reason) -> None:
+    def _give_up_after(
+        self, frame: CapturedFrame, left_ms: float, give_up: Callable[[], None]
+    ) -> None:
+        """Has a frame given up in a while, unless it has its verdict by then."""
         if frame.timer is not None:
             frame.timer.cancel()
-        frame.timer = asyncio.get_running_loop().call_later(
-            max(0.0, left_ms) / 1000, self._account.give_up, frame, reason
-        )
+        loop = asyncio.get_running_loop()
+        frame.timer = loop.call_later(max(0.0, left_ms) / 1000, give_up)
 
     async def _stay_connected(self, reply: pb.RegisterReply) -> None:
         """Serves session after session, until nothing is captured or open any more."""

@@ -172,7 +172,7 @@ class Link:
 
     async def _follow(self, trace: LinkTrace, set_rate: Callable[[float], None]) -> None:
         start_s = time.monotonic()
-        while True:
+        while len(trace.values_mbps) > 1:
             change_s = trace.next_change_s(time.monotonic() - start_s)
             await asyncio.sleep(start_s + change_s - time.monotonic())
             set_rate(trace.rate_kbps(change_s))

@@ -31,6 +31,7 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
     end_with: tuple[grpc.StatusCode, str] | None = None  # how it ends a stream that it just opened
     drop: pb.Drop | None = None  # instead of detections
     num_results: int = 1  # for each frame; 0 keeps silent
+    is_mute: bool = False  # sends not even acks
     frames: list[pb.Frame] = field(default_factory=list)
     registrations: list[pb.RegisterRequest] = field(default_factory=list)
     num_goodbyes: int = 0
@@ -114,6 +115,8 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
             assert frame.jpeg_bytes == len(frame.jpeg)
             assert frame.jpeg_crc32c == google_crc32c.value(frame.jpeg)
             self.frames.append(frame)
+            if self.is_mute:
+                continue
             outbox.put_nowait(
                 pb.ServerMessage(acks=[pb.Ack(sequence=frame.sequence, held_ms=0.01)])
             )

@@ -47,11 +47,10 @@ async def test_frames_are_due_in_periods_of_the_first(executor):
     assert [index for index, _, _ in frames] == list(range(20))
     times = np.array([ms for _, ms, _ in frames])
     assert times - times[0] == pytest.approx(5.0 * np.arange(20))
-    assert all(has_image for _, _, has_image in frames)
 
 
 async def test_capturing_ends_with_the_source(executor):
-    frames = await captured(ArraySource([IMAGE], 3), 500, None, executor)
+    frames = await captured(ArraySource([IMAGE], 3), 10, None, executor)
     assert [index for index, _, _ in frames] == [0, 1, 2]
     assert await captured(ArraySource([IMAGE], 0), 500, None, executor) == []
 
