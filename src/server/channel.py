@@ -23,6 +23,7 @@ MAX_PACKET_BYTES = 128 * 1024  # a packet needs contiguous memory of the kernel
 MAX_DESCRIPTORS = 4
 BURST_PACKETS = 128  # taken from one channel before others get their turn
 
+_CUT_FLAGS = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)  # plain: an enum takes longer than the call
 _ANCILLARY_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
 
 Packet = tuple[Envelope, tuple[int, ...]]
@@ -49,8 +50,9 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._socket = end
-        self._buffer = bytearray(MAX_PACKET_BYTES)
-        self._view = memoryview(self._buffer)
+        buffer = bytearray(MAX_PACKET_BYTES)
+        self._buffers = [buffer]
+        self._view = memoryview(buffer)
 
     @classmethod
     def from_descriptor(cls, descriptor: int) -> Channel:
@@ -99,30 +101,19 @@ class Channel:
             ChannelClosedError: if the peer is gone and nothing of it is left.
         """
         try:
-            length, descriptors, flags = self._receive()
+            length, ancillary, flags, _ = self._socket.recvmsg_into(self._buffers, _ANCILLARY_BYTES)
         except BlockingIOError:
             return None
         except ConnectionResetError:  # told once; what the peer sent before is still there
             return self.receive_bytes()
-        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        descriptors = _descriptors(ancillary) if ancillary else ()
+        if flags & _CUT_FLAGS:
             for descriptor in descriptors:
                 os.close(descriptor)
             raise ChannelClosedError("a packet was too large")
         if length == 0:
             raise ChannelClosedError
         return self._view[:length], descriptors
-
-    def _receive(self) -> tuple[int, tuple[int, ...], int]:
-        length, ancillary, flags, _ = self._socket.recvmsg_into([self._buffer], _ANCILLARY_BYTES)
-        if not ancillary:
-            return length, (), flags
-        descriptors = array.array("i")
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)
-        return length, tuple(descriptors), flags
 
     def receive(self) -> Packet | None:
         """Takes one envelope and its descriptors, which are the caller's; None if none is there.
@@ -150,6 +141,16 @@ class Channel:
     def close(self) -> None:
         """Closes this end; the peer sees end-of-file. Closing twice is fine."""
         self._socket.close()
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, ...]:
+    received = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            received.frombytes(data[: len(data) - len(data) % received.itemsize])
+    for descriptor in received:
+        os.set_inheritable(descriptor, False)
+    return tuple(received)
 
 
 def encode(envelope: Envelope) -> bytes:

@@ -23,6 +23,8 @@ _CODES = {
 
 def to_message(found: Detections) -> DetectionsMessage:
     """Packs the best detections of one frame."""
+    if not len(found):
+        return DetectionsMessage()
     return DetectionsMessage(
         boxes=found.boxes[:MAX_DETECTIONS].ravel().tolist(),
         scores=found.scores[:MAX_DETECTIONS].tolist(),
@@ -61,8 +63,9 @@ def send(
         by_link.setdefault(frame.source, []).append(result)
     for link, own in by_link.items():
         for part in _packets(own):
-            packet = FrameResults(frames=part)
-            packet.MergeFrom(common)
+            packet = FrameResults()
+            packet.CopyFrom(common)
+            packet.frames.extend(part)
             link.answer(packet)
 
 
