@@ -188,6 +188,25 @@ class Market:
         return used, Prices(per_device, modes, densities, served, bound)
 
 
+def most_gained(loads: Floats, gains: Floats, capacities: Ints) -> Floats:
+    """The most that one device in each mode can gain, if clients can be split.
+
+    Less the price of the device this is the mode's reduced cost, never above 0.
+
+    Args:
+        loads: (clients, modes) weight of the client, 0 where it does not fit.
+        gains: (clients, modes) what a unit of weight gains there.
+        capacities: (modes,).
+    """
+    gains = np.where(loads > 0, gains, 0.0).clip(min=0)
+    order = np.argsort(-gains, axis=0)
+    gains = np.take_along_axis(gains, order, axis=0)
+    loads = np.take_along_axis(loads, order, axis=0)
+    before = np.cumsum(loads, axis=0) - loads
+    values: Floats = (gains * np.clip(capacities - before, 0, loads)).sum(axis=0)
+    return values
+
+
 def _lowest(demand: Callable[[float], float], guess: float, most: float) -> float:
     """Returns about the lowest price at which nothing more is asked for than there is, or `most`."""
     if demand(0.0) <= 0:

@@ -67,30 +67,29 @@ class PricingPlanner:
             effort.deadline_ms = self._clock.now_ms() + self._budget_ms
         instance = build(problem)
         market = Market(instance)
-        regrouper = Regrouper(instance)
         kept = None if previous is None else continued(instance, previous)
         if kept is not None and len(kept.unserved) <= SMALL_CHANGE_RATIO * instance.num_clients:
             effort.steps = min(effort.steps, REPLAN_STEPS)
-            draft = self._replan(regrouper, market, kept, effort)
+            draft = self._replan(instance, market, kept, effort)
         else:
-            draft = _first_plan(regrouper, market, effort)
+            draft = first_plan(instance, market, effort)
             if previous is not None:
                 align(instance, draft, previous)
         return to_plan(instance, draft, previous)
 
-    def _replan(self, regrouper: Regrouper, market: Market, kept: Draft, effort: Effort) -> Draft:
+    def _replan(self, instance: Instance, market: Market, kept: Draft, effort: Effort) -> Draft:
         """Repairs a plan in force and improves what gains enough."""
-        instance = regrouper.instance
         most = _most_served(instance, market) if kept.unserved else instance.num_clients
-        improver = Improver(regrouper, market, kept, effort, self._min_gain_ratio)
+        improver = Improver(Regrouper(instance), market, kept, effort, self._min_gain_ratio)
         improver.settle(most, kept.changed)
         improver.regroup_pairs(range(instance.num_devices))
         return improver.draft
 
 
-def _first_plan(regrouper: Regrouper, market: Market, effort: Effort) -> Draft:
-    """Makes a plan from nothing."""
-    instance = regrouper.instance
+def first_plan(instance: Instance, market: Market, effort: Effort | None = None) -> Draft:
+    """Makes a plan from nothing; without a limit given, with the usual effort."""
+    effort = effort or Effort(DEFAULT_STEPS)
+    regrouper = Regrouper(instance)
     most = _most_served(instance, market)
     best = Improver(regrouper, market, construct(instance, market, most), effort)
     best.settle(most)

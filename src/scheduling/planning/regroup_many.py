@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from .instance import Bools, Floats, Ints
-from .prices import Market
+from .prices import Market, most_gained
 from .regroup import MIN_GAIN, Group, Regrouper
 
 MAX_COMBINATIONS = 4096  # the most promising ones, where there are more
@@ -55,9 +55,10 @@ def regroup_many(
     listed: dict[int, tuple[Ints, Floats]] = {}
     for number in set(slots):
         modes, loads, _ = regrouper.columns(number, clients)
-        reduced = _reduced_values(
-            loads, instance.accuracies[modes], prices.densities, instance.capacities[modes]
-        ) - float(prices.per_device[number])
+        gains = instance.accuracies[modes] - prices.densities[:, None]
+        reduced = most_gained(loads, gains, instance.capacities[modes]) - float(
+            prices.per_device[number]
+        )
         good = reduced >= -gap
         order = np.argsort(-reduced[good], kind="stable")
         listed[number] = modes[good][order], reduced[good][order]
@@ -101,19 +102,6 @@ def regroup_many(
     return Group(
         best.value, tuple(best.modes[n] for n in back), tuple(best.members[n] for n in back)
     )
-
-
-def _reduced_values(
-    loads: Floats, accuracies: Floats, densities: Floats, capacities: Ints
-) -> Floats:
-    """The most that one device in each mode can gain over the clients' densities, fractionally."""
-    gains = np.where(loads > 0, accuracies - densities[:, None], 0).clip(min=0)
-    order = np.argsort(-gains, axis=0)
-    gains = np.take_along_axis(gains, order, axis=0)
-    loads = np.take_along_axis(loads, order, axis=0)
-    before = np.cumsum(loads, axis=0) - loads
-    values: Floats = (gains * np.clip(capacities - before, 0, loads)).sum(axis=0)
-    return values
 
 
 def _combinations(slots: Sequence[int], listed: dict[int, tuple[Ints, Floats]], gap: float) -> Ints:
