@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import select
 import threading
 
@@ -76,7 +77,7 @@ class Bench:
     def __init__(self, executor: Puppet, num_decoders: int = 0) -> None:
         self.executor = executor
         self.work = Workload(needs_pictures=executor.needs_pictures)
-        self.records: list[object] = []
+        self.records: queue.SimpleQueue[object] = queue.SimpleQueue()
         self.statuses: list[object] = []
         self.loop = BatchLoop(
             "device0",
@@ -85,7 +86,7 @@ class Bench:
             VARIANTS,
             Greedy(),
             MonotonicClock(),
-            on_batch=self.records.append,
+            on_batch=self.records.put,
             on_status=self.statuses.append,
         )
         self.memory = create_frame_memory(8, 1 << 16)
@@ -186,11 +187,8 @@ def test_the_batch_size_of_the_plan_is_kept(bench):
     bench.thread.start()
     sizes = [bench.await_results().batch_size for _ in range(3)]
     assert sizes == [2, 2, 1]
-    assert [(record.batch_size, record.queue_length) for record in bench.records] == [
-        (2, 3),
-        (2, 1),
-        (1, 0),
-    ]
+    records = [bench.records.get(timeout=LIMIT_S) for _ in sizes]
+    assert [(one.batch_size, one.queue_length) for one in records] == [(2, 3), (2, 1), (1, 0)]
 
 
 def test_a_plan_beyond_the_profile_is_cut_to_it(bench):
