@@ -11,5 +11,5 @@ def test_a_planner_is_found_by_its_name():
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="planner='magic': must be one of sa-dp"):
+    with pytest.raises(ValueError, match=r"planner='magic': must be one of .*\bsa-dp\b"):
         planner("magic")
