@@ -4,9 +4,9 @@ The supervisor is at the other end of `N`. It sends the configuration, then enve
 `Ready` when it serves. How a child ends:
 
 * exit status 0: drained, as told.
-* `EXIT_REFUSED`: it could not start, for a reason that a person can mend, such as an address in use. Before,
-  it sent `ChildStatus` with that reason as `detail`; where this happens at the start of the server, `moonjelly serve`
-  prints it and exits 1.
+* 2 (`UsageError`) or 1 (`RunError`) after a `ChildStatus` with a `detail`: it could not start, for a reason that a
+  person can mend, such as an address in use. Where this happens at the start of the server, `moonjelly serve` prints
+  the detail and exits with the same status.
 * `EXIT_ORPHANED`: the supervisor is gone.
 * `EXIT_DEVICE_LOST`: the device failed in a way that only a new process can mend.
 * anything else: it crashed, and is restarted.
@@ -35,7 +35,6 @@ from ..protos.internal_pb2 import ChildStatus, Envelope
 from .channel import Channel, ChannelClosedError
 from .config import ServerConfig
 
-EXIT_REFUSED = 3
 EXIT_ORPHANED = 4
 EXIT_DEVICE_LOST = 5
 
@@ -107,7 +106,7 @@ def _run(context: ChildContext) -> int:
     except MoonjellyError as error:
         status = ChildStatus(peer=context.name, is_alive=False, detail=str(error))
         context.control.send_within(Envelope(child_status=status), timeout_s=1)
-        return EXIT_REFUSED
+        return error.exit_status
     return 0
 
 

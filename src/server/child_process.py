@@ -114,10 +114,13 @@ class ChildProcess:
         if self._pidfd >= 0:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
-    def bury(self) -> str:
-        """Waits for the dead process, closes what was held for it; returns how it ended, in words."""
+    def bury(self) -> int:
+        """Waits for the dead process and closes what was held for it; returns its status.
+
+        The status is negative, the signal's number, where it was killed.
+        """
         if self._process is None:
-            return "never started"
+            raise ValueError(f"{self.name}: there is no process")
         status = self._process.wait()
         self._process = None
         os.close(self._pidfd)
@@ -126,7 +129,7 @@ class ChildProcess:
         self._control = None
         self.is_ready = False
         self.is_serving = False
-        return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+        return status
 
     def note_death(self, now_s: float) -> float:
         """Counts a death and returns the pause before the next start (s)."""
@@ -136,6 +139,11 @@ class ChildProcess:
         if self.is_quarantined:
             return LONGEST_PAUSE_S
         return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (len(self.deaths) - 1))
+
+    @staticmethod
+    def in_words(status: int) -> str:
+        """A process's status for people."""
+        return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
 
     @property
     def is_quarantined(self) -> bool:

@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 
 from ..core.errors import RunError, UsageError
-from ..scheduling.batching.registry import batcher
-from ..scheduling.planning.registry import planner
 from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .devices import check_cores, find_devices
@@ -44,7 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
     for device in config.devices:
         if find_device_profile(config, device) is None:
             _measure(config, device)
-    _check_names(config)
     load_served_zoo(config)  # what is missing or broken is told before anything starts
     stop_with = parent if os.environ.get(STOP_WITH_PARENT) else None
     return Supervisor(config, _tell_serving, stop_with=stop_with).run()
@@ -62,14 +59,6 @@ def with_devices(config: ServerConfig) -> ServerConfig:
     except ConfigError as error:
         raise UsageError(f"{error.key}: {error.problem}") from None
     return found
-
-
-def _check_names(config: ServerConfig) -> None:
-    try:
-        batcher(config.batcher)
-        planner(config.planner)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def _make_out_dir(config: ServerConfig) -> None:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from ..core.errors import RunError
+from ..core.errors import RunError, UsageError
 from ..protos.internal_pb2 import Attach, ChildStatus, Drain, Envelope
 from .channel import ChannelClosedError, socket_pair
 from .child_process import LONGEST_PAUSE_S, ChildProcess
@@ -80,7 +80,7 @@ class Supervisor:
 
         Raises:
             RunError: if it could not start.
-            UsageError: if the frame memory does not fit into the machine.
+            UsageError: if a child says so of an option, or the frame memory does not fit.
         """
         with ExitStack() as stack:
             stack.enter_context(self._selector)
@@ -231,13 +231,16 @@ class Supervisor:
     def _on_death(self, child: ChildProcess) -> None:
         self._read_last_words(child)
         self._selector.unregister(child.pidfd)
-        how = child.bury()
+        status = child.bury()
+        how = child.in_words(status)
         if self._is_draining:
             _log.info("%s: left, %s", child.name, how)
             if child.role == "endpoint" and not any(c.is_running for c in self._of("endpoint")):
                 self._dismiss_others()
             return
         if not self._has_served:
+            if child.refusal and status == UsageError.exit_status:
+                raise UsageError(child.refusal)
             raise RunError(child.refusal or f"{child.name} ended at its start: {how}")
         pause_s = child.note_death(time.monotonic())
         _log.error("%s: died, %s; %sstarting again in %g s", child.name, how,

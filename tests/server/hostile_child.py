@@ -70,7 +70,7 @@ def main() -> int:
     if mood == "refuse":
         status = ChildStatus(peer=NAME, is_alive=False, detail="option=1: must be 2")
         control.send(Envelope(child_status=status))
-        return 3
+        return 2
     if mood != "mute":
         control.send(Envelope(ready=Ready(port=config["port"] or 4711)))
         if ROLE == "endpoint":

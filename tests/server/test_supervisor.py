@@ -188,7 +188,7 @@ def test_a_restarted_endpoint_gets_its_memory_its_port_and_the_state_of_its_peer
 
 def test_a_child_that_cannot_start_ends_the_start_with_its_own_words(supervise):
     server = supervise({"executor-1": ["refuse"]})
-    assert server.wait() == 1
+    assert server.wait() == 2
     assert "error: option=1: must be 2" in server.lines
 
 
