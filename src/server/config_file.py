@@ -100,9 +100,10 @@ def _read(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is no path"
         raise UsageError(f"{path}: cannot be read: {reason}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"{path}: must be a file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UsageError(f"{path}: must be a file")
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{path}: must be at most {MAX_FILE_BYTES} bytes")
@@ -134,7 +135,8 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
-        raise UsageError(f"{path}:{line}: {error.problem or error.context}") from None
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        raise UsageError(f"{path}:{line}: {problem}") from None
     except yaml.YAMLError as error:
         reason = getattr(error, "reason", "cannot be read")
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from moonjelly.server.config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
+
+BAD = {
+    "port": [-1, 65_536, "10001", 80.0, True, None],
+    "host": ["", "*", "999.1.1.1", "a b", "host\n", "1.2.3", 7, "::", "192.168.1.1"],
+    "endpoints": [0, -1, 10**6, 1.5],
+    "zoo": ["", "../traffic", "a/b", "http://x", None],
+    "planner": ["", "a b"],
+    "batcher": ["", 3],
+    "max_batch_size": [0, 257],
+    "plan_period_ms": [0, -1, math.nan, math.inf, "500", True],
+    "seed": [-1, 2**63],
+    "loaded_variants": [0],
+    "decode_threads": [0, 65],
+    "frame_slots": [1, 4097],
+    "max_frame_bytes": [0, 4 * 1024 * 1024],  # above what a message can hold
+    "max_sessions": [0],
+    "max_waiting_frames": [0],
+    "rate_tolerance_ratio": [0.5, math.nan],
+    "session_grace_ms": [-1.0],
+    "drain_grace_ms": [-1.0, math.inf],
+    "replay_latency_ratio": [-0.1, math.nan],
+    "out_dir": ["http://x/y", "file:/tmp", "a\0b", 3],
+    "profiles_dir": ["s3://bucket"],
+    "log_level": ["loud", "INFO", ""],
+    "insecure": ["yes", 1],
+    "variants": [("../x",), ("",)],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in BAD.items() for value in values]
+)
+def test_a_bad_value_is_refused_by_name(key: str, value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ServerConfig(**{key: value})
+    assert caught.value.key == key
+    assert str(caught.value) == f"{key}={caught.value.problem}"
+
+
+def test_the_defaults_are_sound_and_serve_this_machine_alone() -> None:
+    config = ServerConfig()
+    assert config.is_loopback
+    assert config.port == 10001
+
+
+def test_a_host_that_others_reach_has_to_be_called_insecure() -> None:
+    with pytest.raises(ConfigError, match="say insecure"):
+        ServerConfig(host="10.0.0.1")
+    assert not ServerConfig(host="10.0.0.1", insecure=True).is_loopback
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_hosts_need_no_flag(host: str) -> None:
+    assert ServerConfig(host=host).is_loopback
+
+
+def test_a_whole_number_is_taken_for_a_number() -> None:
+    assert ServerConfig(plan_period_ms=250).plan_period_ms == 250.0
+
+
+def test_options_reach_children_unchanged() -> None:
+    config = ServerConfig(
+        port=0,
+        devices=(
+            DeviceConfig("cpu0", "cpu-2cores", cores=(2, 3)),
+            DeviceConfig("cuda0", "nvidia-h200", DeviceKind.CUDA, gpu=0),
+        ),
+        variants=("a", "b"),
+        plan_period_ms=123.5,
+        log_level="debug",
+    )
+    assert ServerConfig.from_json(config.to_json()) == config
+
+
+def test_every_option_has_a_line_of_help() -> None:
+    assert all(item.metadata["help"] for item in dataclasses.fields(ServerConfig))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"device_id": ""},
+        {"device_id": "a/b"},
+        {"device_type": "a b"},
+        {"kind": "tpu"},
+        {"cores": ()},
+        {"cores": (-1,)},
+        {"cores": (1, 1)},
+        {"cores": ("1",)},
+        {"cores": (True,)},
+        {"gpu": 0},
+        {"kind": "cuda"},
+        {"kind": "cuda", "gpu": -1},
+        {"kind": "cuda", "gpu": 99},
+        {"kind": "replayed", "gpu": 1},
+    ],
+)
+def test_a_bad_device_is_refused(values: dict[str, object]) -> None:
+    sound: dict[str, object] = {"device_id": "cpu0", "device_type": "cpu-1core", "cores": (0,)}
+    with pytest.raises(ConfigError) as caught:
+        DeviceConfig(**(sound | values))
+    assert caught.value.key == "devices"
+
+
+def test_a_device_is_listed_once() -> None:
+    device = DeviceConfig("cpu0", "cpu-1core", cores=(0,))
+    with pytest.raises(ConfigError, match="listed twice"):
+        ServerConfig(devices=(device, device))
