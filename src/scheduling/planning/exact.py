@@ -60,6 +60,9 @@ class ExactPlanner:
     def solve(self, problem: Problem, previous: Plan | None = None) -> ExactSolution:
         """Returns a plan with proofs: first serves as many as can be, then as accurately."""
         instance = build(problem)
+        if not instance.num_clients:
+            nothing = to_plan(instance, empty_draft(instance), previous)
+            return ExactSolution(nothing, is_optimal=True, served_bound=0, accuracy_bound=0.0)
         market = Market(instance)
         draft = first_plan(instance, market)
         clients = np.arange(instance.num_clients)
@@ -154,14 +157,16 @@ class _Model:
         for mode in np.flatnonzero(allowed.any(axis=0)).tolist():
             number = int(instance.mode_type[mode])
             for copy in range(num_devices[number]):
-                run = pulp.LpVariable(f"run_{mode}_{copy}", cat=pulp.LpBinary)
+                run = self._program.add_variable(f"run_{mode}_{copy}", cat=pulp.LpBinary)
                 self._runs[mode, copy] = run
                 of_type[number].append(run)
                 if copy:
                     self._program += run <= self._runs[mode, copy - 1]
                 load = []
                 for client in np.flatnonzero(allowed[:, mode]).tolist():
-                    place = pulp.LpVariable(f"place_{client}_{mode}_{copy}", cat=pulp.LpBinary)
+                    place = self._program.add_variable(
+                        f"place_{client}_{mode}_{copy}", cat=pulp.LpBinary
+                    )
                     self.places[client, mode, copy] = place
                     self._of_client[client].append(place)
                     load.append((place, int(instance.weights[client])))

@@ -140,11 +140,11 @@ def _in_units(rates_fps: list[float], limits_fps: list[float]) -> tuple[Ints, In
     unit_fps = common_unit_fps(rates_fps)
     if unit_fps is not None and most_fps <= MAX_UNITS * unit_fps:
         weights = [round(rate / unit_fps) for rate in rates_fps]
-    elif rates_fps:
+    elif rates_fps and limits_fps:
         unit_fps = most_fps / MAX_UNITS
         weights = [math.ceil(rate / unit_fps) for rate in rates_fps]
-    else:
-        unit_fps, weights = 1.0, []
+    else:  # nothing to place, or nowhere to place it
+        unit_fps, weights = 1.0, [1] * len(rates_fps)
     safe_fps = unit_fps / (1 - EQUAL_RATIO)
     return (
         np.array(weights, np.int64),

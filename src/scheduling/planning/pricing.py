@@ -18,7 +18,7 @@ import numpy as np
 from ...core.clock import Clock
 from ...core.plan import Plan
 from ...core.problem import Problem
-from .construct import Draft, construct, to_plan
+from .construct import Draft, construct, empty_draft, to_plan
 from .continuity import align, continued
 from .effort import Effort
 from .improve import Improver
@@ -66,6 +66,8 @@ class PricingPlanner:
         if self._clock is not None and self._budget_ms is not None:
             effort.deadline_ms = self._clock.now_ms() + self._budget_ms
         instance = build(problem)
+        if not instance.num_clients:
+            return to_plan(instance, empty_draft(instance), previous)
         market = Market(instance)
         kept = None if previous is None else continued(instance, previous)
         if kept is not None and len(kept.unserved) <= SMALL_CHANGE_RATIO * instance.num_clients:
