@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 MAX_CANVAS_PX: Final = 352
 """Pictures of larger sides are mostly learnt in windows of this size: same cells, less work."""
 
-_PIXELS_A_STEP: Final = 16 * 320**2
+_FRAME_PX: Final = 320**2
 _MIN_KEPT_RATIO: Final = 0.35
 _MIN_SIZE_PX: Final = 2.0
 
@@ -46,14 +46,28 @@ class TrainingBatch:
 
 
 def draw_batch(
-    pool: Pool, rng: np.random.Generator, sides_px: tuple[int, ...], weights: tuple[float, ...]
+    pool: Pool,
+    rng: np.random.Generator,
+    sides_px: tuple[int, ...],
+    weights: tuple[float, ...],
+    frames_a_step: int = 16,
+    window_ratio: float = 0.75,
 ) -> TrainingBatch:
-    """Draws one step's pictures, all of one side, about as many pixels whatever the side."""
+    """Draws one step's pictures, all of one side, about as many pixels whatever the side.
+
+    Args:
+        pool: Where the frames come from.
+        rng: Decides everything.
+        sides_px: Input sides to learn.
+        weights: How often each, relative to the others.
+        frames_a_step: Pictures of a step, were they 320 pixels wide.
+        window_ratio: How often a side above `MAX_CANVAS_PX` is learnt in windows.
+    """
     side = int(rng.choice(sides_px, p=np.array(weights) / sum(weights)))
     canvas = side
-    if side > MAX_CANVAS_PX and rng.random() < 0.75:  # noqa: PLR2004
+    if side > MAX_CANVAS_PX and rng.random() < window_ratio:
         canvas = MAX_CANVAS_PX - 32 * int(rng.integers(0, 3))
-    size = max(4, min(64, round(_PIXELS_A_STEP / canvas**2)))
+    size = max(4, min(64, round(frames_a_step * _FRAME_PX / canvas**2)))
     images = np.empty((size, canvas, canvas, 3), np.uint8)
     truths: list[tuple[Floats, npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
     for k, index in enumerate(rng.integers(0, len(pool.boxes), size)):

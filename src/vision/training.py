@@ -15,6 +15,7 @@ from typing import Final
 import cv2
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .assignment import detection_losses
@@ -46,6 +47,9 @@ class TrainingOptions:
         warmup_steps: Steps until it is reached.
         weight_decay: Decay of the convolutions' weights.
         average_decay: Decay of the running average of the weights that is kept.
+        frames_a_step: Pictures of a step, were they 320 pixels wide.
+        window_ratio: How often large sides are learnt in windows instead of whole.
+        least_side_px: Smaller sides are not learnt.
         num_threads: Threads of the tensor library.
     """
 
@@ -56,6 +60,9 @@ class TrainingOptions:
     warmup_steps: int = 80
     weight_decay: float = 0.02
     average_decay: float = 0.998
+    frames_a_step: int = 16
+    window_ratio: float = 0.75
+    least_side_px: int = 128
     num_threads: int = 1
 
     def __post_init__(self) -> None:
@@ -71,10 +78,16 @@ class TrainingOptions:
         for name, value in (
             ("num_steps", self.num_steps),
             ("warmup_steps", self.warmup_steps),
+            ("frames_a_step", self.frames_a_step),
             ("num_threads", self.num_threads),
         ):
             if value < 1:
                 raise ValueError(f"{name} is {value}: it must be positive")
+
+        if not self.least_side_px <= SIDES_PX[-1]:
+            raise ValueError(
+                f"least_side_px is {self.least_side_px}: it must be {SIDES_PX[-1]} at most"
+            )
 
     def rate_at(self, step: int) -> float:
         """Returns the learning rate: up in a line, down along half a cosine to a fiftieth."""
@@ -116,10 +129,21 @@ def _optimiser(network: Detector, options: TrainingOptions) -> torch.optim.Optim
     return torch.optim.AdamW(groups, lr=options.peak_rate, betas=(0.9, 0.98))
 
 
-def train(options: TrainingOptions, pool_folder: Path, output_folder: Path) -> Detector:
-    """Trains a network; leaves weights (`NETWORK.pt`) and a log (`NETWORK.csv`) in a folder.
+def train(
+    options: TrainingOptions,
+    pool_folder: Path,
+    output_folder: Path,
+    start_from: Path | None = None,
+) -> Detector:
+    """Trains a network; leaves weights (`NETWORK.safetensors`) and a log (`NETWORK.csv`).
 
     The weights are written every hundred steps, so that a broken-off run leaves something.
+
+    Args:
+        options: How.
+        pool_folder: Frames to learn from.
+        output_folder: Where the weights and the log go.
+        start_from: Weights to start from, left by an earlier run; None for random ones.
 
     Returns:
         The network with the averaged weights, in evaluation mode.
@@ -130,11 +154,15 @@ def train(options: TrainingOptions, pool_folder: Path, output_folder: Path) -> D
     rng = np.random.default_rng([options.seed, sum(options.network.encode())])
     pool = load_pool(pool_folder)
     network = build_network(options.network, len(TRAFFIC_CLASSES)).train()
+    if start_from is not None:
+        network.load_state_dict(load_file(start_from))
     average = RunningAverage(network, options.average_decay)
     optimiser = _optimiser(network, options)
     output_folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     grid: dict[int, tuple[Tensor, Tensor]] = {}
+    first = next(k for k, side in enumerate(SIDES_PX) if side >= options.least_side_px)
+    sides, weights = SIDES_PX[first:], _SIDE_WEIGHTS[options.network][first:]
     sums, num_summed = np.zeros(3), 0
     with (output_folder / f"{options.network}.csv").open("w", encoding="utf-8", newline="") as file:
         log = csv.writer(file, lineterminator="\n")
@@ -144,7 +172,9 @@ def train(options: TrainingOptions, pool_folder: Path, output_folder: Path) -> D
         for step in range(options.num_steps):
             for group in optimiser.param_groups:
                 group["lr"] = options.rate_at(step)
-            batch = draw_batch(pool, rng, SIDES_PX, _SIDE_WEIGHTS[options.network])
+            batch = draw_batch(
+                pool, rng, sides, weights, options.frames_a_step, options.window_ratio
+            )
             if batch.canvas_px not in grid:
                 grid[batch.canvas_px] = cells(batch.canvas_px)
             middles, strides = grid[batch.canvas_px]
@@ -187,7 +217,9 @@ def train(options: TrainingOptions, pool_folder: Path, output_folder: Path) -> D
                 sums[:] = 0
                 num_summed = 0
             if (step + 1) % _SAVE_EVERY == 0 or is_last:
-                torch.save(average.network.state_dict(), output_folder / f"{options.network}.pt")
+                path = output_folder / f"{options.network}.safetensors"
+                state = average.network.state_dict()
+                save_file({name: value.contiguous() for name, value in state.items()}, path)
     return average.network  # type: ignore[return-value]
 
 
@@ -198,6 +230,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--network", choices=tuple(ARCHITECTURES), required=True)
     parser.add_argument("--seed", type=int, default=usual.seed)
     parser.add_argument("--steps", type=int, default=usual.num_steps)
+    parser.add_argument("--rate", type=float, default=usual.peak_rate, help="peak learning rate")
+    parser.add_argument("--frames-a-step", type=int, default=usual.frames_a_step)
+    parser.add_argument("--window-ratio", type=float, default=usual.window_ratio)
+    parser.add_argument("--least-side", type=int, default=usual.least_side_px)
+    parser.add_argument("--start-from", type=Path, help="weights of an earlier run")
     parser.add_argument("--threads", type=int, default=usual.num_threads)
     parser.add_argument("--pool", type=Path, default=Path("data/pool/train"))
     parser.add_argument(
@@ -215,9 +252,14 @@ def main(arguments: list[str] | None = None) -> None:
             seed=options.seed,
             num_steps=options.steps,
             num_threads=options.threads,
+            peak_rate=options.rate,
+            frames_a_step=options.frames_a_step,
+            window_ratio=options.window_ratio,
+            least_side_px=options.least_side,
         ),
         options.pool,
         options.output,
+        options.start_from,
     )
 
 

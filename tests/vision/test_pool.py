@@ -93,7 +93,7 @@ def test_training_leaves_weights_and_a_log_and_repeats_itself(
     lines = (tmp_path / "a" / "traffic-n.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("step,learning_rate")
     assert lines[1].startswith("2,")
-    assert (tmp_path / "a" / "traffic-n.pt").stat().st_size > 1e6
+    assert (tmp_path / "a" / "traffic-n.safetensors").stat().st_size > 1e6
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
