@@ -23,7 +23,8 @@ class Instance:
 
     A *mode* is one variant at one batch size on one device type. Modes are ordered by type, variant
     and batch size; of each type and variant only those are listed that carry more than every mode
-    with a shorter batch. So who fits a mode fits the one before it too, within type and variant.
+    with a shorter batch. So whose budget fits a mode fits the one before it too, within type and
+    variant.
 
     Attributes:
         problem: what this was built from.

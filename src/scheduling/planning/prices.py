@@ -51,9 +51,10 @@ class Market:
         self._weights = instance.weights.astype(np.float64)
         starts = np.flatnonzero(instance.starts_variant)
         self._lane_type = instance.mode_type[starts]
-        fits_in_lane = np.add.reduceat(instance.fits.astype(np.int64), starts, axis=1)
-        self._last_modes = np.maximum(starts + fits_in_lane - 1, 0)
-        fits = fits_in_lane > 0
+        modes = np.where(instance.fits, np.arange(len(instance.capacities)), -1)
+        last_modes = np.maximum.reduceat(modes, starts, axis=1)
+        fits = last_modes >= 0
+        self._last_modes = np.maximum(last_modes, 0)
         self._accuracies = np.where(fits, instance.accuracies[starts], -np.inf)
         self._shares = np.where(fits, 1.0 / np.maximum(instance.capacities[self._last_modes], 1), 0)
         self._fits = fits

@@ -127,7 +127,7 @@ class Regrouper:
         loads = rows if len(modes) == rows.shape[1] else rows[:, modes]
         sums = loads.sum(axis=0)
         useful = sums > 0
-        useful[:-1] &= ~(self._same_lane[device_type] & (sums[:-1] == sums[1:]))
+        useful[:-1] &= ~(self._same_lane[device_type] & (loads[:, :-1] == loads[:, 1:]).all(axis=0))
         chosen = np.flatnonzero(useful)
         return modes[chosen], loads[:, chosen], sums[chosen]
 
