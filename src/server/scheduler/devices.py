@@ -9,9 +9,9 @@ from ..config import DeviceConfig
 from ..zoo import ServedZoo
 
 STEP_RATIO = 1.25
-RISE_RATIO, FALL_RATIO = 1.15, 1.05
+RISE_RATIO, FALL_RATIO = 1.2, 1.05
 MAX_LEVEL = 12
-STATUS_WEIGHT = 0.3
+STATUS_WEIGHT = 0.15
 FORGET_MS = 5000.0  # a device judged too slow gets no frames, so nothing else would clear it
 
 Latencies = tuple[tuple[float, ...], ...]
