@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import asyncio
+
+from moonjelly.protos.serving_pb2 import ANSWERED, Notice
+from moonjelly.server.endpoint.outbox import FULL_LENGTH, Outbox
+
+
+def test_everything_that_is_due_is_taken_at_once() -> None:
+    outbox = Outbox()
+    outbox.add_ack(1, 10.0)
+    outbox.add_ack(2, 12.0)
+    outbox.add_result(1).verdict = ANSWERED
+    outbox.add_notice(Notice.DRAINING, "bye")
+    assert not outbox.is_empty
+    message = outbox.take(15.0)
+    assert [(ack.sequence, ack.held_ms) for ack in message.acks] == [(1, 5.0), (2, 3.0)]
+    assert [result.sequence for result in message.results] == [1]
+    assert message.notice.kind == Notice.DRAINING
+    assert outbox.is_empty
+    assert not outbox.take(16.0).acks
+
+
+def test_one_notice_waits_at_a_time() -> None:
+    outbox = Outbox()
+    outbox.add_notice(Notice.DRAINING, "first")
+    outbox.add_notice(Notice.BAD_MESSAGE, "second")
+    assert outbox.take(0.0).notice.detail == "first"
+    outbox.add_notice(Notice.BAD_MESSAGE, "third")
+    assert outbox.take(0.0).notice.detail == "third"
+
+
+async def test_the_sender_sleeps_until_there_is_something() -> None:
+    outbox = Outbox()
+    waiting = asyncio.create_task(outbox.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    outbox.add_ack(1, 0.0)
+    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(outbox.wait(), 5)  # there still is
+
+
+async def test_closing_wakes_both_sides() -> None:
+    outbox = Outbox()
+    for sequence in range(FULL_LENGTH):
+        outbox.add_ack(sequence, 0.0)
+    reader = asyncio.create_task(outbox.wait_for_room())
+    await asyncio.sleep(0)
+    outbox.close()
+    await asyncio.wait_for(reader, 5)
+    outbox.take(0.0)
+    await asyncio.wait_for(outbox.wait(), 5)
+    assert outbox.is_closed
+    assert outbox.is_empty
+
+
+async def test_the_reader_waits_while_it_is_full() -> None:
+    outbox = Outbox()
+    for sequence in range(FULL_LENGTH):
+        assert not outbox.is_full
+        outbox.add_ack(sequence, 0.0)
+    assert outbox.is_full
+    reader = asyncio.create_task(outbox.wait_for_room())
+    await asyncio.sleep(0)
+    assert not reader.done()
+    outbox.take(0.0)
+    await asyncio.wait_for(reader, 5)
+
+
+async def test_a_cancelled_sender_can_wait_again() -> None:
+    outbox = Outbox()
+    waiting = asyncio.create_task(outbox.wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    outbox.add_result(1)
+    await asyncio.wait_for(outbox.wait(), 5)
