@@ -50,7 +50,7 @@ class ServingServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Register(self, request, context):
-        """Asks for a place for one stream. Answered within one planning period:
+        """Asks for a place for one stream. Answered within one planning period as a rule, two at most:
         OK                  a session; open the stream within its grace time.
         RESOURCE_EXHAUSTED  no room, or no plan could meet the SLO; the status details hold a Refusal.
         INVALID_ARGUMENT    a field is bad; the message names field, value and rule.
