@@ -6,14 +6,18 @@ variant between two batches. Source: Jellyfish, model cache.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ...core.errors import RunError
 from .port import Executor
 
 NICENESS = 10
+
+_log = logging.getLogger(__name__)
 
 
 class VariantWindow:
@@ -42,12 +46,19 @@ class VariantWindow:
         self._is_closed = False
         self._changed = threading.Condition()
         self._loaded: set[str] = set()
+        self._broken: set[str] = set()
         self._thread = threading.Thread(target=self._serve, name="loader", daemon=True)
 
     def start(self, variant: str) -> None:
-        """Loads and activates the first variant here and now, and its neighbours after."""
-        self._switch(variant)
-        self._wish = variant
+        """Loads and activates the first variant here and now, and its neighbours after.
+
+        Raises:
+            RunError: if it cannot be loaded.
+        """
+        self._executor.load(variant)
+        self._loaded.add(variant)
+        self._activate(variant)
+        self._wish = self._active = variant
         self._thread.start()
 
     def wish(self, variant: str) -> None:
@@ -90,19 +101,30 @@ class VariantWindow:
                 for variant in sorted(self._loaded.difference(window)):
                     return partial(self._unload, variant)
                 for variant in window:
-                    if variant not in self._loaded:
+                    if variant not in self._loaded and variant not in self._broken:
                         return partial(self._load, variant)
                 self._changed.wait()
         return None
 
     def _switch(self, variant: str) -> None:
         self._load(variant)
-        self._activate(variant)
-        self._active = variant
+        if variant in self._loaded:
+            self._activate(variant)
+            self._active = variant
+            return
+        with self._changed:
+            if self._wish == variant:
+                self._wish = self._active  # better another variant than none
 
     def _load(self, variant: str) -> None:
-        if variant not in self._loaded:
+        if variant in self._loaded or variant in self._broken:
+            return
+        try:
             self._executor.load(variant)
+        except RunError as error:
+            _log.error("%s; this device does without it", error)
+            self._broken.add(variant)
+        else:
             self._loaded.add(variant)
 
     def _unload(self, variant: str) -> None:

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from moonjelly.core.errors import RunError
 from moonjelly.server.executors.variant_window import VariantWindow
 
 VARIANTS = ("a", "b", "c", "d", "e", "f")
@@ -20,6 +21,7 @@ class Recorder:
         self.most_loaded = 0
         self.changed = threading.Condition()
         self.hold = hold
+        self.broken: set[str] = set()
 
     def note(self, step: str) -> None:
         with self.changed:
@@ -28,6 +30,8 @@ class Recorder:
 
     def load(self, variant: str) -> None:
         self.note(f"load {variant}")
+        if variant in self.broken:
+            raise RunError(f"variant {variant} cannot be loaded")
         with self.changed:
             assert self.changed.wait_for(lambda: variant != self.hold, 30)
         self.loaded.add(variant)
@@ -132,3 +136,26 @@ def test_the_newest_wish_counts(start):
 def test_an_unknown_variant_is_refused(start):
     with pytest.raises(KeyError):
         start(Recorder(), "a").wish("z")
+
+
+def test_a_variant_that_cannot_be_loaded_is_tried_once_and_done_without(start):
+    recorder = Recorder()
+    recorder.broken = {"c"}
+    window = start(recorder, "b")
+    recorder.await_step("load c")
+    window.wish("c")
+    window.wish("d")
+    recorder.await_step("load e")
+    window.wish("c")
+    window.wish("b")
+    recorder.await_step("activate b")
+    recorder.await_step("load a")
+    assert recorder.steps.count("load c") == 1
+    assert "activate c" not in recorder.steps
+
+
+def test_the_first_variant_has_to_load(start):
+    recorder = Recorder()
+    recorder.broken = {"b"}
+    with pytest.raises(RunError, match="variant b"):
+        start(recorder, "b")
