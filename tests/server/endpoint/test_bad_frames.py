@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import math
+from pathlib import Path
 
 import cv2
 import grpc
 import numpy as np
 import pytest
 
+from moonjelly.core.verdict import Reason
 from moonjelly.protos import serving_pb2
 from moonjelly.protos.serving_pb2_grpc import ServingStub
+from moonjelly.server.config import ServerConfig
+from moonjelly.server.endpoint.grpc_server import server_options
 
 STREAM = "/moonjelly.v1.Serving/Stream"
 GOODBYE = serving_pb2.ClientMessage(goodbye=serving_pb2.Goodbye())
@@ -350,3 +356,56 @@ async def test_the_server_lives_after_all_of_it(harness) -> None:
     client = await harness.stream()
     await assert_lives(harness, client, 0)
     assert isinstance(harness.stub(), ServingStub)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n" + b"\xff" * 64,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff\xff\xff" + b"\x00" * 64,
+        bytes.fromhex("160301007a0100007603030000") + b"\x00" * 100,
+        b"\x00" * 1000,
+    ],
+    ids=["HTTP/1.1", "bad preface", "frame of 2^24 bytes", "TLS", "zeros"],
+)
+async def test_a_connection_that_is_no_grpc_is_closed(harness, data: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.port)
+    writer.write(data)
+    async with asyncio.timeout(20):
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(4096):
+                pass
+    writer.close()
+    client = await harness.stream()
+    await assert_lives(harness, client, 0)
+
+
+async def test_calls_above_the_limit_are_refused_at_once(make_harness) -> None:
+    harness = await make_harness(max_sessions=1)  # so 66 calls
+    held = [harness.stub().Stream() for _ in range(66)]
+    stub = harness.stub()
+    with pytest.raises(grpc.aio.AioRpcError, match="limit") as caught:
+        while True:  # until all of them have arrived
+            await stub.Register(harness.registration(), timeout=10)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    for call in held:
+        call.cancel()
+
+
+def test_the_limits_of_the_transport_are_set() -> None:
+    options = dict(server_options(ServerConfig()))
+    assert options["grpc.so_reuseport"] == 0
+    assert options["grpc.max_receive_message_length"] == 4 * 1024 * 1024
+    assert options["grpc.absolute_max_metadata_size"] == 8192
+    assert (
+        options["grpc.keepalive_time_ms"] >= 7000
+    )  # shorter ends streams that an outage would not
+    assert options["grpc.keepalive_timeout_ms"] == 10_000
+    assert options["grpc.max_concurrent_streams"] == 128
+    assert dict(server_options(ServerConfig(endpoints=2)))["grpc.so_reuseport"] == 1
+
+
+def test_every_reason_is_documented() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    assert [reason for reason in Reason if f"`{reason}`" not in text] == []
