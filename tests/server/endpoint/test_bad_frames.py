@@ -385,7 +385,7 @@ async def test_calls_above_the_limit_are_refused_at_once(make_harness) -> None:
     harness = await make_harness(max_sessions=1)  # so 66 calls
     held = [harness.stub().Stream() for _ in range(66)]
     stub = harness.stub()
-    with pytest.raises(grpc.aio.AioRpcError, match="limit") as caught:
+    with pytest.raises(grpc.aio.AioRpcError, match="limit") as caught:  # noqa: PT012
         while True:  # until all of them have arrived
             await stub.Register(harness.registration(), timeout=10)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
