@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...scheduling.advice import advised_variant
+from ...scheduling.plan_view import PlanView
 from ..zoo import ServedZoo
-from .plan_view import PlanView
 from .session import Session
 
 FRESH_MS = 20.0  # advice moves with the link, which is measured over a second

@@ -8,10 +8,10 @@ from ...core.verdict import Place
 from ...protos import serving_pb2
 from ...protos.internal_pb2 import FrameResult, FrameResults
 from ...scheduling.overhead import OverheadEstimate
+from ...scheduling.plan_view import PlanView
 from .advising import Adviser
 from .frame import ArrivedFrame, DropNote
 from .frame_log import FrameLog
-from .plan_view import PlanView
 
 RESULT_BYTES = 100
 DETECTION_BYTES = 24

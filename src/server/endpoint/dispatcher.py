@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from ...core.verdict import Place, Reason
 from ...protos.internal_pb2 import Cancel, Envelope, FrameDescriptor, FrameResult, FrameResults
+from ...scheduling.plan_view import PlanView
 from ..channel import AsyncChannel, Channel
 from ..frame_memory import FrameWriter
 from .frame import ArrivedFrame, DropNote
-from .plan_view import PlanView
 from .problems import CODE_OF_REASON, Code
 
 TICKETS_PER_CANCEL = 4096

@@ -18,6 +18,7 @@ from ...protos.serving_pb2 import (
     RegisterRequest,
     Zoo,
 )
+from ...scheduling.plan_view import PlanView
 from ..config import ServerConfig
 from ..zoo import ServedZoo
 from .advising import Adviser
@@ -26,7 +27,6 @@ from .dispatcher import Dispatcher
 from .frame import ArrivedFrame, DropNote
 from .frame_log import FrameLog
 from .intake import Intake, drop
-from .plan_view import PlanView
 from .problems import Code, Refused, SessionError
 from .registration import Registration, check_registration
 from .scheduler_link import SchedulerLink

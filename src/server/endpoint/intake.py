@@ -10,13 +10,13 @@ import google_crc32c
 from ...core.verdict import Place, Reason
 from ...protos.serving_pb2 import Frame
 from ...scheduling.deadlines import executor_deadline_ms, network_ms
+from ...scheduling.plan_view import PlanView
 from ...vision.jpeg import BadImageError, ImageRule, check_jpeg
 from ..config import ServerConfig
 from ..zoo import ServedZoo
 from .answering import Answerer
 from .dispatcher import Dispatcher
 from .frame import ArrivedFrame, DropNote
-from .plan_view import PlanView
 from .problems import CODE_OF_REASON, Code, SessionError
 from .registration import link_problem
 from .session import Session

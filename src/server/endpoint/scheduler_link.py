@@ -7,9 +7,10 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ...protos.internal_pb2 import Envelope, Join, JoinReply, PlanUpdate, Snapshot, StreamState
+from ...scheduling.plan_view import PlanView
 from ..channel import AsyncChannel, Channel
 from ..zoo import ServedZoo
-from .plan_view import PlanView, read_plan
+from .plan_packets import read_plan
 from .problems import Code, SessionError
 
 STREAMS_PER_PACKET = 500  # of at most about 130 bytes each

@@ -11,9 +11,9 @@ from ...core.problem import Client
 from ...core.verdict import Place, Reason
 from ...network.estimators import HarmonicMeanWindow
 from ...protos.internal_pb2 import StreamState
+from ...scheduling.policing import BadFrameCounter, RatePolicer
 from .frame import ArrivedFrame
 from .outbox import Outbox
-from .policing import BadFrameCounter, RatePolicer
 from .problems import SessionError
 from .registration import Registration
 

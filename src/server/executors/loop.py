@@ -13,11 +13,11 @@ from ...core.records import BatchRecord
 from ...core.verdict import Reason
 from ...protos.internal_pb2 import DevicePlan, ExecutorStatus, FrameResults
 from ...scheduling.batching.port import Batcher, DeviceState
+from ...scheduling.slowdown import Slowdown
 from ...vision.detections import Detections
 from . import answers
 from .frame_queue import WaitingFrame
 from .port import NO_PICTURE, DeviceLostError, Executor
-from .slowdown import Slowdown
 from .watchdog import Watchdog
 from .workload import Workload
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.server.endpoint.policing import BadFrameCounter, RatePolicer
+from moonjelly.scheduling.policing import BadFrameCounter, RatePolicer
 
 
 @pytest.mark.parametrize("fps", [0.5, 7.0, 30.0, 240.0])

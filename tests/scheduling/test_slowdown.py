@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from moonjelly.server.executors.slowdown import Slowdown
+from moonjelly.scheduling.slowdown import Slowdown
 
 
 def test_nothing_is_slow_before_the_first_batch():
