@@ -85,7 +85,7 @@ class BatchLoop:
         clock: Clock,
         *,
         on_status: Callable[[ExecutorStatus], None] = lambda _: None,
-        on_batch: Callable[[BatchRecord], None] = lambda _: None,
+        on_batch: Callable[[BatchRecord], None] | None = None,
         watchdog: Watchdog | None = None,
     ) -> None:
         """Takes what it works with; `on_status` and `on_batch` are called by the loop's thread."""
@@ -180,6 +180,7 @@ class BatchLoop:
         frames = work.queue.take(decision.run)
         if not frames:
             if not gone:
+                work.decoding_due.notify_all()  # frames that seemed hopeless may be wanted after all
                 limit_ms = decision.wait_until_ms
                 self._wait(None if limit_ms is None else (limit_ms - now_ms) / 1000)
             return None, list(zip(gone, reasons, strict=True))
@@ -258,19 +259,20 @@ class BatchLoop:
             self._slowdown.add(run.inference_ms, expected_ms)
         decode_ms = sum(frame.decode_ms for frame in batch.frames) / size
         self._decode_ms += DECODE_WEIGHT * (decode_ms - self._decode_ms)
-        self._on_batch(
-            BatchRecord(
-                device_id=self._device_id,
-                at_ms=run.start_ms,
-                variant=batch.variant.name,
-                plan_batch_size=batch.batch_size,
-                batch_size=size,
-                idle_ms=idle_ms,
-                inference_ms=run.inference_ms,
-                expected_ms=expected_ms,
-                queue_length=batch.num_left,
+        if self._on_batch is not None:
+            self._on_batch(
+                BatchRecord(
+                    device_id=self._device_id,
+                    at_ms=run.start_ms,
+                    variant=batch.variant.name,
+                    plan_batch_size=batch.batch_size,
+                    batch_size=size,
+                    idle_ms=idle_ms,
+                    inference_ms=run.inference_ms,
+                    expected_ms=expected_ms,
+                    queue_length=batch.num_left,
+                )
             )
-        )
         if end_ms - self._status_at_ms >= STATUS_PERIOD_MS:
             self._tell_status(end_ms)
         if self._work.queue.needs_pictures:

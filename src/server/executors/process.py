@@ -110,7 +110,7 @@ class ExecutorProcess:
             _build_batcher(config.batcher),
             self._clock,
             on_status=self._tell_scheduler,
-            on_batch=self._note_batch,
+            on_batch=self._log.write if self._log is not None else None,
             watchdog=Watchdog(),
         )
         self._window = VariantWindow(
@@ -248,10 +248,6 @@ class ExecutorProcess:
             channel.send(Envelope(executor_status=status))
         except (ChannelClosedError, OSError):
             return  # the receiving thread tells, or has closed it already
-
-    def _note_batch(self, record: BatchRecord) -> None:
-        if self._log is not None:
-            self._log.write(record)
 
 
 def _build_batcher(name: str) -> Batcher:

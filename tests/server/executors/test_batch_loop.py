@@ -45,6 +45,13 @@ class Greedy:
         )
 
 
+class Patient:
+    """Runs what is ready one by one; gives nothing up, and waits for whatever is not ready."""
+
+    def decide(self, queue, device, now_ms):
+        return BatchDecision(run=tuple(frame.key for frame in queue if frame.is_ready)[:1])
+
+
 class Puppet:
     """An executor that waits for a permit before each batch, and fails when told to."""
 
@@ -74,7 +81,7 @@ class Puppet:
 class Bench:
     """A batch loop in a thread, with one endpoint."""
 
-    def __init__(self, executor: Puppet, num_decoders: int = 0) -> None:
+    def __init__(self, executor: Puppet, num_decoders: int = 0, batcher=None) -> None:
         self.executor = executor
         self.work = Workload(needs_pictures=executor.needs_pictures)
         self.records: queue.SimpleQueue[object] = queue.SimpleQueue()
@@ -84,7 +91,7 @@ class Bench:
             self.work,
             executor,
             VARIANTS,
-            Greedy(),
+            batcher or Greedy(),
             MonotonicClock(),
             on_batch=self.records.put,
             on_status=self.statuses.append,
@@ -328,3 +335,17 @@ def test_frames_decoded_for_another_variant_are_decoded_again(decoding_bench):
     assert bench.await_results().variant == "large"
     assert bench.executor.sides == [64, 128]
     loader.join()
+
+
+def test_a_frame_that_seemed_hopeless_during_a_batch_is_decoded_if_the_batcher_keeps_it():
+    bench = Bench(Puppet(needs_pictures=True), num_decoders=1, batcher=Patient())
+    try:
+        bench.add(1, jpeg=jpeg(64))
+        bench.thread.start()
+        bench.await_start()
+        bench.add(2, deadline_in_ms=-1000, jpeg=jpeg(64))
+        bench.executor.permits.release(2)
+        tickets = [bench.await_results().frames[0].ticket for _ in range(2)]
+        assert tickets == [1, 2]
+    finally:
+        bench.close()
