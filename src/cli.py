@@ -19,6 +19,7 @@ COMMANDS = {
     "serve": ("server", "start the server"),
     "client": ("client", "stream a camera, a file, pictures or a drawn scene to a server"),
     "demo": ("demo", "serve drawn traffic cameras over changing links and report how it went"),
+    "plan": ("planning_tool", "plan a problem given as a file, or check a folder of them"),
     "profile": ("profiler", "measure how long every variant takes on this machine"),
 }
 

@@ -79,15 +79,17 @@ def to_plan(instance: Instance, draft: Draft, previous: Plan | None) -> Plan:
     return Plan(tuple(devices), placement)
 
 
-def construct(instance: Instance, market: Market, num_served: int, detour: int = -1) -> Draft:
+def construct(
+    instance: Instance, market: Market, num_served: int, detour: tuple[int, int] | None = None
+) -> Draft:
     """Builds a draft that serves up to about that many clients, at a high accuracy.
 
     Args:
         instance: the problem.
         market: its prices.
         num_served: how many clients can be served at most.
-        detour: number of the one step, of those that settle one device, that takes the second best
-            mode instead of the best; -1 for none. Gives drafts that differ.
+        detour: at which step, and how many of the best modes to pass over there; gives drafts that
+            differ.
     """
     draft = empty_draft(instance)
     free = [
@@ -114,7 +116,8 @@ def construct(instance: Instance, market: Market, num_served: int, detour: int =
             if num_free.sum() > MANY_DEVICES:
                 columns = _full_columns(instance, left, prices, num_free)
             if not columns:
-                columns = _best_columns(instance, left, prices, num_free, int(step == detour))
+                passed = detour[1] if detour is not None and detour[0] == step else 0
+                columns = _best_columns(instance, left, prices, num_free, passed)
                 step += 1
         if not columns:
             break

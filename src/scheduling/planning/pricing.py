@@ -29,7 +29,8 @@ from .regroup import Regrouper
 DEFAULT_STEPS = 900  # pairs of devices planned anew for a first plan, or the like
 REPLAN_STEPS = 60  # after a small change
 SMALL_CHANGE_RATIO = 0.1  # share of the clients that have to be placed anew
-MAX_DETOURS = 8
+MAX_DETOURS = 12
+CONSTRUCTION_STEPS = 6  # what it costs to construct a draft, per device
 DETOUR_SHARE = 0.4  # of the steps
 DEFAULT_MIN_GAIN_RATIO = 0.01
 
@@ -100,10 +101,12 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
             np.arange(instance.num_clients), _num_devices(instance), best.num_served
         ).bound
         reserve = int(effort.steps * (1 - DETOUR_SHARE))
-        for detour in range(min(MAX_DETOURS, instance.num_devices - 1)):
+        steps = max(min(instance.num_devices - 1, MAX_DETOURS), 1)
+        for number in range(MAX_DETOURS):
             if effort.steps <= reserve or effort.is_spent or best.value >= bound:
                 break
-            draft = construct(instance, market, most, detour)
+            draft = construct(instance, market, most, (number % steps, 1 + number // steps))
+            effort.spend(CONSTRUCTION_STEPS * instance.num_devices)
             other = Improver(regrouper, market, draft, effort)
             other.settle(most)
             if other.merit > best.merit:

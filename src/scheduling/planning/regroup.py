@@ -68,8 +68,6 @@ class Regrouper:
             if second_type == first_type
             else self.columns(second_type, clients)
         )
-        if not len(modes1) or not len(modes2):
-            return None
         both = loads1.T @ (loads2 > 0)
         accuracy1, accuracy2 = instance.accuracies[modes1], instance.accuracies[modes2]
         high = np.minimum(instance.capacities[modes1], most1)[:, None]
@@ -119,6 +117,8 @@ class Regrouper:
     def columns(self, device_type: int, clients: Sequence[int]) -> tuple[Ints, Floats, Floats]:
         """Returns the modes worth a look for these clients: for equal clients, the largest batch.
 
+        Where the device can serve none of them that is one mode, for nobody.
+
         Returns:
             Modes; (clients, modes) weight where the client fits, else 0; (modes,) its sums.
         """
@@ -129,6 +129,8 @@ class Regrouper:
         useful = sums > 0
         useful[:-1] &= ~(self._same_lane[device_type] & (loads[:, :-1] == loads[:, 1:]).all(axis=0))
         chosen = np.flatnonzero(useful)
+        if not len(chosen):
+            chosen = np.zeros(1, np.int64)  # the device stays idle
         return modes[chosen], loads[:, chosen], sums[chosen]
 
     def _split(

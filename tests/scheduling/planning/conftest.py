@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from moonjelly.core.device import Device
@@ -31,3 +33,75 @@ def golden():
         ),
         overhead_ms=4.0,
     )
+
+
+@pytest.fixture
+def small_problem():
+    """Makes problems that brute force can solve: odd rates, unlike devices, often overload."""
+
+    def make(seed, devices=2, clients=5, variants=2, batches=2):
+        random = Random(seed)
+
+        def row(variant):
+            first = random.uniform(8, 40) * (1 + 0.3 * variant)
+            more = first * random.uniform(0.3, 1)
+            return tuple(first + more * size for size in range(batches))
+
+        return Problem(
+            devices=tuple(
+                Device(f"d{index}", random.choice(["gpu", "cpu"]))
+                for index in range(random.randint(1, devices))
+            ),
+            variants=tuple(
+                Variant(f"v{index}", 128 + 32 * index, 0.2 + 0.1 * index, 50.0 * (index + 1))
+                for index in range(variants)
+            ),
+            latency_ms={kind: tuple(map(row, range(variants))) for kind in ("gpu", "cpu")},
+            clients=tuple(
+                Client(
+                    f"c{index}",
+                    random.choice([5, 7, 12, 15, 24, 25, 29.97, 60]),
+                    random.choice([60, 75, 100, 150, 300]),
+                    random.choice([3000, 8000, 20_000, 50_000]),
+                    random.uniform(0, 10),
+                )
+                for index in range(random.randint(1, clients))
+            ),
+        )
+
+    return make
+
+
+@pytest.fixture
+def fleet():
+    """Makes problems of the published simulation's kind: like devices, ten clients on each."""
+
+    def make(num_devices, num_clients=None, seed=0, least_kbps=7500.0):
+        random = Random(seed)
+        variants = tuple(
+            Variant(f"v{side}", side, 0.2 + 0.26 * (side - 128) / 480, side**2 * 3 * 8 / 1024 / 6)
+            for side in range(128, 609, 32)
+        )
+        latency = tuple(
+            tuple(
+                10 + 0.9 * (variant.input_side_px / 608) ** 2 * (6 + 9 * size)
+                for size in range(1, 9)
+            )
+            for variant in variants
+        )
+        return Problem(
+            devices=tuple(Device(f"d{index}", "gpu") for index in range(num_devices)),
+            variants=variants,
+            latency_ms={"gpu": latency},
+            clients=tuple(
+                Client(
+                    f"c{index}",
+                    random.choice([10, 15, 25]),
+                    random.choice([75, 100, 150]),
+                    random.uniform(least_kbps, 50_000),
+                )
+                for index in range(num_clients or 10 * num_devices)
+            ),
+        )
+
+    return make

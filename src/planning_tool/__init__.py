@@ -1,0 +1,1 @@
+"""`moonjelly plan`: plans problems given as files."""

@@ -1,0 +1,104 @@
+"""Plans and explanations as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..core.plan import Plan
+from ..core.problem import Problem
+from ..scheduling.planning.explanation import Binding, Explanation, Wish
+from ..scheduling.planning.rules import Score
+from .yardsticks import Yardstick
+
+
+def table_lines(
+    problem: Problem, plan: Plan, score: Score, planner: str, plan_ms: float
+) -> list[str]:
+    """Returns a table of devices and their clients, and the score."""
+    rows = [("device", "type", "variant", "batch", "load", "clients")]
+    for device, planned in zip(problem.devices, plan.devices, strict=True):
+        clients = [c for c in problem.clients if plan.placement[c.client_id] == device.device_id]
+        latency_ms = problem.latency_ms[device.device_type][planned.variant][planned.batch_size - 1]
+        fps = math.fsum(client.fps for client in clients)
+        rows.append(
+            (
+                device.device_id,
+                device.device_type,
+                problem.variants[planned.variant].name,
+                str(planned.batch_size),
+                f"{fps:g} of {1000 * planned.batch_size / latency_ms:.1f} frame/s",
+                " ".join(client.client_id for client in clients) or "-",
+            )
+        )
+    refused = [c.client_id for c in problem.clients if plan.placement[c.client_id] is None]
+    return [
+        *_aligned(rows),
+        f"refused: {' '.join(refused) or '-'}",
+        f"served {score.num_served} of {score.num_servable} servable, accuracy per request "
+        f"{score.accuracy_per_request:.4f}, planned by {planner} in {plan_ms:.1f} ms",
+    ]
+
+
+def check_line(name: str, score: Score, yardstick: Yardstick | None, plan_ms: float) -> str:
+    """Returns one line: served ratio, accuracy, gaps to the bounds where they are known, time."""
+    gaps = "gap unknown"
+    if yardstick is not None:
+        missing = yardstick.served_bound - score.num_served
+        accuracy_gap = 0.0
+        if yardstick.accuracy_bound:
+            accuracy_gap = 100 * (1 - score.accuracy_per_request / yardstick.accuracy_bound)
+        gaps = f"gap {accuracy_gap:.2f} % of accuracy, {missing} clients"
+    return (
+        f"{name}: served {score.served_ratio:.4f}, accuracy {score.accuracy_per_request:.6f}, "
+        f"{gaps}, {plan_ms:.1f} ms"
+    )
+
+
+def explanation_lines(problem: Problem, explanations: Sequence[Explanation]) -> list[str]:
+    """Returns a paragraph of one or more lines for each client."""
+    lines = []
+    for one in explanations:
+        if one.device is None:
+            lines.append(
+                f"{one.client_id}: refused ({one.refusal}); its budget for "
+                f"{problem.variants[0].name} is {one.budget_ms:.1f} ms"
+            )
+        else:
+            lines.append(
+                f"{one.client_id}: {one.device.device_id}, "
+                f"{problem.variants[one.device.variant].name}; budget {one.budget_ms:.1f} ms, "
+                f"needs {one.needed_ms:.1f} ms; bound by {_binding(one.binding)}"
+            )
+        lines += [f"  {_wish(problem, wish)}" for wish in one.wishes]
+        lines += [
+            f"  would be accepted at {offer.fps:g} frame/s within {offer.slo_ms:g} ms"
+            for offer in one.offers
+        ]
+    return lines
+
+
+def _binding(binding: Binding) -> str:
+    if binding is Binding.NOTHING:
+        return "nothing: no variant is more accurate"
+    return str(binding)
+
+
+def _wish(problem: Problem, wish: Wish) -> str:
+    where = f"on {wish.device_id}"
+    if wish.device_id is None:
+        where = f"with one more device of type {wish.device_type}"
+    ways = []
+    if wish.bandwidth_kbps is not None:
+        ways.append(f"at {wish.bandwidth_kbps / 1000:.3f} Mbit/s")
+    if wish.slo_ms is not None:
+        ways.append(f"with an SLO of {wish.slo_ms:.1f} ms")
+    return f"{problem.variants[wish.variant].name} {where} {' or '.join(ways)}".rstrip()
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,240 @@
+"""Says for each client of a plan why it is served as it is, and what it would take to see better."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ...core.plan import DevicePlan, Plan
+from ...core.problem import Client, Problem
+from .capacity import limit_fps
+from .counter_offer import CounterOffer, RefusalReason, counter_offers, refusal_reason
+from .port import Planner
+
+SLO_STEP_MS = 0.1  # what is asked for is rounded up to these
+BANDWIDTH_STEP_KBPS = 1.0
+
+
+class Binding(StrEnum):
+    """What keeps a client from a more accurate variant."""
+
+    NOTHING = "nothing"  # it has the most accurate one
+    NETWORK_RATE = "network rate"  # its link does not carry the next one's frames at its rate
+    LATENCY = "latency"  # its budget is below twice the latency, even alone on an idle device
+    THROUGHPUT = "throughput"  # it would fit; no device that runs it has room
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One way to a more accurate variant, while all others stay as they are.
+
+    On `device_id`, as it is planned now, or on one more device of `device_type`, the client is
+    served with `variant` once its link or its SLO is what is named here; either is enough. Where
+    neither is named nothing but the device is missing.
+
+    Attributes:
+        variant: index into the problem's variants.
+        device_id: that would take the client, or None for a further one.
+        device_type: of it.
+        bandwidth_kbps: of the uplink, or None if no rate is enough or none is needed.
+        slo_ms: or None if none is needed.
+    """
+
+    variant: int
+    device_id: str | None
+    device_type: str
+    bandwidth_kbps: float | None
+    slo_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one client is served as it is.
+
+    Attributes:
+        device: that serves it, or None if it is refused.
+        budget_ms: what the network leaves for its variant, or the smallest if it is refused.
+        needed_ms: twice the batch latency of its device; 0 if it is refused.
+        binding: what keeps it from the next better variant.
+        wishes: ways to a better variant, the one that takes least first.
+        refusal: why it is refused, or None if it is served.
+        offers: what would be accepted of a refused client.
+    """
+
+    client_id: str
+    device: DevicePlan | None
+    budget_ms: float
+    needed_ms: float
+    binding: Binding
+    wishes: tuple[Wish, ...]
+    refusal: RefusalReason | None
+    offers: tuple[CounterOffer, ...]
+
+
+def explain(
+    problem: Problem, plan: Plan, planner: Planner, max_offers: int = 8
+) -> list[Explanation]:
+    """Explains a sound plan, client by client.
+
+    Args:
+        problem: what was planned.
+        plan: obeys its rules.
+        planner: looks for counter-offers, several plans for each.
+        max_offers: for so many refused clients, the first ones.
+    """
+    running = {device.device_id: device for device in plan.devices}
+    members: dict[str, list[Client]] = {device_id: [] for device_id in running}
+    for client in problem.clients:
+        place = plan.placement[client.client_id]
+        if place is not None:
+            members[place].append(client)
+    explanations = []
+    offered = 0
+    for client in problem.clients:
+        device = running.get(plan.placement[client.client_id] or "")
+        budgets = problem.budgets_ms(client)
+        refusal = None
+        offers: tuple[CounterOffer, ...] = ()
+        if device is None:
+            refusal = refusal_reason(problem, client)
+            if offered < max_offers:
+                offered += 1
+                offers = counter_offers(_without(problem, client), client, plan, planner)
+        explanations.append(
+            Explanation(
+                client_id=client.client_id,
+                device=device,
+                budget_ms=budgets[device.variant if device else 0],
+                needed_ms=2 * _latency_ms(problem, device) if device else 0.0,
+                binding=_binding(problem, client, device),
+                wishes=_wishes(problem, client, device, running, members),
+                refusal=refusal,
+                offers=offers,
+            )
+        )
+    return explanations
+
+
+def _without(problem: Problem, client: Client) -> Problem:
+    return Problem(
+        problem.devices,
+        problem.variants,
+        problem.latency_ms,
+        tuple(other for other in problem.clients if other.client_id != client.client_id),
+        problem.overhead_ms,
+    )
+
+
+def _types(problem: Problem) -> dict[str, str]:
+    return {device.device_id: device.device_type for device in problem.devices}
+
+
+def _latency_ms(problem: Problem, device: DevicePlan) -> float:
+    rows = problem.latency_ms[_types(problem)[device.device_id]]
+    return rows[device.variant][device.batch_size - 1]
+
+
+def _better(problem: Problem, device: DevicePlan | None) -> list[int]:
+    """Variants more accurate than what the device runs, the next one first."""
+    now = problem.variants[device.variant].accuracy if device else -1.0
+    better = [n for n, variant in enumerate(problem.variants) if variant.accuracy > now]
+    return sorted(better, key=lambda number: problem.variants[number].accuracy)
+
+
+def _binding(problem: Problem, client: Client, device: DevicePlan | None) -> Binding:
+    better = _better(problem, device)
+    if not better:
+        return Binding.NOTHING
+    variant = problem.variants[better[0]]
+    if not client.can_carry(variant.frame_kbits):
+        return Binding.NETWORK_RATE
+    budget = client.budget_ms(variant, problem.overhead_ms)
+    for device_type in set(_types(problem).values()):
+        if _least_ms(problem.latency_ms[device_type][better[0]], client.fps, budget) <= budget:
+            return Binding.THROUGHPUT
+    return Binding.LATENCY
+
+
+def _least_ms(row: Sequence[float], rate_fps: float, most_ms: float) -> float:
+    """Twice the shortest latency at which a device carries the rate; infinite if beyond `most_ms`.
+
+    Args:
+        row: latency of batch 1, 2, ...
+        rate_fps: of all clients of the device together.
+        most_ms: the least budget of those that are there already.
+    """
+    possible = [
+        2 * ms
+        for size, ms in enumerate(row, 1)
+        if rate_fps <= limit_fps(ms, size) and 2 * ms <= most_ms
+    ]
+    return min(possible, default=math.inf)
+
+
+def _wishes(
+    problem: Problem,
+    client: Client,
+    device: DevicePlan | None,
+    running: dict[str, DevicePlan],
+    members: dict[str, list[Client]],
+) -> tuple[Wish, ...]:
+    """The way that takes least on devices as they are, and the one with a further device."""
+    types = _types(problem)
+    better = set(_better(problem, device))
+    found: list[tuple[float, Wish]] = []
+    for device_id, other in running.items():
+        if other.variant not in better:
+            continue
+        variant = problem.variants[other.variant]
+        there = members[device_id]
+        needed = _least_ms(
+            problem.latency_ms[types[device_id]][other.variant],
+            math.fsum(one.fps for one in (*there, client)),
+            min((one.budget_ms(variant, problem.overhead_ms) for one in there), default=math.inf),
+        )
+        if needed < math.inf:
+            short = needed - client.budget_ms(variant, problem.overhead_ms)
+            found.append(
+                (short, _wish(problem, client, other.variant, device_id, types[device_id], needed))
+            )
+    wishes = [min(found, key=lambda pair: pair[0])[1]] if found else []
+    further: list[tuple[float, Wish]] = []
+    for number in sorted(better):
+        variant = problem.variants[number]
+        for device_type in sorted(set(types.values())):
+            needed = _least_ms(problem.latency_ms[device_type][number], client.fps, math.inf)
+            if needed < math.inf:
+                short = needed - client.budget_ms(variant, problem.overhead_ms)
+                further.append(
+                    (max(short, 0.0), _wish(problem, client, number, None, device_type, needed))
+                )
+    if further:
+        wishes.append(min(further, key=lambda pair: pair[0])[1])
+    return tuple(wishes)
+
+
+def _wish(
+    problem: Problem,
+    client: Client,
+    variant: int,
+    device_id: str | None,
+    device_type: str,
+    needed_ms: float,
+) -> Wish:
+    """What the client has to bring for a budget of that much."""
+    frame = problem.variants[variant]
+    if client.budget_ms(frame, problem.overhead_ms) >= needed_ms:
+        return Wish(variant, device_id, device_type, None, None)
+    kbits = frame.frame_kbits * client.frame_size_ratio
+    left_ms = client.slo_ms - problem.overhead_ms - needed_ms - 2 * client.wire_ms
+    bandwidth = None
+    if left_ms > 0:
+        least = max(1000 * (kbits + client.response_kbits) / left_ms, client.fps * kbits)
+        bandwidth = (math.floor(least / BANDWIDTH_STEP_KBPS) + 1) * BANDWIDTH_STEP_KBPS
+    slo = None
+    if client.can_carry(frame.frame_kbits):
+        least = client.network_ms(frame.frame_kbits) + problem.overhead_ms + needed_ms
+        slo = (math.floor(least / SLO_STEP_MS) + 1) * SLO_STEP_MS
+    return Wish(variant, device_id, device_type, bandwidth, slo)

@@ -1,0 +1,107 @@
+"""Brute force, the integer program and the default planner find the same optimum."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from moonjelly.scheduling.planning.brute_force import BruteForcePlanner
+from moonjelly.scheduling.planning.exact import ExactPlanner
+from moonjelly.scheduling.planning.instance import build
+from moonjelly.scheduling.planning.prices import Market
+from moonjelly.scheduling.planning.registry import planner
+from moonjelly.scheduling.planning.rules import score, violations
+
+from_fixture = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def merit(problem, plan):
+    assert violations(problem, plan) == []
+    result = score(problem, plan)
+    return result.num_served, pytest.approx(result.accuracy_per_request, rel=1e-6)
+
+
+@from_fixture
+@given(seed=st.integers(0, 10**9))
+def test_brute_force_exact_and_the_default_agree(small_problem, seed):
+    problem = small_problem(seed)
+    truth = merit(problem, BruteForcePlanner().plan(problem, None, Random(0)))
+    solution = ExactPlanner().solve(problem)
+    assert merit(problem, solution.plan) == truth
+    assert solution.is_optimal
+    assert merit(problem, planner("pricing").plan(problem, None, Random(0))) == truth
+
+
+@from_fixture
+@given(seed=st.integers(0, 10**9))
+def test_three_devices_are_planned_at_the_optimum_too(small_problem, seed):
+    problem = small_problem(seed, devices=3, clients=5)
+    truth = merit(problem, BruteForcePlanner().plan(problem, None, Random(0)))
+    assert merit(problem, planner("pricing").plan(problem, None, Random(0))) == truth
+
+
+@from_fixture
+@given(seed=st.integers(0, 10**9))
+def test_no_baseline_is_better_than_the_optimum(small_problem, seed):
+    problem = small_problem(seed)
+    best = score(problem, BruteForcePlanner().plan(problem, None, Random(0)))
+    for name in ("fixed", "greedy", "hill-climbing", "random", "sa-dp"):
+        result = score(problem, planner(name).plan(problem, None, Random(seed)))
+        assert result.num_served <= best.num_served
+        if result.num_served == best.num_served:
+            assert result.accuracy_per_request <= best.accuracy_per_request * (1 + 1e-9)
+
+
+@from_fixture
+@given(seed=st.integers(0, 10**9), factors=st.lists(st.floats(0, 3), min_size=2, max_size=2))
+def test_the_relaxation_bounds_every_plan_at_any_prices(small_problem, seed, factors):
+    problem = small_problem(seed, devices=3)
+    instance = build(problem)
+    if not instance.num_clients:
+        return
+    best = score(problem, BruteForcePlanner().plan(problem, None, Random(0)))
+    market = Market(instance)
+    clients = np.arange(instance.num_clients)
+    num_devices = np.bincount(instance.types, minlength=instance.num_types)
+    assert market.most_served(clients, num_devices) >= best.num_served
+    if not best.num_served:
+        return
+    start = np.array(factors[: instance.num_types])
+    unit = problem.clients[instance.clients[0]].fps / instance.weights[0]
+    total = sum(client.fps for client in problem.clients if problem.is_servable(client))
+    for prices in (
+        market.prices(clients, num_devices, best.num_served),
+        market.prices(clients, num_devices, best.num_served, start),
+    ):
+        assert prices.bound * unit / total >= best.accuracy_per_request * (1 - 1e-6)
+
+
+def test_brute_force_says_so_when_a_problem_is_too_large(fleet):
+    with pytest.raises(ValueError, match="brute force is for at most"):
+        BruteForcePlanner().plan(fleet(4), None, Random(0))
+
+
+def test_the_exact_planner_tells_when_time_ran_out(fleet):
+    problem = fleet(3, seed=5)
+    solution = ExactPlanner(time_limit_s=1e-3).solve(problem)
+    result = score(problem, solution.plan)
+    assert violations(problem, solution.plan) == []
+    assert result.num_served <= solution.served_bound
+    assert not solution.is_optimal
+    assert result.accuracy_per_request < solution.accuracy_bound
+
+
+@pytest.mark.slow
+def test_the_exact_planner_proves_two_devices_and_sixteen_clients(fleet):
+    problem = fleet(2, 16, seed=1)
+    solution = ExactPlanner(time_limit_s=60).solve(problem)
+    assert solution.is_optimal
+    result = score(problem, planner("pricing").plan(problem, None, Random(0)))
+    assert result.num_served == solution.served_bound
+    assert result.accuracy_per_request == pytest.approx(solution.accuracy_bound, rel=1e-3)
