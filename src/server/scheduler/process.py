@@ -7,20 +7,23 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from ...core.device import Device
 from ...core.errors import RunError, UsageError
 from ...core.problem import Problem
+from ...profiles import latency_table
 from ...protos.internal_pb2 import Envelope, Join, JoinReply, Ready
-from ...protos.serving_pb2 import Refusal
+from ...protos.serving_pb2 import CounterOffer, Refusal
+from ...scheduling.device_table import DeviceTable
+from ...scheduling.planning import rounds
+from ...scheduling.planning.counter_offer import RefusalReason
 from ...scheduling.planning.registry import planner
+from ...scheduling.planning.rounds import Cause, Planning, first_cause
 from ..channel import AsyncChannel, Channel
 from ..child import ChildContext
 from ..zoo import load_served_zoo
-from .devices import DeviceTable
 from .plan_log import PlanLog
-from .planning import Planning
 from .publishing import Publication
 from .streams import StreamTable, read_client
 
@@ -29,19 +32,6 @@ FIRST_WORD_S = 1.0  # how long a new scheduler waits for the others to say what 
 ANSWER_RATIO = 0.8  # of a period: the time for answering those who want to join
 
 _log = logging.getLogger(__name__)
-
-
-class Cause(StrEnum):
-    """Why a plan was made; the first one that applies."""
-
-    JOIN = "join"
-    LEAVE = "leave"
-    DEVICE_CHANGE = "device_change"
-    LINK_JUMP = "link_jump"
-    PERIOD = "period"
-
-
-_URGENT = (Cause.JOIN, Cause.LEAVE, Cause.DEVICE_CHANGE, Cause.LINK_JUMP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +68,15 @@ class SchedulerProcess:
         self._device_of = {
             f"executor-{number}": device.device_id for number, device in enumerate(config.devices)
         }
-        self._devices = DeviceTable(config.devices, zoo, config.max_batch_size)
+        self._devices = DeviceTable(
+            [Device(device.device_id, device.device_type) for device in config.devices],
+            {
+                device.device_id: latency_table(
+                    zoo.profiles[device.device_id], zoo.variants, config.max_batch_size
+                )
+                for device in config.devices
+            },
+        )
         self._streams = StreamTable()
         self._planning = Planning(chosen, config.seed, now_ms)
         self._publication = Publication()
@@ -131,7 +129,7 @@ class SchedulerProcess:
         started_ms = now_ms()
         if self._devices.forget(started_ms):
             self._causes.add(Cause.DEVICE_CHANGE)
-        cause = next((one for one in _URGENT if one in self._causes), Cause.PERIOD)
+        cause = first_cause(self._causes)
         self._causes.clear()
         if self._joins:
             self._admit(started_ms)
@@ -173,7 +171,7 @@ class SchedulerProcess:
         for one in waiting:
             admission = admissions.get(one.join.stream.stream_id)
             refusal = (
-                admission.refusal
+                _message(admission.refusal)
                 if admission is not None
                 else Refusal(reason=Refusal.INFEASIBLE, detail="cannot be planned")
             )
@@ -303,6 +301,21 @@ class SchedulerProcess:
             self._want(Cause.LINK_JUMP)
         elif not self._publication.is_out:
             self._wake.set()
+
+
+def _message(refusal: rounds.Refusal | None) -> Refusal | None:
+    """A refusal as endpoints and clients are told."""
+    if refusal is None:
+        return None
+    is_hopeless = refusal.reason is RefusalReason.INFEASIBLE
+    return Refusal(
+        reason=Refusal.INFEASIBLE if is_hopeless else Refusal.OVERLOAD,
+        detail=refusal.detail,
+        counter_offers=[
+            CounterOffer(fps=one.fps, slo_ms=one.slo_ms) for one in refusal.counter_offers
+        ],
+        retry_after_ms=refusal.retry_after_ms,
+    )
 
 
 def now_ms() -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...core.plan import Plan
 from ...core.problem import Problem
 from ...protos.internal_pb2 import DevicePlan, Envelope, Placement, PlanUpdate
-from .plan_log import arrival_fps
+from ...scheduling.planning.plan_records import arrival_fps
 
 PLACEMENTS_PER_PACKET = 500  # of at most about 140 bytes each
 

@@ -3,29 +3,64 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from random import Random
 
 from ...core.plan import Plan
 from ...core.problem import Client, Problem
-from ...protos.serving_pb2 import CounterOffer, Refusal
-from ...scheduling.planning.carry_over import carry_over
-from ...scheduling.planning.counter_offer import (
+from .carry_over import carry_over
+from .counter_offer import (
+    CounterOffer,
     RefusalReason,
     admit,
     counter_offers,
     refusal_reason,
     with_client,
 )
-from ...scheduling.planning.port import Planner
-from ...scheduling.planning.rules import score, violations
+from .port import Planner
+from .rules import score, violations
 
 LEAST_GAIN_RATIO = 0.01
 PLANS_PER_OFFER = 18  # counter-offers are found by trying
 RETRY_AFTER_MS = 1000.0
 
 _log = logging.getLogger(__name__)
+
+
+class Cause(StrEnum):
+    """Why a plan was made; the first one that applies."""
+
+    JOIN = "join"
+    LEAVE = "leave"
+    DEVICE_CHANGE = "device_change"
+    LINK_JUMP = "link_jump"
+    PERIOD = "period"
+
+
+_URGENT = (Cause.JOIN, Cause.LEAVE, Cause.DEVICE_CHANGE, Cause.LINK_JUMP)
+
+
+def first_cause(causes: Collection[Cause]) -> Cause:
+    """What a plan is put down to that was made for several causes, or for none in particular."""
+    return next((one for one in _URGENT if one in causes), Cause.PERIOD)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a stream may not join, and what would fit.
+
+    Attributes:
+        detail: the same as `reason`, for people.
+        counter_offers: would be admitted at this moment.
+        retry_after_ms: when asking again makes sense; 0 where it does not.
+    """
+
+    reason: RefusalReason
+    detail: str
+    counter_offers: tuple[CounterOffer, ...] = ()
+    retry_after_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +135,7 @@ class Planning:
         except Exception:  # noqa: BLE001 as above
             _log.exception("admission failed")
             refusal = Refusal(
-                reason=Refusal.OVERLOAD,
+                reason=RefusalReason.OVERLOAD,
                 detail="no plan could be made",
                 retry_after_ms=RETRY_AFTER_MS,
             )
@@ -111,7 +146,7 @@ class Planning:
     ) -> list[Admission]:
         if not problem.devices:
             refusal = Refusal(
-                reason=Refusal.OVERLOAD,
+                reason=RefusalReason.OVERLOAD,
                 detail="no device is ready",
                 retry_after_ms=RETRY_AFTER_MS,
             )
@@ -156,7 +191,8 @@ class Planning:
 
     def _refuse(self, problem: Problem, client: Client, limit_ms: float) -> Refusal:
         """Says why, and what would fit as far as there is time to find out."""
-        is_hopeless = refusal_reason(problem, client) is RefusalReason.INFEASIBLE
+        reason = refusal_reason(problem, client)
+        is_hopeless = reason is RefusalReason.INFEASIBLE
         now_ms = self._now_ms()
         has_time = now_ms + PLANS_PER_OFFER * self._plan_ms <= limit_ms
         offers = (
@@ -168,11 +204,11 @@ class Planning:
         )
         asked = f"{client.fps:g} frames/s within {client.slo_ms:g} ms at {client.bandwidth_kbps:g} kbit/s"
         return Refusal(
-            reason=Refusal.INFEASIBLE if is_hopeless else Refusal.OVERLOAD,
+            reason=reason,
             detail=f"not even an idle server could do {asked}"
             if is_hopeless
             else f"the devices are taken: there is no room for {asked}",
-            counter_offers=[CounterOffer(fps=one.fps, slo_ms=one.slo_ms) for one in offers],
+            counter_offers=offers,
             retry_after_ms=0.0 if is_hopeless else RETRY_AFTER_MS,
         )
 

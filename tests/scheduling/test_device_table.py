@@ -2,22 +2,15 @@ from __future__ import annotations
 
 import random
 
-from moonjelly.core.profile import BatchLatency, LatencyProfile
-from moonjelly.core.variant import Variant
-from moonjelly.server.config import DeviceConfig, DeviceKind
-from moonjelly.server.scheduler.devices import FORGET_MS, DeviceTable, Slowdown
-from moonjelly.server.zoo import ServedZoo
-
-
-def served_zoo() -> ServedZoo:
-    profile = LatencyProfile("gpu", {"v": BatchLatency((10.0, 12.0, 15.0), (11.0, 13.0, 16.0))})
-    variants = (Variant("v", 320, 0.5, 100.0),)
-    return ServedZoo("z", variants, (), {"d0": profile, "d1": profile})
+from moonjelly.core.device import Device
+from moonjelly.scheduling.device_table import FORGET_MS, DeviceTable, SlowdownLevel
 
 
 def table() -> DeviceTable:
-    devices = [DeviceConfig(one, "gpu", DeviceKind.REPLAYED) for one in ("d0", "d1")]
-    return DeviceTable(devices, served_zoo(), 2)
+    latencies = ((11.0, 13.0),)
+    return DeviceTable(
+        [Device(one, "gpu") for one in ("d0", "d1")], {"d0": latencies, "d1": latencies}
+    )
 
 
 def test_only_devices_that_are_there_are_planned() -> None:
@@ -26,7 +19,7 @@ def test_only_devices_that_are_there_are_planned() -> None:
     devices.add("d1")
     (device,), latencies = devices.problem_part()
     assert (device.device_id, device.device_type) == ("d1", "gpu")
-    assert latencies == {"gpu": ((11.0, 13.0),)}  # batches up to the largest that is planned
+    assert latencies == {"gpu": ((11.0, 13.0),)}
     devices.lose("d1")
     assert devices.num_ready == 0
 
@@ -49,13 +42,13 @@ def test_a_device_that_is_not_there_is_not_observed() -> None:
 
 def test_noise_does_not_flap() -> None:
     rng = random.Random(4)
-    slowdown = Slowdown()
+    slowdown = SlowdownLevel()
     changes = [slowdown.observe(rng.uniform(0.9, 1.3), at * 500.0) for at in range(400)]
     assert sum(changes) <= 2
 
 
 def test_slowness_is_followed_up_and_down() -> None:
-    slowdown = Slowdown()
+    slowdown = SlowdownLevel()
     for at in range(30):
         slowdown.observe(3.0, float(at))
     assert 2.4 <= slowdown.ratio <= 3.1
@@ -65,14 +58,14 @@ def test_slowness_is_followed_up_and_down() -> None:
 
 
 def test_odd_ratios_are_ignored() -> None:
-    slowdown = Slowdown()
+    slowdown = SlowdownLevel()
     for ratio in (0.0, -1.0, float("nan")):
         assert not slowdown.observe(ratio, 0.0)
     assert slowdown.ratio == 1.0
 
 
 def test_a_device_that_nobody_uses_becomes_fast_again() -> None:
-    slowdown = Slowdown()
+    slowdown = SlowdownLevel()
     for _ in range(30):
         slowdown.observe(3.0, 0.0)
     assert not slowdown.forget(FORGET_MS - 1)

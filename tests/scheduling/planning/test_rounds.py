@@ -7,10 +7,10 @@ from moonjelly.core.device import Device
 from moonjelly.core.plan import Plan
 from moonjelly.core.problem import Client, Problem
 from moonjelly.core.variant import Variant
-from moonjelly.protos.serving_pb2 import Refusal
+from moonjelly.scheduling.planning.counter_offer import RefusalReason
 from moonjelly.scheduling.planning.registry import planner
+from moonjelly.scheduling.planning.rounds import Planning
 from moonjelly.scheduling.planning.rules import score, violations
-from moonjelly.server.scheduler.planning import Planning
 
 VARIANTS = (Variant("small", 128, 0.2, 50.0), Variant("large", 416, 0.4, 300.0))
 LATENCY = ((5.0, 6.0, 7.0, 8.0), (20.0, 30.0, 40.0, 50.0))  # 500 and 80 frames/s
@@ -126,7 +126,7 @@ def test_an_overload_is_refused_with_offers_that_hold() -> None:
     (admission,) = decided.admit(problem(*served), [client(2, fps=100.0)], LIMIT_MS)
     refusal = admission.refusal
     assert refusal is not None
-    assert refusal.reason == Refusal.OVERLOAD
+    assert refusal.reason == RefusalReason.OVERLOAD
     assert refusal.retry_after_ms > 0
     assert refusal.counter_offers
     offer = refusal.counter_offers[0]
@@ -140,7 +140,7 @@ def test_what_no_idle_server_could_do_is_infeasible() -> None:
     for hopeless in (client(0, slo_ms=9.0), client(0, kbps=0.001)):
         (admission,) = planning().admit(problem(), [hopeless], LIMIT_MS)
         assert admission.refusal is not None
-        assert admission.refusal.reason == Refusal.INFEASIBLE
+        assert admission.refusal.reason == RefusalReason.INFEASIBLE
 
 
 def test_an_slo_that_is_too_short_is_answered_with_one_that_fits() -> None:
@@ -160,7 +160,7 @@ def test_without_time_there_are_no_offers_but_still_an_answer() -> None:
 
 def test_without_devices_everybody_is_refused_for_now() -> None:
     admissions = planning().admit(problem(num_devices=0), [client(0), client(1)], LIMIT_MS)
-    assert [one.refusal.reason for one in admissions if one.refusal] == [Refusal.OVERLOAD] * 2
+    assert [one.refusal.reason for one in admissions if one.refusal] == [RefusalReason.OVERLOAD] * 2
 
 
 def test_a_planner_that_fails_refuses_and_keeps_the_plan() -> None:

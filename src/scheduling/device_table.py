@@ -1,12 +1,10 @@
-"""What the scheduler knows of its devices: who is there, and how slow it is today."""
+"""What planning knows of the devices: who is there, and how slow it is today."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ...core.device import Device
-from ..config import DeviceConfig
-from ..zoo import ServedZoo
+from ..core.device import Device
 
 STEP_RATIO = 1.25
 RISE_RATIO, FALL_RATIO = 1.2, 1.05
@@ -17,7 +15,7 @@ FORGET_MS = 5000.0  # a device judged too slow gets no frames, so nothing else w
 Latencies = tuple[tuple[float, ...], ...]
 
 
-class Slowdown:
+class SlowdownLevel:
     """A device's recent slowness in steps of 25 %, with a gap between rising and falling.
 
     On a machine that does other work a device's batches take longer than profiled, and by how much
@@ -63,16 +61,11 @@ class Slowdown:
 class DeviceTable:
     """The devices of the server, in the options' order."""
 
-    def __init__(self, devices: Sequence[DeviceConfig], zoo: ServedZoo, max_batch: int) -> None:
+    def __init__(self, devices: Sequence[Device], latencies: Mapping[str, Latencies]) -> None:
+        """Starts without a ready device; `latencies` holds each device's by variant and batch (ms)."""
         self._types = {device.device_id: device.device_type for device in devices}
-        self._slowdowns: dict[str, Slowdown] = {}
-        self._latencies = {
-            device.device_id: tuple(
-                zoo.latency(device.device_id, variant.name).p99_ms[:max_batch]
-                for variant in zoo.variants
-            )
-            for device in devices
-        }
+        self._slowdowns: dict[str, SlowdownLevel] = {}
+        self._latencies = dict(latencies)
 
     @property
     def num_ready(self) -> int:
@@ -81,7 +74,7 @@ class DeviceTable:
 
     def add(self, device_id: str) -> None:
         """Its executor has come, and is ready."""
-        self._slowdowns[device_id] = Slowdown()
+        self._slowdowns[device_id] = SlowdownLevel()
 
     def observe(self, device_id: str, slowdown_ratio: float, now_ms: float) -> bool:
         """Takes in an executor's status; returns whether plans must change."""
