@@ -34,8 +34,7 @@ class TorchExecutor:
         self._device = device
         self._is_cuda = device.startswith("cuda")
         torch.set_num_threads(num_threads)
-        if self._is_cuda:
-            torch.backends.cudnn.benchmark = True
+        # cuDNN's search for the fastest algorithm stays off: it stops the first batch of each size for long
         self._loaded: dict[str, TorchDetector] = {}
 
     def load(self, variant: str) -> None:
