@@ -7,9 +7,9 @@ from collections.abc import Callable
 from ...core.verdict import Place
 from ...protos import serving_pb2
 from ...protos.internal_pb2 import FrameResult, FrameResults
+from ...scheduling.advising import Adviser
 from ...scheduling.overhead import OverheadEstimate
 from ...scheduling.plan_view import PlanView
-from .advising import Adviser
 from .frame import ArrivedFrame, DropNote
 from .frame_log import FrameLog
 
@@ -51,7 +51,7 @@ class Answerer:
         result.variant = batch.variant
         result.batch_size = batch.batch_size
         result.plan_epoch = batch.plan_epoch
-        result.advised_side_px = self._adviser.side_px(session, now_ms)
+        result.advised_side_px = self._adviser.side_px(session.observed, now_ms)
         timings = result.timings
         timings.endpoint_ms = endpoint_ms
         timings.queue_ms = part.queue_ms
@@ -59,7 +59,7 @@ class Answerer:
         timings.inference_ms = batch.inference_ms
         timings.server_ms = server_ms
         num_bytes = RESULT_BYTES + DETECTION_BYTES * len(part.detections.scores)
-        session.response_kbits = num_bytes * KBITS_PER_BYTE
+        session.observed.response_kbits = num_bytes * KBITS_PER_BYTE
         elsewhere_ms = part.queue_ms - part.decode_ms + batch.inference_ms
         self.overhead.add(max(0.0, server_ms - elsewhere_ms))
         session.num_answered += 1
@@ -80,7 +80,7 @@ class Answerer:
         result.drop.code = note.code
         result.drop.detail = note.detail
         result.plan_epoch = self._plan().epoch
-        result.advised_side_px = self._adviser.side_px(session, now_ms)
+        result.advised_side_px = self._adviser.side_px(session.observed, now_ms)
         result.timings.server_ms = now_ms - frame.read_ms
         self._count_drop(frame, note, now_ms)
 

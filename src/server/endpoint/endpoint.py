@@ -18,10 +18,10 @@ from ...protos.serving_pb2 import (
     RegisterRequest,
     Zoo,
 )
+from ...scheduling.advising import Adviser
 from ...scheduling.plan_view import PlanView
 from ..config import ServerConfig
 from ..zoo import ServedZoo
-from .advising import Adviser
 from .answering import Answerer
 from .dispatcher import Dispatcher
 from .frame import ArrivedFrame, DropNote
@@ -77,7 +77,7 @@ class Endpoint:
         self.now_ms = now_ms
         self._on_change = on_change
         self._frames = FrameLog(Path(config.out_dir), number) if config.out_dir else None
-        adviser = Adviser(zoo, self._plan, self._overhead_ms)
+        adviser = Adviser(zoo.variants, self._plan, self._overhead_ms)
         self._adviser = adviser
         self._answerer = Answerer(now_ms, self._plan, adviser, self._frames)
         self._intake = Intake(config, zoo, self._plan, now_ms, self.dispatcher, self._answerer)
@@ -112,7 +112,7 @@ class Endpoint:
         return RegisterReply(
             session=session.token,
             zoo=self._describe_zoo(),
-            advised_side_px=self._adviser.side_px(session, self.now_ms()),
+            advised_side_px=self._adviser.side_px(session.observed, self.now_ms()),
             plan_epoch=self.scheduler.plan.epoch,
         )
 
@@ -145,7 +145,7 @@ class Endpoint:
 
     def take_frame(self, session: Session, message: Frame) -> None:
         """Takes one frame that was just read."""
-        was_silent = session.is_silent(read_ms := self.now_ms())
+        was_silent = session.observed.is_silent(read_ms := self.now_ms())
         self._intake.take(session, message, read_ms)
         if was_silent:
             self.report(is_urgent=True)
@@ -195,7 +195,9 @@ class Endpoint:
                 await asyncio.sleep(URGENT_GAP_S)  # several changes make one snapshot
             self._wake.clear()
             now_ms = self.now_ms()
-            is_urgent = self._is_urgent or any(one.has_jumped(now_ms) for one in self.sessions)
+            is_urgent = self._is_urgent or any(
+                one.observed.has_jumped(now_ms) for one in self.sessions
+            )
             self._is_urgent = False
             states = [session.state(now_ms) for session in self.sessions]
             self.scheduler.send_snapshot(states, self._overhead_ms(), is_urgent=is_urgent)
@@ -237,7 +239,7 @@ class Endpoint:
         now_ms = self.now_ms()
         for session in self.sessions:
             if late_ms > WATCH_LATE_MS:  # we were stalled, not the clients
-                session.last_frame_ms += late_ms
+                session.observed.last_frame_ms += late_ms
             if not session.is_open:
                 if now_ms - session.registered_ms > self._config.session_grace_ms:
                     _log.info("stream %s was never opened", session.stream_id)

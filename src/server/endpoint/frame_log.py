@@ -80,5 +80,5 @@ def _arrival(frame: ArrivedFrame, now_ms: float) -> dict[str, Any]:
         "jpeg_bytes": frame.num_bytes,
         "side_px": frame.side_px,
         "bandwidth_kbps": frame.bandwidth_kbps,
-        "planned_kbps": session.planned_kbps(now_ms),
+        "planned_kbps": session.observed.planned_kbps(now_ms),
     }

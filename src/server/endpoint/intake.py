@@ -9,7 +9,7 @@ import google_crc32c
 
 from ...core.verdict import Place, Reason
 from ...protos.serving_pb2 import Frame
-from ...scheduling.deadlines import executor_deadline_ms, network_ms
+from ...scheduling.intake import frame_limit, reason_to_drop
 from ...scheduling.plan_view import PlanView
 from ...vision.jpeg import BadImageError, ImageRule, check_jpeg
 from ..config import ServerConfig
@@ -79,15 +79,17 @@ class Intake:
         if self.is_draining:
             return drop(Reason.DRAINING, "the server is shutting down")
         running = self._plan().serving(session.stream_id)
-        least_ms = running.first_answer_ms if running is not None else 0.0
-        if frame.deadline_ms - self._now_ms() < least_ms:
-            return drop(Reason.TOO_LATE, "could not be answered in time any more")
-        if running is None:
-            return drop(Reason.NOT_PLACED, f"plan {self._plan().epoch} serves this stream nowhere")
-        if len(session.under_way) >= min(session.frame_limit, self._max_waiting_frames):
-            return drop(Reason.QUEUE_FULL, f"{len(session.under_way)} frames are under way")
+        limit = frame_limit(session.declared.fps, session.declared.slo_ms)
+        reason = reason_to_drop(
+            frame.deadline_ms - self._now_ms(),
+            running,
+            len(session.under_way),
+            min(limit, self._max_waiting_frames),
+        )
+        if reason is not None:
+            return drop(reason, self._detail(reason, session))
         note = _check_picture(frame, message, jpeg)
-        if note is None:
+        if note is None and running is not None:
             note = self._dispatcher.dispatch(frame, jpeg, running.device_id)
         if note is None:
             session.under_way.add(frame)
@@ -132,18 +134,22 @@ class Intake:
 
     def _learn(self, frame: ArrivedFrame, message: Frame) -> None:
         """Takes in what the frame says of its stream's link and sizes; sets its deadline."""
-        session = frame.session
-        wire_ms = message.link.wire_ms
-        session.last_frame_ms = frame.read_ms
-        session.observe_link(frame.read_ms, frame.bandwidth_kbps, wire_ms)
-        kbits = frame.num_bytes * KBITS_PER_BYTE
-        expected = self._kbits.get(frame.side_px)
-        if expected is not None:
-            session.observe_size(kbits / expected)
-        frame.network_ms = network_ms(kbits, frame.bandwidth_kbps, wire_ms)
-        frame.deadline_ms = executor_deadline_ms(
-            frame.read_ms, session.declared.slo_ms, frame.age_ms, frame.network_ms, wire_ms
+        frame.network_ms, frame.deadline_ms = frame.session.observed.take_frame(
+            frame.read_ms,
+            frame.age_ms,
+            frame.num_bytes * KBITS_PER_BYTE,
+            self._kbits.get(frame.side_px),
+            frame.bandwidth_kbps,
+            message.link.wire_ms,
         )
+
+    def _detail(self, reason: Reason, session: Session) -> str:
+        """What the client is told about a frame that is not run."""
+        if reason is Reason.TOO_LATE:
+            return "could not be answered in time any more"
+        if reason is Reason.NOT_PLACED:
+            return f"plan {self._plan().epoch} serves this stream nowhere"
+        return f"{len(session.under_way)} frames are under way"
 
 
 def drop(reason: Reason, detail: str) -> DropNote:

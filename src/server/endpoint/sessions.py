@@ -59,7 +59,7 @@ class Sessions:
         if session.is_open:
             raise SessionError(Code.FAILED_PRECONDITION, "session: is open already")
         session.is_open = True
-        session.last_frame_ms = now_ms
+        session.observed.last_frame_ms = now_ms
         return session
 
     def remove(self, session: Session) -> bool:

@@ -287,7 +287,7 @@ async def test_a_silent_stream_gives_its_capacity_back_until_it_speaks(make_harn
     session = harness.endpoint.sessions.find_stream("cam")
     await harness.until(lambda: newest_state(harness).bandwidth_kbps > 0)
     harness.scheduler.snapshots.clear()
-    session.last_frame_ms -= 3000
+    session.observed.last_frame_ms -= 3000
     await harness.until(
         lambda: any(
             one.is_urgent and one.streams[0].bandwidth_kbps == 0
@@ -302,9 +302,9 @@ async def test_a_stall_of_our_own_makes_nobody_silent(harness) -> None:
     client = await harness.stream()
     await client.result_of(harness.frame(0))
     session = harness.endpoint.sessions.find_stream("cam")
-    session.last_frame_ms -= 3000
+    session.observed.last_frame_ms -= 3000
     harness.endpoint._look_after(late_ms=3000)
-    assert not session.is_silent(harness.endpoint.now_ms())
+    assert not session.observed.is_silent(harness.endpoint.now_ms())
 
 
 async def test_a_client_that_reads_nothing_is_cut_off(harness) -> None:
