@@ -22,7 +22,7 @@ def make_replayed():
     }
 
 
-def make_torch():
+def make_torch(device: str = "cpu"):
     from moonjelly.server.executors.torch_executor import TorchExecutor
     from moonjelly.vision.zoo import load_zoo
 
@@ -30,10 +30,18 @@ def make_torch():
         variants = load_zoo("traffic").variants[:2]
     except WeightsError as error:
         pytest.skip(str(error))
-    return TorchExecutor("cpu"), {one.name: one.input_side_px for one in variants}
+    return TorchExecutor(device), {one.name: one.input_side_px for one in variants}
 
 
-@pytest.fixture(params=[make_replayed, make_torch])
+def make_cuda():
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device here")
+    return make_torch("cuda:0")
+
+
+@pytest.fixture(params=[make_replayed, make_torch, pytest.param(make_cuda, marks=pytest.mark.gpu)])
 def loaded(request):
     executor, sides = request.param()
     first, second = sides
