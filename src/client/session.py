@@ -15,17 +15,15 @@ import grpc.aio
 from ..core.clock import Clock
 from ..core.ledger import LedgerError
 from ..core.verdict import Reason
+from ..network.client_link import BITS_PER_KBIT, ClientLink, FrameSize
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image, encode_frame
 from .account import Account, CapturedFrame
 from .connection import Connection, StreamCall
 from .errors import StreamFailed
-from .link import BITS_PER_KBIT, ClientLink, FrameSize
 from .options import StreamOptions
 
 JPEG_QUALITY = 90
-PROBE_AFTER_MS = 500.0
-"""When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
 GOODBYE_TIMEOUT_S = 1.0
 _BITS_PER_BYTE = 8
 
@@ -72,7 +70,6 @@ class Session:
         self._wake = asyncio.Event()
         self._is_draining = False
         self._held_since_ms: float | None = None  # while the frame that waits does so for the link
-        self._last_sent_ms = -math.inf
 
     def offer(self, frame: CapturedFrame) -> None:
         """Takes the newest frame; one that still waits is superseded by it."""
@@ -96,11 +93,11 @@ class Session:
         now_ms = self._clock.now_ms()
         if kbits is None:
             kbits = self._link.expected_kbits(self._sizes[0])
-        link_ms = frame.link_ms + self._link.network_ms(kbits, now_ms)
+        waited_ms = frame.link_ms
         if frame is self._waiting and self._held_since_ms is not None:
-            link_ms += now_ms - self._held_since_ms
-        is_ours = link_ms <= self._options.slo_ms
-        self._account.give_up(frame, Reason.CLIENT_TOO_SLOW if is_ours else Reason.LINK_TOO_SLOW)
+            waited_ms += now_ms - self._held_since_ms
+        is_links = self._link.is_to_blame(kbits, waited_ms, self._options.slo_ms, now_ms)
+        self._account.give_up(frame, Reason.LINK_TOO_SLOW if is_links else Reason.CLIENT_TOO_SLOW)
 
     async def run(self, settled: asyncio.Event) -> str:
         """Carries frames until everything is settled, or the session is lost.
@@ -210,13 +207,11 @@ class Session:
             return
         now_ms = self._clock.now_ms()
         due_ms = frame.captured_ms + self._options.slo_ms
-        is_probe = self._link.num_unacked == 0 and now_ms - self._last_sent_ms >= PROBE_AFTER_MS
-        size = self._link.choose_size(self._sizes, self._advised_px, due_ms - now_ms, now_ms)
-        if size is None:
-            size = self._sizes[0]
-            if not is_probe:
-                self.give_up_unsent(frame, self._link.expected_kbits(size))
-                return
+        sending = self._link.choose_sending(self._sizes, self._advised_px, due_ms - now_ms, now_ms)
+        if sending is None:
+            self.give_up_unsent(frame)
+            return
+        size = sending.size
         jpeg, crc32c = await asyncio.get_running_loop().run_in_executor(
             self._encoder, _encode, frame.image, size.side_px
         )
@@ -224,11 +219,11 @@ class Session:
             return
         now_ms = self._clock.now_ms()
         kbits = len(jpeg) * _BITS_PER_BYTE / BITS_PER_KBIT
-        if self._link.network_ms(kbits, now_ms) > due_ms - now_ms and not is_probe:
+        if not self._link.is_worth_sending(sending, kbits, due_ms - now_ms, now_ms):
             self.give_up_unsent(frame, kbits)
             return
         # Entered as sent before it is: the ack may be there before `write` returns.
-        self._last_sent_ms = frame.sent_ms = now_ms
+        frame.sent_ms = now_ms
         frame.side_px, frame.jpeg_bytes = size.side_px, len(jpeg)
         frame.bandwidth_kbps = self._link.bandwidth_kbps(now_ms)
         self._link.on_sent(frame.sequence, size, kbits, now_ms)

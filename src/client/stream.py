@@ -16,6 +16,7 @@ from typing import Self
 from ..core.clock import Clock, MonotonicClock
 from ..core.ledger import Ledger
 from ..core.verdict import Reason
+from ..network.client_link import ClientLink
 from ..network.estimators import ErrorBasedEstimator
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image
@@ -25,7 +26,6 @@ from .capture import capture_frames
 from .connection import Connection, backoff_s
 from .errors import Refused, Unavailable
 from .inbox import Inbox
-from .link import ClientLink
 from .options import StreamOptions
 from .session import Session
 from .sources import FrameSource, open_source

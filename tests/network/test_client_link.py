@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.client.link import MIN_UNACKED, ClientLink, FrameSize
+from moonjelly.network.client_link import MIN_UNACKED, ClientLink, FrameSize
 from moonjelly.network.estimators import MAX_KBPS, ErrorBasedEstimator
 
 # The published zoo: sides 128 to 608 in steps of 32, frame sizes in kbit (1024 bit there).

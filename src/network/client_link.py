@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..core.checks import require_positive
-from ..network.estimators import BandwidthEstimator
+from .estimators import BandwidthEstimator
 
 BITS_PER_KBIT = 1000.0
 MIN_UNACKED = 2
+PROBE_AFTER_MS = 500.0
+"""When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
 _RATIO_WEIGHT = 0.2
 _RATIO_LIMITS = (0.05, 20.0)
 
@@ -30,6 +32,18 @@ class FrameSize:
     def __post_init__(self) -> None:
         require_positive("side_px", self.side_px, 4096)
         require_positive("frame_kbits", self.kbits)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a frame is to be sent.
+
+    Attributes:
+        is_probe: whether it is sent although it will hardly be answered in time, to learn about the link.
+    """
+
+    size: FrameSize
+    is_probe: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,7 @@ class ClientLink:
         self._unacked: dict[int, _Sent] = {}
         self._through_ms = float("-inf")
         self._size_ratio = 1.0
+        self._last_sent_ms = float("-inf")
 
     @property
     def wire_ms(self) -> float:
@@ -86,6 +101,7 @@ class ClientLink:
         self._size_ratio += _RATIO_WEIGHT * (ratio - self._size_ratio)
         start_ms = max(self._through_ms, now_ms) if self._unacked else now_ms
         self._through_ms = start_ms + BITS_PER_KBIT * kbits / self.bandwidth_kbps(now_ms)
+        self._last_sent_ms = now_ms
         self._unacked[sequence] = _Sent(size.side_px, kbits, now_ms)
 
     def on_ack(self, sequence: int, held_ms: float, now_ms: float) -> float | None:
@@ -111,6 +127,7 @@ class ClientLink:
     def on_disconnect(self) -> None:
         """Nothing is under way any more."""
         self._unacked.clear()
+        self._last_sent_ms = float("-inf")
 
     def may_send_at_ms(self, now_ms: float) -> float:
         """When the next frame may be sent; infinite while that depends on an ack."""
@@ -148,3 +165,30 @@ class ClientLink:
             if is_carried and self.network_ms(kbits, now_ms) <= left_ms:
                 return size
         return None
+
+    def choose_sending(
+        self, sizes: Sequence[FrameSize], advised_px: int, left_ms: float, now_ms: float
+    ) -> Sending | None:
+        """Decides on the frame whose turn it is; None to give it up. Arguments as of `choose_size`."""
+        is_probe = not self._unacked and now_ms - self._last_sent_ms >= PROBE_AFTER_MS
+        size = self.choose_size(sizes, advised_px, left_ms, now_ms)
+        if size is not None:
+            return Sending(size, is_probe)
+        return Sending(sizes[0], is_probe=True) if is_probe else None
+
+    def is_worth_sending(
+        self, sending: Sending, kbits: float, left_ms: float, now_ms: float
+    ) -> bool:
+        """Whether a frame should go out after all, now that its encoded size is known."""
+        return sending.is_probe or self.network_ms(kbits, now_ms) <= left_ms
+
+    def is_to_blame(self, kbits: float, waited_ms: float, slo_ms: float, now_ms: float) -> bool:
+        """Whether a frame given up unsent would not have made it even on an infinitely fast client.
+
+        Args:
+            kbits: its encoded size, as far as known.
+            waited_ms: how long it has waited for the link.
+            slo_ms: bound on capture to answer.
+            now_ms: the time.
+        """
+        return waited_ms + self.network_ms(kbits, now_ms) > slo_ms
