@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...core.clock import Clock, MonotonicClock
 from ...core.profile import BatchLatency
+from ...profiles.replay import P99_EVERY, ReplayedLatency
 from ...vision.detections import Detections
 from .port import Picture
-
-P99_EVERY = 100
 
 
 class ReplayedExecutor:
@@ -42,13 +41,12 @@ class ReplayedExecutor:
             sleep: takes seconds.
         """
         self._latency = latency
+        self._times = ReplayedLatency(latency, p99_every)
         self._is_instant = is_instant
-        self._p99_every = p99_every
         self._answers = tuple(answers) or (Detections.empty(),)
         self._clock = clock or MonotonicClock()
         self._sleep = sleep
         self._loaded: set[str] = set()
-        self._num_batches = 0
         self._num_frames = 0
 
     def load(self, variant: str) -> None:
@@ -65,21 +63,14 @@ class ReplayedExecutor:
         start_ms = self._clock.now_ms()
         if variant not in self._loaded:
             raise KeyError(variant)
-        self._num_batches += 1
         answers = [
             self._answers[(self._num_frames + k) % len(self._answers)] for k in range(len(pictures))
         ]
         self._num_frames += len(pictures)
         if not self._is_instant:
-            latency_ms = self._latency_ms(variant, len(pictures))
+            latency_ms = self._times.next_ms(variant, len(pictures))
             self._sleep(max(0.0, start_ms + latency_ms - self._clock.now_ms()) / 1000)
         return answers
-
-    def _latency_ms(self, variant: str, batch_size: int) -> float:
-        latency = self._latency[variant]
-        is_slow = self._p99_every > 0 and self._num_batches % self._p99_every == 0
-        table = latency.p99_ms if is_slow else latency.p50_ms
-        return table[batch_size - 1]
 
     def close(self) -> None:
         """Forgets every variant."""
