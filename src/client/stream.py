@@ -16,7 +16,7 @@ from typing import Self
 from ..core.clock import Clock, MonotonicClock
 from ..core.ledger import Ledger
 from ..core.verdict import Reason
-from ..network.client_link import ClientLink
+from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink
 from ..network.estimators import ErrorBasedEstimator
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image
@@ -33,8 +33,6 @@ from .workers import Workers
 
 _log = logging.getLogger(__name__)
 
-NO_ANSWER_AFTER_MS = 2000.0
-"""A frame that was sent is given up when it is this much over its SLO."""
 MAX_RETRY_AFTER_MS = 60_000.0
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..core.checks import require_positive
+from ..core.variant import Variant
 from .estimators import BandwidthEstimator
 
 BITS_PER_KBIT = 1000.0
 MIN_UNACKED = 2
+NO_ANSWER_AFTER_MS = 2000.0
+"""A frame that was sent is given up when it is this much over its SLO."""
 PROBE_AFTER_MS = 500.0
 """When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
 _RATIO_WEIGHT = 0.2
@@ -32,6 +35,15 @@ class FrameSize:
     def __post_init__(self) -> None:
         require_positive("side_px", self.side_px, 4096)
         require_positive("frame_kbits", self.kbits)
+
+
+def frame_sizes(variants: Iterable[Variant]) -> list[FrameSize]:
+    """The input sizes of a zoo, smallest first; where variants share a side, the larger frames count."""
+    largest: dict[int, float] = {}
+    for variant in variants:
+        side_px = variant.input_side_px
+        largest[side_px] = max(largest.get(side_px, 0.0), variant.frame_kbits)
+    return [FrameSize(side_px, kbits) for side_px, kbits in sorted(largest.items())]
 
 
 @dataclass(frozen=True, slots=True)

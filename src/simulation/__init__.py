@@ -1,1 +1,1 @@
-"""Runs the scheduling code under a virtual clock."""
+"""Runs streams, links and devices under a virtual clock, with the decisions of the server's own code."""

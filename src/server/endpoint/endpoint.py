@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...core.verdict import Reason
+from ...network.client_link import frame_sizes
 from ...protos.internal_pb2 import FrameResult, FrameResults
 from ...protos.serving_pb2 import (
     Frame,
@@ -278,16 +279,12 @@ class Endpoint:
         self._on_change()
 
     def _describe_zoo(self) -> Zoo:
-        largest = {variant.input_side_px: 0.0 for variant in self._zoo.variants}
-        for variant in self._zoo.variants:
-            side_px = variant.input_side_px
-            largest[side_px] = max(largest[side_px], variant.frame_kbits)
         return Zoo(
             name=self._zoo.name,
             class_names=self._zoo.class_names,
             sizes=[
-                InputSize(side_px=side_px, frame_kbits=frame_kbits)
-                for side_px, frame_kbits in sorted(largest.items())
+                InputSize(side_px=size.side_px, frame_kbits=size.kbits)
+                for size in frame_sizes(self._zoo.variants)
             ],
         )
 

@@ -1,0 +1,209 @@
+"""Devices: a queue, the batcher that the executors use, and a profile's time for each batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from ..core.profile import BatchLatency
+from ..core.records import BatchRecord
+from ..core.verdict import Reason
+from ..profiles.replay import ReplayedLatency
+from ..scheduling.batching.port import Batcher, DeviceState, QueuedFrame
+from ..scheduling.slowdown import Slowdown
+from .events import EventQueue, Priority
+from .frame import SimulatedFrame
+from .scenario import Sampling
+
+STATUS_PERIOD_MS = 500.0
+SHORTEST_WAIT_MS = 0.2  # a batcher that asks to be asked again at once must not spin
+P99_SIGMAS = 2.3263478740408408  # the 99th percentile of a normal distribution
+
+DrawMs = Callable[[str, int], float]
+"""How long the next batch of a variant and size takes (ms)."""
+
+
+def draw_latency(
+    sampling: Sampling, latencies: Mapping[str, BatchLatency], random: Random
+) -> DrawMs:
+    """Returns what batch times are drawn with."""
+    if sampling is Sampling.REPLAYED:
+        return ReplayedLatency(latencies).next_ms
+
+    def draw_ms(variant: str, batch_size: int) -> float:
+        latency = latencies[variant]
+        p50_ms, p99_ms = latency.p50_ms[batch_size - 1], latency.p99_ms[batch_size - 1]
+        return p50_ms * math.exp(random.gauss(0.0, math.log(p99_ms / p50_ms) / P99_SIGMAS))
+
+    return draw_ms
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOrders:
+    """What a plan asks of one device."""
+
+    variant: str
+    batch_size: int
+    arrival_fps: float
+    plan_epoch: int
+
+
+class SimulatedDevice:
+    """Runs one batch at a time; decides anew when a batch ends, a frame comes or a wait is over."""
+
+    def __init__(
+        self,
+        device_id: str,
+        latencies: Mapping[str, BatchLatency],
+        draw_ms: DrawMs,
+        batcher: Batcher,
+        events: EventQueue,
+        *,
+        on_answer: Callable[[SimulatedFrame], None],
+        on_drop: Callable[[SimulatedFrame, Reason], None],
+        on_status: Callable[[str, float], None],
+        on_batch: Callable[[BatchRecord], None],
+    ) -> None:
+        """Starts idle, and runs nothing before its first orders.
+
+        Args:
+            device_id: its name.
+            latencies: its profile, by variant.
+            draw_ms: tells how long a batch takes.
+            batcher: of its own.
+            events: of the run.
+            on_answer: takes each frame that has run.
+            on_drop: takes each frame that was given up.
+            on_status: takes the device and its slowdown, every half second while batches run.
+            on_batch: takes each batch.
+        """
+        self.device_id = device_id
+        self.num_batches = 0
+        self._latencies = latencies
+        self._draw_ms = draw_ms
+        self._batcher = batcher
+        self._events = events
+        self._on_answer = on_answer
+        self._on_drop = on_drop
+        self._on_status = on_status
+        self._on_batch = on_batch
+        self._orders: DeviceOrders | None = None
+        self._slowdown = Slowdown()
+        self._queue: dict[int, tuple[QueuedFrame, SimulatedFrame]] = {}
+        self._next_key = 0
+        self._is_busy = False
+        self._num_decisions = 0  # a wake-up counts only if nothing was decided since it was set
+        self._decides_at_ms = -1.0
+        self._free_since_ms = 0.0
+        self._status_at_ms = 0.0
+
+    @property
+    def num_queued(self) -> int:
+        """Frames that wait."""
+        return len(self._queue)
+
+    def set_orders(self, orders: DeviceOrders) -> None:
+        """Takes a plan; its variant runs from the next batch on."""
+        self._orders = orders
+        self._wake()
+
+    def take(self, frame: SimulatedFrame) -> None:
+        """Queues a frame."""
+        now_ms = self._events.now_ms()
+        frame.queued_ms = now_ms
+        key = self._next_key
+        self._next_key += 1
+        self._queue[key] = (QueuedFrame(key, now_ms, frame.deadline_ms), frame)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Has it decide at the end of this moment, once everything that happens in it is there."""
+        now_ms = self._events.now_ms()
+        if self._is_busy or self._decides_at_ms == now_ms:
+            return
+        self._decides_at_ms = now_ms
+        self._events.at(now_ms, Priority.DECISION, self._decide)
+
+    def _decide_if_nothing_was(self, num_decisions: int) -> None:
+        if num_decisions == self._num_decisions and not self._is_busy:
+            self._decide()
+
+    def _decide(self) -> None:
+        self._decides_at_ms = -1.0
+        orders = self._orders
+        while self._queue and orders is not None:
+            self._num_decisions += 1
+            now_ms = self._events.now_ms()
+            latency = self._latencies[orders.variant]
+            state = DeviceState(
+                latency,
+                min(max(1, orders.batch_size), latency.max_batch_size),
+                orders.arrival_fps,
+                self._slowdown.ratio,
+            )
+            queue = [queued for queued, _ in self._queue.values()]
+            decision = self._batcher.decide(queue, state, now_ms)
+            for key, reason in decision.drop:
+                self._on_drop(self._queue.pop(key)[1], reason)
+            if decision.run:
+                self._start([self._queue.pop(key)[1] for key in decision.run], orders, state)
+                return
+            if not decision.drop:
+                if decision.wait_until_ms is not None:
+                    wake_ms = max(decision.wait_until_ms, now_ms + SHORTEST_WAIT_MS)
+                    self._events.at(
+                        wake_ms,
+                        Priority.DECISION,
+                        self._decide_if_nothing_was,
+                        self._num_decisions,
+                    )
+                return
+
+    def _start(
+        self, frames: list[SimulatedFrame], orders: DeviceOrders, state: DeviceState
+    ) -> None:
+        start_ms = self._events.now_ms()
+        size = len(frames)
+        inference_ms = self._draw_ms(orders.variant, size)
+        self._is_busy = True
+        self._on_batch(
+            BatchRecord(
+                device_id=self.device_id,
+                at_ms=start_ms,
+                variant=orders.variant,
+                plan_batch_size=state.batch_size,
+                batch_size=size,
+                idle_ms=start_ms - self._free_since_ms,
+                inference_ms=inference_ms,
+                expected_ms=state.latency.p50_ms[size - 1],
+                queue_length=len(self._queue),
+            )
+        )
+        for frame in frames:
+            frame.variant = orders.variant
+            frame.batch_size = size
+            frame.plan_epoch = orders.plan_epoch
+            frame.queue_ms = start_ms - frame.handed_ms
+            frame.inference_ms = inference_ms
+        self._events.at(
+            start_ms + inference_ms,
+            Priority.DONE,
+            self._end,
+            frames,
+            state.latency.p50_ms[size - 1],
+        )
+
+    def _end(self, frames: list[SimulatedFrame], expected_ms: float) -> None:
+        now_ms = self._events.now_ms()
+        self._is_busy = False
+        self._free_since_ms = now_ms
+        self.num_batches += 1
+        for frame in frames:
+            self._on_answer(frame)
+        self._slowdown.add(frames[0].inference_ms or 0.0, expected_ms)
+        if now_ms - self._status_at_ms >= STATUS_PERIOD_MS:
+            self._status_at_ms = now_ms
+            self._on_status(self.device_id, self._slowdown.ratio)
+        self._wake()

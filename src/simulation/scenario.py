@@ -1,0 +1,143 @@
+"""What is to be simulated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ..core.checks import echo, require_id, require_not_negative, require_positive
+from ..core.device import Device
+from ..core.profile import LatencyProfile
+from ..core.variant import Variant
+from ..network.estimators import MAX_KBPS
+from ..network.traces import LinkTrace
+from ..scheduling.batching.registry import batcher
+from ..scheduling.planning.registry import DEFAULT_PLANNER, planner
+
+MAX_FPS = 240.0
+MAX_SLO_MS = 60_000.0
+
+
+class Sampling(StrEnum):
+    """How long a batch takes."""
+
+    LOG_NORMAL = "log-normal"  # with the profile's median and 99th percentile
+    REPLAYED = "replayed"  # as by the replayed executor: the median, and the p99 now and then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedStream:
+    """One camera and its link.
+
+    Attributes:
+        stream_id: unique.
+        fps: frame rate.
+        slo_ms: bound on capture to answer.
+        link: rate of the uplink over time.
+        link_text: the same in words.
+        wire_ms: one-way delay, both ways.
+        join_s: when it registers.
+        leave_s: when it captures no more; None for the end of the run.
+        first_kbps: its client's first guess of the link's rate.
+        frame_size_ratio: mean encoded size over what the zoo says.
+        frame_size_spread: standard deviation of the logarithm of the size.
+        encode_ms: what resizing and encoding take its client.
+    """
+
+    stream_id: str
+    fps: float
+    slo_ms: float
+    link: LinkTrace
+    link_text: str = ""
+    wire_ms: float = 1.0
+    join_s: float = 0.0
+    leave_s: float | None = None
+    first_kbps: float = 10_000.0
+    frame_size_ratio: float = 1.0
+    frame_size_spread: float = 0.0
+    encode_ms: float = 2.0
+
+    def __post_init__(self) -> None:
+        require_id("stream_id", self.stream_id)
+        require_positive("fps", self.fps, MAX_FPS)
+        require_positive("slo_ms", self.slo_ms, MAX_SLO_MS)
+        require_not_negative("wire_ms", self.wire_ms, 10_000)
+        require_not_negative("join_s", self.join_s)
+        if self.leave_s is not None and not self.leave_s > self.join_s:
+            raise ValueError(f"leave_s={self.leave_s:g}: must be after join_s={self.join_s:g}")
+        require_positive("first_kbps", self.first_kbps, MAX_KBPS)
+        require_positive("frame_size_ratio", self.frame_size_ratio, 100)
+        require_not_negative("frame_size_spread", self.frame_size_spread, 2)
+        require_not_negative("encode_ms", self.encode_ms, 10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerModel:
+    """What a simulated server takes for what a real one does by itself, and its options.
+
+    Attributes:
+        max_batch_size: largest batch that is planned.
+        plan_period_ms: time between plans.
+        max_waiting_frames: frames of one stream under way at most.
+        rate_tolerance_ratio: frames a stream may send, over what it declared.
+        arrival_ms: from reading a frame until its executor has it.
+        answer_ms: from the end of a batch until its answers are sent.
+        sampling: of batch times.
+    """
+
+    planner: str = DEFAULT_PLANNER
+    batcher: str = "deadline"
+    max_batch_size: int = 12
+    plan_period_ms: float = 500.0
+    max_waiting_frames: int = 32
+    rate_tolerance_ratio: float = 1.2
+    arrival_ms: float = 0.5
+    answer_ms: float = 0.5
+    sampling: Sampling = Sampling.LOG_NORMAL
+
+    def __post_init__(self) -> None:
+        planner(self.planner)
+        batcher(self.batcher)
+        require_positive("max_batch_size", self.max_batch_size, 256)
+        require_positive("plan_period_ms", self.plan_period_ms, 60_000)
+        require_positive("max_waiting_frames", self.max_waiting_frames, 4096)
+        require_positive("rate_tolerance_ratio", self.rate_tolerance_ratio)
+        require_not_negative("arrival_ms", self.arrival_ms, 1000)
+        require_not_negative("answer_ms", self.answer_ms, 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One run.
+
+    Attributes:
+        seconds: how long frames are captured.
+        seed: fixes everything that is left to chance.
+        zoo: name of the variants.
+        variants: least accurate first.
+        devices: of the server, all ready at the start.
+        profiles: device type to latency.
+        streams: who joins.
+    """
+
+    seconds: float
+    zoo: str
+    variants: tuple[Variant, ...]
+    devices: tuple[Device, ...]
+    profiles: dict[str, LatencyProfile]
+    streams: tuple[SimulatedStream, ...]
+    server: ServerModel = field(default_factory=ServerModel)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_positive("seconds", self.seconds, 1e6)
+        require_not_negative("seed", self.seed)
+        for name, ids in (
+            ("streams", [stream.stream_id for stream in self.streams]),
+            ("devices", [device.device_id for device in self.devices]),
+        ):
+            if not ids:
+                raise ValueError(f"{name}=[]: must hold at least one")
+            if len(set(ids)) != len(ids):
+                twice = next(one for one in ids if ids.count(one) > 1)
+                raise ValueError(f"{name}: {echo(twice)} is there twice")

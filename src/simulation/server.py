@@ -1,0 +1,180 @@
+"""The server: what endpoint and scheduler decide about streams and frames, without their processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..core.verdict import Drop, Place, Reason
+from ..network.client_link import frame_sizes
+from ..network.observed_stream import ObservedStream
+from ..scheduling.advising import Adviser
+from ..scheduling.intake import frame_limit, reason_to_drop
+from ..scheduling.overhead import OverheadEstimate
+from ..scheduling.planning.rounds import Refusal
+from ..scheduling.policing import RatePolicer
+from .devices import SimulatedDevice
+from .events import EventQueue, Priority
+from .frame import SimulatedFrame
+from .scenario import Scenario, SimulatedStream
+from .scheduler import SimulatedScheduler
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    observed: ObservedStream
+    policer: RatePolicer
+    on_ack: Callable[[SimulatedFrame], None]
+    on_answer: Callable[[SimulatedFrame], None]
+    most_under_way: int
+    num_under_way: int = 0
+
+
+class SimulatedServer:
+    """Takes frames, and answers each exactly once."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        devices: Mapping[str, SimulatedDevice],
+        scheduler: SimulatedScheduler,
+        events: EventQueue,
+    ) -> None:
+        """Serves with the plans of `scheduler` on `devices`."""
+        self._model = scenario.server
+        self._devices = devices
+        self._scheduler = scheduler
+        self._events = events
+        self._kbits = {size.side_px: size.kbits for size in frame_sizes(scenario.variants)}
+        self._sessions: dict[str, _Session] = {}
+        self._overhead = OverheadEstimate()
+        self._adviser = Adviser(
+            scenario.variants, lambda: scheduler.view, lambda: self._overhead.mean_ms
+        )
+        self._looks_at_ms = -1.0
+
+    def join(
+        self,
+        stream: SimulatedStream,
+        on_reply: Callable[[Refusal | None, int], None],
+        on_ack: Callable[[SimulatedFrame], None],
+        on_answer: Callable[[SimulatedFrame], None],
+    ) -> None:
+        """Registers a stream; `on_reply` takes a refusal, or None and the first advised side."""
+        now_ms = self._events.now_ms()
+        session = _Session(
+            ObservedStream(
+                stream_id=stream.stream_id,
+                fps=stream.fps,
+                slo_ms=stream.slo_ms,
+                first_kbps=stream.first_kbps,
+                wire_ms=stream.wire_ms,
+                last_frame_ms=now_ms,
+            ),
+            RatePolicer(stream.fps, self._model.rate_tolerance_ratio, now_ms),
+            on_ack,
+            on_answer,
+            min(frame_limit(stream.fps, stream.slo_ms), self._model.max_waiting_frames),
+        )
+
+        def reply(refusal: Refusal | None) -> None:
+            if refusal is not None:
+                on_reply(refusal, 0)
+                return
+            session.observed.last_frame_ms = self._events.now_ms()
+            self._sessions[stream.stream_id] = session
+            self._look_later()
+            on_reply(None, self._adviser.side_px(session.observed, self._events.now_ms()))
+
+        self._scheduler.join(session.observed.tell(now_ms), reply)
+
+    def leave(self, stream_id: str) -> None:
+        """Ends a stream, all of whose frames have ended."""
+        del self._sessions[stream_id]
+        self._report(is_urgent=True)
+
+    def take(self, frame: SimulatedFrame, wire_ms: float) -> None:
+        """Reads a frame, acknowledges it, and runs it or gives it up."""
+        session = self._sessions.get(frame.stream_id)
+        if session is None:  # its client has given it up and gone
+            return
+        now_ms = frame.read_ms = self._events.now_ms()
+        observed = session.observed
+        self._events.at(now_ms + wire_ms, Priority.DONE, session.on_ack, frame)
+        session.num_under_way += 1
+        if not session.policer.takes(now_ms):
+            self._give_up(frame, Place.ENDPOINT, Reason.RATE_EXCEEDED)
+            return
+        was_silent = observed.is_silent(now_ms)
+        _, frame.deadline_ms = observed.take_frame(
+            now_ms,
+            (frame.sent_ms or 0.0) - frame.captured_ms,
+            frame.kbits,
+            self._kbits.get(frame.side_px or 0),
+            frame.bandwidth_kbps or 0.0,
+            wire_ms,
+        )
+        if was_silent:
+            self._report(is_urgent=True)
+        running = self._scheduler.view.serving(frame.stream_id)
+        reason = reason_to_drop(
+            frame.deadline_ms - now_ms, running, session.num_under_way - 1, session.most_under_way
+        )
+        if reason is not None or running is None:
+            self._give_up(frame, Place.ENDPOINT, reason or Reason.NOT_PLACED)
+            return
+        frame.handed_ms = now_ms + self._model.arrival_ms
+        self._events.at(
+            frame.handed_ms, Priority.ARRIVAL, self._devices[running.device_id].take, frame
+        )
+
+    def answer(self, frame: SimulatedFrame) -> None:
+        """Takes a frame that has run."""
+        self._events.at(
+            self._events.now_ms() + self._model.answer_ms, Priority.DONE, self._send, frame
+        )
+
+    def drop(self, frame: SimulatedFrame, reason: Reason) -> None:
+        """Takes a frame that its device has given up."""
+        self._give_up(frame, Place.EXECUTOR, reason)
+
+    def _give_up(self, frame: SimulatedFrame, place: Place, reason: Reason) -> None:
+        frame.drop = Drop(place, reason)
+        self._send(frame)
+
+    def _send(self, frame: SimulatedFrame) -> None:
+        session = self._sessions.get(frame.stream_id)
+        if session is None:
+            return
+        now_ms = self._events.now_ms()
+        session.num_under_way -= 1
+        frame.server_ms = now_ms - frame.read_ms
+        frame.advised_side_px = self._adviser.side_px(session.observed, now_ms)
+        if frame.drop is None:
+            elsewhere_ms = (frame.queue_ms or 0.0) + (frame.inference_ms or 0.0)
+            self._overhead.add(max(0.0, frame.server_ms - elsewhere_ms))
+        else:
+            frame.plan_epoch = self._scheduler.view.epoch
+        self._events.at(now_ms + session.observed.wire_ms, Priority.DONE, session.on_answer, frame)
+
+    def _look_later(self) -> None:
+        """Looks after the sessions twice a period of planning, while there are any."""
+        now_ms = self._events.now_ms()
+        if self._looks_at_ms <= now_ms and self._sessions:
+            self._looks_at_ms = now_ms + self._model.plan_period_ms / 2
+            self._events.at(self._looks_at_ms, Priority.DECISION, self._look)
+
+    def _look(self) -> None:
+        self._report(is_urgent=False)
+        self._look_later()
+
+    def _report(self, *, is_urgent: bool) -> None:
+        """Tells the scheduler how all streams fare."""
+        now_ms = self._events.now_ms()
+        sessions = self._sessions.values()
+        has_jumped = any(session.observed.has_jumped(now_ms) for session in sessions)
+        self._scheduler.take_report(
+            [session.observed.tell(now_ms) for session in sessions],
+            self._overhead.mean_ms,
+            is_urgent=is_urgent or has_jumped,
+        )

@@ -1,0 +1,122 @@
+"""One run of a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from ..core.ledger import Ledger
+from ..core.records import BatchRecord, FrameRecord, PlanRecord
+from ..network.client_link import frame_sizes
+from ..scheduling.batching.registry import batcher
+from ..scheduling.planning.rounds import Refusal
+from .cameras import SimulatedCamera
+from .devices import SimulatedDevice, draw_latency
+from .events import EventQueue
+from .scenario import Scenario, SimulatedStream
+from .scheduler import SimulatedScheduler
+from .server import SimulatedServer
+
+
+def _ignore(record: object) -> None:
+    del record
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who takes the rows of the run logs, as they come about."""
+
+    on_frame: Callable[[FrameRecord], None] = _ignore
+    on_plan: Callable[[Sequence[PlanRecord]], None] = _ignore
+    on_batch: Callable[[BatchRecord], None] = _ignore
+
+
+@dataclass(frozen=True, slots=True)
+class StreamResult:
+    """What came of one stream.
+
+    Attributes:
+        refusal: why it was not admitted; None if it was.
+        num_late_answers: answers that came after their frames had been given up.
+    """
+
+    stream: SimulatedStream
+    ledger: Ledger
+    refusal: Refusal | None
+    num_late_answers: int
+
+
+class Simulation:
+    """Holds all state of one run, so that runs in one process do not touch."""
+
+    def __init__(self, scenario: Scenario, observers: Observers | None = None) -> None:
+        """Prepares the run; nothing has happened yet."""
+        observers = observers or Observers()
+        self.scenario = scenario
+        self._events = EventQueue()
+        self._scheduler = SimulatedScheduler(scenario, self._events, observers.on_plan)
+        self._devices: dict[str, SimulatedDevice] = {}
+        self._server = SimulatedServer(scenario, self._devices, self._scheduler, self._events)
+        for device in scenario.devices:
+            latencies = scenario.profiles[device.device_type].by_variant
+            self._devices[device.device_id] = SimulatedDevice(
+                device.device_id,
+                latencies,
+                draw_latency(
+                    scenario.server.sampling, latencies, _random(scenario, device.device_id)
+                ),
+                batcher(scenario.server.batcher),
+                self._events,
+                on_answer=self._server.answer,
+                on_drop=self._server.drop,
+                on_status=self._scheduler.take_status,
+                on_batch=observers.on_batch,
+            )
+        self._scheduler.attach(self._devices)
+        sizes = frame_sizes(scenario.variants)
+        self._cameras = [
+            SimulatedCamera(
+                stream,
+                sizes,
+                scenario.seconds,
+                _random(scenario, stream.stream_id),
+                self._server,
+                self._events,
+                observers.on_frame,
+            )
+            for stream in scenario.streams
+        ]
+        for camera in self._cameras:
+            camera.start()
+
+    @property
+    def now_ms(self) -> float:
+        """The virtual time."""
+        return self._events.now_ms()
+
+    @property
+    def num_events(self) -> int:
+        """Events to come; 0 when everything is over."""
+        return len(self._events)
+
+    @property
+    def num_plans(self) -> int:
+        """Plans made so far."""
+        return self._scheduler.num_plans
+
+    def run_until(self, end_ms: float) -> None:
+        """Goes on to a virtual time; infinite to the end, when every frame has its verdict."""
+        self._events.run_until(end_ms)
+
+    def results(self) -> tuple[StreamResult, ...]:
+        """What has come of the streams so far, in the scenario's order."""
+        return tuple(
+            StreamResult(camera.stream, camera.ledger, camera.refusal, camera.num_late_answers)
+            for camera in self._cameras
+        )
+
+
+def _random(scenario: Scenario, name: str) -> Random:
+    """A source of chance of its own, so that one stream more leaves the others as they were."""
+    return Random(f"{scenario.seed} {name}")  # noqa: S311 - text seeds are the same everywhere
