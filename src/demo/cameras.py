@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..network.relay import LinkConfig
+from ..live_run.cameras import TRACES_DIR, LiveCamera
 from ..network.traces import LinkTrace, read_trace
 
-TRACES_DIR = Path(__file__).resolve().parents[2] / "network_shaping"
 SCENES_PER_SEED = 100  # so that neighbouring seeds share no scene
 
 
@@ -63,10 +61,12 @@ class DemoCamera:
     scene_seed: int
     trace: LinkTrace
 
-    def link(self, server: str) -> LinkConfig:
-        """The camera's link to a server at HOST:PORT."""
-        return LinkConfig(
-            name=self.stream_id, server=server, uplink=self.trace, wire_ms=self.kind.wire_ms
+    @property
+    def live(self) -> LiveCamera:
+        """The camera as a live run takes it."""
+        kind = self.kind
+        return LiveCamera(
+            self.stream_id, self.scene_seed, kind.fps, kind.slo_ms, self.trace, kind.wire_ms
         )
 
     @property

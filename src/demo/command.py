@@ -18,6 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..client.answers import Answer
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
+from ..live_run.scenes import RememberedScene
+from ..live_run.streaming import SERVER_DIR, SERVER_LOG, Streamed, stream_cameras
 from ..reporting.run_folder import (
     REPORT_FILE,
     SUMMARY_FILE,
@@ -33,7 +35,6 @@ from ..server.zoo import find_device_profile
 from ..vision.classes import TRAFFIC_CLASSES
 from .cameras import DemoCamera, demo_cameras
 from .scoring import score_demo
-from .streaming import SERVER_DIR, SERVER_LOG, Streamed, stream_demo
 
 DEFAULT_OUT = Path("runs/demo")
 MAX_CAMERAS = 64
@@ -127,7 +128,7 @@ def _stream(
     devices: Sequence[DeviceConfig],
     server_dir: Path,
     console: Console,
-) -> Streamed:
+) -> Streamed[RememberedScene]:
     """Serves the cameras behind a progress bar."""
     given = dict(getattr(arguments, FLAGS, None) or {})
     port = int(given.pop("port", 0))  # any free one, unless a port was asked for
@@ -160,8 +161,9 @@ def _stream(
             num_in_time += answer.is_in_time
             progress.update(task, advance=1, share=100 * num_in_time / num_answers)
 
-        return stream_demo(
-            cameras,
+        return stream_cameras(
+            [camera.live for camera in cameras],
+            lambda camera: RememberedScene(camera.scene_seed, camera.fps),
             arguments.seconds,
             config.seed,
             arguments.out,
@@ -178,7 +180,7 @@ def _write_run_info(
     config: ServerConfig,
     cameras: Sequence[DemoCamera],
     devices: Sequence[DeviceConfig],
-    streamed: Streamed,
+    streamed: Streamed[RememberedScene],
 ) -> None:
     links = {camera.stream_id: camera.link_text for camera in cameras}
     info = RunInfo(

@@ -8,26 +8,22 @@ from pathlib import Path
 
 import cv2
 
-from ..client.reconcile import compare
 from ..client.sources import SceneSource
 from ..core.errors import RunError
-from ..core.records import ServerFrameRecord
-from ..reporting.accuracy import FrameKey, read_detections, score_streams
+from ..live_run.scenes import RememberedScene
+from ..live_run.scoring import score_run
+from ..reporting.accuracy import FrameKey, read_detections
 from ..reporting.annotation import annotate
-from ..reporting.csv_log import read_records
 from ..reporting.html import write_report
 from ..reporting.picture import Picture
 from ..reporting.run_folder import DETECTIONS_FILE
 from ..reporting.run_logs import RunLogs, read_run_logs
-from ..reporting.summary import Summary, summarise, write_summary
+from ..reporting.summary import Summary
 from ..reporting.video import WIDTH_PX, viewed, write_video
-from ..vision.accuracy import FrameTruth
 from ..vision.detections import Detections
-from .truth import RememberedScene
 
 STILL_AT = 0.6  # of the run
 VIDEO_LIMIT_S = 120.0
-SERVER_FRAMES_FILES = "server_frames*.csv"  # one of each endpoint
 
 
 def score_demo(
@@ -67,14 +63,7 @@ def score_demo(
             target=_film, args=(str(folder), filmed, seed, class_names), daemon=True
         )
         process.start()
-    frames = [row for rows in run.frames.values() for row in rows]
-    truth: dict[FrameKey, FrameTruth] = {
-        (row.stream_id, row.sequence): scenes[row.stream_id].truth_at(row.sequence)
-        for row in frames
-    }
-    accuracy = score_streams(frames, truth, detections, class_names)
-    summary = summarise(run.info, frames, accuracy)
-    write_summary(folder, summary)
+    summary, problems = score_run(folder, run, detections, scenes, class_names, server_dir)
     figures = write_figures(folder, run)
     stills = _stills(folder, run, detections, scenes, class_names)
     if process is not None:
@@ -83,12 +72,7 @@ def score_demo(
             process.kill()
             raise RunError(f"the video {video} could not be made; its process says why above")
     write_report(folder, run.info, summary, figures, stills, video)
-    server_frames = [
-        row
-        for path in sorted(server_dir.glob(SERVER_FRAMES_FILES))
-        for row in read_records(path, ServerFrameRecord)
-    ]
-    return summary, [*summary.problems(), *compare(frames, server_frames)]
+    return summary, problems
 
 
 def _stills(

@@ -1,18 +1,8 @@
-"""Reads the server's options from a YAML file: one mapping, option to value.
-
-YAML guesses types and forgives much: `no` is false, `12:30:45` a number, the second of two equal keys
-wins. Here every value is read by the type of its option, and every doubt is an error with file, line
-and key.
-"""
+"""Reads the server's options from a YAML file: one mapping, option to value."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import math
-import os
-import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,18 +10,18 @@ from typing import Any
 
 import yaml
 
-from ..core.checks import echo
 from ..core.errors import UsageError
 from .config import ConfigError, ServerConfig
 from .devices import parse_devices
-
-MAX_FILE_BYTES = 1024 * 1024
-MAX_DEPTH = 8
-MAX_LIST_LENGTH = 4096
-
-_TEXT = "tag:yaml.org,2002:str"
-_WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]*)")
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+from .yaml_file import (
+    entries,
+    read_flag,
+    read_mapping,
+    read_number,
+    read_text,
+    read_texts,
+    read_whole,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +38,11 @@ def read_config_file(path: Path) -> dict[str, FileValue]:
     Raises:
         UsageError: naming file, line, key and rule.
     """
-    text = _read(path)
-    root = _compose(path, text)
-    if not isinstance(root, yaml.MappingNode):
-        raise UsageError(f"{path}:1: must be a mapping of options to values")
     kinds = {item.name: str(item.type) for item in dataclasses.fields(ServerConfig)}
     found: dict[str, FileValue] = {}
-    for key_node, node in root.value:
-        line = key_node.start_mark.line + 1
-        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-        if key not in kinds:
-            raise UsageError(f"{path}:{line}: {echo(key)}: no such option{_nearest(key, kinds)}")
-        if key in found:
-            raise UsageError(f"{path}:{line}: {key}: given before, in line {found[key].line}")
+    for key, node, line in entries(path, read_mapping(path), kinds):
         try:
-            found[key] = FileValue(_READERS[kinds[key]](node), line)
+            found[key] = FileValue(READERS[kinds[key]](node), line)
         except ConfigError as error:
             raise UsageError(f"{path}:{line}: {key}: {error.problem}") from None
         except ValueError as error:
@@ -94,125 +74,17 @@ def build_config(
         raise UsageError(f"{flag_name(error.key)}: {error.problem}") from None
 
 
-def _read(path: Path) -> str:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no path"
-        raise UsageError(f"{path}: cannot be read: {reason}") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UsageError(f"{path}: must be a file")
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise UsageError(f"{path}: must be at most {MAX_FILE_BYTES} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}:{line}: must be text in UTF-8") from None
-
-
-def _compose(path: Path, text: str) -> yaml.Node | None:
-    """Parses; what could explode is refused by its events, before anything is built."""
-    try:
-        depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            line = event.start_mark.line + 1 if event.start_mark is not None else 1
-            if isinstance(event, yaml.AliasEvent):
-                raise UsageError(f"{path}:{line}: aliases are not taken")
-            tag = getattr(event, "tag", None)
-            if tag is not None:
-                raise UsageError(f"{path}:{line}: tags are not taken: {echo(tag)}")
-            if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-                depth += 1
-            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                depth -= 1
-            if depth > MAX_DEPTH:
-                raise UsageError(f"{path}:{line}: must be nested at most {MAX_DEPTH} deep")
-        root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark is not None else 1
-        problem = ", ".join(part for part in (error.context, error.problem) if part)
-        raise UsageError(f"{path}:{line}: {problem}") from None
-    except yaml.YAMLError as error:
-        reason = getattr(error, "reason", "cannot be read")
-        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
-        raise UsageError(f"{path}:{line}: {reason}") from None
-    if root is None:
-        raise UsageError(f"{path}:1: holds no options")
-    return root
-
-
-def _nearest(key: object, known: Mapping[str, str]) -> str:
-    near = difflib.get_close_matches(str(key), known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _scalar(node: yaml.Node, rule: str) -> yaml.ScalarNode:
-    if not isinstance(node, yaml.ScalarNode):
-        raise ValueError(f"must be {rule}, not a list or mapping")  # noqa: TRY004 one class for the reader
-    return node
-
-
-def _read_text(node: yaml.Node) -> str:
-    scalar = _scalar(node, "text")
-    if scalar.tag != _TEXT:
-        raise ValueError(f"{echo(scalar.value)}: must be text; put it in quotes")
-    return str(scalar.value)
-
-
-def _read_whole(node: yaml.Node) -> int:
-    scalar = _scalar(node, "a whole number")
-    if scalar.style is not None or not _WHOLE.fullmatch(scalar.value):
-        raise ValueError(f"{echo(scalar.value)}: must be a whole number")
-    return _limited_int(scalar.value)
-
-
-def _limited_int(text: str) -> int:
-    if len(text) > 20:  # noqa: PLR2004 more digits than any option takes
-        raise ValueError(f"{echo(text)}: is too large")
-    return int(text)
-
-
-def _read_number(node: yaml.Node) -> float:
-    scalar = _scalar(node, "a number")
-    if scalar.style is not None or not _NUMBER.fullmatch(scalar.value):
-        raise ValueError(f"{echo(scalar.value)}: must be a number")
-    value = float(scalar.value)
-    if not math.isfinite(value):
-        raise ValueError(f"{echo(scalar.value)}: must be a finite number")
-    return value
-
-
-def _read_flag(node: yaml.Node) -> bool:
-    scalar = _scalar(node, "true or false")
-    if scalar.style is not None or scalar.value not in ("true", "false"):
-        raise ValueError(f"{echo(scalar.value)}: must be true or false")
-    return bool(scalar.value == "true")
-
-
-def _read_texts(node: yaml.Node) -> tuple[str, ...]:
-    if not isinstance(node, yaml.SequenceNode):
-        raise ValueError("must be a list of texts")  # noqa: TRY004 one class for the reader
-    if len(node.value) > MAX_LIST_LENGTH:
-        raise ValueError(f"must list at most {MAX_LIST_LENGTH}")
-    return tuple(_read_text(one) for one in node.value)
-
-
 def _read_devices(node: yaml.Node) -> Any:  # noqa: ANN401 devices, or none for those found
     if isinstance(node, yaml.ScalarNode):
-        return parse_devices([_read_text(node)])
-    return parse_devices(list(_read_texts(node)))
+        return parse_devices([read_text(node)])
+    return parse_devices(list(read_texts(node)))
 
 
-_READERS: Mapping[str, Callable[[yaml.Node], Any]] = {
-    "str": _read_text,
-    "int": _read_whole,
-    "float": _read_number,
-    "bool": _read_flag,
-    "tuple[str, ...]": _read_texts,
+READERS: Mapping[str, Callable[[yaml.Node], Any]] = {
+    "str": read_text,
+    "int": read_whole,
+    "float": read_number,
+    "bool": read_flag,
+    "tuple[str, ...]": read_texts,
     "tuple[DeviceConfig, ...]": _read_devices,
 }

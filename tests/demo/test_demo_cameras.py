@@ -4,7 +4,7 @@ import pytest
 
 from moonjelly.cli import main
 from moonjelly.demo.cameras import KINDS, demo_cameras
-from moonjelly.demo.truth import RememberedScene
+from moonjelly.live_run.scenes import RememberedScene
 
 
 def test_cameras_differ_in_everything_that_matters() -> None:
@@ -13,7 +13,7 @@ def test_cameras_differ_in_everything_that_matters() -> None:
     assert len({camera.kind.slo_ms for camera in cameras}) == 4
     assert len({camera.scene_seed for camera in cameras}) == 4
     assert len({camera.trace for camera in cameras}) == 4
-    assert [camera.link("127.0.0.1:1").name for camera in cameras] == [
+    assert [camera.live.link("127.0.0.1:1").name for camera in cameras] == [
         camera.stream_id for camera in cameras
     ]
 

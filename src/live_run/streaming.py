@@ -1,4 +1,4 @@
-"""The demo's run: a server, a relay with a link per camera, and the cameras, started and ended in order."""
+"""Server, relay with a link per camera, and cameras, started and ended in order."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from ..client.answers import Answer
 from ..client.emulation import CameraResult, EmulatedCamera, run_cameras
@@ -16,15 +17,17 @@ from ..core.clock import MonotonicClock
 from ..network.relay_process import start_relay
 from ..server.config import DeviceConfig
 from ..server.running import RunningServer
-from .cameras import DemoCamera
-from .truth import RememberedScene
+from .cameras import LiveCamera
+from .scenes import SceneWithTruth
 
 SERVER_LOG = "server.log"
 SERVER_DIR = "server"
 
+Scene = TypeVar("Scene", bound=SceneWithTruth)
+
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
+class Streamed(Generic[Scene]):
     """What is left of the run when everything has stopped.
 
     Attributes:
@@ -34,12 +37,13 @@ class Streamed:
     """
 
     results: Sequence[CameraResult]
-    scenes: Mapping[str, RememberedScene]
+    scenes: Mapping[str, Scene]
     server_status: int
 
 
-def stream_demo(
-    cameras: Sequence[DemoCamera],
+def stream_cameras(
+    cameras: Sequence[LiveCamera],
+    open_scene: Callable[[LiveCamera], Scene],
     seconds: float,
     seed: int,
     out_dir: Path,
@@ -48,11 +52,23 @@ def stream_demo(
     devices: Sequence[DeviceConfig],
     on_answer: Callable[[Answer], None],
     say: Callable[[str], None],
-) -> Streamed:
+) -> Streamed[Scene]:
     """Serves the cameras for a while and stops everything.
 
     The server starts while the scenes are drawn. Executors have their devices' cores to themselves where
     there are others for the rest.
+
+    Args:
+        cameras: of different stream ids.
+        open_scene: makes what a camera sees.
+        seconds: how long each camera captures.
+        seed: of the moments at which cameras start.
+        out_dir: existing folder for the logs of cameras and links, and the server's messages.
+        server_arguments: options of `moonjelly serve`.
+        port: of the server; 0 for any free one.
+        devices: whose cores are kept free of clients.
+        on_answer: called with each answer.
+        say: told what is being done.
 
     Raises:
         RunError: if the server or the relay does not start.
@@ -63,7 +79,7 @@ def stream_demo(
         say("starting the server, drawing the scenes")
         stack.callback(server.stop)
         with ThreadPoolExecutor(1, "draw scenes") as pool:
-            drawing = pool.submit(_draw_scenes, cameras)
+            drawing = pool.submit(_open_scenes, cameras, open_scene)
             server.start()  # by the thread that lives longest: the server ends with it
             scenes = drawing.result()
         stack.enter_context(_away_from(devices))
@@ -74,8 +90,8 @@ def stream_demo(
             EmulatedCamera(
                 stream_id=camera.stream_id,
                 source=f"scene:{camera.scene_seed}",
-                fps=camera.kind.fps,
-                slo_ms=camera.kind.slo_ms,
+                fps=camera.fps,
+                slo_ms=camera.slo_ms,
                 server=relay.address(camera.stream_id),
                 bandwidth_kbps=camera.trace.rate_kbps(0),
             )
@@ -97,10 +113,10 @@ def stream_demo(
     return Streamed(results, scenes, server.exit_status or 0)
 
 
-def _draw_scenes(cameras: Sequence[DemoCamera]) -> dict[str, RememberedScene]:
-    return {
-        camera.stream_id: RememberedScene(camera.scene_seed, camera.kind.fps) for camera in cameras
-    }
+def _open_scenes(
+    cameras: Sequence[LiveCamera], open_scene: Callable[[LiveCamera], Scene]
+) -> dict[str, Scene]:
+    return {camera.stream_id: open_scene(camera) for camera in cameras}
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""One run on this machine: a real server, shaped links and emulated cameras, and its score."""

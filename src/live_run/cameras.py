@@ -1,0 +1,38 @@
+"""One camera of a live run: what it sees, promises and is connected by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..network.relay import LinkConfig
+from ..network.traces import LinkTrace
+
+TRACES_DIR = Path(__file__).resolve().parents[2] / "network_shaping"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCamera:
+    """One camera of a live run.
+
+    Attributes:
+        stream_id: unique in the run.
+        scene_seed: of the drawn street that it looks at.
+        fps: frame rate.
+        slo_ms: bound on capture to answer.
+        trace: rate of its uplink over time.
+        wire_ms: one-way delay of the link.
+    """
+
+    stream_id: str
+    scene_seed: int
+    fps: float
+    slo_ms: float
+    trace: LinkTrace
+    wire_ms: float
+
+    def link(self, server: str) -> LinkConfig:
+        """The camera's link to a server at HOST:PORT."""
+        return LinkConfig(
+            name=self.stream_id, server=server, uplink=self.trace, wire_ms=self.wire_ms
+        )

@@ -1,0 +1,61 @@
+"""What came of a live run: accuracy against the truth, and whether all adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..client.reconcile import compare
+from ..core.records import ServerFrameRecord
+from ..reporting.accuracy import FrameKey, score_streams
+from ..reporting.csv_log import read_records
+from ..reporting.run_logs import RunLogs
+from ..reporting.summary import Summary, summarise, write_summary
+from ..vision.accuracy import Accuracy
+from ..vision.detections import Detections
+from .scenes import SceneWithTruth
+
+SERVER_FRAMES_FILES = "server_frames*.csv"  # one of each endpoint
+
+
+def score_run(
+    folder: Path,
+    run: RunLogs,
+    detections: Mapping[FrameKey, Detections],
+    scenes: Mapping[str, SceneWithTruth],
+    class_names: tuple[str, ...],
+    server_dir: Path,
+) -> tuple[Summary, list[str]]:
+    """Scores a run and writes its summary.
+
+    Args:
+        folder: of the run.
+        run: its logs.
+        detections: its answers.
+        scenes: stream id to scene; empty where nothing is detected, so that there is no accuracy.
+        class_names: by class id.
+        server_dir: the server's logs.
+
+    Returns:
+        The summary, and what does not add up: between the frames and their verdicts, or between the
+        client's and the server's account.
+
+    Raises:
+        UsageError: if a log is broken.
+    """
+    frames = [row for rows in run.frames.values() for row in rows]
+    accuracy: dict[str, Accuracy] = {}
+    if scenes:
+        truth = {
+            (row.stream_id, row.sequence): scenes[row.stream_id].truth_at(row.sequence)
+            for row in frames
+        }
+        accuracy = score_streams(frames, truth, detections, class_names)
+    summary = summarise(run.info, frames, accuracy)
+    write_summary(folder, summary)
+    server_frames = [
+        row
+        for path in sorted(server_dir.glob(SERVER_FRAMES_FILES))
+        for row in read_records(path, ServerFrameRecord)
+    ]
+    return summary, [*summary.problems(), *compare(frames, server_frames)]
