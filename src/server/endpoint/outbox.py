@@ -7,10 +7,15 @@ import asyncio
 from ...protos.serving_pb2 import Notice, Result, ServerMessage
 
 FULL_LENGTH = 256
+ACK_GAP_S = 0.001
 
 
 class Outbox:
     """Gathers acks, results and a notice until the sender takes them, all in one message.
+
+    Acks are due at once, unless something was taken less than a millisecond ago: then they wait for
+    the rest of it, or for a result to go with. Writing costs more than all else that is done for a
+    frame, and whoever sends so fast measures its link often enough; `held_ms` tells of the wait.
 
     The sender waits in `wait`; whoever reads the stream waits in `wait_for_room` while the client
     takes nothing, so that the length stays bounded by `FULL_LENGTH` and the frames under way.
@@ -22,6 +27,8 @@ class Outbox:
         self._num_results = 0
         self._has_notice = False
         self._is_closed = False
+        self._taken_s = -ACK_GAP_S  # when something was taken last, on the loop's clock
+        self._timer: asyncio.TimerHandle | None = None
         self._sender: asyncio.Future[None] | None = None
         self._reader: asyncio.Future[None] | None = None
 
@@ -29,7 +36,8 @@ class Outbox:
         """Acknowledges a frame."""
         self._message.acks.add(sequence=sequence)
         self._read_ms.append(read_ms)
-        self._wake_sender()
+        if self._sender is not None and not self._must_wait():
+            self._wake_sender()
 
     def add_result(self, sequence: int) -> Result:
         """Adds the end of a frame; the caller fills it in before anything else can run."""
@@ -74,17 +82,24 @@ class Outbox:
         self._read_ms.clear()
         self._num_results = 0
         self._has_notice = False
+        self._taken_s = asyncio.get_running_loop().time()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._wake_reader()
         return message
 
     async def wait(self) -> None:
-        """Waits until there is something to take, or nothing will be."""
-        if self.is_empty and not self._is_closed:
-            self._sender = asyncio.get_running_loop().create_future()
-            try:
-                await self._sender
-            finally:
-                self._sender = None
+        """Waits until something is due, or nothing will be."""
+        if self._is_closed or self._num_results or self._has_notice:
+            return
+        if self._read_ms and not self._must_wait():
+            return
+        self._sender = asyncio.get_running_loop().create_future()
+        try:
+            await self._sender
+        finally:
+            self._sender = None
 
     async def wait_for_room(self) -> None:
         """Waits while it is full."""
@@ -94,6 +109,20 @@ class Outbox:
                 await self._reader
             finally:
                 self._reader = None
+
+    def _must_wait(self) -> bool:
+        """Whether acks are not due yet; then there is a timer that wakes the sender."""
+        if self._timer is not None:
+            return True
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._taken_s >= ACK_GAP_S:
+            return False
+        self._timer = loop.call_at(self._taken_s + ACK_GAP_S, self._end_wait)
+        return True
+
+    def _end_wait(self) -> None:
+        self._timer = None
+        self._wake_sender()
 
     def _wake_sender(self) -> None:
         if self._sender is not None and not self._sender.done():

@@ -11,6 +11,7 @@ import cv2
 import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from moonjelly.core.verdict import Reason
 from moonjelly.protos import serving_pb2
@@ -383,11 +384,11 @@ async def test_a_connection_that_is_no_grpc_is_closed(harness, data: bytes) -> N
 
 async def test_calls_above_the_limit_are_refused_at_once(make_harness) -> None:
     harness = await make_harness(max_sessions=1)  # so 66 calls
-    held = [harness.stub().Stream() for _ in range(66)]
-    stub = harness.stub()
-    with pytest.raises(grpc.aio.AioRpcError, match="limit") as caught:  # noqa: PT012
-        while True:  # until all of them have arrived
-            await stub.Register(harness.registration(), timeout=10)
+    stub = health_pb2_grpc.HealthStub(harness.channel())
+    held = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(66)]
+    await asyncio.gather(*(call.read() for call in held))
+    with pytest.raises(grpc.aio.AioRpcError, match="limit") as caught:
+        await harness.stub().Register(harness.registration(), timeout=10)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     for call in held:
         call.cancel()

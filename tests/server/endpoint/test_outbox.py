@@ -6,7 +6,7 @@ from moonjelly.protos.serving_pb2 import ANSWERED, Notice
 from moonjelly.server.endpoint.outbox import FULL_LENGTH, Outbox
 
 
-def test_everything_that_is_due_is_taken_at_once() -> None:
+async def test_everything_that_is_due_is_taken_at_once() -> None:
     outbox = Outbox()
     outbox.add_ack(1, 10.0)
     outbox.add_ack(2, 12.0)
@@ -21,7 +21,7 @@ def test_everything_that_is_due_is_taken_at_once() -> None:
     assert not outbox.take(16.0).acks
 
 
-def test_one_notice_waits_at_a_time() -> None:
+async def test_one_notice_waits_at_a_time() -> None:
     outbox = Outbox()
     outbox.add_notice(Notice.DRAINING, "first")
     outbox.add_notice(Notice.BAD_MESSAGE, "second")
@@ -75,3 +75,31 @@ async def test_a_cancelled_sender_can_wait_again() -> None:
     await asyncio.wait([waiting])
     outbox.add_result(1)
     await asyncio.wait_for(outbox.wait(), 5)
+
+
+async def test_an_ack_soon_after_a_message_waits_a_millisecond_at_most() -> None:
+    outbox = Outbox()
+    outbox.add_ack(1, 0.0)
+    outbox.take(0.0)
+    outbox.add_ack(2, 0.0)
+    waiting = asyncio.create_task(outbox.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await asyncio.wait_for(waiting, 5)
+    assert [ack.sequence for ack in outbox.take(0.0).acks] == [2]
+
+
+async def test_a_result_takes_waiting_acks_along_at_once() -> None:
+    outbox = Outbox()
+    outbox.add_ack(1, 0.0)
+    outbox.take(0.0)
+    waiting = asyncio.create_task(outbox.wait())
+    await asyncio.sleep(0)
+    outbox.add_ack(2, 0.0)
+    outbox.add_result(1)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert waiting.done()
+    message = outbox.take(0.0)
+    assert (len(message.acks), len(message.results)) == (1, 1)
+    assert outbox._timer is None
