@@ -16,14 +16,16 @@ class Yardstick:
     Attributes:
         served_bound: no plan serves more clients.
         accuracy_bound: no plan that serves so many has a higher accuracy per request.
+        is_proved: whether both are known to be reached, or nearly; False where the table does not say.
     """
 
     served_bound: int
     accuracy_bound: float
+    is_proved: bool = False
 
 
 def read_yardsticks(path: Path) -> dict[str, Yardstick]:
-    """Reads the columns `name`, `served_bound` and `accuracy_bound`; others are left alone.
+    """Reads the columns `name`, `served_bound`, `accuracy_bound` and, if it is there, `proved`.
 
     Raises:
         UsageError: naming file, row, column and rule.
@@ -36,7 +38,9 @@ def read_yardsticks(path: Path) -> dict[str, Yardstick]:
     found = {}
     for number, row in enumerate(rows, 2):
         try:
-            found[row["name"]] = Yardstick(int(row["served_bound"]), float(row["accuracy_bound"]))
+            found[row["name"]] = Yardstick(
+                int(row["served_bound"]), float(row["accuracy_bound"]), row.get("proved") == "1"
+            )
         except KeyError as error:
             raise UsageError(f"{path}: column {error} is missing") from error
         except (TypeError, ValueError) as error:

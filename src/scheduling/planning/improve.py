@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import combinations
+from random import Random
 
 import numpy as np
 
+from .capacity import EQUAL_RATIO
 from .construct import Draft
 from .effort import Effort
 from .instance import Floats
@@ -103,6 +105,23 @@ class Improver:
                     if partner not in pair and (device, partner) not in queued:
                         queue.append((device, partner))
                         queued.add((device, partner))
+
+    def shake(self, random: Random) -> None:
+        """Splits the clients of pairs otherwise, at no loss, so that other exchanges open up."""
+        devices = list(range(len(self._types)))
+        random.shuffle(devices)
+        for pair in zip(devices[::2], devices[1::2], strict=False):
+            one, other = sorted(pair)
+            clients = self.draft.members[one] + self.draft.members[other]
+            if not clients:
+                continue
+            random.shuffle(clients)
+            self._effort.spend()
+            least = (self._values[one] + self._values[other]) * (1 - EQUAL_RATIO) - MIN_GAIN
+            group = self._regrouper.pair(self._types[one], self._types[other], clients, least)
+            if group is not None:
+                self._take((one, other), group)
+        self.regroup_pairs(range(len(self._types)))
 
     def regroup_larger(self, bound: float) -> None:
         """Regroups three and four devices at a time, those first that waste most.

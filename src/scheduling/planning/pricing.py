@@ -30,8 +30,10 @@ DEFAULT_STEPS = 900  # pairs of devices planned anew for a first plan, or the li
 REPLAN_STEPS = 60  # after a small change
 SMALL_CHANGE_RATIO = 0.1  # share of the clients that have to be placed anew
 MAX_DETOURS = 12
+FEWEST_SHAKEN = 3  # devices; two are planned exactly anyway
 CONSTRUCTION_STEPS = 6  # what it costs to construct a draft, per device
-DETOUR_SHARE = 0.4  # of the steps
+DETOUR_SHARE = 0.3  # of the steps
+SHAKING_SHARE = 0.3  # of the steps left then
 DEFAULT_MIN_GAIN_RATIO = 0.01
 
 
@@ -94,6 +96,7 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
     effort = effort or Effort(DEFAULT_STEPS)
     regrouper = Regrouper(instance)
     most = _most_served(instance, market)
+    random = Random(0)  # noqa: S311 - nobody's chance: the same problem gives the same plan
     best = Improver(regrouper, market, construct(instance, market, most), effort)
     best.settle(most)
     if best.num_served:
@@ -111,6 +114,14 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
             other.settle(most)
             if other.merit > best.merit:
                 best = other
+        reserve = int(effort.steps * (1 - SHAKING_SHARE))
+        while (
+            instance.num_devices >= FEWEST_SHAKEN
+            and effort.steps > reserve
+            and not effort.is_spent
+            and best.value < bound
+        ):
+            best.shake(random)
         best.regroup_larger(bound)
     return best.draft
 

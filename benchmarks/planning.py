@@ -1,0 +1,314 @@
+"""How good and how fast plans are: the default planner, SA-DP and the baselines side by side.
+
+Three parts, each into one CSV:
+
+* `quality.csv`: every problem of a folder, planned by each planner; gaps to proved bounds where a table of
+  them is given; whether the default falls below SA-DP anywhere.
+* `scale.csv`: drawn problems of the published simulation's kind, ten clients a device, up to 1,000 devices:
+  time of the first plan, of the next one after one client's link changed, and the gap to the
+  relaxation's bound. A planner leaves the comparison after the first size at which it takes more
+  than `--patience-s`.
+* `changes.csv`: a minute of plans every 0.5 s while links wander: variants loaded a minute and
+  accuracy, by the gain that a change must bring.
+
+    python benchmarks/planning.py PROBLEMS [--yardsticks FILE] [--out FOLDER] [--patience-s 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import statistics
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from moonjelly.core.device import Device
+from moonjelly.core.plan import Plan
+from moonjelly.core.problem import Client, Problem
+from moonjelly.planning_tool.problem_file import read_problem
+from moonjelly.planning_tool.yardsticks import Yardstick, read_yardsticks
+from moonjelly.profiles import (
+    find_profile,
+    latency_table,
+    load_latency_profile,
+    load_variants,
+    variants_path,
+)
+from moonjelly.scheduling.planning.instance import build
+from moonjelly.scheduling.planning.port import Planner
+from moonjelly.scheduling.planning.prices import Market
+from moonjelly.scheduling.planning.pricing import PricingPlanner
+from moonjelly.scheduling.planning.registry import DEFAULT_PLANNER, planner
+from moonjelly.scheduling.planning.rules import score, violations
+
+COMPARED = (DEFAULT_PLANNER, "sa-dp", "hill-climbing", "greedy", "fixed", "random")
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+CLIENTS_PER_DEVICE = 10
+MAX_BATCH = 8
+ROUNDS = 3
+REPLANS = 9
+PERIOD_S = 0.5
+TOLERANCE = 0.001  # of accuracy, in "never below SA-DP"
+
+
+def main() -> int:
+    """Measures everything; returns the exit status: 1 if a plan breaks a rule."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("problems", type=Path, help="folder of problems as JSON")
+    parser.add_argument("--yardsticks", type=Path, help="CSV of proved bounds")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--patience-s", type=float, default=20.0)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    yardsticks = read_yardsticks(arguments.yardsticks) if arguments.yardsticks else {}
+    quality = list(measure_quality(arguments.problems, yardsticks))
+    write(arguments.out / "quality.csv", quality)
+    report_quality(quality)
+    scale = list(measure_scale(arguments.patience_s))
+    write(arguments.out / "scale.csv", scale)
+    report_scale(scale)
+    changes = list(measure_changes())
+    write(arguments.out / "changes.csv", changes)
+    report(changes)
+    return 0
+
+
+def timed(chosen: Planner, problem: Problem, previous: Plan | None = None) -> tuple[Plan, float]:
+    """Plans once and checks the plan; returns it and the milliseconds it took."""
+    start_ns = time.monotonic_ns()
+    plan = chosen.plan(problem, previous, Random(0))
+    plan_ms = (time.monotonic_ns() - start_ns) / 1e6
+    broken = violations(problem, plan)
+    if broken:
+        raise SystemExit(f"a plan breaks a rule: {broken[0]}")
+    return plan, plan_ms
+
+
+def measure_quality(folder: Path, yardsticks: dict[str, Yardstick]) -> Iterable[dict[str, object]]:
+    """Plans each problem with each planner; the default gets the best time of three."""
+    for path in sorted(folder.glob("*.json")):
+        problem = read_problem(path)
+        known = yardsticks.get(path.stem)
+        for name in COMPARED:
+            rounds = ROUNDS if name == DEFAULT_PLANNER else 1
+            runs = [timed(planner(name), problem) for _ in range(rounds)]
+            result = score(problem, runs[0][0])
+            bound = known.accuracy_bound if known else None
+            yield {
+                "problem": path.stem,
+                "planner": name,
+                "num_devices": len(problem.devices),
+                "num_clients": len(problem.clients),
+                "num_served": result.num_served,
+                "served_bound": known.served_bound if known else None,
+                "accuracy": result.accuracy_per_request,
+                "accuracy_bound": bound,
+                "is_proved": known.is_proved if known else None,
+                "plan_ms": min(ms for _, ms in runs),
+            }
+
+
+def report_quality(rows: list[dict[str, object]]) -> None:
+    """Prints the figures that are bars."""
+    ours = [row for row in rows if row["planner"] == DEFAULT_PLANNER]
+    proved = [row for row in ours if row["is_proved"]]
+    if proved:
+        gaps = [1 - row["accuracy"] / row["accuracy_bound"] for row in proved]
+        served = [row["num_served"] / row["served_bound"] for row in proved if row["served_bound"]]
+        print(
+            f"{len(proved)} proved problems: accuracy short of the bound by "
+            f"{100 * statistics.mean(gaps):.3f} % on average, {100 * max(gaps):.3f} % at worst; "
+            f"served count at least {100 * min(served):.2f} % of the bound"
+        )
+    below = []
+    for row in ours:
+        (other,) = [
+            one for one in rows if one["planner"] == "sa-dp" and one["problem"] == row["problem"]
+        ]
+        if row["num_served"] < other["num_served"] or (
+            row["num_served"] == other["num_served"]
+            and row["accuracy"] < other["accuracy"] * (1 - TOLERANCE)
+        ):
+            below.append(row["problem"])
+    print(f"below SA-DP on {len(below)} of {len(ours)}: {' '.join(below) or '-'}")
+    for name in COMPARED:
+        times = [row["plan_ms"] for row in rows if row["planner"] == name]
+        print(f"{name}: {statistics.median(times):.1f} ms at the median, {max(times):.0f} at most")
+
+
+def drawn_problem(num_devices: int, num_clients: int, random: Random) -> Problem:
+    """Draws a problem as the published simulation does, on the shipped replayed profile."""
+    variants = load_variants(variants_path("replayed-gpu"))
+    path = find_profile("replayed-gpu", "gpu", None)
+    if path is None:
+        raise SystemExit("the profile of replayed-gpu is not there")
+    rows = latency_table(load_latency_profile(path, variants), variants, MAX_BATCH)
+    return Problem(
+        devices=tuple(Device(f"gpu{index}", "gpu") for index in range(num_devices)),
+        variants=variants,
+        latency_ms={"gpu": rows},
+        clients=tuple(
+            Client(
+                f"c{index}",
+                random.choice((10, 15, 25)),
+                random.choice((75, 100, 150)),
+                random.uniform(7_500, 50_000),
+            )
+            for index in range(num_clients)
+        ),
+    )
+
+
+def relative_gap(problem: Problem, plan: Plan) -> float:
+    """How far a plan's accuracy is below the relaxation's bound for as many clients, 0 to 1."""
+    instance = build(problem)
+    result = score(problem, plan)
+    if not result.num_served:
+        return 0.0
+    bound = (
+        Market(instance)
+        .prices(
+            np.arange(instance.num_clients),
+            np.bincount(instance.types, minlength=instance.num_types),
+            result.num_served,
+        )
+        .bound
+    )
+    unit_fps = problem.clients[instance.clients[0]].fps / instance.weights[0]
+    total_fps = math.fsum(one.fps for one in problem.clients if problem.is_servable(one))
+    return 1 - result.accuracy_per_request / (bound * unit_fps / total_fps)
+
+
+def measure_scale(patience_s: float) -> Iterable[dict[str, object]]:
+    """Times first plans and plans after one change, size by size."""
+    alive = set(COMPARED)
+    for size in SIZES:
+        problem = drawn_problem(size, CLIENTS_PER_DEVICE * size, Random(size))
+        for name in COMPARED:
+            if name not in alive:
+                continue
+            rounds = ROUNDS if name == DEFAULT_PLANNER else 1
+            runs = [timed(planner(name), problem) for _ in range(rounds)]
+            plan, plan_ms = min(runs, key=lambda run: run[1])
+            result = score(problem, plan)
+            row: dict[str, object] = {
+                "planner": name,
+                "num_devices": size,
+                "num_clients": len(problem.clients),
+                "plan_ms": plan_ms,
+                "replan_ms": None,
+                "served_ratio": result.served_ratio,
+                "accuracy": result.accuracy_per_request,
+                "gap_ratio": relative_gap(problem, plan),
+            }
+            if name == DEFAULT_PLANNER:
+                row["replan_ms"] = statistics.median(_replans(problem, plan))
+            if plan_ms > 1000 * patience_s:
+                alive.discard(name)
+            yield row
+
+
+def _replans(problem: Problem, plan: Plan) -> Iterable[float]:
+    """Times plans after the link of one client has lost or won a third."""
+    random = Random(1)
+    for number in range(REPLANS):
+        index = random.randrange(len(problem.clients))
+        client = problem.clients[index]
+        factor = 2 / 3 if number % 2 else 4 / 3
+        changed = replace(client, bandwidth_kbps=client.bandwidth_kbps * factor)
+        clients = (*problem.clients[:index], changed, *problem.clients[index + 1 :])
+        yield timed(PricingPlanner(), replace(problem, clients=clients), plan)[1]
+
+
+def report_scale(rows: list[dict[str, object]]) -> None:
+    """Prints times, growth and where each planner leaves the period."""
+    report([row for row in rows if row["planner"] == DEFAULT_PLANNER])
+    ours = [row for row in rows if row["planner"] == DEFAULT_PLANNER and row["num_clients"] >= 100]
+    slope = np.polyfit(
+        [math.log(row["num_clients"]) for row in ours],
+        [math.log(row["plan_ms"]) for row in ours],
+        1,
+    )[0]
+    print(f"time of {DEFAULT_PLANNER} grows as clients^{slope:.2f} from 100 clients on")
+    for name in COMPARED:
+        late = [
+            row["num_devices"]
+            for row in rows
+            if row["planner"] == name and row["plan_ms"] > 1000 * PERIOD_S
+        ]
+        where = f"from {late[0]} devices on" if late else "at no size measured"
+        print(f"{name} takes longer than {PERIOD_S:g} s {where}")
+
+
+def measure_changes() -> Iterable[dict[str, object]]:
+    """Plans for a minute while links wander by a few per cent a period."""
+    start = drawn_problem(16, 120, Random(3))
+    for ratio in (0.0, 0.005, 0.01, 0.02, 0.05):
+        chosen = PricingPlanner(min_gain_ratio=ratio)
+        random = Random(4)
+        problem, plan = start, timed(chosen, start)[0]
+        loaded = moved = 0
+        accuracies, served, times = [], [], []
+        for _ in range(round(60 / PERIOD_S)):
+            problem = replace(
+                problem,
+                clients=tuple(
+                    replace(
+                        one,
+                        bandwidth_kbps=min(
+                            max(one.bandwidth_kbps * math.exp(random.gauss(0, 0.04)), 7_500), 50_000
+                        ),
+                    )
+                    for one in problem.clients
+                ),
+            )
+            after, ms = timed(chosen, problem, plan)
+            loaded += sum(
+                one.variant != other.variant
+                for one, other in zip(plan.devices, after.devices, strict=True)
+            )
+            moved += sum(plan.placement[name] != place for name, place in after.placement.items())
+            plan = after
+            result = score(problem, plan)
+            accuracies.append(result.accuracy_per_request)
+            served.append(result.served_ratio)
+            times.append(ms)
+        fresh = score(problem, timed(chosen, problem)[0])
+        yield {
+            "min_gain_ratio": ratio,
+            "loads_per_minute": loaded,
+            "moves_per_minute": moved,
+            "served_ratio": statistics.mean(served),
+            "accuracy": statistics.mean(accuracies),
+            "accuracy_at_end": accuracies[-1],
+            "accuracy_of_fresh_plan": fresh.accuracy_per_request,
+            "plan_ms": statistics.median(times),
+        }
+
+
+def report(rows: list[dict[str, object]]) -> None:
+    """Prints rows as columns."""
+    for row in rows:
+        cells = (
+            f"{key} {value:.5g}" for key, value in row.items() if isinstance(value, int | float)
+        )
+        print(", ".join(cells))
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> None:
+    """Writes rows as CSV."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
