@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
+from ...core.records import ServerFrameRecord
 from ...core.verdict import Reason
 from ...network.client_link import frame_sizes
 from ...protos.internal_pb2 import FrameResult, FrameResults
@@ -22,6 +22,7 @@ from ...protos.serving_pb2 import (
 from ...scheduling.advising import Adviser
 from ...scheduling.plan_view import PlanView
 from ..config import ServerConfig
+from ..run_log import open_log
 from ..zoo import ServedZoo
 from .answering import Answerer
 from .dispatcher import Dispatcher
@@ -51,7 +52,6 @@ class Endpoint:
         self,
         config: ServerConfig,
         zoo: ServedZoo,
-        number: int,
         now_ms: Callable[[], float],
         on_change: Callable[[], None],
     ) -> None:
@@ -60,12 +60,11 @@ class Endpoint:
         Args:
             config: the server's options.
             zoo: what is served.
-            number: of this endpoint.
             now_ms: the monotonic clock.
             on_change: called when the scheduler or an executor comes or goes.
 
         Raises:
-            OSError: if the log cannot be created.
+            RunError: if the log cannot be created.
         """
         self.is_draining = False
         self.sessions = Sessions()
@@ -77,7 +76,8 @@ class Endpoint:
         self._zoo = zoo
         self.now_ms = now_ms
         self._on_change = on_change
-        self._frames = FrameLog(Path(config.out_dir), number) if config.out_dir else None
+        csv = open_log(config.out_dir, "server_frames", ServerFrameRecord)
+        self._frames = FrameLog(csv) if csv is not None else None
         adviser = Adviser(zoo.variants, self._plan, self._overhead_ms)
         self._adviser = adviser
         self._answerer = Answerer(now_ms, self._plan, adviser, self._frames)
@@ -166,13 +166,7 @@ class Endpoint:
         """The call of a session is over, in whatever way; frees all it held, at once."""
         session.outbox.close()
         self._forget(session)
-        if session.num_arrived != session.num_ended:
-            _log.error(
-                "stream %s: %d frames arrived and %d ended",
-                session.stream_id,
-                session.num_arrived,
-                session.num_ended,
-            )
+        self._account(session)
 
     def report(self, *, is_urgent: bool = False) -> None:
         """Sends the scheduler a snapshot soon."""
@@ -288,13 +282,31 @@ class Endpoint:
             ],
         )
 
+    def _account(self, session: Session) -> None:
+        """Says how a stream went; every frame that arrived must have ended."""
+        drops = ", ".join(f"{reason} {count}" for (_, reason), count in session.drops.items())
+        _log.info(
+            "stream %s is over: %d frames, %d answered, %d dropped%s",
+            session.stream_id,
+            session.num_arrived,
+            session.num_answered,
+            session.drops.total(),
+            f" ({drops})" if drops else "",
+        )
+        if session.num_arrived != session.num_ended:
+            _log.error(
+                "stream %s: %d frames arrived and %d ended",
+                session.stream_id,
+                session.num_arrived,
+                session.num_ended,
+            )
+
     def _forget(self, session: Session) -> None:
-        """Takes a session's capacity, frames and slots back."""
-        if not self.sessions.remove(session):
-            return
+        """Takes a session's capacity, frames and slots back; a second time finds nothing."""
+        if self.sessions.remove(session):
+            self.report(is_urgent=True)
         under_way = list(session.under_way)
         self.dispatcher.cancel(under_way)
         gone = drop(Reason.CONNECTION_LOST, "its client is gone")
         for frame in under_way:
             self._answerer.abandon(frame, gone)
-        self.report(is_urgent=True)

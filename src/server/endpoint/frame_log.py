@@ -1,8 +1,7 @@
-"""`server_frames.csv`: one row for each frame that reached this endpoint."""
+"""`server_frames*.csv`: one row for each frame that reached this endpoint."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ...core.records import ServerFrameRecord
@@ -10,20 +9,12 @@ from ...protos.serving_pb2 import Result
 from ...reporting.csv_log import CsvLog
 from .frame import ArrivedFrame, DropNote
 
-FILE_NAME = "server_frames.csv"
-
 
 class FrameLog:
     """Writes how frames ended, as the endpoint saw it."""
 
-    def __init__(self, folder: Path, number: int) -> None:
-        """Creates the file; endpoints after the first put their number into its name.
-
-        Raises:
-            OSError: if it cannot be created.
-        """
-        name = FILE_NAME if number == 0 else f"server_frames-{number}.csv"
-        self._csv = CsvLog(folder / name, ServerFrameRecord)
+    def __init__(self, csv: CsvLog[ServerFrameRecord]) -> None:
+        self._csv = csv
 
     def answered(self, frame: ArrivedFrame, result: Result, now_ms: float) -> None:
         """Logs a frame that ran."""

@@ -9,7 +9,6 @@ import os
 import time
 from contextlib import suppress
 
-from ...core.errors import RunError
 from ...protos.internal_pb2 import Attach, ChildStatus, Envelope, Ready
 from ..channel import AsyncChannel, Channel
 from ..child import ChildContext
@@ -46,16 +45,9 @@ class EndpointProcess:
             for number, device in enumerate(context.config.devices)
         }
         self._drain_grace_ms: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        try:
-            self._endpoint = Endpoint(
-                context.config,
-                load_served_zoo(context.config),
-                context.number,
-                now_ms,
-                self._look_at_health,
-            )
-        except OSError as error:
-            raise RunError(f"out_dir={context.config.out_dir}: {error}") from error
+        self._endpoint = Endpoint(
+            context.config, load_served_zoo(context.config), now_ms, self._look_at_health
+        )
         self._health = HealthState(self._is_able, self._say_health)
         self._control = AsyncChannel(context.control, self._on_packet, lambda: None)
 

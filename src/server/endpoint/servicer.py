@@ -64,8 +64,10 @@ class Servicer(ServingServicer):
         """Takes what the client sends. An end without Goodbye means that the client is gone."""
         endpoint = self._endpoint
         try:
-            while not session.outbox.is_closed:
+            while True:
                 message = await context.read()
+                if session.outbox.is_closed:
+                    return
                 if message is _END:
                     session.fail(SessionError(Code.ABORTED, "the stream ended without Goodbye"))
                     return

@@ -7,23 +7,25 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from ...core.device import Device
-from ...core.errors import RunError, UsageError
+from ...core.errors import UsageError
+from ...core.plan import Plan
 from ...core.problem import Problem
+from ...core.records import PlanRecord
 from ...profiles import latency_table
 from ...protos.internal_pb2 import Envelope, Join, JoinReply, Ready
 from ...protos.serving_pb2 import CounterOffer, Refusal
 from ...scheduling.device_table import DeviceTable
 from ...scheduling.planning import rounds
 from ...scheduling.planning.counter_offer import RefusalReason
+from ...scheduling.planning.plan_records import plan_records
 from ...scheduling.planning.registry import planner
 from ...scheduling.planning.rounds import Cause, Planning, first_cause
 from ..channel import AsyncChannel, Channel
 from ..child import ChildContext
+from ..run_log import open_log
 from ..zoo import load_served_zoo
-from .plan_log import PlanLog
 from .publishing import Publication
 from .streams import StreamTable, read_client
 
@@ -57,10 +59,7 @@ class SchedulerProcess:
             chosen = planner(config.planner)
         except ValueError as error:
             raise UsageError(str(error)) from error
-        try:
-            self._log = PlanLog(Path(config.out_dir)) if config.out_dir else None
-        except OSError as error:
-            raise RunError(f"out_dir={config.out_dir}: {error}") from error
+        self._log = open_log(config.out_dir, "plans", PlanRecord)
         self._context = context
         self._period_ms = config.plan_period_ms
         self._num_endpoints = config.endpoints
@@ -142,10 +141,7 @@ class SchedulerProcess:
             return
         if self._publication.update(problem, plan):
             self._publish()
-        if self._log is not None:
-            self._log.write(
-                self._publication.epoch, started_ms, cause, now_ms() - started_ms, problem, plan
-            )
+        self._note(cause, started_ms, problem, plan)
 
     def _admit(self, started_ms: float) -> None:
         """Answers those who want to join. The plan that makes the best of it comes right after."""
@@ -184,16 +180,20 @@ class SchedulerProcess:
             channel = self._endpoints.get(one.endpoint)
             if channel is not None:
                 channel.send(Envelope(join_reply=reply))
-        if self._log is not None and plan is not None:
-            self._log.write(
-                self._publication.epoch,
-                started_ms,
-                Cause.JOIN,
-                now_ms() - started_ms,
-                problem,
-                plan,
-            )
+        if plan is not None:
+            self._note(Cause.JOIN, started_ms, problem, plan)
         self._want(Cause.JOIN)
+
+    def _note(self, cause: Cause, started_ms: float, problem: Problem, plan: Plan) -> None:
+        """Logs a plan, whether or not it changed anything."""
+        if self._log is None:
+            return
+        plan_ms = now_ms() - started_ms
+        for record in plan_records(
+            self._publication.epoch, started_ms, cause, plan_ms, problem, plan
+        ):
+            self._log.write(record)
+        self._log.flush()
 
     def _problem(self) -> Problem:
         devices, latencies = self._devices.problem_part()
