@@ -141,3 +141,8 @@ class Scenario:
             if len(set(ids)) != len(ids):
                 twice = next(one for one in ids if ids.count(one) > 1)
                 raise ValueError(f"{name}: {echo(twice)} is there twice")
+        for stream in self.streams:
+            if stream.join_s >= self.seconds:
+                raise ValueError(
+                    f"{stream.stream_id}: joins at {stream.join_s:g} s, when the run is over"
+                )

@@ -22,9 +22,10 @@ MAX_FILE_BYTES = 1_000_000
 MAX_COUNT = 10_000
 _KEYS = ("seconds", "seed", "zoo", "profiles_dir", "devices", "server", "streams")
 _LINK_KEYS = ("mbps", "trace", "offset", "offset_step", "scale_ratio", "wire_ms")
+_STREAM_OPTIONS = ("leave_s", "first_kbps", "frame_size_ratio", "frame_size_spread", "encode_ms")
 _STREAM_KEYS = (
-    *("name", "count", "fps", "slo_ms", "link", "join_s", "join_step_s", "leave_s", "first_kbps"),
-    *("frame_size_ratio", "frame_size_spread", "encode_ms"),
+    *("name", "count", "fps", "slo_ms", "link", "join_s", "join_step_s"),
+    *_STREAM_OPTIONS,
 )
 
 Built = TypeVar("Built")
@@ -191,13 +192,7 @@ def _read_streams(path: Path, at: str, entry: object) -> list[SimulatedStream]:
     link = _Place(path, f"{at}.link", place.values.get("link", {}), _LINK_KEYS)
     trace = _read_link(path, link)
     step = link.whole("offset_step", 0)
-    given = {
-        key: place.number(key)
-        for key in (
-            *("leave_s", "first_kbps", "frame_size_ratio", "frame_size_spread", "encode_ms"),
-        )
-        if key in place.values
-    }
+    given = {key: place.number(key) for key in _STREAM_OPTIONS if key in place.values}
     if "wire_ms" in link.values:
         given["wire_ms"] = link.number("wire_ms")
     return [

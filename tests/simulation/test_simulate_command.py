@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from moonjelly.cli import main
+from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord
+from moonjelly.reporting.csv_log import read_records
+from moonjelly.reporting.run_folder import read_run_info
+
+SCENARIO = """\
+seconds: 2
+devices: {gpu: 1}
+server: {planner: greedy}
+streams:
+  - {name: cam, count: 2, fps: 10, slo_ms: 200, link: {mbps: 20}}
+  - {name: hasty, fps: 10, slo_ms: 5, link: {mbps: 20}}
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def test_a_run_leaves_what_a_live_run_leaves(scenario, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["simulate", "run", str(scenario), "--out", str(out), "--seed", "9"]) == 0
+    frames = read_records(out / "frames.csv", FrameRecord)
+    assert len(frames) == 40
+    total = json.loads((out / "summary.json").read_text())["total"]
+    assert (total["captured"], total["lost"], total["duplicated"]) == (40, 0, 0)
+    assert total["in_time"] == sum(row.verdict == "in_time" for row in frames) > 35
+    batches = read_records(out / "batches-gpu-0.csv", BatchRecord)
+    assert sum(batch.batch_size for batch in batches) >= total["in_time"]
+    assert max(plan.num_streams for plan in read_records(out / "plans.csv", PlanRecord)) == 2
+    info = read_run_info(out)
+    assert (info.kind, info.settings["seed"]) == ("simulation", "9")
+    assert info.stream("hasty").note.startswith(
+        "refused: infeasible; would fit: 10 frames/s within 1"
+    )
+    for name in ("link-cam-0.csv", "latency.png", "report.html"):
+        assert (out / name).stat().st_size > 0
+    told = capsys.readouterr()
+    assert "cam-1" in told.out
+    assert "hasty: refused, not even an idle server" in told.err
+
+
+def test_bad_files_and_options_end_with_status_2(scenario, tmp_path, capsys):
+    scenario.write_text(SCENARIO.replace("fps: 10", "fps: 0", 1))
+    assert main(["simulate", "run", str(scenario), "--out", str(tmp_path / "out")]) == 2
+    assert "streams[0]: fps=0.0" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", "run", str(scenario), "--seed", "x"])
+    assert ended.value.code == 2
