@@ -3,7 +3,8 @@
 1. Relaxed, the problem is solved by one price per device type; this bounds every plan (`prices`).
 2. Devices are settled one after the other, each with the mode and clients that lose least against
    the prices (`construct`).
-3. Pairs of devices are planned anew, exactly, until no pair gains, then threes and fours
+3. Small problems get a second start, from annealing.
+4. Pairs of devices are planned anew, exactly, until no pair gains, then threes and fours
    (`improve`). Clients that are left over are worked in the same way.
 
 A plan in force is the start of the next; only what a change touches is looked at again.
@@ -11,6 +12,7 @@ A plan in force is the start of the next; only what a change touches is looked a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 
 import numpy as np
@@ -25,12 +27,15 @@ from .improve import Improver
 from .instance import Instance, Ints, build
 from .prices import Market
 from .regroup import Regrouper
+from .sa_dp import SaDpPlanner
 
-DEFAULT_STEPS = 900  # pairs of devices planned anew for a first plan, or the like
+DEFAULT_STEPS = 1000  # pairs of devices planned anew for a first plan, or the like
 REPLAN_STEPS = 60  # after a small change
 SMALL_CHANGE_RATIO = 0.1  # share of the clients that have to be placed anew
 MAX_DETOURS = 12
 FEWEST_SHAKEN = 3  # devices; two are planned exactly anyway
+ANNEALING_STEPS = 100
+MAX_ANNEALED = 16_000  # devices x clients x variants; some tens of milliseconds
 CONSTRUCTION_STEPS = 6  # what it costs to construct a draft, per device
 DETOUR_SHARE = 0.3  # of the steps
 SHAKING_SHARE = 0.3  # of the steps left then
@@ -103,6 +108,14 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
         bound = market.prices(
             np.arange(instance.num_clients), _num_devices(instance), best.num_served
         ).bound
+        for draft in _other_starts(instance, best.draft):
+            if effort.is_spent or best.value >= bound:
+                break
+            effort.spend(ANNEALING_STEPS)
+            other = Improver(regrouper, market, draft, effort)
+            other.settle(most)
+            if other.merit > best.merit:
+                best = other
         reserve = int(effort.steps * (1 - DETOUR_SHARE))
         steps = max(min(instance.num_devices - 1, MAX_DETOURS), 1)
         for number in range(MAX_DETOURS):
@@ -124,6 +137,14 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
             best.shake(random)
         best.regroup_larger(bound)
     return best.draft
+
+
+def _other_starts(instance: Instance, first: Draft) -> Iterator[Draft]:
+    """Where annealing is quick, its plan, which sees all variants at once; made when asked for."""
+    size = instance.num_devices * instance.num_clients * len(instance.problem.variants)
+    if (instance.num_devices >= FEWEST_SHAKEN or first.unserved) and size <= MAX_ANNEALED:
+        random = Random(0)  # noqa: S311 - as above
+        yield continued(instance, SaDpPlanner().plan(instance.problem, None, random))
 
 
 def _most_served(instance: Instance, market: Market) -> int:
