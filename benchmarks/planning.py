@@ -52,7 +52,7 @@ COMPARED = (DEFAULT_PLANNER, "sa-dp", "hill-climbing", "greedy", "fixed", "rando
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 CLIENTS_PER_DEVICE = 10
 MAX_BATCH = 8
-ROUNDS = 3
+ROUNDS = 2
 REPLANS = 9
 PERIOD_S = 0.5
 TOLERANCE = 0.001  # of accuracy, in "never below SA-DP"
@@ -92,7 +92,7 @@ def timed(chosen: Planner, problem: Problem, previous: Plan | None = None) -> tu
 
 
 def measure_quality(folder: Path, yardsticks: dict[str, Yardstick]) -> Iterable[dict[str, object]]:
-    """Plans each problem with each planner; the default gets the best time of three."""
+    """Plans each problem with each planner; the default gets the better time of two."""
     for path in sorted(folder.glob("*.json")):
         problem = read_problem(path)
         known = yardsticks.get(path.stem)
