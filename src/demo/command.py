@@ -29,7 +29,7 @@ from ..reporting.run_folder import (
 )
 from ..reporting.table import outcome_table
 from ..server.config import DeviceConfig, DeviceKind, ServerConfig
-from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, flag_name
+from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, to_arguments
 from ..server.devices import find_devices
 from ..server.zoo import find_device_profile
 from ..vision.classes import TRAFFIC_CLASSES
@@ -134,14 +134,7 @@ def _stream(
     port = int(given.pop("port", 0))  # any free one, unless a port was asked for
     given["out_dir"] = str(server_dir)
     server_arguments = [] if arguments.config is None else ["--config", str(arguments.config)]
-    for name, value in given.items():
-        if value is True:
-            server_arguments.append(flag_name(name))
-        elif isinstance(value, list):
-            server_arguments += [flag_name(name), *value]
-        else:
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
-            server_arguments += [flag_name(name), text]
+    server_arguments += to_arguments(given)
     total = sum(max(1, round(arguments.seconds * camera.kind.fps)) for camera in cameras)
     progress = Progress(
         TextColumn("{task.description}"),

@@ -1,1 +1,1 @@
-"""Runs sweeps of experiments and collects their results."""
+"""Runs a matrix of live runs on this machine, goes on where it was stopped, and tabulates them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,22 @@ def config_from_flags(arguments: argparse.Namespace) -> ServerConfig:
 def flag_name(option: str) -> str:
     """The flag of an option."""
     return f"--{option.replace('_', '-')}"
+
+
+def to_arguments(given: Mapping[str, Any]) -> list[str]:
+    """Words of a command line that give options, by name, with their values as flags hold them."""
+    words: list[str] = []
+    for name, value in given.items():
+        if value is True:
+            words.append(flag_name(name))
+        elif value is False or value == ():
+            continue  # as it is without the flag
+        elif name == "devices":
+            words += [flag_name(name), *value]
+        else:
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            words += [flag_name(name), text]
+    return words
 
 
 def _devices(texts: list[str]) -> tuple[DeviceConfig, ...]:

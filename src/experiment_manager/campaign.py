@@ -1,0 +1,63 @@
+"""Runs what is left of an experiment, one run after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ..client.answers import Answer
+from ..core.errors import MoonjellyError
+from .folder import ExperimentFolder
+from .matrix import RunConfig
+from .tables import write_tables
+
+RunOne = Callable[[RunConfig, Path, Callable[[Answer], None]], list[str]]
+"""Makes a run in a folder; returns what is wrong with it. `MoonjellyError` and `OSError` fail it too."""
+
+
+class Observer(Protocol):
+    """Is told how far an experiment is."""
+
+    def begin(self, run: RunConfig) -> None:
+        """A run starts."""
+        ...
+
+    def take(self, answer: Answer) -> None:
+        """A frame of the run has its verdict."""
+        ...
+
+    def end(self, run: RunConfig, problems: Sequence[str], folder: Path) -> None:
+        """A run has ended; it failed if there are problems."""
+        ...
+
+
+def run_missing(
+    runs: Sequence[RunConfig], folder: ExperimentFolder, run_one: RunOne, observer: Observer
+) -> int:
+    """Makes every run that is not finished, and keeps the tables up to date.
+
+    A run that fails is kept apart and the next one begins; one that is interrupted leaves nothing.
+
+    Returns:
+        How many runs failed.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    num_failed = 0
+    write_tables(folder, runs)
+    for run in runs:
+        if folder.finished(run) is not None:
+            continue
+        observer.begin(run)
+        draft = folder.begin(run)
+        try:
+            problems = run_one(run, draft, observer.take)
+        except (MoonjellyError, OSError) as error:
+            problems = [str(error) or type(error).__name__]
+        path = folder.end(run, problems)
+        num_failed += bool(problems)
+        observer.end(run, problems, path)
+        write_tables(folder, runs)
+    return num_failed

@@ -1,0 +1,150 @@
+"""An experiment: its factors, and the runs that they multiply to."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..live_run.cameras import LiveCamera
+from ..network.traces import LinkTrace
+
+Value = str | int | float | bool | tuple[str, ...]
+REPEATS = ("seed", "iteration")  # what a cell's mean is taken over
+_ID_LENGTH = 160  # of at most 255 bytes that a file system takes
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything that fixes one run, but the machine and the releases.
+
+    Attributes:
+        seconds: how long each camera captures.
+        clients: number of cameras; all alike, as in the published matrix.
+        slo_ms: bound on capture to answer.
+        fps: frame rate.
+        trace: name of the link trace.
+        link: that trace, scaled; each camera begins at a place of its own in it.
+        wire_ms: one-way delay of the links.
+        seed: of the drawn scene, the places in the trace, and the planner.
+        iteration: from 0; repeats with other places in the trace.
+        server: options of the server that are not at their defaults.
+        varied: those of them that differ between the runs of the experiment.
+    """
+
+    seconds: float
+    clients: int
+    slo_ms: float
+    fps: float
+    trace: str
+    link: LinkTrace
+    wire_ms: float
+    seed: int
+    iteration: int
+    server: Mapping[str, Value]
+    varied: tuple[str, ...] = ()
+
+    def factors(self) -> dict[str, Value]:
+        """What tells the run from the others of its experiment, as columns of the tables."""
+        values: dict[str, Value] = {
+            "clients": self.clients,
+            "slo_ms": self.slo_ms,
+            "fps": self.fps,
+            "trace": self.trace,
+        }
+        values |= {name: self.server[name] for name in self.varied}
+        return values | {"seed": self.seed, "iteration": self.iteration}
+
+    def cell(self) -> dict[str, Value]:
+        """The factors without those that only repeat."""
+        return {name: value for name, value in self.factors().items() if name not in REPEATS}
+
+    def as_json(self) -> dict[str, object]:
+        """All of it, for `config.json`."""
+        values = dataclasses.asdict(self)
+        del values["varied"]  # says something about the other runs
+        return values
+
+    @property
+    def run_id(self) -> str:
+        """Names the run's folder: readable, and different for different configurations."""
+        text = "_".join(f"{name}-{value_text(value)}" for name, value in self.factors().items())
+        kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in text)
+        whole = json.dumps(self.as_json(), sort_keys=True).encode()
+        return f"{kept[:_ID_LENGTH]}_{hashlib.sha256(whole).hexdigest()[:10]}"
+
+    def cameras(self) -> tuple[LiveCamera, ...]:
+        """The run's cameras: one scene for all, and a place in the trace for each."""
+        places = random.Random(f"{self.seed} {self.iteration}")  # noqa: S311 no secret
+        return tuple(
+            LiveCamera(
+                stream_id=f"camera-{number}",
+                scene_seed=self.seed,
+                fps=self.fps,
+                slo_ms=self.slo_ms,
+                trace=dataclasses.replace(
+                    self.link, offset=places.randrange(len(self.link.values_mbps))
+                ),
+                wire_ms=self.wire_ms,
+            )
+            for number in range(self.clients)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A matrix of runs.
+
+    Attributes:
+        name: for people.
+        seconds: length of each run.
+        iterations: how often each combination is run.
+        wire_ms: one-way delay of the links.
+        server: options of the server that all runs share.
+        matrix: factor to its values: clients, slo_ms, fps, trace, seed, and options of the server.
+        traces: name to trace, of those in the matrix.
+    """
+
+    name: str
+    seconds: float
+    iterations: int
+    wire_ms: float
+    server: Mapping[str, Value]
+    matrix: Mapping[str, tuple[Value, ...]]
+    traces: Mapping[str, LinkTrace]
+
+    def runs(self) -> list[RunConfig]:
+        """All runs; every cell once, before any cell comes again, so that a part says something."""
+        own = ("clients", "slo_ms", "fps", "trace")
+        varied = tuple(name for name in self.matrix if name not in (*own, "seed"))
+        runs: list[RunConfig] = []
+        for iteration, seed in itertools.product(range(self.iterations), self.matrix["seed"]):
+            for values in itertools.product(*(self.matrix[name] for name in (*own, *varied))):
+                clients, slo_ms, fps, trace, *options = values
+                runs.append(
+                    RunConfig(
+                        seconds=self.seconds,
+                        clients=int(str(clients)),
+                        slo_ms=float(str(slo_ms)),
+                        fps=float(str(fps)),
+                        trace=str(trace),
+                        link=self.traces[str(trace)],
+                        wire_ms=self.wire_ms,
+                        seed=int(str(seed)),
+                        iteration=iteration,
+                        server={**self.server, **dict(zip(varied, options, strict=True))},
+                        varied=varied,
+                    )
+                )
+        return runs
+
+
+def value_text(value: Value) -> str:
+    """A factor's value, short."""
+    if isinstance(value, tuple):
+        return "+".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

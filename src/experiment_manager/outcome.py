@@ -1,0 +1,106 @@
+"""What came of each camera of a run: the rows that a run adds to `results.csv`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import UsageError
+from ..core.records import FrameRecord
+from ..core.verdict import Verdict
+from ..reporting.run_folder import read_json, write_json
+from ..reporting.summary import Summary
+
+CAMERAS_FILE = "cameras.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraOutcome:
+    """What came of a camera; docs/experiments.md defines the columns."""
+
+    camera: str
+    refused: int
+    captured: int
+    in_time: int
+    late: int
+    dropped: int
+    in_time_ratio: float | None
+    goodput_fps: float
+    p50_ms: float | None
+    p99_ms: float | None
+    mean_side_px: float | None
+    profile_map: float | None
+    map: float | None
+    map50: float | None
+    dropped_by: str
+
+
+def camera_outcomes(
+    summary: Summary,
+    frames: Iterable[FrameRecord],
+    refused: Collection[str],
+    accuracy_of: Mapping[str, float],
+) -> list[CameraOutcome]:
+    """Makes the rows of a run.
+
+    Args:
+        summary: of the run.
+        frames: its rows of `frames.csv`.
+        refused: streams that were not admitted.
+        accuracy_of: variant to its accuracy as the zoo's table says.
+    """
+    credit: dict[str, float] = {}
+    for frame in frames:
+        if frame.verdict == Verdict.IN_TIME:
+            gained = accuracy_of[frame.variant]
+            credit[frame.stream_id] = credit.get(frame.stream_id, 0.0) + gained
+    rows: list[CameraOutcome] = []
+    for stream in summary.streams:
+        one = stream.outcome
+        drops = [
+            f"{place}.{reason}={number}"
+            for place, reasons in one.dropped_by.items()
+            for reason, number in reasons.items()
+        ]
+        rows.append(
+            CameraOutcome(
+                camera=stream.stream_id,
+                refused=int(stream.stream_id in refused),
+                captured=one.captured,
+                in_time=one.in_time,
+                late=one.late,
+                dropped=one.dropped,
+                in_time_ratio=one.in_time_ratio,
+                goodput_fps=one.goodput_fps,
+                p50_ms=one.p50_ms,
+                p99_ms=one.p99_ms,
+                mean_side_px=one.mean_side_px,
+                profile_map=credit.get(stream.stream_id, 0.0) / one.captured
+                if one.captured
+                else None,
+                map=one.map,
+                map50=one.map50,
+                dropped_by=" ".join(drops),
+            )
+        )
+    return rows
+
+
+def write_outcomes(folder: Path, rows: Sequence[CameraOutcome]) -> None:
+    """Writes a run's rows into its folder."""
+    write_json(folder / CAMERAS_FILE, {"cameras": [dataclasses.asdict(row) for row in rows]})
+
+
+def read_outcomes(folder: Path) -> list[CameraOutcome]:
+    """Reads what `write_outcomes` wrote.
+
+    Raises:
+        UsageError: if it is broken.
+    """
+    path = folder / CAMERAS_FILE
+    try:
+        return [CameraOutcome(**row) for row in read_json(path)["cameras"]]
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{path}: holds no cameras' outcomes: {error}") from None

@@ -1,0 +1,113 @@
+"""`results.csv`, a row for each camera of each run, and `summary.csv`, a row for each cell."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import t as student
+
+from ..reporting.summary import read_summary
+from .folder import ExperimentFolder
+from .matrix import RunConfig
+from .outcome import CameraOutcome, read_outcomes
+
+RESULTS_FILE = "results.csv"
+SUMMARY_FILE = "summary.csv"
+CONFIDENCE = 0.95
+METRICS = (
+    "refused_ratio", "in_time_ratio", "goodput_fps", "p50_ms", "p99_ms", "mean_side_px",
+    "profile_map", "map", "map50",
+)  # fmt: skip
+
+Row = dict[str, object]
+
+
+def write_tables(folder: ExperimentFolder, runs: Sequence[RunConfig]) -> None:
+    """Writes both tables from the finished runs among those given, each whole or not at all.
+
+    Raises:
+        UsageError: if a finished run's folder is broken.
+        OSError: if they cannot be written.
+    """
+    results: list[Row] = []
+    cells: dict[tuple[object, ...], tuple[Row, list[Mapping[str, float | None]]]] = {}
+    for run in runs:
+        path = folder.finished(run)
+        cell = {name: _plain(value) for name, value in run.cell().items()}
+        _, measured = cells.setdefault(tuple(cell.values()), (cell, []))
+        if path is None:
+            continue
+        cameras = read_outcomes(path)
+        factors = {name: _plain(value) for name, value in run.factors().items()}
+        results.extend({"run": run.run_id, **factors, **dataclasses.asdict(one)} for one in cameras)
+        measured.append(_run_metrics(path, cameras))
+    columns = [*runs[0].factors(), *(f.name for f in dataclasses.fields(CameraOutcome))]
+    _write(folder.root / RESULTS_FILE, ["run", *columns], results)
+    num_runs = len(runs) // len(cells)
+    summary: list[Row] = []
+    for cell, measured in cells.values():
+        row: Row = {**cell, "num_runs": len(measured), "num_missing": num_runs - len(measured)}
+        for name in METRICS:
+            values = [value for one in measured if (value := one[name]) is not None]
+            row[f"{name}_mean"], row[f"{name}_ci95"] = mean_and_interval(values)
+        summary.append(row)
+    names = [f"{name}_{what}" for name in METRICS for what in ("mean", "ci95")]
+    _write(
+        folder.root / SUMMARY_FILE, [*runs[0].cell(), "num_runs", "num_missing", *names], summary
+    )
+
+
+def mean_and_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The mean, and half the width of its confidence interval by Student's t.
+
+    Returns:
+        None for what cannot be said: the mean of nothing, the interval of fewer than two values.
+    """
+    if not values:
+        return None, None
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return mean, None
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
+
+
+def _run_metrics(folder: Path, cameras: Sequence[CameraOutcome]) -> dict[str, float | None]:
+    """A run's metrics over all of its frames."""
+    total = read_summary(folder).total
+    gained = sum(one.captured * (one.profile_map or 0.0) for one in cameras)
+    return {
+        "refused_ratio": sum(one.refused for one in cameras) / len(cameras),
+        "in_time_ratio": total.in_time_ratio,
+        "goodput_fps": total.goodput_fps,
+        "p50_ms": total.p50_ms,
+        "p99_ms": total.p99_ms,
+        "mean_side_px": total.mean_side_px,
+        "profile_map": gained / total.captured if total.captured else None,
+        "map": total.map,
+        "map50": total.map50,
+    }
+
+
+def _plain(value: object) -> object:
+    return "+".join(value) if isinstance(value, tuple) else value
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row[name]) for name in columns] for row in rows)
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text.getvalue(), encoding="utf-8")
+    draft.replace(path)
+
+
+def _cell(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else value

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moonjelly.core.errors import RunError, UsageError
+from moonjelly.experiment_manager.campaign import run_missing
+from moonjelly.experiment_manager.folder import open_folder
+from moonjelly.experiment_manager.matrix import Experiment
+from moonjelly.experiment_manager.tables import mean_and_interval
+from moonjelly.network.traces import constant_trace
+
+MACHINE = {"processor": "abacus", "cores": "2"}
+EXPERIMENT = Experiment(
+    name="two cells, three seeds",
+    seconds=1.0,
+    iterations=1,
+    wire_ms=0.0,
+    server={},
+    matrix={
+        "clients": (1, 2),
+        "slo_ms": (100.0,),
+        "fps": (10.0,),
+        "trace": ("t",),
+        "seed": (0, 1, 2),
+    },
+    traces={"t": constant_trace(5.0)},
+)
+RUNS = EXPERIMENT.runs()
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def test_runs_are_made_once_and_tabulated_by_camera_and_by_cell(
+    tmp_path: Path, fake_runs: Any, notes: Any
+) -> None:
+    with open_folder(tmp_path, MACHINE) as folder:
+        assert run_missing(RUNS, folder, fake_runs, notes) == 0
+    assert fake_runs.made == [run.run_id for run in RUNS]
+    assert names(tmp_path / "runs") == {run.run_id for run in RUNS}
+    results = rows(tmp_path / "results.csv")
+    assert len(results) == 3 * (1 + 2)
+    assert {row["in_time"] for row in results} == {"8"}
+    assert {row["profile_map"] for row in results} == {"0.32"}  # 8 of 10, of 0.3 and 0.5 in turn
+    one, two = rows(tmp_path / "summary.csv")
+    assert (one["clients"], one["num_runs"], one["num_missing"]) == ("1", "3", "0")
+    assert one["in_time_ratio_mean"] == two["in_time_ratio_mean"] == "0.8"
+    assert float(two["goodput_fps_mean"]) == 2 * float(one["goodput_fps_mean"]) == 16
+    assert one["map_mean"] == one["map_ci95"] == ""  # nothing was detected
+
+
+def test_finished_runs_are_skipped_unless_their_configuration_has_changed(
+    tmp_path: Path, fake_runs: Any, notes: Any
+) -> None:
+    with open_folder(tmp_path, MACHINE) as folder:
+        run_missing(RUNS[:2], folder, fake_runs, notes)
+        run_missing(RUNS, folder, fake_runs, notes)
+        assert fake_runs.made == [run.run_id for run in RUNS]
+        run_missing(RUNS, folder, fake_runs, notes)
+        assert len(fake_runs.made) == len(RUNS)
+        longer = dataclasses.replace(EXPERIMENT, seconds=2.0).runs()
+        run_missing(longer, folder, fake_runs, notes)
+        assert len(fake_runs.made) == 2 * len(RUNS)
+    results = rows(tmp_path / "results.csv")
+    assert {row["run"] for row in results} == {run.run_id for run in longer}
+
+
+@pytest.mark.parametrize("how", ["problems", "error", "disk"])
+def test_a_failed_run_is_kept_apart_not_averaged_and_tried_again(
+    tmp_path: Path, fake_runs: Any, notes: Any, how: str
+) -> None:
+    bad = RUNS[2].run_id
+    if how == "problems":
+        fake_runs.problems[bad] = ["3 frames have no verdict"]
+    else:
+        fake_runs.errors[bad] = RunError("no server") if how == "error" else OSError("disk full")
+    fake_runs.num_in_time = 5
+    with open_folder(tmp_path, MACHINE) as folder:
+        assert run_missing(RUNS, folder, fake_runs, notes) == 1
+        assert len(fake_runs.made) == len(RUNS)
+        assert [run_id for run_id, has_failed in notes.ended if has_failed] == [bad]
+        assert names(tmp_path / "failed") == {bad}
+        assert bad not in names(tmp_path / "runs")
+        assert (tmp_path / "failed" / bad / "problems.txt").read_text().count("\n") == 1
+        assert bad not in {row["run"] for row in rows(tmp_path / "results.csv")}
+        cell, _ = rows(tmp_path / "summary.csv")
+        assert (cell["num_runs"], cell["num_missing"]) == ("2", "1")
+        assert cell["in_time_ratio_mean"] == "0.5"
+
+        fake_runs.problems.clear()
+        fake_runs.errors.clear()
+        assert run_missing(RUNS, folder, fake_runs, notes) == 0
+    assert fake_runs.made[len(RUNS) :] == [bad]
+    assert names(tmp_path / "failed") == set()
+    assert rows(tmp_path / "summary.csv")[0]["num_runs"] == "3"
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), SystemExit(143)])
+def test_an_interrupted_run_leaves_nothing_and_is_made_again(
+    tmp_path: Path, fake_runs: Any, notes: Any, ending: BaseException
+) -> None:
+    fake_runs.errors[RUNS[1].run_id] = ending
+    with pytest.raises(type(ending)), open_folder(tmp_path, MACHINE) as folder:
+        run_missing(RUNS, folder, fake_runs, notes)
+    assert names(tmp_path / "runs") == {RUNS[0].run_id}
+    assert not (tmp_path / "unfinished").exists()
+    assert not (tmp_path / "failed").exists()
+    assert len(rows(tmp_path / "results.csv")) == 1
+    fake_runs.errors.clear()
+    with open_folder(tmp_path, MACHINE) as folder:
+        run_missing(RUNS, folder, fake_runs, notes)
+    assert fake_runs.made[2:] == [run.run_id for run in RUNS[1:]]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path, fake_runs: Any, notes: Any) -> None:
+    with open_folder(tmp_path, MACHINE) as folder:
+        folder.begin(RUNS[0])
+        left = tmp_path / "copy"
+        (tmp_path / "unfinished").rename(left)
+    left.rename(tmp_path / "unfinished")
+    with open_folder(tmp_path, MACHINE) as folder:
+        assert run_missing(RUNS[:1], folder, fake_runs, notes) == 0
+    assert names(tmp_path / "runs") == {RUNS[0].run_id}
+
+
+def test_a_folder_takes_one_process_and_one_machine(tmp_path: Path) -> None:
+    with (
+        open_folder(tmp_path, MACHINE),
+        pytest.raises(UsageError, match="another experiment runs there"),
+        open_folder(tmp_path, MACHINE),
+    ):
+        pass
+    with (
+        pytest.raises(UsageError, match="made with cores 2, this is 4; choose another folder"),
+        open_folder(tmp_path, MACHINE | {"cores": "4"}),
+    ):
+        pass
+
+
+def test_an_interval_is_students() -> None:
+    mean, half = mean_and_interval([1.0, 2.0, 3.0])
+    assert mean == 2.0
+    assert half == pytest.approx(4.302653 / 3**0.5)  # t of 2 degrees of freedom
+    assert mean_and_interval([5.0]) == (5.0, None)
+    assert mean_and_interval([]) == (None, None)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from moonjelly.cli import main
+from moonjelly.core.errors import UsageError
+from moonjelly.experiment_manager.experiment_file import (
+    SHIPPED_DIR,
+    find_experiment,
+    read_experiment,
+)
+
+GOOD = """\
+seconds: 2
+iterations: 2
+server:
+  zoo: replayed-gpu
+  devices: [replayed:gpu]
+matrix:
+  clients: [1, 2]
+  slo_ms: [75, 100.5]
+  fps: [15]
+  trace: [lte_like, mine.txt]
+  seed: [0, 5]
+  planner: [sa-dp, greedy]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mine.txt").write_text("# period_s: 2\n5\n10\n")
+    (tmp_path / "good.yaml").write_text(GOOD)
+    return tmp_path
+
+
+def test_a_matrix_is_every_combination_once_and_repeats_come_last(folder: Path) -> None:
+    experiment = read_experiment(folder / "good.yaml")
+    runs = experiment.runs()
+    assert len(runs) == 2 * 2 * 1 * 2 * 2 * 2 * 2
+    assert len({run.run_id for run in runs}) == len(runs)
+    num_cells = 2 * 2 * 2 * 2
+    first = [tuple(run.cell().items()) for run in runs[:num_cells]]
+    assert len(set(first)) == num_cells
+    assert {(run.seed, run.iteration) for run in runs[:num_cells]} == {(0, 0)}
+    assert {(run.seed, run.iteration) for run in runs} == {(0, 0), (5, 0), (0, 1), (5, 1)}
+    assert runs[0].server == {
+        "zoo": "replayed-gpu",
+        "devices": ("replayed:gpu",),
+        "planner": "sa-dp",
+    }
+    assert list(runs[0].factors()) == [
+        "clients", "slo_ms", "fps", "trace", "planner", "seed", "iteration",
+    ]  # fmt: skip
+
+
+def test_traces_are_read_by_name_or_beside_the_file_and_are_part_of_a_run(folder: Path) -> None:
+    before = read_experiment(folder / "good.yaml").runs()
+    assert {run.link.period_s for run in before if run.trace == "mine.txt"} == {2.0}
+    (folder / "mine.txt").write_text("5\n11\n")
+    after = read_experiment(folder / "good.yaml").runs()
+    for one, other in zip(before, after, strict=True):
+        assert (one.run_id == other.run_id) == (one.trace == "lte_like")
+
+
+def test_cameras_share_a_scene_and_differ_in_their_place_in_the_trace(folder: Path) -> None:
+    text = GOOD.replace("[1, 2]", "[8]").replace("lte_like, mine.txt", "lte_like")
+    (folder / "eight.yaml").write_text(text)
+    for run in read_experiment(folder / "eight.yaml").runs():
+        cameras = run.cameras()
+        assert cameras == run.cameras()
+        assert len(cameras) == 8
+        assert {camera.scene_seed for camera in cameras} == {run.seed}
+        assert len({camera.trace.offset for camera in cameras}) > 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("seconds: 2", "secnds: 2", ":1: 'secnds': no such option; did you mean seconds?"),
+        ("seconds: 2", "seconds: 0", ":1: seconds: seconds=0.0: must be a number above 0"),
+        ("seconds: 2", "seconds: two", ":1: seconds: 'two': must be a number"),
+        ("iterations: 2", "iterations: 0", ":2: iterations: iterations=0: must be 1 to 1000"),
+        ("zoo: replayed-gpu", "zoo: nothing", ":4: server: zoo: "),
+        ("zoo: replayed-gpu", "port: 1", ":4: server: port: is set by the experiment itself"),
+        ("[replayed:gpu]", "[tpu:0]", ":5: server: devices: 'tpu:0': must be cpu:CORES"),
+        ("clients: [1, 2]", "clients: 3", ":7: matrix: clients: must be a list"),
+        ("clients: [1, 2]", "clients: []", ":7: matrix: clients: must be a list"),
+        ("clients: [1, 2]", "clients: [0]", ":7: matrix: clients: clients=0: must be 1 to 64"),
+        ("clients: [1, 2]", "clients: [2, 2]", ":7: matrix: clients: 2: is listed twice"),
+        ("clients: [1, 2]", "zoo: [traffic]", ":7: matrix: zoo: stands under server too"),
+        ("slo_ms: [75, 100.5]", "slo_ms: [-1]", ":8: matrix: slo_ms: slo_ms=-1.0: must be"),
+        ("  fps: [15]\n", "", ": matrix: fps: must be given"),
+        ("[lte_like,", "[lte,", ":10: matrix: trace: 'lte': must be one of lte_like, "),
+        ("mine.txt", "none.txt", ":10: matrix: trace: "),
+        ("[sa-dp,", "[best,", ":12: matrix: planner: planner='best': must be one of "),
+        ("matrix:", "hosts: [a]\nmatrix:", ":6: 'hosts': no such option"),
+        ("seed: [0, 5]", f"seed: {list(range(1000))}", ": is 32000 runs: must be at most 10000"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_line_key_and_rule(
+    folder: Path, old: str, new: str, complaint: str
+) -> None:
+    assert old in GOOD
+    (folder / "bad.yaml").write_text(GOOD.replace(old, new))
+    with pytest.raises(UsageError) as caught:
+        read_experiment(folder / "bad.yaml")
+    assert f"bad.yaml{complaint}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_ends_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["experiment", "run", str(tmp_path / "no.yaml")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_shipped_experiments_are_found_by_name_and_are_what_they_say() -> None:
+    small, paper = (read_experiment(find_experiment(Path(name))) for name in ("small", "paper"))
+    assert {path.stem for path in SHIPPED_DIR.iterdir()} == {"small", "paper"}
+    assert len(small.runs()) * (small.seconds + 10) < 600
+    assert len(paper.runs()) == 3 * (3 * 3 * 2 * 4 * 3)
+    assert paper.matrix["clients"] == (1, 2, 4, 8)
+    assert paper.matrix["slo_ms"] == (75, 100, 150)
+    assert paper.matrix["fps"] == (15, 25)
