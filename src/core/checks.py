@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ECHO_LIMIT = 64
@@ -45,6 +46,11 @@ def require_id(field: str, value: str) -> str:
     Raises:
         ValueError: naming field, value and rule.
     """
-    if not (isinstance(value, str) and ID_PATTERN.fullmatch(value)) or not value.strip("."):
+    if not (isinstance(value, str) and _is_id(value)):
         raise ValueError(f"{field}={echo(value)}: must be 1 to 64 characters of [A-Za-z0-9._-]")
     return value
+
+
+@lru_cache(maxsize=4096)  # the same streams and devices come by for every frame and plan
+def _is_id(value: str) -> bool:
+    return ID_PATTERN.fullmatch(value) is not None and value.strip(".") != ""

@@ -143,21 +143,26 @@ class HarmonicMeanWindow:
         self._window_ms = require_positive("window_ms", window_ms)
         require_positive("initial_kbps", initial_kbps)
         self._values: deque[tuple[float, float]] = deque([(float("-inf"), 1 / initial_kbps)])
+        self._sum = 1 / initial_kbps  # of the inverses
 
     def add(self, now_ms: float, bandwidth_kbps: float) -> None:
         """Takes in a value above 0; times never fall."""
         require_positive("bandwidth_kbps", bandwidth_kbps)
         self._values.append((now_ms, 1 / bandwidth_kbps))
+        self._sum += 1 / bandwidth_kbps
         self._forget(now_ms)
 
     def value_kbps(self, now_ms: float) -> float:
         """The harmonic mean of the values of the window."""
         self._forget(now_ms)
-        return len(self._values) / sum(inverse for _, inverse in self._values)
+        return len(self._values) / self._sum
 
     def _forget(self, now_ms: float) -> None:
+        if len(self._values) == 1 or self._values[0][0] >= now_ms - self._window_ms:
+            return
         while len(self._values) > 1 and self._values[0][0] < now_ms - self._window_ms:
             self._values.popleft()
+        self._sum = sum(inverse for _, inverse in self._values)  # anew: differences add up errors
 
 
 class HarmonicMeanEstimator:

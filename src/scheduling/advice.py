@@ -29,6 +29,8 @@ def advised_variant(
 
     Source: Jellyfish, the next DNN sent with each response.
     """
+    if client.budget_ms(variants[running], overhead_ms) >= 2 * batch_ms:
+        return running  # as a rule, and then there is nothing to sort
     most_px = variants[running].input_side_px
     by_side = sorted(
         (index for index, variant in enumerate(variants) if variant.input_side_px <= most_px),
