@@ -55,7 +55,8 @@ def run_missing(
         try:
             problems = run_one(run, draft, observer.take)
         except (MoonjellyError, OSError) as error:
-            problems = [str(error) or type(error).__name__]
+            text = str(error) or type(error).__name__
+            problems = [text.replace(f"{draft}/", "")]  # the folder is about to move
         path = folder.end(run, problems)
         num_failed += bool(problems)
         observer.end(run, problems, path)

@@ -32,11 +32,11 @@ class ExperimentFolder:
         """Opens with `open_folder`."""
         self.root = root
         self._unfinished = root / "unfinished"
+        self._finished = _by_digest(root / "runs")
 
     def finished(self, run: RunConfig) -> Path | None:
-        """The folder of a run; None if it is not finished."""
-        path = self.root / "runs" / run.run_id
-        return path if path.is_dir() else None
+        """The folder of a run of the same configuration; None if there is none."""
+        return self._finished.get(run.digest)
 
     def begin(self, run: RunConfig) -> Path:
         """Makes the folder that a run writes to."""
@@ -48,14 +48,16 @@ class ExperimentFolder:
     def end(self, run: RunConfig, problems: Sequence[str]) -> Path:
         """Gives a run's folder its final name, all at once."""
         draft = self._unfinished / run.run_id
-        failed = self.root / "failed" / run.run_id
-        shutil.rmtree(failed, ignore_errors=True)  # of an earlier try
-        target = self.root / "runs" / run.run_id
+        if (earlier := _by_digest(self.root / "failed").get(run.digest)) is not None:
+            shutil.rmtree(earlier)
         if problems:
-            target = failed
             (draft / PROBLEMS_FILE).write_text("\n".join(problems) + "\n", encoding="utf-8")
+        target = self.root / ("failed" if problems else "runs") / run.run_id
         target.parent.mkdir(exist_ok=True)
-        return draft.rename(target)
+        draft.rename(target)
+        if not problems:
+            self._finished[run.digest] = target
+        return target
 
     def forget_unfinished(self) -> None:
         """Removes what a run left that did not end."""
@@ -93,3 +95,10 @@ def open_folder(root: Path, machine: Mapping[str, str]) -> Iterator[ExperimentFo
             yield folder
         finally:
             folder.forget_unfinished()
+
+
+def _by_digest(parent: Path) -> dict[str, Path]:
+    """Digest to run; a name ends in its digest, before it stands what an experiment varied."""
+    if not parent.is_dir():
+        return {}
+    return {path.name.rpartition("_")[2]: path for path in parent.iterdir()}

@@ -15,6 +15,7 @@ from ..network.traces import LinkTrace
 
 Value = str | int | float | bool | tuple[str, ...]
 REPEATS = ("seed", "iteration")  # what a cell's mean is taken over
+_DIGEST_LENGTH = 12
 _ID_LENGTH = 160  # of at most 255 bytes that a file system takes
 
 
@@ -70,12 +71,17 @@ class RunConfig:
         return values
 
     @property
+    def digest(self) -> str:
+        """Differs between different configurations."""
+        whole = json.dumps(self.as_json(), sort_keys=True).encode()
+        return hashlib.sha256(whole).hexdigest()[:_DIGEST_LENGTH]
+
+    @property
     def run_id(self) -> str:
-        """Names the run's folder: readable, and different for different configurations."""
+        """Names the run's folder: what tells it from the others of its experiment, and the digest."""
         text = "_".join(f"{name}-{value_text(value)}" for name, value in self.factors().items())
         kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in text)
-        whole = json.dumps(self.as_json(), sort_keys=True).encode()
-        return f"{kept[:_ID_LENGTH]}_{hashlib.sha256(whole).hexdigest()[:10]}"
+        return f"{kept[:_ID_LENGTH]}_{self.digest}"
 
     def cameras(self) -> tuple[LiveCamera, ...]:
         """The run's cameras: one scene for all, and a place in the trace for each."""

@@ -84,7 +84,7 @@ class TerminalObserver:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("runs, {task.fields[share]}"),
+            TextColumn("runs  {task.fields[share]}"),
             TimeElapsedColumn(),
             _TimeLeftColumn(self._left),
             console=console,
@@ -115,7 +115,7 @@ class TerminalObserver:
         words = " ".join(f"{name}={value_text(value)}" for name, value in run.factors().items())
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            came = f"FAILED: {problems[0]}{more}; see {folder}"
+            came = f"FAILED: {problems[0]}{more}; kept in {folder}"
         else:
             ratio = read_summary(folder).total.in_time_ratio
             came = "all cameras refused" if ratio is None else f"{ratio:.1%} in time"
@@ -124,7 +124,7 @@ class TerminalObserver:
             markup=False,
             highlight=False,
         )
-        self._progress.update(self._task, completed=self.num_done)
+        self._progress.update(self._task, completed=self.num_done, share="")
 
     def __enter__(self) -> Self:
         self._progress.start()

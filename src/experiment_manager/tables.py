@@ -45,7 +45,7 @@ def write_tables(folder: ExperimentFolder, runs: Sequence[RunConfig]) -> None:
             continue
         cameras = read_outcomes(path)
         factors = {name: _plain(value) for name, value in run.factors().items()}
-        results.extend({"run": run.run_id, **factors, **dataclasses.asdict(one)} for one in cameras)
+        results.extend({"run": path.name, **factors, **dataclasses.asdict(one)} for one in cameras)
         measured.append(_run_metrics(path, cameras))
     columns = [*runs[0].factors(), *(f.name for f in dataclasses.fields(CameraOutcome))]
     _write(folder.root / RESULTS_FILE, ["run", *columns], results)

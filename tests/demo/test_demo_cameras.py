@@ -4,7 +4,6 @@ import pytest
 
 from moonjelly.cli import main
 from moonjelly.demo.cameras import KINDS, demo_cameras
-from moonjelly.live_run.scenes import RememberedScene
 
 
 def test_cameras_differ_in_everything_that_matters() -> None:
@@ -35,19 +34,6 @@ def test_every_link_changes_within_the_demo() -> None:
     for camera in demo_cameras(len(KINDS), seed=0):
         rates = {camera.trace.rate_kbps(second) for second in range(40)}
         assert max(rates) >= 1.5 * min(rates)
-
-
-def test_a_remembered_scene_knows_the_truth_of_what_it_drew_and_of_what_it_did_not() -> None:
-    source = RememberedScene(5, 10.0)
-    image = source.read(30)
-    assert image is not None
-    assert (image == source.scene.frame(30).image).all()
-    assert set(source.truth) == {30}
-    drawn = source.truth_at(30)
-    assert len(drawn.class_ids) == len(source.scene.frame(30).objects)
-    assert ((drawn.boxes >= 0) & (drawn.boxes <= 1)).all()
-    source.truth_at(31)
-    assert set(source.truth) == {30, 31}
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,20 @@ def test_finished_runs_are_skipped_unless_their_configuration_has_changed(
     assert {row["run"] for row in results} == {run.run_id for run in longer}
 
 
+def test_a_factor_that_is_added_keeps_the_runs_that_it_does_not_change(
+    tmp_path: Path, fake_runs: Any, notes: Any
+) -> None:
+    plain = dataclasses.replace(EXPERIMENT, server={"planner": "sa-dp"})
+    matrix = {**EXPERIMENT.matrix, "planner": ("sa-dp", "greedy")}
+    wider = dataclasses.replace(EXPERIMENT, matrix=matrix)
+    with open_folder(tmp_path, MACHINE) as folder:
+        run_missing(plain.runs(), folder, fake_runs, notes)
+    with open_folder(tmp_path, MACHINE) as folder:
+        run_missing(wider.runs(), folder, fake_runs, notes)
+    assert len(fake_runs.made) == len(wider.runs()) == 2 * len(RUNS)
+    assert [row["num_runs"] for row in rows(tmp_path / "summary.csv")] == ["3"] * 4
+
+
 @pytest.mark.parametrize("how", ["problems", "error", "disk"])
 def test_a_failed_run_is_kept_apart_not_averaged_and_tried_again(
     tmp_path: Path, fake_runs: Any, notes: Any, how: str

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from moonjelly.live_run.scenes import LoopedScene, RememberedScene
+
+
+def test_a_remembered_scene_knows_the_truth_of_what_it_drew_and_of_what_it_did_not() -> None:
+    source = RememberedScene(5, 10.0)
+    image = source.read(30)
+    assert image is not None
+    assert (image == source.scene.frame(30).image).all()
+    assert set(source.truth) == {30}
+    drawn = source.truth_at(30)
+    assert len(drawn.class_ids) == len(source.scene.frame(30).objects)
+    assert ((drawn.boxes >= 0) & (drawn.boxes <= 1)).all()
+    source.truth_at(31)
+    assert set(source.truth) == {30, 31}
+
+
+def test_a_looped_scene_shows_its_first_frames_again_and_again_with_their_truth() -> None:
+    looped, scene = LoopedScene(5, 10.0, 3), RememberedScene(5, 10.0)
+    for index in (0, 2, 3, 7):
+        image, drawn = looped.read(index), scene.read(index % 3)
+        assert image is not None
+        assert drawn is not None
+        assert np.array_equal(image, drawn)
+        assert np.array_equal(looped.truth_at(index).boxes, scene.truth_at(index % 3).boxes)
+    looped.close()
+    looped.close()
+
+
+def test_a_looped_scene_has_a_frame() -> None:
+    with pytest.raises(ValueError, match="num_frames=0: must be at least 1"):
+        LoopedScene(5, 10.0, 0)
