@@ -15,8 +15,8 @@ from .refill import refill
 # Above so many free devices, several are settled between two looks at the prices: those that clients
 # fill who prefer one and the same mode, at most half of the free ones; else some of the best.
 MANY_DEVICES = 24
-MANY_RATIO = 1 / 12
-FULL_RATIO = 0.97
+MANY_RATIO = 1 / 8
+FULL_RATIO = 0.995
 WINDOW = 24  # clients looked at beyond those that would fill a device in order
 
 
