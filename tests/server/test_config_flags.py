@@ -8,7 +8,12 @@ import pytest
 
 from moonjelly.core.errors import UsageError
 from moonjelly.server.config import ServerConfig
-from moonjelly.server.config_flags import add_config_flags, config_from_flags, flag_name
+from moonjelly.server.config_flags import (
+    add_config_flags,
+    config_from_flags,
+    flag_name,
+    to_arguments,
+)
 
 
 def config_of(*words: str) -> ServerConfig:
@@ -30,6 +35,20 @@ def test_flags_set_options() -> None:
     assert config.variants == ("a", "b")
     assert [device.device_type for device in config.devices] == ["gpu", "cpu-3cores"]
     assert config.devices[1].cores == (0, 2, 3)
+
+
+def test_options_given_as_values_come_back_from_their_words() -> None:
+    words = to_arguments(
+        {
+            "insecure": True, "plan_period_ms": 750.0, "variants": ("a", "b"),
+            "devices": ("replayed:gpu", "cpu:0,2-3"), "seed": 7,
+        }
+    )  # fmt: skip
+    config = config_of(*words)
+    assert (config.insecure, config.plan_period_ms, config.seed) == (True, 750.0, 7)
+    assert config.variants == ("a", "b")
+    assert [device.device_type for device in config.devices] == ["gpu", "cpu-3cores"]
+    assert to_arguments({"insecure": False, "variants": (), "devices": ()}) == []
 
 
 def test_every_option_has_a_flag() -> None:
