@@ -339,8 +339,13 @@ async def test_a_client_that_reads_nothing_is_not_read_either(harness) -> None:
         await asyncio.sleep(0.1)
     assert session.outbox.is_full
     assert len(session.outbox._read_ms) <= 256
+    assert session.writing_since_ms is not None
+    session.writing_since_ms -= 11_000
+    harness.endpoint._look_after(late_ms=0)
+    assert len(harness.endpoint.sessions) == 0
     flooding.cancel()
-    call.cancel()
+    harness.drain()
+    await asyncio.wait_for(harness.running, 10)  # although that write is still stuck
 
 
 async def test_draining_answers_what_is_under_way_and_ends_every_stream(harness) -> None:
