@@ -71,6 +71,13 @@ class Admission:
     refusal: Refusal | None = None
 
 
+_TOO_MANY = Refusal(
+    reason=RefusalReason.OVERLOAD,
+    detail="too many streams ask at once",
+    retry_after_ms=RETRY_AFTER_MS,
+)
+
+
 class _KeepVariants:
     """A planner that changes no variant, for quick answers."""
 
@@ -123,7 +130,7 @@ class Planning:
     ) -> list[Admission]:
         """Lets streams join, each only if nobody who is served loses his place.
 
-        Tries all at once, then one by one while there is time, then only by what is free as it is.
+        Tries all at once, then one by one while there is time; the rest is asked to come again.
 
         Args:
             problem: without the streams that want to join.
@@ -155,6 +162,9 @@ class Planning:
             return [Admission(client) for client in joining]
         admissions = []
         for client in joining:
+            if self._now_ms() > limit_ms:
+                admissions.append(Admission(client, _TOO_MANY))
+                continue
             plan = self._place(problem, client, limit_ms)
             if plan is None:
                 admissions.append(Admission(client, self._refuse(problem, client, limit_ms)))

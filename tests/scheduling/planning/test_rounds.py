@@ -177,3 +177,13 @@ def test_a_stream_that_registers_again_takes_its_own_place() -> None:
     decided.admit(problem(), [client(0, fps=300.0)], LIMIT_MS)
     (admission,) = decided.admit(problem(client(0, fps=300.0)), [client(0, fps=400.0)], LIMIT_MS)
     assert admission.refusal is None
+
+
+def test_those_who_cannot_be_looked_at_in_time_are_asked_to_come_again() -> None:
+    decided = planning()
+    served = [client(0, fps=240.0), client(1, fps=200.0)]
+    decided.admit(problem(), served, LIMIT_MS)
+    joining = [client(number, fps=100.0) for number in range(2, 9)]
+    admissions = decided.admit(problem(*served), joining, NOW_MS - 1)
+    assert len(admissions) == 7
+    assert all(one.refusal is not None and one.refusal.retry_after_ms > 0 for one in admissions)
