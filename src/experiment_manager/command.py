@@ -57,8 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
                 markup=False, highlight=False,
             )  # fmt: skip
             observer = TerminalObserver(console, len(runs), num_finished, experiment.seconds)
-            with observer:
-                num_failed = run_missing(runs, folder, _with_machine(machine), observer)
+            try:
+                with observer:
+                    num_failed = run_missing(runs, folder, _with_machine(machine), observer)
+            except KeyboardInterrupt:
+                console.print(f"stopped after {observer.num_done} of {len(runs)} runs")
+                raise
     except OSError as error:
         raise RunError(f"--out {out_dir}: {error}") from None
     sys.stdout.write(f"{out_dir / RESULTS_FILE}\n{out_dir / SUMMARY_FILE}\n")

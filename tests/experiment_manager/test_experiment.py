@@ -85,6 +85,7 @@ def test_ctrl_c_ends_an_experiment_without_half_a_run_or_a_process_left(tmp_path
         _, messages = process.communicate(timeout=40)
         assert process.returncode == 130
         assert "Traceback" not in messages
+        assert "stopped after 0 of 2 runs" in messages
         _, alive = psutil.wait_procs(started, timeout=15)
         assert alive == []
         assert not list(out.glob("*/clients*"))
