@@ -19,12 +19,17 @@ from ..client.answers import Answer
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
 from ..live_run.scenes import RememberedScene
+from ..live_run.scoring import SERVER_FRAMES_FILES
 from ..live_run.streaming import SERVER_DIR, SERVER_LOG, Streamed, stream_cameras
 from ..reporting.run_folder import (
+    DETECTIONS_FILE,
+    FRAMES_FILE,
     REPORT_FILE,
+    RUN_FILE,
     SUMMARY_FILE,
     RunInfo,
     describe_host,
+    link_file,
     write_run_info,
 )
 from ..reporting.table import outcome_table
@@ -38,6 +43,16 @@ from .scoring import score_demo
 
 DEFAULT_OUT = Path("runs/demo")
 MAX_CAMERAS = 64
+OUTPUTS = (
+    RUN_FILE,
+    FRAMES_FILE,
+    DETECTIONS_FILE,
+    SUMMARY_FILE,
+    REPORT_FILE,
+    link_file("*"),
+    "still-*.jpg",
+    f"{SERVER_DIR}/*.csv",
+)
 MAX_SECONDS = 3600.0
 
 
@@ -69,8 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         server_dir.mkdir(parents=True, exist_ok=True)
         out_dir.mkdir(parents=True, exist_ok=True)
-        for name in (REPORT_FILE, SUMMARY_FILE):  # of an earlier run; this one may fail
-            (out_dir / name).unlink(missing_ok=True)
+        _clear(out_dir, server_dir)
         for device in devices:
             _ensure_profile(config, device)
         streamed = _stream(arguments, config, cameras, devices, server_dir, console)
@@ -98,6 +112,19 @@ def run(arguments: argparse.Namespace) -> int:
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:
     """Ends as by an error, so that whatever was started is stopped."""
     raise SystemExit(128 + signum)
+
+
+def _clear(out_dir: Path, server_dir: Path) -> None:
+    """Removes what an earlier demo left, which would be taken for this one's.
+
+    Raises:
+        UsageError: if the server's logs are to go where another server's are.
+    """
+    if server_dir != out_dir / SERVER_DIR and any(server_dir.glob(SERVER_FRAMES_FILES)):
+        raise UsageError(f"--out-dir {server_dir}: holds the logs of another server")
+    for pattern in OUTPUTS:
+        for path in out_dir.glob(pattern):
+            path.unlink()
 
 
 def _ensure_profile(config: ServerConfig, device: DeviceConfig) -> None:

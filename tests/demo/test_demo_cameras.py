@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from moonjelly.cli import main
+from moonjelly.core.errors import UsageError
 from moonjelly.demo.cameras import KINDS, demo_cameras
+from moonjelly.demo.command import _clear
 
 
 def test_cameras_differ_in_everything_that_matters() -> None:
@@ -54,7 +58,7 @@ def test_a_wrong_request_ends_with_one_line_and_starts_nothing(
     options: list[str],
     complaint: str,
     capsys: pytest.CaptureFixture[str],
-    tmp_path: pytest.TempPathFactory,
+    tmp_path: Path,
 ) -> None:
     try:
         status = main(["demo", "--out", str(tmp_path), *options])
@@ -65,3 +69,18 @@ def test_a_wrong_request_ends_with_one_line_and_starts_nothing(
     assert (status == 1) == ("/proc/" in complaint)
     assert complaint in shown
     assert shown.count("\n") == 1
+
+
+def test_logs_of_an_earlier_demo_are_removed_and_those_of_another_server_are_not(
+    tmp_path: Path,
+) -> None:
+    stale = [tmp_path / "link-gate.csv", tmp_path / "server" / "server_frames-2.csv"]
+    kept = [tmp_path / "notes.txt", tmp_path / "other" / "server_frames.csv"]
+    for path in (*stale, *kept):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    _clear(tmp_path, tmp_path / "server")
+    assert not any(path.exists() for path in stale)
+    with pytest.raises(UsageError, match="logs of another server"):
+        _clear(tmp_path, tmp_path / "other")
+    assert all(path.exists() for path in kept)
