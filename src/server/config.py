@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Self, TypeVar
 
 from ..core.checks import echo, require_id
+from ..scheduling.batching.registry import batcher
 
 Value = TypeVar("Value")
 
@@ -120,7 +121,9 @@ class ServerConfig:
     planner: str = option("sa-dp", "planning algorithm")
     plan_period_ms: float = option(500.0, "time between plans", least=50, most=60_000)
     seed: int = option(0, "seed of the planner", least=0, most=2**63 - 1)
-    batcher: str = option("deadline", "how a device forms its batches")
+    batcher: str = option(
+        "deadline", "how a device forms its batches: deadline, fixed:FRAMES, interval:MS"
+    )
     loaded_variants: int = option(5, "variants that a device keeps loaded", least=1, most=256)
     decode_threads: int = option(2, "threads per device that decode frames", least=1, most=64)
     frame_slots: int = option(
@@ -159,12 +162,16 @@ class ServerConfig:
             if ids.count(device_id) > 1:
                 raise ConfigError("devices", f"{device_id!r}: listed twice")
         object.__setattr__(self, "variants", tuple(self.variants))
-        names = [(name, getattr(self, name)) for name in ("zoo", "planner", "batcher")]
+        names = [(name, getattr(self, name)) for name in ("zoo", "planner")]
         for name, value in (*names, *(("variants", variant) for variant in self.variants)):
             try:
                 require_id(name, value)
             except ValueError as error:
                 raise ConfigError(name, str(error).partition("=")[2]) from None
+        try:
+            batcher(self.batcher)
+        except ValueError as error:
+            raise ConfigError("batcher", str(error).partition("=")[2]) from None
         if self.log_level not in LOG_LEVELS:
             raise ConfigError(
                 "log_level", f"{echo(self.log_level)}: must be one of {', '.join(LOG_LEVELS)}"

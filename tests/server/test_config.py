@@ -114,3 +114,14 @@ def test_a_device_is_listed_once() -> None:
     device = DeviceConfig("cpu0", "cpu-1core", cores=(0,))
     with pytest.raises(ConfigError, match="listed twice"):
         ServerConfig(devices=(device, device))
+
+
+@pytest.mark.parametrize("name", ["deadline", "fixed:8", "interval:20"])
+def test_every_batcher_can_be_configured(name: str) -> None:
+    assert ServerConfig(batcher=name).batcher == name
+
+
+@pytest.mark.parametrize("name", ["fixed:0", "fixed:x", "interval:-1", "rash"])
+def test_a_batcher_that_cannot_be_made_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="batcher"):
+        ServerConfig(batcher=name)
