@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..core.records import BatchRecord, FrameRecord, PlanRecord
+from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
 from ..reporting.csv_log import CsvLog
 from ..reporting.run_folder import (
     FRAMES_FILE,
@@ -22,6 +22,7 @@ from .scenario import Scenario, SimulatedStream
 from .simulation import Observers, Simulation, StreamResult
 
 PLANS_FILE = "plans.csv"
+SERVER_FRAMES_FILE = "server_frames.csv"
 KIND = "simulation"
 
 
@@ -38,6 +39,9 @@ class SimulationLogs(contextlib.AbstractContextManager["SimulationLogs"]):
         with self._stack:
             self._frames = self._stack.enter_context(CsvLog(folder / FRAMES_FILE, FrameRecord))
             self._plans = self._stack.enter_context(CsvLog(folder / PLANS_FILE, PlanRecord))
+            self._server_frames = self._stack.enter_context(
+                CsvLog(folder / SERVER_FRAMES_FILE, ServerFrameRecord)
+            )
             self._batches = {
                 device.device_id: self._stack.enter_context(
                     CsvLog(folder / f"batches-{device.device_id}.csv", BatchRecord)
@@ -48,7 +52,9 @@ class SimulationLogs(contextlib.AbstractContextManager["SimulationLogs"]):
 
     def observers(self) -> Observers:
         """Who writes what happens."""
-        return Observers(self._frames.write, self._write_plan, self._write_batch)
+        return Observers(
+            self._frames.write, self._write_plan, self._write_batch, self._server_frames.write
+        )
 
     def _write_plan(self, records: Sequence[PlanRecord]) -> None:
         for record in records:

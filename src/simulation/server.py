@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..core.records import ServerFrameRecord
 from ..core.verdict import Drop, Place, Reason
 from ..network.client_link import frame_sizes
 from ..network.observed_stream import ObservedStream
@@ -39,8 +40,10 @@ class SimulatedServer:
         devices: Mapping[str, SimulatedDevice],
         scheduler: SimulatedScheduler,
         events: EventQueue,
+        on_frame: Callable[[ServerFrameRecord], None] | None,
     ) -> None:
-        """Serves with the plans of `scheduler` on `devices`."""
+        """Serves with the plans of `scheduler` on `devices`; `on_frame` takes each frame's end."""
+        self._on_frame = on_frame
         self._model = scenario.server
         self._devices = devices
         self._scheduler = scheduler
@@ -106,7 +109,7 @@ class SimulatedServer:
             self._give_up(frame, Place.ENDPOINT, Reason.RATE_EXCEEDED)
             return
         was_silent = observed.is_silent(now_ms)
-        _, frame.deadline_ms = observed.take_frame(
+        frame.way_ms, frame.deadline_ms = observed.take_frame(
             now_ms,
             (frame.sent_ms or 0.0) - frame.captured_ms,
             frame.kbits,
@@ -123,6 +126,7 @@ class SimulatedServer:
         if reason is not None or running is None:
             self._give_up(frame, Place.ENDPOINT, reason or Reason.NOT_PLACED)
             return
+        frame.device_id = running.device_id
         frame.handed_ms = now_ms + self._model.arrival_ms
         self._events.at(
             frame.handed_ms, Priority.ARRIVAL, self._devices[running.device_id].take, frame
@@ -155,6 +159,8 @@ class SimulatedServer:
             self._overhead.add(max(0.0, frame.server_ms - elsewhere_ms))
         else:
             frame.plan_epoch = self._scheduler.view.epoch
+        if self._on_frame is not None:
+            self._on_frame(frame.server_record(session.observed.planned_kbps(now_ms)))
         self._events.at(now_ms + session.observed.wire_ms, Priority.DONE, session.on_answer, frame)
 
     def _look_later(self) -> None:

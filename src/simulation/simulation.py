@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from ..core.ledger import Ledger
-from ..core.records import BatchRecord, FrameRecord, PlanRecord
+from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
 from ..network.client_link import frame_sizes
 from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.rounds import Refusal
@@ -25,11 +25,12 @@ def _ignore(record: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Who takes the rows of the run logs, as they come about."""
+    """Who takes the rows of the run logs, as they come about; the server's frames are optional."""
 
     on_frame: Callable[[FrameRecord], None] = _ignore
     on_plan: Callable[[Sequence[PlanRecord]], None] = _ignore
     on_batch: Callable[[BatchRecord], None] = _ignore
+    on_server_frame: Callable[[ServerFrameRecord], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ class Simulation:
         self._events = EventQueue()
         self._scheduler = SimulatedScheduler(scenario, self._events, observers.on_plan)
         self._devices: dict[str, SimulatedDevice] = {}
-        self._server = SimulatedServer(scenario, self._devices, self._scheduler, self._events)
+        self._server = SimulatedServer(
+            scenario, self._devices, self._scheduler, self._events, observers.on_server_frame
+        )
         for device in scenario.devices:
             latencies = scenario.profiles[device.device_type].by_variant
             self._devices[device.device_id] = SimulatedDevice(

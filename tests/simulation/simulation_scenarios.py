@@ -5,7 +5,7 @@ from typing import Any
 
 from moonjelly.core.device import Device
 from moonjelly.core.profile import BatchLatency, LatencyProfile
-from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord
+from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
 from moonjelly.core.variant import Variant
 from moonjelly.network.traces import LinkTrace, constant_trace
 from moonjelly.simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
@@ -48,8 +48,15 @@ class Ran:
         self.frames: list[FrameRecord] = []
         self.plans: list[PlanRecord] = []
         self.batches: list[BatchRecord] = []
+        self.server_frames: list[ServerFrameRecord] = []
         self.simulation = Simulation(
-            what, Observers(self.frames.append, self.plans.extend, self.batches.append)
+            what,
+            Observers(
+                self.frames.append,
+                self.plans.extend,
+                self.batches.append,
+                self.server_frames.append,
+            ),
         )
 
     def finish(self) -> Ran:

@@ -3,14 +3,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation_scenarios import Ran, scenario, steps, stream
 
+from moonjelly.client.reconcile import compare
+from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Verdict
 from moonjelly.network.traces import LinkTrace, constant_trace
+from moonjelly.simulation.devices import draw_latency
 from moonjelly.simulation.scenario import Sampling, ServerModel
 
 streams_of_any_kind = st.builds(
@@ -46,6 +50,7 @@ def test_every_captured_frame_ends_exactly_once(kinds, num_devices, batcher, see
         scenario(*streams, num_devices=num_devices, seconds=1.5, seed=seed, server=server)
     ).finish()
     assert ran.simulation.num_events == 0
+    assert compare(ran.frames, ran.server_frames) == []  # as after a live run
     rows = defaultdict(list)
     for row in ran.frames:
         rows[row.stream_id].append(row.sequence)
@@ -166,11 +171,6 @@ def test_batches_keep_to_the_plan_and_do_not_overlap():
 
 
 def test_batch_times_have_the_median_and_tail_of_their_profile():
-    from random import Random
-
-    from moonjelly.core.profile import BatchLatency
-    from moonjelly.simulation.devices import draw_latency
-
     latencies = {"v": BatchLatency((10.0, 20.0), (15.0, 21.0))}
     draw_ms = draw_latency(Sampling.LOG_NORMAL, latencies, Random(3))
     drawn = sorted(draw_ms("v", 1) for _ in range(4000))

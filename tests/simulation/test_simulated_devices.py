@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moonjelly.core.profile import BatchLatency
+from moonjelly.core.verdict import Reason
+from moonjelly.scheduling.batching.registry import batcher
+from moonjelly.simulation.devices import DeviceOrders, SimulatedDevice
+from moonjelly.simulation.events import EventQueue, Priority
+from moonjelly.simulation.frame import SimulatedFrame
+
+LATENCIES = {
+    "small": BatchLatency((5.0, 6.0, 7.0), (5.0, 6.0, 7.0)),
+    "large": BatchLatency((20.0, 30.0, 40.0), (20.0, 30.0, 40.0)),
+}
+
+
+class Bench:
+    """A device, and what became of its frames."""
+
+    def __init__(self, batching: str = "deadline", slowness: float = 1.0) -> None:
+        self.events = EventQueue()
+        self.answered: list[tuple[int, float, str]] = []
+        self.dropped: list[tuple[int, Reason]] = []
+        self.statuses: list[tuple[str, float]] = []
+        self.device = SimulatedDevice(
+            "gpu-0",
+            LATENCIES,
+            lambda variant, size: slowness * LATENCIES[variant].p50_ms[size - 1],
+            batcher(batching),
+            self.events,
+            on_answer=lambda frame: self.answered.append(
+                (frame.sequence, self.events.now_ms(), frame.variant)
+            ),
+            on_drop=lambda frame, reason: self.dropped.append((frame.sequence, reason)),
+            on_status=lambda device_id, ratio: self.statuses.append((device_id, ratio)),
+            on_batch=lambda _: None,
+        )
+
+    def order(self, at_ms: float, variant: str = "small", batch_size: int = 3) -> None:
+        orders = DeviceOrders(variant, batch_size, 50.0, 1)
+        self.events.at(at_ms, Priority.DECISION, self.device.set_orders, orders)
+
+    def arrive(self, number: int, at_ms: float, deadline_ms: float) -> None:
+        frame = SimulatedFrame("cam", number, at_ms, deadline_ms=deadline_ms, handed_ms=at_ms)
+        self.events.at(at_ms, Priority.ARRIVAL, self.device.take, frame)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    arrivals=st.lists(st.tuples(st.floats(0, 200), st.floats(0, 60)), min_size=1, max_size=25),
+    batching=st.sampled_from(["deadline", "fixed:2", "interval:10"]),
+    slowness=st.sampled_from([1.0, 3.0]),
+)
+def test_every_frame_is_answered_or_dropped_once(arrivals, batching, slowness):
+    bench = Bench(batching, slowness)
+    bench.order(0.0)
+    bench.order(100.0, "large", 2)
+    for number, (at_ms, left_ms) in enumerate(arrivals):
+        bench.arrive(number, at_ms, at_ms + left_ms)
+    bench.events.run_until(math.inf)
+    ended = [number for number, *_ in bench.answered] + [number for number, _ in bench.dropped]
+    assert sorted(ended) == list(range(len(arrivals)))
+    assert bench.device.num_queued == 0
+
+
+def test_what_could_not_be_in_time_is_dropped_and_says_so():
+    bench = Bench()
+    bench.order(0.0)
+    bench.arrive(0, 10.0, 12.0)
+    bench.arrive(1, 10.0, 30.0)
+    bench.events.run_until(math.inf)
+    assert bench.dropped == [(0, Reason.TOO_LATE)]
+    assert bench.answered == [(1, 15.0, "small")]
+
+
+def test_frames_that_come_at_the_same_moment_run_together():
+    bench = Bench()
+    bench.order(0.0)
+    for number in range(3):
+        bench.arrive(number, 10.0, 100.0)
+    bench.events.run_until(math.inf)
+    assert [at_ms for _, at_ms, _ in bench.answered] == [17.0] * 3
+
+
+def test_a_new_variant_waits_for_the_batch_that_runs():
+    bench = Bench()
+    bench.order(0.0, "large", 1)
+    bench.arrive(0, 10.0, 100.0)
+    bench.order(12.0, "small", 1)
+    bench.arrive(1, 13.0, 100.0)
+    bench.events.run_until(math.inf)
+    assert bench.answered == [(0, 30.0, "large"), (1, 35.0, "small")]
+
+
+def test_a_slow_device_says_so():
+    bench = Bench(slowness=2.0)
+    bench.order(0.0)
+    for number in range(40):
+        bench.arrive(number, 50.0 * number, 1e6)
+    bench.events.run_until(math.inf)
+    assert len(bench.statuses) == 3
+    assert 1.5 < bench.statuses[-1][1] <= 2.0
