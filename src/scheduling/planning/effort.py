@@ -27,6 +27,10 @@ class Effort:
         """Takes note of work done."""
         self.steps -= steps
 
+    def allows_ms(self, duration_ms: float) -> bool:
+        """Whether something that cannot be stopped and takes that long fits before the deadline."""
+        return self.clock is None or self.clock.now_ms() + duration_ms <= self.deadline_ms
+
     @property
     def is_spent(self) -> bool:
         """Whether to stop."""

@@ -35,6 +35,7 @@ SMALL_CHANGE_RATIO = 0.1  # share of the clients that have to be placed anew
 MAX_DETOURS = 12
 FEWEST_SHAKEN = 3  # devices; two are planned exactly anyway
 ANNEALING_STEPS = 100
+ANNEALING_MS = 200.0  # at most, with room for a busy machine
 MAX_ANNEALED = 16_000  # devices x clients x variants; some tens of milliseconds
 CONSTRUCTION_STEPS = 6  # what it costs to construct a draft, per device
 DETOUR_SHARE = 0.3  # of the steps
@@ -108,8 +109,8 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
         bound = market.prices(
             np.arange(instance.num_clients), _num_devices(instance), best.num_served
         ).bound
-        for draft in _other_starts(instance, best.draft):
-            if effort.is_spent or best.value >= bound:
+        for draft in _other_starts(instance, best.draft, effort):
+            if best.value >= bound:
                 break
             effort.spend(ANNEALING_STEPS)
             other = Improver(regrouper, market, draft, effort)
@@ -139,10 +140,15 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
     return best.draft
 
 
-def _other_starts(instance: Instance, first: Draft) -> Iterator[Draft]:
+def _other_starts(instance: Instance, first: Draft, effort: Effort) -> Iterator[Draft]:
     """Where annealing is quick, its plan, which sees all variants at once; made when asked for."""
     size = instance.num_devices * instance.num_clients * len(instance.problem.variants)
-    if (instance.num_devices >= FEWEST_SHAKEN or first.unserved) and size <= MAX_ANNEALED:
+    if (
+        (instance.num_devices >= FEWEST_SHAKEN or first.unserved)
+        and size <= MAX_ANNEALED
+        and not effort.is_spent
+        and effort.allows_ms(ANNEALING_MS)
+    ):
         random = Random(0)  # noqa: S311 - as above
         yield continued(instance, SaDpPlanner().plan(instance.problem, None, random))
 
