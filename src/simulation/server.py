@@ -20,6 +20,8 @@ from .frame import SimulatedFrame
 from .scenario import Scenario, SimulatedStream
 from .scheduler import SimulatedScheduler
 
+URGENT_GAP_MS = 10.0  # before an urgent report; what happens meanwhile goes with it
+
 
 @dataclass(slots=True, eq=False)
 class _Session:
@@ -55,6 +57,7 @@ class SimulatedServer:
             scenario.variants, lambda: scheduler.view, lambda: self._overhead.mean_ms
         )
         self._looks_at_ms = -1.0
+        self._is_report_due = False
 
     def join(
         self,
@@ -94,7 +97,7 @@ class SimulatedServer:
     def leave(self, stream_id: str) -> None:
         """Ends a stream, all of whose frames have ended."""
         del self._sessions[stream_id]
-        self._report(is_urgent=True)
+        self._report_soon()
 
     def take(self, frame: SimulatedFrame, wire_ms: float) -> None:
         """Reads a frame, acknowledges it, and runs it or gives it up."""
@@ -118,7 +121,7 @@ class SimulatedServer:
             wire_ms,
         )
         if was_silent:
-            self._report(is_urgent=True)
+            self._report_soon()
         running = self._scheduler.view.serving(frame.stream_id)
         reason = reason_to_drop(
             frame.deadline_ms - now_ms, running, session.num_under_way - 1, session.most_under_way
@@ -173,6 +176,17 @@ class SimulatedServer:
     def _look(self) -> None:
         self._report(is_urgent=False)
         self._look_later()
+
+    def _report_soon(self) -> None:
+        """Has an urgent report sent; several changes make one."""
+        if not self._is_report_due:
+            self._is_report_due = True
+            at_ms = self._events.now_ms() + URGENT_GAP_MS
+            self._events.at(at_ms, Priority.DECISION, self._report_now)
+
+    def _report_now(self) -> None:
+        self._is_report_due = False
+        self._report(is_urgent=True)
 
     def _report(self, *, is_urgent: bool) -> None:
         """Tells the scheduler how all streams fare."""
