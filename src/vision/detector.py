@@ -233,4 +233,7 @@ def build_network(network: str, num_classes: int) -> Detector:
         known = ", ".join(ARCHITECTURES)
         raise ValueError(f"network is {network!r}: it must be one of {known}")
     detector = Detector(ARCHITECTURES[network], num_classes)
-    return detector.to(memory_format=torch.channels_last)
+    for weights in detector.parameters():
+        if weights.dim() == 4:  # noqa: PLR2004 - of a convolution
+            weights.data = weights.data.contiguous(memory_format=torch.channels_last)
+    return detector
