@@ -13,11 +13,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..core.errors import RunError
 from ..reporting.html import write_report
-from ..reporting.run_folder import REPORT_FILE, SUMMARY_FILE
+from ..reporting.run_folder import REPORT_FILE, SUMMARY_FILE, write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import Summary, summarise, write_summary
 from ..reporting.table import outcome_table
-from .run_folder import SimulationLogs, run_info, write_info, write_links
+from .run_folder import SimulationLogs, run_info, write_links
 from .scenario import Scenario
 from .scenario_file import read_scenario
 from .simulation import Simulation
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             (folder / name).unlink(missing_ok=True)
         simulation, took_s = _simulate(scenario, folder, console)
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        write_info(folder, run_info(simulation, command))
+        write_run_info(folder, run_info(simulation, command))
         summary = _report(folder, len(scenario.streams))
     except OSError as error:
         raise RunError(f"--out {folder}: {error}") from None

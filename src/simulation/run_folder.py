@@ -15,7 +15,6 @@ from ..reporting.run_folder import (
     StreamInfo,
     describe_host,
     link_file,
-    write_run_info,
 )
 from ..reporting.run_logs import LinkRate
 from .scenario import Scenario, SimulatedStream
@@ -111,11 +110,6 @@ def run_info(simulation: Simulation, command: str) -> RunInfo:
         },
         host=describe_host(),
     )
-
-
-def write_info(folder: Path, info: RunInfo) -> None:
-    """Writes `run.json`; raises OSError if that fails."""
-    write_run_info(folder, info)
 
 
 def _stream_info(result: StreamResult) -> StreamInfo:
