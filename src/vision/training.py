@@ -23,6 +23,7 @@ from .augmentation import draw_batch
 from .classes import TRAFFIC_CLASSES
 from .detector import ARCHITECTURES, Detector, build_network, cells, decode_boxes
 from .pool import draw_pool, load_pool
+from .weight_files import install_weights, read_manifest
 
 _LOG = logging.getLogger(__name__)
 
@@ -242,11 +243,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--frames", type=int, default=14, help="frames of each scene")
     parser.add_argument("--output", type=Path, default=Path("data/training"))
+    parser.add_argument(
+        "--install", action="store_true", help="put the result in place of the shipped weights"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if not (options.pool / "truth.json").exists():
         draw_pool(options.pool, "train", options.scenes, options.frames)
-    train(
+    trained = train(
         TrainingOptions(
             network=options.network,
             seed=options.seed,
@@ -261,6 +265,15 @@ def main(arguments: list[str] | None = None) -> None:
         options.output,
         options.start_from,
     )
+    if options.install:
+        install_weights(
+            options.network,
+            trained.state_dict(),
+            TRAFFIC_CLASSES,
+            read_manifest()[options.network].sides_px,
+            options.seed,
+            options.steps,
+        )
 
 
 if __name__ == "__main__":
