@@ -1,6 +1,7 @@
 """The variants that a device keeps loaded: the active one and its neighbours in accuracy.
 
-Loading and unloading go on in a thread of their own, at low priority; the batch loop takes the new
+A wished variant is loaded by one thread at once, since a device that runs too large a variant falls behind
+until then; neighbours are loaded and unloaded by another, at low priority. The batch loop takes the new
 variant between two batches. Source: Jellyfish, model cache.
 """
 
@@ -10,7 +11,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from ...core.errors import RunError
 from .port import Executor
@@ -47,7 +47,10 @@ class VariantWindow:
         self._changed = threading.Condition()
         self._loaded: set[str] = set()
         self._broken: set[str] = set()
-        self._thread = threading.Thread(target=self._serve, name="loader", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._serve_wishes, name="switcher", daemon=True),
+            threading.Thread(target=self._serve_neighbours, name="loader", daemon=True),
+        ]
 
     def start(self, variant: str) -> None:
         """Loads and activates the first variant here and now, and its neighbours after.
@@ -59,7 +62,8 @@ class VariantWindow:
         self._loaded.add(variant)
         self._activate(variant)
         self._wish = self._active = variant
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def wish(self, variant: str) -> None:
         """Asks for another active variant; the newest wish counts. Does not wait.
@@ -71,62 +75,76 @@ class VariantWindow:
             raise KeyError(variant)
         with self._changed:
             self._wish = variant
-            self._changed.notify()
+            self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends the thread after what it is doing."""
+        """Ends the threads after what they are doing."""
         with self._changed:
             self._is_closed = True
-            self._changed.notify()
-        if self._thread.ident is not None:
-            self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
 
     def window(self, variant: str) -> tuple[str, ...]:
         """The variants that should be loaded while one is active, least accurate first."""
         middle = self._variants.index(variant)
         return self._variants[max(0, middle - self._half) : middle + self._half + 1]
 
-    def _serve(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-        while step := self._next_step():
-            step()
+    def _serve_wishes(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_closed or self._wish != self._active)
+                if self._is_closed:
+                    return
+                wish = self._wish
+            self._switch(wish)
 
-    def _next_step(self) -> Callable[[], None] | None:
-        """Waits for something to do, one step at a time so that a newer wish need not wait long."""
+    def _serve_neighbours(self) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        while (variant := self._next_neighbour()) is not None:
+            self._load(variant)
+
+    def _next_neighbour(self) -> str | None:
+        """Waits for a neighbour that is to be loaded; unloads what left the window."""
         with self._changed:
             while not self._is_closed:
-                if self._wish != self._active:
-                    return partial(self._switch, self._wish)
-                window = self.window(self._wish)
-                for variant in sorted(self._loaded.difference(window)):
-                    return partial(self._unload, variant)
-                for variant in window:
-                    if variant not in self._loaded and variant not in self._broken:
-                        return partial(self._load, variant)
+                if self._wish == self._active:
+                    window = self.window(self._active)
+                    for variant in self._loaded.difference(window):
+                        self._executor.unload(
+                            variant
+                        )  # takes no time; nobody can wish it meanwhile
+                    self._loaded.intersection_update(window)
+                    for variant in window:
+                        if variant not in self._loaded and variant not in self._broken:
+                            return variant
                 self._changed.wait()
         return None
 
     def _switch(self, variant: str) -> None:
-        self._load(variant)
-        if variant in self._loaded:
+        is_loaded = self._load(variant)
+        if is_loaded:
             self._activate(variant)
-            self._active = variant
-            return
         with self._changed:
-            if self._wish == variant:
+            if is_loaded:
+                self._active = variant
+            elif self._wish == variant:
                 self._wish = self._active  # better another variant than none
+            self._changed.notify_all()
 
-    def _load(self, variant: str) -> None:
-        if variant in self._loaded or variant in self._broken:
-            return
+    def _load(self, variant: str) -> bool:
+        """Loads a variant unless it is there; returns whether it is. Both threads may load the same."""
+        with self._changed:
+            if variant in self._loaded or variant in self._broken:
+                return variant in self._loaded
         try:
             self._executor.load(variant)
         except RunError as error:
             _log.error("%s; this device does without it", error)
-            self._broken.add(variant)
-        else:
+            with self._changed:
+                self._broken.add(variant)
+            return False
+        with self._changed:
             self._loaded.add(variant)
-
-    def _unload(self, variant: str) -> None:
-        self._executor.unload(variant)
-        self._loaded.discard(variant)
+        return True
