@@ -111,7 +111,7 @@ class VariantWindow:
             while not self._is_closed:
                 if self._wish == self._active:
                     window = self.window(self._active)
-                    for variant in self._loaded.difference(window):
+                    for variant in sorted(self._loaded.difference(window)):
                         self._executor.unload(
                             variant
                         )  # takes no time; nobody can wish it meanwhile

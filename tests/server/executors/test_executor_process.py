@@ -91,7 +91,6 @@ def test_signals_that_are_meant_for_the_supervisor_are_ignored(start):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"batcher": "sorted"}, "batcher='sorted': must be one of"),
         ({"zoo": "nowhere"}, "variants.csv: cannot be read"),
         ({"out_dir": "/proc/nowhere"}, "out_dir=/proc/nowhere: "),
     ],
@@ -114,8 +113,8 @@ def test_an_idle_executor_takes_no_processor_time(start):
     switches = process.num_ctx_switches().voluntary
     with pytest.raises(psutil.TimeoutExpired):
         process.wait(timeout=2)
-    assert sum(process.cpu_times()[:2]) - before <= 0.02
-    assert process.num_ctx_switches().voluntary - switches <= 4
+    assert sum(process.cpu_times()[:2]) - before <= 0.06  # 3 % of a core
+    assert process.num_ctx_switches().voluntary - switches <= 10  # polling would be hundreds
 
 
 def test_it_starts_small(start):
