@@ -28,7 +28,7 @@ from ...reporting.csv_log import CsvLog
 from ...scheduling.batching.port import Batcher
 from ...scheduling.batching.registry import batcher
 from ..channel import Channel, ChannelClosedError
-from ..child import EXIT_DEVICE_LOST, ChildContext
+from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
 from ..config import DeviceConfig, DeviceKind, ServerConfig
 from ..frame_memory import FrameReader
 from ..zoo import ServedZoo, load_served_zoo
@@ -152,7 +152,7 @@ class ExecutorProcess:
                     case "drain":
                         self._is_leaving = True
         except ChannelClosedError:
-            self._is_leaving = True
+            raise SystemExit(EXIT_ORPHANED) from None
 
     def _attach(self, attach: Attach, descriptors: tuple[int, ...]) -> None:
         """Takes a descriptor; it replaces what an earlier generation of the peer left."""
