@@ -145,13 +145,13 @@ async def test_a_stream_moves_to_a_smaller_variant_when_others_join(
         return int(answer.record.variant.rsplit("-", 1)[1])
 
     server = serve(replayed("--replay-latency-ratio", "4"))  # one that few streams fill
-    async with streaming(server.address, "first", fps=8, slo_ms=700) as first:
+    async with streaming(server.address, "first", fps=8, slo_ms=500) as first:
         await until(lambda: first.in_time_after(0) >= 5)
         alone_px = side_px(first.answers[-1])
         async with contextlib.AsyncExitStack() as stack:
             for number in range(3):
                 await stack.enter_async_context(
-                    streaming(server.address, f"other-{number}", fps=8, slo_ms=700)
+                    streaming(server.address, f"other-{number}", fps=8, slo_ms=500)
                 )
             await until(
                 lambda: any(a.record.variant and side_px(a) < alone_px for a in first.answers)
