@@ -279,7 +279,10 @@ def test_descriptors_do_not_pile_up_over_restarts(supervise):
         server.until_seen(
             "status", name="endpoint-0", peer="executor-0", is_alive=True, times=restarts + 1
         )
-    assert process.num_fds() == before
+    limit_s = time.monotonic() + 10  # the ends that it handed out are closed just after
+    while process.num_fds() != before:
+        assert time.monotonic() < limit_s, (process.num_fds(), before)
+        time.sleep(0.01)
     assert server.end() == 0
 
 
