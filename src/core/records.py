@@ -43,7 +43,7 @@ class ServerFrameRecord:
     """One frame that reached the server, as its endpoint saw it (`server_frames.csv`)."""
 
     stream_id: str
-    session_number: int  # counts a stream's registrations; sequences restart with each
+    session_number: int  # counts a stream's registrations
     sequence: int
     read_ms: float  # monotonic clock of the machine
     age_ms: float  # at send, as the client says
