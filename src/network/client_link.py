@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..core.checks import require_positive
 from ..core.variant import Variant
-from .estimators import BandwidthEstimator
+from .estimators import BandwidthEstimator, SentFrame
 
 BITS_PER_KBIT = 1000.0
 MIN_UNACKED = 2
@@ -58,13 +58,6 @@ class Sending:
     is_probe: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    side_px: int
-    kbits: float
-    sent_ms: float
-
-
 class ClientLink:
     """Follows the frames that are under way, and predicts how long others would take.
 
@@ -76,7 +69,7 @@ class ClientLink:
         """Starts with nothing under way."""
         self._fps = fps
         self._estimator = estimator
-        self._unacked: dict[int, _Sent] = {}
+        self._unacked: dict[int, SentFrame] = {}
         self._through_ms = float("-inf")
         self._size_ratio = 1.0
         self._last_sent_ms = float("-inf")
@@ -97,7 +90,14 @@ class ClientLink:
 
     def bandwidth_kbps(self, now_ms: float) -> float:
         """The newest estimate."""
-        return self._estimator.bandwidth_kbps(now_ms)
+        return self._estimator.bandwidth_kbps(now_ms, self._oldest_unacked())
+
+    def quantile_kbps(self, quantile: float, now_ms: float) -> float:
+        """The rate that the link's is below with this probability, as far as known."""
+        return self._estimator.quantile_kbps(quantile, now_ms, self._oldest_unacked())
+
+    def _oldest_unacked(self) -> SentFrame | None:
+        return next(iter(self._unacked.values()), None)
 
     def network_ms(self, kbits: float, now_ms: float) -> float:
         """Time that a frame of that size and its answer would take on the network."""
@@ -114,7 +114,7 @@ class ClientLink:
         start_ms = max(self._through_ms, now_ms) if self._unacked else now_ms
         self._through_ms = start_ms + BITS_PER_KBIT * kbits / self.bandwidth_kbps(now_ms)
         self._last_sent_ms = now_ms
-        self._unacked[sequence] = _Sent(size.side_px, kbits, now_ms)
+        self._unacked[sequence] = SentFrame(sequence, size.side_px, kbits, now_ms)
 
     def on_ack(self, sequence: int, held_ms: float, now_ms: float) -> float | None:
         """A frame has arrived, and so have those before it.
@@ -128,7 +128,7 @@ class ClientLink:
         if sent is None or not math.isfinite(held_ms):
             return None
         network_ms = max(0.0, now_ms - sent.sent_ms - max(0.0, held_ms))
-        self._estimator.observe(sent.kbits, network_ms, sent.side_px, now_ms)
+        self._estimator.observe(sent, network_ms, now_ms)
         return network_ms
 
     def on_answer(self, sequence: int) -> None:

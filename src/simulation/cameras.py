@@ -11,7 +11,7 @@ from ..core.ledger import Ledger, Outcome
 from ..core.records import FrameRecord
 from ..core.verdict import Drop, Place, Reason, Verdict
 from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink, FrameSize, Sending
-from ..network.estimators import ErrorBasedEstimator
+from ..network.estimators import make_estimator
 from ..scheduling.planning.rounds import Refusal
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
@@ -63,7 +63,7 @@ class SimulatedCamera:
         self._events = events
         self._on_frame = on_frame
         self._uplink = SimulatedLink(stream.link, stream.wire_ms)
-        self._link = ClientLink(stream.fps, ErrorBasedEstimator(stream.first_kbps, stream.wire_ms))
+        self._link = ClientLink(stream.fps, make_estimator(stream.first_kbps, stream.wire_ms))
         self._advised_px = 0
         self._start_ms = 0.0
         self._waiting: SimulatedFrame | None = None

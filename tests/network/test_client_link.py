@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.network.client_link import MIN_UNACKED, ClientLink, FrameSize
-from moonjelly.network.estimators import MAX_KBPS, ErrorBasedEstimator
+from moonjelly.network.estimators import MAX_KBPS, SentFrame, make_estimator
 
 # The published zoo: sides 128 to 608 in steps of 32, frame sizes in kbit (1024 bit there).
 PUBLISHED_KBITS = (
@@ -21,10 +21,13 @@ class FixedEstimator:
     def __init__(self, kbps, wire_ms=0.0):
         self.kbps, self.wire_ms, self.seen = kbps, wire_ms, []
 
-    def observe(self, kbits, net_ms, side_px, now_ms):
-        self.seen.append((kbits, net_ms, side_px, now_ms))
+    def observe(self, frame, net_ms, now_ms):
+        self.seen.append((frame, net_ms, now_ms))
 
-    def bandwidth_kbps(self, now_ms):
+    def bandwidth_kbps(self, now_ms, oldest=None):
+        return self.kbps
+
+    def quantile_kbps(self, quantile, now_ms, oldest=None):
         return self.kbps
 
 
@@ -102,7 +105,7 @@ def test_an_ack_measures_the_round_trip_less_what_the_server_held():
     link = ClientLink(10, estimator)
     link.on_sent(3, FrameSize(128, 50), 44.0, 100.0)
     assert link.on_ack(3, 2.5, 160.0) == 57.5
-    assert estimator.seen == [(44.0, 57.5, 128, 160.0)]
+    assert estimator.seen == [(SentFrame(3, 128, 44.0, 100.0), 57.5, 160.0)]
     assert link.on_ack(3, 2.5, 161.0) is None, "an ack counts once"
     assert link.on_ack(99, 0.0, 161.0) is None
 
@@ -129,7 +132,7 @@ def test_an_ack_or_answer_covers_the_frames_before_it():
     fps=st.floats(0.1, 240),
 )
 def test_whatever_the_acks_say_the_estimate_stays_sane(acks, wire_ms, fps):
-    link = ClientLink(fps, ErrorBasedEstimator(10_000.0, wire_ms))
+    link = ClientLink(fps, make_estimator(10_000.0, wire_ms))
     now_ms = 0.0
     for sequence, (kbits, later_ms, held_ms) in enumerate(acks):
         link.on_sent(sequence, ZOO[0], kbits, now_ms)

@@ -1,0 +1,17 @@
+"""Bandwidth estimators: from the round trips of frames and their acks to the rate of the uplink."""
+
+from __future__ import annotations
+
+from .harmonic_mean import HarmonicMeanWindow
+from .port import MAX_KBPS, BandwidthEstimator, SentFrame
+from .registry import DEFAULT_ESTIMATOR, ESTIMATORS, make_estimator
+
+__all__ = [
+    "DEFAULT_ESTIMATOR",
+    "ESTIMATORS",
+    "MAX_KBPS",
+    "BandwidthEstimator",
+    "HarmonicMeanWindow",
+    "SentFrame",
+    "make_estimator",
+]

@@ -1,0 +1,74 @@
+"""What every bandwidth estimator is told, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+MAX_KBPS = 1_000_000.0
+"""Estimates are capped here: an ack at once tells that the link is fast, not how fast."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentFrame:
+    """A frame that was handed to the transport.
+
+    Attributes:
+        sequence: its number; rises from frame to frame.
+        side_px: its side.
+        kbits: its encoded size.
+        sent_ms: when it was handed over.
+    """
+
+    sequence: int
+    side_px: int
+    kbits: float
+    sent_ms: float
+
+
+class BandwidthEstimator(Protocol):
+    """Tells the rate of an uplink from the frames that were acknowledged.
+
+    Estimates are finite, above 0 and at most `MAX_KBPS`, whatever was observed. Times are those of one
+    monotonic clock, and never fall from call to call.
+
+    Attributes:
+        wire_ms: one-way propagation delay that the estimator takes off; may be set at any time.
+    """
+
+    wire_ms: float
+
+    def observe(self, frame: SentFrame, net_ms: float, now_ms: float) -> None:
+        """Takes in one acknowledged frame; acks come in the order in which frames were sent.
+
+        Args:
+            frame: what was sent.
+            net_ms: from handing it to the transport until its ack was there, less what the server
+                held it; one clock each, so no two clocks are compared.
+            now_ms: when the ack came.
+
+        Raises:
+            ValueError: if the size is not above 0, or a number is not finite.
+        """
+        ...
+
+    def bandwidth_kbps(self, now_ms: float, oldest: SentFrame | None = None) -> float:
+        """The newest estimate (1000 bit/s).
+
+        Args:
+            now_ms: the time.
+            oldest: the oldest frame that is under way, if one is: how long it has been is evidence.
+        """
+        ...
+
+    def quantile_kbps(
+        self, quantile: float, now_ms: float, oldest: SentFrame | None = None
+    ) -> float:
+        """The rate that the link's is below with this probability; the estimate, where none is known.
+
+        Args:
+            quantile: above 0 and below 1; small values are cautious.
+            now_ms: the time.
+            oldest: as of `bandwidth_kbps`.
+        """
+        ...
