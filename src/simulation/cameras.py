@@ -13,6 +13,7 @@ from ..core.verdict import Drop, Place, Reason, Verdict
 from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink, FrameSize, Sending
 from ..network.estimators import make_estimator
 from ..scheduling.planning.rounds import Refusal
+from .encoding import Encoder
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .links import SimulatedLink
@@ -36,6 +37,7 @@ class SimulatedCamera:
         sizes: Sequence[FrameSize],
         end_s: float,
         random: Random,
+        encoder: Encoder,
         server: SimulatedServer,
         events: EventQueue,
         on_frame: Callable[[FrameRecord], None],
@@ -47,6 +49,7 @@ class SimulatedCamera:
             sizes: of the zoo, smallest first.
             end_s: when it captures no more at the latest.
             random: for its start and the sizes of its frames.
+            encoder: takes its frames before they are sent, and perhaps those of others.
             server: takes its frames.
             events: of the run.
             on_frame: takes each frame that has ended.
@@ -59,6 +62,7 @@ class SimulatedCamera:
         self._num_frames = max(1, round((leave_s - stream.join_s) * stream.fps))
         self._sizes = sizes
         self._random = random
+        self._encoder = encoder
         self._server = server
         self._events = events
         self._on_frame = on_frame
@@ -74,7 +78,10 @@ class SimulatedCamera:
 
     def start(self) -> None:
         """Joins when its time has come."""
-        self._events.at(1000.0 * self.stream.join_s, Priority.ARRIVAL, self._join)
+        phase_s = self.stream.phase_s
+        if phase_s is None:
+            phase_s = self._random.uniform(0.0, 1 / self.stream.fps)
+        self._events.at(1000.0 * (self.stream.join_s + phase_s), Priority.ARRIVAL, self._join)
 
     def _join(self) -> None:
         self._server.join(self.stream, self._take_reply, self._take_ack, self._take_answer)
@@ -84,8 +91,7 @@ class SimulatedCamera:
         if refusal is not None:
             return
         self._advised_px = advised_px
-        first_period_ms = 1000.0 / self.stream.fps
-        self._start_ms = self._events.now_ms() + self._random.uniform(0.0, first_period_ms)
+        self._start_ms = self._events.now_ms()
         self._events.at(self._start_ms, Priority.ARRIVAL, self._capture, 0)
 
     def _capture(self, sequence: int) -> None:
@@ -123,17 +129,27 @@ class SimulatedCamera:
             self._give_up_unsent(frame)
             return
         self._is_encoding = True
-        self._events.at(
-            now_ms + self.stream.encode_ms, Priority.ARRIVAL, self._send, frame, sending
-        )
+        encoded_ms = self._encoder.done_ms(now_ms, self._encode_ms(frame, sending))
+        self._events.at(encoded_ms, Priority.ARRIVAL, self._send, frame, sending)
+
+    def _encode_ms(self, frame: SimulatedFrame, sending: Sending) -> float:
+        if self.stream.encoded is None:
+            return self.stream.encode_ms
+        return self.stream.encoded.frame_encode_ms(frame.sequence, sending.size.side_px)
+
+    def _kbits(self, frame: SimulatedFrame, sending: Sending) -> float:
+        if self.stream.encoded is not None:
+            return self.stream.encoded.frame_kbits(frame.sequence, sending.size.side_px)
+        kbits = sending.size.kbits * self.stream.frame_size_ratio
+        if self.stream.frame_size_spread:
+            kbits *= math.exp(self._random.gauss(0.0, self.stream.frame_size_spread))
+        return kbits
 
     def _send(self, frame: SimulatedFrame, sending: Sending) -> None:
         self._is_encoding = False
         now_ms = self._waits_since_ms = self._events.now_ms()
         left_ms = frame.captured_ms + self.stream.slo_ms - now_ms
-        kbits = sending.size.kbits * self.stream.frame_size_ratio
-        if self.stream.frame_size_spread:
-            kbits *= math.exp(self._random.gauss(0.0, self.stream.frame_size_spread))
+        kbits = self._kbits(frame, sending)
         if left_ms > 0 and self._link.is_worth_sending(sending, kbits, left_ms, now_ms):
             frame.sent_ms, frame.side_px, frame.kbits = now_ms, sending.size.side_px, kbits
             frame.bandwidth_kbps = self._link.bandwidth_kbps(now_ms)

@@ -13,6 +13,7 @@ from ..network.estimators import MAX_KBPS
 from ..network.traces import LinkTrace
 from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.registry import DEFAULT_PLANNER, planner
+from .encoding import EncodedFrames
 
 MAX_FPS = 240.0
 MAX_SLO_MS = 60_000.0
@@ -36,12 +37,14 @@ class SimulatedStream:
         link: rate of the uplink over time.
         link_text: the same in words.
         wire_ms: one-way delay, both ways.
-        join_s: when it registers.
+        join_s: when it may register.
+        phase_s: how long after that it does; None for a random moment of its first frame period.
         leave_s: when it captures no more; None for the end of the run.
         first_kbps: its client's first guess of the link's rate.
         frame_size_ratio: mean encoded size over what the zoo says.
         frame_size_spread: standard deviation of the logarithm of the size.
         encode_ms: what resizing and encoding take its client.
+        encoded: sizes and encoding times of its source's frames, in place of the last three.
     """
 
     stream_id: str
@@ -51,11 +54,13 @@ class SimulatedStream:
     link_text: str = ""
     wire_ms: float = 1.0
     join_s: float = 0.0
+    phase_s: float | None = None
     leave_s: float | None = None
     first_kbps: float = 10_000.0
     frame_size_ratio: float = 1.0
     frame_size_spread: float = 0.0
     encode_ms: float = 2.0
+    encoded: EncodedFrames | None = None
 
     def __post_init__(self) -> None:
         require_id("stream_id", self.stream_id)
@@ -63,6 +68,8 @@ class SimulatedStream:
         require_positive("slo_ms", self.slo_ms, MAX_SLO_MS)
         require_not_negative("wire_ms", self.wire_ms, 10_000)
         require_not_negative("join_s", self.join_s)
+        if self.phase_s is not None:
+            require_not_negative("phase_s", self.phase_s)
         if self.leave_s is not None and not self.leave_s > self.join_s:
             raise ValueError(f"leave_s={self.leave_s:g}: must be after join_s={self.join_s:g}")
         require_positive("first_kbps", self.first_kbps, MAX_KBPS)
@@ -118,6 +125,8 @@ class Scenario:
         devices: of the server, all ready at the start.
         profiles: device type to latency.
         streams: who joins.
+        num_encoders: frames that all clients together encode at a time; None if each has its own
+            encoder, as real devices do.
     """
 
     seconds: float
@@ -128,10 +137,13 @@ class Scenario:
     streams: tuple[SimulatedStream, ...]
     server: ServerModel = field(default_factory=ServerModel)
     seed: int = 0
+    num_encoders: int | None = None
 
     def __post_init__(self) -> None:
         require_positive("seconds", self.seconds, 1e6)
         require_not_negative("seed", self.seed)
+        if self.num_encoders is not None:
+            require_positive("num_encoders", self.num_encoders, 4096)
         for name, ids in (
             ("streams", [stream.stream_id for stream in self.streams]),
             ("devices", [device.device_id for device in self.devices]),

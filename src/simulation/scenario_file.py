@@ -16,15 +16,20 @@ from ..core.profile import LatencyProfile
 from ..core.variant import Variant
 from ..network.traces import LinkTrace, constant_trace, read_trace
 from ..profiles import find_profile, load_latency_profile, load_variants, variants_path
+from .encoding import EncodedFrames, read_encoded_frames
 from .scenario import Sampling, Scenario, ServerModel, SimulatedStream
 
 MAX_FILE_BYTES = 1_000_000
 MAX_COUNT = 10_000
-_KEYS = ("seconds", "seed", "zoo", "profiles_dir", "devices", "server", "streams")
+_KEYS = (
+    *("seconds", "seed", "zoo", "profiles_dir", "devices", "server", "streams"),
+    "num_encoders",
+)
 _LINK_KEYS = ("mbps", "trace", "offset", "offset_step", "scale_ratio", "wire_ms")
-_STREAM_OPTIONS = ("leave_s", "first_kbps", "frame_size_ratio", "frame_size_spread", "encode_ms")
+_MODELLED_SIZES = ("frame_size_ratio", "frame_size_spread", "encode_ms")
+_STREAM_OPTIONS = ("phase_s", "leave_s", "first_kbps", *_MODELLED_SIZES)
 _STREAM_KEYS = (
-    *("name", "count", "fps", "slo_ms", "link", "join_s", "join_step_s"),
+    *("name", "count", "fps", "slo_ms", "link", "join_s", "join_step_s", "encoded_frames"),
     *_STREAM_OPTIONS,
 )
 
@@ -121,6 +126,7 @@ def read_scenario(path: Path, seed: int | None = None) -> Scenario:
         profiles=profiles,
         streams=tuple(streams),
         server=_read_server(path, top.values.get("server", {})),
+        num_encoders=top.whole("num_encoders", least=1) if "num_encoders" in top.values else None,
     )
 
 
@@ -195,6 +201,7 @@ def _read_streams(path: Path, at: str, entry: object) -> list[SimulatedStream]:
     given = {key: place.number(key) for key in _STREAM_OPTIONS if key in place.values}
     if "wire_ms" in link.values:
         given["wire_ms"] = link.number("wire_ms")
+    encoded = _read_encoded(path, place)
     return [
         place.build(
             SimulatedStream,
@@ -204,10 +211,20 @@ def _read_streams(path: Path, at: str, entry: object) -> list[SimulatedStream]:
             link=dataclasses.replace(trace, offset=trace.offset + number * step),
             link_text=_in_words(link, trace, number * step),
             join_s=place.number("join_s", 0.0) + number * place.number("join_step_s", 0.0),
+            encoded=encoded,
             **given,
         )
         for number in range(count)
     ]
+
+
+def _read_encoded(path: Path, place: _Place) -> EncodedFrames | None:
+    if "encoded_frames" not in place.values:
+        return None
+    for key in _MODELLED_SIZES:
+        if key in place.values:
+            raise place.error(key, "must not stand beside encoded_frames, which says it")
+    return read_encoded_frames(path.parent / place.text("encoded_frames"))
 
 
 def _read_link(path: Path, link: _Place) -> LinkTrace:

@@ -13,6 +13,7 @@ from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.rounds import Refusal
 from .cameras import SimulatedCamera
 from .devices import SimulatedDevice, draw_latency
+from .encoding import Encoder
 from .events import EventQueue
 from .scenario import Scenario, SimulatedStream
 from .scheduler import SimulatedScheduler
@@ -78,12 +79,14 @@ class Simulation:
             )
         self._scheduler.attach(self._devices)
         sizes = frame_sizes(scenario.variants)
+        shared = None if scenario.num_encoders is None else Encoder(scenario.num_encoders)
         self._cameras = [
             SimulatedCamera(
                 stream,
                 sizes,
                 scenario.seconds,
                 _random(scenario, stream.stream_id),
+                Encoder(1) if shared is None else shared,
                 self._server,
                 self._events,
                 observers.on_frame,

@@ -41,7 +41,7 @@ def test_a_run_leaves_what_a_live_run_leaves(scenario, tmp_path, capsys):
     info = read_run_info(out)
     assert (info.kind, info.settings["seed"]) == ("simulation", "9")
     assert info.stream("hasty").note.startswith(
-        "refused: infeasible; would fit: 10 frames/s within 1"
+        "refused: infeasible; would fit: 10 frames/s within "
     )
     for name in ("link-cam-0.csv", "latency.png", "report.html"):
         assert (out / name).stat().st_size > 0
