@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from ..client.answers import Answer
-from ..client.emulation import CameraResult, EmulatedCamera, run_cameras
+from ..client.emulation import CameraResult
 from ..core.clock import MonotonicClock
 from ..network.relay_process import start_relay
 from ..server.config import DeviceConfig
 from ..server.running import RunningServer
 from .cameras import LiveCamera
+from .playing import play_cameras
 from .scenes import SceneWithTruth
 
 SERVER_LOG = "server.log"
@@ -86,28 +86,16 @@ def stream_cameras(
         zero_ms = MonotonicClock().now_ms()
         links = [camera.link(server.address) for camera in cameras]
         relay = stack.enter_context(start_relay(links, out_dir, zero_ms))
-        emulated = [
-            EmulatedCamera(
-                stream_id=camera.stream_id,
-                source=f"scene:{camera.scene_seed}",
-                fps=camera.fps,
-                slo_ms=camera.slo_ms,
-                server=relay.address(camera.stream_id),
-                bandwidth_kbps=camera.trace.rate_kbps(0),
-            )
-            for camera in cameras
-        ]
         say(f"streaming {len(cameras)} cameras for {seconds:g} s")
-        results = asyncio.run(
-            run_cameras(
-                emulated,
-                seconds,
-                out_dir,
-                sources=list(scenes.values()),
-                zero_ms=zero_ms,
-                seed=seed,
-                on_answer=on_answer,
-            )
+        results = play_cameras(
+            cameras,
+            list(scenes.values()),
+            relay.address,
+            seconds,
+            seed,
+            out_dir,
+            zero_ms,
+            on_answer,
         )
         say("stopping the server")
     return Streamed(results, scenes, server.exit_status or 0)
