@@ -1,12 +1,14 @@
-"""Rows of the run logs: one class a file, its fields are the columns. docs/metrics.md explains them."""
+"""Rows of the run logs: one class a file, its fields are the columns. docs/metrics.md explains them.
+
+Named tuples, because there is one or two for every frame, and they cost a quarter of a frozen dataclass.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class FrameRecord:
+class FrameRecord(NamedTuple):
     """One captured frame, as its client saw it (`frames.csv`). Empty where it does not apply.
 
     All `_ms` are durations, except `captured_ms`, `sent_ms` and `answered_ms`, which count from the
@@ -38,8 +40,7 @@ class FrameRecord:
     num_detections: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFrameRecord:
+class ServerFrameRecord(NamedTuple):
     """One frame that reached the server, as its endpoint saw it (`server_frames.csv`)."""
 
     stream_id: str
@@ -67,8 +68,7 @@ class ServerFrameRecord:
     plan_epoch: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlanRecord:
+class PlanRecord(NamedTuple):
     """What one plan gives one device (`plans.csv`)."""
 
     epoch: int
@@ -84,8 +84,7 @@ class PlanRecord:
     accuracy_per_request: float  # of the whole plan
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRecord:
+class BatchRecord(NamedTuple):
     """One batch (`batches-<device>.csv`)."""
 
     device_id: str

@@ -1,19 +1,19 @@
-"""Run logs: CSV files whose columns are the fields of a record class."""
+"""Run logs: CSV files whose columns are the fields of a record class, which is a named tuple."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from types import TracebackType, UnionType
+from typing import Any, Generic, NamedTuple, Self, TypeVar, get_type_hints
 
 from ..core.errors import UsageError
 
 _log = logging.getLogger(__name__)
 
-Record = TypeVar("Record")
+Record = TypeVar("Record", bound=NamedTuple)
 
 
 class CsvLog(Generic[Record]):
@@ -30,15 +30,16 @@ class CsvLog(Generic[Record]):
             OSError: if it cannot be created.
         """
         self.num_dropped = 0
-        self._names = tuple(field.name for field in dataclasses.fields(record_class))  # type: ignore[arg-type]
         self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(self._names)
+        self._writer.writerow(record_class._fields)
 
     def write(self, record: Record) -> None:
         """Appends one row; counts it instead where that fails."""
         try:
-            self._writer.writerow([_text(getattr(record, name)) for name in self._names])
+            self._writer.writerow(
+                [f"{value:.3f}" if isinstance(value, float) else value for value in record]
+            )
         except OSError as error:
             self._count(error)
 
@@ -73,48 +74,51 @@ class CsvLog(Generic[Record]):
         self.close()
 
 
-def read_records(path: Path, record_class: type[Record]) -> list[Record]:
-    """Reads a run log back as the records that were written.
+def iterate_records(path: Path, record_class: type[Record]) -> Iterator[Record]:
+    """Reads a run log row by row, as the records that were written.
 
     Raises:
         UsageError: naming file and row, if it cannot be read or is no such log.
     """
-    kinds = {field.name: str(field.type) for field in dataclasses.fields(record_class)}  # type: ignore[arg-type]
-    records: list[Record] = []
+    kinds = get_type_hints(record_class)
+    num_rows = 0
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            if missing := kinds.keys() - set(reader.fieldnames or ()):
+            reader = csv.reader(file, strict=True)
+            header = {name: index for index, name in enumerate(next(reader, ()))}
+            if missing := kinds.keys() - header.keys():
                 raise UsageError(f"{path}:1: lacks the columns {', '.join(sorted(missing))}")
-            records.extend(
-                record_class(**{name: _typed(row[name], kind) for name, kind in kinds.items()})
-                for row in reader
-            )
+            columns = [(header[name], _parser(kind)) for name, kind in kinds.items()]
+            for row in reader:
+                if len(row) != len(header):
+                    raise ValueError(f"has {len(row)} fields, the header {len(header)}")  # noqa: TRY301
+                yield record_class._make(parse(row[index]) for index, parse in columns)
+                num_rows += 1
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError, csv.Error) as error:
-        raise UsageError(f"{path}:{len(records) + 2}: {error}") from None
-    return records
+    except (ValueError, csv.Error) as error:
+        raise UsageError(f"{path}:{num_rows + 2}: {error}") from None
 
 
-def _typed(text: str, kind: str) -> object:
-    if kind == "str":
-        return text
-    if not text and kind.endswith("None"):
-        return None
-    return int(text) if kind.startswith("int") else float(text)
+def read_records(path: Path, record_class: type[Record]) -> list[Record]:
+    """Reads a whole run log; see `iterate_records`."""
+    return list(iterate_records(path, record_class))
+
+
+def _parser(kind: object) -> Callable[[str], Any]:
+    """Reads a field of a type, which may be a union with None; that is written as nothing."""
+    if isinstance(kind, UnionType):
+        of_value = next(one for one in kind.__args__ if one is not type(None))
+        return lambda text: of_value(text) if text else None
+    if not isinstance(kind, type):
+        raise TypeError(f"{kind}: no type of a column")
+    return kind
 
 
 def read_csv(path: Path) -> list[dict[str, Any]]:
     """Reads a run log: one dict a row; numbers become int or float, empty fields None."""
     with path.open(newline="", encoding="utf-8") as file:
         return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)]
-
-
-def _text(value: object) -> object:
-    if value is None:
-        return ""
-    return f"{value:.3f}" if isinstance(value, float) else value
 
 
 def _value(text: str) -> object:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..core.records import FrameRecord
 from .csv_log import read_records
 from .run_folder import FRAMES_FILE, RunInfo, StreamInfo, link_file, read_run_info
 
 
-@dataclass(frozen=True, slots=True)
-class LinkRate:
+class LinkRate(NamedTuple):
     """What a link was set to from a moment on (a row of `link-<stream>.csv`)."""
 
     at_ms: float

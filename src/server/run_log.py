@@ -5,12 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
-from typing import TypeVar
 
 from ..core.errors import RunError
-from ..reporting.csv_log import CsvLog
-
-Record = TypeVar("Record")
+from ..reporting.csv_log import CsvLog, Record
 
 
 def open_log(folder: str, name: str, record_class: type[Record]) -> CsvLog[Record] | None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from moonjelly.client.reconcile import compare, reconcile
@@ -110,9 +108,7 @@ def test_the_files_are_read(tmp_path):
     assert reconcile(*paths) == []
     with CsvLog(paths[1], ServerFrameRecord) as log:
         for row in SOUND_THEIRS:
-            log.write(
-                dataclasses.replace(row, verdict="dropped", place="executor", reason="too_late")
-            )
+            log.write(row._replace(verdict="dropped", place="executor", reason="too_late"))
     assert len(reconcile(*paths)) == 3, "frames 0 and 1 of a, 0 of b"
     with pytest.raises(UsageError, match="cannot be read"):
         reconcile(paths[0], tmp_path / "absent.csv")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +65,7 @@ def test_figures_begin_with_the_first_frame_whenever_that_was(run: RunLogs) -> N
     later = RunLogs(
         run.info,
         {
-            name: tuple(replace(row, captured_ms=row.captured_ms + 9000) for row in rows)
+            name: tuple(row._replace(captured_ms=row.captured_ms + 9000) for row in rows)
             for name, rows in run.frames.items()
         },
         run.links,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -10,8 +10,7 @@ from moonjelly.reporting.csv_log import read_csv
 from moonjelly.server.run_log import open_log
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     number: int
 
 
