@@ -19,7 +19,8 @@ from ..reporting.picture import Picture
 from ..reporting.run_folder import DETECTIONS_FILE
 from ..reporting.run_logs import RunLogs, read_run_logs
 from ..reporting.summary import Summary
-from ..reporting.video import WIDTH_PX, viewed, write_video
+from ..reporting.video import WIDTH_PX, write_video
+from ..reporting.viewing import viewed
 from ..vision.detections import Detections
 
 STILL_AT = 0.6  # of the run
@@ -85,7 +86,8 @@ def _stills(
     """Draws one annotated frame of each stream."""
     stills: list[Picture] = []
     for stream in run.streams:
-        seen = list(viewed(run.frames[stream.stream_id], _of(stream.stream_id, detections)))
+        answers = _of(stream.stream_id, detections)
+        seen = list(viewed(run.frames[stream.stream_id], answers, stream.slo_ms))
         if not seen:
             continue
         frame, shown = seen[int(STILL_AT * len(seen))]

@@ -21,7 +21,8 @@ from ..server.config_flags import to_arguments
 from ..server.devices import find_devices, parse_devices
 from ..vision.classes import TRAFFIC_CLASSES
 from .matrix import RunConfig, value_text
-from .outcome import camera_outcomes, write_outcomes
+from .outcome import run_outcome, write_outcome
+from .scoring import score_cameras
 
 LOOP_FRAMES = 45  # 125 MB; several seconds of street, so that cameras differ in what they encode
 
@@ -45,17 +46,16 @@ def run_live(
         UsageError: if the server does not take its options, or a log is broken.
         OSError: if a log cannot be written.
     """
-    given = dict(run.server)
-    config = ServerConfig(**_parsed(given))  # type: ignore[arg-type]
+    config = server_config(run)
     devices = config.devices or find_devices()
     server_dir = folder / SERVER_DIR
-    given["seed"] = run.seed
+    given = {**run.server, "seed": run.seed}
     cameras = run.cameras()
     streamed = stream_cameras(
         cameras,
-        functools.partial(_scene, run.seconds),
+        functools.partial(looped_scene, run.seconds),
         run.seconds,
-        run.seed + 1000 * run.iteration,  # cameras start at other moments
+        run.start_seed,
         folder,
         to_arguments({**given, "out_dir": str(server_dir)}),
         0,
@@ -80,14 +80,13 @@ def run_live(
     write_run_info(folder, info)
     logs = read_run_logs(folder)
     detects = any(device.kind is not DeviceKind.REPLAYED for device in devices)
-    class_names = next((r.class_names for r in streamed.results if r.class_names), ())
+    class_names = next((r.class_names for r in streamed.results if r.class_names), TRAFFIC_CLASSES)
+    answers = read_detections(folder / DETECTIONS_FILE)
     summary, problems = score_run(
-        folder,
-        logs,
-        read_detections(folder / DETECTIONS_FILE),
-        streamed.scenes if detects else {},
-        class_names or TRAFFIC_CLASSES,
-        server_dir,
+        folder, logs, answers, streamed.scenes if detects else {}, class_names, server_dir
+    )
+    scores = (
+        score_cameras(logs, answers, streamed.scenes, config.zoo, class_names) if detects else {}
     )
     if streamed.server_status:
         problems.append(f"the server ended with status {streamed.server_status}")
@@ -101,19 +100,24 @@ def run_live(
     variants = load_variants(variants_path(config.zoo, profiles_dir))
     frames = [frame for rows in logs.frames.values() for frame in rows]
     accuracy_of = {variant.name: variant.accuracy for variant in variants}
-    write_outcomes(folder, camera_outcomes(summary, frames, refused, accuracy_of))
+    write_outcome(folder, run_outcome(summary, frames, refused, accuracy_of, scores))
     return problems
 
 
-def _parsed(options: Mapping[str, object]) -> dict[str, object]:
-    """The options with their devices as `ServerConfig` takes them."""
-    devices = options.get("devices")
-    if isinstance(devices, tuple):
-        return {**options, "devices": parse_devices(list(devices))}
-    return dict(options)
+def server_config(run: RunConfig) -> ServerConfig:
+    """The options of the run's server.
+
+    Raises:
+        ConfigError: if one breaks its rule.
+    """
+    options: dict[str, object] = {**run.server, "seed": run.seed}
+    if isinstance(devices := options.get("devices"), tuple):
+        options["devices"] = parse_devices(list(devices))
+    return ServerConfig(**options)  # type: ignore[arg-type]
 
 
-def _scene(seconds: float, camera: LiveCamera) -> LoopedScene:
+def looped_scene(seconds: float, camera: LiveCamera) -> LoopedScene:
+    """What a camera sees."""
     num_frames = max(1, min(LOOP_FRAMES, round(seconds * camera.fps)))
     return _loop(camera.scene_seed, camera.fps, num_frames)
 

@@ -1,9 +1,9 @@
-"""What came of each camera of a run: the rows that a run adds to `results.csv`."""
+"""What came of each camera of a run: what a run adds to the tables."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,11 @@ from ..core.errors import UsageError
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..reporting.run_folder import read_json, write_json
-from ..reporting.summary import Summary
+from ..reporting.scores import Scores
+from ..reporting.summary import TOTAL, Summary
 
 CAMERAS_FILE = "cameras.json"
+NO_SCORES = Scores()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class CameraOutcome:
     late: int
     dropped: int
     in_time_ratio: float | None
+    missed_ratio: float | None
     goodput_fps: float
     p50_ms: float | None
     p99_ms: float | None
@@ -34,22 +37,42 @@ class CameraOutcome:
     profile_map: float | None
     map: float | None
     map50: float | None
+    viewed_map: float | None
+    viewed_map50: float | None
+    golden_f1: float | None
+    golden_f1_detected: float | None
+    matched_f1: float | None
     dropped_by: str
 
 
-def camera_outcomes(
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What came of a run.
+
+    Attributes:
+        cameras: one entry each.
+        scores: over the frames of all cameras together.
+    """
+
+    cameras: tuple[CameraOutcome, ...]
+    scores: Scores = NO_SCORES
+
+
+def run_outcome(
     summary: Summary,
     frames: Iterable[FrameRecord],
     refused: Collection[str],
     accuracy_of: Mapping[str, float],
-) -> list[CameraOutcome]:
-    """Makes the rows of a run.
+    scores: Mapping[str, Scores],
+) -> RunOutcome:
+    """Gathers what came of a run.
 
     Args:
         summary: of the run.
         frames: its rows of `frames.csv`.
         refused: streams that were not admitted.
         accuracy_of: variant to its accuracy as the zoo's table says.
+        scores: of each stream and of all; empty where nothing was detected.
     """
     credit: dict[str, float] = {}
     for frame in frames:
@@ -73,6 +96,7 @@ def camera_outcomes(
                 late=one.late,
                 dropped=one.dropped,
                 in_time_ratio=one.in_time_ratio,
+                missed_ratio=(one.late + one.dropped) / one.captured if one.captured else None,
                 goodput_fps=one.goodput_fps,
                 p50_ms=one.p50_ms,
                 p99_ms=one.p99_ms,
@@ -82,25 +106,28 @@ def camera_outcomes(
                 else None,
                 map=one.map,
                 map50=one.map50,
+                **dataclasses.asdict(scores.get(stream.stream_id, NO_SCORES)),
                 dropped_by=" ".join(drops),
             )
         )
-    return rows
+    return RunOutcome(tuple(rows), scores.get(TOTAL, NO_SCORES))
 
 
-def write_outcomes(folder: Path, rows: Sequence[CameraOutcome]) -> None:
-    """Writes a run's rows into its folder."""
-    write_json(folder / CAMERAS_FILE, {"cameras": [dataclasses.asdict(row) for row in rows]})
+def write_outcome(folder: Path, outcome: RunOutcome) -> None:
+    """Writes what came of a run into its folder."""
+    write_json(folder / CAMERAS_FILE, dataclasses.asdict(outcome))
 
 
-def read_outcomes(folder: Path) -> list[CameraOutcome]:
-    """Reads what `write_outcomes` wrote.
+def read_outcome(folder: Path) -> RunOutcome:
+    """Reads what `write_outcome` wrote.
 
     Raises:
         UsageError: if it is broken.
     """
     path = folder / CAMERAS_FILE
     try:
-        return [CameraOutcome(**row) for row in read_json(path)["cameras"]]
+        values = read_json(path)
+        cameras = tuple(CameraOutcome(**row) for row in values["cameras"])
+        return RunOutcome(cameras, Scores(**values["scores"]))
     except (KeyError, TypeError) as error:
         raise UsageError(f"{path}: holds no cameras' outcomes: {error}") from None

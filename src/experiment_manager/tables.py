@@ -5,24 +5,21 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from scipy.stats import t as student
-
+from ..reporting.interval import mean_and_interval
+from ..reporting.scores import Scores
 from ..reporting.summary import read_summary
 from .folder import ExperimentFolder
 from .matrix import RunConfig
-from .outcome import CameraOutcome, read_outcomes
+from .outcome import CameraOutcome, RunOutcome, read_outcome
 
 RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "summary.csv"
-CONFIDENCE = 0.95
 METRICS = (
-    "refused_ratio", "in_time_ratio", "goodput_fps", "p50_ms", "p99_ms", "mean_side_px",
-    "profile_map", "map", "map50",
+    "refused_ratio", "in_time_ratio", "missed_ratio", "goodput_fps", "p50_ms", "p99_ms",
+    "mean_side_px", "profile_map", "map", "map50", *(f.name for f in dataclasses.fields(Scores)),
 )  # fmt: skip
 
 Row = dict[str, object]
@@ -43,10 +40,12 @@ def write_tables(folder: ExperimentFolder, runs: Sequence[RunConfig]) -> None:
         _, measured = cells.setdefault(tuple(cell.values()), (cell, []))
         if path is None:
             continue
-        cameras = read_outcomes(path)
+        outcome = read_outcome(path)
         factors = {name: _plain(value) for name, value in run.factors().items()}
-        results.extend({"run": path.name, **factors, **dataclasses.asdict(one)} for one in cameras)
-        measured.append(_run_metrics(path, cameras))
+        results.extend(
+            {"run": path.name, **factors, **dataclasses.asdict(one)} for one in outcome.cameras
+        )
+        measured.append(_run_metrics(path, outcome))
     columns = [*runs[0].factors(), *(f.name for f in dataclasses.fields(CameraOutcome))]
     _write(folder.root / RESULTS_FILE, ["run", *columns], results)
     num_runs = len(runs) // len(cells)
@@ -63,28 +62,15 @@ def write_tables(folder: ExperimentFolder, runs: Sequence[RunConfig]) -> None:
     )
 
 
-def mean_and_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """The mean, and half the width of its confidence interval by Student's t.
-
-    Returns:
-        None for what cannot be said: the mean of nothing, the interval of fewer than two values.
-    """
-    if not values:
-        return None, None
-    mean = float(np.mean(values))
-    if len(values) == 1:
-        return mean, None
-    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return mean, float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
-
-
-def _run_metrics(folder: Path, cameras: Sequence[CameraOutcome]) -> dict[str, float | None]:
+def _run_metrics(folder: Path, outcome: RunOutcome) -> dict[str, float | None]:
     """A run's metrics over all of its frames."""
+    cameras = outcome.cameras
     total = read_summary(folder).total
     gained = sum(one.captured * (one.profile_map or 0.0) for one in cameras)
     return {
         "refused_ratio": sum(one.refused for one in cameras) / len(cameras),
         "in_time_ratio": total.in_time_ratio,
+        "missed_ratio": (total.late + total.dropped) / total.captured if total.captured else None,
         "goodput_fps": total.goodput_fps,
         "p50_ms": total.p50_ms,
         "p99_ms": total.p99_ms,
@@ -92,6 +78,7 @@ def _run_metrics(folder: Path, cameras: Sequence[CameraOutcome]) -> dict[str, fl
         "profile_map": gained / total.captured if total.captured else None,
         "map": total.map,
         "map50": total.map50,
+        **dataclasses.asdict(outcome.scores),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from ..client.sources import FrameSource, SceneSource
 from ..vision.accuracy import FrameTruth, truth_of
 from ..vision.preprocessing import Image
+from ..vision.scenes import Scene
 
 
 class SceneWithTruth(FrameSource, Protocol):
@@ -46,6 +47,9 @@ class LoopedScene:
     """The first frames of a drawn scene, drawn in advance, round and round.
 
     Reading costs nothing, so that one core can play many cameras; they may share one loop.
+
+    Attributes:
+        images: the pictures of one round.
     """
 
     is_live = False
@@ -58,17 +62,23 @@ class LoopedScene:
         """
         if num_frames < 1:
             raise ValueError(f"num_frames={num_frames}: must be at least 1")
-        scene = RememberedScene(seed, fps)
-        self._images = [scene.read(index) for index in range(num_frames)]
-        self._truths = [scene.truth_at(index) for index in range(num_frames)]
+        scene = Scene(seed, "test", fps=fps)
+        frames = [scene.frame(index) for index in range(num_frames)]
+        self.images: tuple[Image, ...] = tuple(frame.image for frame in frames)
+        self._truths = [truth_of(frame) for frame in frames]
+
+    @property
+    def num_frames(self) -> int:
+        """How many pictures one round has."""
+        return len(self.images)
 
     def read(self, index: int) -> Image | None:
         """Returns the picture whose turn it is."""
-        return self._images[index % len(self._images)]
+        return self.images[index % self.num_frames]
 
     def truth_at(self, index: int) -> FrameTruth:
         """What there is to see in it."""
-        return self._truths[index % len(self._truths)]
+        return self._truths[index % self.num_frames]
 
     def close(self) -> None:
         """Does nothing."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
-from ..vision.detections import Detections
 from ..vision.preprocessing import Image
+from .viewing import Shown
 
 Colour = tuple[int, int, int]
 
@@ -33,19 +31,6 @@ DARK: Colour = (34, 34, 34)
 MIN_SCORE = 0.3  # answers hold less sure ones too, which accuracy is measured with
 STRIP_PX = 24
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The boxes that a viewer has for a frame.
-
-    Attributes:
-        detections: those of this frame, or of an earlier one.
-        age_ms: how much earlier that one was captured; 0 for its own.
-    """
-
-    detections: Detections
-    age_ms: float
 
 
 def annotate(

@@ -1,37 +1,22 @@
-"""A stream as its viewer sees it, as an mp4 that browsers play.
-
-The viewer plays one SLO behind the camera, so an answer in time lands on the very frame it is for. Where none
-came in time, the boxes of the last frame that had one stay on, marked as stale.
-"""
+"""A stream as its viewer sees it, as an mp4 that browsers play; boxes of earlier frames are marked as stale."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
 from ..core.records import FrameRecord
-from ..core.verdict import Verdict
 from ..vision.detections import Detections
 from ..vision.preprocessing import Image
-from .annotation import Shown, annotate
+from .annotation import annotate
 from .run_folder import StreamInfo
+from .viewing import viewed
 
 WIDTH_PX = 640
 QUALITY = {"crf": "27", "preset": "veryfast"}
-
-
-def viewed(
-    frames: Iterable[FrameRecord], detections: Mapping[int, Detections]
-) -> Iterator[tuple[FrameRecord, Shown | None]]:
-    """Pairs each frame, oldest first, with the boxes that its viewer has; None before the first."""
-    last: tuple[float, Detections] | None = None
-    for frame in frames:
-        if frame.verdict == Verdict.IN_TIME and frame.sequence in detections:
-            last = frame.captured_ms, detections[frame.sequence]
-        yield frame, last and Shown(last[1], frame.captured_ms - last[0])
 
 
 def write_video(
@@ -62,7 +47,7 @@ def write_video(
         track.pix_fmt = "yuv420p"
         track.options = dict(QUALITY)
         is_sized = False
-        for frame, shown in viewed(frames, detections):
+        for frame, shown in viewed(frames, detections, stream.slo_ms):
             picture = annotate(
                 picture_of(frame.sequence), frame, shown, stream.slo_ms, class_names, WIDTH_PX
             )

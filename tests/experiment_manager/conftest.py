@@ -8,7 +8,7 @@ import pytest
 from moonjelly.client.answers import Answer
 from moonjelly.core.records import FrameRecord
 from moonjelly.experiment_manager.matrix import RunConfig
-from moonjelly.experiment_manager.outcome import camera_outcomes, write_outcomes
+from moonjelly.experiment_manager.outcome import run_outcome, write_outcome
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo
 from moonjelly.reporting.summary import summarise, write_summary
 
@@ -49,7 +49,7 @@ class FakeRuns:
         ]
         summary = summarise(RunInfo("experiment", run.seconds, streams), frames)
         write_summary(folder, summary)
-        write_outcomes(folder, camera_outcomes(summary, frames, (), {"big": 0.5, "small": 0.3}))
+        write_outcome(folder, run_outcome(summary, frames, (), {"big": 0.5, "small": 0.3}, {}))
         return self.problems.get(run.run_id, [])
 
 

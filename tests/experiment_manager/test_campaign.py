@@ -11,7 +11,6 @@ from moonjelly.core.errors import RunError, UsageError
 from moonjelly.experiment_manager.campaign import run_missing
 from moonjelly.experiment_manager.folder import open_folder
 from moonjelly.experiment_manager.matrix import Experiment
-from moonjelly.experiment_manager.tables import mean_and_interval
 from moonjelly.network.traces import constant_trace
 
 MACHINE = {"processor": "abacus", "cores": "2"}
@@ -57,7 +56,8 @@ def test_runs_are_made_once_and_tabulated_by_camera_and_by_cell(
     assert (one["clients"], one["num_runs"], one["num_missing"]) == ("1", "3", "0")
     assert one["in_time_ratio_mean"] == two["in_time_ratio_mean"] == "0.8"
     assert float(two["goodput_fps_mean"]) == 2 * float(one["goodput_fps_mean"]) == 16
-    assert one["map_mean"] == one["map_ci95"] == ""  # nothing was detected
+    assert float(one["missed_ratio_mean"]) == pytest.approx(0.2)
+    assert one["map_mean"] == one["golden_f1_ci95"] == ""  # nothing was detected
 
 
 def test_finished_runs_are_skipped_unless_their_configuration_has_changed(
@@ -160,11 +160,3 @@ def test_a_folder_takes_one_process_and_one_machine(tmp_path: Path) -> None:
         open_folder(tmp_path, MACHINE | {"cores": "4"}),
     ):
         pass
-
-
-def test_an_interval_is_students() -> None:
-    mean, half = mean_and_interval([1.0, 2.0, 3.0])
-    assert mean == 2.0
-    assert half == pytest.approx(4.302653 / 3**0.5)  # t of 2 degrees of freedom
-    assert mean_and_interval([5.0]) == (5.0, None)
-    assert mean_and_interval([]) == (None, None)

@@ -14,13 +14,14 @@ from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
 from moonjelly.reporting import html
 from moonjelly.reporting.accuracy import read_detections
-from moonjelly.reporting.annotation import STRIP_PX, Shown, annotate
+from moonjelly.reporting.annotation import STRIP_PX, annotate
 from moonjelly.reporting.figures import write_figures
 from moonjelly.reporting.html import write_report
 from moonjelly.reporting.picture import Picture
 from moonjelly.reporting.run_logs import RunLogs, read_run_logs
 from moonjelly.reporting.summary import summarise
-from moonjelly.reporting.video import viewed, write_video
+from moonjelly.reporting.video import write_video
+from moonjelly.reporting.viewing import Shown, viewed
 from moonjelly.vision.detections import Detections
 from moonjelly.vision.preprocessing import Image
 
@@ -84,15 +85,28 @@ def test_a_video_of_nothing_is_refused(run: RunLogs, tmp_path: Path) -> None:
         )
 
 
-def test_a_viewer_keeps_the_last_boxes_that_came_in_time() -> None:
-    found = {k: Detections.empty() for k in range(5)}
-    verdicts = [Verdict.DROPPED, Verdict.IN_TIME, Verdict.LATE, Verdict.DROPPED, Verdict.IN_TIME]
-    frames = [FrameRecord("gate", k, 100.0 * k, verdict) for k, verdict in enumerate(verdicts)]
-    shown = [one for _, one in viewed(frames, found)]
-    assert shown[0] is None
-    assert [one.age_ms for one in shown[1:] if one] == [0.0, 100.0, 200.0, 0.0]
+def test_a_viewer_keeps_the_last_boxes_until_newer_ones_come() -> None:
+    in_time, late, dropped = Verdict.IN_TIME, Verdict.LATE, Verdict.DROPPED
+    rows = [
+        (dropped, None),
+        (in_time, 50.0),
+        (late, 290.0),
+        (dropped, None),
+        (late, 110.0),
+        (in_time, 60.0),
+    ]
+    frames = [
+        FrameRecord("gate", k, 100.0 * k, verdict, latency_ms=latency_ms)
+        for k, (verdict, latency_ms) in enumerate(rows)
+    ]
+    found = {k: Detections.empty() for k, (verdict, _) in enumerate(rows) if verdict != dropped}
+    shown = [one for _, one in viewed(frames, found, slo_ms=100.0)]
+    # The late answer to frame 2 comes at 490 ms: frame 3 is shown at 400, frame 4 at 500.
+    assert [one and one.age_ms for one in shown] == [None, 0.0, 100.0, 200.0, 200.0, 0.0]
     assert shown[3] is not None
     assert shown[3].detections is found[1]
+    assert shown[4] is not None
+    assert shown[4].detections is found[2]
 
 
 def test_boxes_are_drawn_where_they_are_and_old_ones_in_grey(run: RunLogs) -> None:

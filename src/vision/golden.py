@@ -1,0 +1,42 @@
+"""Golden detections: what the largest variant of a zoo finds, which smaller ones are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from .detections import Detections
+from .preprocessing import Image, resize_to_side
+from .zoo import build_detector, load_zoo
+
+
+def golden_variant(zoo_name: str) -> str:
+    """Returns the name of a zoo's largest variant.
+
+    Raises:
+        ValueError: If no zoo has this name.
+    """
+    return load_zoo(zoo_name).variants[-1].name
+
+
+def golden_detections(zoo_name: str, images: Iterable[Image]) -> list[Detections]:
+    """Runs a zoo's largest variant on pictures, one at a time, on the processor.
+
+    The pictures are resized and not compressed: between the golden variant and the camera lies no link.
+
+    Args:
+        zoo_name: Of a zoo whose weights are shipped.
+        images: Blue, green, red [height, width, 3].
+
+    Raises:
+        ValueError: If no zoo has this name.
+        WeightsError: If the weights are missing or not what the manifest says.
+    """
+    detector = build_detector(golden_variant(zoo_name))
+    found: list[Detections] = []
+    for image in images:
+        square = cv2.cvtColor(resize_to_side(image, detector.input_side_px), cv2.COLOR_BGR2RGB)
+        found += detector(np.asarray(square, np.uint8)[None])
+    return found
