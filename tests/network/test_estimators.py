@@ -95,6 +95,14 @@ def test_the_window_is_the_harmonic_mean_of_the_last_second():
     assert window.value_kbps(1e9) == pytest.approx(5_000), "the newest value stays"
 
 
+def test_the_window_forgets_extremes_without_a_trace():
+    window = HarmonicMeanWindow(initial_kbps=1e-3)
+    window.add(0, 1e300)
+    window.add(1, 1e-3)
+    window.add(2000, MAX_KBPS)
+    assert window.value_kbps(2000) == pytest.approx(MAX_KBPS, rel=1e-12)
+
+
 @pytest.mark.parametrize("make", ESTIMATORS.values(), ids=ESTIMATORS)
 @settings(max_examples=60, deadline=None)
 @given(

@@ -8,6 +8,8 @@ from ...core.checks import require_positive
 from .point import PointEstimator, transmission_kbps
 from .port import SentFrame
 
+_ONE = 2**80  # inverses are kept in units of 1 / _ONE: whole numbers add up without an error
+
 
 class HarmonicMeanWindow:
     """Harmonic mean of the values of the last moments; the newest value never gets too old.
@@ -22,28 +24,30 @@ class HarmonicMeanWindow:
             ValueError: naming the argument that is out of range.
         """
         self._window_ms = require_positive("window_ms", window_ms)
-        require_positive("initial_kbps", initial_kbps)
-        self._values: deque[tuple[float, float]] = deque([(float("-inf"), 1 / initial_kbps)])
-        self._sum = 1 / initial_kbps  # of the inverses
+        inverse = _inverse(require_positive("initial_kbps", initial_kbps))
+        self._inverses: deque[tuple[float, int]] = deque([(float("-inf"), inverse)])
+        self._sum = inverse
 
     def add(self, now_ms: float, bandwidth_kbps: float) -> None:
         """Takes in a value above 0; times never fall."""
-        require_positive("bandwidth_kbps", bandwidth_kbps)
-        self._values.append((now_ms, 1 / bandwidth_kbps))
-        self._sum += 1 / bandwidth_kbps
+        inverse = _inverse(require_positive("bandwidth_kbps", bandwidth_kbps))
+        self._inverses.append((now_ms, inverse))
+        self._sum += inverse
         self._forget(now_ms)
 
     def value_kbps(self, now_ms: float) -> float:
         """The harmonic mean of the values of the window."""
         self._forget(now_ms)
-        return len(self._values) / self._sum
+        return len(self._inverses) * _ONE / self._sum
 
     def _forget(self, now_ms: float) -> None:
-        if len(self._values) == 1 or self._values[0][0] >= now_ms - self._window_ms:
-            return
-        while len(self._values) > 1 and self._values[0][0] < now_ms - self._window_ms:
-            self._values.popleft()
-        self._sum = sum(inverse for _, inverse in self._values)  # anew: differences add up errors
+        inverses, oldest_ms = self._inverses, now_ms - self._window_ms
+        while inverses[0][0] < oldest_ms and len(inverses) > 1:
+            self._sum -= inverses.popleft()[1]
+
+
+def _inverse(value: float) -> int:
+    return max(1, int(_ONE / value))
 
 
 class HarmonicMeanEstimator(PointEstimator):
