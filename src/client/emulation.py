@@ -139,6 +139,12 @@ def open_sources(cameras: Sequence[EmulatedCamera]) -> list[FrameSource]:
     return [open_source(camera.source, camera.fps) for camera in cameras]
 
 
+def start_phases_s(rates_fps: Sequence[float], seed: int) -> list[float]:
+    """How long each camera waits before it connects: a random moment of its first frame period."""
+    generator = random.Random(seed)  # noqa: S311 only spreads the starts
+    return [generator.uniform(0, 1 / fps) for fps in rates_fps]
+
+
 async def run_cameras(
     cameras: Sequence[EmulatedCamera],
     seconds: float | None,
@@ -181,7 +187,7 @@ async def run_cameras(
     if seconds is not None:
         require_positive("seconds", seconds)
     require_not_negative("seed", seed)
-    generator = random.Random(seed)  # noqa: S311 only spreads the starts
+    phases_s = start_phases_s([camera.fps for camera in cameras], seed)
     stop = asyncio.Event() if stop is None else stop
     cv2.setNumThreads(1)  # the cores are wanted by others, often by the server itself
     workers = Workers()
@@ -200,11 +206,10 @@ async def run_cameras(
 
         zero_ms = MonotonicClock().now_ms() if zero_ms is None else zero_ms
         async with asyncio.TaskGroup() as group:
-            for result, source in zip(results, sources, strict=True):
+            for result, source, phase_s in zip(results, sources, phases_s, strict=True):
                 group.create_task(
                     _run_camera(
-                        result, source, workers, seconds, zero_ms,
-                        generator.uniform(0, 1 / result.camera.fps), stop, take,
+                        result, source, workers, seconds, zero_ms, phase_s, stop, take
                     ),
                     name=f"camera {result.camera.stream_id}",
                 )  # fmt: skip

@@ -83,6 +83,11 @@ class RunConfig:
         kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in text)
         return f"{kept[:_ID_LENGTH]}_{self.digest}"
 
+    @property
+    def start_seed(self) -> int:
+        """Fixes the moments at which cameras start: others in each iteration."""
+        return self.seed + 1000 * self.iteration
+
     def cameras(self) -> tuple[LiveCamera, ...]:
         """The run's cameras: one scene for all, and a place in the trace for each."""
         places = random.Random(f"{self.seed} {self.iteration}")  # noqa: S311 no secret

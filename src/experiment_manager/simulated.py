@@ -1,0 +1,83 @@
+"""Makes one run of an experiment in the simulator: the same cameras, links, frames and server."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ..client.answers import Answer
+from ..live_run.scenes import LoopedScene
+from ..live_run.simulated import measure_encoded, simulated_run
+from ..profiles import load_variants, variants_path
+from ..reporting.run_folder import write_run_info
+from ..reporting.run_logs import read_run_logs
+from ..reporting.summary import summarise, write_summary
+from ..server.devices import find_devices
+from ..simulation.encoding import EncodedFrames
+from ..simulation.run_folder import SimulationLogs, run_info, write_links
+from ..simulation.scenario import Scenario
+from ..simulation.simulation import Simulation
+from .live import looped_scene, server_config
+from .matrix import RunConfig, value_text
+from .outcome import run_outcome, write_outcome
+
+
+def run_simulated(
+    run: RunConfig, folder: Path, on_answer: Callable[[Answer], None], machine: Mapping[str, str]
+) -> list[str]:
+    """Simulates a run, and scores it as a live one; arguments and errors as of `run_live`.
+
+    `on_answer` is not called: nothing is answered while a person could watch.
+    """
+    del on_answer
+    scenario = scenario_of(run)
+    write_links(folder, scenario)
+    with SimulationLogs(folder, scenario) as logs:
+        simulation = Simulation(scenario, logs.observers())
+        simulation.run_until(math.inf)
+    info = run_info(simulation, "")
+    factors = {name: value_text(value) for name, value in run.factors().items()}
+    info = dataclasses.replace(
+        info, seconds=run.seconds, settings={**info.settings, **factors}, host=machine
+    )
+    write_run_info(folder, info)
+    frames = [frame for rows in read_run_logs(folder).frames.values() for frame in rows]
+    summary = summarise(info, frames)
+    write_summary(folder, summary)
+    refused = [one.stream.stream_id for one in simulation.results() if one.refusal is not None]
+    accuracy_of = {variant.name: variant.accuracy for variant in scenario.variants}
+    write_outcome(folder, run_outcome(summary, frames, refused, accuracy_of, {}))
+    return summary.problems()
+
+
+def scenario_of(run: RunConfig) -> Scenario:
+    """The run as the simulator takes it.
+
+    Raises:
+        UsageError: if the server does not take its options, or a table is broken.
+    """
+    config = server_config(run)
+    cameras = run.cameras()
+    return simulated_run(
+        cameras,
+        run.seconds,
+        run.start_seed,
+        config,
+        config.devices or find_devices(),
+        {
+            camera.scene_seed: _encoded(
+                looped_scene(run.seconds, camera), config.zoo, config.profiles_dir
+            )
+            for camera in cameras
+        },
+    )
+
+
+@functools.lru_cache(maxsize=1)  # as long as the scene itself is kept
+def _encoded(scene: LoopedScene, zoo: str, profiles_dir: str) -> EncodedFrames:
+    variants = load_variants(variants_path(zoo, Path(profiles_dir) if profiles_dir else None))
+    sides_px = sorted({variant.input_side_px for variant in variants})
+    return measure_encoded(scene.images, sides_px)
