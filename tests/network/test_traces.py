@@ -80,6 +80,92 @@ def test_a_bad_trace_is_refused_with_file_and_line(tmp_path, text, message):
     assert str(caught.value).startswith(f"{path}{message}")
 
 
+def test_a_mahimahi_trace_becomes_rates_of_windows(tmp_path):
+    """Twelve packets in the first 0.1 s, none in the second, six in the third."""
+    times = [8 * n for n in range(1, 13)] + [250] * 3 + [300] * 3
+    path = tmp_path / "cellular.up"
+    path.write_text("\n".join(str(time) for time in times))
+    trace = read_trace(path)
+    assert trace.period_s == pytest.approx(0.1)
+    assert trace.values_mbps == pytest.approx((1.44, 0.0, 0.72))
+
+
+def test_a_mahimahi_trace_keeps_its_mean_whatever_its_length(tmp_path):
+    times = np.cumsum(np.random.default_rng(4).integers(0, 9, 5000))
+    path = tmp_path / "trace.txt"
+    path.write_text("\n".join(str(time) for time in times))
+    trace = read_trace(path, file_format="mahimahi")
+    assert np.mean(trace.values_mbps) == pytest.approx(5000 * 0.012 / (times[-1] / 1000))
+    assert len(trace.values_mbps) * trace.period_s == pytest.approx(times[-1] / 1000)
+
+
+@pytest.mark.parametrize(
+    ("header", "factor", "unit"),
+    [("time_s,rate_mbps", 1.0, 1.0), ("at_ms,rate_kbps", 1e3, 1e3), ("timestamp_us,BPS", 1e6, 1e6)],
+)
+def test_a_csv_trace_is_read_in_its_units(tmp_path, header, factor, unit):
+    path = tmp_path / "link.csv"
+    rows = [(100.0, 20), (102.0, 7.5), (104.0, 0), (106.0, 15)]
+    lines = [f"{time * factor:.0f},{rate * unit:.0f}" for time, rate in rows if rate != 7.5]
+    lines.insert(1, f"{102 * factor:.0f},{7.5 * unit}")
+    path.write_text("\n".join(["# recorded", header, *lines]))
+    assert read_trace(path) == LinkTrace((20, 7.5, 0, 15), period_s=2.0)
+
+
+def test_irregular_times_are_averaged_and_keep_the_mean(tmp_path):
+    path = tmp_path / "link.csv"
+    path.write_text("id,elapsed_s,mbps\na,0,10\na,0.25,2\na,1.25,4\n")
+    trace = read_trace(path)
+    assert trace.period_s == pytest.approx(2.25 / 22)
+    assert np.mean(trace.values_mbps) == pytest.approx((0.25 * 10 + 1 * 2 + 1 * 4) / 2.25)
+    assert trace.values_mbps[0] == pytest.approx(10)
+    assert trace.values_mbps[-1] == pytest.approx(4)
+    assert trace.rate_kbps(1.0) == pytest.approx(2000)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.up", "5\nsix\n", ":2: time_ms='six': must be a whole number"),
+        ("a.up", "5\n\n4\n", ":3: time_ms=4: must not be before"),
+        ("a.up", "0\n", ": holds no packet after 0 ms"),
+        ("a.up", "999999999999999\n", ":1: time_ms=999999999999999"),
+        ("a.csv", "time_s,rate_mbps\n", ": holds no row"),
+        ("a.csv", "when,rate_mbps\n0,1\n", ":1: columns='when,rate_mbps': must be one of times"),
+        (
+            "a.csv",
+            "t_s,a_mbps,b_mbps\n0,1,2\n",
+            ":1: columns='t_s,a_mbps,b_mbps': must be one of r",
+        ),
+        ("a.csv", "t_s,mbps\n0,1\n0,1\n", ":3: t_s=0: must be after"),
+        ("a.csv", "t_s,mbps\n0,1\n1\n", ":3: 1 fields: must be 2"),
+        ("a.csv", "t_s,mbps\n0,-1\n", ":2: mbps=-1.0"),
+        ("a.csv", "t_s,bps\n0,1e12\n", ":2: bps=1000000000000.0"),
+        ("a.csv", "t_s,mbps\n0,1\nnan,1\n", ":3: t_s=nan"),
+    ],
+)
+def test_a_bad_file_of_another_format_is_refused_with_file_and_line(tmp_path, name, text, message):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        read_trace(path)
+    assert str(caught.value).startswith(f"{path}{message}")
+
+
+def test_an_unknown_format_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"format='pcap': must be one of values, mahimahi, csv"):
+        read_trace(tmp_path / "a", file_format="pcap")
+
+
+@pytest.mark.parametrize("period_s", [0.1, 0.3, 1 / 3, 0.102272727])
+def test_each_change_of_a_trace_brings_the_next_value(period_s):
+    trace = LinkTrace(tuple(float(n) for n in range(1000)), period_s)
+    at_s = 0.0
+    for number in range(1, 5000):
+        at_s = trace.next_change_s(at_s)
+        assert trace.rate_kbps(at_s) == 1000.0 * (number % 1000)
+
+
 def test_a_trace_that_is_no_text_or_not_there_is_refused(tmp_path):
     path = tmp_path / "picture.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0")
