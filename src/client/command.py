@@ -22,6 +22,8 @@ from ..core.checks import require_id, require_positive
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError, UsageError
 from ..core.records import FrameRecord
+from ..network.adaptation.registry import DEFAULT_POLICY
+from ..network.adaptation.registry import NAMES as POLICY_NAMES
 from ..network.relay import LinkConfig
 from ..network.relay_process import start_relay
 from ..network.traces import LinkTrace, constant_trace, read_trace
@@ -75,6 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--wire-ms", type=float, default=0.0, help="added one-way delay of the link (%(default)s)")
     add("--zoo", default="", help="variants wanted; the server's, if not given")
+    add(
+        "--policy",
+        default=DEFAULT_POLICY,
+        help=f"how frames adapt to the link: {', '.join(POLICY_NAMES)} (%(default)s)",
+    )
     add("--name", default="camera", help="stream ids are NAME-0, NAME-1, ... (%(default)s)")
     add("--seed", type=int, default=0, help="of starts and places in traces (%(default)s)")
     add("--video", action="store_true", help="write an annotated mp4 of each device")
@@ -124,6 +131,7 @@ def _cameras(arguments: argparse.Namespace) -> list[EmulatedCamera]:
             slo_ms=arguments.slo_ms,
             server=arguments.server,
             zoo=arguments.zoo,
+            policy=arguments.policy,
         )
         for number in range(arguments.clients)
     ]

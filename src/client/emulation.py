@@ -19,6 +19,7 @@ from ..core.clock import MonotonicClock
 from ..core.errors import RunError
 from ..core.ledger import Ledger
 from ..core.records import FrameRecord
+from ..network.adaptation.registry import DEFAULT_POLICY
 from ..reporting.csv_log import CsvLog
 from ..reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, StreamInfo
 from .answers import Answer
@@ -43,6 +44,7 @@ class EmulatedCamera:
         server: HOST:PORT of the server, or of a link that leads to it.
         zoo: the variants wanted; empty for the server's.
         bandwidth_kbps: first guess of the uplink's rate.
+        policy: how its frames adapt to the link.
     """
 
     stream_id: str
@@ -52,6 +54,7 @@ class EmulatedCamera:
     server: str
     zoo: str = ""
     bandwidth_kbps: float = 10_000.0
+    policy: str = DEFAULT_POLICY
 
     def __post_init__(self) -> None:
         check_address(self.server)
@@ -65,6 +68,7 @@ class EmulatedCamera:
             stream_id=self.stream_id,
             zoo=self.zoo,
             bandwidth_kbps=self.bandwidth_kbps,
+            policy=self.policy,
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.checks import require_id, require_not_negative, require_positive
+from ..network.adaptation.registry import DEFAULT_POLICY, policy
+from ..network.adaptation.rungs import DEFAULT_LADDER
 from ..network.estimators import MAX_KBPS
 
 MAX_FPS = 240.0
@@ -29,6 +31,8 @@ class StreamOptions:
         connect_timeout_s: how long the first registration may take.
         max_unread: answers that wait for the user; older ones are thrown away, their frames stay
             counted.
+        policy: how frames adapt to the link; docs/adaptation.md lists the names.
+        ladder: what the policy `ladder` may give up, in its order; see there.
     """
 
     fps: float
@@ -42,6 +46,8 @@ class StreamOptions:
     zero_ms: float | None = None
     connect_timeout_s: float = 5.0
     max_unread: int = 256
+    policy: str = DEFAULT_POLICY
+    ladder: tuple[str, ...] = DEFAULT_LADDER
 
     def __post_init__(self) -> None:
         require_positive("fps", self.fps, MAX_FPS)
@@ -60,3 +66,4 @@ class StreamOptions:
             require_positive("num_frames", self.num_frames)
         require_positive("connect_timeout_s", self.connect_timeout_s, 3600)
         require_positive("max_unread", self.max_unread)
+        policy(self.policy, self.ladder)

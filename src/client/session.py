@@ -14,8 +14,11 @@ import grpc.aio
 
 from ..core.clock import Clock
 from ..core.ledger import LedgerError
+from ..core.quality import JpegQuality
 from ..core.verdict import Reason
-from ..network.client_link import BITS_PER_KBIT, ClientLink, FrameSize
+from ..network.adaptation.port import Sending
+from ..network.client_link import BITS_PER_KBIT, ClientLink
+from ..network.frame_sizes import FrameChoices, FrameSize
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image, encode_frame
 from .account import Account, CapturedFrame
@@ -23,7 +26,6 @@ from .connection import Connection, StreamCall
 from .errors import StreamFailed
 from .options import StreamOptions
 
-JPEG_QUALITY = 90
 GOODBYE_TIMEOUT_S = 1.0
 _BITS_PER_BYTE = 8
 
@@ -62,10 +64,9 @@ class Session:
         self._token = reply.session
         self._advised_px = reply.advised_side_px
         try:
-            sizes = [FrameSize(size.side_px, size.frame_kbits) for size in reply.zoo.sizes]
+            self._choices = _choices(reply.zoo)
         except ValueError as error:
             raise StreamFailed(f"{connection.address} names an input size: {error}") from None
-        self._sizes = sorted(sizes, key=lambda size: size.side_px)
         self._waiting: CapturedFrame | None = None
         self._wake = asyncio.Event()
         self._is_draining = False
@@ -92,7 +93,7 @@ class Session:
         """
         now_ms = self._clock.now_ms()
         if kbits is None:
-            kbits = self._link.expected_kbits(self._sizes[0])
+            kbits = self._link.expected_kbits(self._choices.sizes[0])
         waited_ms = frame.link_ms
         if frame is self._waiting and self._held_since_ms is not None:
             waited_ms += now_ms - self._held_since_ms
@@ -158,7 +159,8 @@ class Session:
             if frame is not None and network_ms is not None:
                 frame.network_ms = network_ms
         for result in message.results:
-            self._link.on_answer(result.sequence)
+            is_answered = result.verdict == pb.ANSWERED
+            self._link.on_answer(result.sequence, result.timings.server_ms if is_answered else None)
             try:
                 self._account.settle(result, now_ms)
             except (ValueError, LedgerError) as error:
@@ -207,13 +209,18 @@ class Session:
             return
         now_ms = self._clock.now_ms()
         due_ms = frame.captured_ms + self._options.slo_ms
-        sending = self._link.choose_sending(self._sizes, self._advised_px, due_ms - now_ms, now_ms)
-        if sending is None:
+        sending = self._link.choose_sending(
+            frame.sequence, self._choices, self._advised_px, due_ms - now_ms, now_ms
+        )
+        if sending is Reason.SKIPPED:
+            self._account.give_up(frame, sending)
+            return
+        if not isinstance(sending, Sending):
             self.give_up_unsent(frame)
             return
-        size = sending.size
+        size, quality = sending.size, sending.quality.quality
         jpeg, crc32c = await asyncio.get_running_loop().run_in_executor(
-            self._encoder, _encode, frame.image, size.side_px
+            self._encoder, _encode, frame.image, size.side_px, quality
         )
         if self._account.find(frame.sequence) is None:
             return
@@ -226,7 +233,7 @@ class Session:
         frame.sent_ms = now_ms
         frame.side_px, frame.jpeg_bytes = size.side_px, len(jpeg)
         frame.bandwidth_kbps = self._link.bandwidth_kbps(now_ms)
-        self._link.on_sent(frame.sequence, size, kbits, now_ms)
+        self._link.on_sent(frame.sequence, sending, kbits, now_ms)
         self._on_sent(frame)
         await call.write(
             pb.ClientMessage(
@@ -246,9 +253,17 @@ class Session:
         )
 
 
-def _encode(image: Image, side_px: int) -> tuple[bytes, int]:
+def _choices(zoo: pb.Zoo) -> FrameChoices:
+    """What the server says may be sent; raises ValueError where that cannot be."""
+    return FrameChoices(
+        [FrameSize(size.side_px, size.frame_kbits, size.accuracy) for size in zoo.sizes],
+        [JpegQuality(one.quality, one.accuracy_ratio, one.size_ratio) for one in zoo.qualities],
+    )
+
+
+def _encode(image: Image, side_px: int, quality: int) -> tuple[bytes, int]:
     """Returns the JPEG of a picture and its checksum."""
-    jpeg = encode_frame(image, side_px, JPEG_QUALITY)
+    jpeg = encode_frame(image, side_px, quality)
     return jpeg, google_crc32c.value(jpeg)
 
 

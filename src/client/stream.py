@@ -16,6 +16,7 @@ from typing import Self
 from ..core.clock import Clock, MonotonicClock
 from ..core.ledger import Ledger
 from ..core.verdict import Reason
+from ..network.adaptation.registry import policy
 from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink
 from ..network.estimators import make_estimator
 from ..protos import serving_pb2 as pb
@@ -67,7 +68,10 @@ class Stream:
         zero_ms = self._clock.now_ms() if options.zero_ms is None else options.zero_ms
         self._account = Account(options.stream_id, options.slo_ms, zero_ms, self._deliver)
         self._link = ClientLink(
-            options.fps, make_estimator(options.bandwidth_kbps, options.wire_ms or 0.0)
+            options.fps,
+            options.slo_ms,
+            make_estimator(options.bandwidth_kbps, options.wire_ms or 0.0),
+            policy(options.policy, options.ladder),
         )
         self._session: Session | None = None
         self._is_capturing = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .budget import FULL_BUDGET, BudgetRule
 from .checks import require_id, require_not_negative, require_positive
 from .device import Device
 from .variant import Variant
@@ -22,6 +23,7 @@ class Client:
         wire_ms: one-way propagation delay.
         response_kbits: size of an answer, charged to the same link as the frame.
         frame_size_ratio: this stream's encoded sizes relative to the zoo's `frame_kbits`.
+        budget_rule: how its budgets are worked out.
     """
 
     client_id: str
@@ -31,6 +33,7 @@ class Client:
     wire_ms: float = 0.0
     response_kbits: float = 0.0
     frame_size_ratio: float = 1.0
+    budget_rule: BudgetRule = FULL_BUDGET
 
     def __post_init__(self) -> None:
         require_id("client_id", self.client_id)
@@ -54,13 +57,8 @@ class Client:
         return self.bandwidth_kbps > self.fps * frame_kbits * self.frame_size_ratio
 
     def budget_ms(self, variant: Variant, overhead_ms: float) -> float:
-        """What the server may spend on a frame for that variant; 0 if it cannot be served.
-
-        Source: Jellyfish, latency budget G.
-        """
-        if not self.can_carry(variant.frame_kbits):
-            return 0.0
-        return max(0.0, self.slo_ms - self.network_ms(variant.frame_kbits) - overhead_ms)
+        """What the server may spend on a frame for that variant; 0 if it cannot be served."""
+        return self.budget_rule.budget_ms(self, variant.frame_kbits, overhead_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Reason(StrEnum):
 
     SUPERSEDED = "superseded"  # a newer frame was captured before this one could be sent
     LINK_TOO_SLOW = "link_too_slow"  # could not have arrived in time
+    SKIPPED = "skipped"  # left out on purpose, so that the link carries the others
     CLIENT_TOO_SLOW = "client_too_slow"  # was not captured and encoded in time
     NOT_CONNECTED = "not_connected"  # no session when it was captured
     CONNECTION_LOST = "connection_lost"  # sent, and the connection broke before the answer

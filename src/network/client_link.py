@@ -3,76 +3,71 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from ..core.checks import require_positive
-from ..core.variant import Variant
+from ..core.verdict import Reason
+from .adaptation.odds import ArrivalOdds
+from .adaptation.port import Policy, Sending, Situation
 from .estimators import BandwidthEstimator, SentFrame
+from .frame_sizes import FrameChoices, FrameSize
 
 BITS_PER_KBIT = 1000.0
-MIN_UNACKED = 2
 NO_ANSWER_AFTER_MS = 2000.0
 """A frame that was sent is given up when it is this much over its SLO."""
-PROBE_AFTER_MS = 500.0
+PROBE_AFTER_MS = 250.0
 """When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
+SERVER_TIMES = 60
+SERVER_RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
+"""Of the server's recent times, those that stand for all."""
 _RATIO_WEIGHT = 0.2
 _RATIO_LIMITS = (0.05, 20.0)
 
 
 @dataclass(frozen=True, slots=True)
-class FrameSize:
-    """An input size of the zoo.
+class _UnderWay:
+    """A frame without an ack, what its bits were expected to take, and when its ack was."""
 
-    Attributes:
-        side_px: side of the square.
-        kbits: expected encoded size of a frame of that side.
-    """
-
-    side_px: int
-    kbits: float
-
-    def __post_init__(self) -> None:
-        require_positive("side_px", self.side_px, 4096)
-        require_positive("frame_kbits", self.kbits)
-
-
-def frame_sizes(variants: Iterable[Variant]) -> list[FrameSize]:
-    """The input sizes of a zoo, smallest first; where variants share a side, the larger frames count."""
-    largest: dict[int, float] = {}
-    for variant in variants:
-        side_px = variant.input_side_px
-        largest[side_px] = max(largest.get(side_px, 0.0), variant.frame_kbits)
-    return [FrameSize(side_px, kbits) for side_px, kbits in sorted(largest.items())]
+    sent: SentFrame
+    predicted_ms: float
+    ack_due_ms: float
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
-    """How a frame is to be sent.
+class _Forecast:
+    """See `LinkForecast`."""
 
-    Attributes:
-        is_probe: whether it is sent although it will hardly be answered in time, to learn about the link.
-    """
+    bandwidth_kbps: float
+    wire_ms: float
+    odds: ArrivalOdds
 
-    size: FrameSize
-    is_probe: bool
+    def arrival_ratio(self, kbits: float, within_ms: float) -> float:
+        """See `LinkForecast`."""
+        return self.odds.within_ratio(BITS_PER_KBIT * kbits / self.bandwidth_kbps, within_ms)
 
 
 class ClientLink:
-    """Follows the frames that are under way, and predicts how long others would take.
+    """Follows the frames that are under way, and has a policy choose how the next one travels.
 
     No more is under way than about what one round trip carries: the rest would only grow old in a buffer
     while newer frames wait behind it.
     """
 
-    def __init__(self, fps: float, estimator: BandwidthEstimator) -> None:
-        """Starts with nothing under way."""
+    def __init__(
+        self, fps: float, slo_ms: float, estimator: BandwidthEstimator, policy: Policy
+    ) -> None:
+        """Starts with nothing under way; estimator and policy are this stream's own."""
         self._fps = fps
+        self._slo_ms = slo_ms
         self._estimator = estimator
-        self._unacked: dict[int, SentFrame] = {}
-        self._through_ms = float("-inf")
+        self._policy = policy
+        self._odds = ArrivalOdds()
+        self._under_way: dict[int, _UnderWay] = {}
+        self._through_ms = -math.inf
         self._size_ratio = 1.0
-        self._last_sent_ms = float("-inf")
+        self._last_sent_ms = -math.inf
+        self._server_ms: deque[float] = deque(maxlen=SERVER_TIMES)
 
     @property
     def wire_ms(self) -> float:
@@ -86,18 +81,11 @@ class ClientLink:
     @property
     def num_unacked(self) -> int:
         """Frames sent that the server has not acknowledged."""
-        return len(self._unacked)
+        return len(self._under_way)
 
     def bandwidth_kbps(self, now_ms: float) -> float:
         """The newest estimate."""
-        return self._estimator.bandwidth_kbps(now_ms, self._oldest_unacked())
-
-    def quantile_kbps(self, quantile: float, now_ms: float) -> float:
-        """The rate that the link's is below with this probability, as far as known."""
-        return self._estimator.quantile_kbps(quantile, now_ms, self._oldest_unacked())
-
-    def _oldest_unacked(self) -> SentFrame | None:
-        return next(iter(self._unacked.values()), None)
+        return self._estimator.bandwidth_kbps(now_ms, self._oldest_sent())
 
     def network_ms(self, kbits: float, now_ms: float) -> float:
         """Time that a frame of that size and its answer would take on the network."""
@@ -107,14 +95,20 @@ class ClientLink:
         """Encoded size that a frame of this stream will probably have at that input size."""
         return size.kbits * self._size_ratio
 
-    def on_sent(self, sequence: int, size: FrameSize, kbits: float, now_ms: float) -> None:
+    def on_sent(self, sequence: int, sending: Sending, kbits: float, now_ms: float) -> None:
         """A frame is handed to the transport."""
-        ratio = min(max(kbits / size.kbits, _RATIO_LIMITS[0]), _RATIO_LIMITS[1])
+        usual_kbits = sending.size.kbits * sending.quality.size_ratio
+        ratio = min(max(kbits / usual_kbits, _RATIO_LIMITS[0]), _RATIO_LIMITS[1])
         self._size_ratio += _RATIO_WEIGHT * (ratio - self._size_ratio)
-        start_ms = max(self._through_ms, now_ms) if self._unacked else now_ms
-        self._through_ms = start_ms + BITS_PER_KBIT * kbits / self.bandwidth_kbps(now_ms)
+        start_ms = max(self._through_ms, now_ms) if self._under_way else now_ms
+        predicted_ms = start_ms - now_ms + BITS_PER_KBIT * kbits / self.bandwidth_kbps(now_ms)
+        self._through_ms = now_ms + predicted_ms
         self._last_sent_ms = now_ms
-        self._unacked[sequence] = SentFrame(sequence, size.side_px, kbits, now_ms)
+        self._under_way[sequence] = _UnderWay(
+            SentFrame(sequence, sending.size.side_px, kbits, now_ms),
+            predicted_ms,
+            self._through_ms + 2 * self.wire_ms,
+        )
 
     def on_ack(self, sequence: int, held_ms: float, now_ms: float) -> float | None:
         """A frame has arrived, and so have those before it.
@@ -123,76 +117,83 @@ class ClientLink:
             The round trip of frame and ack, less what the server held it; None if nobody waits for
             this ack (any more).
         """
-        sent = self._unacked.get(sequence)
+        frame = self._under_way.get(sequence)
         self.on_answer(sequence)
-        if sent is None or not math.isfinite(held_ms):
+        if frame is None or not math.isfinite(held_ms):
             return None
-        network_ms = max(0.0, now_ms - sent.sent_ms - max(0.0, held_ms))
-        self._estimator.observe(sent, network_ms, now_ms)
+        network_ms = max(0.0, now_ms - frame.sent.sent_ms - max(0.0, held_ms))
+        self._estimator.observe(frame.sent, network_ms, now_ms)
+        self._odds.add(frame.predicted_ms, max(0.0, network_ms - 2 * self.wire_ms))
         return network_ms
 
-    def on_answer(self, sequence: int) -> None:
-        """A frame was answered: it has arrived, whether or not its ack has."""
-        for earlier in [one for one in self._unacked if one <= sequence]:
-            del self._unacked[earlier]
+    def on_answer(self, sequence: int, server_ms: float | None = None) -> None:
+        """A frame was answered: it has arrived, whether or not its ack has.
+
+        Args:
+            sequence: its number.
+            server_ms: what the server took for it, if it was not dropped there.
+        """
+        for earlier in [one for one in self._under_way if one <= sequence]:
+            del self._under_way[earlier]
+        if server_ms is not None and 0 <= server_ms < math.inf:
+            self._server_ms.append(server_ms)
 
     def on_disconnect(self) -> None:
         """Nothing is under way any more."""
-        self._unacked.clear()
-        self._last_sent_ms = float("-inf")
+        self._under_way.clear()
+        self._last_sent_ms = -math.inf
 
     def may_send_at_ms(self, now_ms: float) -> float:
-        """When the next frame may be sent; infinite while that depends on an ack."""
-        if not self._unacked:
+        """When the next frame may be sent; infinite while that depends on an ack.
+
+        One frame follows another when that one's last bit is expected to have left, so that nothing
+        queues; the wire then holds what one round trip needs. While an ack is overdue the link is
+        slower than was thought, and what is sent now would only queue.
+        """
+        if not self._under_way:
             return now_ms
         in_a_round_trip = math.ceil(2 * self.wire_ms * self._fps / 1000)
-        if len(self._unacked) >= max(MIN_UNACKED, 1 + in_a_round_trip):
+        oldest = next(iter(self._under_way.values()))
+        if len(self._under_way) > in_a_round_trip or now_ms > oldest.ack_due_ms:
             return math.inf
         return max(now_ms, self._through_ms)
 
-    def choose_size(
-        self, sizes: Sequence[FrameSize], advised_px: int, left_ms: float, now_ms: float
-    ) -> FrameSize | None:
-        """Goes down from the advised side until the link carries the frames at their rate, in time.
-
-        Source: Jellyfish, client backoff "best". The smallest side need not be carried at the full
-        rate: newer frames then replace older ones.
+    def choose_sending(
+        self, sequence: int, choices: FrameChoices, advised_px: int, left_ms: float, now_ms: float
+    ) -> Sending | Reason:
+        """Decides on the frame whose turn it is: how it is sent, or why it is given up unsent.
 
         Args:
-            sizes: the zoo's sizes, smallest first, at least one.
+            sequence: its number.
+            choices: what the zoo lets a client send.
             advised_px: side that the server advised; 0 for none.
             left_ms: what is left of the frame's SLO.
             now_ms: the time.
-
-        Returns:
-            None if not even the smallest frame could be answered in time.
         """
-        bandwidth_kbps = self.bandwidth_kbps(now_ms)
-        for size in reversed(sizes):
-            is_smallest = size is sizes[0]
-            if size.side_px > advised_px and not is_smallest:
-                continue
-            kbits = self.expected_kbits(size)
-            is_carried = bandwidth_kbps > self._fps * kbits or is_smallest
-            if is_carried and self.network_ms(kbits, now_ms) <= left_ms:
-                return size
-        return None
-
-    def choose_sending(
-        self, sizes: Sequence[FrameSize], advised_px: int, left_ms: float, now_ms: float
-    ) -> Sending | None:
-        """Decides on the frame whose turn it is; None to give it up. Arguments as of `choose_size`."""
-        is_probe = not self._unacked and now_ms - self._last_sent_ms >= PROBE_AFTER_MS
-        size = self.choose_size(sizes, advised_px, left_ms, now_ms)
-        if size is not None:
-            return Sending(size, is_probe)
-        return Sending(sizes[0], is_probe=True) if is_probe else None
+        situation = Situation(
+            sequence=sequence,
+            sizes=[replace(size, kbits=self.expected_kbits(size)) for size in choices.sizes],
+            qualities=choices.qualities,
+            advised_px=advised_px,
+            fps=self._fps,
+            slo_ms=self._slo_ms,
+            left_ms=left_ms,
+            server_ms=self._server_quantiles_ms(),
+            link=_Forecast(self.bandwidth_kbps(now_ms), self.wire_ms, self._odds),
+        )
+        chosen = self._policy.choose(situation)
+        if isinstance(chosen, Sending):
+            size = next(one for one in choices.sizes if one.side_px == chosen.size.side_px)
+            return replace(chosen, size=size)
+        if not self._under_way and now_ms - self._last_sent_ms >= PROBE_AFTER_MS:
+            return Sending(choices.sizes[0], choices.qualities[-1], may_be_late=True)
+        return chosen
 
     def is_worth_sending(
         self, sending: Sending, kbits: float, left_ms: float, now_ms: float
     ) -> bool:
         """Whether a frame should go out after all, now that its encoded size is known."""
-        return sending.is_probe or self.network_ms(kbits, now_ms) <= left_ms
+        return sending.may_be_late or self.network_ms(kbits, now_ms) <= left_ms
 
     def is_to_blame(self, kbits: float, waited_ms: float, slo_ms: float, now_ms: float) -> bool:
         """Whether a frame given up unsent would not have made it even on an infinitely fast client.
@@ -204,3 +205,13 @@ class ClientLink:
             now_ms: the time.
         """
         return waited_ms + self.network_ms(kbits, now_ms) > slo_ms
+
+    def _server_quantiles_ms(self) -> Sequence[float]:
+        if not self._server_ms:
+            return ()
+        ordered = sorted(self._server_ms)
+        return [ordered[int(ratio * len(ordered))] for ratio in SERVER_RATIOS]
+
+    def _oldest_sent(self) -> SentFrame | None:
+        oldest = next(iter(self._under_way.values()), None)
+        return None if oldest is None else oldest.sent

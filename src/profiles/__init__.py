@@ -12,6 +12,7 @@ from .latency import (
     write_latency_file,
 )
 from .places import find_profile, machine_profile_path, shipped_dir, variants_path
+from .qualities import load_qualities
 from .variants import VariantRow, load_variants, read_variant_rows, write_variants
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "find_profile",
     "latency_table",
     "load_latency_profile",
+    "load_qualities",
     "load_variants",
     "machine_profile_path",
     "read_latency_file",

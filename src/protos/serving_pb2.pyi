@@ -60,22 +60,36 @@ class RegisterReply(_message.Message):
     def __init__(self, session: _Optional[str] = ..., zoo: _Optional[_Union[Zoo, _Mapping]] = ..., advised_side_px: _Optional[int] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
 
 class Zoo(_message.Message):
-    __slots__ = ("name", "class_names", "sizes")
+    __slots__ = ("name", "class_names", "sizes", "qualities")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAMES_FIELD_NUMBER: _ClassVar[int]
     SIZES_FIELD_NUMBER: _ClassVar[int]
+    QUALITIES_FIELD_NUMBER: _ClassVar[int]
     name: str
     class_names: _containers.RepeatedScalarFieldContainer[str]
     sizes: _containers.RepeatedCompositeFieldContainer[InputSize]
-    def __init__(self, name: _Optional[str] = ..., class_names: _Optional[_Iterable[str]] = ..., sizes: _Optional[_Iterable[_Union[InputSize, _Mapping]]] = ...) -> None: ...
+    qualities: _containers.RepeatedCompositeFieldContainer[JpegQuality]
+    def __init__(self, name: _Optional[str] = ..., class_names: _Optional[_Iterable[str]] = ..., sizes: _Optional[_Iterable[_Union[InputSize, _Mapping]]] = ..., qualities: _Optional[_Iterable[_Union[JpegQuality, _Mapping]]] = ...) -> None: ...
 
 class InputSize(_message.Message):
-    __slots__ = ("side_px", "frame_kbits")
+    __slots__ = ("side_px", "frame_kbits", "accuracy")
     SIDE_PX_FIELD_NUMBER: _ClassVar[int]
     FRAME_KBITS_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
     side_px: int
     frame_kbits: float
-    def __init__(self, side_px: _Optional[int] = ..., frame_kbits: _Optional[float] = ...) -> None: ...
+    accuracy: float
+    def __init__(self, side_px: _Optional[int] = ..., frame_kbits: _Optional[float] = ..., accuracy: _Optional[float] = ...) -> None: ...
+
+class JpegQuality(_message.Message):
+    __slots__ = ("quality", "accuracy_ratio", "size_ratio")
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_RATIO_FIELD_NUMBER: _ClassVar[int]
+    SIZE_RATIO_FIELD_NUMBER: _ClassVar[int]
+    quality: int
+    accuracy_ratio: float
+    size_ratio: float
+    def __init__(self, quality: _Optional[int] = ..., accuracy_ratio: _Optional[float] = ..., size_ratio: _Optional[float] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("reason", "detail", "counter_offers", "retry_after_ms")

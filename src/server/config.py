@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from ..core.checks import echo, require_id
 from ..scheduling.batching.registry import batcher
+from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
 
 Value = TypeVar("Value")
 
@@ -119,6 +120,10 @@ class ServerConfig:
     )
     max_batch_size: int = option(12, "largest batch that is planned (frames)", least=1, most=256)
     planner: str = option("sa-dp", "planning algorithm")
+    budget_rule: str = option(
+        DEFAULT_BUDGET_RULE,
+        "what planning leaves to the server of an SLO: full, fixed:SIDE (frames of one side), split (75 %)",
+    )
     plan_period_ms: float = option(500.0, "time between plans", least=50, most=60_000)
     seed: int = option(0, "seed of the planner", least=0, most=2**63 - 1)
     batcher: str = option(
@@ -172,6 +177,10 @@ class ServerConfig:
             batcher(self.batcher)
         except ValueError as error:
             raise ConfigError("batcher", str(error).partition("=")[2]) from None
+        try:
+            check_budget_rule(self.budget_rule)
+        except ValueError as error:
+            raise ConfigError("budget_rule", str(error).partition("=")[2]) from None
         if self.log_level not in LOG_LEVELS:
             raise ConfigError(
                 "log_level", f"{echo(self.log_level)}: must be one of {', '.join(LOG_LEVELS)}"

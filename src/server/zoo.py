@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.profile import BatchLatency, LatencyProfile
+from ..core.quality import JpegQuality
 from ..core.variant import Variant
 from ..profiles import (
     Fingerprint,
@@ -15,6 +16,7 @@ from ..profiles import (
     cuda_fingerprint,
     find_profile,
     load_latency_profile,
+    load_qualities,
     load_variants,
     variants_path,
 )
@@ -34,12 +36,14 @@ class ServedZoo:
         class_names: by class id; empty where the zoo says none.
         profiles: device id to latency, of at least these variants; of replayed devices, scaled as
             the options say.
+        qualities: JPEG qualities below the default whose effect is known, best first.
     """
 
     name: str
     variants: tuple[Variant, ...]
     class_names: tuple[str, ...]
     profiles: Mapping[str, LatencyProfile]
+    qualities: tuple[JpegQuality, ...] = ()
 
     def latency(self, device_id: str, variant: str) -> BatchLatency:
         """Latency of a variant on a device.
@@ -94,7 +98,8 @@ def load_served_zoo(config: ServerConfig) -> ServedZoo:
         if device.kind is DeviceKind.REPLAYED:
             profile = _scaled(profile, max(config.replay_latency_ratio, LEAST_REPLAY_RATIO))
         profiles[device.device_id] = profile
-    return ServedZoo(config.zoo, variants, CLASS_NAMES.get(config.zoo, ()), profiles)
+    qualities = load_qualities(config.zoo, folder)
+    return ServedZoo(config.zoo, variants, CLASS_NAMES.get(config.zoo, ()), profiles, qualities)
 
 
 def _scaled(profile: LatencyProfile, ratio: float) -> LatencyProfile:

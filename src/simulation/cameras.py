@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 
 from ..core.ledger import Ledger, Outcome
 from ..core.records import FrameRecord
 from ..core.verdict import Drop, Place, Reason, Verdict
-from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink, FrameSize, Sending
+from ..network.adaptation.port import Sending
+from ..network.adaptation.registry import policy
+from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink
 from ..network.estimators import make_estimator
+from ..network.frame_sizes import FrameChoices
 from ..scheduling.planning.rounds import Refusal
 from .encoding import Encoder
 from .events import EventQueue, Priority
@@ -34,7 +37,7 @@ class SimulatedCamera:
     def __init__(
         self,
         stream: SimulatedStream,
-        sizes: Sequence[FrameSize],
+        choices: FrameChoices,
         end_s: float,
         random: Random,
         encoder: Encoder,
@@ -46,7 +49,7 @@ class SimulatedCamera:
 
         Args:
             stream: what it does.
-            sizes: of the zoo, smallest first.
+            choices: what the zoo lets it send.
             end_s: when it captures no more at the latest.
             random: for its start and the sizes of its frames.
             encoder: takes its frames before they are sent, and perhaps those of others.
@@ -60,14 +63,19 @@ class SimulatedCamera:
         self.num_late_answers = 0
         leave_s = end_s if stream.leave_s is None else min(end_s, stream.leave_s)
         self._num_frames = max(1, round((leave_s - stream.join_s) * stream.fps))
-        self._sizes = sizes
+        self._choices = choices
         self._random = random
         self._encoder = encoder
         self._server = server
         self._events = events
         self._on_frame = on_frame
         self._uplink = SimulatedLink(stream.link, stream.wire_ms)
-        self._link = ClientLink(stream.fps, make_estimator(stream.first_kbps, stream.wire_ms))
+        self._link = ClientLink(
+            stream.fps,
+            stream.slo_ms,
+            make_estimator(stream.first_kbps, stream.wire_ms),
+            policy(stream.policy, stream.ladder),
+        )
         self._advised_px = 0
         self._start_ms = 0.0
         self._waiting: SimulatedFrame | None = None
@@ -124,8 +132,13 @@ class SimulatedCamera:
         frame.waited_ms = now_ms - self._waits_since_ms
         self._waiting = None
         left_ms = frame.captured_ms + self.stream.slo_ms - now_ms
-        sending = self._link.choose_sending(self._sizes, self._advised_px, left_ms, now_ms)
-        if sending is None:
+        sending = self._link.choose_sending(
+            frame.sequence, self._choices, self._advised_px, left_ms, now_ms
+        )
+        if sending is Reason.SKIPPED:
+            self._give_up(frame, sending)
+            return
+        if not isinstance(sending, Sending):
             self._give_up_unsent(frame)
             return
         self._is_encoding = True
@@ -139,8 +152,9 @@ class SimulatedCamera:
 
     def _kbits(self, frame: SimulatedFrame, sending: Sending) -> float:
         if self.stream.encoded is not None:
-            return self.stream.encoded.frame_kbits(frame.sequence, sending.size.side_px)
-        kbits = sending.size.kbits * self.stream.frame_size_ratio
+            kbits = self.stream.encoded.frame_kbits(frame.sequence, sending.size.side_px)
+            return kbits * sending.quality.size_ratio
+        kbits = sending.size.kbits * self.stream.frame_size_ratio * sending.quality.size_ratio
         if self.stream.frame_size_spread:
             kbits *= math.exp(self._random.gauss(0.0, self.stream.frame_size_spread))
         return kbits
@@ -153,7 +167,7 @@ class SimulatedCamera:
         if left_ms > 0 and self._link.is_worth_sending(sending, kbits, left_ms, now_ms):
             frame.sent_ms, frame.side_px, frame.kbits = now_ms, sending.size.side_px, kbits
             frame.bandwidth_kbps = self._link.bandwidth_kbps(now_ms)
-            self._link.on_sent(frame.sequence, sending.size, kbits, now_ms)
+            self._link.on_sent(frame.sequence, sending, kbits, now_ms)
             arrival_ms = self._uplink.arrival_ms(kbits, now_ms)
             if arrival_ms < math.inf:
                 self._events.at(
@@ -174,7 +188,7 @@ class SimulatedCamera:
 
     def _take_answer(self, frame: SimulatedFrame) -> None:
         now_ms = self._events.now_ms()
-        self._link.on_answer(frame.sequence)
+        self._link.on_answer(frame.sequence, frame.server_ms if frame.drop is None else None)
         self._advised_px = frame.advised_side_px or 0
         if not frame.is_open:
             self.num_late_answers += 1
@@ -214,7 +228,7 @@ class SimulatedCamera:
             if not self._is_encoding:
                 waited_ms += now_ms - self._waits_since_ms
         if kbits is None:
-            kbits = self._link.expected_kbits(self._sizes[0])
+            kbits = self._link.expected_kbits(self._choices.sizes[0])
         is_links = self._link.is_to_blame(kbits, waited_ms, self.stream.slo_ms, now_ms)
         self._give_up(frame, Reason.LINK_TOO_SLOW if is_links else Reason.CLIENT_TOO_SLOW)
 

@@ -8,10 +8,14 @@ from enum import StrEnum
 from ..core.checks import echo, require_id, require_not_negative, require_positive
 from ..core.device import Device
 from ..core.profile import LatencyProfile
+from ..core.quality import JpegQuality
 from ..core.variant import Variant
+from ..network.adaptation.registry import DEFAULT_POLICY, policy
+from ..network.adaptation.rungs import DEFAULT_LADDER
 from ..network.estimators import MAX_KBPS
 from ..network.traces import LinkTrace
 from ..scheduling.batching.registry import batcher
+from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..scheduling.planning.registry import DEFAULT_PLANNER, planner
 from .encoding import EncodedFrames
 
@@ -45,6 +49,8 @@ class SimulatedStream:
         frame_size_spread: standard deviation of the logarithm of the size.
         encode_ms: what resizing and encoding take its client.
         encoded: sizes and encoding times of its source's frames, in place of the last three.
+        policy: how its frames adapt to the link.
+        ladder: of the policy `ladder`: what it may give up, in its order.
     """
 
     stream_id: str
@@ -61,6 +67,8 @@ class SimulatedStream:
     frame_size_spread: float = 0.0
     encode_ms: float = 2.0
     encoded: EncodedFrames | None = None
+    policy: str = DEFAULT_POLICY
+    ladder: tuple[str, ...] = DEFAULT_LADDER
 
     def __post_init__(self) -> None:
         require_id("stream_id", self.stream_id)
@@ -76,6 +84,7 @@ class SimulatedStream:
         require_positive("frame_size_ratio", self.frame_size_ratio, 100)
         require_not_negative("frame_size_spread", self.frame_size_spread, 2)
         require_not_negative("encode_ms", self.encode_ms, 10_000)
+        policy(self.policy, self.ladder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +103,7 @@ class ServerModel:
 
     planner: str = DEFAULT_PLANNER
     batcher: str = "deadline"
+    budget_rule: str = DEFAULT_BUDGET_RULE
     max_batch_size: int = 12
     plan_period_ms: float = 500.0
     max_waiting_frames: int = 32
@@ -105,6 +115,7 @@ class ServerModel:
     def __post_init__(self) -> None:
         planner(self.planner)
         batcher(self.batcher)
+        check_budget_rule(self.budget_rule)
         require_positive("max_batch_size", self.max_batch_size, 256)
         require_positive("plan_period_ms", self.plan_period_ms, 60_000)
         require_positive("max_waiting_frames", self.max_waiting_frames, 4096)
@@ -125,6 +136,7 @@ class Scenario:
         devices: of the server, all ready at the start.
         profiles: device type to latency.
         streams: who joins.
+        qualities: JPEG qualities below the default whose effect is known, best first.
         num_encoders: frames that all clients together encode at a time; None if each has its own
             encoder, as real devices do.
     """
@@ -137,6 +149,7 @@ class Scenario:
     streams: tuple[SimulatedStream, ...]
     server: ServerModel = field(default_factory=ServerModel)
     seed: int = 0
+    qualities: tuple[JpegQuality, ...] = ()
     num_encoders: int | None = None
 
     def __post_init__(self) -> None:

@@ -14,8 +14,16 @@ from ..core.device import Device
 from ..core.errors import UsageError
 from ..core.profile import LatencyProfile
 from ..core.variant import Variant
+from ..network.adaptation.registry import DEFAULT_POLICY
+from ..network.adaptation.rungs import DEFAULT_LADDER
 from ..network.traces import LinkTrace, constant_trace, read_trace
-from ..profiles import find_profile, load_latency_profile, load_variants, variants_path
+from ..profiles import (
+    find_profile,
+    load_latency_profile,
+    load_qualities,
+    load_variants,
+    variants_path,
+)
 from .encoding import EncodedFrames, read_encoded_frames
 from .scenario import Sampling, Scenario, ServerModel, SimulatedStream
 
@@ -30,6 +38,7 @@ _MODELLED_SIZES = ("frame_size_ratio", "frame_size_spread", "encode_ms")
 _STREAM_OPTIONS = ("phase_s", "leave_s", "first_kbps", *_MODELLED_SIZES)
 _STREAM_KEYS = (
     *("name", "count", "fps", "slo_ms", "link", "join_s", "join_step_s", "encoded_frames"),
+    *("policy", "ladder"),
     *_STREAM_OPTIONS,
 )
 
@@ -125,6 +134,7 @@ def read_scenario(path: Path, seed: int | None = None) -> Scenario:
         devices=devices,
         profiles=profiles,
         streams=tuple(streams),
+        qualities=load_qualities(zoo, profiles_dir),
         server=_read_server(path, top.values.get("server", {})),
         num_encoders=top.whole("num_encoders", least=1) if "num_encoders" in top.values else None,
     )
@@ -201,6 +211,8 @@ def _read_streams(path: Path, at: str, entry: object) -> list[SimulatedStream]:
     given = {key: place.number(key) for key in _STREAM_OPTIONS if key in place.values}
     if "wire_ms" in link.values:
         given["wire_ms"] = link.number("wire_ms")
+    policy = place.text("policy", DEFAULT_POLICY)
+    ladder = tuple(place.text("ladder", ",".join(DEFAULT_LADDER)).split(","))
     encoded = _read_encoded(path, place)
     return [
         place.build(
@@ -212,6 +224,8 @@ def _read_streams(path: Path, at: str, entry: object) -> list[SimulatedStream]:
             link_text=_in_words(link, trace, number * step),
             join_s=place.number("join_s", 0.0) + number * place.number("join_step_s", 0.0),
             encoded=encoded,
+            policy=policy,
+            ladder=ladder,
             **given,
         )
         for number in range(count)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ..core.plan import Plan
 from ..core.problem import Client, Problem
 from ..core.records import PlanRecord
 from ..profiles import latency_table
+from ..scheduling.budgets import budget_rule
 from ..scheduling.device_table import DeviceTable
 from ..scheduling.plan_view import PlanView, RunningVariant
 from ..scheduling.planning.plan_records import arrival_fps, plan_records
@@ -39,6 +41,7 @@ class SimulatedScheduler:
         self.view = PlanView()
         self.num_plans = 0
         self._scenario = scenario
+        self._budget_rule = budget_rule(scenario.server.budget_rule, scenario.variants)
         self._events = events
         self._on_plan = on_plan
         self._table = DeviceTable(
@@ -71,7 +74,7 @@ class SimulatedScheduler:
 
     def join(self, client: Client, on_reply: Callable[[Refusal | None], None]) -> None:
         """Asks for a place for one stream; `on_reply` takes the refusal, or None."""
-        self._joins.append((client, on_reply))
+        self._joins.append((self._ruled(client), on_reply))
         self._want(Cause.JOIN)
 
     def take_report(
@@ -79,7 +82,7 @@ class SimulatedScheduler:
     ) -> None:
         """Takes in how the streams fare."""
         has_lost = len(clients) < len(self._clients)
-        self._clients = {client.client_id: client for client in clients}
+        self._clients = {client.client_id: self._ruled(client) for client in clients}
         self._overhead_ms = overhead_ms
         if has_lost:
             self._want(Cause.LEAVE)
@@ -90,6 +93,12 @@ class SimulatedScheduler:
         """Takes in how slow a device is."""
         if self._table.observe(device_id, slowdown_ratio, self._events.now_ms()):
             self._want(Cause.DEVICE_CHANGE)
+
+    def _ruled(self, client: Client) -> Client:
+        """The client under the server's budget rule."""
+        if client.budget_rule is self._budget_rule:
+            return client
+        return replace(client, budget_rule=self._budget_rule)
 
     def _want(self, cause: Cause) -> None:
         self._causes.add(cause)

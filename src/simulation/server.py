@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..core.records import ServerFrameRecord
 from ..core.verdict import Drop, Place, Reason
-from ..network.client_link import frame_sizes
+from ..network.frame_sizes import frame_sizes
 from ..network.observed_stream import ObservedStream
 from ..scheduling.advising import Adviser
 from ..scheduling.intake import frame_limit, reason_to_drop

@@ -8,7 +8,7 @@ from random import Random
 
 from ..core.ledger import Ledger
 from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
-from ..network.client_link import frame_sizes
+from ..network.frame_sizes import FrameChoices, frame_sizes
 from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.rounds import Refusal
 from .cameras import SimulatedCamera
@@ -78,12 +78,12 @@ class Simulation:
                 on_batch=observers.on_batch,
             )
         self._scheduler.attach(self._devices)
-        sizes = frame_sizes(scenario.variants)
+        choices = FrameChoices(frame_sizes(scenario.variants), scenario.qualities)
         shared = None if scenario.num_encoders is None else Encoder(scenario.num_encoders)
         self._cameras = [
             SimulatedCamera(
                 stream,
-                sizes,
+                choices,
                 scenario.seconds,
                 _random(scenario, stream.stream_id),
                 Encoder(1) if shared is None else shared,

@@ -80,7 +80,9 @@ def scene_frames(split: Split, seeds: Sequence[int], frames_each: int) -> Iterat
             yield scene.frame(k * _FRAME_STRIDE)
 
 
-def answer_frames(detectors: dict[str, TorchDetector], frames: Iterator[SceneFrame]) -> Answers:
+def answer_frames(
+    detectors: dict[str, TorchDetector], frames: Iterator[SceneFrame], quality: int = JPEG_QUALITY
+) -> Answers:
     """Runs every detector on every frame along the true path: resized, encoded, decoded."""
     answers = Answers(
         truth=[],
@@ -91,7 +93,7 @@ def answer_frames(detectors: dict[str, TorchDetector], frames: Iterator[SceneFra
         answers.truth.append(truth_of(frame))
         squares = {}
         for side, sizes in answers.kbits.items():
-            encoded = encode_frame(frame.image, side, JPEG_QUALITY)
+            encoded = encode_frame(frame.image, side, quality)
             sizes.append(len(encoded) * 8 / 1000)
             squares[side] = decode_frame(encoded, side)[None]
         for name, detector in detectors.items():
@@ -100,13 +102,13 @@ def answer_frames(detectors: dict[str, TorchDetector], frames: Iterator[SceneFra
 
 
 def _answer_scenes(
-    variant_names: Sequence[str], split: Split, seeds: Sequence[int], frames_each: int
+    variant_names: Sequence[str], split: Split, seeds: Sequence[int], frames_each: int, quality: int
 ) -> Answers:
     """Does a worker's share: builds the variants and runs them on its scenes."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     detectors = {name: build_detector(name) for name in variant_names}
-    return answer_frames(detectors, scene_frames(split, seeds, frames_each))
+    return answer_frames(detectors, scene_frames(split, seeds, frames_each), quality)
 
 
 def answer_scenes(
@@ -115,6 +117,7 @@ def answer_scenes(
     num_scenes: int,
     frames_each: int,
     num_workers: int = 1,
+    quality: int = JPEG_QUALITY,
 ) -> Answers:
     """Runs shipped variants on drawn scenes, in several processes.
 
@@ -130,7 +133,7 @@ def answer_scenes(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, mp_context=context) as workers:
         shares = [
-            workers.submit(_answer_scenes, variant_names, split, [seed], frames_each)
+            workers.submit(_answer_scenes, variant_names, split, [seed], frames_each, quality)
             for seed in range(num_scenes)
         ]
         for number, share in enumerate(shares, start=1):

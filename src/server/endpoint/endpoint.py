@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from ...core.records import ServerFrameRecord
 from ...core.verdict import Reason
-from ...network.client_link import frame_sizes
+from ...network.frame_sizes import frame_sizes
 from ...protos.internal_pb2 import FrameResult, FrameResults
 from ...protos.serving_pb2 import (
     Frame,
     InputSize,
+    JpegQuality,
     Notice,
     Refusal,
     RegisterReply,
@@ -277,8 +278,16 @@ class Endpoint:
             name=self._zoo.name,
             class_names=self._zoo.class_names,
             sizes=[
-                InputSize(side_px=size.side_px, frame_kbits=size.kbits)
+                InputSize(side_px=size.side_px, frame_kbits=size.kbits, accuracy=size.accuracy)
                 for size in frame_sizes(self._zoo.variants)
+            ],
+            qualities=[
+                JpegQuality(
+                    quality=one.quality,
+                    accuracy_ratio=one.accuracy_ratio,
+                    size_ratio=one.size_ratio,
+                )
+                for one in self._zoo.qualities
             ],
         )
 

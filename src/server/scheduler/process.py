@@ -16,6 +16,7 @@ from ...core.records import PlanRecord
 from ...profiles import latency_table
 from ...protos.internal_pb2 import Envelope, Join, JoinReply, Ready
 from ...protos.serving_pb2 import CounterOffer, Refusal
+from ...scheduling.budgets import budget_rule
 from ...scheduling.device_table import DeviceTable
 from ...scheduling.planning import rounds
 from ...scheduling.planning.counter_offer import RefusalReason
@@ -57,6 +58,7 @@ class SchedulerProcess:
         zoo = load_served_zoo(config)
         try:
             chosen = planner(config.planner)
+            self._budget_rule = budget_rule(config.budget_rule, zoo.variants)
         except ValueError as error:
             raise UsageError(str(error)) from error
         self._log = open_log(config.out_dir, "plans", PlanRecord)
@@ -76,7 +78,7 @@ class SchedulerProcess:
                 for device in config.devices
             },
         )
-        self._streams = StreamTable()
+        self._streams = StreamTable(self._budget_rule)
         self._planning = Planning(chosen, config.seed, now_ms)
         self._publication = Publication()
         self._endpoints: dict[str, AsyncChannel] = {}
@@ -148,7 +150,7 @@ class SchedulerProcess:
         waiting, self._joins = self._joins, []
         joining = {}
         for one in waiting:
-            client = read_client(one.join.stream)
+            client = read_client(one.join.stream, self._budget_rule)
             if client is not None:
                 joining[client.client_id] = client
         limit_ms = min(one.since_ms for one in waiting) + ANSWER_RATIO * self._period_ms

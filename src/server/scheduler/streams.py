@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from ...core.budget import FULL_BUDGET, BudgetRule
 from ...core.problem import Client
 from ...protos.internal_pb2 import Snapshot, StreamState
 
@@ -13,7 +14,7 @@ JOIN_GRACE_MS = 2000.0
 _log = logging.getLogger(__name__)
 
 
-def read_client(state: StreamState) -> Client | None:
+def read_client(state: StreamState, budget_rule: BudgetRule = FULL_BUDGET) -> Client | None:
     """Turns what an endpoint says into what planning takes; None if that is impossible."""
     try:
         return Client(
@@ -24,6 +25,7 @@ def read_client(state: StreamState) -> Client | None:
             wire_ms=state.wire_ms,
             response_kbits=state.response_kbits,
             frame_size_ratio=state.frame_size_ratio,
+            budget_rule=budget_rule,
         )
     except ValueError as error:
         _log.error("stream %r cannot be planned: %s", state.stream_id, error)
@@ -50,7 +52,9 @@ class _Share:
 class StreamTable:
     """Streams by endpoint. A stream that joined at another endpoint later belongs there."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget_rule: BudgetRule = FULL_BUDGET) -> None:
+        """Starts empty; every stream's budgets follow the rule."""
+        self._budget_rule = budget_rule
         self._shares: dict[str, _Share] = {}
         self._owner: dict[str, str] = {}
 
@@ -80,7 +84,7 @@ class StreamTable:
             return False
         share.clients = {
             client.client_id: client
-            for client in map(read_client, share.parts)
+            for client in (read_client(state, self._budget_rule) for state in share.parts)
             if client is not None and self._owner.setdefault(client.client_id, endpoint) == endpoint
         }
         share.parts = []
