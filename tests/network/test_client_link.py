@@ -6,23 +6,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.network.client_link import MIN_UNACKED, ClientLink, FrameSize
-from moonjelly.network.estimators import MAX_KBPS, SentFrame, make_estimator
+from moonjelly.core.quality import JpegQuality
+from moonjelly.core.verdict import Reason
+from moonjelly.network.adaptation.port import Sending
+from moonjelly.network.adaptation.registry import policy
+from moonjelly.network.client_link import PROBE_AFTER_MS, ClientLink
+from moonjelly.network.estimators import MAX_KBPS, make_estimator
+from moonjelly.network.frame_sizes import FrameChoices, FrameSize
 
-# The published zoo: sides 128 to 608 in steps of 32, frame sizes in kbit (1024 bit there).
-PUBLISHED_KBITS = (
-    80.33, 116.55, 161.04, 207.77, 265.65, 316.97, 373.19, 442.95, 509.66, 583.35, 657.17, 727.66,
-    811.20, 896.24, 975.90, 1065.55,
-)  # fmt: skip
-ZOO = [FrameSize(128 + 32 * i, kbits) for i, kbits in enumerate(PUBLISHED_KBITS)]
+SMALL, LARGE = FrameSize(128, 50.0, 0.2), FrameSize(256, 100.0, 0.4)
+CHOICES = FrameChoices([SMALL, LARGE])
 
 
 class FixedEstimator:
+    """Says one rate, and remembers what it is told."""
+
     def __init__(self, kbps, wire_ms=0.0):
         self.kbps, self.wire_ms, self.seen = kbps, wire_ms, []
 
     def observe(self, frame, net_ms, now_ms):
-        self.seen.append((frame, net_ms, now_ms))
+        self.seen.append((frame.kbits, net_ms, frame.side_px, now_ms))
 
     def bandwidth_kbps(self, now_ms, oldest=None):
         return self.kbps
@@ -31,96 +34,86 @@ class FixedEstimator:
         return self.kbps
 
 
-@pytest.mark.parametrize(
-    ("mbps", "indices"),
-    [(2.855, (4, 2, 1)), (5, (8, 5, 2)), (7.5, (11, 8, 4)), (10, (14, 10, 6)), (15, (15, 14, 9))],
-)
-def test_the_largest_side_that_fits_the_rate_is_the_published_one(mbps, indices):
-    for fps, index in zip((10, 15, 25), indices, strict=True):
-        link = ClientLink(fps, FixedEstimator(mbps * 1024))
-        assert link.choose_size(ZOO, 608, math.inf, 0.0) == ZOO[index]
+def link_of(fps, kbps, wire_ms=0.0, name="best", slo_ms=1000.0):
+    return ClientLink(fps, slo_ms, FixedEstimator(kbps, wire_ms), policy(name))
 
 
-def test_the_advice_is_never_exceeded():
-    link = ClientLink(10, FixedEstimator(1e6))
-    assert link.choose_size(ZOO, 320, 1000, 0.0).side_px == 320
-    assert link.choose_size(ZOO, 335, 1000, 0.0).side_px == 320
-    assert link.choose_size(ZOO, 4096, 1000, 0.0).side_px == 608
-    assert link.choose_size(ZOO, 0, 1000, 0.0).side_px == 128, "no advice: the smallest"
-
-
-def test_equality_does_not_fit():
-    sizes = [FrameSize(128, 10), FrameSize(256, 100)]
-    assert ClientLink(10, FixedEstimator(1000)).choose_size(sizes, 256, 1e9, 0.0) is sizes[0]
-    assert ClientLink(10, FixedEstimator(1000.1)).choose_size(sizes, 256, 1e9, 0.0) is sizes[1]
-
-
-def test_a_side_that_would_be_late_is_not_chosen():
-    link = ClientLink(1, FixedEstimator(1000, wire_ms=10))  # 100 kbit take 100 + 20 ms
-    sizes = [FrameSize(128, 10), FrameSize(256, 100)]
-    assert link.choose_size(sizes, 256, 120.0, 0.0) is sizes[1]
-    assert link.choose_size(sizes, 256, 119.0, 0.0) is sizes[0]
-    assert link.choose_size(sizes, 256, 29.0, 0.0) is None
-
-
-def test_the_smallest_side_need_not_be_carried_at_the_full_rate():
-    link = ClientLink(100, FixedEstimator(1000))
-    assert link.choose_size([FrameSize(128, 50)], 128, 100, 0.0) is not None
-
-
-def test_sizes_of_this_stream_are_learned():
-    link = ClientLink(10, FixedEstimator(1e6))
-    size = FrameSize(128, 100)
+def test_sizes_of_this_stream_are_learned_whatever_the_quality():
+    link = link_of(10, 1e6)
+    low = JpegQuality(60, 0.9, 0.5)
     for k in range(40):
-        link.on_sent(k, size, 50.0, float(k))
+        quality = low if k % 2 else CHOICES.qualities[0]
+        link.on_sent(k, Sending(LARGE, quality), 80.0 * quality.size_ratio, float(k))
         link.on_ack(k, 0.0, float(k))
-    assert link.expected_kbits(FrameSize(256, 400)) == pytest.approx(200, rel=0.01)
+    assert link.expected_kbits(FrameSize(512, 400)) == pytest.approx(320, rel=0.01)
 
 
-def test_one_frame_may_follow_when_the_first_is_through():
-    link = ClientLink(10, FixedEstimator(1000, wire_ms=5))
+def test_one_frame_may_follow_while_the_last_one_is_on_the_wire():
+    link = link_of(100, 1000, wire_ms=5)
     assert link.may_send_at_ms(7.0) == 7.0
-    link.on_sent(0, FrameSize(128, 50), 50.0, 0.0)  # through at 50 ms
+    link.on_sent(0, Sending(SMALL), 50.0, 0.0)  # through at 50 ms, ack due at 60 ms
     assert link.may_send_at_ms(10.0) == 50.0
-    assert link.may_send_at_ms(60.0) == 60.0
-    link.on_sent(1, FrameSize(128, 50), 50.0, 60.0)
-    assert link.num_unacked == MIN_UNACKED
-    assert link.may_send_at_ms(1000.0) == math.inf, "the acks are overdue"
-    assert link.on_ack(0, 0.0, 61.0) == 61.0
-    assert link.may_send_at_ms(62.0) == 110.0
-    link.on_ack(1, 0.0, 200.0)
-    assert link.may_send_at_ms(200.0) == 200.0
+    assert link.may_send_at_ms(55.0) == 55.0
+    assert link.may_send_at_ms(61.0) == math.inf, "the ack is overdue"
+    assert link.on_ack(0, 0.0, 62.0) == 62.0
+    assert link.may_send_at_ms(62.0) == 62.0
 
 
-def test_a_long_link_holds_more_frames():
-    link = ClientLink(20, FixedEstimator(1e6, wire_ms=200))  # 8 frames in a round trip
-    for k in range(9):
+def test_a_long_link_holds_what_one_round_trip_needs():
+    link = link_of(20, 1e6, wire_ms=200)  # 8 frames in a round trip
+    for k in range(8):
         assert link.may_send_at_ms(k * 50.0) == k * 50.0
-        link.on_sent(k, FrameSize(128, 50), 50.0, k * 50.0)
-    assert link.may_send_at_ms(1000.0) == math.inf
+        link.on_sent(k, Sending(SMALL), 50.0, k * 50.0)
+    assert link.may_send_at_ms(399.0) == 399.0
+    link.on_sent(8, Sending(SMALL), 50.0, 399.0)
+    assert link.may_send_at_ms(400.0) == math.inf
 
 
 def test_an_ack_measures_the_round_trip_less_what_the_server_held():
-    estimator = FixedEstimator(1000)
-    link = ClientLink(10, estimator)
-    link.on_sent(3, FrameSize(128, 50), 44.0, 100.0)
+    link = link_of(10, 1000)
+    link.on_sent(3, Sending(SMALL), 44.0, 100.0)
     assert link.on_ack(3, 2.5, 160.0) == 57.5
-    assert estimator.seen == [(SentFrame(3, 128, 44.0, 100.0), 57.5, 160.0)]
+    assert link._estimator.seen == [(44.0, 57.5, 128, 160.0)]
     assert link.on_ack(3, 2.5, 161.0) is None, "an ack counts once"
     assert link.on_ack(99, 0.0, 161.0) is None
 
 
 def test_an_ack_or_answer_covers_the_frames_before_it():
-    link = ClientLink(100, FixedEstimator(1e6, wire_ms=50))
+    link = link_of(100, 1e6, wire_ms=50)
     for k in range(4):
-        link.on_sent(k, FrameSize(128, 50), 50.0, float(k))
+        link.on_sent(k, Sending(SMALL), 50.0, float(k))
     link.on_ack(1, 0.0, 10.0)
     assert link.num_unacked == 2
     link.on_answer(3)
     assert link.num_unacked == 0
-    link.on_sent(4, FrameSize(128, 50), 50.0, 20.0)
+    link.on_sent(4, Sending(SMALL), 50.0, 20.0)
     link.on_disconnect()
     assert link.num_unacked == 0
+
+
+def test_a_link_that_seems_too_slow_is_probed_now_and_then():
+    link = link_of(10, 100)  # the smallest frame takes 500 ms
+    first = link.choose_sending(0, CHOICES, 256, 200.0, 0.0)
+    assert first == Sending(SMALL, may_be_late=True), "nothing was sent for long"
+    link.on_sent(0, first, 50.0, 0.0)
+    assert link.choose_sending(1, CHOICES, 256, 200.0, 2 * PROBE_AFTER_MS) is Reason.LINK_TOO_SLOW
+    link.on_ack(0, 0.0, 600.0)
+    assert link.choose_sending(2, CHOICES, 256, 200.0, 600.0) == first
+    link.on_sent(2, first, 50.0, 600.0)
+    link.on_ack(2, 0.0, 700.0)
+    waits = 600.0 + PROBE_AFTER_MS
+    assert link.choose_sending(3, CHOICES, 256, 200.0, waits - 1) is Reason.LINK_TOO_SLOW
+    assert link.choose_sending(4, CHOICES, 256, 200.0, waits) == first
+
+
+def test_a_frame_that_grew_too_large_in_encoding_stays_unless_lateness_is_taken():
+    link = link_of(10, 1000)
+    assert link.is_worth_sending(Sending(SMALL), 100.0, 100.0, 0.0)
+    assert not link.is_worth_sending(Sending(SMALL), 101.0, 100.0, 0.0)
+    assert link.is_worth_sending(Sending(SMALL, may_be_late=True), 101.0, 100.0, 0.0)
+
+
+NAMES = ("ladder", "best", "aggressive", "server-independent", "slo-split", "none", "fixed:256")
 
 
 @settings(max_examples=60, deadline=None)
@@ -130,22 +123,45 @@ def test_an_ack_or_answer_covers_the_frames_before_it():
     ),
     wire_ms=st.floats(0, 500),
     fps=st.floats(0.1, 240),
+    name=st.sampled_from(NAMES),
+    left_ms=st.floats(1, 2000),
 )
-def test_whatever_the_acks_say_the_estimate_stays_sane(acks, wire_ms, fps):
-    link = ClientLink(fps, make_estimator(10_000.0, wire_ms))
+def test_whatever_the_acks_say_the_link_stays_sane(acks, wire_ms, fps, name, left_ms):
+    link = ClientLink(fps, left_ms, make_estimator(10_000.0, wire_ms), policy(name))
     now_ms = 0.0
     for sequence, (kbits, later_ms, held_ms) in enumerate(acks):
-        link.on_sent(sequence, ZOO[0], kbits, now_ms)
+        assert link.may_send_at_ms(now_ms) == now_ms
+        sending = link.choose_sending(sequence, CHOICES, 256, left_ms, now_ms)
+        assert sending in Reason or sending.size in (SMALL, LARGE)
+        link.on_sent(sequence, Sending(SMALL), kbits, now_ms)
         now_ms += later_ms
         network_ms = link.on_ack(sequence, held_ms, now_ms)
         assert network_ms is None or 0 <= network_ms <= later_ms + 1e-6
         assert 0 < link.bandwidth_kbps(now_ms) <= MAX_KBPS * (1 + 1e-9)
         assert math.isfinite(link.network_ms(100.0, now_ms))
-        assert link.may_send_at_ms(now_ms) == now_ms
-        assert link.choose_size(ZOO, 608, math.inf, now_ms) in ZOO
+        link.on_answer(sequence, held_ms)
 
 
-@pytest.mark.parametrize("values", [(0, 1), (-1, 1), (128, 0), (128, math.nan), (5000, 1)])
-def test_impossible_sizes_are_refused(values):
-    with pytest.raises(ValueError, match="must be a number"):
-        FrameSize(*values)
+@settings(max_examples=80, deadline=None)
+@given(
+    rates_kbps=st.lists(st.floats(200, 50_000), min_size=5, max_size=60),
+    slo_ms=st.sampled_from([75.0, 100.0, 150.0]),
+    server_ms=st.floats(1, 60),
+)
+def test_ours_sends_nothing_that_would_be_late_by_its_own_estimate(rates_kbps, slo_ms, server_ms):
+    link = ClientLink(15, slo_ms, make_estimator(10_000.0, 1.0), policy("ladder"))
+    now_ms = 0.0
+    for sequence, rate_kbps in enumerate(rates_kbps):
+        now_ms += 1000 / 15
+        start_ms = link.may_send_at_ms(now_ms)
+        assert start_ms == now_ms, "everything before is acknowledged"
+        sending = link.choose_sending(sequence, CHOICES, 256, slo_ms - 2, now_ms)
+        if isinstance(sending, Sending):
+            if not sending.may_be_late:
+                assert link.network_ms(sending.size.kbits, now_ms) <= slo_ms - 2
+            link.on_sent(sequence, sending, sending.size.kbits, now_ms)
+            through_ms = now_ms + 1000 * sending.size.kbits / rate_kbps
+            assert not link.may_send_at_ms(now_ms) <= now_ms, "only what one round trip needs"
+            now_ms = max(now_ms, through_ms + 2)
+            link.on_ack(sequence, 0.0, now_ms)
+            link.on_answer(sequence, server_ms)

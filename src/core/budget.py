@@ -1,0 +1,80 @@
+"""Budget rules: what network and overhead leave of a stream's SLO to the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from .checks import require_positive
+
+if TYPE_CHECKING:
+    from .problem import Client
+
+
+class BudgetRule(Protocol):
+    """Tells what the server may spend on a frame."""
+
+    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+        """The budget of a client for a variant; 0 if it cannot be served with it.
+
+        Args:
+            client: the stream.
+            frame_kbits: the zoo's encoded size of a frame for that variant.
+            overhead_ms: what the server spends besides queueing and running.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FullBudget:
+    """All that the network leaves when frames travel at the variant's own size, at the full rate.
+
+    Source: Jellyfish, latency budget G.
+    """
+
+    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+        """See `BudgetRule`."""
+        if not client.can_carry(frame_kbits):
+            return 0.0
+        return max(0.0, client.slo_ms - client.network_ms(frame_kbits) - overhead_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class FixedFrameBudget:
+    """What the network leaves when all frames travel at one size, whatever variant runs.
+
+    Whether the link carries their rate is not asked. Source: Jellyfish's variant with fixed frames.
+
+    Attributes:
+        frame_kbits: the zoo's encoded size of frames of that size.
+    """
+
+    frame_kbits: float
+
+    def __post_init__(self) -> None:
+        require_positive("frame_kbits", self.frame_kbits)
+
+    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+        """See `BudgetRule`."""
+        del frame_kbits
+        if client.bandwidth_kbps <= 0:
+            return 0.0
+        return max(0.0, client.slo_ms - client.network_ms(self.frame_kbits) - overhead_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitBudget:
+    """A fixed share of the SLO; the rest is the client's. Source: Jellyfish's variant that splits it."""
+
+    server_ratio: float = 0.75
+
+    def __post_init__(self) -> None:
+        require_positive("server_ratio", self.server_ratio, 1)
+
+    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+        """See `BudgetRule`."""
+        del frame_kbits, overhead_ms
+        return self.server_ratio * client.slo_ms if client.bandwidth_kbps > 0 else 0.0
+
+
+FULL_BUDGET = FullBudget()

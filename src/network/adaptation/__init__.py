@@ -1,0 +1,1 @@
+"""Adaptation: how each frame travels over a link that changes."""

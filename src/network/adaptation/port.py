@@ -1,0 +1,102 @@
+"""What an adaptation policy is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...core.quality import JpegQuality
+from ...core.verdict import Reason
+from ..frame_sizes import DEFAULT_QUALITY, FrameSize
+
+
+class LinkForecast(Protocol):
+    """What is expected of the uplink at this moment."""
+
+    @property
+    def bandwidth_kbps(self) -> float:
+        """The newest estimate of its rate."""
+        ...
+
+    @property
+    def wire_ms(self) -> float:
+        """One-way propagation delay."""
+        ...
+
+    def arrival_ratio(self, kbits: float, within_ms: float) -> float:
+        """How probably a frame sent now has left the link within a time, 0 to 1.
+
+        Args:
+            kbits: its encoded size.
+            within_ms: time for its bits alone; without wire delay.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a policy knows when it is a frame's turn to be sent.
+
+    Attributes:
+        sequence: number of the frame.
+        sizes: of the zoo, smallest first, at least one; `kbits` as this stream's frames have them.
+        qualities: that the policy may choose, best first; the first one is the default quality.
+        advised_px: side that the server advised; 0 for none.
+        fps: declared rate.
+        slo_ms: bound on capture to answer.
+        left_ms: what is left of it for this frame.
+        server_ms: times that the server took for recent answers, shortest first; may be empty.
+        link: what is expected of the uplink.
+    """
+
+    sequence: int
+    sizes: Sequence[FrameSize]
+    advised_px: int
+    fps: float
+    slo_ms: float
+    left_ms: float
+    link: LinkForecast
+    qualities: Sequence[JpegQuality] = (DEFAULT_QUALITY,)
+    server_ms: Sequence[float] = ()
+
+    def network_ms(self, kbits: float) -> float:
+        """Time that a frame of that size and its answer would take on the network."""
+        return 1000.0 * kbits / self.link.bandwidth_kbps + 2 * self.link.wire_ms
+
+    def is_carried(self, kbits: float) -> bool:
+        """Whether the link carries frames of that size strictly faster than they are made."""
+        return self.link.bandwidth_kbps > self.fps * kbits
+
+    def advised_sizes(self) -> Sequence[FrameSize]:
+        """The sizes up to the advised one, smallest first; the smallest where nothing is advised."""
+        return [size for size in self.sizes if size.side_px <= self.advised_px] or self.sizes[:1]
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How a frame is to be sent.
+
+    Attributes:
+        size: of the zoo, as the situation lists it.
+        quality: to encode it with.
+        may_be_late: whether it is sent even if it will hardly be answered in time.
+    """
+
+    size: FrameSize
+    quality: JpegQuality = DEFAULT_QUALITY
+    may_be_late: bool = False
+
+
+class Policy(Protocol):
+    """Chooses how each frame travels. One object serves one stream, and may remember.
+
+    Pure but for that memory: no I/O, no clock, no chance.
+    """
+
+    def choose(self, situation: Situation) -> Sending | Reason:
+        """Decides on the frame whose turn it is: how it is sent, or why it is given up unsent.
+
+        Reasons are `LINK_TOO_SLOW` and `SKIPPED`.
+        """
+        ...
