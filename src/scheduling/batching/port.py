@@ -9,6 +9,9 @@ from typing import Protocol
 from ...core.profile import BatchLatency
 from ...core.verdict import Reason
 
+FIRST_DECODE_MS = 2.0
+"""What decoding a frame is taken to cost before any was decoded."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueuedFrame:
@@ -43,7 +46,7 @@ class DeviceState:
     batch_size: int
     arrival_fps: float
     slowdown_ratio: float = 1.0
-    decode_ms: float = 2.0
+    decode_ms: float = FIRST_DECODE_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ...core.checks import echo
+from ...core.checks import echo, require_positive
 from .deadline import DeadlineBatcher
 from .fixed import FixedBatcher
 from .interval import IntervalBatcher
 from .port import Batcher
 
 NAMES = ("deadline", "fixed:FRAMES", "interval:MILLISECONDS")
+MAX_BATCH_SIZE = 256
+MAX_INTERVAL_MS = 60_000.0
 
 
 def batcher(name: str) -> Batcher:
@@ -18,13 +20,20 @@ def batcher(name: str) -> Batcher:
         ValueError: listing the names there are, or naming a bad number.
     """
     kind, _, number = name.partition(":")
-    try:
-        if name == "deadline":
-            return DeadlineBatcher()
-        if kind == "fixed":
-            return FixedBatcher(int(number))
-        if kind == "interval":
-            return IntervalBatcher(float(number))
-    except ValueError as error:
-        raise ValueError(f"batcher={echo(name)}: {error}") from error
+    if name == "deadline":
+        return DeadlineBatcher()
+    if kind == "fixed":
+        if not (number.isascii() and number.isdigit() and 0 < int(number[:9]) <= MAX_BATCH_SIZE):
+            raise ValueError(
+                f"batcher={echo(name)}: fixed:FRAMES takes a whole number from 1 to {MAX_BATCH_SIZE}"
+            )
+        return FixedBatcher(int(number))
+    if kind == "interval":
+        try:
+            return IntervalBatcher(require_positive("interval_ms", float(number), MAX_INTERVAL_MS))
+        except ValueError:
+            raise ValueError(
+                f"batcher={echo(name)}: interval:MILLISECONDS takes a number above 0 and at most "
+                f"{MAX_INTERVAL_MS:g}"
+            ) from None
     raise ValueError(f"batcher={echo(name)}: must be one of {', '.join(NAMES)}")

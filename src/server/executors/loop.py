@@ -12,7 +12,7 @@ from ...core.profile import BatchLatency
 from ...core.records import BatchRecord
 from ...core.verdict import Reason
 from ...protos.internal_pb2 import DevicePlan, ExecutorStatus, FrameResults
-from ...scheduling.batching.port import Batcher, DeviceState
+from ...scheduling.batching.port import FIRST_DECODE_MS, Batcher, DeviceState
 from ...scheduling.slowdown import Slowdown
 from ...vision.detections import Detections
 from . import answers
@@ -104,7 +104,7 @@ class BatchLoop:
         self._plan = self._wished_plan = DevicePlan(batch_size=1)
         self._plan_epoch = 0
         self._num_batches = 0
-        self._decode_ms = 0.0
+        self._decode_ms = FIRST_DECODE_MS if work.queue.needs_pictures else 0.0
         self._free_since_ms = clock.now_ms()
         self._status_at_ms = 0.0
 
@@ -172,7 +172,9 @@ class BatchLoop:
             return None, []
         latency = self._active.latency
         batch_size = min(max(1, self._plan.batch_size), latency.max_batch_size)
-        device = DeviceState(latency, batch_size, self._plan.arrival_fps, self._slowdown.ratio)
+        device = DeviceState(
+            latency, batch_size, self._plan.arrival_fps, self._slowdown.ratio, self._decode_ms
+        )
         now_ms = self._clock.now_ms()
         decision = self._batcher.decide(work.queue.view(), device, now_ms)
         reasons = [reason for _, reason in decision.drop]

@@ -82,10 +82,25 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
         batcher("magic")
 
 
-@pytest.mark.parametrize("name", ["fixed", "fixed:0", "fixed:2.5", "interval:", "interval:-1"])
-def test_a_bad_number_is_named(name):
-    with pytest.raises(ValueError, match=f"batcher='{name}': "):
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        *(
+            (f"fixed{rest}", "takes a whole number from 1 to 256")
+            for rest in ("", ":", ":0", ":2.5")
+        ),
+        *(
+            (f"fixed:{number}", "a whole number from 1 to 256")
+            for number in ("x", "\u0663", "9" * 30)
+        ),
+        *((f"interval:{number}", "takes a number above 0") for number in ("", "-1", "x", "nan")),
+        ("interval:1e9", "a number above 0 and at most 60000"),
+    ],
+)
+def test_a_bad_number_is_named_with_its_rule(name, rule):
+    with pytest.raises(ValueError, match=rule) as refused:
         batcher(name)
+    assert str(refused.value).startswith(f"batcher={name!a}: ")
 
 
 def test_deadline_takes_no_number():

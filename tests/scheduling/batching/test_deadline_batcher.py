@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
+from moonjelly.scheduling.batching import deadline
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import BatchDecision, DeviceState, QueuedFrame
 
@@ -198,3 +201,37 @@ def test_a_queue_that_can_be_answered_in_full_is(profile_and_slacks):
         gone = {*decision.run, *(key for key, _ in decision.drop)}
         queue = [frame for frame in queue if frame.key not in gone]
     assert num_in_time == len(slacks_ms)
+
+
+@st.composite
+def latencies(draw):
+    """Medians that mostly rise with the batch size, and tails above them."""
+    first_ms, step_ms = draw(st.sampled_from([(10.0, 1.0), (3.0, 1.0), (0.6, 9.4), (5.0, 0.0)]))
+    bumps_ms = draw(st.lists(st.sampled_from([0.0, 0.0, 3.7]), min_size=6, max_size=12))
+    p50_ms = [first_ms + step_ms * size + bump for size, bump in enumerate(bumps_ms, 1)]
+    tail_ratio = draw(st.sampled_from([1.0, 1.15, 1.5]))
+    return BatchLatency.monotone(tuple(p50_ms), tuple(tail_ratio * ms for ms in p50_ms))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    latencies(),
+    st.lists(st.tuples(slacks, st.booleans()), min_size=1, max_size=24),
+    st.booleans(),
+    st.sampled_from([1.0, 1.37]),
+    st.integers(1, 12),
+    st.sampled_from([1.0, 100.0, 500.0]),
+)
+def test_sizes_that_are_not_played_forward_would_not_have_won(
+    latency, frames, all_are_ready, slowdown, batch_size, fps
+):
+    queue = [
+        QueuedFrame(key, NOW_MS - key, NOW_MS + slack, all_are_ready or is_ready)
+        for key, (slack, is_ready) in enumerate(frames)
+    ]
+    most = min(batch_size, latency.max_batch_size)
+    state = DeviceState(latency, most, fps, slowdown)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(deadline, "BOUND_SLACK_MS", math.inf)  # plays everything forward
+        expected = decide(queue, state)
+    assert decide(queue, state) == expected

@@ -48,7 +48,11 @@ class Greedy:
 class Patient:
     """Runs what is ready one by one; gives nothing up, and waits for whatever is not ready."""
 
+    def __init__(self) -> None:
+        self.devices = []
+
     def decide(self, queue, device, now_ms):
+        self.devices.append(device)
         return BatchDecision(run=tuple(frame.key for frame in queue if frame.is_ready)[:1])
 
 
@@ -349,3 +353,21 @@ def test_a_frame_that_seemed_hopeless_during_a_batch_is_decoded_if_the_batcher_k
         assert tickets == [1, 2]
     finally:
         bench.close()
+
+
+def test_the_batcher_is_told_how_long_decoding_takes():
+    batcher = Patient()
+    bench = Bench(Puppet(needs_pictures=True), num_decoders=1, batcher=batcher)
+    try:
+        bench.executor.permits.release(3)
+        bench.thread.start()
+        told_ms, measured_ms = [2.0], []
+        for ticket in range(3):
+            bench.add(ticket, jpeg=jpeg(64))
+            measured_ms.append(bench.await_results().frames[0].decode_ms)
+            told_ms.append(0.9 * told_ms[-1] + 0.1 * measured_ms[-1])
+    finally:
+        bench.close()
+    assert sorted({device.decode_ms for device in batcher.devices}) == pytest.approx(
+        sorted(told_ms[:3]), rel=1e-4
+    )
