@@ -6,14 +6,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ..client.answers import Answer
-from ..core.errors import MoonjellyError
+from ..core.errors import MoonjellyError, RunError
 from .folder import ExperimentFolder
 from .matrix import RunConfig
 from .tables import write_tables
 
-RunOne = Callable[[RunConfig, Path, Callable[[Answer], None]], list[str]]
+OnProgress = Callable[[int, int], None]
+"""Is told how many more frames have their verdicts, and how many of these were in time."""
+
+RunOne = Callable[[RunConfig, Path, OnProgress], list[str]]
 """Makes a run in a folder; returns what is wrong with it. `MoonjellyError` and `OSError` fail it too."""
+
+
+class CannotGoOnError(RunError):
+    """No run can be made any more."""
 
 
 class Observer(Protocol):
@@ -23,8 +29,8 @@ class Observer(Protocol):
         """A run starts."""
         ...
 
-    def take(self, answer: Answer) -> None:
-        """A frame of the run has its verdict."""
+    def count(self, num_answers: int, num_in_time: int) -> None:
+        """So many more frames of the run have their verdicts, so many of these were in time."""
         ...
 
     def end(self, run: RunConfig, problems: Sequence[str], folder: Path) -> None:
@@ -43,6 +49,7 @@ def run_missing(
         How many runs failed.
 
     Raises:
+        CannotGoOnError: if the rest would fail too; the run that was under way is forgotten.
         OSError: if the folder cannot be written.
     """
     num_failed = 0
@@ -53,7 +60,9 @@ def run_missing(
         observer.begin(run)
         draft = folder.begin(run)
         try:
-            problems = run_one(run, draft, observer.take)
+            problems = run_one(run, draft, observer.count)
+        except CannotGoOnError:
+            raise
         except (MoonjellyError, OSError) as error:
             text = str(error) or type(error).__name__
             problems = [text.replace(f"{draft}/", "")]  # the folder is about to move

@@ -6,21 +6,18 @@ import argparse
 import functools
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
 
-from ..client.answers import Answer
 from ..core.errors import RunError
 from .campaign import run_missing
 from .experiment_file import SHIPPED_DIR, find_experiment, read_experiment
 from .folder import open_folder
 from .live import run_live
 from .machine import describe_machine
-from .matrix import RunConfig
 from .progress import START_AND_STOP_S, TerminalObserver, duration
 from .tables import RESULTS_FILE, SUMMARY_FILE
 
@@ -59,7 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
             observer = TerminalObserver(console, len(runs), num_finished, experiment.seconds)
             try:
                 with observer:
-                    num_failed = run_missing(runs, folder, _with_machine(machine), observer)
+                    num_failed = run_missing(
+                        runs, folder, functools.partial(run_live, machine=machine), observer
+                    )
             except KeyboardInterrupt:
                 console.print(f"stopped after {observer.num_done} of {len(runs)} runs")
                 raise
@@ -72,12 +71,6 @@ def run(arguments: argparse.Namespace) -> int:
             f"are in no table, and the same command tries them again\n"
         )
     return 1 if num_failed else 0
-
-
-def _with_machine(
-    machine: dict[str, str],
-) -> Callable[[RunConfig, Path, Callable[[Answer], None]], list[str]]:
-    return functools.partial(run_live, machine=machine)
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:

@@ -13,6 +13,7 @@ import yaml
 from ..core.checks import echo, require_not_negative, require_positive
 from ..core.errors import UsageError
 from ..live_run.cameras import TRACES_DIR
+from ..network.adaptation.registry import check_policy
 from ..network.traces import LinkTrace, read_trace
 from ..profiles import load_variants, variants_path
 from ..scheduling.batching.registry import batcher
@@ -27,7 +28,7 @@ from ..server.yaml_file import (
     read_texts,
     read_whole,
 )
-from .matrix import Experiment, Value
+from .matrix import CAMERA_FACTORS, Experiment, Value
 
 SHIPPED_DIR = Path(__file__).with_name("experiments")
 MAX_CLIENTS = 64
@@ -41,7 +42,7 @@ _KINDS = {item.name: str(item.type) for item in dataclasses.fields(ServerConfig)
 _OPTIONS = tuple(name for name in _KINDS if name not in SET_BY_US)
 _KEYS = ("seconds", "iterations", "wire_ms", "trace_scale_ratio", "server", "matrix")
 _REQUIRED_FACTORS = ("clients", "slo_ms", "fps", "trace")
-_FACTORS = (*_REQUIRED_FACTORS, "seed", *_OPTIONS)
+_FACTORS = (*_REQUIRED_FACTORS, "seed", *CAMERA_FACTORS, *_OPTIONS)
 
 
 def find_experiment(name: Path) -> Path:
@@ -211,6 +212,8 @@ def _read_option(name: str, node: yaml.Node) -> Value:
 def _read_factor(name: str, node: yaml.Node) -> Value:
     if name == "trace":
         return read_text(node)
+    if name == "policy":
+        return check_policy(read_text(node))
     if name in ("slo_ms", "fps"):
         return require_positive(name, read_number(node), 60_000)
     if name == "clients":

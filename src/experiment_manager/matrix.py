@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..live_run.cameras import LiveCamera
+from ..network.adaptation.registry import DEFAULT_POLICY, budget_rule
 from ..network.traces import LinkTrace
+from ..scheduling.budgets import DEFAULT_BUDGET_RULE
 
 Value = str | int | float | bool | tuple[str, ...]
+CAMERA_FACTORS = ("policy",)  # and nothing of the server
 REPEATS = ("seed", "iteration")  # what a cell's mean is taken over
 _DIGEST_LENGTH = 12
 _ID_LENGTH = 160  # of at most 255 bytes that a file system takes
@@ -34,7 +37,8 @@ class RunConfig:
         seed: of the drawn scene, the places in the trace, and the planner.
         iteration: from 0; repeats with other places in the trace.
         server: options of the server that are not at their defaults.
-        varied: those of them that differ between the runs of the experiment.
+        policy: how the cameras' frames adapt to their links.
+        varied: options of server and cameras that differ between the runs of the experiment.
     """
 
     seconds: float
@@ -47,6 +51,7 @@ class RunConfig:
     seed: int
     iteration: int
     server: Mapping[str, Value]
+    policy: str = DEFAULT_POLICY
     varied: tuple[str, ...] = ()
 
     def factors(self) -> dict[str, Value]:
@@ -57,8 +62,12 @@ class RunConfig:
             "fps": self.fps,
             "trace": self.trace,
         }
-        values |= {name: self.server[name] for name in self.varied}
+        values |= {name: self._value(name) for name in self.varied}
         return values | {"seed": self.seed, "iteration": self.iteration}
+
+    def _value(self, name: str) -> Value:
+        value: Value = getattr(self, name) if name in CAMERA_FACTORS else self.server[name]
+        return value
 
     def cell(self) -> dict[str, Value]:
         """The factors without those that only repeat."""
@@ -101,9 +110,14 @@ class RunConfig:
                     self.link, offset=places.randrange(len(self.link.values_mbps))
                 ),
                 wire_ms=self.wire_ms,
+                policy=self.policy,
             )
             for number in range(self.clients)
         )
+
+    def link_text(self, camera: LiveCamera) -> str:
+        """The link of one of its cameras in words."""
+        return f"{self.trace} from value {camera.trace.offset}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +130,7 @@ class Experiment:
         iterations: how often each combination is run.
         wire_ms: one-way delay of the links.
         server: options of the server that all runs share.
-        matrix: factor to its values: clients, slo_ms, fps, trace, seed, and options of the server.
+        matrix: factor to its values: clients, slo_ms, fps, trace, seed, policy, and options of the server.
         traces: name to trace, of those in the matrix.
     """
 
@@ -135,7 +149,9 @@ class Experiment:
         runs: list[RunConfig] = []
         for iteration, seed in itertools.product(range(self.iterations), self.matrix["seed"]):
             for values in itertools.product(*(self.matrix[name] for name in (*own, *varied))):
-                clients, slo_ms, fps, trace, *options = values
+                clients, slo_ms, fps, trace, *rest = values
+                options = {**self.server, **dict(zip(varied, rest, strict=True))}
+                policy = str(options.pop("policy", DEFAULT_POLICY))
                 runs.append(
                     RunConfig(
                         seconds=self.seconds,
@@ -147,11 +163,18 @@ class Experiment:
                         wire_ms=self.wire_ms,
                         seed=int(str(seed)),
                         iteration=iteration,
-                        server={**self.server, **dict(zip(varied, options, strict=True))},
+                        server=_with_budget_rule(policy, options),
+                        policy=policy,
                         varied=varied,
                     )
                 )
         return runs
+
+
+def _with_budget_rule(policy: str, options: Mapping[str, Value]) -> Mapping[str, Value]:
+    """The server's options with the rule that belongs to the cameras' policy, where that is no default."""
+    rule = budget_rule(policy)
+    return options if rule == DEFAULT_BUDGET_RULE else {"budget_rule": rule, **options}
 
 
 def value_text(value: Value) -> str:

@@ -20,7 +20,6 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from ..client.answers import Answer
 from ..reporting.summary import read_summary
 from .matrix import RunConfig, value_text
 
@@ -101,10 +100,10 @@ class TerminalObserver:
         self._left.begin(time.monotonic())
         self._progress.update(self._task, share="starting")
 
-    def take(self, answer: Answer) -> None:
-        """Counts an answer."""
-        self._num_answers += 1
-        self._num_in_time += answer.is_in_time
+    def count(self, num_answers: int, num_in_time: int) -> None:
+        """Counts verdicts."""
+        self._num_answers += num_answers
+        self._num_in_time += num_in_time
         share = self._num_in_time / self._num_answers
         self._progress.update(self._task, share=f"{share:.1%} of this one in time")
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from ..client.answers import Answer
-from ..live_run.scenes import LoopedScene
+from ..live_run.scenes import LoopedScene, looped_scene
 from ..live_run.simulated import measure_encoded, simulated_run
 from ..profiles import load_variants, variants_path
 from ..reporting.run_folder import write_run_info
@@ -20,19 +19,20 @@ from ..simulation.encoding import EncodedFrames
 from ..simulation.run_folder import SimulationLogs, run_info, write_links
 from ..simulation.scenario import Scenario
 from ..simulation.simulation import Simulation
-from .live import looped_scene, server_config
+from .campaign import OnProgress
+from .finishing import server_config
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
 
 
 def run_simulated(
-    run: RunConfig, folder: Path, on_answer: Callable[[Answer], None], machine: Mapping[str, str]
+    run: RunConfig, folder: Path, on_progress: OnProgress, machine: Mapping[str, str]
 ) -> list[str]:
     """Simulates a run, and scores it as a live one; arguments and errors as of `run_live`.
 
-    `on_answer` is not called: nothing is answered while a person could watch.
+    `on_progress` is not called: nothing is answered while a person could watch.
     """
-    del on_answer
+    del on_progress
     scenario = scenario_of(run)
     write_links(folder, scenario)
     with SimulationLogs(folder, scenario) as logs:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
+from ..network.adaptation.registry import DEFAULT_POLICY
 from ..network.relay import LinkConfig
 from ..network.traces import LinkTrace
 
@@ -22,6 +25,7 @@ class LiveCamera:
         slo_ms: bound on capture to answer.
         trace: rate of its uplink over time.
         wire_ms: one-way delay of the link.
+        policy: how its frames adapt to the link.
     """
 
     stream_id: str
@@ -30,6 +34,16 @@ class LiveCamera:
     slo_ms: float
     trace: LinkTrace
     wire_ms: float
+    policy: str = DEFAULT_POLICY
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Reads what `dataclasses.asdict` and JSON made of a camera.
+
+        Raises:
+            TypeError: if it is none; likewise KeyError and ValueError.
+        """
+        return cls(**{**fields, "trace": LinkTrace(**fields["trace"])})
 
     def link(self, server: str) -> LinkConfig:
         """The camera's link to a server at HOST:PORT."""

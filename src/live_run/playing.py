@@ -47,6 +47,7 @@ def play_cameras(
             slo_ms=camera.slo_ms,
             server=address_of(camera.stream_id),
             bandwidth_kbps=camera.trace.rate_kbps(0),
+            policy=camera.policy,
         )
         for camera in cameras
     ]

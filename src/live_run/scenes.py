@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Protocol
 
 from ..client.sources import FrameSource, SceneSource
 from ..vision.accuracy import FrameTruth, truth_of
 from ..vision.preprocessing import Image
 from ..vision.scenes import Scene
+from .cameras import LiveCamera
+
+LOOP_FRAMES = 45  # 125 MB; several seconds of street, so that cameras differ in what they encode
 
 
 class SceneWithTruth(FrameSource, Protocol):
@@ -82,3 +86,14 @@ class LoopedScene:
 
     def close(self) -> None:
         """Does nothing."""
+
+
+def looped_scene(seconds: float, camera: LiveCamera) -> LoopedScene:
+    """What a camera of an experiment sees in a run of that length; cameras that are alike share it."""
+    num_frames = max(1, min(LOOP_FRAMES, round(seconds * camera.fps)))
+    return _loop(camera.scene_seed, camera.fps, num_frames)
+
+
+@functools.lru_cache(maxsize=2)  # mostly the next run looks at the same street
+def _loop(seed: int, fps: float, num_frames: int) -> LoopedScene:
+    return LoopedScene(seed, fps, num_frames)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from moonjelly.client.answers import Answer
 from moonjelly.core.records import FrameRecord
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.experiment_manager.outcome import run_outcome, write_outcome
@@ -25,7 +24,7 @@ class FakeRuns:
         self.num_in_time = 8
 
     def __call__(
-        self, run: RunConfig, folder: Path, on_answer: Callable[[Answer], None]
+        self, run: RunConfig, folder: Path, on_progress: Callable[[int, int], None]
     ) -> list[str]:
         assert (folder / "config.json").exists()
         self.made.append(run.run_id)
@@ -62,8 +61,8 @@ class Notes:
     def begin(self, run: RunConfig) -> None:
         assert run.run_id
 
-    def take(self, answer: Answer) -> None:
-        raise AssertionError(answer)
+    def count(self, num_answers: int, num_in_time: int) -> None:
+        raise AssertionError((num_answers, num_in_time))
 
     def end(self, run: RunConfig, problems: Sequence[str], folder: Path) -> None:
         assert folder.is_dir()
