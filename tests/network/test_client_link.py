@@ -132,7 +132,7 @@ def test_whatever_the_acks_say_the_link_stays_sane(acks, wire_ms, fps, name, lef
     for sequence, (kbits, later_ms, held_ms) in enumerate(acks):
         assert link.may_send_at_ms(now_ms) == now_ms
         sending = link.choose_sending(sequence, CHOICES, 256, left_ms, now_ms)
-        assert sending in Reason or sending.size in (SMALL, LARGE)
+        assert isinstance(sending, Reason) or sending.size in (SMALL, LARGE)
         link.on_sent(sequence, Sending(SMALL), kbits, now_ms)
         now_ms += later_ms
         network_ms = link.on_ack(sequence, held_ms, now_ms)
