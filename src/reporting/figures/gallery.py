@@ -1,20 +1,26 @@
-"""The figures of a run's report: how each is drawn, and what to say about it."""
+"""The figures of a run: how each is drawn, and what to say about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from ..picture import Picture
-from ..run_logs import RunLogs
+from ..run_folder import FRAMES_FILE, RUN_FILE, link_file, read_run_info
+from ..run_logs import RunLogs, read_run_logs
 from .adaptation import draw_adaptation
+from .following import draw_following
 from .latency import draw_latency
+from .plate import Plate
+from .saving import save_figure
 from .spent import draw_spent
-from .style import save_png
 from .verdicts import draw_verdicts
+
+MAX_STREAMS = 24  # of figures that have a row for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,49 @@ RUN_FIGURES: tuple[RunFigure, ...] = (
         "Mean of each part of the latency of answered frames, beside the stream's SLO.",
     ),
 )
+"""Those of a run's page."""
+
+FOLLOWING = RunFigure(
+    "following",
+    draw_following,
+    "Two streams following their links",
+    "Above: the variant that answered each frame, and over all variants the frames that were late or "
+    "dropped. Below: what the link was set to, and what the client thought of it.",
+)
 
 
 def write_figures(folder: Path, run: RunLogs) -> list[Picture]:
-    """Draws every figure of a run into its folder as `<name>.png`."""
+    """Draws the figures of a run's page into its folder as `<name>.png`."""
     pictures: list[Picture] = []
     for figure in RUN_FIGURES:
         path = folder / f"{figure.name}.png"
-        save_png(figure.draw(run), path)
+        save_figure(figure.draw(run), path)
         pictures.append(Picture(path, figure.title, figure.text))
     return pictures
+
+
+def run_plates(folder: Path) -> list[Plate]:
+    """The figures that a run's folder allows; none if it is no run's.
+
+    Raises:
+        UsageError: if it is, and its description is broken.
+    """
+    if not (folder / RUN_FILE).exists():
+        return []
+    info = read_run_info(folder)
+    command = info.settings.get("command", f"settings in {folder / RUN_FILE}")
+    links = (folder / link_file(stream.stream_id) for stream in info.streams)
+    sources = (folder / RUN_FILE, folder / FRAMES_FILE, *(path for path in links if path.exists()))
+    read = cache(partial(read_run_logs, folder))
+    of_all = RUN_FIGURES if len(info.streams) <= MAX_STREAMS else ()
+    return [
+        Plate(
+            figure=one.name,
+            title=one.title,
+            text=one.text,
+            sources=sources,
+            command=command,
+            draw=lambda one=one: one.draw(read()),  # type: ignore[misc]
+        )
+        for one in (*of_all, FOLLOWING)
+    ]

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from ...core.errors import MoonjellyError
-from ..run_logs import RunLogs, read_run_logs
-from .style import save_png
+from .folder import OUT_DIR, draw_folder
 
 
-def rebuild(description: str, name: str, draw: Callable[[RunLogs], Figure]) -> int:
-    """Rebuilds one figure of a run from its folder, as the command line says; returns the exit status.
+def rebuild(name: str, description: str) -> int:
+    """Draws one kind of figure of a folder, as the command line says; returns the exit status.
 
     Args:
-        description: one line of help.
-        name: of the file, `<name>.png` in the run's folder if nothing else is asked for.
-        draw: draws the figure.
+        name: of the figure.
+        description: of the script; its first line is shown as help.
     """
-    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: RUN/{name}.png")
+    parser = argparse.ArgumentParser(description=description.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="with the data")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"default: FOLDER/{OUT_DIR}")
     arguments = parser.parse_args()
     try:
-        figure = draw(read_run_logs(arguments.run))
+        paths = draw_folder(arguments.folder, arguments.out, [name])
     except MoonjellyError as error:
         sys.stderr.write(f"{parser.prog}: error: {error}\n")
         return error.exit_status
-    out: Path = arguments.out or arguments.run / f"{name}.png"
-    save_png(figure, out)
-    sys.stdout.write(f"{out}\n")
+    except OSError as error:
+        sys.stderr.write(f"{parser.prog}: error: {error}\n")
+        return 1
+    for path in paths:
+        sys.stdout.write(f"{path}\n")
     return 0

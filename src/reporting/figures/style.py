@@ -1,12 +1,18 @@
-"""The look of all figures: colours that colour-blind readers tell apart, thin lines, no clutter."""
+"""The look of all figures: readable in print, in grey and by colour-blind people; thin lines, no clutter.
+
+What a reader must tell apart differs in more than colour: markers and line styles, or hatches.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from ...core.verdict import Verdict
 
@@ -17,7 +23,55 @@ GREY, PALE = "#777777", "#DDDDDD"
 NETWORK_COLOURS = (GREEN, PURPLE, ORANGE, SKY, YELLOW)  # the others mean something else
 VERDICT_COLOURS = {Verdict.IN_TIME: BLUE, Verdict.LATE: ORANGE, Verdict.DROPPED: VERMILLION}
 VERDICT_NAMES = {Verdict.IN_TIME: "in time", Verdict.LATE: "late", Verdict.DROPPED: "dropped"}
-DPI = 110
+DPI = 110  # of the report's page; figures for print are finer
+PAGE_WIDTH = 7.2  # of a paper with two columns (inch)
+
+
+@dataclass(frozen=True, slots=True)
+class LineStyle:
+    """How one of several lines, or kinds of points, is drawn."""
+
+    colour: str
+    marker: str
+    dashes: str
+
+    def line(self) -> dict[str, Any]:
+        """As arguments of `Axes.plot`."""
+        return {
+            "color": self.colour, "marker": self.marker, "linestyle": self.dashes,
+            "linewidth": 1.3, "markersize": 4.5,
+        }  # fmt: skip
+
+    def point(self) -> dict[str, Any]:
+        """As arguments of `Axes.errorbar` for points alone."""
+        return {
+            "color": self.colour, "marker": self.marker, "linestyle": "", "markersize": 6,
+            "elinewidth": 0.9, "capsize": 2.0, "markeredgecolor": "white", "markeredgewidth": 0.5,
+        }  # fmt: skip
+
+    def key(self, label: str, *, is_point: bool = False) -> Line2D:
+        """An entry of a legend: the line with its marker, or the marker alone."""
+        if is_point:
+            return Line2D([], [], color=self.colour, marker=self.marker, lw=0, ms=6, label=label)
+        return Line2D([], [], **self.line(), label=label)
+
+
+LINES: tuple[LineStyle, ...] = (
+    LineStyle(BLUE, "o", "-"),
+    LineStyle(VERMILLION, "s", "--"),
+    LineStyle(GREEN, "^", "-."),
+    LineStyle(PURPLE, "D", ":"),
+    LineStyle(ORANGE, "v", "-"),
+    LineStyle(SKY, "P", "--"),
+    LineStyle(BLACK, "X", "-."),
+    LineStyle(GREY, "*", ":"),
+)
+HATCHES = ("", "////", "....", "xxxx")
+
+
+def line_styles(names: Sequence[str]) -> dict[str, LineStyle]:
+    """A style for each name, in their order; they repeat after eight."""
+    return {name: LINES[k % len(LINES)] for k, name in enumerate(names)}
 
 
 def tidy(axes: Axes, x_label: str = "", y_label: str = "", title: str = "") -> None:
@@ -48,6 +102,13 @@ def network_of(variant: str) -> str:
     return variant.rpartition("-")[0] or variant
 
 
-def save_png(figure: Figure, path: Path) -> None:
-    """Writes a figure as PNG."""
-    figure.savefig(path, format="png")
+def legend_above(figure: Figure, handles: Sequence[Artist], num_columns: int) -> None:
+    """A legend over the whole figure, where it hides nothing."""
+    figure.legend(
+        handles=list(handles),
+        loc="outside upper center",
+        ncols=num_columns,
+        fontsize=8,
+        frameon=False,
+        handlelength=2.6,
+    )

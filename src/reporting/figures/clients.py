@@ -1,0 +1,131 @@
+"""Accuracy and missed frames over the number of clients, as in figure 8 of Jellyfish (RTSS 2022)."""
+
+from __future__ import annotations
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from ..tidy_table import TidyRow, TidyTable
+from .style import (
+    BLACK,
+    GREY,
+    HATCHES,
+    PAGE_WIDTH,
+    LineStyle,
+    legend_above,
+    line_styles,
+    new_figure,
+    tidy,
+)
+
+ACCURACIES = {
+    "golden_f1_detected": "F1 of detected frames",
+    "map": "mAP@[.5:.95]",
+    "profile_map": "accuracy by the zoo's table",
+}
+"""What accuracy is taken from, the first that was measured, and how it is called."""
+LEAST_TOP_PERCENT = 1.0  # of the axis of misses
+BARS_WIDTH = 0.8
+
+
+def draw_clients(summary: TidyTable) -> Figure:
+    """Draws a column for each SLO: accuracy above, share of missed frames below, a style for each rate.
+
+    Args:
+        summary: cells of one experiment that differ in clients, slo_ms and fps alone.
+    """
+    slos, rates = summary.levels("slo_ms"), summary.levels("fps")
+    clients = summary.levels("clients")
+    measured = measured_accuracy(summary, "{}_mean")
+    width = min(PAGE_WIDTH, 1.2 + 2.2 * len(slos))
+    figure = new_figure(width, 3.9)
+    panels = figure.subplots(2, max(1, len(slos)), sharex=True, sharey="row", squeeze=False)
+    styles = line_styles(rates)
+    for k, slo in enumerate(slos):
+        above, below = panels[0, k], panels[1, k]
+        tidy(above, "", ACCURACIES[measured] if k == 0 else "", f"SLO {float(slo):g} ms")
+        tidy(below, "clients", "missed frames (%)" if k == 0 else "")
+        below.set_xticks(range(len(clients)), clients)
+        for number, fps in enumerate(rates):
+            rows = summary.where(slo_ms=slo, fps=fps).rows
+            places = [clients.index(row["clients"]) for row in rows]
+            _draw_accuracy(above, places, rows, measured, styles[fps])
+            bar_width = BARS_WIDTH / len(rates)
+            shift = (number - (len(rates) - 1) / 2) * bar_width
+            _draw_missed(
+                below, [place + shift for place in places], rows, bar_width, styles[fps],
+                HATCHES[number % len(HATCHES)],
+            )  # fmt: skip
+    panels[1, 0].set_ylim(0, max(LEAST_TOP_PERCENT, panels[1, 0].get_ylim()[1]))
+    handles: list[Artist] = [styles[fps].key(f"{float(fps):g} frame/s") for fps in rates]
+    handles += [
+        Patch(
+            facecolor=styles[fps].colour,
+            edgecolor="white",
+            hatch=HATCHES[number % len(HATCHES)],
+            label=f"missed at {float(fps):g} frame/s",
+        )
+        for number, fps in enumerate(rates)
+    ]
+    legend_above(figure, handles, 4)
+    return figure
+
+
+def measured_accuracy(table: TidyTable, column: str) -> str:
+    """The first of `ACCURACIES` that a table has values of; the last if it has none of any.
+
+    Args:
+        table: whose columns are named after them.
+        column: how, for instance "{}_mean".
+    """
+    for name in ACCURACIES:
+        cells = column.format(name)
+        if cells in table.columns and any(row[cells] for row in table.rows):
+            return name
+    return name
+
+
+def _draw_accuracy(
+    axes: Axes, places: list[int], rows: tuple[TidyRow, ...], measured: str, style: LineStyle
+) -> None:
+    points = [
+        (place, mean, row.number(f"{measured}_ci95") or 0.0)
+        for place, row in zip(places, rows, strict=True)
+        if (mean := row.number(f"{measured}_mean")) is not None
+    ]
+    axes.errorbar(
+        [place for place, _, _ in points],
+        [mean for _, mean, _ in points],
+        [half for _, _, half in points],
+        **style.line(),
+        elinewidth=0.8,
+        capsize=2,
+    )
+
+
+def _draw_missed(
+    axes: Axes,
+    places: list[float],
+    rows: tuple[TidyRow, ...],
+    width: float,
+    style: LineStyle,
+    hatch: str,
+) -> None:
+    for place, row in zip(places, rows, strict=True):
+        mean = row.number("missed_ratio_mean")
+        if mean is not None:
+            half = row.number("missed_ratio_ci95") or 0.0
+            axes.bar(
+                place, 100 * mean, width, color=style.colour, hatch=hatch, edgecolor="white",
+                linewidth=0.3, yerr=[[100 * min(half, mean)], [100 * half]],
+                error_kw={"elinewidth": 0.8, "capsize": 2, "ecolor": BLACK},
+            )  # fmt: skip
+        refused = row.number("refused_ratio_mean") or 0.0
+        if refused > 0:
+            axes.annotate(
+                f"{100 * refused:.0f} % refused", (place, 100 * (mean or 0.0)), xytext=(0, 4),
+                textcoords="offset points", rotation=90, ha="center", va="bottom", fontsize=6,
+                color=GREY,
+            )  # fmt: skip

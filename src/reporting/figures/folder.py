@@ -1,0 +1,109 @@
+"""Draws every figure that the files of a folder allow, each with a caption that says where it is from."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from ...core.errors import UsageError
+from .experiment import experiment_plates
+from .gallery import FOLLOWING, RUN_FIGURES, run_plates
+from .plate import Plate
+from .saving import PRINT_DPI, save_figure
+from .tables import TABLE_FIGURES, table_plates
+from .zoo import zoo_plates
+
+OUT_DIR = "figures"  # in the folder itself
+CAPTION_WIDTH = 100
+SOURCES: tuple[tuple[str, Callable[[Path], list[Plate]]], ...] = (
+    ("a run (run.json, frames.csv)", run_plates),
+    ("an experiment (results.csv, summary.csv, runs/)", experiment_plates),
+    ("a zoo (variants.csv, latency-*.csv)", zoo_plates),
+    ("tables of benchmarks (*.csv)", table_plates),
+)
+
+
+def figure_names() -> tuple[str, ...]:
+    """The kinds of figures there are."""
+    names = [one.name for one in (*RUN_FIGURES, FOLLOWING)]
+    names += ["clients", "latency_cdf", "rivals", "profiles"]
+    return (*names, *(one.name for one in TABLE_FIGURES))
+
+
+def draw_folder(
+    folder: Path, out_dir: Path | None = None, only: Collection[str] = ()
+) -> list[Path]:
+    """Draws the figures of a run, an experiment, a zoo or the results of benchmarks.
+
+    Each becomes NAME.pdf, NAME.png, and NAME.txt with its caption, the command that made its data and
+    the one that draws it. The same files give the same bytes.
+
+    Args:
+        folder: with the data.
+        out_dir: where they go, made if it is not there; `figures` in the folder if None.
+        only: kinds of figures to draw; all if empty.
+
+    Returns:
+        The files, figure by figure.
+
+    Raises:
+        UsageError: if there is nothing to draw, or a file is broken.
+        OSError: if they cannot be written.
+    """
+    names = figure_names()
+    for name in only:
+        if name not in names:
+            raise UsageError(f"figure {name}: must be one of {', '.join(names)}")
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: is no folder")
+    plates = [plate for _, find in SOURCES for plate in find(folder)]
+    if not plates:
+        known = "; ".join(what for what, _ in SOURCES)
+        raise UsageError(f"{folder}: holds nothing to draw; it must hold {known}")
+    found = dict.fromkeys(plate.figure for plate in plates)
+    for name in only:
+        if name not in found:
+            raise UsageError(
+                f"figure {name}: {folder} holds no data for it; it has data for {', '.join(found)}"
+            )
+    out_dir = out_dir or folder / OUT_DIR
+    out_dir.mkdir(parents=True, exist_ok=True)
+    return [
+        path
+        for plate in plates
+        if not only or plate.figure in only
+        for path in _write(plate, folder, out_dir)
+    ]
+
+
+def _write(plate: Plate, folder: Path, out_dir: Path) -> list[Path]:
+    figure = plate.draw()
+    paths = [out_dir / f"{plate.name}{ending}" for ending in (".pdf", ".png", ".txt")]
+    for path in paths[:2]:
+        save_figure(figure, path, PRINT_DPI)
+    _write_text(paths[2], _caption(plate, folder))
+    return paths
+
+
+def _caption(plate: Plate, folder: Path) -> str:
+    lines = [
+        plate.title,
+        "",
+        textwrap.fill(plate.text, CAPTION_WIDTH),
+        "",
+        f"data:   {plate.command}",
+        *(f"from:   {source}" for source in plate.sources),
+        f"figure: moonjelly figures {folder} --only {plate.figure}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _write_text(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,124 @@
+"""Latency distributions over an experiment, as in figure 9 of Jellyfish (RTSS 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..csv_log import iterate_records
+from ..run_folder import FRAMES_FILE
+from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
+
+P99 = 0.99
+
+
+class _Answered(NamedTuple):
+    """What is read of a row of `frames.csv`."""
+
+    latency_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Pooled frames.
+
+    Attributes:
+        answered_ms: latency of each answered frame, rising.
+        num_captured: frames, answered or not.
+    """
+
+    answered_ms: npt.NDArray[np.float64]
+    num_captured: int
+
+    @property
+    def p99_ms(self) -> float:
+        """The 99th percentile of answered frames."""
+        return float(np.quantile(self.answered_ms, P99))
+
+
+class Cell(NamedTuple):
+    """A panel and a line in it, as the tables write them."""
+
+    fps: str
+    slo_ms: str
+    clients: str
+
+
+def pool_latencies(runs: Iterable[Path]) -> Latencies:
+    """Reads the frames of runs.
+
+    Raises:
+        UsageError: naming the log that is missing or broken.
+    """
+    num_captured = 0
+    answered: list[float] = []
+    for run in runs:
+        for row in iterate_records(run / FRAMES_FILE, _Answered):
+            num_captured += 1
+            if row.latency_ms is not None:
+                answered.append(row.latency_ms)
+    return Latencies(np.sort(np.array(answered, np.float64)), num_captured)
+
+
+def draw_latency_cdf(pools: Mapping[Cell, Latencies]) -> Figure:
+    """Draws a row for each rate, a column for each SLO, and a line for each number of clients.
+
+    A line is the share of captured frames that were answered within x ms. Frames without an answer
+    never count as answered, so that its height at the right edge is the share in time.
+    """
+    rates, slos, clients = (
+        sorted({cell[k] for cell in pools}, key=float) for k in range(len(Cell._fields))
+    )
+    figure = new_figure(min(PAGE_WIDTH, 1.2 + 2.2 * len(slos)), 0.5 + 1.8 * len(rates))
+    panels = figure.subplots(len(rates), len(slos), sharex="col", sharey=True, squeeze=False)
+    styles = line_styles(clients)
+    for row, fps in enumerate(rates):
+        for column, slo in enumerate(slos):
+            axes = panels[row, column]
+            tidy(
+                axes,
+                "capture to answer (ms)" if row == len(rates) - 1 else "",
+                f"{float(fps):g} frame/s\nshare of captured" if column == 0 else "",
+                f"SLO {float(slo):g} ms" if row == 0 else "",
+            )
+            axes.set_xlim(0, float(slo))
+            axes.set_ylim(0, 1.03)
+            shown = [
+                (number, pools[cell])
+                for number in clients
+                if (cell := Cell(fps, slo, number)) in pools
+            ]
+            _draw_panel(axes, shown, styles)
+    handles = [styles[one].key("1 client" if one == "1" else f"{one} clients") for one in clients]
+    legend_above(figure, handles, 6)
+    return figure
+
+
+def _draw_panel(
+    axes: Axes, shown: list[tuple[str, Latencies]], styles: Mapping[str, LineStyle]
+) -> None:
+    lines = []
+    for number, pool in shown:
+        if len(pool.answered_ms) == 0:
+            continue
+        style = styles[number]
+        share = np.arange(1, len(pool.answered_ms) + 1) / pool.num_captured
+        axes.step(
+            [0, *pool.answered_ms], [0, *share], where="post",
+            color=style.colour, lw=1.3, ls=style.dashes,
+        )  # fmt: skip
+        height = P99 * len(pool.answered_ms) / pool.num_captured
+        axes.plot([pool.p99_ms], [height], style.marker, color=style.colour, ms=4.5)
+        lines.append(f"{number}: {pool.p99_ms:.0f}")
+    if lines:
+        axes.text(
+            0.97, 0.05, "\n".join(["p99 (ms)", *lines]), transform=axes.transAxes, fontsize=7,
+            ha="right", va="bottom", linespacing=1.3,
+        )  # fmt: skip

@@ -1,0 +1,140 @@
+"""Rival policies on two axes: how accurate the answers are, against how many frames are missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..interval import mean_and_interval
+from ..tidy_table import TidyRow, TidyTable
+from .clients import ACCURACIES, measured_accuracy
+from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
+
+REPEATS = ("seed", "iteration")
+LINEAR_TO_PERCENT = (
+    1.0  # misses above are drawn on a logarithmic axis, so that 0.5 and 50 % both show
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RivalPoint:
+    """What one rival reached on one trace under one SLO.
+
+    Attributes:
+        missed_ratio: late and dropped frames over captured ones, and half its confidence interval.
+        accuracy: likewise.
+        refused_ratio: cameras that were not admitted, over all.
+    """
+
+    missed_ratio: tuple[float, float]
+    accuracy: tuple[float, float]
+    refused_ratio: float
+
+
+def rival_point(
+    rows: Sequence[TidyRow], factors: Sequence[str], accuracy: str
+) -> RivalPoint | None:
+    """Averages the rows of one rival; None if no frame was captured.
+
+    Each repeat (a seed and iteration) is averaged over its cells first, every cell weighing the
+    same; the interval is over the repeats.
+
+    Args:
+        rows: cameras, or whole runs.
+        factors: columns that tell runs apart.
+        accuracy: its column; empty cells count as 0.
+    """
+    repeats: dict[tuple[str, ...], dict[tuple[str, ...], list[TidyRow]]] = {}
+    for row in rows:
+        repeat = tuple(row[name] for name in factors if name in REPEATS)
+        cell = tuple(row[name] for name in factors if name not in REPEATS)
+        repeats.setdefault(repeat, {}).setdefault(cell, []).append(row)
+    missed: list[float] = []
+    accurate: list[float] = []
+    for cells in repeats.values():
+        shares = [share for own in cells.values() if (share := _shares(own, accuracy)) is not None]
+        if shares:
+            missed.append(sum(share[0] for share in shares) / len(shares))
+            accurate.append(sum(share[1] for share in shares) / len(shares))
+    if not missed:
+        return None
+    refused = [row.number("refused") or 0.0 for row in rows if "refused" in row.cells]
+    return RivalPoint(
+        _with_interval(missed),
+        _with_interval(accurate),
+        sum(refused) / len(refused) if refused else 0.0,
+    )
+
+
+def _shares(rows: Sequence[TidyRow], accuracy: str) -> tuple[float, float] | None:
+    """Missed ratio and accuracy of a cell's frames; None if there are none."""
+    captured = sum(row.required("captured") for row in rows)
+    if captured == 0:
+        return None
+    missed = sum(row.required("late") + row.required("dropped") for row in rows)
+    gained = sum(row.required("captured") * (row.number(accuracy) or 0.0) for row in rows)
+    return missed / captured, gained / captured
+
+
+def _with_interval(values: Sequence[float]) -> tuple[float, float]:
+    mean, half = mean_and_interval(values)
+    return mean or 0.0, half or 0.0
+
+
+def draw_rivals(
+    results: TidyTable, factors: Sequence[str], rivals: Mapping[str, TidyTable]
+) -> Figure:
+    """Draws a panel for each trace (column) and SLO (row), with a point for each rival.
+
+    Args:
+        results: of all rivals.
+        factors: columns that tell runs apart.
+        rivals: name to its rows.
+    """
+    traces, slos = results.levels("trace"), results.levels("slo_ms")
+    accuracy = measured_accuracy(results, "{}")
+    width = min(PAGE_WIDTH, 1.0 + 3.1 * len(traces))
+    figure = new_figure(width, 0.8 + 2.4 * len(slos))
+    panels = figure.subplots(len(slos), len(traces), squeeze=False, sharex=True, sharey="row")
+    styles = line_styles(list(rivals))
+    refused: dict[str, float] = {}
+    for row, slo in enumerate(slos):
+        for column, trace in enumerate(traces):
+            axes = panels[row, column]
+            tidy(
+                axes,
+                "missed frames (%)" if row == len(slos) - 1 else "",
+                ACCURACIES[accuracy] if column == 0 else "",
+                f"{trace}, SLO {float(slo):g} ms",
+            )
+            for name, table in rivals.items():
+                point = rival_point(table.where(trace=trace, slo_ms=slo).rows, factors, accuracy)
+                if point is not None:
+                    _draw_point(axes, point, styles[name])
+                    refused[name] = max(refused.get(name, 0.0), point.refused_ratio)
+    axes = panels[0, 0]
+    axes.set_xscale("symlog", linthresh=LINEAR_TO_PERCENT, linscale=0.6)
+    axes.set_xlim(left=-0.05)
+    handles = [
+        styles[name].key(_label(name, refused.get(name, 0.0)), is_point=True) for name in rivals
+    ]
+    legend_above(figure, handles, 4)
+    return figure
+
+
+def _draw_point(axes: Axes, point: RivalPoint, style: LineStyle) -> None:
+    (missed, missed_half), (accuracy, accuracy_half) = point.missed_ratio, point.accuracy
+    axes.errorbar(
+        [100 * missed],
+        [accuracy],
+        xerr=[[100 * min(missed, missed_half)], [100 * missed_half]],
+        yerr=[accuracy_half],
+        **style.point(),
+    )
+
+
+def _label(name: str, refused: float) -> str:
+    return f"{name} ({100 * refused:.0f} % refused)" if refused > 0 else name
