@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from ..core.errors import UsageError
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..vision.accuracy import Accuracy
 from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo, read_json, write_json
+from .tally import StreamTally, quantiles_ms, together
 
 SCHEMA_VERSION = 1
 TOTAL = "total"
@@ -99,81 +97,89 @@ class Summary:
         ]
 
 
+class RunTally:
+    """Counts the frames of a run as they end, and sums them up."""
+
+    def __init__(self) -> None:
+        """Has counted nothing."""
+        self._streams: dict[str, StreamTally] = {}
+
+    def add(self, frame: FrameRecord) -> None:
+        """Counts a frame, which needs no order."""
+        tally = self._streams.get(frame.stream_id)
+        if tally is None:
+            tally = self._streams[frame.stream_id] = StreamTally()
+        tally.add(frame)
+
+    def summary(self, info: RunInfo, accuracy: Mapping[str, Accuracy] | None = None) -> Summary:
+        """Sums up what was counted.
+
+        Args:
+            info: the run; its streams say how many frames were captured, independently of the log.
+            accuracy: by stream id, and under `TOTAL` of all frames together; where it was measured.
+
+        Raises:
+            UsageError: if a frame belonged to no stream of the run.
+        """
+        accuracy = accuracy or {}
+        known = [stream.stream_id for stream in info.streams]
+        if strangers := sorted(self._streams.keys() - set(known)):
+            raise UsageError(f"frames of {strangers[0]}: no stream of this run")
+        tallies = [self._streams.get(stream_id) or StreamTally() for stream_id in known]
+        return Summary(
+            kind=info.kind,
+            seconds=info.seconds,
+            streams=tuple(
+                StreamOutcome(
+                    one.stream_id,
+                    one.fps,
+                    one.slo_ms,
+                    _outcome([one], [tally], info.seconds, accuracy.get(one.stream_id)),
+                )
+                for one, tally in zip(info.streams, tallies, strict=True)
+            ),
+            total=_outcome(info.streams, tallies, info.seconds, accuracy.get(TOTAL)),
+        )
+
+
 def summarise(
     info: RunInfo,
     frames: Iterable[FrameRecord],
     accuracy: Mapping[str, Accuracy] | None = None,
 ) -> Summary:
-    """Counts a run.
-
-    Args:
-        info: the run; its streams say how many frames were captured, independently of the log.
-        frames: the rows of `frames.csv`.
-        accuracy: by stream id, and under `TOTAL` of all frames together; where it was measured.
-
-    Raises:
-        UsageError: if a frame belongs to no stream of the run.
-    """
-    accuracy = accuracy or {}
-    by_stream: dict[str, list[FrameRecord]] = {one.stream_id: [] for one in info.streams}
+    """Counts the rows of `frames.csv`; see `RunTally`."""
+    tally = RunTally()
     for frame in frames:
-        if frame.stream_id not in by_stream:
-            raise UsageError(f"frame {frame.sequence} of {frame.stream_id}: no stream of this run")
-        by_stream[frame.stream_id].append(frame)
-    every = [frame for group in by_stream.values() for frame in group]
-    return Summary(
-        kind=info.kind,
-        seconds=info.seconds,
-        streams=tuple(
-            StreamOutcome(
-                one.stream_id,
-                one.fps,
-                one.slo_ms,
-                _outcome(
-                    [one], by_stream[one.stream_id], info.seconds, accuracy.get(one.stream_id)
-                ),
-            )
-            for one in info.streams
-        ),
-        total=_outcome(info.streams, every, info.seconds, accuracy.get(TOTAL)),
-    )
+        tally.add(frame)
+    return tally.summary(info, accuracy)
 
 
 def _outcome(
     streams: Sequence[StreamInfo],
-    frames: Sequence[FrameRecord],
+    tallies: Sequence[StreamTally],
     seconds: float,
     accuracy: Accuracy | None,
 ) -> Outcome:
+    tally = tallies[0] if len(tallies) == 1 else together(tallies)
     captured = sum(stream.captured for stream in streams)
-    verdicts = Counter(frame.verdict for frame in frames)
-    with_verdict = {
-        (frame.stream_id, frame.sequence) for frame in frames if frame.verdict in set(Verdict)
-    }
-    answered = [frame for frame in frames if frame.verdict in {Verdict.IN_TIME, Verdict.LATE}]
-    dropped_by: dict[str, dict[str, int]] = {}
-    drops = Counter((f.place, f.reason) for f in frames if f.verdict == Verdict.DROPPED)
-    for (place, reason), number in sorted(drops.items()):
-        dropped_by.setdefault(place, {})[reason] = number
-    latencies = [frame.latency_ms for frame in answered if frame.latency_ms is not None]
-    sides = [frame.side_px for frame in answered if frame.side_px is not None]
-    in_time = verdicts[Verdict.IN_TIME]
+    in_time = tally.total(Verdict.IN_TIME)
+    p50_ms, p99_ms = quantiles_ms(tallies, 0.5, 0.99)
     return Outcome(
         captured=captured,
         in_time=in_time,
-        late=verdicts[Verdict.LATE],
-        dropped=verdicts[Verdict.DROPPED],
-        dropped_by=dropped_by,
-        lost=captured - len(with_verdict),
+        late=tally.total(Verdict.LATE),
+        dropped=tally.total(Verdict.DROPPED),
+        dropped_by=tally.dropped_by(),
+        lost=captured - sum(len(one.seen) for one in tallies),
         duplicated=sum(stream.duplicated for stream in streams),
         in_time_ratio=in_time / captured if captured else None,
         goodput_fps=in_time / seconds if seconds > 0 else 0.0,
         map=accuracy.map if accuracy else None,
         map50=accuracy.map50 if accuracy else None,
-        mean_side_px=float(np.mean(sides)) if sides else None,
-        p50_ms=float(np.quantile(latencies, 0.5)) if latencies else None,
-        p99_ms=float(np.quantile(latencies, 0.99)) if latencies else None,
-        variants=dict(sorted(Counter(frame.variant for frame in answered).items())),
+        mean_side_px=tally.mean_side_px(),
+        p50_ms=p50_ms,
+        p99_ms=p99_ms,
+        variants=dict(sorted(tally.variants.items())),
     )
 
 

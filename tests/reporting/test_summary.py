@@ -100,7 +100,7 @@ def test_a_stream_without_frames_has_no_numbers_and_no_problem() -> None:
 
 
 def test_a_frame_of_no_stream_is_refused() -> None:
-    with pytest.raises(UsageError, match="frame 3 of bridge: no stream of this run"):
+    with pytest.raises(UsageError, match="frames of bridge: no stream of this run"):
         summarise(INFO, [frame(3, Verdict.IN_TIME, 1.0, stream_id="bridge")])
 
 
