@@ -186,9 +186,8 @@ def relative_gap(problem: Problem, plan: Plan) -> float:
         )
         .bound
     )
-    unit_fps = problem.clients[instance.clients[0]].fps / instance.weights[0]
     total_fps = math.fsum(one.fps for one in problem.clients if problem.is_servable(one))
-    return 1 - result.accuracy_per_request / (bound * unit_fps / total_fps)
+    return 1 - result.accuracy_per_request / (bound * instance.unit_fps / total_fps)
 
 
 def measure_scale(patience_s: float) -> Iterable[dict[str, object]]:

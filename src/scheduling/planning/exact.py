@@ -1,9 +1,14 @@
 """The optimum, by mixed integer programming: PuLP with HiGHS, or CPLEX where it is installed.
 
-The model is kept small by what is known before: the default planner's plan is a lower bound, prices
-give an upper one, and a mode or a pair of client and mode that costs more against the prices than
-the two bounds are apart is in no better plan (reduced cost fixing). Devices of one type are alike:
-what counts is how many run a mode, and each of these is a numbered copy, used in order.
+Most is known before a solver starts. The default planner's plan is a lower bound, prices give an
+upper one, and a mode or a pair of client and mode that costs more against the prices than the two
+bounds are apart is in no better plan (reduced cost fixing). No capacity counts beyond the largest sum
+of rates that its clients can make.
+
+For a few devices all choices of their modes that reduced costs leave are listed, and those dropped
+that could not beat the plan even if clients could be split (`choices`). Mostly none is left, which
+is the proof; each that is left gets a small program of its own. For more devices one program
+chooses modes and clients together.
 """
 
 from __future__ import annotations
@@ -13,24 +18,32 @@ from dataclasses import dataclass
 from random import Random
 
 import numpy as np
-import pulp
 
+from ...core.clock import Clock, MonotonicClock
 from ...core.plan import Plan
 from ...core.problem import Problem
+from .choices import Carrying, choices, in_order_of_accuracy, modes_of
 from .construct import Draft, empty_draft, to_plan
 from .continuity import align
-from .instance import Bools, Instance, build
-from .prices import Market, most_gained
+from .instance import Bools, Floats, Instance, Ints, build
+from .integer_programs import ChoiceProgram, FleetProgram
+from .prices import Market, Prices, most_gained
 from .pricing import first_plan
 
 DEFAULT_TIME_LIMIT_S = 60.0
 TOLERANCE = 1e-7
-HALF = 0.5  # parts the binary values of a solver that knows only floats
+FINE_UNITS = 1 << 20  # of rate
+MAX_LISTED_DEVICES = 6  # whose choices of modes are listed
+MAX_PROMISING = 500  # choices that get a program each
+LISTING_SHARE = 0.5  # of the time left
 
 
 @dataclass(frozen=True, slots=True)
 class ExactSolution:
     """A plan and what was proved about it.
+
+    Rates without a simple unit in common are rounded up, by at most a millionth of what all clients
+    send together; what is proved is proved of the problem with these rates.
 
     Attributes:
         plan: the best one found.
@@ -46,11 +59,14 @@ class ExactSolution:
 
 
 class ExactPlanner:
-    """Proves optimal plans for small problems: about 4 devices and 24 clients in 10 s."""
+    """Proves optimal plans for small problems: 4 devices and 24 clients mostly within a second."""
 
-    def __init__(self, time_limit_s: float = DEFAULT_TIME_LIMIT_S) -> None:
-        """Sets the time that the solver may take for each of the two objectives."""
+    def __init__(
+        self, time_limit_s: float = DEFAULT_TIME_LIMIT_S, clock: Clock | None = None
+    ) -> None:
+        """Sets how long proving may take; a first plan is made in any case."""
         self._time_limit_s = time_limit_s
+        self._clock = clock or MonotonicClock()
 
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """Returns a plan for the problem; see `Planner`."""
@@ -59,204 +75,218 @@ class ExactPlanner:
 
     def solve(self, problem: Problem, previous: Plan | None = None) -> ExactSolution:
         """Returns a plan with proofs: first serves as many as can be, then as accurately."""
-        instance = build(problem)
+        deadline_ms = self._clock.now_ms() + 1000 * self._time_limit_s
+        instance = build(problem, FINE_UNITS)
         if not instance.num_clients:
             nothing = to_plan(instance, empty_draft(instance), previous)
             return ExactSolution(nothing, is_optimal=True, served_bound=0, accuracy_bound=0.0)
-        market = Market(instance)
-        draft = first_plan(instance, market)
-        clients = np.arange(instance.num_clients)
-        num_devices = np.bincount(instance.types, minlength=instance.num_types)
-        served_bound = market.most_served(clients, num_devices)
-        is_optimal = True
+        draft, served_bound, bound = _Proof(instance, self._clock, deadline_ms).solve()
         served = sum(map(len, draft.members))
-        if served < served_bound:
-            found, served_bound = self._most_served(instance, served, served_bound)
-            draft = found or draft
-            served = sum(map(len, draft.members))
-            is_optimal = served == served_bound
-        bound = 0.0
-        if served:
-            draft, bound = self._most_accurate(instance, market, draft)
-            is_optimal &= bound <= _value(instance, draft) * (1 + TOLERANCE)
+        is_optimal = served == served_bound and bound <= _value(instance, draft) * (1 + TOLERANCE)
         if previous is not None:
             align(instance, draft, previous)
-        total = sum(client.fps for client in problem.clients if problem.is_servable(client))
-        # Weights are rates in units of the first client's; rounding up keeps this a bound.
-        unit = problem.clients[instance.clients[0]].fps / instance.weights[0] if served else 0.0
+        total_fps = sum(client.fps for client in problem.clients if problem.is_servable(client))
         return ExactSolution(
             to_plan(instance, draft, previous),
             is_optimal,
             served_bound,
-            bound * unit / total if total else 0.0,
+            bound * instance.unit_fps / total_fps,
         )
 
-    def _most_served(self, instance: Instance, least: int, most: int) -> tuple[Draft | None, int]:
-        """Returns a draft that serves more than `least` if there is one, and the proved bound."""
-        model = _Model(instance, instance.fits & _widest_modes(instance))
-        model.require_served(least + 1, most)
-        bound = model.maximise(dict.fromkeys(model.places, 1.0), least + 1.0, self._time_limit_s)
-        if bound is None:
-            return None, least
-        return model.draft(), min(most, math.floor(bound + TOLERANCE))
 
-    def _most_accurate(
-        self, instance: Instance, market: Market, draft: Draft
-    ) -> tuple[Draft, float]:
-        """Returns the most accurate draft that serves as many, and the proved bound of its value."""
-        served = sum(map(len, draft.members))
-        value = _value(instance, draft)
+@dataclass(frozen=True, slots=True)
+class _Promising:
+    """Choices of a mode per device: (choices, devices) modes, and (choices,) bounds of their value."""
+
+    modes: Ints
+    bounds: Floats
+
+
+class _Proof:
+    """Finds the best draft of one instance, and bounds."""
+
+    def __init__(self, instance: Instance, clock: Clock, deadline_ms: float) -> None:
+        self._instance = instance
+        self._clock = clock
+        self._deadline_ms = deadline_ms
+        self._market = Market(instance)
+        self._capacities = _fillable(instance)
+
+    @property
+    def _left_s(self) -> float:
+        return (self._deadline_ms - self._clock.now_ms()) / 1000
+
+    def solve(self) -> tuple[Draft, int, float]:
+        """Returns the draft, a bound of clients served, and one of the value of those that serve as many."""
+        instance = self._instance
+        draft = first_plan(instance, self._market)
         clients = np.arange(instance.num_clients)
         num_devices = np.bincount(instance.types, minlength=instance.num_types)
-        prices = market.prices(clients, num_devices, served)
+        served = sum(map(len, draft.members))
+        served_bound = self._market.most_served(clients, num_devices)
+        if served < served_bound:
+            found, served_bound = self._most_served(served, served_bound)
+            draft = found or draft
+            served = sum(map(len, draft.members))
+        if not served:
+            return draft, served_bound, 0.0
+        prices = self._market.prices(clients, num_devices, served)
+        draft, bound = self._most_accurate(draft, prices, served)
+        return draft, served_bound, bound
+
+    def _most_served(self, least: int, most: int) -> tuple[Draft | None, int]:
+        """Returns a draft that serves more than `least` if there is one, and the proved bound."""
+        instance = self._instance
+        every = np.arange(len(instance.capacities))
+        widest = _undominated(instance, every, self._capacities, np.zeros(len(every)))
+        program = FleetProgram(instance, instance.fits & widest, self._capacities)
+        program.require_served(least + 1, most)
+        bound = program.maximise(dict.fromkeys(program.places, 1.0), least + 1.0, self._left_s)
+        if bound is None:
+            return None, least
+        return program.draft(), min(most, math.floor(min(bound, most) + TOLERANCE))
+
+    def _most_accurate(self, draft: Draft, prices: Prices, served: int) -> tuple[Draft, float]:
+        """Returns the most accurate draft that serves as many, and the proved bound of its value."""
+        instance = self._instance
+        value = _value(instance, draft)
         gap = prices.bound - value
         if gap <= TOLERANCE * value:
             return draft, value
-        densities = prices.densities.copy()
-        weights = instance.weights.astype(np.float64)
-        if served < instance.num_clients:
-            nets = densities * weights
-            left_out = np.ones(instance.num_clients, np.bool_)
-            left_out[prices.served] = False
-            densities[left_out] = nets[prices.served].min() / weights[left_out]
-        loads = np.where(instance.fits, weights[:, None], 0.0)
-        gains = instance.accuracies - densities[:, None]
+        loads = np.where(instance.fits, instance.weights[:, None].astype(np.float64), 0.0)
+        gains = instance.accuracies - _densities(instance, prices)[:, None]
         reduced = (
-            most_gained(loads, gains, instance.capacities) - prices.per_device[instance.mode_type]
+            most_gained(loads, gains, self._capacities) - prices.per_device[instance.mode_type]
         )
+        if instance.num_devices <= MAX_LISTED_DEVICES:
+            promising = self._promising(reduced, gap, value, served)
+            if promising is not None:
+                return self._best_choice(promising, draft, served)
         # A device in that mode, with that client on it, costs at least so much of the gap.
         costs = -(reduced + (loads * gains).clip(max=0))
         places = instance.fits & (costs <= gap * (1 + TOLERANCE) + TOLERANCE)
-        model = _Model(instance, places)
-        model.require_served(served, served)
+        program = FleetProgram(instance, places, self._capacities)
+        program.require_served(served, served)
         values = {
-            (client, mode, copy): float(weights[client] * instance.accuracies[mode])
-            for client, mode, copy in model.places
+            (client, mode, copy): float(instance.weights[client] * instance.accuracies[mode])
+            for client, mode, copy in program.places
         }
-        bound = model.maximise(values, value * (1 - TOLERANCE), self._time_limit_s)
+        bound = program.maximise(values, value * (1 + TOLERANCE), self._left_s)
         if bound is None:
             return draft, value
-        found = model.draft()
-        if found is not None and _value(instance, found) > value:
-            draft, value = found, _value(instance, found)
+        better = program.draft()
+        if better is not None and _value(instance, better) > value:
+            draft, value = better, _value(instance, better)
         return draft, max(value, min(bound, prices.bound))
 
+    def _promising(
+        self, reduced: Floats, gap: float, value: float, served: int
+    ) -> _Promising | None:
+        """Returns the choices of modes that may be better than the value; None if there are too many.
 
-class _Model:
-    """The integer program over numbered copies of modes."""
-
-    def __init__(self, instance: Instance, allowed: Bools) -> None:
-        """Takes the pairs (clients, modes) that may be used."""
-        self._instance = instance
-        self._program = pulp.LpProblem("plan", pulp.LpMaximize)
-        num_devices = np.bincount(instance.types, minlength=instance.num_types).tolist()
-        self.places: dict[tuple[int, int, int], pulp.LpVariable] = {}
-        self._runs: dict[tuple[int, int], pulp.LpVariable] = {}
-        self._of_client: list[list[pulp.LpVariable]] = [[] for _ in range(instance.num_clients)]
-        of_type: list[list[pulp.LpVariable]] = [[] for _ in num_devices]
-        for mode in np.flatnonzero(allowed.any(axis=0)).tolist():
-            number = int(instance.mode_type[mode])
-            for copy in range(num_devices[number]):
-                run = self._program.add_variable(f"run_{mode}_{copy}", cat=pulp.LpBinary)
-                self._runs[mode, copy] = run
-                of_type[number].append(run)
-                if copy:
-                    self._program += run <= self._runs[mode, copy - 1]
-                load = []
-                for client in np.flatnonzero(allowed[:, mode]).tolist():
-                    place = self._program.add_variable(
-                        f"place_{client}_{mode}_{copy}", cat=pulp.LpBinary
-                    )
-                    self.places[client, mode, copy] = place
-                    self._of_client[client].append(place)
-                    load.append((place, int(instance.weights[client])))
-                    self._program += place <= run
-                self._program += (
-                    pulp.LpAffineExpression(load) <= int(instance.capacities[mode]) * run
-                )
-        for variables in self._of_client:
-            self._program += pulp.lpSum(variables) <= 1
-        for variables, count in zip(of_type, num_devices, strict=True):
-            self._program += pulp.lpSum(variables) <= count
-
-    def require_served(self, least: int, most: int) -> None:
-        """Asks for so many clients to be served."""
-        served = pulp.lpSum(self.places.values())
-        self._program += served >= least
-        self._program += served <= most
-
-    def maximise(
-        self, values: dict[tuple[int, int, int], float], least: float, time_limit_s: float
-    ) -> float | None:
-        """Returns a bound of the sum of values of places, or None if `least` cannot be reached."""
-        objective = pulp.LpAffineExpression(
-            [(self.places[place], value) for place, value in values.items()]
-        )
-        self._program.setObjective(objective)
-        self._program += objective >= least
-        solver = _solver(time_limit_s)
-        self._program.solve(solver)
-        if self._program.status == pulp.LpStatusInfeasible:
-            return None
-        return _bound(self._program)
-
-    def draft(self) -> Draft | None:
-        """Returns the plan found, or None if there is none."""
-        if self._program.sol_status not in (
-            pulp.LpSolutionOptimal,
-            pulp.LpSolutionIntegerFeasible,
-        ):
-            return None
+        Args:
+            reduced: (modes,) reduced value of a device in that mode, never above 0.
+            gap: of the relaxation to the value.
+            value: to be beaten.
+            served: how many clients have to be served.
+        """
         instance = self._instance
-        draft = empty_draft(instance)
-        free = [
-            np.flatnonzero(instance.types == number).tolist()
-            for number in range(instance.num_types)
-        ]
-        device_of: dict[tuple[int, int], int] = {}
-        for (mode, copy), run in self._runs.items():
-            if run.value() > HALF:
-                device = free[int(instance.mode_type[mode])].pop(0)
-                device_of[mode, copy] = device
-                draft.modes[device] = mode
-        unserved = set(range(instance.num_clients))
-        for (client, mode, copy), place in self.places.items():
-            if place.value() > HALF:
-                draft.members[device_of[mode, copy]].append(client)
-                unserved.discard(client)
-        draft.unserved = sorted(unserved)
-        return draft
-
-
-def _solver(time_limit_s: float) -> pulp.LpSolver:
-    """CPLEX if it is installed, else HiGHS."""
-    cplex = pulp.CPLEX_PY(msg=False, timeLimit=time_limit_s, gapRel=0.0)
-    if cplex.available():
-        return cplex
-    return pulp.HiGHS(msg=False, timeLimit=time_limit_s, gapRel=0.0)
-
-
-def _bound(program: pulp.LpProblem) -> float:
-    """The bound that the solver proved; infinite where it does not tell."""
-    model = program.solverModel
-    if hasattr(model, "getInfo"):  # HiGHS minimises the negative
-        return -float(model.getInfo().mip_dual_bound)
-    return float(model.solution.MIP.get_best_objective())
-
-
-def _widest_modes(instance: Instance) -> Bools:
-    """Modes for which no other of the type carries as much and fits all the same clients."""
-    widest = np.ones(len(instance.capacities), np.bool_)
-    for mode in range(len(widest)):
-        wider = (
-            (instance.mode_type == instance.mode_type[mode])
-            & (instance.capacities >= instance.capacities[mode])
-            & (instance.fits | ~instance.fits[:, [mode]]).all(axis=0)
-            & widest
+        until_ms = self._clock.now_ms() + 1000 * LISTING_SHARE * self._left_s
+        slots = sorted(instance.types.tolist())
+        listed: dict[int, tuple[Ints, Floats]] = {}
+        for number in set(slots):
+            modes = np.flatnonzero((instance.mode_type == number) & (reduced >= -gap))
+            modes = modes[_undominated(instance, modes, self._capacities, instance.accuracies)]
+            modes = modes[np.argsort(-reduced[modes], kind="stable")]
+            listed[number] = modes, reduced[modes]
+        nothing = _Promising(np.zeros((0, len(slots)), np.int64), np.zeros(0))
+        if not all(len(modes) for modes, _ in listed.values()):
+            return nothing
+        carrying = Carrying(instance.fits, instance.weights, self._capacities, instance.accuracies)
+        found = [nothing]
+        count = 0
+        for chosen in choices(slots, listed, gap * (1 + TOLERANCE)):
+            modes = modes_of(chosen, slots, listed)
+            ordered, _ = in_order_of_accuracy(modes, instance.accuracies)
+            bounds, carries_all = carrying.bounds(ordered)
+            bounds = np.minimum(bounds, value + gap + reduced[modes].sum(axis=1))
+            good = bounds > value * (1 + TOLERANCE)
+            if served == instance.num_clients:
+                good &= carries_all
+            found.append(_Promising(modes[good], bounds[good]))
+            count += int(good.sum())
+            if count > MAX_PROMISING or self._clock.now_ms() > until_ms:
+                return None
+        return _Promising(
+            np.concatenate([some.modes for some in found]),
+            np.concatenate([some.bounds for some in found]),
         )
-        wider[mode] = False
-        widest[mode] = not wider.any()
-    return widest
+
+    def _best_choice(self, promising: _Promising, draft: Draft, served: int) -> tuple[Draft, float]:
+        """Tries each choice, the most promising first; returns the best draft and a proved bound."""
+        instance = self._instance
+        value = _value(instance, draft)
+        in_order_of_slots = np.argsort(np.argsort(instance.types, kind="stable"), kind="stable")
+        unproved = 0.0
+        for number in np.argsort(-promising.bounds, kind="stable").tolist():
+            most = float(promising.bounds[number])
+            if most <= value * (1 + TOLERANCE):
+                break
+            if self._left_s <= 0:
+                unproved = max(unproved, most)
+                break
+            modes = promising.modes[number][in_order_of_slots]
+            program = ChoiceProgram(instance, modes, self._capacities, served)
+            bound = program.maximise(value * (1 + TOLERANCE), self._left_s)
+            if bound is None:
+                continue
+            better = program.draft()
+            if better is not None and _value(instance, better) > value:
+                draft, value = better, _value(instance, better)
+            unproved = max(unproved, min(bound, most))
+        return draft, max(value, unproved)
+
+
+def _densities(instance: Instance, prices: Prices) -> Floats:
+    """What a unit of each client's weight is worth; of those not to be served, as of the last served."""
+    densities = prices.densities.copy()
+    if len(prices.served) < instance.num_clients:
+        nets = densities * instance.weights
+        left_out = np.ones(instance.num_clients, np.bool_)
+        left_out[prices.served] = False
+        densities[left_out] = nets[prices.served].min() / instance.weights[left_out]
+    return densities
+
+
+def _fillable(instance: Instance) -> Ints:
+    """The most that clients can fill of each mode's capacity: the largest sum of their weights."""
+    most = []
+    for mode, capacity in enumerate(instance.capacities.tolist()):
+        mask = (1 << (capacity + 1)) - 1
+        reachable = 1
+        for weight in instance.weights[instance.fits[:, mode]].tolist():
+            reachable |= (reachable << weight) & mask
+        most.append(reachable.bit_length() - 1)
+    return np.array(most, np.int64)
+
+
+def _undominated(instance: Instance, modes: Ints, capacities: Ints, accuracies: Floats) -> Bools:
+    """Modes to which no other of these is preferable: as accurate, as wide, for the same clients."""
+    fits, capacity, accuracy = instance.fits[:, modes], capacities[modes], accuracies[modes]
+    kind = instance.mode_type[modes]
+    fits_all = ~(fits[:, :, None] & ~fits[:, None, :]).any(
+        axis=0
+    )  # whose clients, who fits them too
+    no_worse = (
+        fits_all
+        & (kind[:, None] == kind[None, :])
+        & (capacity[:, None] <= capacity[None, :])
+        & (accuracy[:, None] <= accuracy[None, :])
+    )
+    rank = np.arange(len(modes))
+    preferable = no_worse & (~no_worse.T | (rank[:, None] > rank[None, :]))
+    undominated: Bools = np.logical_not(preferable.any(axis=1))
+    return undominated
 
 
 def _value(instance: Instance, draft: Draft) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.budget import FULL_BUDGET
 from ...core.problem import Problem
 from .capacity import EQUAL_RATIO, limit_fps
 from .subset_sum import MAX_UNITS, common_unit_fps
@@ -30,6 +31,7 @@ class Instance:
         problem: what this was built from.
         clients: index into the problem's clients, for each of the N servable clients that fit some
             mode. All other arrays over clients follow this order.
+        unit_fps: the unit of rate.
         weights: (N,) rate of each client in whole units; rounded up where there is no common unit.
         budgets_ms: (N, variants).
         fits: (N, modes) whether the client fits the mode, as far as it alone is concerned.
@@ -43,6 +45,7 @@ class Instance:
 
     problem: Problem
     clients: Ints
+    unit_fps: float
     weights: Ints
     budgets_ms: Floats
     fits: Bools
@@ -66,8 +69,14 @@ class Instance:
         return len(self.clients)
 
 
-def build(problem: Problem) -> Instance:
-    """Builds the arrays of a problem."""
+def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
+    """Builds the arrays of a problem.
+
+    Args:
+        problem: what to build them of.
+        max_units: how many units of rate a device may carry at most; the more, the finer rates are
+            told apart that have no simple unit in common.
+    """
     variants = problem.variants
     names = list(dict.fromkeys(device.device_type for device in problem.devices))
     budgets = _budgets_ms(problem)
@@ -82,7 +91,7 @@ def build(problem: Problem) -> Instance:
         for size, latency_ms in _useful_batches(problem.latency_ms[name][variant])
     ]
     limits = [limit_fps(latency_ms, size) for _, _, size, latency_ms in modes]
-    weights, capacities = _in_units(rates, limits)
+    unit_fps, weights, capacities = _in_units(rates, limits, max_units)
     mode_type, mode_variant, mode_batch = (
         np.array([mode[part] for mode in modes], np.int64) for part in range(3)
     )
@@ -95,6 +104,7 @@ def build(problem: Problem) -> Instance:
     return Instance(
         problem=problem,
         clients=servable[possible],
+        unit_fps=unit_fps,
         weights=weights[possible],
         budgets_ms=budgets[possible],
         fits=fits[possible],
@@ -111,6 +121,8 @@ def build(problem: Problem) -> Instance:
 
 def _budgets_ms(problem: Problem) -> Floats:
     """(clients, variants): as `Client.budget_ms`, operation by operation, so that no bit differs."""
+    if any(client.budget_rule is not FULL_BUDGET for client in problem.clients):
+        return np.array([problem.budgets_ms(one) for one in problem.clients], np.float64)
     columns = [
         (c.fps, c.slo_ms, c.bandwidth_kbps, c.wire_ms, c.response_kbits, c.frame_size_ratio)
         for c in problem.clients
@@ -135,19 +147,22 @@ def _useful_batches(row: tuple[float, ...]) -> list[tuple[int, float]]:
     return useful
 
 
-def _in_units(rates_fps: list[float], limits_fps: list[float]) -> tuple[Ints, Ints]:
-    """Returns the rates and the limits in whole units; a set that keeps these keeps those."""
-    most_fps = max(limits_fps, default=0.0)
+def _in_units(
+    rates_fps: list[float], limits_fps: list[float], max_units: int
+) -> tuple[float, Ints, Ints]:
+    """Returns a unit, rates and limits in it as whole numbers; a set that keeps these keeps those."""
+    most_fps = min(max(limits_fps, default=0.0), math.fsum(rates_fps))
     unit_fps = common_unit_fps(rates_fps)
-    if unit_fps is not None and most_fps <= MAX_UNITS * unit_fps:
+    if unit_fps is not None and most_fps <= max_units * unit_fps:
         weights = [round(rate / unit_fps) for rate in rates_fps]
     elif rates_fps and limits_fps:
-        unit_fps = most_fps / MAX_UNITS
+        unit_fps = most_fps / max_units
         weights = [math.ceil(rate / unit_fps) for rate in rates_fps]
     else:  # nothing to place, or nowhere to place it
         unit_fps, weights = 1.0, [1] * len(rates_fps)
     safe_fps = unit_fps / (1 - EQUAL_RATIO)
     return (
+        unit_fps,
         np.array(weights, np.int64),
         np.array([math.floor(limit / safe_fps) for limit in limits_fps], np.int64),
     )

@@ -9,15 +9,16 @@ set over the loads of all devices but the last.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
 
+from .choices import Carrying, Listed, choices, in_order_of_accuracy, modes_of
 from .instance import Bools, Floats, Ints
 from .prices import Market, most_gained
 from .regroup import MIN_GAIN, Group, Regrouper
 
-MAX_COMBINATIONS = 4096  # the most promising ones, where there are more
+MAX_LISTED = 1 << 16  # choices looked at
+MAX_CHOICES = 4096  # the most promising ones, where there are more
 MAX_PACKINGS = 8
 MAX_STATES = 1 << 18  # bits of a packing; finer units of rate than that are not packed here
 
@@ -50,7 +51,6 @@ def regroup_many(
     gap = prices.bound - value
     if gap <= MIN_GAIN:
         return None
-    weights = instance.weights[numbers].astype(np.float64)
     slots = sorted(types)
     listed: dict[int, tuple[Ints, Floats]] = {}
     for number in set(slots):
@@ -64,28 +64,25 @@ def regroup_many(
         listed[number] = modes[good][order], reduced[good][order]
         if not good.any():
             return None
-    combos = _combinations(slots, listed, gap)
-    if not len(combos):
+    chosen = _most_promising(slots, listed, gap)
+    if not len(chosen):
         return None
-    modes = np.stack(
-        [listed[number][0][combos[:, slot]] for slot, number in enumerate(slots)], axis=1
-    )
-    # In falling order of accuracy, as the greedy fill needs it; `slot_of` remembers whose it is.
-    slot_of = np.argsort(-instance.accuracies[modes], axis=1, kind="stable")
-    modes = np.take_along_axis(modes, slot_of, axis=1)
+    modes, slot_of = in_order_of_accuracy(modes_of(chosen, slots, listed), instance.accuracies)
     fits = instance.fits[numbers]
-    bounds = _bounds(fits, weights, modes, instance.capacities[modes], instance.accuracies[modes])
+    carrying = Carrying(fits, instance.weights[numbers], instance.capacities, instance.accuracies)
+    bounds, carries_all = carrying.bounds(modes)
+    bounds[~carries_all] = -1.0
     tried = np.flatnonzero(bounds > value + MIN_GAIN)
     best: Group | None = None
     for number in tried[np.argsort(-bounds[tried], kind="stable")][:MAX_PACKINGS].tolist():
         if bounds[number] <= value + MIN_GAIN:
             break
-        chosen = modes[number]
+        tried_modes = modes[number]
         packed = _pack(
-            fits[:, chosen],
+            fits[:, tried_modes],
             instance.weights[numbers].tolist(),
-            instance.capacities[chosen].tolist(),
-            instance.accuracies[chosen].tolist(),
+            instance.capacities[tried_modes].tolist(),
+            instance.accuracies[tried_modes].tolist(),
             value,
         )
         if packed is None:
@@ -95,7 +92,7 @@ def regroup_many(
         for client, place in zip(clients, places, strict=True):
             members[int(slot_of[number, place])].append(client)
         in_slot = np.argsort(slot_of[number])
-        best = Group(value, tuple(int(mode) for mode in chosen[in_slot]), tuple(members))
+        best = Group(value, tuple(int(mode) for mode in tried_modes[in_slot]), tuple(members))
     if best is None:
         return None
     back = np.argsort(np.argsort(np.array(types), kind="stable"), kind="stable").tolist()
@@ -104,63 +101,23 @@ def regroup_many(
     )
 
 
-def _combinations(slots: Sequence[int], listed: dict[int, tuple[Ints, Floats]], gap: float) -> Ints:
-    """Choices of a listed mode per slot whose reduced values add up to -gap or more.
-
-    Slots of one type choose in rising order, so that no choice is met twice.
-
-    Returns:
-        (choices, slots) positions in the lists; at most MAX_COMBINATIONS of them.
-    """
-    best_rest = [float(sum(listed[n][1][0] for n in slots[k + 1 :])) for k in range(len(slots))]
-    chosen = np.zeros((1, 0), np.int64)
-    sums = np.zeros(1)
-    for slot, number in enumerate(slots):
-        reduced = listed[number][1]
-        total = sums[:, None] + reduced[None, :]
-        allowed = total + best_rest[slot] >= -gap
-        if slot and slots[slot - 1] == number:
-            allowed &= np.arange(len(reduced))[None, :] >= chosen[:, -1:]
-        rows, columns = np.nonzero(allowed)
-        chosen = np.concatenate([chosen[rows], columns[:, None]], axis=1)
-        sums = total[rows, columns]
-        if len(sums) > MAX_COMBINATIONS:
-            kept = np.argpartition(-sums, MAX_COMBINATIONS)[:MAX_COMBINATIONS]
-            kept.sort()
-            chosen, sums = chosen[kept], sums[kept]
-    return chosen
-
-
-def _bounds(
-    fits: Bools, weights: Floats, modes: Ints, capacities: Ints, accuracies: Floats
-) -> Floats:
-    """The value of each choice if clients could be split; -1 where not all can be served.
-
-    What the first j modes can carry together is, by Hall's theorem, the least over their subsets of
-    its capacity plus the weight of those who fit another of the j. Filling the most accurate modes
-    first is optimal, as the loads that can be reached form a polymatroid.
-    """
-    num_slots = modes.shape[1]
-    in_mode = [fits[:, modes[:, slot]] for slot in range(num_slots)]
-    carried: list[Floats] = []
-    weight_of: dict[tuple[int, ...], Floats] = {(): np.zeros(len(modes))}
-    for size in range(1, num_slots + 1):
-        for others in combinations(range(num_slots), size):
-            union = in_mode[others[0]]
-            for slot in others[1:]:
-                union = union | in_mode[slot]
-            weight_of[others] = weights @ union
-    for count in range(1, num_slots + 1):
-        least = np.full(len(modes), np.inf)
-        for size in range(count + 1):
-            for full in combinations(range(count), size):
-                rest = tuple(slot for slot in range(count) if slot not in full)
-                least = np.minimum(least, capacities[:, list(full)].sum(axis=1) + weight_of[rest])
-        carried.append(least)
-    values = carried[0] * accuracies[:, 0]
-    for slot in range(1, num_slots):
-        values = values + (carried[slot] - carried[slot - 1]) * accuracies[:, slot]
-    return np.where(carried[-1] >= weights.sum() - MIN_GAIN, values, -1.0)
+def _most_promising(slots: Sequence[int], listed: Listed, gap: float) -> Ints:
+    """Returns choices that are worth a bound: (choices, slots) positions in the lists."""
+    found = []
+    count = 0
+    for some in choices(slots, listed, gap):
+        found.append(some)
+        count += len(some)
+        if count >= MAX_LISTED:
+            break
+    if count <= MAX_CHOICES:
+        return np.concatenate(found) if found else np.zeros((0, len(slots)), np.int64)
+    chosen = np.concatenate(found)
+    sums = np.sum([listed[number][1][chosen[:, slot]] for slot, number in enumerate(slots)], axis=0)
+    kept = np.argpartition(-sums, MAX_CHOICES)[:MAX_CHOICES]
+    kept.sort()
+    kept_choices: Ints = chosen[kept]
+    return kept_choices
 
 
 def _pack(

@@ -82,13 +82,12 @@ def test_the_relaxation_bounds_every_plan_at_any_prices(small_problem, seed, fac
     if not best.num_served:
         return
     start = np.array(factors[: instance.num_types])
-    unit = problem.clients[instance.clients[0]].fps / instance.weights[0]
     total = sum(client.fps for client in problem.clients if problem.is_servable(client))
     for prices in (
         market.prices(clients, num_devices, best.num_served),
         market.prices(clients, num_devices, best.num_served, start),
     ):
-        assert prices.bound * unit / total >= best.accuracy_per_request * (1 - 1e-6)
+        assert prices.bound * instance.unit_fps / total >= best.accuracy_per_request * (1 - 1e-6)
 
 
 def test_brute_force_says_so_when_a_problem_is_too_large(fleet):
