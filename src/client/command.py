@@ -24,8 +24,7 @@ from ..core.errors import RunError, UsageError
 from ..core.records import FrameRecord
 from ..network.adaptation.registry import DEFAULT_POLICY
 from ..network.adaptation.registry import NAMES as POLICY_NAMES
-from ..network.relay import LinkConfig
-from ..network.relay_process import start_relay
+from ..network.shapers import LinkConfig, start_relay
 from ..network.traces import LinkTrace, constant_trace, read_trace
 from ..reporting.accuracy import read_detections
 from ..reporting.csv_log import read_records

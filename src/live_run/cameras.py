@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..network.adaptation.registry import DEFAULT_POLICY
-from ..network.relay import LinkConfig
+from ..network.shapers import LinkConfig
 from ..network.traces import LinkTrace
 
 TRACES_DIR = Path(__file__).resolve().parents[2] / "network_shaping"

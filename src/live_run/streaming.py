@@ -1,4 +1,4 @@
-"""Server, relay with a link per camera, and cameras, started and ended in order."""
+"""Server, a shaped link per camera, and cameras, started and ended in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from ..client.answers import Answer
 from ..client.emulation import CameraResult
 from ..core.clock import MonotonicClock
-from ..network.relay_process import start_relay
+from ..network.shapers import open_shaper
 from ..server.config import DeviceConfig
 from ..server.running import RunningServer
 from .cameras import LiveCamera
@@ -52,6 +52,7 @@ def stream_cameras(
     devices: Sequence[DeviceConfig],
     on_answer: Callable[[Answer], None],
     say: Callable[[str], None],
+    shaper: str = "relay",
 ) -> Streamed[Scene]:
     """Serves the cameras for a while and stops everything.
 
@@ -69,14 +70,24 @@ def stream_cameras(
         devices: whose cores are kept free of clients.
         on_answer: called with each answer.
         say: told what is being done.
+        shaper: of the links, `relay` or `kernel`.
 
     Raises:
-        RunError: if the server or the relay does not start.
+        RunError: if the server or the shaper does not start.
+        UsageError: if the shaper cannot be used here, or cannot do what a link asks for.
         OSError: if a log cannot be written.
     """
-    server = RunningServer(server_arguments, port=port, log_path=out_dir / SERVER_LOG)
     with contextlib.ExitStack() as stack:
         say("starting the server, drawing the scenes")
+        names = [camera.stream_id for camera in cameras]
+        with _away_from(devices):
+            links = stack.enter_context(open_shaper(shaper, names, out_dir))
+        server = RunningServer(
+            [*server_arguments, *links.server_options],
+            port=port,
+            log_path=out_dir / SERVER_LOG,
+            command_prefix=links.server_command,
+        )
         stack.callback(server.stop)
         with ThreadPoolExecutor(1, "draw scenes") as pool:
             drawing = pool.submit(_open_scenes, cameras, open_scene)
@@ -84,13 +95,12 @@ def stream_cameras(
             scenes = drawing.result()
         stack.enter_context(_away_from(devices))
         zero_ms = MonotonicClock().now_ms()
-        links = [camera.link(server.address) for camera in cameras]
-        relay = stack.enter_context(start_relay(links, out_dir, zero_ms))
+        links.start([camera.link(server.address) for camera in cameras], zero_ms)
         say(f"streaming {len(cameras)} cameras for {seconds:g} s")
         results = play_cameras(
             cameras,
             list(scenes.values()),
-            relay.address,
+            links.address,
             seconds,
             seed,
             out_dir,

@@ -39,6 +39,7 @@ class RunningServer:
         log_path: Path | None = None,
         start_limit_s: float = 120.0,
         cores: Sequence[int] = (),
+        command_prefix: Sequence[str] = (),
     ) -> None:
         """Remembers how to start; nothing runs before `start`.
 
@@ -48,8 +49,10 @@ class RunningServer:
             log_path: where the server's messages go; None for this process's stderr.
             start_limit_s: a profile may have to be measured first.
             cores: processors it may run on; empty for all.
+            command_prefix: what enters the network namespace where it is to run, for example.
         """
         self._command = [
+            *command_prefix,
             sys.executable,
             "-m",
             "moonjelly",

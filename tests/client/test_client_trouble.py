@@ -14,7 +14,8 @@ from streaming import FLAT, IMAGE, SOFT, check_account, collect, few, reasons, s
 from moonjelly import client as sdk
 from moonjelly.client import ArraySource, Place, Verdict
 from moonjelly.client import session as session_module
-from moonjelly.network.relay import Link, LinkConfig
+from moonjelly.network.shapers import LinkConfig, Way
+from moonjelly.network.shapers.relay import Link
 from moonjelly.network.traces import constant_trace
 from moonjelly.protos import serving_pb2 as pb
 from moonjelly.vision.preprocessing import encode_frame
@@ -85,7 +86,7 @@ async def test_a_link_that_slows_down_is_followed_within_two_seconds():
             answers.append(answer)
             newest = answer.record
             if slow_since is None and newest.side_px == 608 and len(answers) > 10:
-                link.set_uplink_kbps(1000)
+                link.set_rate_kbps(Way.UP, 1000)
                 slow_since = newest.answered_ms
             if slow_since and newest.captured_ms > slow_since + 4000:
                 stream.stop()
@@ -116,8 +117,8 @@ async def test_an_outage_is_survived_in_the_same_session():
             await until(lambda: time.monotonic() - cut > 3)
             assert stream.ledger.captured - len(answers) <= 3, "nothing piles up"
             num_before = len(answers)
-            link.set_uplink_kbps(10_000)
-            link.set_downlink_kbps(10_000)
+            link.set_rate_kbps(Way.UP, 10_000)
+            link.set_rate_kbps(Way.DOWN, 10_000)
             restored = time.monotonic()
             await until(lambda: sum(a.is_in_time for a in answers[num_before:]) >= 10)
             assert time.monotonic() - restored < 3

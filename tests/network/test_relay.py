@@ -2,20 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
-import json
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.network.relay import Link, LinkConfig
-from moonjelly.network.relay_process import start_relay
-from moonjelly.network.shaping import CATCH_UP_MS, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, TokenBucket
+from moonjelly.network.shapers import LinkConfig, Way
+from moonjelly.network.shapers.relay import Link
+from moonjelly.network.shapers.token_bucket import (
+    CATCH_UP_MS,
+    MAX_CHUNK_BYTES,
+    MIN_CHUNK_BYTES,
+    TokenBucket,
+)
 from moonjelly.network.traces import LinkTrace, constant_trace
 
 
@@ -151,8 +152,7 @@ async def test_an_outage_holds_everything_back_and_loses_nothing():
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(reader.readexactly(3), 0.2)
             assert sum(size for _, size in arrived) == 3
-            link.set_uplink_kbps(20_000)
-            link.set_downlink_kbps(20_000)
+            link.set_rate_kbps(Way.BOTH, 20_000)
             assert await reader.readexactly(3) == b"two"
             writer.close()
             await writer.wait_closed()
@@ -210,53 +210,3 @@ async def test_a_trace_sets_the_rate_again_and_again():
 def test_a_bad_link_is_refused(fields):
     with pytest.raises(ValueError, match="="):
         LinkConfig(**fields)
-
-
-async def test_the_relay_runs_as_a_process_and_logs_its_rates(tmp_path):
-    async with echo_server() as (address, _, _):
-        links = [
-            LinkConfig("up", address, LinkTrace((16.0, 8.0), period_s=0.05)),
-            LinkConfig("free", address),
-        ]
-        with start_relay(links, tmp_path, zero_ms=time.monotonic_ns() / 1e6) as relay:
-            assert set(relay.ports) == {"up", "free"}
-            assert relay.address("up") == f"127.0.0.1:{relay.ports['up']}"
-            reader, writer = await asyncio.open_connection("127.0.0.1", relay.ports["up"])
-            writer.write(bytes(300_000))
-            writer.write_eof()
-            assert len(await reader.read(-1)) == 300_000
-            writer.close()
-            await writer.wait_closed()
-    with (tmp_path / "link-up.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [float(row["rate_kbps"]) for row in rows[:3]] == [16_000, 8_000, 16_000]
-    times = [float(row["at_ms"]) for row in rows]
-    assert times == sorted(times)
-    assert times[0] >= 0
-    assert (tmp_path / "link-free.csv").exists()
-
-
-def test_the_relay_ends_with_its_parent(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moonjelly.network.relay_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        request = {
-            "links": [{"name": "a", "server": "127.0.0.1:1", "uplink": None, "downlink": None}],
-            "out_dir": str(tmp_path),
-            "zero_ms": 0.0,
-        }
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["a"] > 0
-        process.stdin.close()
-        assert process.wait(10) == 0
-
-
-def test_links_of_one_name_are_refused(tmp_path):
-    link = LinkConfig("a", "127.0.0.1:1")
-    with pytest.raises(ValueError, match="names must differ"), start_relay([link, link], tmp_path):
-        pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.checks import require_not_negative
+from ...core.checks import require_not_negative
 
 BITS_PER_BYTE = 8
 MAX_CHUNK_BYTES = 16 * 1024

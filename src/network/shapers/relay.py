@@ -5,68 +5,48 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import random
 import socket
 import struct
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from ..core.checks import echo, require_id, require_not_negative
-from .shaping import TokenBucket
-from .traces import LinkTrace
+from .link import FaultKind, LinkConfig, Way
+from .port import OnUplinkRate
+from .replay import Replay
+from .schedule import UNLIMITED_KBPS
+from .token_bucket import TokenBucket
 
 _RECEIVE_BUFFER_BYTES = 16 * 1024
 _SEGMENT_BYTES = 1448  # as on Ethernet; loopback's 64 kB segments do not fit small buffers
 _MAX_WAITING_CHUNKS = 256
 _TIMER_MS = 1.0  # the event loop's timers round up to this
-_UNSHAPED_KBPS = 10_000_000.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class LinkConfig:
-    """One emulated link.
+class RelayShaper:
+    """Makes links that a relay in user space shapes; needs no rights."""
 
-    Attributes:
-        name: unique in its relay; names the log.
-        server: HOST:PORT that the link leads to.
-        uplink: rate from clients to the server; None does not limit it.
-        downlink: the same for the way back.
-        wire_ms: added one-way delay, each way.
-        port: where clients connect, on loopback; 0 takes a free one.
-    """
+    server_command: tuple[str, ...] = ()
+    server_options: tuple[str, ...] = ()
 
-    name: str
-    server: str
-    uplink: LinkTrace | None = None
-    downlink: LinkTrace | None = None
-    wire_ms: float = 0.0
-    port: int = 0
-
-    def __post_init__(self) -> None:
-        require_id("name", self.name)
-        require_not_negative("wire_ms", self.wire_ms, 60_000)
-        host, _, port = self.server.rpartition(":")
-        if not (host and port.isascii() and port.isdigit() and 0 < int(port) <= 65535):  # noqa: PLR2004
-            raise ValueError(f"server={echo(self.server)}: must be HOST:PORT")
-
-    @property
-    def server_address(self) -> tuple[str, int]:
-        """Host and port of the server."""
-        host, _, port = self.server.rpartition(":")
-        return host.strip("[]"), int(port)
+    def open_link(self, config: LinkConfig, on_uplink_rate: OnUplinkRate) -> Link:
+        """A link whose traces and faults start when the context is entered."""
+        return Link(config, on_uplink_rate)
 
 
 class _Direction:
     """One way of a link, shared by its connections."""
 
-    def __init__(self, rate_kbps: float, wire_ms: float) -> None:
-        self.bucket = TokenBucket(rate_kbps)
-        self.wire_ms = wire_ms
+    def __init__(self, config: LinkConfig, way: Way) -> None:
+        self.bucket = TokenBucket(UNLIMITED_KBPS)
         self.is_open = asyncio.Event()
-        self.set_rate(rate_kbps)
+        self._wire_ms = config.wire_ms
+        self._jitter_ms = config.jitter_ms
+        self._generator = random.Random(f"{config.name} {way}")  # noqa: S311 only spreads delays
 
     def set_rate(self, rate_kbps: float) -> None:
         self.bucket.set_rate(rate_kbps, _now_ms())
@@ -75,34 +55,49 @@ class _Direction:
         else:
             self.is_open.clear()
 
+    def delay_ms(self) -> float:
+        """How long the next chunk is on the wire."""
+        return self._wire_ms + self._generator.uniform(0, self._jitter_ms)
+
+
+@dataclass(eq=False, slots=True)
+class _Connection:
+    """A connection through a link."""
+
+    client: socket.socket
+    server: socket.socket
+    task: asyncio.Task[None] | None
+    is_dead: bool = False  # half-open: its sockets stay, and nobody is told
+
+    @property
+    def sockets(self) -> tuple[socket.socket, socket.socket]:
+        return self.client, self.server
+
 
 class Link:
     """Listens on a loopback port and relays each connection to the server through a shaped link.
 
-    Used as an asynchronous context manager. Traces start when it is entered; bytes leave in small
-    chunks, and buffers are small, so that a sender feels a slow link soon.
+    Used as an asynchronous context manager. Traces and faults start when it is entered; bytes leave in
+    small chunks, and buffers are small, so that a sender feels a slow link soon.
 
     Attributes:
         num_connections: connections accepted so far.
         uplink_bytes: bytes handed to the server so far.
     """
 
-    def __init__(
-        self, config: LinkConfig, on_uplink_rate: Callable[[float, float], None] | None = None
-    ) -> None:
+    def __init__(self, config: LinkConfig, on_uplink_rate: OnUplinkRate | None = None) -> None:
         """Prepares the link.
 
         Args:
             config: what to emulate.
-            on_uplink_rate: called with the monotonic time (ms) and the rate (1000 bit/s) whenever
-                the uplink's rate is set.
+            on_uplink_rate: told what the uplink is set to.
         """
         self.config = config
         self.num_connections = 0
         self.uplink_bytes = 0
         self._on_uplink_rate = on_uplink_rate
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sockets: set[socket.socket] = set()
+        self._connections: set[_Connection] = set()
         self._listener: socket.socket | None = None
 
     @property
@@ -113,16 +108,19 @@ class Link:
         port: int = self._listener.getsockname()[1]
         return port
 
+    @property
+    def address(self) -> str:
+        """HOST:PORT where clients connect."""
+        return f"127.0.0.1:{self.port}"
+
     async def __aenter__(self) -> Self:
-        self._up = _Direction(_first_kbps(self.config.uplink), self.config.wire_ms)
-        self._down = _Direction(_first_kbps(self.config.downlink), self.config.wire_ms)
+        self._up = _Direction(self.config, Way.UP)
+        self._down = _Direction(self.config, Way.DOWN)
         self._listener = _listen(self.config.port)
+        replay = Replay(self.config, self)
+        replay.start()
         self._start(self._accept(self._listener), "accept")
-        self._report()
-        if self.config.uplink is not None:
-            self._start(self._follow(self.config.uplink, self.set_uplink_kbps), "uplink trace")
-        if self.config.downlink is not None:
-            self._start(self._follow(self.config.downlink, self._down.set_rate), "downlink trace")
+        self._start(replay.run(), "replay")
         return self
 
     async def __aexit__(
@@ -135,47 +133,58 @@ class Link:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in self._connections:  # the half-open ones
+            for one in connection.sockets:
+                one.close()
         if self._listener is not None:
             self._listener.close()
 
-    def set_uplink_kbps(self, rate_kbps: float) -> None:
-        """Sets the uplink's rate (1000 bit/s) until its trace says otherwise; 0 is an outage."""
-        self._up.set_rate(rate_kbps)
-        self._report()
+    def set_rate_kbps(self, way: Way, rate_kbps: float) -> None:
+        """Sets the rate of one way or both (1000 bit/s) until the trace changes; 0 is an outage."""
+        if way in (Way.DOWN, Way.BOTH):
+            self._down.set_rate(rate_kbps)
+        if way in (Way.UP, Way.BOTH):
+            self._up.set_rate(rate_kbps)
+            if self._on_uplink_rate is not None:
+                self._on_uplink_rate(_now_ms(), rate_kbps)
 
-    def set_downlink_kbps(self, rate_kbps: float) -> None:
-        """Sets the downlink's rate (1000 bit/s) until its trace says otherwise; 0 is an outage."""
-        self._down.set_rate(rate_kbps)
+    async def break_connections(self, kind: FaultKind) -> None:
+        """Resets the connections that there are, or leaves them half-open."""
+        if kind is FaultKind.RESET:
+            self.reset()
+        else:
+            self.leave_half_open()
 
     def cut(self) -> None:
         """Lets nothing through, either way, and tells nobody."""
-        self.set_uplink_kbps(0)
-        self._down.set_rate(0)
+        self.set_rate_kbps(Way.BOTH, 0)
 
     def reset(self) -> None:
         """Resets every connection; both ends see it."""
-        for one in self._sockets:
-            with contextlib.suppress(OSError):
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        for task in list(self._tasks):
-            if task.get_name().endswith("connection"):
-                task.cancel()
+        for connection in self._stop_carrying():
+            for one in connection.sockets:
+                with contextlib.suppress(OSError):
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
-    def _report(self) -> None:
-        if self._on_uplink_rate is not None:
-            self._on_uplink_rate(_now_ms(), self._up.bucket.rate_kbps)
+    def leave_half_open(self) -> None:
+        """Carries nothing more on the connections that there are, and tells nobody; new ones work."""
+        for connection in self._stop_carrying():
+            connection.is_dead = True
 
-    def _start(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _stop_carrying(self) -> list[_Connection]:
+        """Ends the tasks of the connections that still carry something, and returns those."""
+        stopped = []
+        for connection in self._connections:
+            if connection.task is not None and not connection.is_dead:
+                connection.task.cancel()
+                stopped.append(connection)
+        return stopped
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"link {self.config.name} {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _follow(self, trace: LinkTrace, set_rate: Callable[[float], None]) -> None:
-        start_s = time.monotonic()
-        while len(trace.values_mbps) > 1:
-            change_s = trace.next_change_s(time.monotonic() - start_s)
-            await asyncio.sleep(start_s + change_s - time.monotonic())
-            set_rate(trace.rate_kbps(change_s))
+        return task
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -193,10 +202,10 @@ class Link:
     async def _relay(self, client: socket.socket) -> None:
         """Carries one connection until both ways have ended, or one breaks."""
         server = socket.socket(_family(self.config.server_address[0]))
-        pair = (client, server)
-        self._sockets.update(pair)
+        connection = _Connection(client, server, asyncio.current_task())
+        self._connections.add(connection)
         try:
-            for one in pair:
+            for one in connection.sockets:
                 one.setblocking(False)
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().sock_connect(server, self.config.server_address)
@@ -204,12 +213,14 @@ class Link:
                 group.create_task(self._carry(client, server, self._up), name="uplink")
                 group.create_task(self._carry(server, client, self._down), name="downlink")
         except (OSError, ExceptionGroup):  # one end broke: the other one has to hear of it
-            for one in pair:
+            for one in connection.sockets:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         finally:
-            self._sockets.difference_update(pair)
-            for one in pair:
-                one.close()
+            connection.task = None
+            if not connection.is_dead:
+                self._connections.discard(connection)
+                for one in connection.sockets:
+                    one.close()
 
     async def _carry(
         self, source: socket.socket, sink: socket.socket, direction: _Direction
@@ -220,9 +231,9 @@ class Link:
             group.create_task(self._deliver(on_the_wire, sink, direction), name="deliver")
             data = await _receive(source, direction, is_first=True)
             while data:
-                await on_the_wire.put((_now_ms() + direction.wire_ms, data))
+                await on_the_wire.put((_now_ms() + direction.delay_ms(), data))
                 data = await _receive(source, direction, is_first=False)
-            await on_the_wire.put((_now_ms() + direction.wire_ms, data))
+            await on_the_wire.put((_now_ms() + direction.delay_ms(), data))
 
     async def _deliver(
         self,
@@ -230,7 +241,7 @@ class Link:
         sink: socket.socket,
         direction: _Direction,
     ) -> None:
-        """Hands on what has spent its delay on the wire; empty bytes are the end."""
+        """Hands on, in order, what has spent its delay on the wire; empty bytes are the end."""
         loop = asyncio.get_running_loop()
         while True:
             due_ms, data = await on_the_wire.get()
@@ -282,10 +293,6 @@ def _listen(port: int) -> socket.socket:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _first_kbps(trace: LinkTrace | None) -> float:
-    return _UNSHAPED_KBPS if trace is None else trace.rate_kbps(0)
 
 
 def _now_ms() -> float:

@@ -1,0 +1,179 @@
+"""Links that the kernel shapes: a network namespace and veth pairs for each client; needs root."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from ...core.errors import RunError, UsageError
+from .claims import Claim, claim
+from .link import FaultKind, LinkConfig, Way
+from .namespaces import (
+    FAR_DEVICE,
+    MAX_LINKS,
+    NEAR_DEVICE,
+    NUM_BLOCKS,
+    LinkPlace,
+    build,
+    enter_command,
+    remove,
+    run_in,
+    run_ip,
+    server_namespace_of,
+)
+from .port import OnUplinkRate
+from .replay import Replay
+from .traffic_control import TrafficControl, delay_arguments, root_rate_line
+
+_TOOLS = ("ip", "tc", "ss", "nsenter", "sysctl")
+_DEVICES = {Way.UP: FAR_DEVICE, Way.DOWN: NEAR_DEVICE}  # of the router: where each way leaves it
+
+
+class KernelShaper:
+    """Makes links of a laboratory that is built already."""
+
+    server_options: tuple[str, ...] = ("--host", "0.0.0.0", "--insecure")  # noqa: S104 in a namespace of its own
+
+    def __init__(self, claimed: Claim, names: Sequence[str]) -> None:
+        self.server_command = enter_command(server_namespace_of(claimed.run_id))
+        self._places = {
+            name: LinkPlace(claimed.run_id, claimed.block, number)
+            for number, name in enumerate(names)
+        }
+
+    def open_link(self, config: LinkConfig, on_uplink_rate: OnUplinkRate) -> KernelLink:
+        """A link whose traces and faults start when the context is entered."""
+        return KernelLink(config, self._places[config.name], on_uplink_rate)
+
+
+@contextlib.contextmanager
+def kernel_shaper(names: Sequence[str]) -> Iterator[KernelShaper]:
+    """Builds a laboratory for links of these names, and removes it at the end.
+
+    Raises:
+        UsageError: if there are no links or too many, or this process may not make namespaces.
+        RunError: if a tool is missing, or the kernel refuses.
+    """
+    if not 1 <= len(names) <= MAX_LINKS:
+        raise UsageError(f"links={len(names)}: the kernel shaper takes 1 to {MAX_LINKS}")
+    if os.geteuid() != 0:
+        raise UsageError("shaper=kernel: needs root, to make network namespaces; or take the relay")
+    if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
+        raise RunError(f"shaper=kernel: not installed: {', '.join(missing)}")
+    with claim(NUM_BLOCKS, remove) as claimed:
+        shaper = KernelShaper(claimed, names)
+        build([LinkPlace(claimed.run_id, claimed.block, n) for n in range(len(names))])
+        yield shaper
+
+
+class KernelLink:
+    """A link through a router of its own; an asynchronous context manager.
+
+    An outage loses what is sent and what is queued: after it, TCP sends again when its timer says so.
+    """
+
+    def __init__(self, config: LinkConfig, place: LinkPlace, on_uplink_rate: OnUplinkRate) -> None:
+        """Prepares the link.
+
+        Args:
+            config: what to emulate; of its `server` only the port matters.
+            place: its names and addresses, which exist.
+            on_uplink_rate: told what the uplink is set to.
+        """
+        self.config = config
+        self.place = place
+        self._on_uplink_rate = on_uplink_rate
+        self._control = TrafficControl(place.namespace)
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT where the link's client finds the server."""
+        return f"{self.place.server_address}:{self.config.server_address[1]}"
+
+    async def __aenter__(self) -> Self:
+        if self.config.wire_ms or self.config.jitter_ms:
+            self._add_delay()
+        self._control.__enter__()
+        replay = Replay(self.config, self)
+        replay.start()
+        self._replaying = asyncio.create_task(replay.run(), name=f"link {self.config.name} replay")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._replaying.cancel()
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._replaying
+        finally:
+            self._control.__exit__(kind, error, traceback)
+
+    def set_rate_kbps(self, way: Way, rate_kbps: float) -> None:
+        """Sets the rate of one way or both (1000 bit/s) until the trace changes; 0 is an outage."""
+        ways = (Way.UP, Way.DOWN) if way is Way.BOTH else (way,)
+        self._control.run([root_rate_line(_DEVICES[one], rate_kbps) for one in ways])
+        if Way.UP in ways:
+            self._on_uplink_rate(time.monotonic_ns() / 1e6, rate_kbps)
+
+    async def break_connections(self, kind: FaultKind) -> None:
+        """Resets the connections that there are, or leaves them half-open.
+
+        Raises:
+            RunError: if the kernel refuses.
+        """
+        work = self._reset if kind is FaultKind.RESET else self._leave_half_open
+        await asyncio.to_thread(work)
+
+    def _reset(self) -> None:
+        self._server_sockets("--kill")
+
+    def _leave_half_open(self) -> None:
+        ports = re.findall(rf"{re.escape(self.place.client_address)}:(\d+)", self._server_sockets())
+        rules = [
+            f"rule add blackhole ipproto tcp {end} {port}"
+            for port in ports
+            for end in ("sport", "dport")
+        ]
+        if rules:
+            run_ip(rules, self.place.namespace)
+
+    def _server_sockets(self, *more: str) -> str:
+        """The server's connections over this link, as `ss` lists them."""
+        server_namespace = server_namespace_of(self.place.run_id)
+        wanted = ["dst", self.place.client_address]
+        return run_in(server_namespace, ["ss", "-tnH", *more, "state", "connected", *wanted])
+
+    def _add_delay(self) -> None:
+        """Delays what both ends send.
+
+        Raises:
+            UsageError: if this kernel cannot.
+        """
+        ends = (
+            (None, self.place.client_device),
+            (server_namespace_of(self.place.run_id), self.place.server_device),
+        )
+        for namespace, device in ends:
+            where = ["-netns", namespace] if namespace else []
+            delay = delay_arguments(device, self.config.wire_ms, self.config.jitter_ms)
+            done = subprocess.run(
+                ["tc", *where, *delay], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise UsageError(
+                    f"{self.config.name}: wire_ms={self.config.wire_ms:g}, "
+                    f"jitter_ms={self.config.jitter_ms:g}: must be 0 with shaper=kernel here, as this "
+                    f"kernel has no netem ({' '.join(done.stderr.split())}); or take the relay"
+                )

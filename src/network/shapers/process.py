@@ -1,0 +1,118 @@
+"""The shaper as a process of its own, so that it never waits for the program that uses it.
+
+It reads lines of JSON: first which shaper it is to be, for links of which names; then the links. To each
+it answers with a line. It runs until its input ends: it never outlives whoever started it, and whatever
+it made goes with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import IO, Any
+
+from ...core.errors import MoonjellyError
+from ..traces import LinkTrace
+from .kernel import kernel_shaper
+from .link import Fault, LinkConfig
+from .port import Shaper
+from .relay import RelayShaper
+
+_MAX_LINE_BYTES = 1 << 28  # a thousand links with long traces
+
+
+async def _serve() -> None:
+    """Answers requests until standard input ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_MAX_LINE_BYTES)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    task = asyncio.current_task()
+    if task is not None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    async with AsyncExitStack() as stack:
+        try:
+            if not (line := await reader.readline()):
+                return
+            shaper = _open_shaper(json.loads(line), stack)
+            _answer(
+                {"server_command": shaper.server_command, "server_options": shaper.server_options}
+            )
+            if not (line := await reader.readline()):
+                return
+            _answer({"addresses": await _open_links(shaper, json.loads(line), stack)})
+        except (MoonjellyError, OSError) as error:
+            _answer({"error": str(error), "status": getattr(error, "exit_status", 1)})
+            return
+        await reader.read()
+
+
+def _open_shaper(request: dict[str, Any], stack: AsyncExitStack) -> Shaper:
+    if request["shaper"] == "kernel":
+        return stack.enter_context(kernel_shaper(request["names"]))
+    return RelayShaper()
+
+
+async def _open_links(
+    shaper: Shaper, request: dict[str, Any], stack: AsyncExitStack
+) -> dict[str, str]:
+    """Starts the links; returns where the client of each connects."""
+    addresses = {}
+    for fields in request["links"]:
+        config = _link_config(fields)
+        path = Path(request["out_dir"]) / f"link-{config.name}.csv"
+        log = stack.enter_context(path.open("w", encoding="utf-8"))
+        log.write("at_ms,rate_kbps\n")
+        opened = shaper.open_link(config, _RateLog(log, request["zero_ms"]))
+        link = await stack.enter_async_context(opened)
+        addresses[config.name] = link.address
+    return addresses
+
+
+def _link_config(fields: dict[str, Any]) -> LinkConfig:
+    traces = {
+        way: None if fields[way] is None else LinkTrace(**fields[way])
+        for way in ("uplink", "downlink")
+    }
+    faults = tuple(Fault(**fault) for fault in fields["faults"])
+    return LinkConfig(**{**fields, **traces, "faults": faults})
+
+
+def _answer(reply: dict[str, object]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # whoever asked is gone: the input ends too
+        sys.stdout.write(json.dumps(reply) + "\n")
+        sys.stdout.flush()
+
+
+class _RateLog:
+    """Writes the rates of one link; a full disk does not stop the link."""
+
+    def __init__(self, file: IO[str], zero_ms: float) -> None:
+        self._file = file
+        self._zero_ms = zero_ms
+
+    def __call__(self, now_ms: float, rate_kbps: float) -> None:
+        with contextlib.suppress(OSError):
+            self._file.write(f"{now_ms - self._zero_ms:.3f},{rate_kbps:.3f}\n")
+            self._file.flush()
+
+
+def main() -> int:
+    """Runs the shaper; an interrupt from the terminal is left to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        asyncio.run(_serve())
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
+    except MoonjellyError as error:
+        sys.stderr.write(f"links: error: {error}\n")
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Lines for `tc -batch` that shape one interface, and the process that carries them out."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from ...core.errors import RunError
+
+BITS_PER_BYTE = 8
+WIRE_RATIO = 1514 / 1448
+"""Bytes of a full Ethernet frame per byte of TCP payload in it: the kernel counts the former."""
+BURST_MS = 2.0
+"""How far the kernel may lie behind the rate and still make up for it; its timers need some of it."""
+MIN_BURST_BYTES = 1540
+QUEUE_MS = 10_000.0
+"""A queue this long (at the rate of the moment) loses nothing that a sender would still wait for."""
+_MAX_QUEUE_BYTES = 1_000_000_000
+_END_TIMEOUT_S = 5.0
+
+
+def root_rate_line(device: str, rate_kbps: float) -> str:
+    """Lets an interface send at a rate (1000 bit/s of TCP payload); 0 loses whatever is sent."""
+    if rate_kbps == 0:
+        return f"qdisc replace dev {device} root blackhole"
+    rate_bps, burst_bytes, queue_bytes = _token_bucket(rate_kbps)
+    return (
+        f"qdisc replace dev {device} root tbf rate {rate_bps}bit burst {burst_bytes} "
+        f"limit {queue_bytes}"
+    )
+
+
+def delay_arguments(device: str, delay_ms: float, jitter_ms: float) -> list[str]:
+    """Arguments of `tc` that delay what an interface sends; the kernel needs netem for it."""
+    jitter = [f"{jitter_ms:.3f}ms"] if jitter_ms else []
+    delay = ["delay", f"{delay_ms:.3f}ms", *jitter, "limit", "100000"]
+    return ["qdisc", "replace", "dev", device, "root", "netem", *delay]
+
+
+def class_lines(device: str, handle: str, number: int, rate_kbps: float) -> list[str]:
+    """Lets one class of an interface's htb send at a rate; 0 loses whatever is sent.
+
+    Args:
+        device: the interface.
+        handle: of its htb, such as `1:`.
+        number: of the class, from 1.
+        rate_kbps: 1000 bit/s of TCP payload.
+    """
+    parent = f"{handle}{number:x}"
+    leaf = f"qdisc replace dev {device} parent {parent}"
+    if rate_kbps == 0:
+        return [f"{leaf} blackhole"]
+    rate_bps, burst_bytes, queue_bytes = _token_bucket(rate_kbps)
+    return [
+        f"class replace dev {device} parent {handle} classid {parent} htb "
+        f"rate {rate_bps}bit ceil {rate_bps}bit burst {burst_bytes} cburst {burst_bytes} quantum 1514",
+        f"{leaf} bfifo limit {queue_bytes}",
+    ]
+
+
+def source_port_line(device: str, handle: str, number: int, port: int) -> str:
+    """Puts the TCP segments of a source port into a class of an interface's htb."""
+    return (
+        f"filter add dev {device} parent {handle} protocol ip prio 1 u32 "
+        f"match ip protocol 6 0xff match ip sport {port} 0xffff flowid {handle}{number:x}"
+    )
+
+
+def _token_bucket(rate_kbps: float) -> tuple[int, int, int]:
+    """Rate on the wire (bit/s), burst and queue (bytes)."""
+    rate_bps = max(1, round(rate_kbps * 1000 * WIRE_RATIO))
+    burst_bytes = max(MIN_BURST_BYTES, round(rate_bps / BITS_PER_BYTE * BURST_MS / 1000))
+    queue_bytes = round(rate_bps / BITS_PER_BYTE * QUEUE_MS / 1000)
+    return rate_bps, burst_bytes, min(_MAX_QUEUE_BYTES, queue_bytes + burst_bytes)
+
+
+class TrafficControl:
+    """A `tc` that waits for lines: a change costs no new process."""
+
+    def __init__(self, namespace: str | None = None) -> None:
+        """Names the network namespace whose interfaces are meant; None for this process's own."""
+        self._namespace = namespace
+
+    def __enter__(self) -> Self:
+        where = ["-netns", self._namespace] if self._namespace else []
+        self._process = subprocess.Popen(
+            ["tc", *where, "-force", "-batch", "-"], stdin=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._process.communicate(timeout=_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.returncode and error is None:
+            raise RunError("tc: a link could not be set to its rate; its message stands above")
+
+    def run(self, lines: Sequence[str]) -> None:
+        """Hands lines over; whether they could be carried out shows at the end.
+
+        Raises:
+            RunError: if `tc` has ended.
+        """
+        if self._process.stdin is None:
+            raise RuntimeError("tc has no pipe")
+        try:
+            self._process.stdin.write("".join(f"{line}\n" for line in lines))
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise RunError("tc ended early; its message stands above") from None
