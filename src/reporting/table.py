@@ -7,13 +7,22 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .summary import Outcome, Summary
+from .summary import Outcome, StreamOutcome, Summary
 
+MAX_ROWS = 60
+NUM_WORST = 20
 COLUMNS = ("frames", "in time", "%", "late", "drop", "mAP.5", "side", "p50", "p99")
 
 
 def outcome_table(summary: Summary) -> RenderableType:
-    """One row per stream and one for the total; below, who dropped frames and why."""
+    """One row per stream and one for the total; below, who dropped frames and why.
+
+    Of more than `MAX_ROWS` streams, only those with the smallest share of frames in time.
+    """
+    streams = summary.streams
+    is_whole = len(streams) <= MAX_ROWS
+    if not is_whole:
+        streams = tuple(sorted(streams, key=_in_time_ratio)[:NUM_WORST])
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=0,
@@ -25,15 +34,24 @@ def outcome_table(summary: Summary) -> RenderableType:
     table.add_column("SLO ms", justify="right")
     for name, footer in zip(COLUMNS, outcome_cells(summary.total), strict=True):
         table.add_column(name, footer=footer, justify="right")
-    for stream in summary.streams:
+    for stream in streams:
         cells = outcome_cells(stream.outcome)
         table.add_row(stream.stream_id, f"{stream.fps:g}", f"{stream.slo_ms:g}", *cells)
     lines = [
         Text(f"  dropped of {stream.stream_id}: {drops(stream.outcome)}")
-        for stream in summary.streams
+        for stream in streams
         if stream.outcome.dropped
     ]
+    if not is_whole:
+        others = f"  {len(streams)} of {len(summary.streams)} streams, fewest frames in time first"
+        lines = [Text(f"{others}; summary.json has all of them"), *lines]
+        lines.append(Text(f"  dropped of all: {drops(summary.total)}"))
     return Group(table, *lines)
+
+
+def _in_time_ratio(stream: StreamOutcome) -> float:
+    ratio = stream.outcome.in_time_ratio
+    return 1.0 if ratio is None else ratio  # nothing was captured, so nothing went wrong
 
 
 def outcome_cells(outcome: Outcome) -> tuple[str, ...]:

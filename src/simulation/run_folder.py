@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
 from ..reporting.csv_log import CsvLog
 from ..reporting.run_folder import (
     FRAMES_FILE,
+    REPORT_FILE,
+    RUN_FILE,
+    SUMMARY_FILE,
     RunInfo,
     StreamInfo,
     describe_host,
@@ -23,6 +28,36 @@ from .simulation import Observers, Simulation, StreamResult
 PLANS_FILE = "plans.csv"
 SERVER_FRAMES_FILE = "server_frames.csv"
 KIND = "simulation"
+_RUN_FILES = (
+    *(FRAMES_FILE, SERVER_FRAMES_FILE, PLANS_FILE, "batches-*.csv", "link-*.csv"),
+    *(RUN_FILE, SUMMARY_FILE, REPORT_FILE),
+)
+
+
+@contextlib.contextmanager
+def replaced_run(folder: Path) -> Iterator[Path]:
+    """A draft of a run's folder. It takes the place of the run in `folder`; after an error, of nothing.
+
+    Raises:
+        OSError: if files cannot be made.
+    """
+    has_been_there = folder.is_dir()
+    draft = folder / f".draft-{os.getpid()}"
+    draft.mkdir(parents=True)
+    is_done = False
+    try:
+        yield draft
+        for pattern in _RUN_FILES:
+            for path in folder.glob(pattern):
+                path.unlink()
+        for path in draft.iterdir():
+            path.replace(folder / path.name)
+        is_done = True
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        if not (is_done or has_been_there):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 class SimulationLogs(contextlib.AbstractContextManager["SimulationLogs"]):

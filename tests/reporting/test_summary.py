@@ -222,3 +222,21 @@ def test_answers_are_read_line_by_line(run_folder: Path, tmp_path: Path) -> None
     )
     with pytest.raises(UsageError, match=r"detections\.jsonl:1: is no answer"):
         read_detections(path)
+
+
+def test_of_very_many_streams_the_worst_are_shown() -> None:
+    info = RunInfo("simulation", 2.0, tuple(StreamInfo(f"s{n}", 1.0, 9.0, 2) for n in range(99)))
+    rows = [
+        frame(
+            sequence, Verdict.LATE if number == 70 else Verdict.IN_TIME, 1.0, stream_id=f"s{number}"
+        )
+        for number in range(99)
+        for sequence in range(2)
+    ]
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(outcome_table(summarise(info, rows)))
+    lines = screen.getvalue().splitlines()
+    shown = [line.split()[0] for line in lines if line[:2].strip("s").isdigit()]
+    assert (shown[0], len(shown)) == ("s70", 20)
+    assert "20 of 99 streams" in screen.getvalue()
+    assert "196" in next(line for line in lines if line.startswith("total"))

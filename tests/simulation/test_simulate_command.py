@@ -7,8 +7,10 @@ import pytest
 
 from moonjelly.cli import main
 from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord
-from moonjelly.reporting.csv_log import read_records
+from moonjelly.reporting.csv_log import iterate_records, read_records
 from moonjelly.reporting.run_folder import read_run_info
+from moonjelly.reporting.summary import read_summary, summarise
+from moonjelly.simulation.simulation import Simulation
 
 SCENARIO = """\
 seconds: 2
@@ -58,3 +60,52 @@ def test_bad_files_and_options_end_with_status_2(scenario, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["simulate", "run", str(scenario), "--seed", "x"])
     assert ended.value.code == 2
+
+
+def test_without_logs_the_summary_is_the_same_and_earlier_logs_go(scenario, tmp_path):
+    out = tmp_path / "out"
+    command = ["simulate", "run", str(scenario), "--out", str(out)]
+    assert main(command) == 0
+    logged = json.loads((out / "summary.json").read_text())
+    assert main([*command, "--no-logs"]) == 0
+    assert json.loads((out / "summary.json").read_text()) == logged
+    kept = {path.name for path in out.iterdir() if path.suffix != ".png"}
+    assert kept == {"run.json", "summary.json", "report.html"}
+
+
+def test_the_summary_is_that_of_the_log(scenario, tmp_path):
+    out = tmp_path / "out"
+    assert main(["simulate", "run", str(scenario), "--out", str(out)]) == 0
+    rows = iterate_records(out / "frames.csv", FrameRecord)
+    again = summarise(read_run_info(out), rows)
+    told = read_summary(out)
+    assert [stream.outcome.in_time for stream in again.streams] == [
+        stream.outcome.in_time for stream in told.streams
+    ]
+    assert again.total.p99_ms == pytest.approx(told.total.p99_ms, abs=1e-3)
+
+
+def test_an_interrupted_run_leaves_the_earlier_one_as_it_was(scenario, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    command = ["simulate", "run", str(scenario), "--out", str(out)]
+    assert main(command) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    whole_run = Simulation.run_until
+
+    def interrupted(self, end_ms):
+        if end_ms > 1000:
+            raise KeyboardInterrupt
+        whole_run(self, end_ms)
+
+    monkeypatch.setattr(Simulation, "run_until", interrupted)
+    assert main([*command, "--seed", "7"]) == 130
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    new = tmp_path / "new"
+    assert main(["simulate", "run", str(scenario), "--out", str(new)]) == 130
+    assert not new.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(scenario, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["simulate", "run", str(scenario), "--out", str(tmp_path / "file" / "out")]) == 1
+    assert f"--out {tmp_path}/file/out: " in capsys.readouterr().err
