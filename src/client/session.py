@@ -12,6 +12,7 @@ import google_crc32c
 import grpc
 import grpc.aio
 
+from ..core.advice import SideAdvice
 from ..core.clock import Clock
 from ..core.ledger import LedgerError
 from ..core.quality import JpegQuality
@@ -20,11 +21,14 @@ from ..network.adaptation.port import Sending
 from ..network.client_link import BITS_PER_KBIT, ClientLink
 from ..network.frame_sizes import FrameChoices, FrameSize
 from ..protos import serving_pb2 as pb
-from ..vision.preprocessing import Image, encode_frame
+from ..vision.preprocessing import Image
 from .account import Account, CapturedFrame
 from .connection import Connection, StreamCall
 from .errors import StreamFailed
 from .options import StreamOptions
+
+Encode = Callable[[Image, int, int], bytes]
+"""Resizes a picture to a side (px) and encodes it with a JPEG quality."""
 
 GOODBYE_TIMEOUT_S = 1.0
 _BITS_PER_BYTE = 8
@@ -45,6 +49,7 @@ class Session:
         link: ClientLink,
         clock: Clock,
         encoder: Executor,
+        encode: Encode,
         options: StreamOptions,
         on_sent: Callable[[CapturedFrame], None],
     ) -> None:
@@ -59,10 +64,11 @@ class Session:
         self._link = link
         self._clock = clock
         self._encoder = encoder
+        self._encode = encode
         self._options = options
         self._on_sent = on_sent
         self._token = reply.session
-        self._advised_px = reply.advised_side_px
+        self._advice = SideAdvice(reply.advised_side_px, reply.served_side_px)
         try:
             self._choices = _choices(reply.zoo)
         except ValueError as error:
@@ -165,7 +171,7 @@ class Session:
                 self._account.settle(result, now_ms)
             except (ValueError, LedgerError) as error:
                 raise StreamFailed(f"{self._connection.address} says {error}") from None
-            self._advised_px = result.advised_side_px
+            self._advice = SideAdvice(result.advised_side_px, result.served_side_px)
         if message.notice.kind == pb.Notice.DRAINING:
             self._is_draining = True
             if self._waiting is not None:
@@ -210,7 +216,7 @@ class Session:
         now_ms = self._clock.now_ms()
         due_ms = frame.captured_ms + self._options.slo_ms
         sending = self._link.choose_sending(
-            frame.sequence, self._choices, self._advised_px, due_ms - now_ms, now_ms
+            frame.sequence, self._choices, self._advice, due_ms - now_ms, now_ms
         )
         if sending is Reason.SKIPPED:
             self._account.give_up(frame, sending)
@@ -220,7 +226,7 @@ class Session:
             return
         size, quality = sending.size, sending.quality.quality
         jpeg, crc32c = await asyncio.get_running_loop().run_in_executor(
-            self._encoder, _encode, frame.image, size.side_px, quality
+            self._encoder, self._with_checksum, frame.image, size.side_px, quality
         )
         if self._account.find(frame.sequence) is None:
             return
@@ -252,6 +258,10 @@ class Session:
             )
         )
 
+    def _with_checksum(self, image: Image, side_px: int, quality: int) -> tuple[bytes, int]:
+        jpeg = self._encode(image, side_px, quality)
+        return jpeg, google_crc32c.value(jpeg)
+
 
 def _choices(zoo: pb.Zoo) -> FrameChoices:
     """What the server says may be sent; raises ValueError where that cannot be."""
@@ -259,12 +269,6 @@ def _choices(zoo: pb.Zoo) -> FrameChoices:
         [FrameSize(size.side_px, size.frame_kbits, size.accuracy) for size in zoo.sizes],
         [JpegQuality(one.quality, one.accuracy_ratio, one.size_ratio) for one in zoo.qualities],
     )
-
-
-def _encode(image: Image, side_px: int, quality: int) -> tuple[bytes, int]:
-    """Returns the JPEG of a picture and its checksum."""
-    jpeg = encode_frame(image, side_px, quality)
-    return jpeg, google_crc32c.value(jpeg)
 
 
 def _cancel_if_failed(task: asyncio.Task[None], call: StreamCall) -> None:

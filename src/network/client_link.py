@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from ..core.advice import SideAdvice
 from ..core.verdict import Reason
 from .adaptation.odds import ArrivalOdds
 from .adaptation.port import Policy, Sending, Situation
@@ -19,14 +19,13 @@ NO_ANSWER_AFTER_MS = 2000.0
 PROBE_AFTER_MS = 250.0
 """When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
 SERVER_TIMES = 60
-SERVER_RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
+SERVER_RATIOS = (0.1, 0.3, 0.5, 0.7)
 """Of the server's recent times, those that stand for all."""
 _RATIO_WEIGHT = 0.2
 _RATIO_LIMITS = (0.05, 20.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _UnderWay:
+class _UnderWay(NamedTuple):
     """A frame without an ack, what its bits were expected to take, and when its ack was."""
 
     sent: SentFrame
@@ -34,8 +33,7 @@ class _UnderWay:
     ack_due_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Forecast:
+class _Forecast(NamedTuple):
     """See `LinkForecast`."""
 
     bandwidth_kbps: float
@@ -68,6 +66,7 @@ class ClientLink:
         self._size_ratio = 1.0
         self._last_sent_ms = -math.inf
         self._server_ms: deque[float] = deque(maxlen=SERVER_TIMES)
+        self._server_quantiles_ms: tuple[float, ...] = ()
 
     @property
     def wire_ms(self) -> float:
@@ -137,6 +136,10 @@ class ClientLink:
             del self._under_way[earlier]
         if server_ms is not None and 0 <= server_ms < math.inf:
             self._server_ms.append(server_ms)
+            ordered = sorted(self._server_ms)
+            self._server_quantiles_ms = tuple(
+                ordered[int(ratio * len(ordered))] for ratio in SERVER_RATIOS
+            )
 
     def on_disconnect(self) -> None:
         """Nothing is under way any more."""
@@ -159,32 +162,38 @@ class ClientLink:
         return max(now_ms, self._through_ms)
 
     def choose_sending(
-        self, sequence: int, choices: FrameChoices, advised_px: int, left_ms: float, now_ms: float
+        self,
+        sequence: int,
+        choices: FrameChoices,
+        advice: SideAdvice,
+        left_ms: float,
+        now_ms: float,
     ) -> Sending | Reason:
         """Decides on the frame whose turn it is: how it is sent, or why it is given up unsent.
 
         Args:
             sequence: its number.
             choices: what the zoo lets a client send.
-            advised_px: side that the server advised; 0 for none.
+            advice: the server's newest.
             left_ms: what is left of the frame's SLO.
             now_ms: the time.
         """
         situation = Situation(
             sequence=sequence,
-            sizes=[replace(size, kbits=self.expected_kbits(size)) for size in choices.sizes],
+            sizes=choices.sizes,
+            size_ratio=self._size_ratio,
             qualities=choices.qualities,
-            advised_px=advised_px,
+            advised_px=advice.side_px,
+            served_px=advice.served_px,
             fps=self._fps,
             slo_ms=self._slo_ms,
             left_ms=left_ms,
-            server_ms=self._server_quantiles_ms(),
+            server_ms=self._server_quantiles_ms,
             link=_Forecast(self.bandwidth_kbps(now_ms), self.wire_ms, self._odds),
         )
         chosen = self._policy.choose(situation)
         if isinstance(chosen, Sending):
-            size = next(one for one in choices.sizes if one.side_px == chosen.size.side_px)
-            return replace(chosen, size=size)
+            return chosen
         if not self._under_way and now_ms - self._last_sent_ms >= PROBE_AFTER_MS:
             return Sending(choices.sizes[0], choices.qualities[-1], may_be_late=True)
         return chosen
@@ -205,12 +214,6 @@ class ClientLink:
             now_ms: the time.
         """
         return waited_ms + self.network_ms(kbits, now_ms) > slo_ms
-
-    def _server_quantiles_ms(self) -> Sequence[float]:
-        if not self._server_ms:
-            return ()
-        ordered = sorted(self._server_ms)
-        return [ordered[int(ratio * len(ordered))] for ratio in SERVER_RATIOS]
 
     def _oldest_sent(self) -> SentFrame | None:
         oldest = next(iter(self._under_way.values()), None)

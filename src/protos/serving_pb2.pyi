@@ -48,16 +48,18 @@ class RegisterRequest(_message.Message):
     def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., link: _Optional[_Union[LinkEstimate, _Mapping]] = ..., zoo: _Optional[str] = ...) -> None: ...
 
 class RegisterReply(_message.Message):
-    __slots__ = ("session", "zoo", "advised_side_px", "plan_epoch")
+    __slots__ = ("session", "zoo", "advised_side_px", "plan_epoch", "served_side_px")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     ZOO_FIELD_NUMBER: _ClassVar[int]
     ADVISED_SIDE_PX_FIELD_NUMBER: _ClassVar[int]
     PLAN_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SERVED_SIDE_PX_FIELD_NUMBER: _ClassVar[int]
     session: str
     zoo: Zoo
     advised_side_px: int
     plan_epoch: int
-    def __init__(self, session: _Optional[str] = ..., zoo: _Optional[_Union[Zoo, _Mapping]] = ..., advised_side_px: _Optional[int] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
+    served_side_px: int
+    def __init__(self, session: _Optional[str] = ..., zoo: _Optional[_Union[Zoo, _Mapping]] = ..., advised_side_px: _Optional[int] = ..., plan_epoch: _Optional[int] = ..., served_side_px: _Optional[int] = ...) -> None: ...
 
 class Zoo(_message.Message):
     __slots__ = ("name", "class_names", "sizes", "qualities")
@@ -216,7 +218,7 @@ class Timings(_message.Message):
     def __init__(self, endpoint_ms: _Optional[float] = ..., queue_ms: _Optional[float] = ..., decode_ms: _Optional[float] = ..., inference_ms: _Optional[float] = ..., server_ms: _Optional[float] = ...) -> None: ...
 
 class Result(_message.Message):
-    __slots__ = ("sequence", "verdict", "drop", "detections", "variant", "batch_size", "timings", "advised_side_px", "plan_epoch")
+    __slots__ = ("sequence", "verdict", "drop", "detections", "variant", "batch_size", "timings", "advised_side_px", "plan_epoch", "served_side_px")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     DROP_FIELD_NUMBER: _ClassVar[int]
@@ -226,6 +228,7 @@ class Result(_message.Message):
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     ADVISED_SIDE_PX_FIELD_NUMBER: _ClassVar[int]
     PLAN_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SERVED_SIDE_PX_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     verdict: Verdict
     drop: Drop
@@ -235,7 +238,8 @@ class Result(_message.Message):
     timings: Timings
     advised_side_px: int
     plan_epoch: int
-    def __init__(self, sequence: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., drop: _Optional[_Union[Drop, _Mapping]] = ..., detections: _Optional[_Union[Detections, _Mapping]] = ..., variant: _Optional[str] = ..., batch_size: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., advised_side_px: _Optional[int] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
+    served_side_px: int
+    def __init__(self, sequence: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., drop: _Optional[_Union[Drop, _Mapping]] = ..., detections: _Optional[_Union[Detections, _Mapping]] = ..., variant: _Optional[str] = ..., batch_size: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., advised_side_px: _Optional[int] = ..., plan_epoch: _Optional[int] = ..., served_side_px: _Optional[int] = ...) -> None: ...
 
 class Notice(_message.Message):
     __slots__ = ("kind", "detail")

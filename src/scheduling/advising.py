@@ -56,6 +56,11 @@ class Adviser:
         self._plan = plan
         self._overhead_ms = overhead_ms
 
+    def served_px(self, stream_id: str) -> int:
+        """The side of the variant that runs for a stream; 0 while nothing does."""
+        running = self._plan().serving(stream_id)
+        return 0 if running is None else self._variants[running.variant].input_side_px
+
     def side_px(self, stream: AdvisedStream, now_ms: float) -> int:
         """The advised side; the smallest while the stream is served nowhere."""
         plan, advice = self._plan(), stream.advice

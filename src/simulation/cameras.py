@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 
+from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.ledger import Ledger, Outcome
 from ..core.records import FrameRecord
 from ..core.verdict import Drop, Place, Reason, Verdict
@@ -16,7 +17,6 @@ from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink
 from ..network.estimators import make_estimator
 from ..network.frame_sizes import FrameChoices
 from ..scheduling.planning.rounds import Refusal
-from .encoding import Encoder
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .links import SimulatedLink
@@ -40,7 +40,6 @@ class SimulatedCamera:
         choices: FrameChoices,
         end_s: float,
         random: Random,
-        encoder: Encoder,
         server: SimulatedServer,
         events: EventQueue,
         on_frame: Callable[[FrameRecord], None],
@@ -52,7 +51,6 @@ class SimulatedCamera:
             choices: what the zoo lets it send.
             end_s: when it captures no more at the latest.
             random: for its start and the sizes of its frames.
-            encoder: takes its frames before they are sent, and perhaps those of others.
             server: takes its frames.
             events: of the run.
             on_frame: takes each frame that has ended.
@@ -65,7 +63,6 @@ class SimulatedCamera:
         self._num_frames = max(1, round((leave_s - stream.join_s) * stream.fps))
         self._choices = choices
         self._random = random
-        self._encoder = encoder
         self._server = server
         self._events = events
         self._on_frame = on_frame
@@ -76,7 +73,7 @@ class SimulatedCamera:
             make_estimator(stream.first_kbps, stream.wire_ms),
             policy(stream.policy, stream.ladder),
         )
-        self._advised_px = 0
+        self._advice = NO_ADVICE
         self._start_ms = 0.0
         self._waiting: SimulatedFrame | None = None
         self._waits_since_ms = 0.0  # for the link
@@ -94,11 +91,11 @@ class SimulatedCamera:
     def _join(self) -> None:
         self._server.join(self.stream, self._take_reply, self._take_ack, self._take_answer)
 
-    def _take_reply(self, refusal: Refusal | None, advised_px: int) -> None:
+    def _take_reply(self, refusal: Refusal | None, advice: SideAdvice) -> None:
         self.refusal = refusal
         if refusal is not None:
             return
-        self._advised_px = advised_px
+        self._advice = advice
         self._start_ms = self._events.now_ms()
         self._events.at(self._start_ms, Priority.ARRIVAL, self._capture, 0)
 
@@ -133,7 +130,7 @@ class SimulatedCamera:
         self._waiting = None
         left_ms = frame.captured_ms + self.stream.slo_ms - now_ms
         sending = self._link.choose_sending(
-            frame.sequence, self._choices, self._advised_px, left_ms, now_ms
+            frame.sequence, self._choices, self._advice, left_ms, now_ms
         )
         if sending is Reason.SKIPPED:
             self._give_up(frame, sending)
@@ -142,17 +139,13 @@ class SimulatedCamera:
             self._give_up_unsent(frame)
             return
         self._is_encoding = True
-        encoded_ms = self._encoder.done_ms(now_ms, self._encode_ms(frame, sending))
-        self._events.at(encoded_ms, Priority.ARRIVAL, self._send, frame, sending)
-
-    def _encode_ms(self, frame: SimulatedFrame, sending: Sending) -> float:
-        if self.stream.encoded is None:
-            return self.stream.encode_ms
-        return self.stream.encoded.frame_encode_ms(frame.sequence, sending.size.side_px)
+        self._events.at(
+            now_ms + self.stream.encode_ms, Priority.ARRIVAL, self._send, frame, sending
+        )
 
     def _kbits(self, frame: SimulatedFrame, sending: Sending) -> float:
-        if self.stream.encoded is not None:
-            kbits = self.stream.encoded.frame_kbits(frame.sequence, sending.size.side_px)
+        if self.stream.frame_sizes is not None:
+            kbits = self.stream.frame_sizes.frame_kbits(frame.sequence, sending.size.side_px)
             return kbits * sending.quality.size_ratio
         kbits = sending.size.kbits * self.stream.frame_size_ratio * sending.quality.size_ratio
         if self.stream.frame_size_spread:
@@ -189,7 +182,7 @@ class SimulatedCamera:
     def _take_answer(self, frame: SimulatedFrame) -> None:
         now_ms = self._events.now_ms()
         self._link.on_answer(frame.sequence, frame.server_ms if frame.drop is None else None)
-        self._advised_px = frame.advised_side_px or 0
+        self._advice = SideAdvice(frame.advised_side_px or 0, frame.served_side_px)
         if not frame.is_open:
             self.num_late_answers += 1
         elif frame.drop is not None:

@@ -49,6 +49,7 @@ class SimulatedFrame:
     inference_ms: float | None = None
     server_ms: float | None = None
     advised_side_px: int | None = None
+    served_side_px: int = 0
     plan_epoch: int | None = None
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.records import ServerFrameRecord
 from ..core.verdict import Drop, Place, Reason
 from ..network.frame_sizes import frame_sizes
@@ -62,11 +63,11 @@ class SimulatedServer:
     def join(
         self,
         stream: SimulatedStream,
-        on_reply: Callable[[Refusal | None, int], None],
+        on_reply: Callable[[Refusal | None, SideAdvice], None],
         on_ack: Callable[[SimulatedFrame], None],
         on_answer: Callable[[SimulatedFrame], None],
     ) -> None:
-        """Registers a stream; `on_reply` takes a refusal, or None and the first advised side."""
+        """Registers a stream; `on_reply` takes a refusal, or None and the first advice."""
         now_ms = self._events.now_ms()
         session = _Session(
             ObservedStream(
@@ -85,12 +86,13 @@ class SimulatedServer:
 
         def reply(refusal: Refusal | None) -> None:
             if refusal is not None:
-                on_reply(refusal, 0)
+                on_reply(refusal, NO_ADVICE)
                 return
             session.observed.last_frame_ms = self._events.now_ms()
             self._sessions[stream.stream_id] = session
             self._look_later()
-            on_reply(None, self._adviser.side_px(session.observed, self._events.now_ms()))
+            advised_px = self._adviser.side_px(session.observed, self._events.now_ms())
+            on_reply(None, SideAdvice(advised_px, self._adviser.served_px(stream.stream_id)))
 
         self._scheduler.join(session.observed.tell(now_ms), reply)
 
@@ -157,6 +159,7 @@ class SimulatedServer:
         session.num_under_way -= 1
         frame.server_ms = now_ms - frame.read_ms
         frame.advised_side_px = self._adviser.side_px(session.observed, now_ms)
+        frame.served_side_px = self._adviser.served_px(frame.stream_id)
         if frame.drop is None:
             elsewhere_ms = (frame.queue_ms or 0.0) + (frame.inference_ms or 0.0)
             self._overhead.add(max(0.0, frame.server_ms - elsewhere_ms))

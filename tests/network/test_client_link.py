@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moonjelly.core.advice import SideAdvice
 from moonjelly.core.quality import JpegQuality
 from moonjelly.core.verdict import Reason
 from moonjelly.network.adaptation.port import Sending
@@ -16,6 +17,7 @@ from moonjelly.network.frame_sizes import FrameChoices, FrameSize
 
 SMALL, LARGE = FrameSize(128, 50.0, 0.2), FrameSize(256, 100.0, 0.4)
 CHOICES = FrameChoices([SMALL, LARGE])
+ADVICE = SideAdvice(256, 256)
 
 
 class FixedEstimator:
@@ -93,17 +95,19 @@ def test_an_ack_or_answer_covers_the_frames_before_it():
 
 def test_a_link_that_seems_too_slow_is_probed_now_and_then():
     link = link_of(10, 100)  # the smallest frame takes 500 ms
-    first = link.choose_sending(0, CHOICES, 256, 200.0, 0.0)
+    first = link.choose_sending(0, CHOICES, ADVICE, 200.0, 0.0)
     assert first == Sending(SMALL, may_be_late=True), "nothing was sent for long"
     link.on_sent(0, first, 50.0, 0.0)
-    assert link.choose_sending(1, CHOICES, 256, 200.0, 2 * PROBE_AFTER_MS) is Reason.LINK_TOO_SLOW
+    assert (
+        link.choose_sending(1, CHOICES, ADVICE, 200.0, 2 * PROBE_AFTER_MS) is Reason.LINK_TOO_SLOW
+    )
     link.on_ack(0, 0.0, 600.0)
-    assert link.choose_sending(2, CHOICES, 256, 200.0, 600.0) == first
+    assert link.choose_sending(2, CHOICES, ADVICE, 200.0, 600.0) == first
     link.on_sent(2, first, 50.0, 600.0)
     link.on_ack(2, 0.0, 700.0)
     waits = 600.0 + PROBE_AFTER_MS
-    assert link.choose_sending(3, CHOICES, 256, 200.0, waits - 1) is Reason.LINK_TOO_SLOW
-    assert link.choose_sending(4, CHOICES, 256, 200.0, waits) == first
+    assert link.choose_sending(3, CHOICES, ADVICE, 200.0, waits - 1) is Reason.LINK_TOO_SLOW
+    assert link.choose_sending(4, CHOICES, ADVICE, 200.0, waits) == first
 
 
 def test_a_frame_that_grew_too_large_in_encoding_stays_unless_lateness_is_taken():
@@ -131,7 +135,7 @@ def test_whatever_the_acks_say_the_link_stays_sane(acks, wire_ms, fps, name, lef
     now_ms = 0.0
     for sequence, (kbits, later_ms, held_ms) in enumerate(acks):
         assert link.may_send_at_ms(now_ms) == now_ms
-        sending = link.choose_sending(sequence, CHOICES, 256, left_ms, now_ms)
+        sending = link.choose_sending(sequence, CHOICES, ADVICE, left_ms, now_ms)
         assert isinstance(sending, Reason) or sending.size in (SMALL, LARGE)
         link.on_sent(sequence, Sending(SMALL), kbits, now_ms)
         now_ms += later_ms
@@ -155,10 +159,11 @@ def test_ours_sends_nothing_that_would_be_late_by_its_own_estimate(rates_kbps, s
         now_ms += 1000 / 15
         start_ms = link.may_send_at_ms(now_ms)
         assert start_ms == now_ms, "everything before is acknowledged"
-        sending = link.choose_sending(sequence, CHOICES, 256, slo_ms - 2, now_ms)
+        sending = link.choose_sending(sequence, CHOICES, ADVICE, slo_ms - 2, now_ms)
         if isinstance(sending, Sending):
             if not sending.may_be_late:
-                assert link.network_ms(sending.size.kbits, now_ms) <= slo_ms - 2
+                kbits = link.expected_kbits(sending.size)
+                assert link.network_ms(kbits, now_ms) <= slo_ms - 2
             link.on_sent(sequence, sending, sending.size.kbits, now_ms)
             through_ms = now_ms + 1000 * sending.size.kbits / rate_kbps
             assert not link.may_send_at_ms(now_ms) <= now_ms, "only what one round trip needs"

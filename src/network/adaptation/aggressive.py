@@ -14,5 +14,5 @@ class AggressiveBackoff:
     def choose(self, situation: Situation) -> Sending:
         """See `Policy`."""
         advised = situation.advised_sizes()[-1]
-        size = advised if situation.is_carried(advised.kbits) else situation.sizes[0]
+        size = advised if situation.is_carried(situation.kbits(advised)) else situation.sizes[0]
         return Sending(size, may_be_late=True)

@@ -17,7 +17,7 @@ class BestBackoff:
         """See `Policy`."""
         sizes = situation.advised_sizes()
         for size in reversed(sizes):
-            is_carried = situation.is_carried(size.kbits) or size is sizes[0]
-            if is_carried and situation.network_ms(size.kbits) <= situation.left_ms:
+            is_carried = situation.is_carried(situation.kbits(size)) or size is sizes[0]
+            if is_carried and situation.network_ms(situation.kbits(size)) <= situation.left_ms:
                 return Sending(size)
         return Reason.LINK_TOO_SLOW

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ...core.quality import JpegQuality
 from ...core.verdict import Reason
@@ -16,24 +15,17 @@ LATE_COST = 2.0
 """What a late frame costs, where the value of one in time is its accuracy, 0 to 1."""
 ENOUGH_RATIO = 0.97
 """Odds at which a rung suffices, and the knobs after it are left alone."""
-UP_FRAMES = 2
-"""Frames in a row that must have been worth more before larger ones are sent: down at once, up with care."""
 FRAME_DIVISORS = (1, 2, 3)
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
+class _Choice(NamedTuple):
     """One way to send a frame, how probably it is in time, and what it is worth."""
 
+    value: float
+    in_time_ratio: float
     size: FrameSize
     quality: JpegQuality
     divisor: int
-    in_time_ratio: float
-    value: float
-
-    @property
-    def kbits(self) -> float:
-        return self.size.kbits * self.quality.size_ratio
 
 
 class LadderPolicy:
@@ -46,59 +38,51 @@ class LadderPolicy:
     def __init__(self, ladder: Sequence[str] = DEFAULT_LADDER) -> None:
         """Takes a ladder as of `parse_ladder`, which says what is wrong with it."""
         self._rungs = parse_ladder(ladder)
-        self._wished_kbits: deque[float] = deque(maxlen=UP_FRAMES)
 
     def choose(self, situation: Situation) -> Sending | Reason:
         """See `Policy`."""
-        choice = self._climb(situation, float("inf"))
-        if choice is None:
-            self._wished_kbits.clear()
-            return Reason.LINK_TOO_SLOW
-        self._wished_kbits.append(choice.kbits)
-        most_kbits = min(self._wished_kbits)
-        if choice.kbits > most_kbits:
-            choice = self._climb(situation, most_kbits) or choice
-        if situation.sequence % choice.divisor:
-            return Reason.SKIPPED
-        return Sending(choice.size, choice.quality)
-
-    def _climb(self, situation: Situation, most_kbits: float) -> _Choice | None:
-        """The best choice of the first rung that suffices, else of the last; None if none is in time."""
-        best = None
+        best: _Choice | None = None
         for knobs in self._rungs:
-            choices = [one for one in _choices(situation, knobs) if one.kbits <= most_kbits]
-            best = max(choices, key=lambda one: one.value, default=best)
+            best = _best_choice(situation, knobs) or best
             if best is not None and best.in_time_ratio >= ENOUGH_RATIO:
                 break
-        return best
+        if best is None:
+            return Reason.LINK_TOO_SLOW
+        if situation.sequence % best.divisor:
+            return Reason.SKIPPED
+        return Sending(best.size, best.quality)
 
 
-def _choices(situation: Situation, knobs: frozenset[Knob]) -> Iterator[_Choice]:
-    """What may be sent by turning these knobs alone, and is in time by the estimate; best accuracy first."""
-    sizes = situation.advised_sizes()
+def _best_choice(situation: Situation, knobs: frozenset[Knob]) -> _Choice | None:
+    """The best of what turning these knobs alone allows; None if nothing is in time by the estimate."""
+    sizes = situation.useful_sizes()
     smallest = sizes[0]
     sizes = sizes if Knob.SIZE in knobs else sizes[-1:]
     qualities = situation.qualities if Knob.QUALITY in knobs else situation.qualities[:1]
     divisors = FRAME_DIVISORS if Knob.FPS in knobs else FRAME_DIVISORS[:1]
-    server_ms = situation.server_ms or (0.0,)
+    shortest_ms = situation.server_ms[0] if situation.server_ms else 0.0
+    best: _Choice | None = None
     for size in reversed(sizes):
+        if best is not None and best.value >= size.accuracy:
+            break  # not even certainty would make a smaller one better
         for quality in qualities:
-            kbits = size.kbits * quality.size_ratio
-            if situation.network_ms(kbits) + server_ms[0] > situation.left_ms:
+            kbits = situation.kbits(size, quality)
+            if situation.network_ms(kbits) + shortest_ms > situation.left_ms:
                 continue
             divisor = next((n for n in divisors if situation.is_carried(kbits / n)), 0)
             if not divisor and size is not smallest:
                 continue
             in_time = in_time_ratio(situation, kbits)
             worth = in_time * size.accuracy * quality.accuracy_ratio - (1 - in_time) * LATE_COST
-            yield _Choice(size, quality, divisor or 1, in_time, worth / (divisor or 1))
+            value = worth / (divisor or 1)
+            if best is None or value > best.value:
+                best = _Choice(value, in_time, size, quality, divisor or 1)
+    return best
 
 
 def in_time_ratio(situation: Situation, kbits: float) -> float:
     """How probably a frame of that size is answered in time: over the server's recent times, evenly."""
-    there_and_back_ms = 2 * situation.link.wire_ms
+    left_ms = situation.left_ms - 2 * situation.link.wire_ms
     server_ms = situation.server_ms or (0.0,)
-    return sum(
-        situation.link.arrival_ratio(kbits, situation.left_ms - there_and_back_ms - one)
-        for one in server_ms
-    ) / len(server_ms)
+    arrival_ratio = situation.link.arrival_ratio
+    return sum(arrival_ratio(kbits, left_ms - one) for one in server_ms) / len(server_ms)

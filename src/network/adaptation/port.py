@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...core.quality import JpegQuality
 from ...core.verdict import Reason
@@ -34,15 +34,17 @@ class LinkForecast(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """What a policy knows when it is a frame's turn to be sent.
 
     Attributes:
         sequence: number of the frame.
-        sizes: of the zoo, smallest first, at least one; `kbits` as this stream's frames have them.
+        sizes: of the zoo, smallest first, at least one.
         qualities: that the policy may choose, best first; the first one is the default quality.
+        size_ratio: encoded sizes of this stream's frames over those of the zoo.
         advised_px: side that the server advised; 0 for none.
+        served_px: side of the variant that runs for this stream, to which larger frames are reduced; 0 if
+            it is not known.
         fps: declared rate.
         slo_ms: bound on capture to answer.
         left_ms: what is left of it for this frame.
@@ -58,7 +60,13 @@ class Situation:
     left_ms: float
     link: LinkForecast
     qualities: Sequence[JpegQuality] = (DEFAULT_QUALITY,)
+    served_px: int = 0
     server_ms: Sequence[float] = ()
+    size_ratio: float = 1.0
+
+    def kbits(self, size: FrameSize, quality: JpegQuality = DEFAULT_QUALITY) -> float:
+        """Encoded size that a frame of this stream will probably have."""
+        return size.kbits * quality.size_ratio * self.size_ratio
 
     def network_ms(self, kbits: float) -> float:
         """Time that a frame of that size and its answer would take on the network."""
@@ -67,6 +75,11 @@ class Situation:
     def is_carried(self, kbits: float) -> bool:
         """Whether the link carries frames of that size strictly faster than they are made."""
         return self.link.bandwidth_kbps > self.fps * kbits
+
+    def useful_sizes(self) -> Sequence[FrameSize]:
+        """The sizes up to what the running variant takes, smallest first; up to the advised one if unknown."""
+        most_px = self.served_px or self.advised_px
+        return [size for size in self.sizes if size.side_px <= most_px] or self.sizes[:1]
 
     def advised_sizes(self) -> Sequence[FrameSize]:
         """The sizes up to the advised one, smallest first; the smallest where nothing is advised."""

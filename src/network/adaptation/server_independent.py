@@ -22,4 +22,4 @@ class ServerIndependent:
 def carried_sizes(situation: Situation) -> Sequence[FrameSize]:
     """The sizes that the link carries at the stream's rate, smallest first, that one always."""
     smallest, *larger = situation.sizes
-    return [smallest, *(size for size in larger if situation.is_carried(size.kbits))]
+    return [smallest, *(size for size in larger if situation.is_carried(situation.kbits(size)))]

@@ -115,6 +115,7 @@ class Endpoint:
             session=session.token,
             zoo=self._describe_zoo(),
             advised_side_px=self._adviser.side_px(session.observed, self.now_ms()),
+            served_side_px=self._adviser.served_px(session.stream_id),
             plan_epoch=self.scheduler.plan.epoch,
         )
 
