@@ -109,23 +109,21 @@ class Connection:
         return None
 
     async def measure_wire_ms(self) -> float | None:
-        """Measures the one-way delay with small calls on the idle link; None if nobody answers."""
-        round_trips_ms = []
-        for _ in range(_WIRE_PROBES):
-            start = time.monotonic()
-            try:
-                await self._health.Check(
-                    health_pb2.HealthCheckRequest(), timeout=_WIRE_PROBE_TIMEOUT_S
-                )
-            except grpc.aio.AioRpcError as error:
-                # An answer it is all the same, if it came from the server.
-                if error.code() not in (
-                    grpc.StatusCode.NOT_FOUND,
-                    grpc.StatusCode.UNIMPLEMENTED,
-                ):
-                    return None
-            round_trips_ms.append((time.monotonic() - start) * 1000)
-        return min(round_trips_ms[1:]) / 2  # the first one opens the connection
+        """Measures the one-way delay with a few calls in a row; None if nobody answers."""
+        delays_ms = [await self.probe_wire_ms() for _ in range(_WIRE_PROBES)]
+        answered_ms = [one for one in delays_ms[1:] if one is not None]  # the first one connects
+        return min(answered_ms, default=None)
+
+    async def probe_wire_ms(self) -> float | None:
+        """Measures the one-way delay with one small call; None if nobody answers."""
+        start = time.monotonic()
+        try:
+            await self._health.Check(health_pb2.HealthCheckRequest(), timeout=_WIRE_PROBE_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            # An answer it is all the same, if it came from the server.
+            if error.code() not in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED):
+                return None
+        return (time.monotonic() - start) * 1000 / 2
 
     def _explain(
         self, stream_id: str, error: grpc.aio.AioRpcError

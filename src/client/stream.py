@@ -30,6 +30,7 @@ from .inbox import Inbox
 from .options import StreamOptions
 from .session import Session
 from .sources import FrameSource, open_source
+from .wire_probe import keep_measuring_wire
 from .workers import Workers
 
 _log = logging.getLogger(__name__)
@@ -229,17 +230,29 @@ class Stream:
         self._capturing.add_done_callback(self._end_capture)
         if self._is_stopped:
             self._capturing.cancel()
+        measuring = asyncio.create_task(self._keep_measuring_wire(), name="measure the wire")
         try:
             await self._stay_connected(reply)
             if self._source_problem is not None:
                 raise self._source_problem
         finally:
+            measuring.cancel()
             self._capturing.cancel()
             self._lose_open_frames(Reason.NOT_CONNECTED)
             self._inbox.end()
             reader.submit(source.close)
             if source.is_live:
                 reader.shutdown(wait=False)
+
+    async def _keep_measuring_wire(self) -> None:
+        """Follows the delay of the wire, unless it was given."""
+        if self.options.wire_ms is None:
+            await keep_measuring_wire(
+                self._connection, self._link.wire_ms or None, self._clock, self._take_wire
+            )
+
+    def _take_wire(self, wire_ms: float) -> None:
+        self._link.wire_ms = wire_ms
 
     def _end_capture(self, task: asyncio.Task[None]) -> None:
         self._is_capturing = False

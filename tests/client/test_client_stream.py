@@ -86,6 +86,30 @@ async def test_the_wire_delay_is_measured_when_it_is_not_given():
         assert 30 <= stream.wire_ms < 200
 
 
+class SlowAtFirst(FakeServer):
+    """Answers its first health checks late, as one that is still busy starting would."""
+
+    num_slow = 3
+
+    async def Check(self, request, context):  # noqa: N802 gRPC's name
+        if self.num_slow:
+            self.num_slow -= 1
+            await asyncio.sleep(0.3)
+        return await super().Check(request, context)
+
+
+async def test_the_wire_delay_is_measured_again_while_frames_go_out():
+    async with (
+        SlowAtFirst() as server,
+        streaming(server.address, few(2000), fps=50, slo_ms=5000) as stream,
+    ):
+        assert stream.wire_ms >= 150
+        async for _ in stream:
+            if stream.wire_ms < 150:
+                break
+        assert stream.wire_ms < 150
+
+
 def test_without_async_it_is_the_same(threaded_server):
     with sdk.connect_sync(threaded_server.address) as client:  # noqa: SIM117 as in the documentation
         with client.stream(few(10), fps=50, slo_ms=2000) as stream:
