@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -52,6 +52,15 @@ class FrameSource(Protocol):
 
     def close(self) -> None:
         """Lets go of what the source holds; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class EncodingSource(FrameSource, Protocol):
+    """A source that encodes its pictures itself, perhaps in advance."""
+
+    def encode(self, image: Image, side_px: int, quality: int) -> bytes:
+        """Does what `vision.preprocessing.encode_frame` does, of a picture that it gave."""
         ...
 
 

@@ -20,7 +20,7 @@ from ..network.adaptation.registry import policy
 from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink
 from ..network.estimators import make_estimator
 from ..protos import serving_pb2 as pb
-from ..vision.preprocessing import Image
+from ..vision.preprocessing import Image, encode_frame
 from .account import Account, CapturedFrame
 from .answers import Answer
 from .capture import capture_frames
@@ -28,8 +28,8 @@ from .connection import Connection, backoff_s
 from .errors import Refused, Unavailable
 from .inbox import Inbox
 from .options import StreamOptions
-from .session import Session
-from .sources import FrameSource, open_source
+from .session import Encode, Session
+from .sources import EncodingSource, FrameSource, open_source
 from .wire_probe import keep_measuring_wire
 from .workers import Workers
 
@@ -232,7 +232,8 @@ class Stream:
             self._capturing.cancel()
         measuring = asyncio.create_task(self._keep_measuring_wire(), name="measure the wire")
         try:
-            await self._stay_connected(reply)
+            encode = source.encode if isinstance(source, EncodingSource) else encode_frame
+            await self._stay_connected(reply, encode)
             if self._source_problem is not None:
                 raise self._source_problem
         finally:
@@ -297,13 +298,13 @@ class Stream:
         loop = asyncio.get_running_loop()
         frame.timer = loop.call_later(max(0.0, left_ms) / 1000, give_up)
 
-    async def _stay_connected(self, reply: pb.RegisterReply) -> None:
+    async def _stay_connected(self, reply: pb.RegisterReply, encode: Encode) -> None:
         """Serves session after session, until nothing is captured or open any more."""
         num_failures = 0
         while not self._settled.is_set():
             session = Session(
                 self._connection, reply, self._account, self._link, self._clock,
-                self._workers.encoder, self.options, self.on_sent,
+                self._workers.encoder, encode, self.options, self.on_sent,
             )  # fmt: skip
             self._session = session
             try:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..client.answers import Answer
+from ..live_run.cameras import LiveCamera
 from ..live_run.reports import CameraReport
-from ..live_run.scenes import looped_scene
+from ..live_run.scenes import LoopedScene, looped_scene
 from ..live_run.streaming import SERVER_DIR, stream_cameras
+from ..network.frame_sizes import DEFAULT_QUALITY
+from ..profiles import load_variants, variants_path
 from ..server.config_flags import to_arguments
 from ..server.devices import find_devices
 from .campaign import OnProgress
@@ -43,7 +46,7 @@ def run_live(
     cameras = run.cameras()
     streamed = stream_cameras(
         cameras,
-        functools.partial(looped_scene, run.seconds),
+        functools.partial(encoded_scene, run),
         run.seconds,
         run.start_seed,
         folder,
@@ -58,3 +61,18 @@ def run_live(
         for result, camera in zip(streamed.results, cameras, strict=True)
     ]
     return finish_run(run, folder, Played(reports, streamed.server_status, machine))
+
+
+def encoded_scene(run: RunConfig, camera: LiveCamera) -> LoopedScene:
+    """What a camera of the run sees, encoded in advance at all sides of the zoo."""
+    scene = looped_scene(run.seconds, camera)
+    scene.encode_ahead(sides_px(run), DEFAULT_QUALITY.quality)
+    return scene
+
+
+def sides_px(run: RunConfig) -> list[int]:
+    """The input sides of the run's zoo."""
+    config = server_config(run)
+    folder = Path(config.profiles_dir) if config.profiles_dir else None
+    variants = load_variants(variants_path(config.zoo, folder))
+    return sorted({variant.input_side_px for variant in variants})

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..live_run.scenes import LoopedScene, looped_scene
-from ..live_run.simulated import measure_encoded, simulated_run
-from ..profiles import load_variants, variants_path
+from ..live_run.cameras import LiveCamera
+from ..live_run.simulated import measured_sizes, simulated_run
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
 from ..server.devices import find_devices
-from ..simulation.encoding import EncodedFrames
+from ..simulation.frame_sizes import FrameSizes
 from ..simulation.run_folder import SimulationLogs, run_info, write_links
 from ..simulation.scenario import Scenario
 from ..simulation.simulation import Simulation
 from .campaign import OnProgress
 from .finishing import server_config
+from .live import encoded_scene, sides_px
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
 
@@ -60,24 +59,15 @@ def scenario_of(run: RunConfig) -> Scenario:
         UsageError: if the server does not take its options, or a table is broken.
     """
     config = server_config(run)
-    cameras = run.cameras()
     return simulated_run(
-        cameras,
+        run.cameras(),
         run.seconds,
         run.start_seed,
         config,
         config.devices or find_devices(),
-        {
-            camera.scene_seed: _encoded(
-                looped_scene(run.seconds, camera), config.zoo, config.profiles_dir
-            )
-            for camera in cameras
-        },
+        {camera.scene_seed: _sizes(run, camera) for camera in run.cameras()},
     )
 
 
-@functools.lru_cache(maxsize=1)  # as long as the scene itself is kept
-def _encoded(scene: LoopedScene, zoo: str, profiles_dir: str) -> EncodedFrames:
-    variants = load_variants(variants_path(zoo, Path(profiles_dir) if profiles_dir else None))
-    sides_px = sorted({variant.input_side_px for variant in variants})
-    return measure_encoded(scene.images, sides_px)
+def _sizes(run: RunConfig, camera: LiveCamera) -> FrameSizes:
+    return measured_sizes(encoded_scene(run, camera), sides_px(run))

@@ -17,7 +17,7 @@ from ..network.traces import LinkTrace
 from ..scheduling.batching.registry import batcher
 from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..scheduling.planning.registry import DEFAULT_PLANNER, planner
-from .encoding import EncodedFrames
+from .frame_sizes import FrameSizes
 
 MAX_FPS = 240.0
 MAX_SLO_MS = 60_000.0
@@ -47,8 +47,8 @@ class SimulatedStream:
         first_kbps: its client's first guess of the link's rate.
         frame_size_ratio: mean encoded size over what the zoo says.
         frame_size_spread: standard deviation of the logarithm of the size.
+        frame_sizes: of its source's frames, in place of the last two.
         encode_ms: what resizing and encoding take its client.
-        encoded: sizes and encoding times of its source's frames, in place of the last three.
         policy: how its frames adapt to the link.
         ladder: of the policy `ladder`: what it may give up, in its order.
     """
@@ -65,8 +65,8 @@ class SimulatedStream:
     first_kbps: float = 10_000.0
     frame_size_ratio: float = 1.0
     frame_size_spread: float = 0.0
+    frame_sizes: FrameSizes | None = None
     encode_ms: float = 2.0
-    encoded: EncodedFrames | None = None
     policy: str = DEFAULT_POLICY
     ladder: tuple[str, ...] = DEFAULT_LADDER
 
@@ -137,8 +137,6 @@ class Scenario:
         profiles: device type to latency.
         streams: who joins.
         qualities: JPEG qualities below the default whose effect is known, best first.
-        num_encoders: frames that all clients together encode at a time; None if each has its own
-            encoder, as real devices do.
     """
 
     seconds: float
@@ -150,13 +148,10 @@ class Scenario:
     server: ServerModel = field(default_factory=ServerModel)
     seed: int = 0
     qualities: tuple[JpegQuality, ...] = ()
-    num_encoders: int | None = None
 
     def __post_init__(self) -> None:
         require_positive("seconds", self.seconds, 1e6)
         require_not_negative("seed", self.seed)
-        if self.num_encoders is not None:
-            require_positive("num_encoders", self.num_encoders, 4096)
         for name, ids in (
             ("streams", [stream.stream_id for stream in self.streams]),
             ("devices", [device.device_id for device in self.devices]),

@@ -24,20 +24,17 @@ from ..profiles import (
     load_variants,
     variants_path,
 )
-from .encoding import EncodedFrames, read_encoded_frames
+from .frame_sizes import FrameSizes, read_frame_sizes
 from .scenario import Sampling, Scenario, ServerModel, SimulatedStream
 
 MAX_FILE_BYTES = 1_000_000
 MAX_COUNT = 10_000
-_KEYS = (
-    *("seconds", "seed", "zoo", "profiles_dir", "devices", "server", "streams"),
-    "num_encoders",
-)
+_KEYS = ("seconds", "seed", "zoo", "profiles_dir", "devices", "server", "streams")
 _LINK_KEYS = ("mbps", "trace", "offset", "offset_step", "scale_ratio", "wire_ms")
-_MODELLED_SIZES = ("frame_size_ratio", "frame_size_spread", "encode_ms")
-_STREAM_OPTIONS = ("phase_s", "leave_s", "first_kbps", *_MODELLED_SIZES)
+_MODELLED_SIZES = ("frame_size_ratio", "frame_size_spread")
+_STREAM_OPTIONS = ("phase_s", "leave_s", "first_kbps", "encode_ms", *_MODELLED_SIZES)
 _STREAM_KEYS = (
-    *("name", "count", "fps", "slo_ms", "link", "join_s", "join_step_s", "encoded_frames"),
+    *("name", "count", "fps", "slo_ms", "link", "join_s", "join_step_s", "frame_sizes"),
     *("policy", "ladder"),
     *_STREAM_OPTIONS,
 )
@@ -136,7 +133,6 @@ def read_scenario(path: Path, seed: int | None = None) -> Scenario:
         streams=tuple(streams),
         qualities=load_qualities(zoo, profiles_dir),
         server=_read_server(path, top.values.get("server", {})),
-        num_encoders=top.whole("num_encoders", least=1) if "num_encoders" in top.values else None,
     )
 
 
@@ -213,7 +209,7 @@ def _read_streams(path: Path, at: str, entry: object) -> list[SimulatedStream]:
         given["wire_ms"] = link.number("wire_ms")
     policy = place.text("policy", DEFAULT_POLICY)
     ladder = tuple(place.text("ladder", ",".join(DEFAULT_LADDER)).split(","))
-    encoded = _read_encoded(path, place)
+    sizes = _read_frame_sizes(path, place)
     return [
         place.build(
             SimulatedStream,
@@ -223,7 +219,7 @@ def _read_streams(path: Path, at: str, entry: object) -> list[SimulatedStream]:
             link=dataclasses.replace(trace, offset=trace.offset + number * step),
             link_text=_in_words(link, trace, number * step),
             join_s=place.number("join_s", 0.0) + number * place.number("join_step_s", 0.0),
-            encoded=encoded,
+            frame_sizes=sizes,
             policy=policy,
             ladder=ladder,
             **given,
@@ -232,13 +228,13 @@ def _read_streams(path: Path, at: str, entry: object) -> list[SimulatedStream]:
     ]
 
 
-def _read_encoded(path: Path, place: _Place) -> EncodedFrames | None:
-    if "encoded_frames" not in place.values:
+def _read_frame_sizes(path: Path, place: _Place) -> FrameSizes | None:
+    if "frame_sizes" not in place.values:
         return None
     for key in _MODELLED_SIZES:
         if key in place.values:
-            raise place.error(key, "must not stand beside encoded_frames, which says it")
-    return read_encoded_frames(path.parent / place.text("encoded_frames"))
+            raise place.error(key, "must not stand beside frame_sizes, which says it")
+    return read_frame_sizes(path.parent / place.text("frame_sizes"))
 
 
 def _read_link(path: Path, link: _Place) -> LinkTrace:

@@ -13,7 +13,6 @@ from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.rounds import Refusal
 from .cameras import SimulatedCamera
 from .devices import SimulatedDevice, draw_latency
-from .encoding import Encoder
 from .events import EventQueue
 from .scenario import Scenario, SimulatedStream
 from .scheduler import SimulatedScheduler
@@ -79,14 +78,12 @@ class Simulation:
             )
         self._scheduler.attach(self._devices)
         choices = FrameChoices(frame_sizes(scenario.variants), scenario.qualities)
-        shared = None if scenario.num_encoders is None else Encoder(scenario.num_encoders)
         self._cameras = [
             SimulatedCamera(
                 stream,
                 choices,
                 scenario.seconds,
                 _random(scenario, stream.stream_id),
-                Encoder(1) if shared is None else shared,
                 self._server,
                 self._events,
                 observers.on_frame,

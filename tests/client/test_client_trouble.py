@@ -13,7 +13,7 @@ from streaming import FLAT, IMAGE, SOFT, check_account, collect, few, reasons, s
 
 from moonjelly import client as sdk
 from moonjelly.client import ArraySource, Place, Verdict
-from moonjelly.client import session as session_module
+from moonjelly.client import stream as stream_module
 from moonjelly.network.shapers import LinkConfig, Way
 from moonjelly.network.shapers.relay import Link
 from moonjelly.network.traces import constant_trace
@@ -61,7 +61,7 @@ async def test_a_client_that_encodes_too_slowly_does_not_blame_the_link(monkeypa
         time.sleep(0.2)
         return encode_frame(image, side_px, quality)
 
-    monkeypatch.setattr(session_module, "encode_frame", encode_slowly)
+    monkeypatch.setattr(stream_module, "encode_frame", encode_slowly)
     async with (
         FakeServer() as server,
         streaming(server.address, few(10), fps=20, slo_ms=100) as stream,
