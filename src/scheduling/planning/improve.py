@@ -20,6 +20,9 @@ from .regroup_many import regroup_many
 
 MAX_FAILED_INSERTIONS = 4  # of clients in a row, lightest first
 NEIGHBOURS = 24  # with how many others a device is regrouped, where there are more
+EXCHANGE_SIZES = (2, 3)  # devices planned anew for an exchange
+MAX_EXCHANGES = 40  # of a client that is served with one that is not, the most promising first
+MAX_EXCHANGE_PARTNERS = 4  # of the device on which the one is served
 LARGER_SIZES = (3, 4)
 ROOMIEST = 7  # devices of which threes are tried to make room for a client
 MOST_WASTEFUL = 12  # devices of which larger groups are made
@@ -141,6 +144,49 @@ class Improver:
                         self.regroup_pairs(devices)
                         break
 
+    def exchange(self) -> None:
+        """Serves clients in place of others where two or three devices gain by it."""
+        while self.draft.unserved and not self._effort.is_spent:
+            changed = self._exchange_one()
+            if not changed:
+                break
+            self.regroup_pairs(changed)
+
+    def _exchange_one(self) -> tuple[int, ...]:
+        """Makes the first exchange that gains; returns the devices that it changed."""
+        pairs = [
+            (client, in_place_of, device)
+            for device, members in enumerate(self.draft.members)
+            for in_place_of in self._unlike(members)
+            for client in self._unlike(self.draft.unserved)
+        ]
+        worth = self._worth()
+        pairs.sort(key=lambda pair: worth[pair[1]] - worth[pair[0]])
+        for size in EXCHANGE_SIZES:
+            for client, in_place_of, device in pairs[:MAX_EXCHANGES]:
+                partners = self._partners(device)[:MAX_EXCHANGE_PARTNERS]
+                for others in combinations(partners, size - 1):
+                    if self._effort.is_spent:
+                        return ()
+                    devices = (device, *others)
+                    self._effort.spend(STEPS_OF_SIZE[size])
+                    clients = [one for some in devices for one in self.draft.members[some]]
+                    clients[clients.index(in_place_of)] = client
+                    group = self._group(devices, clients, sum(self._values[one] for one in devices))
+                    if group is not None:
+                        unserved = self.draft.unserved
+                        unserved[unserved.index(client)] = in_place_of
+                        self._take(devices, group)
+                        return devices
+        return ()
+
+    def _group(self, devices: Sequence[int], clients: list[int], value: float) -> Group | None:
+        """Plans these devices for these clients if that is better than the value."""
+        types = [self._types[device] for device in devices]
+        if len(devices) == 2:  # noqa: PLR2004
+            return self._regrouper.pair(types[0], types[1], clients, value)
+        return regroup_many(self._regrouper, self._market, types, clients, value, self._prices)
+
     def _wasteful_groups(self, size: int) -> list[tuple[int, ...]]:
         """Groups of devices, by what they fall short of the prices at which all would break even."""
         served = sorted(client for members in self.draft.members for client in members)
@@ -185,11 +231,7 @@ class Improver:
             return False
         self._effort.spend(STEPS_OF_SIZE[len(key)])
         value = sum(self._values[device] for device in key) * (1 + self._min_gain_ratio)
-        types = [self._types[device] for device in key]
-        if len(key) == 2:  # noqa: PLR2004
-            group = self._regrouper.pair(types[0], types[1], clients, value)
-        else:
-            group = regroup_many(self._regrouper, self._market, types, clients, value, self._prices)
+        group = self._group(key, clients, value)
         if group is None:
             return False
         self._take(key, group)
@@ -254,6 +296,24 @@ class Improver:
                 self._take(devices, group)
                 return devices
         return ()
+
+    def _unlike(self, clients: Sequence[int]) -> list[int]:
+        """One of each kind of client: of one weight, and fit for the same modes."""
+        fits = self._instance.fits
+        return list(
+            {(self._weights[client], fits[client].tobytes()): client for client in clients}.values()
+        )
+
+    def _worth(self) -> list[float]:
+        """What it is worth to serve each client, at the prices of the relaxation."""
+        instance = self._instance
+        prices = self._market.prices(
+            np.arange(instance.num_clients),
+            np.bincount(instance.types, minlength=instance.num_types),
+            self.num_served,
+        )
+        worth: list[float] = (prices.densities * instance.weights).tolist()
+        return worth
 
     def _roomy_pairs(self) -> list[tuple[int, int]]:
         """Pairs of devices, best first of those that have accuracy to give away for room."""

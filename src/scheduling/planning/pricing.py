@@ -137,6 +137,7 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
         ):
             best.shake(random)
         best.regroup_larger(bound)
+        best.exchange()
     return best.draft
 
 

@@ -20,7 +20,8 @@ from .regroup import MIN_GAIN, Group, Regrouper
 MAX_LISTED = 1 << 16  # choices looked at
 MAX_CHOICES = 4096  # the most promising ones, where there are more
 MAX_PACKINGS = 8
-MAX_STATES = 1 << 18  # bits of a packing; finer units of rate than that are not packed here
+MAX_STATES = 1 << 18  # bits of a packing
+MAX_LISTED_STATES = 2000  # where units of rate are too fine for bits; the most valuable are kept
 
 
 def regroup_many(
@@ -139,7 +140,7 @@ def _pack(
     for capacity in capacities[:-1]:
         strides.append(strides[-1] * (capacity + 1 + heaviest))
     if strides[-1] > MAX_STATES:
-        return None
+        return _pack_fine(fits, weights, capacities, accuracies, value)
     mask = (1 << (capacities[0] + 1)) - 1
     for number, capacity in enumerate(capacities[1:-1], 1):
         mask = sum(mask << (load * strides[number]) for load in range(capacity + 1))
@@ -182,3 +183,46 @@ def _pack(
                 state -= step
                 break
     return best[0], places[::-1]
+
+
+def _pack_fine(
+    fits: Bools,
+    weights: Sequence[int],
+    capacities: Sequence[int],
+    accuracies: Sequence[float],
+    value: float,
+) -> tuple[float, list[int]] | None:
+    """As `_pack`, with a list of states, which is cut where it gets long."""
+    num_slots = len(capacities)
+    strides = np.cumprod([1, *(capacity + 1 for capacity in capacities[:-2])])
+    limits, accuracy = np.array(capacities), np.array(accuracies)
+    order = sorted(range(len(weights)), key=lambda client: -weights[client])
+    left = sum(weights)
+    states = np.zeros((1, num_slots), np.int64)  # loads
+    origins: list[tuple[Ints, Ints]] = []  # of each state after each client, state before and slot
+    for client in order:
+        left -= weights[client]
+        slots = np.flatnonzero(fits[client])
+        loads = np.repeat(states, len(slots), axis=0)
+        taken = np.tile(slots, len(states))
+        before = np.repeat(np.arange(len(states)), len(slots))
+        loads[np.arange(len(loads)), taken] += weights[client]
+        values = loads @ accuracy
+        good = (loads <= limits).all(axis=1) & (values + left * accuracy.max() > value + MIN_GAIN)
+        kept = np.flatnonzero(good)
+        _, firsts = np.unique(loads[kept][:, :-1] @ strides, return_index=True)
+        kept = kept[firsts]
+        if len(kept) > MAX_LISTED_STATES:
+            kept = kept[np.argpartition(-values[kept], MAX_LISTED_STATES)[:MAX_LISTED_STATES]]
+        states = loads[kept]
+        origins.append((before[kept], taken[kept]))
+    if not len(states):
+        return None
+    values = states @ accuracy
+    state = int(values.argmax())
+    best = float(values[state])
+    places = [0] * len(weights)
+    for client, (before, taken) in zip(reversed(order), reversed(origins), strict=True):
+        places[client] = int(taken[state])
+        state = int(before[state])
+    return best, places
