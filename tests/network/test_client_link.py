@@ -11,7 +11,7 @@ from moonjelly.core.quality import JpegQuality
 from moonjelly.core.verdict import Reason
 from moonjelly.network.adaptation.port import Sending
 from moonjelly.network.adaptation.registry import policy
-from moonjelly.network.client_link import PROBE_AFTER_MS, ClientLink
+from moonjelly.network.client_link import PROBE_AFTER_MS, ClientLink, ServerTimes
 from moonjelly.network.estimators import MAX_KBPS, make_estimator
 from moonjelly.network.frame_sizes import FrameChoices, FrameSize
 
@@ -143,7 +143,7 @@ def test_whatever_the_acks_say_the_link_stays_sane(acks, wire_ms, fps, name, lef
         assert network_ms is None or 0 <= network_ms <= later_ms + 1e-6
         assert 0 < link.bandwidth_kbps(now_ms) <= MAX_KBPS * (1 + 1e-9)
         assert math.isfinite(link.network_ms(100.0, now_ms))
-        link.on_answer(sequence, held_ms)
+        link.on_answer(sequence, ServerTimes(held_ms, held_ms))
 
 
 @settings(max_examples=80, deadline=None)
@@ -169,4 +169,4 @@ def test_ours_sends_nothing_that_would_be_late_by_its_own_estimate(rates_kbps, s
             assert not link.may_send_at_ms(now_ms) <= now_ms, "only what one round trip needs"
             now_ms = max(now_ms, through_ms + 2)
             link.on_ack(sequence, 0.0, now_ms)
-            link.on_answer(sequence, server_ms)
+            link.on_answer(sequence, ServerTimes(server_ms, server_ms / 2))

@@ -146,5 +146,5 @@ def test_bad_starting_values_are_refused(make, arguments):
 
 
 def test_a_name_that_is_no_estimator_is_refused():
-    with pytest.raises(ValueError, match="estimator='kalman': must be one of error_based"):
+    with pytest.raises(ValueError, match="estimator='kalman': must be one of change_point"):
         make_estimator(1.0, name="kalman")

@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -31,7 +30,7 @@ from .namespaces import (
 )
 from .port import OnUplinkRate
 from .replay import Replay
-from .traffic_control import TrafficControl, delay_arguments, root_rate_line
+from .traffic_control import TrafficControl, delay_line, root_rate_line, set_now
 
 _TOOLS = ("ip", "tc", "ss", "nsenter", "sysctl")
 _DEVICES = {Way.UP: FAR_DEVICE, Way.DOWN: NEAR_DEVICE}  # of the router: where each way leaves it
@@ -92,6 +91,7 @@ class KernelLink:
         self.place = place
         self._on_uplink_rate = on_uplink_rate
         self._control = TrafficControl(place.namespace)
+        self._is_replaying = False
 
     @property
     def address(self) -> str:
@@ -101,9 +101,10 @@ class KernelLink:
     async def __aenter__(self) -> Self:
         if self.config.wire_ms or self.config.jitter_ms:
             self._add_delay()
-        self._control.__enter__()
         replay = Replay(self.config, self)
         replay.start()
+        self._control.__enter__()
+        self._is_replaying = True
         self._replaying = asyncio.create_task(replay.run(), name=f"link {self.config.name} replay")
         return self
 
@@ -123,7 +124,11 @@ class KernelLink:
     def set_rate_kbps(self, way: Way, rate_kbps: float) -> None:
         """Sets the rate of one way or both (1000 bit/s) until the trace changes; 0 is an outage."""
         ways = (Way.UP, Way.DOWN) if way is Way.BOTH else (way,)
-        self._control.run([root_rate_line(_DEVICES[one], rate_kbps) for one in ways])
+        lines = [root_rate_line(_DEVICES[one], rate_kbps) for one in ways]
+        if self._is_replaying:
+            self._control.hand_over(lines)
+        else:  # before anybody connects
+            set_now(lines, self.place.namespace)
         if Way.UP in ways:
             self._on_uplink_rate(time.monotonic_ns() / 1e6, rate_kbps)
 
@@ -165,15 +170,12 @@ class KernelLink:
             (None, self.place.client_device),
             (server_namespace_of(self.place.run_id), self.place.server_device),
         )
-        for namespace, device in ends:
-            where = ["-netns", namespace] if namespace else []
-            delay = delay_arguments(device, self.config.wire_ms, self.config.jitter_ms)
-            done = subprocess.run(
-                ["tc", *where, *delay], capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise UsageError(
-                    f"{self.config.name}: wire_ms={self.config.wire_ms:g}, "
-                    f"jitter_ms={self.config.jitter_ms:g}: must be 0 with shaper=kernel here, as this "
-                    f"kernel has no netem ({' '.join(done.stderr.split())}); or take the relay"
-                )
+        try:
+            for namespace, device in ends:
+                set_now([delay_line(device, self.config.wire_ms, self.config.jitter_ms)], namespace)
+        except RunError as error:
+            raise UsageError(
+                f"{self.config.name}: wire_ms={self.config.wire_ms:g}, "
+                f"jitter_ms={self.config.jitter_ms:g}: must be 0 with shaper=kernel where the kernel "
+                f"has no netem, or take the relay ({error})"
+            ) from None

@@ -32,11 +32,10 @@ def root_rate_line(device: str, rate_kbps: float) -> str:
     )
 
 
-def delay_arguments(device: str, delay_ms: float, jitter_ms: float) -> list[str]:
-    """Arguments of `tc` that delay what an interface sends; the kernel needs netem for it."""
-    jitter = [f"{jitter_ms:.3f}ms"] if jitter_ms else []
-    delay = ["delay", f"{delay_ms:.3f}ms", *jitter, "limit", "100000"]
-    return ["qdisc", "replace", "dev", device, "root", "netem", *delay]
+def delay_line(device: str, delay_ms: float, jitter_ms: float) -> str:
+    """Delays what an interface sends; the kernel needs netem for it."""
+    jitter = f" {jitter_ms:.3f}ms" if jitter_ms else ""
+    return f"qdisc replace dev {device} root netem delay {delay_ms:.3f}ms{jitter} limit 100000"
 
 
 def class_lines(device: str, handle: str, number: int, rate_kbps: float) -> list[str]:
@@ -76,18 +75,33 @@ def _token_bucket(rate_kbps: float) -> tuple[int, int, int]:
     return rate_bps, burst_bytes, min(_MAX_QUEUE_BYTES, queue_bytes + burst_bytes)
 
 
+def set_now(lines: Sequence[str], namespace: str | None = None) -> None:
+    """Carries lines out before it returns.
+
+    Args:
+        lines: as above.
+        namespace: whose interfaces are meant; None for this process's own.
+
+    Raises:
+        RunError: if the kernel refuses.
+    """
+    command = [*_tc(namespace), "-batch", "-"]
+    text = "".join(f"{line}\n" for line in lines)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RunError(f"tc: {' '.join(done.stderr.split())}")
+
+
 class TrafficControl:
-    """A `tc` that waits for lines: a change costs no new process."""
+    """A `tc` that waits for lines: a change costs no new process, and little time."""
 
     def __init__(self, namespace: str | None = None) -> None:
         """Names the network namespace whose interfaces are meant; None for this process's own."""
         self._namespace = namespace
 
     def __enter__(self) -> Self:
-        where = ["-netns", self._namespace] if self._namespace else []
-        self._process = subprocess.Popen(
-            ["tc", *where, "-force", "-batch", "-"], stdin=subprocess.PIPE, text=True
-        )
+        command = [*_tc(self._namespace), "-force", "-batch", "-"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
         return self
 
     def __exit__(
@@ -104,7 +118,7 @@ class TrafficControl:
         if self._process.returncode and error is None:
             raise RunError("tc: a link could not be set to its rate; its message stands above")
 
-    def run(self, lines: Sequence[str]) -> None:
+    def hand_over(self, lines: Sequence[str]) -> None:
         """Hands lines over; whether they could be carried out shows at the end.
 
         Raises:
@@ -117,3 +131,7 @@ class TrafficControl:
             self._process.stdin.flush()
         except BrokenPipeError:
             raise RunError("tc ended early; its message stands above") from None
+
+
+def _tc(namespace: str | None) -> list[str]:
+    return ["tc", "-netns", namespace] if namespace else ["tc"]
