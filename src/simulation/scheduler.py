@@ -69,8 +69,9 @@ class SimulatedScheduler:
         self._published: tuple[object, ...] = ()
 
     def attach(self, devices: Mapping[str, SimulatedDevice]) -> None:
-        """Takes the devices that orders go to."""
+        """Takes the devices that orders go to, and has a first plan made, for no stream."""
         self._devices = devices
+        self._want(Cause.DEVICE_CHANGE)
 
     def join(self, client: Client, on_reply: Callable[[Refusal | None], None]) -> None:
         """Asks for a place for one stream; `on_reply` takes the refusal, or None."""

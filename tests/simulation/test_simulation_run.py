@@ -77,10 +77,13 @@ def test_on_a_steady_link_latency_is_the_sum_of_its_parts():
         ),
     )
     ran = Ran(what).finish()
-    assert {row.variant for row in ran.frames} == {"large"}
+    settled = [
+        row for row in ran.frames if row.captured_ms > 500
+    ]  # an empty server runs the small one
+    assert {row.variant for row in settled} == {"large"}
     # encoded, 300 kbit at 10 Mbit/s, wire, to the executor, batch of one, out, wire
     expected_ms = 2.0 + 30.0 + 5.0 + 0.5 + 20.0 + 0.5 + 5.0
-    for row in ran.frames:
+    for row in settled:
         assert row.latency_ms == pytest.approx(expected_ms, abs=1e-6)
         assert row.network_ms == pytest.approx(30.0 + 2 * 5.0, abs=1e-6)
         assert row.server_ms == pytest.approx(0.5 + 20.0 + 0.5, abs=1e-6)
@@ -136,7 +139,9 @@ def test_a_stream_that_no_server_could_serve_is_told_so():
 def test_plans_follow_a_link_that_falls():
     what = scenario(stream(link=steps(20.0, 1.0, period_s=3.0), slo_ms=250.0), seconds=6.0)
     ran = Ran(what).finish()
-    before = {r.variant for r in ran.frames if r.verdict == "in_time" and r.captured_ms < 2900}
+    before = {
+        r.variant for r in ran.frames if r.verdict == "in_time" and 500 < r.captured_ms < 2900
+    }
     after = {r.variant for r in ran.frames if r.verdict == "in_time" and r.captured_ms > 4500}
     assert before == {"large"}
     assert after == {"small"}

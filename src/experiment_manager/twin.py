@@ -1,0 +1,214 @@
+"""Compares live runs of an experiment with the same runs in the simulator."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ..core.errors import UsageError
+from ..live_run.load import read_load
+from ..reporting.summary import read_summary
+from .folder import ExperimentFolder
+from .matrix import RunConfig, Value
+from .outcome import read_outcome
+from .simulated import run_simulated
+
+
+class Side(StrEnum):
+    """Where a run was made."""
+
+    LIVE = "live"
+    SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """How far the simulator may be from live.
+
+    Attributes:
+        in_time_ratio: difference of the shares of frames in time.
+        accuracy_ratio: difference of the mean accuracies over the live one.
+        p50_ratio: difference of the median latencies over the live one.
+    """
+
+    in_time_ratio: float = 0.02
+    accuracy_ratio: float = 0.01
+    p50_ratio: float = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What of a run is compared.
+
+    Attributes:
+        in_time_ratio: frames in time over frames offered; those of a refused camera are offered in vain.
+        refused_ratio: cameras that were not admitted, over all.
+        accuracy: mean over the frames in time of what the zoo says of the variant that answered; None
+            if there are none.
+        p50_ms: median latency; None if no frame was answered.
+    """
+
+    in_time_ratio: float
+    refused_ratio: float
+    accuracy: float | None
+    p50_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One run, on both sides.
+
+    Attributes:
+        cell: what tells its cell from others.
+        is_starved: whether the machine was too busy for the live side to count.
+    """
+
+    cell: Mapping[str, Value]
+    live: Measured
+    simulated: Measured
+    is_starved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CellComparison:
+    """How far the simulator is from live in one cell: medians over its runs, simulated less live.
+
+    Attributes:
+        pairs: the runs that count.
+        num_starved: runs that do not count.
+        in_time_ratio: in shares; `nan` if no run counts, likewise the others.
+        accuracy_ratio: over the live one; infinite if frames were in time on one side only.
+        p50_ratio: likewise.
+    """
+
+    cell: Mapping[str, Value]
+    pairs: Sequence[Pair]
+    num_starved: int
+    in_time_ratio: float
+    accuracy_ratio: float
+    p50_ratio: float
+
+    def missed(self, bars: Bars) -> list[str]:
+        """The bars that are missed; all if no run counts."""
+        differences = (
+            ("in-time share", self.in_time_ratio, bars.in_time_ratio),
+            ("accuracy", self.accuracy_ratio, bars.accuracy_ratio),
+            ("p50 latency", self.p50_ratio, bars.p50_ratio),
+        )
+        return [name for name, difference, most in differences if not abs(difference) <= most]
+
+
+def simulate_twins(runs: Iterable[RunConfig], live_dir: Path, out_dir: Path) -> list[Pair]:
+    """Simulates every run that has finished live, and pairs both.
+
+    Args:
+        runs: of an experiment.
+        live_dir: its folder.
+        out_dir: where the simulated runs go, one folder each.
+
+    Raises:
+        UsageError: if a run's folder is broken, or none has finished.
+        OSError: if a file cannot be written.
+    """
+    live = ExperimentFolder(live_dir)
+    pairs: list[Pair] = []
+    for run in runs:
+        live_run = live.finished(run)
+        if live_run is None:
+            continue
+        folder = out_dir / run.run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        run_simulated(run, folder, lambda *_: None, {})
+        pairs.append(
+            Pair(
+                run.cell(),
+                measured(run, live_run),
+                measured(run, folder),
+                read_load(live_run).is_starved,
+            )
+        )
+    if not pairs:
+        raise UsageError(f"{live_dir}: holds no finished run of the experiment")
+    return pairs
+
+
+def measured(run: RunConfig, folder: Path) -> Measured:
+    """Reads what came of a run.
+
+    Raises:
+        UsageError: if its folder is broken.
+    """
+    cameras = read_outcome(folder).cameras
+    num_in_time = sum(camera.in_time for camera in cameras)
+    gained = sum(camera.captured * (camera.profile_map or 0.0) for camera in cameras)
+    num_offered = run.clients * max(1, round(run.seconds * run.fps))
+    return Measured(
+        in_time_ratio=num_in_time / num_offered,
+        refused_ratio=sum(camera.refused for camera in cameras) / run.clients,
+        accuracy=gained / num_in_time if num_in_time else None,
+        p50_ms=read_summary(folder).total.p50_ms,
+    )
+
+
+def compare(pairs: Sequence[Pair]) -> list[CellComparison]:
+    """Compares cell by cell, in the order in which they come first."""
+    cells: dict[tuple[object, ...], list[Pair]] = {}
+    for pair in pairs:
+        cells.setdefault(tuple(pair.cell.values()), []).append(pair)
+    return [_compare_cell(of_cell) for of_cell in cells.values()]
+
+
+def _compare_cell(pairs: Sequence[Pair]) -> CellComparison:
+    kept = [pair for pair in pairs if not pair.is_starved]
+    return CellComparison(
+        cell=pairs[0].cell,
+        pairs=kept,
+        num_starved=len(pairs) - len(kept),
+        in_time_ratio=_median(one.simulated.in_time_ratio - one.live.in_time_ratio for one in kept),
+        accuracy_ratio=_median(
+            _relative(one.simulated.accuracy, one.live.accuracy) for one in kept
+        ),
+        p50_ratio=_median(_relative(one.simulated.p50_ms, one.live.p50_ms) for one in kept),
+    )
+
+
+def _median(values: Iterable[float]) -> float:
+    known = list(values)
+    return statistics.median(known) if known else math.nan
+
+
+def _relative(simulated: float | None, live: float | None) -> float:
+    """How far the simulated value is off, over the live one."""
+    if not simulated or not live:
+        return 0.0 if simulated == live else math.inf
+    return simulated / live - 1
+
+
+def tidy_rows(comparisons: Iterable[CellComparison]) -> list[dict[str, object]]:
+    """A row for each cell and side: the cell, and medians over its runs."""
+    rows: list[dict[str, object]] = []
+    for one in comparisons:
+        for side in Side:
+            runs = [pair.live if side is Side.LIVE else pair.simulated for pair in one.pairs]
+            rows.append(
+                {
+                    **one.cell,
+                    "side": str(side),
+                    "num_runs": len(runs),
+                    "num_starved": one.num_starved,
+                    "in_time_ratio": _middle([run.in_time_ratio for run in runs]),
+                    "refused_ratio": _middle([run.refused_ratio for run in runs]),
+                    "accuracy": _middle([run.accuracy for run in runs]),
+                    "p50_ms": _middle([run.p50_ms for run in runs]),
+                }
+            )
+    return rows
+
+
+def _middle(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
