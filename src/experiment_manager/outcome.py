@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.records import FrameRecord
-from ..core.verdict import Verdict
+from ..core.variant import Variant
+from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.run_folder import read_json, write_json
 from ..reporting.scores import Scores
 from ..reporting.summary import TOTAL, Summary
@@ -62,7 +63,7 @@ def run_outcome(
     summary: Summary,
     frames: Iterable[FrameRecord],
     refused: Collection[str],
-    accuracy_of: Mapping[str, float],
+    variants: Sequence[Variant],
     scores: Mapping[str, Scores],
 ) -> RunOutcome:
     """Gathers what came of a run.
@@ -71,14 +72,13 @@ def run_outcome(
         summary: of the run.
         frames: its rows of `frames.csv`.
         refused: streams that were not admitted.
-        accuracy_of: variant to its accuracy as the zoo's table says.
+        variants: of the zoo that answered.
         scores: of each stream and of all; empty where nothing was detected.
     """
+    accuracy = ProfileAccuracy(variants)
     credit: dict[str, float] = {}
     for frame in frames:
-        if frame.verdict == Verdict.IN_TIME:
-            gained = accuracy_of[frame.variant]
-            credit[frame.stream_id] = credit.get(frame.stream_id, 0.0) + gained
+        credit[frame.stream_id] = credit.get(frame.stream_id, 0.0) + accuracy.of(frame)
     rows: list[CameraOutcome] = []
     for stream in summary.streams:
         one = stream.outcome

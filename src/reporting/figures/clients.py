@@ -23,11 +23,12 @@ from .style import (
 ACCURACIES = {
     "golden_f1_detected": "F1 of detected frames",
     "map": "mAP@[.5:.95]",
-    "profile_map": "accuracy by the zoo's table",
+    "profile_map": "accuracy (zoo's table)",
 }
 """What accuracy is taken from, the first that was measured, and how it is called."""
 LEAST_TOP_PERCENT = 1.0  # of the axis of misses
 BARS_WIDTH = 0.8
+DODGE = 0.07  # between points of different rates, so that their intervals stand side by side
 
 
 def draw_clients(summary: TidyTable) -> Figure:
@@ -51,14 +52,16 @@ def draw_clients(summary: TidyTable) -> Figure:
         for number, fps in enumerate(rates):
             rows = summary.where(slo_ms=slo, fps=fps).rows
             places = [clients.index(row["clients"]) for row in rows]
-            _draw_accuracy(above, places, rows, measured, styles[fps])
+            off = number - (len(rates) - 1) / 2
+            dodged = [place + off * DODGE for place in places]
+            _draw_accuracy(above, dodged, rows, measured, styles[fps])
             bar_width = BARS_WIDTH / len(rates)
-            shift = (number - (len(rates) - 1) / 2) * bar_width
             _draw_missed(
-                below, [place + shift for place in places], rows, bar_width, styles[fps],
+                below, [place + off * bar_width for place in places], rows, bar_width, styles[fps],
                 HATCHES[number % len(HATCHES)],
             )  # fmt: skip
-    panels[1, 0].set_ylim(0, max(LEAST_TOP_PERCENT, panels[1, 0].get_ylim()[1]))
+    panels[0, 0].set_ylim(0, min(1.0, panels[0, 0].get_ylim()[1]))
+    panels[1, 0].set_ylim(0, min(100.0, max(LEAST_TOP_PERCENT, panels[1, 0].get_ylim()[1])))
     handles: list[Artist] = [styles[fps].key(f"{float(fps):g} frame/s") for fps in rates]
     handles += [
         Patch(
@@ -88,7 +91,7 @@ def measured_accuracy(table: TidyTable, column: str) -> str:
 
 
 def _draw_accuracy(
-    axes: Axes, places: list[int], rows: tuple[TidyRow, ...], measured: str, style: LineStyle
+    axes: Axes, places: list[float], rows: tuple[TidyRow, ...], measured: str, style: LineStyle
 ) -> None:
     points = [
         (place, mean, row.number(f"{measured}_ci95") or 0.0)

@@ -159,21 +159,14 @@ def _of_latencies(experiment: Experiment) -> Iterator[Plate]:
 
 
 def _of_following(experiment: Experiment) -> Iterator[Plate]:
-    """One run each: the fewest clients that fill the figure, the highest rate, the first of the rest."""
+    """One run each: the fewest clients that fill the figure, the middle SLO, the highest rate."""
     for part, results in _parts(experiment, experiment.results):
         numbers = results.levels("clients")
         clients = next((one for one in numbers if float(one) >= MAX_STREAMS), numbers[-1])
-        rate = results.where(clients=clients).levels("fps")[-1]
-        row = next(
-            (
-                row
-                for row in results.where(clients=clients, fps=rate).rows
-                if row.required("captured")
-            ),
-            None,
-        )
-        if row is None:
-            continue
+        slos = results.where(clients=clients).levels("slo_ms")
+        slo = slos[len(slos) // 2]
+        rate = results.where(clients=clients, slo_ms=slo).levels("fps")[-1]
+        row = results.where(clients=clients, slo_ms=slo, fps=rate).rows[0]
         run = experiment.folder / RUNS_DIR / row["run"]
 
         def draw(run: Path = run) -> Figure:

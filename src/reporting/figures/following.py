@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from ...core.records import FrameRecord
 from ...core.verdict import Verdict
@@ -40,12 +41,13 @@ MISSED = (
 
 
 def draw_following(run: RunLogs) -> Figure:
-    """Draws a column for each of the first two streams of a run.
+    """Draws a column for each of the two streams of a run whose links change most often.
 
     Above: the variant that answered each frame, and over all variants the frames that were late or
     dropped. Below: what the link was set to, and what the client thought of it.
     """
-    streams = run.streams[:MAX_STREAMS]
+    by_change = sorted(run.streams, key=lambda one: -len(run.links.get(one.stream_id, ())))
+    streams = [one for one in run.streams if one in by_change[:MAX_STREAMS]]
     figure = new_figure(PAGE_WIDTH if len(streams) > 1 else 0.6 * PAGE_WIDTH, 3.9)
     panels = figure.subplots(
         2, max(1, len(streams)), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2)
@@ -60,6 +62,7 @@ def draw_following(run: RunLogs) -> Figure:
         _draw_variants(above, rows[k], variants, run.start_ms)
         _draw_link(below, run.links.get(stream.stream_id, ()), rows[k], run)
         below.set_xlim(0, run.info.seconds)
+        below.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     _label_rows(panels[0, 0], variants)
     _limit_rates(panels[1, 0], [run.links.get(stream.stream_id, ()) for stream in streams])
     marks = [

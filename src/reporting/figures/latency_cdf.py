@@ -17,6 +17,7 @@ from ..run_folder import FRAMES_FILE
 from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
 
 P99 = 0.99
+NUMBERS_WIDTH, NUMBERS_HEIGHT = 0.3, 0.5  # of a panel; lines leave one of two corners free for them
 
 
 class _Answered(NamedTuple):
@@ -95,16 +96,17 @@ def draw_latency_cdf(pools: Mapping[Cell, Latencies]) -> Figure:
                 for number in clients
                 if (cell := Cell(fps, slo, number)) in pools
             ]
-            _draw_panel(axes, shown, styles)
+            _draw_panel(axes, shown, styles, float(slo))
     handles = [styles[one].key("1 client" if one == "1" else f"{one} clients") for one in clients]
     legend_above(figure, handles, 6)
     return figure
 
 
 def _draw_panel(
-    axes: Axes, shown: list[tuple[str, Latencies]], styles: Mapping[str, LineStyle]
+    axes: Axes, shown: list[tuple[str, Latencies]], styles: Mapping[str, LineStyle], slo_ms: float
 ) -> None:
     lines = []
+    is_left_free = True
     for number, pool in shown:
         if len(pool.answered_ms) == 0:
             continue
@@ -115,10 +117,16 @@ def _draw_panel(
             color=style.colour, lw=1.3, ls=style.dashes,
         )  # fmt: skip
         height = P99 * len(pool.answered_ms) / pool.num_captured
-        axes.plot([pool.p99_ms], [height], style.marker, color=style.colour, ms=4.5)
+        if pool.p99_ms <= slo_ms:
+            axes.plot(
+                [pool.p99_ms], [height], style.marker, color=style.colour, ms=4.5, clip_on=False
+            )
         lines.append(f"{number}: {pool.p99_ms:.0f}")
+        at = np.searchsorted(pool.answered_ms, NUMBERS_WIDTH * slo_ms)
+        is_left_free &= bool(at / pool.num_captured < 1 - NUMBERS_HEIGHT)
     if lines:
+        x, y = (0.04, 0.96) if is_left_free else (0.97, 0.05)
         axes.text(
-            0.97, 0.05, "\n".join(["p99 (ms)", *lines]), transform=axes.transAxes, fontsize=7,
-            ha="right", va="bottom", linespacing=1.3,
+            x, y, "\n".join(["p99 (ms)", *lines]), transform=axes.transAxes, fontsize=7,
+            ha="left" if is_left_free else "right", va="top" if is_left_free else "bottom",
         )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from ..interval import mean_and_interval
 from ..tidy_table import TidyRow, TidyTable
@@ -14,9 +15,8 @@ from .clients import ACCURACIES, measured_accuracy
 from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
 
 REPEATS = ("seed", "iteration")
-LINEAR_TO_PERCENT = (
-    1.0  # misses above are drawn on a logarithmic axis, so that 0.5 and 50 % both show
-)
+TICKS_PERCENT = (0, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100)
+LINEAR_TO_PERCENT = 1.0  # and logarithmic above, so that 0.5 and 50 % both show
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,11 @@ def draw_rivals(
                     refused[name] = max(refused.get(name, 0.0), point.refused_ratio)
     axes = panels[0, 0]
     axes.set_xscale("symlog", linthresh=LINEAR_TO_PERCENT, linscale=0.6)
-    axes.set_xlim(left=-0.05)
+    right = min(100.0, axes.get_xlim()[1])
+    axes.set_xlim(-0.03, max(LINEAR_TO_PERCENT, right))
+    axes.xaxis.set_major_locator(FixedLocator(TICKS_PERCENT))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
     handles = [
         styles[name].key(_label(name, refused.get(name, 0.0)), is_point=True) for name in rivals
     ]
