@@ -14,9 +14,9 @@ from ..core.checks import echo, require_not_negative, require_positive
 from ..core.errors import UsageError
 from ..live_run.cameras import TRACES_DIR
 from ..network.adaptation.registry import check_policy
+from ..network.shapers import SHAPERS
 from ..network.traces import LinkTrace, read_trace
 from ..profiles import load_variants, variants_path
-from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.registry import planner
 from ..server.config import ConfigError, ServerConfig
 from ..server.config_file import READERS
@@ -57,13 +57,17 @@ def find_experiment(name: Path) -> Path:
     return shipped
 
 
-def read_experiment(path: Path) -> Experiment:
+def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
     """Reads and checks an experiment.
+
+    Args:
+        path: the file.
+        is_elsewhere: whether its server will run on another machine, which alone knows its devices.
 
     Raises:
         UsageError: naming file, line, key and rule.
     """
-    return _Reader(path).read()
+    return _Reader(path, is_elsewhere=is_elsewhere).read()
 
 
 T = TypeVar("T")
@@ -72,8 +76,9 @@ T = TypeVar("T")
 class _Reader:
     """Reads one file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_elsewhere: bool) -> None:
         self._path = path
+        self._is_elsewhere = is_elsewhere
         self._numbers = {"seconds": 10.0, "wire_ms": 0.0, "trace_scale_ratio": 1.0}
         self._iterations = 1
         self._server: dict[str, Value] = {}
@@ -116,7 +121,7 @@ class _Reader:
         for name, value, at in self._entries(key, node, line, _OPTIONS):
             if name in self._matrix:
                 self._fail(at, f"server: {name}", "stands in the matrix too")
-            read = functools.partial(_read_option, name)
+            read = functools.partial(self._read_option, name)
             self._server[name] = self._value(f"server: {name}", value, at, read)
             self._lines[name, self._server[name]] = at
 
@@ -129,13 +134,54 @@ class _Reader:
             found: list[Value] = []
             for one in values.value:
                 row = one.start_mark.line + 1
-                read = functools.partial(_read_factor, name)
+                read = functools.partial(self._read_factor, name)
                 value = self._value(f"matrix: {name}", one, row, read)
                 if value in found:
                     self._fail(row, f"matrix: {name}", f"{echo(value)}: is listed twice")
                 found.append(value)
                 self._lines[name, value] = row
             self._matrix[name] = tuple(found)
+
+    def _read_option(self, name: str, node: yaml.Node) -> Value:
+        """Reads an option of the server, and checks it alone; devices stay as a person writes them."""
+        if name == "devices":
+            return self._read_devices(node)
+        if name == "profiles_dir" and self._is_elsewhere:
+            raise ValueError("is for runs on this machine")
+        value: Value = READERS[_KINDS[name]](node)
+        ServerConfig(**{name: value})  # type: ignore[arg-type]
+        if name == "planner":
+            planner(str(value))
+        return value
+
+    def _read_devices(self, node: yaml.Node) -> Value:
+        texts = read_texts(node) if isinstance(node, yaml.SequenceNode) else (read_text(node),)
+        if not self._is_elsewhere:
+            READERS[_KINDS["devices"]](node)
+        return texts
+
+    def _read_shaper(self, node: yaml.Node) -> Value:
+        shaper = read_text(node)
+        if shaper not in SHAPERS:
+            raise ValueError(f"{echo(shaper)}: must be one of {', '.join(SHAPERS)}")
+        if shaper != SHAPERS[0] and self._is_elsewhere:
+            raise ValueError(f"{shaper}: is for runs on this machine")
+        return shaper
+
+    def _read_factor(self, name: str, node: yaml.Node) -> Value:
+        if name == "trace":
+            return read_text(node)
+        if name == "policy":
+            return check_policy(read_text(node))
+        if name == "shaper":
+            return self._read_shaper(node)
+        if name in ("slo_ms", "fps"):
+            return require_positive(name, read_number(node), 60_000)
+        if name == "clients":
+            return _whole_between(name, read_whole(node), 1, MAX_CLIENTS)
+        if name == "seed":
+            return _whole_between(name, read_whole(node), 0, MAX_SEED)
+        return self._read_option(name, node)
 
     def _check_zoos(self) -> None:
         folder = Path(str(self._server["profiles_dir"])) if "profiles_dir" in self._server else None
@@ -156,13 +202,13 @@ class _Reader:
         for value in self._matrix["trace"]:
             name, line = str(value), self._lines["trace", value]
             path = TRACES_DIR / f"{name}_mbps.txt"
-            if name.endswith(".txt"):
+            if Path(name).suffix:
                 path = self._path.parent / name
             elif not path.is_file():
                 known = sorted(
                     one.name.removesuffix("_mbps.txt") for one in TRACES_DIR.glob("*_mbps.txt")
                 )
-                rule = f"must be one of {', '.join(known)}, or a file that ends in .txt"
+                rule = f"must be one of {', '.join(known)}, or a file with a suffix"
                 self._fail(line, "matrix: trace", f"{echo(name)}: {rule}")
             scale_ratio = self._numbers["trace_scale_ratio"]
             try:
@@ -193,34 +239,6 @@ class _Reader:
 
     def _fail(self, line: int, key: str, problem: str) -> NoReturn:
         raise UsageError(f"{self._path}:{line}: {key}: {problem}") from None
-
-
-def _read_option(name: str, node: yaml.Node) -> Value:
-    """Reads an option of the server, and checks it alone; devices stay as a person writes them."""
-    value = READERS[_KINDS[name]](node)
-    ServerConfig(**{name: value})
-    if name == "planner":
-        planner(value)
-    if name == "batcher":
-        batcher(value)
-    if name == "devices":
-        value = read_texts(node) if isinstance(node, yaml.SequenceNode) else (read_text(node),)
-    checked: Value = value
-    return checked
-
-
-def _read_factor(name: str, node: yaml.Node) -> Value:
-    if name == "trace":
-        return read_text(node)
-    if name == "policy":
-        return check_policy(read_text(node))
-    if name in ("slo_ms", "fps"):
-        return require_positive(name, read_number(node), 60_000)
-    if name == "clients":
-        return _whole_between(name, read_whole(node), 1, MAX_CLIENTS)
-    if name == "seed":
-        return _whole_between(name, read_whole(node), 0, MAX_SEED)
-    return _read_option(name, node)
 
 
 def _read_iterations(node: yaml.Node) -> int:

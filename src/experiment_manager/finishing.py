@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.variant import Variant
 from ..live_run.reports import CameraReport
 from ..live_run.scenes import looped_scene
 from ..live_run.scoring import score_run
@@ -62,24 +63,35 @@ def finish_run(run: RunConfig, folder: Path, played: Played) -> list[str]:
     write_run_info(folder, info)
     logs = read_run_logs(folder)
     answers = read_detections(folder / DETECTIONS_FILE)
-    zoo = str(run.server.get("zoo", ServerConfig().zoo))
     class_names = next((one.class_names for one in played.reports if one.class_names), ())
     class_names = class_names or TRAFFIC_CLASSES
     scenes = {}
     if _detects(run):
         scenes = {one.stream_id: looped_scene(run.seconds, one) for one in run.cameras()}
     summary, problems = score_run(folder, logs, answers, scenes, class_names, folder / SERVER_DIR)
-    scores = score_cameras(logs, answers, scenes, zoo, class_names) if scenes else {}
+    scores = score_cameras(logs, answers, scenes, _zoo(run), class_names) if scenes else {}
     if played.server_status:
         problems.append(f"the server ended with status {played.server_status}")
     problems += [f"{one.info.stream_id}: {one.problem}" for one in played.reports if one.problem]
     refused = {one.info.stream_id for one in played.reports if one.is_refused}
-    profiles_dir = str(run.server.get("profiles_dir", ""))
-    variants = load_variants(variants_path(zoo, Path(profiles_dir) if profiles_dir else None))
     frames = [frame for rows in logs.frames.values() for frame in rows]
-    accuracy_of = {variant.name: variant.accuracy for variant in variants}
-    write_outcome(folder, run_outcome(summary, frames, refused, accuracy_of, scores))
+    write_outcome(folder, run_outcome(summary, frames, refused, zoo_variants(run), scores))
     return problems
+
+
+def zoo_variants(run: RunConfig) -> Sequence[Variant]:
+    """The variants of the run's zoo.
+
+    Raises:
+        UsageError: if the zoo is not there, or broken.
+    """
+    profiles_dir = str(run.server.get("profiles_dir", ""))
+    return load_variants(variants_path(_zoo(run), Path(profiles_dir) if profiles_dir else None))
+
+
+def sides_px(run: RunConfig) -> list[int]:
+    """The input sides of the run's zoo."""
+    return sorted({variant.input_side_px for variant in zoo_variants(run)})
 
 
 def server_options(run: RunConfig) -> dict[str, object]:
@@ -97,6 +109,10 @@ def server_config(run: RunConfig) -> ServerConfig:
     if isinstance(devices := options.get("devices"), tuple):
         options["devices"] = parse_devices(list(devices))
     return ServerConfig(**options)  # type: ignore[arg-type]
+
+
+def _zoo(run: RunConfig) -> str:
+    return str(run.server.get("zoo", ServerConfig().zoo))
 
 
 def _detects(run: RunConfig) -> bool:

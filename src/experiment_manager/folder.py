@@ -4,6 +4,7 @@ DIR/runs/RUN_ID/         finished runs
 DIR/failed/RUN_ID/       runs that failed, with `problems.txt`; they are tried again, never averaged
 DIR/unfinished/RUN_ID/   the run that is under way
 DIR/machine.json         the machine and the releases of all runs
+DIR/experiment.json      the command that was given last
 DIR/results.csv, summary.csv
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import secrets
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +23,12 @@ from ..reporting.run_folder import read_json, write_json
 from .matrix import RunConfig
 
 CONFIG_FILE = "config.json"
+COMMAND_FILE = "experiment.json"
+FAILED_DIR = "failed"
+ID_FILE = ".id"
 MACHINE_FILE = "machine.json"
 PROBLEMS_FILE = "problems.txt"
-_COMPARED = ("processor", "cores", "python", "moonjelly", "torch", "grpcio")
+_COMPARED = ("made by", "processor", "cores", "python", "moonjelly", "torch", "grpcio")
 
 
 class ExperimentFolder:
@@ -34,9 +40,44 @@ class ExperimentFolder:
         self._unfinished = root / "unfinished"
         self._finished = _by_digest(root / "runs")
 
+    @property
+    def experiment_id(self) -> str:
+        """Names the experiment on other machines: made by chance, and kept."""
+        path = self.root / ID_FILE
+        if not path.exists():
+            path.write_text(secrets.token_hex(8) + "\n", encoding="ascii")
+        return path.read_text(encoding="ascii").strip()
+
+    def claim(self, machine: Mapping[str, str]) -> None:
+        """Binds the folder to a machine; facts of several begin with `NAME: `.
+
+        Raises:
+            UsageError: if its runs were made elsewhere, or by another release.
+        """
+        path = self.root / MACHINE_FILE
+        if not path.exists():
+            write_json(path, dict(machine))
+            return
+        before = read_json(path)
+        for fact in sorted({fact for fact in (*before, *machine) if _is_compared(fact)}):
+            if before.get(fact) != machine.get(fact):
+                raise UsageError(
+                    f"--out {self.root}: its runs were made with {fact} {before.get(fact)}, this is "
+                    f"{machine.get(fact)}; choose another folder"
+                )
+
     def finished(self, run: RunConfig) -> Path | None:
         """The folder of a run of the same configuration; None if there is none."""
         return self._finished.get(run.digest)
+
+    def failed(self, run: RunConfig) -> Path | None:
+        """The folder of a run of the same configuration that failed; None if there is none."""
+        return _by_digest(self.root / FAILED_DIR).get(run.digest)
+
+    def note_command(self, words: Sequence[str]) -> None:
+        """Writes down how the experiment was started, for whoever reads its tables and figures."""
+        command = shlex.join([Path(words[0]).name, *words[1:]])
+        write_json(self.root / COMMAND_FILE, {"command": command})
 
     def begin(self, run: RunConfig) -> Path:
         """Makes the folder that a run writes to."""
@@ -48,11 +89,11 @@ class ExperimentFolder:
     def end(self, run: RunConfig, problems: Sequence[str]) -> Path:
         """Gives a run's folder its final name, all at once."""
         draft = self._unfinished / run.run_id
-        if (earlier := _by_digest(self.root / "failed").get(run.digest)) is not None:
+        if (earlier := self.failed(run)) is not None:
             shutil.rmtree(earlier)
         if problems:
             (draft / PROBLEMS_FILE).write_text("\n".join(problems) + "\n", encoding="utf-8")
-        target = self.root / ("failed" if problems else "runs") / run.run_id
+        target = self.root / (FAILED_DIR if problems else "runs") / run.run_id
         target.parent.mkdir(exist_ok=True)
         draft.rename(target)
         if not problems:
@@ -65,11 +106,11 @@ class ExperimentFolder:
 
 
 @contextlib.contextmanager
-def open_folder(root: Path, machine: Mapping[str, str]) -> Iterator[ExperimentFolder]:
+def open_folder(root: Path) -> Iterator[ExperimentFolder]:
     """Opens an experiment's folder, or makes it; one process at a time.
 
     Raises:
-        UsageError: if another process has it, or its runs were made on another machine or release.
+        UsageError: if another process has it.
         OSError: if it cannot be written.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -78,23 +119,16 @@ def open_folder(root: Path, machine: Mapping[str, str]) -> Iterator[ExperimentFo
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UsageError(f"--out {root}: another experiment runs there") from None
-        path = root / MACHINE_FILE
-        if path.exists():
-            before = read_json(path)
-            for name in _COMPARED:
-                if before.get(name) != machine.get(name):
-                    raise UsageError(
-                        f"--out {root}: its runs were made with {name} {before.get(name)}, this is "
-                        f"{machine.get(name)}; choose another folder"
-                    )
-        else:
-            write_json(path, dict(machine))
         folder = ExperimentFolder(root)
         folder.forget_unfinished()
         try:
             yield folder
         finally:
             folder.forget_unfinished()
+
+
+def _is_compared(fact: str) -> bool:
+    return fact.rpartition(": ")[2] in _COMPARED
 
 
 def _by_digest(parent: Path) -> dict[str, Path]:

@@ -12,11 +12,10 @@ from ..live_run.reports import CameraReport
 from ..live_run.scenes import LoopedScene, looped_scene
 from ..live_run.streaming import SERVER_DIR, stream_cameras
 from ..network.frame_sizes import DEFAULT_QUALITY
-from ..profiles import load_variants, variants_path
 from ..server.config_flags import to_arguments
 from ..server.devices import find_devices
 from .campaign import OnProgress
-from .finishing import Played, finish_run, server_config, server_options
+from .finishing import Played, finish_run, server_config, server_options, sides_px
 from .matrix import RunConfig
 
 
@@ -55,6 +54,7 @@ def run_live(
         server_config(run).devices or find_devices(),
         on_answer,
         lambda _: None,
+        run.shaper,
     )
     reports = [
         CameraReport.of(result, run.link_text(camera))
@@ -68,11 +68,3 @@ def encoded_scene(run: RunConfig, camera: LiveCamera) -> LoopedScene:
     scene = looped_scene(run.seconds, camera)
     scene.encode_ahead(sides_px(run), DEFAULT_QUALITY.quality)
     return scene
-
-
-def sides_px(run: RunConfig) -> list[int]:
-    """The input sides of the run's zoo."""
-    config = server_config(run)
-    folder = Path(config.profiles_dir) if config.profiles_dir else None
-    variants = load_variants(variants_path(config.zoo, folder))
-    return sorted({variant.input_side_px for variant in variants})

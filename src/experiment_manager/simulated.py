@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..live_run.cameras import LiveCamera
-from ..live_run.simulated import measured_sizes, simulated_run
+from ..live_run.load import MachineLoad
+from ..live_run.simulated import QUIET, measured_sizes, simulated_run
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
@@ -18,21 +19,30 @@ from ..simulation.run_folder import SimulationLogs, run_info, write_links
 from ..simulation.scenario import Scenario
 from ..simulation.simulation import Simulation
 from .campaign import OnProgress
-from .finishing import server_config
-from .live import encoded_scene, sides_px
+from .finishing import server_config, sides_px
+from .live import encoded_scene
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
 
 
 def run_simulated(
-    run: RunConfig, folder: Path, on_progress: OnProgress, machine: Mapping[str, str]
+    run: RunConfig,
+    folder: Path,
+    on_progress: OnProgress,
+    machine: Mapping[str, str],
+    load: MachineLoad = QUIET,
 ) -> list[str]:
-    """Simulates a run, and scores it as a live one; arguments and errors as of `run_live`.
+    """Simulates a run, and scores it as a live one; other arguments and errors as of `run_live`.
 
-    `on_progress` is not called: nothing is answered while a person could watch.
+    Args:
+        run: its configuration.
+        folder: existing.
+        on_progress: not called: nothing is answered while a person could watch.
+        machine: as of `run_live`.
+        load: of the machine that plays cameras and links.
     """
     del on_progress
-    scenario = scenario_of(run)
+    scenario = scenario_of(run, load)
     write_links(folder, scenario)
     with SimulationLogs(folder, scenario) as logs:
         simulation = Simulation(scenario, logs.observers())
@@ -47,12 +57,11 @@ def run_simulated(
     summary = summarise(info, frames)
     write_summary(folder, summary)
     refused = [one.stream.stream_id for one in simulation.results() if one.refusal is not None]
-    accuracy_of = {variant.name: variant.accuracy for variant in scenario.variants}
-    write_outcome(folder, run_outcome(summary, frames, refused, accuracy_of, {}))
+    write_outcome(folder, run_outcome(summary, frames, refused, scenario.variants, {}))
     return summary.problems()
 
 
-def scenario_of(run: RunConfig) -> Scenario:
+def scenario_of(run: RunConfig, load: MachineLoad = QUIET) -> Scenario:
     """The run as the simulator takes it.
 
     Raises:
@@ -66,6 +75,7 @@ def scenario_of(run: RunConfig) -> Scenario:
         config,
         config.devices or find_devices(),
         {camera.scene_seed: _sizes(run, camera) for camera in run.cameras()},
+        load,
     )
 
 

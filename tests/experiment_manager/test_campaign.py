@@ -44,7 +44,7 @@ def names(folder: Path) -> set[str]:
 def test_runs_are_made_once_and_tabulated_by_camera_and_by_cell(
     tmp_path: Path, fake_runs: Any, notes: Any
 ) -> None:
-    with open_folder(tmp_path, MACHINE) as folder:
+    with open_folder(tmp_path) as folder:
         assert run_missing(RUNS, folder, fake_runs, notes) == 0
     assert fake_runs.made == [run.run_id for run in RUNS]
     assert names(tmp_path / "runs") == {run.run_id for run in RUNS}
@@ -63,7 +63,7 @@ def test_runs_are_made_once_and_tabulated_by_camera_and_by_cell(
 def test_finished_runs_are_skipped_unless_their_configuration_has_changed(
     tmp_path: Path, fake_runs: Any, notes: Any
 ) -> None:
-    with open_folder(tmp_path, MACHINE) as folder:
+    with open_folder(tmp_path) as folder:
         run_missing(RUNS[:2], folder, fake_runs, notes)
         run_missing(RUNS, folder, fake_runs, notes)
         assert fake_runs.made == [run.run_id for run in RUNS]
@@ -82,9 +82,9 @@ def test_a_factor_that_is_added_keeps_the_runs_that_it_does_not_change(
     plain = dataclasses.replace(EXPERIMENT, server={"planner": "sa-dp"})
     matrix = {**EXPERIMENT.matrix, "planner": ("sa-dp", "greedy")}
     wider = dataclasses.replace(EXPERIMENT, matrix=matrix)
-    with open_folder(tmp_path, MACHINE) as folder:
+    with open_folder(tmp_path) as folder:
         run_missing(plain.runs(), folder, fake_runs, notes)
-    with open_folder(tmp_path, MACHINE) as folder:
+    with open_folder(tmp_path) as folder:
         run_missing(wider.runs(), folder, fake_runs, notes)
     assert len(fake_runs.made) == len(wider.runs()) == 2 * len(RUNS)
     assert [row["num_runs"] for row in rows(tmp_path / "summary.csv")] == ["3"] * 4
@@ -100,7 +100,7 @@ def test_a_failed_run_is_kept_apart_not_averaged_and_tried_again(
     else:
         fake_runs.errors[bad] = RunError("no server") if how == "error" else OSError("disk full")
     fake_runs.num_in_time = 5
-    with open_folder(tmp_path, MACHINE) as folder:
+    with open_folder(tmp_path) as folder:
         assert run_missing(RUNS, folder, fake_runs, notes) == 1
         assert len(fake_runs.made) == len(RUNS)
         assert [run_id for run_id, has_failed in notes.ended if has_failed] == [bad]
@@ -125,38 +125,48 @@ def test_an_interrupted_run_leaves_nothing_and_is_made_again(
     tmp_path: Path, fake_runs: Any, notes: Any, ending: BaseException
 ) -> None:
     fake_runs.errors[RUNS[1].run_id] = ending
-    with pytest.raises(type(ending)), open_folder(tmp_path, MACHINE) as folder:
+    with pytest.raises(type(ending)), open_folder(tmp_path) as folder:
         run_missing(RUNS, folder, fake_runs, notes)
     assert names(tmp_path / "runs") == {RUNS[0].run_id}
     assert not (tmp_path / "unfinished").exists()
     assert not (tmp_path / "failed").exists()
     assert len(rows(tmp_path / "results.csv")) == 1
     fake_runs.errors.clear()
-    with open_folder(tmp_path, MACHINE) as folder:
+    with open_folder(tmp_path) as folder:
         run_missing(RUNS, folder, fake_runs, notes)
     assert fake_runs.made[2:] == [run.run_id for run in RUNS[1:]]
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path, fake_runs: Any, notes: Any) -> None:
-    with open_folder(tmp_path, MACHINE) as folder:
+    with open_folder(tmp_path) as folder:
         folder.begin(RUNS[0])
         left = tmp_path / "copy"
         (tmp_path / "unfinished").rename(left)
     left.rename(tmp_path / "unfinished")
-    with open_folder(tmp_path, MACHINE) as folder:
+    with open_folder(tmp_path) as folder:
         assert run_missing(RUNS[:1], folder, fake_runs, notes) == 0
     assert names(tmp_path / "runs") == {RUNS[0].run_id}
 
 
 def test_a_folder_takes_one_process_and_one_machine(tmp_path: Path) -> None:
     with (
-        open_folder(tmp_path, MACHINE),
+        open_folder(tmp_path),
         pytest.raises(UsageError, match="another experiment runs there"),
-        open_folder(tmp_path, MACHINE),
+        open_folder(tmp_path),
     ):
         pass
-    with (
-        pytest.raises(UsageError, match="made with cores 2, this is 4; choose another folder"),
-        open_folder(tmp_path, MACHINE | {"cores": "4"}),
-    ):
-        pass
+    with open_folder(tmp_path) as folder:
+        folder.claim(MACHINE)
+        folder.claim(MACHINE | {"commit": "later"})
+        with pytest.raises(UsageError, match="made with cores 2, this is 4; choose another folder"):
+            folder.claim(MACHINE | {"cores": "4"})
+        with pytest.raises(UsageError, match="made with cores 2, this is None"):
+            folder.claim({f"edge: {fact}": value for fact, value in MACHINE.items()})
+
+
+def test_a_folder_has_an_id_of_its_own_that_it_keeps(tmp_path: Path) -> None:
+    ids = []
+    for name in ("one", "one", "other"):
+        with open_folder(tmp_path / name) as folder:
+            ids.append(folder.experiment_id)
+    assert ids[0] == ids[1] != ids[2]

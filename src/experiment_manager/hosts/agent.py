@@ -1,0 +1,221 @@
+"""The part of a run that a host does: a server, or some of the cameras.
+
+`python -m moonjelly.experiment_manager.hosts.agent` reads a request as one line of JSON, then commands,
+one a line. It answers with events as lines of JSON: `ready`, `progress`, `done`, `failed`. It holds a
+lease: when its input ends, or no line comes for as long as the request says, it stops what it has started
+and ends. It keeps the files of a run until it is told `remove`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from ...core.errors import MoonjellyError
+from .lease import Lease, LeaseLostError, LineReader
+from .leftovers import note_process, remove_leftovers, run_folder
+
+MODULE = "moonjelly.experiment_manager.hosts.agent"
+GO = "go"
+STOP = "stop"
+REMOVE = "remove"
+_REQUEST_LIMIT_S = 30.0
+_END_LIMIT_S = 12.0  # a server drains in 6 s
+_PROGRESS_PERIOD_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What an agent is asked to do.
+
+    Attributes:
+        action: a key of `_ACTIONS`.
+        root: absolute folder of this host's files.
+        experiment: id of the experiment, made by chance.
+        run: id of the run; empty where all runs of the experiment are meant.
+        host: name of this host in the experiment.
+        lease_s: how long a line of the input counts.
+        details: of the action.
+    """
+
+    action: str
+    root: str
+    experiment: str
+    run: str = ""
+    host: str = ""
+    lease_s: float = 20.0
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of the request lie."""
+        return run_folder(self.root, self.experiment, self.run, self.host)
+
+
+def tell(event: str, **fields: object) -> None:
+    """Writes an event; if nobody reads it, the lease will end as well."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+        sys.stdout.flush()
+
+
+def _serve(request: Request, lease: Lease) -> None:
+    """Runs a server until told to stop; details: arguments (of `moonjelly serve`)."""
+    from ...live_run.streaming import SERVER_DIR, SERVER_LOG  # noqa: PLC0415 takes a second
+    from ...server.running import RunningServer  # noqa: PLC0415
+
+    folder = request.folder
+    arguments = [*request.details["arguments"], "--out-dir", str(folder / SERVER_DIR)]
+    server = RunningServer(arguments, log_path=folder / SERVER_LOG)
+    with server:
+        note_process(folder, server.pid)
+        tell("ready", address=server.address)
+        lease.next_command()
+    tell("done", status=server.exit_status, files=_files(folder))
+    lease.next_command()
+
+
+def _play(request: Request, lease: Lease) -> None:
+    """Plays cameras; details: server (HOST:PORT), cameras, links in words, sides_px, seconds, seed."""
+    from ...core.clock import MonotonicClock  # noqa: PLC0415 the rest takes a second
+    from ...live_run.cameras import LiveCamera  # noqa: PLC0415
+    from ...live_run.playing import play_cameras  # noqa: PLC0415
+    from ...live_run.reports import CameraReport  # noqa: PLC0415
+    from ...live_run.scenes import looped_scene  # noqa: PLC0415
+    from ...network.frame_sizes import DEFAULT_QUALITY  # noqa: PLC0415
+    from ...network.shapers import start_relay  # noqa: PLC0415
+
+    folder, details = request.folder, request.details
+    cameras = [LiveCamera.from_json(fields) for fields in details["cameras"]]
+    seconds = float(details["seconds"])
+    scenes = [looped_scene(seconds, camera) for camera in cameras]
+    for scene in scenes:
+        scene.encode_ahead(details["sides_px"], DEFAULT_QUALITY.quality)
+    tell("ready")
+    lease.next_command()
+    zero_ms = MonotonicClock().now_ms()
+    links = [camera.link(details["server"]) for camera in cameras]
+    with start_relay(links, folder, zero_ms) as relay:
+        results = play_cameras(
+            cameras,
+            scenes,
+            relay.address,
+            seconds,
+            int(details["seed"]),
+            folder,
+            zero_ms,
+            _Progress(),
+        )
+    reports = [
+        dataclasses.asdict(CameraReport.of(result, link))
+        for result, link in zip(results, details["links"], strict=True)
+    ]
+    tell("done", reports=reports, files=_files(folder))
+    lease.next_command()
+
+
+class _Progress:
+    """Tells about once a second how many answers there were since it told last."""
+
+    def __init__(self) -> None:
+        self._num_answers = self._num_in_time = 0
+        self._told_s = time.monotonic()
+
+    def __call__(self, answer: Any) -> None:  # noqa: ANN401 importing its class takes a second
+        self._num_answers += 1
+        self._num_in_time += answer.is_in_time
+        if time.monotonic() - self._told_s >= _PROGRESS_PERIOD_S:
+            tell("progress", answers=self._num_answers, in_time=self._num_in_time)
+            self._num_answers = self._num_in_time = 0
+            self._told_s = time.monotonic()
+
+
+def _files(folder: Path) -> list[str]:
+    """The files to be fetched, relative to their folder."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in {".csv", ".json", ".jsonl", ".log"}
+    )
+
+
+def _describe(request: Request, lease: Lease) -> None:
+    """Tells what machine this is, once nothing is left of runs that were broken off."""
+    from ..machine import describe_machine  # noqa: PLC0415
+
+    num_ended = remove_leftovers(request.folder)
+    request.folder.mkdir(parents=True)
+    request.folder.rmdir()  # so that a root that cannot be written is told now
+    tell("done", machine=describe_machine(), num_ended=num_ended)
+
+
+_ACTIONS: Mapping[str, Callable[[Request, Lease], None]] = {
+    "serve": _serve,
+    "play": _play,
+    "describe": _describe,
+}
+
+
+def main() -> int:
+    """Serves one request."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGHUP, _leave)
+    try:
+        lines = LineReader(sys.stdin.fileno())
+        request = Request(**json.loads(lines.read(_REQUEST_LIMIT_S)))
+        lease = Lease(lines, request.lease_s, REMOVE, _stop_soon)
+        lease.start()
+        if request.run:
+            remove_leftovers(request.folder)
+            request.folder.mkdir(parents=True)
+            note_process(request.folder, os.getpid())
+        _ACTIONS[request.action](request, lease)
+    except LeaseLostError:
+        return 1
+    except Exception as error:  # noqa: BLE001 whoever asked has to hear of it
+        if not isinstance(error, (MoonjellyError, OSError)):
+            traceback.print_exc()
+        tell("failed", problem=str(error) or type(error).__name__)
+        return 1
+    if request.run:
+        _remove(request)
+    return 0
+
+
+def _remove(request: Request) -> None:
+    """Removes the files of a run, and the folders that it leaves empty."""
+    shutil.rmtree(request.folder)
+    with contextlib.suppress(OSError):  # others use them
+        for folder in (request.folder.parent, request.folder.parent.parent):
+            folder.rmdir()
+
+
+def _stop_soon() -> None:
+    """Stops the work in good order, or after a while without any."""
+    watchdog = threading.Timer(_END_LIMIT_S, os._exit, [1])  # servers and relays end with us
+    watchdog.daemon = True
+    watchdog.start()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _leave(signum: int, frame: FrameType | None) -> NoReturn:
+    """Ends as by an error, so that whatever was started is stopped."""
+    raise SystemExit(128 + signum)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

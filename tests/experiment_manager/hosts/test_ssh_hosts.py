@@ -1,0 +1,211 @@
+"""Runs on hosts behind a real SSH server: `apt-get install openssh-server`, else these are skipped."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from rich.console import Console
+
+from moonjelly.experiment_manager.campaign import CannotGoOnError
+from moonjelly.experiment_manager.experiment_file import read_experiment
+from moonjelly.experiment_manager.hosts import connection
+from moonjelly.experiment_manager.hosts.connection import HostError
+from moonjelly.experiment_manager.hosts.host import read_hosts
+from moonjelly.experiment_manager.hosts.session import HostsSession
+from moonjelly.experiment_manager.matrix import RunConfig
+
+AGENT = "moonjelly.experiment_manager.hosts.agent"
+LEASE_S = 2.0
+REMOTE_STOP_LIMIT_S = 60.0
+pytestmark = pytest.mark.slow
+
+
+def write_experiment(folder: Path, seconds: float) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(
+        f"seconds: {seconds}\n"
+        "server: {zoo: replayed-gpu, devices: [replayed:gpu]}\n"
+        "matrix: {clients: [2], slo_ms: [300], fps: [10], trace: [lte_like]}\n"
+    )
+    return path
+
+
+def first_run(folder: Path, seconds: float) -> RunConfig:
+    return read_experiment(write_experiment(folder, seconds)).runs()[0]
+
+
+def command(folder: Path, hosts_file: Path, out: Path, seconds: float) -> list[str]:
+    file = write_experiment(folder, seconds)
+    words = ["experiment", "run", str(file), "--hosts", str(hosts_file), "--out", str(out)]
+    return [sys.executable, "-m", "moonjelly", *words]
+
+
+def remote_processes(root: Path) -> list[psutil.Process]:
+    """Everything that runs for the hosts: agents, and servers and relays below them."""
+    found: dict[int, psutil.Process] = {}
+    for path in root.rglob("processes.txt"):
+        for line in path.read_text().splitlines():
+            try:
+                process = psutil.Process(int(line.split()[0]))
+                for one in (process, *process.children(recursive=True)):
+                    found[one.pid] = one
+            except psutil.Error:
+                continue
+    return list(found.values())
+
+
+def await_streaming(root: Path, is_alive: Callable[[], bool]) -> list[psutil.Process]:
+    limit_s = time.monotonic() + 60
+    while not list(root.rglob("frames.csv")):
+        assert is_alive(), "the experiment ended before it streamed"
+        assert time.monotonic() < limit_s, "the experiment does not stream"
+        time.sleep(0.05)
+    return remote_processes(root)
+
+
+def assert_all_end(processes: list[psutil.Process]) -> None:
+    assert len(processes) >= 4  # two agents, a server with its children, a relay
+    limit_s = time.monotonic() + REMOTE_STOP_LIMIT_S
+    while any(is_running(one) for one in processes):
+        assert time.monotonic() < limit_s, processes
+        time.sleep(0.05)
+
+
+def is_running(process: psutil.Process) -> bool:
+    try:  # one whose parent has been stopped stays as a zombie
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_run_on_hosts_leaves_the_folder_of_a_run_here_and_nothing_there(
+    tmp_path: Path, hosts_file: Path
+) -> None:
+    out = tmp_path / "out"
+    done = subprocess.run(
+        command(tmp_path, hosts_file, out, 1),
+        check=False, capture_output=True, text=True, timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    with (out / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["camera"], row["captured"]) for row in rows] == [
+        ("camera-0", "10"), ("camera-1", "10"),
+    ]  # fmt: skip
+    (folder,) = (out / "runs").iterdir()
+    for name in (
+        "frames.csv", "detections.jsonl", "link-camera-1.csv", "load.json", "server.log",
+        "server/server_frames.csv", "hosts/street/load.json",
+    ):  # fmt: skip
+        assert (folder / name).stat().st_size > 0, name
+    host = json.loads((folder / "run.json").read_text())["host"]
+    assert host["street: plays"] == "camera-0, camera-1"
+    assert "edge: processor" in host
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.parametrize("which", ["unknown", "other"])
+def test_a_host_whose_key_is_not_the_known_one_is_refused(
+    tmp_path: Path, hosts_file: Path, ssh_server: Any, which: str
+) -> None:
+    public = (tmp_path / "sshd" / "user_key.pub").read_text()  # some key that is not the host's
+    place = f"[127.0.0.1]:{ssh_server.port}" if which == "other" else "elsewhere"
+    ssh_server.known_hosts.write_text(f"{place} {public}")
+    done = subprocess.run(
+        command(tmp_path, hosts_file, tmp_path / "out", 1),
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"host edge (127.0.0.1:{ssh_server.port}): its key does not stand in" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_user_key_that_the_host_does_not_take_ends_with_one_line(
+    tmp_path: Path, hosts_file: Path
+) -> None:
+    (tmp_path / "sshd" / "authorized_keys").write_text("")
+    done = subprocess.run(
+        command(tmp_path, hosts_file, tmp_path / "out", 1),
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot be reached: Permission denied" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_run_whose_host_is_lost_fails_and_the_next_is_made_when_it_is_back(
+    tmp_path: Path,
+    hosts_file: Path,
+    ssh_server: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    how: signal.Signals,
+) -> None:
+    monkeypatch.setattr(connection, "KEEPALIVE_PERIOD_S", 0.5)
+    monkeypatch.setattr(connection, "CONNECT_LIMIT_S", 5.0)
+    session = HostsSession(
+        read_hosts(hosts_file), "cafe", Console(quiet=True), lease_s=LEASE_S, return_limit_s=0.0
+    )
+    try:
+        await session.open()
+        (tmp_path / "lost").mkdir()
+        long = asyncio.create_task(
+            session.make_run(first_run(tmp_path, 60), tmp_path / "lost", lambda _, __: None)
+        )
+        processes = await asyncio.to_thread(
+            await_streaming, tmp_path / "there", lambda: not long.done()
+        )
+        ssh_server.signal(how)
+        with pytest.raises(HostError, match=r"host (edge|street) \(127.0.0.1:\d+\): "):
+            await asyncio.wait_for(long, 40)
+        await asyncio.to_thread(assert_all_end, processes)
+        with pytest.raises(CannotGoOnError, match="the same command goes on when it is back"):
+            await session.make_run(first_run(tmp_path, 1), tmp_path / "lost", lambda _, __: None)
+        ssh_server.stop()
+        ssh_server.start()
+        (tmp_path / "next").mkdir()
+        progress: list[int] = []
+        assert not await session.make_run(
+            first_run(tmp_path, 2), tmp_path / "next", lambda number, _: progress.append(number)
+        )
+        assert 0 < sum(progress) <= 40
+    finally:
+        await session.close()
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_manager_that_is_killed_leaves_no_process_and_the_next_one_cleans_up_and_goes_on(
+    tmp_path: Path, hosts_file: Path
+) -> None:
+    out, there = tmp_path / "out", tmp_path / "there"
+    manager = subprocess.Popen(
+        command(tmp_path, hosts_file, out, 60), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        processes = await_streaming(there, lambda: manager.poll() is None)
+    finally:
+        os.kill(manager.pid, signal.SIGKILL)
+        manager.wait()
+    assert_all_end(processes)
+    assert list(there.rglob("frames.csv"))  # only files are left
+    done = subprocess.run(
+        command(tmp_path, hosts_file, out, 1),
+        check=False, capture_output=True, text=True, timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list(there.iterdir()) == []
+    assert not (out / "unfinished").exists()
