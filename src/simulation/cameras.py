@@ -29,6 +29,7 @@ class SimulatedCamera:
 
     Attributes:
         stream: what it does.
+        num_frames: how many it captures if it is admitted.
         ledger: its frames.
         refusal: why it was not admitted; None if it was.
         num_late_answers: answers that came after their frames had been given up.
@@ -42,7 +43,7 @@ class SimulatedCamera:
         random: Random,
         server: SimulatedServer,
         events: EventQueue,
-        on_frame: Callable[[FrameRecord], None],
+        on_frame: Callable[[FrameRecord], None] | None,
     ) -> None:
         """Prepares a camera; `start` has it join.
 
@@ -53,14 +54,14 @@ class SimulatedCamera:
             random: for its start and the sizes of its frames.
             server: takes its frames.
             events: of the run.
-            on_frame: takes each frame that has ended.
+            on_frame: takes each frame that has ended; None to spare the rows.
         """
         self.stream = stream
         self.ledger = Ledger()
         self.refusal: Refusal | None = None
         self.num_late_answers = 0
         leave_s = end_s if stream.leave_s is None else min(end_s, stream.leave_s)
-        self._num_frames = max(1, round((leave_s - stream.join_s) * stream.fps))
+        self.num_frames = max(1, round((leave_s - stream.join_s) * stream.fps))
         self._choices = choices
         self._random = random
         self._server = server
@@ -102,7 +103,7 @@ class SimulatedCamera:
     def _capture(self, sequence: int) -> None:
         now_ms = self._events.now_ms()
         self.ledger.open(sequence)
-        if sequence + 1 < self._num_frames:
+        if sequence + 1 < self.num_frames:
             next_ms = self._start_ms + 1000.0 * (sequence + 1) / self.stream.fps
             self._events.at(next_ms, Priority.ARRIVAL, self._capture, sequence + 1)
         if self._waiting is not None:
@@ -231,6 +232,7 @@ class SimulatedCamera:
     def _end(self, frame: SimulatedFrame, outcome: Outcome, now_ms: float | None) -> None:
         frame.is_open = False
         self.ledger.close(frame.sequence, outcome)
-        self._on_frame(frame.record(outcome.verdict, outcome.drop, now_ms))
-        if self.ledger.captured == self._num_frames and not self.ledger.lost:
+        if self._on_frame is not None:
+            self._on_frame(frame.record(outcome.verdict, outcome.drop, now_ms))
+        if self.ledger.captured == self.num_frames and not self.ledger.lost:
             self._server.leave(self.stream.stream_id)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from . import run_command
+from . import capacity_command, run_command
 
 ACTIONS = {
     "run": (run_command, "simulate a scenario and report as of a live run"),
+    "capacity": (capacity_command, "tell how many more streams fit, or which devices are needed"),
 }
 
 

@@ -64,7 +64,7 @@ class SimulatedDevice:
         on_answer: Callable[[SimulatedFrame], None],
         on_drop: Callable[[SimulatedFrame, Reason], None],
         on_status: Callable[[str, float], None],
-        on_batch: Callable[[BatchRecord], None],
+        on_batch: Callable[[BatchRecord], None] | None,
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
 
@@ -77,7 +77,7 @@ class SimulatedDevice:
             on_answer: takes each frame that has run.
             on_drop: takes each frame that was given up.
             on_status: takes the device and its slowdown, every half second while batches run.
-            on_batch: takes each batch.
+            on_batch: takes each batch; None to spare the rows.
         """
         self.device_id = device_id
         self.num_batches = 0
@@ -168,19 +168,20 @@ class SimulatedDevice:
         size = len(frames)
         inference_ms = self._draw_ms(orders.variant, size)
         self._is_busy = True
-        self._on_batch(
-            BatchRecord(
-                device_id=self.device_id,
-                at_ms=start_ms,
-                variant=orders.variant,
-                plan_batch_size=state.batch_size,
-                batch_size=size,
-                idle_ms=start_ms - self._free_since_ms,
-                inference_ms=inference_ms,
-                expected_ms=state.latency.p50_ms[size - 1],
-                queue_length=len(self._queue),
+        if self._on_batch is not None:
+            self._on_batch(
+                BatchRecord(
+                    device_id=self.device_id,
+                    at_ms=start_ms,
+                    variant=orders.variant,
+                    plan_batch_size=state.batch_size,
+                    batch_size=size,
+                    idle_ms=start_ms - self._free_since_ms,
+                    inference_ms=inference_ms,
+                    expected_ms=state.latency.p50_ms[size - 1],
+                    queue_length=len(self._queue),
+                )
             )
-        )
         for frame in frames:
             frame.variant = orders.variant
             frame.batch_size = size

@@ -7,6 +7,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -79,16 +80,12 @@ def _observers(
         return
     write_links(folder, scenario)
     with SimulationLogs(folder, scenario) as logs:
-        observers = logs.observers()
-        write_frame = observers.on_frame
 
         def take_frame(frame: FrameRecord) -> None:
             tally.add(frame)
-            write_frame(frame)
+            logs.write_frame(frame)
 
-        yield Observers(
-            take_frame, observers.on_plan, observers.on_batch, observers.on_server_frame
-        )
+        yield replace(logs.observers(), on_frame=take_frame)
 
 
 def _report(folder: Path, simulation: Simulation, tally: RunTally, *, has_logs: bool) -> Summary:

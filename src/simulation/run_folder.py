@@ -87,8 +87,12 @@ class SimulationLogs(contextlib.AbstractContextManager["SimulationLogs"]):
     def observers(self) -> Observers:
         """Who writes what happens."""
         return Observers(
-            self._frames.write, self._write_plan, self._write_batch, self._server_frames.write
+            self.write_frame, self._write_plan, self._write_batch, self._server_frames.write
         )
+
+    def write_frame(self, record: FrameRecord) -> None:
+        """Writes a row of `frames.csv`."""
+        self._frames.write(record)
 
     def _write_plan(self, records: Sequence[PlanRecord]) -> None:
         for record in records:

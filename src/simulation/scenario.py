@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ..core.checks import echo, require_id, require_not_negative, require_positive
@@ -85,6 +85,47 @@ class SimulatedStream:
         require_not_negative("frame_size_spread", self.frame_size_spread, 2)
         require_not_negative("encode_ms", self.encode_ms, 10_000)
         policy(self.policy, self.ladder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamKind:
+    """Streams that are alike but for when they join and where in its trace their link begins.
+
+    Attributes:
+        name: of the kind; streams are called `name-0`, `name-1` and so on, or `name` if it is one.
+        count: how many there are.
+        first: number 0 of them.
+        offset_step: values of the trace between the links of two of them.
+        join_step_s: time between two joins.
+        link_name: name of the trace, with its scale; empty if the rate is constant.
+    """
+
+    name: str
+    count: int
+    first: SimulatedStream
+    offset_step: int = 0
+    join_step_s: float = 0.0
+    link_name: str = ""
+
+    def streams(self) -> tuple[SimulatedStream, ...]:
+        """All of them."""
+        return tuple(
+            self.stream(number, self.name if self.count == 1 else f"{self.name}-{number}")
+            for number in range(self.count)
+        )
+
+    def stream(self, number: int, stream_id: str) -> SimulatedStream:
+        """Stream `number` of this kind, which may be beyond `count`."""
+        trace = replace(self.first.link, offset=self.first.link.offset + number * self.offset_step)
+        return replace(
+            self.first,
+            stream_id=stream_id,
+            link=trace,
+            link_text=f"{self.link_name} from value {trace.offset}"
+            if self.link_name
+            else f"{trace.values_mbps[0]:g} Mbit/s",
+            join_s=self.first.join_s + number * self.join_step_s,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

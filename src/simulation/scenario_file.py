@@ -25,7 +25,7 @@ from ..profiles import (
     variants_path,
 )
 from .frame_sizes import FrameSizes, read_frame_sizes
-from .scenario import Sampling, Scenario, ServerModel, SimulatedStream
+from .scenario import Sampling, Scenario, ServerModel, SimulatedStream, StreamKind
 
 MAX_FILE_BYTES = 1_000_000
 MAX_COUNT = 10_000
@@ -97,12 +97,15 @@ class _Place:
             raise self.error("", str(error)) from None
 
 
-def read_scenario(path: Path, seed: int | None = None) -> Scenario:
+def read_scenario(
+    path: Path, seed: int | None = None, devices: Mapping[str, int] | None = None
+) -> Scenario:
     """Reads a scenario; paths in it count from its own folder.
 
     Args:
         path: the file.
         seed: in place of the file's.
+        devices: device type to how many there are, likewise.
 
     Raises:
         UsageError: naming file, place, value and rule.
@@ -113,27 +116,33 @@ def read_scenario(path: Path, seed: int | None = None) -> Scenario:
     if "profiles_dir" in top.values:
         profiles_dir = path.parent / top.text("profiles_dir")
     variants = load_variants(variants_path(zoo, profiles_dir))
-    devices, profiles = _read_devices(path, top, zoo, variants, profiles_dir)
-    entries = top.values.get("streams")
-    if not isinstance(entries, list) or not entries:
-        raise top.error("streams", "must be a list of at least one kind of stream")
-    streams = [
-        stream
-        for number, entry in enumerate(entries)
-        for stream in _read_streams(path, f"streams[{number}]", entry)
-    ]
+    kinds = top.values.get("devices") if devices is None else devices
+    all_devices, profiles = _read_devices(path, top, kinds, zoo, variants, profiles_dir)
+    streams = tuple(stream for kind in _read_kinds(path, top) for stream in kind.streams())
     return top.build(
         Scenario,
         seconds=top.number("seconds"),
         seed=top.whole("seed", 0) if seed is None else seed,
         zoo=zoo,
         variants=variants,
-        devices=devices,
+        devices=all_devices,
         profiles=profiles,
-        streams=tuple(streams),
+        streams=streams,
         qualities=load_qualities(zoo, profiles_dir),
         server=_read_server(path, top.values.get("server", {})),
     )
+
+
+def read_stream_kinds(path: Path) -> list[StreamKind]:
+    """Reads the streams of a scenario, kind by kind; raises UsageError as `read_scenario`."""
+    return _read_kinds(path, _Place(path, "", _load(path), _KEYS))
+
+
+def _read_kinds(path: Path, top: _Place) -> list[StreamKind]:
+    entries = top.values.get("streams")
+    if not isinstance(entries, list) or not entries:
+        raise top.error("streams", "must be a list of at least one kind of stream")
+    return [_read_kind(path, f"streams[{number}]", entry) for number, entry in enumerate(entries)]
 
 
 def _load(path: Path) -> object:
@@ -152,10 +161,14 @@ def _load(path: Path) -> object:
 
 
 def _read_devices(
-    path: Path, top: _Place, zoo: str, variants: tuple[Variant, ...], profiles_dir: Path | None
+    path: Path,
+    top: _Place,
+    kinds: object,
+    zoo: str,
+    variants: tuple[Variant, ...],
+    profiles_dir: Path | None,
 ) -> tuple[tuple[Device, ...], dict[str, LatencyProfile]]:
-    """`devices` maps device types to how many of them there are."""
-    kinds = top.values.get("devices")
+    """`kinds` maps device types to how many of them there are."""
     if not isinstance(kinds, dict) or not kinds:
         raise top.error("devices", "must map device types to how many there are")
     place = _Place(path, "devices", kinds, tuple(str(kind) for kind in kinds))
@@ -195,37 +208,37 @@ def _read_server(path: Path, values: object) -> ServerModel:
     return place.build(ServerModel, **options)
 
 
-def _read_streams(path: Path, at: str, entry: object) -> list[SimulatedStream]:
-    """One entry of `streams`: as many cameras of a kind as `count` says."""
+def _read_kind(path: Path, at: str, entry: object) -> StreamKind:
+    """One entry of `streams`."""
     place = _Place(path, at, entry, _STREAM_KEYS)
     name, count = place.text("name"), place.whole("count", 1, least=1)
     if count > MAX_COUNT:
         raise place.error("count", f"{count}: must be at most {MAX_COUNT}")
     link = _Place(path, f"{at}.link", place.values.get("link", {}), _LINK_KEYS)
-    trace = _read_link(path, link)
-    step = link.whole("offset_step", 0)
     given = {key: place.number(key) for key in _STREAM_OPTIONS if key in place.values}
     if "wire_ms" in link.values:
         given["wire_ms"] = link.number("wire_ms")
-    policy = place.text("policy", DEFAULT_POLICY)
-    ladder = tuple(place.text("ladder", ",".join(DEFAULT_LADDER)).split(","))
-    sizes = _read_frame_sizes(path, place)
-    return [
-        place.build(
+    kind = StreamKind(
+        name=name,
+        count=count,
+        first=place.build(
             SimulatedStream,
-            stream_id=name if count == 1 else f"{name}-{number}",
+            stream_id=name,
             fps=place.number("fps"),
             slo_ms=place.number("slo_ms"),
-            link=dataclasses.replace(trace, offset=trace.offset + number * step),
-            link_text=_in_words(link, trace, number * step),
-            join_s=place.number("join_s", 0.0) + number * place.number("join_step_s", 0.0),
-            frame_sizes=sizes,
-            policy=policy,
-            ladder=ladder,
+            link=_read_link(path, link),
+            join_s=place.number("join_s", 0.0),
+            frame_sizes=_read_frame_sizes(path, place),
+            policy=place.text("policy", DEFAULT_POLICY),
+            ladder=tuple(place.text("ladder", ",".join(DEFAULT_LADDER)).split(",")),
             **given,
-        )
-        for number in range(count)
-    ]
+        ),
+        offset_step=link.whole("offset_step", 0),
+        join_step_s=place.number("join_step_s", 0.0),
+        link_name=_link_name(link),
+    )
+    place.build(kind.streams)  # the last may leave before it joins
+    return kind
 
 
 def _read_frame_sizes(path: Path, place: _Place) -> FrameSizes | None:
@@ -252,9 +265,9 @@ def _read_link(path: Path, link: _Place) -> LinkTrace:
         raise link.error("", str(error)) from None
 
 
-def _in_words(link: _Place, trace: LinkTrace, shift: int) -> str:
+def _link_name(link: _Place) -> str:
     if "mbps" in link.values:
-        return f"{trace.values_mbps[0]:g} Mbit/s"
-    name = Path(link.text("trace")).name
-    scale = f", times {trace.scale_ratio:g}" if trace.scale_ratio != 1 else ""
-    return f"{name} from value {trace.offset + shift}{scale}"
+        return ""
+    scale_ratio = link.number("scale_ratio", 1.0)
+    scale = f", times {scale_ratio:g}," if scale_ratio != 1 else ""
+    return Path(link.text("trace")).name + scale

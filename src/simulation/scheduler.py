@@ -35,7 +35,7 @@ class SimulatedScheduler:
         self,
         scenario: Scenario,
         events: EventQueue,
-        on_plan: Callable[[Sequence[PlanRecord]], None],
+        on_plan: Callable[[Sequence[PlanRecord]], None] | None,
     ) -> None:
         """Knows the devices, which are ready from the start, and no stream."""
         self.view = PlanView()
@@ -172,9 +172,10 @@ class SimulatedScheduler:
                         self.view.epoch,
                     )
                 )
-        self._on_plan(
-            plan_records(self.view.epoch, self._events.now_ms(), cause, 0.0, problem, plan)
-        )
+        if self._on_plan is not None:
+            self._on_plan(
+                plan_records(self.view.epoch, self._events.now_ms(), cause, 0.0, problem, plan)
+            )
 
     def _view(self, plan: Plan) -> PlanView:
         scenario = self._scenario

@@ -19,17 +19,13 @@ from .scheduler import SimulatedScheduler
 from .server import SimulatedServer
 
 
-def _ignore(record: object) -> None:
-    del record
-
-
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Who takes the rows of the run logs, as they come about; the server's frames are optional."""
+    """Who takes the rows of the run logs, as they come about; None spares the rows."""
 
-    on_frame: Callable[[FrameRecord], None] = _ignore
-    on_plan: Callable[[Sequence[PlanRecord]], None] = _ignore
-    on_batch: Callable[[BatchRecord], None] = _ignore
+    on_frame: Callable[[FrameRecord], None] | None = None
+    on_plan: Callable[[Sequence[PlanRecord]], None] | None = None
+    on_batch: Callable[[BatchRecord], None] | None = None
     on_server_frame: Callable[[ServerFrameRecord], None] | None = None
 
 
@@ -38,11 +34,13 @@ class StreamResult:
     """What came of one stream.
 
     Attributes:
+        num_frames: how many it captures if it is admitted.
         refusal: why it was not admitted; None if it was.
         num_late_answers: answers that came after their frames had been given up.
     """
 
     stream: SimulatedStream
+    num_frames: int
     ledger: Ledger
     refusal: Refusal | None
     num_late_answers: int
@@ -115,7 +113,13 @@ class Simulation:
     def results(self) -> tuple[StreamResult, ...]:
         """What has come of the streams so far, in the scenario's order."""
         return tuple(
-            StreamResult(camera.stream, camera.ledger, camera.refusal, camera.num_late_answers)
+            StreamResult(
+                camera.stream,
+                camera.num_frames,
+                camera.ledger,
+                camera.refusal,
+                camera.num_late_answers,
+            )
             for camera in self._cameras
         )
 
