@@ -23,6 +23,11 @@ SUMMARY_FILE = "summary.csv"
 RUNS_DIR = "runs"
 NOTES_FILE = "experiment.json"
 OWN_FACTORS = ("clients", "slo_ms", "fps", "trace")
+RIVALS_TEXT = (
+    "Accuracy of the answers against the share of frames that were late or dropped, one point a rival; up "
+    "and to the left is better. Means over rates, numbers of clients and repeats; the bars are 95 % "
+    "confidence intervals over the repeats. The axis is linear up to 1 %."
+)
 MEASURED = ("run", "clients", "slo_ms", "fps", "trace", "seed", "iteration", "camera", "captured")
 
 
@@ -194,9 +199,7 @@ def _of_rivals(experiment: Experiment) -> Iterator[Plate]:
     yield Plate(
         figure="rivals",
         title=f"Rivals in {' and '.join(experiment.options)}",
-        text="Accuracy of the answers against the share of frames that were late or dropped, one point a "
-        "rival; up and to the left is better. Means over rates, numbers of clients and repeats; the "
-        "bars are 95 % confidence intervals over the repeats. The axis is linear up to 1 %.",
+        text=RIVALS_TEXT,
         sources=(experiment.folder / RESULTS_FILE,),
         command=experiment.command,
         draw=draw,

@@ -28,8 +28,8 @@ SOURCES: tuple[tuple[str, Callable[[Path], list[Plate]]], ...] = (
 def figure_names() -> tuple[str, ...]:
     """The kinds of figures there are."""
     names = [one.name for one in (*RUN_FIGURES, FOLLOWING)]
-    names += ["clients", "latency_cdf", "rivals", "profiles"]
-    return (*names, *(one.name for one in TABLE_FIGURES))
+    names += ["clients", "latency_cdf", "profiles", *(one.name for one in TABLE_FIGURES)]
+    return tuple(names)
 
 
 def draw_folder(

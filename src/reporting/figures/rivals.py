@@ -96,7 +96,7 @@ def draw_rivals(
     """
     traces, slos = results.levels("trace"), results.levels("slo_ms")
     accuracy = measured_accuracy(results, "{}")
-    width = min(PAGE_WIDTH, 1.0 + 3.1 * len(traces))
+    width = max(min(PAGE_WIDTH, 1.0 + 3.1 * len(traces)), 2.2 * len(traces))
     figure = new_figure(width, 0.8 + 2.4 * len(slos))
     panels = figure.subplots(len(slos), len(traces), squeeze=False, sharex=True, sharey="row")
     styles = line_styles(list(rivals))

@@ -10,9 +10,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..tidy_table import TidyTable, read_header, read_tidy_table
+from .experiment import RESULTS_FILE, RIVALS_TEXT, SUMMARY_FILE
 from .plate import Plate
+from .rivals import draw_rivals
 
 COMMAND_NOTE = "command"
+OF_EXPERIMENTS = (RESULTS_FILE, SUMMARY_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,21 @@ class TableFigure:
     text: str
 
 
-TABLE_FIGURES: tuple[TableFigure, ...] = ()
+def _draw_policies(table: TidyTable) -> Figure:
+    factors = table.columns[: table.columns.index("captured")]
+    policies = {name: table.where(policy=name) for name in table.levels("policy")}
+    return draw_rivals(table, factors, policies)
+
+
+TABLE_FIGURES: tuple[TableFigure, ...] = (
+    TableFigure(
+        "rivals",
+        ("trace", "slo_ms", "policy", "seed", "captured", "late", "dropped", "profile_map"),
+        _draw_policies,
+        "Rival policies",
+        RIVALS_TEXT,
+    ),
+)
 
 
 def table_plates(folder: Path) -> list[Plate]:
@@ -55,7 +72,7 @@ def table_plates(folder: Path) -> list[Plate]:
         )
         for path in sorted(folder.glob("*.csv"))
         for figure in TABLE_FIGURES
-        if set(figure.columns) <= set(read_header(path))
+        if path.name not in OF_EXPERIMENTS and set(figure.columns) <= set(read_header(path))
     ]
 
 

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import csv
+import itertools
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from moonjelly.cli import main
+from moonjelly.core.errors import UsageError
+from moonjelly.core.records import FrameRecord
+from moonjelly.profiles import shipped_dir
+from moonjelly.reporting.csv_log import CsvLog
+from moonjelly.reporting.figures import draw_folder, figure_names
+from moonjelly.reporting.figures.clients import draw_clients
+from moonjelly.reporting.figures.experiment import experiment_plates, read_experiment
+from moonjelly.reporting.figures.latency_cdf import Cell, Latencies, draw_latency_cdf
+from moonjelly.reporting.figures.rivals import draw_rivals, rival_point
+from moonjelly.reporting.run_folder import RunInfo, StreamInfo, write_run_info
+from moonjelly.reporting.tidy_table import read_tidy_table
+
+SECONDS = 4.0
+CLIENTS, SLOS, RATES, POLICIES, SEEDS = (1, 2), (100.0, 150.0), (10.0,), ("ours", "best"), (0, 1)
+FACTORS = ("clients", "slo_ms", "fps", "trace", "policy", "seed", "iteration")
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def write_run(folder: Path, num_clients: int, slo_ms: float, fps: float) -> None:
+    folder.mkdir(parents=True)
+    names = [f"camera-{k}" for k in range(num_clients)]
+    with CsvLog(folder / "frames.csv", FrameRecord) as log:
+        for name, number in itertools.product(names, range(int(SECONDS * fps))):
+            latency_ms = None if number % 9 == 0 else slo_ms * (0.3 + 0.02 * (number % 30))
+            log.write(
+                FrameRecord(
+                    name, number, 1000 * number / fps,
+                    "dropped" if latency_ms is None else "in_time",
+                    latency_ms=latency_ms, bandwidth_kbps=4000.0,
+                    variant="" if latency_ms is None else f"yolo-{(224, 320)[number // 20]}",
+                )
+            )  # fmt: skip
+    streams = tuple(StreamInfo(name, fps, slo_ms, int(SECONDS * fps)) for name in names)
+    write_run_info(folder, RunInfo("experiment", SECONDS, streams))
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two policies, one of which misses twice as much, and some more with another seed."""
+    root = tmp_path_factory.mktemp("experiment")
+    results: list[dict[str, Any]] = []
+    summary: list[dict[str, Any]] = []
+    for clients, slo, fps, policy in itertools.product(CLIENTS, SLOS, RATES, POLICIES):
+        cell = {"clients": clients, "slo_ms": slo, "fps": fps, "trace": "lte", "policy": policy}
+        for seed in SEEDS:
+            run = f"{clients}-{slo:g}-{policy}-{seed}"
+            write_run(root / "runs" / run, clients, slo, fps)
+            dropped = (4 if policy == "best" else 2) + seed
+            results += [
+                {
+                    "run": run, **cell, "seed": seed, "iteration": 0, "camera": f"camera-{k}",
+                    "refused": 0, "captured": 40, "late": 0, "dropped": dropped,
+                    "profile_map": 0.4 if policy == "best" else 0.3,
+                }
+                for k in range(clients)
+            ]  # fmt: skip
+        summary.append(
+            {
+                **cell, "num_runs": 2, "num_missing": 0, "refused_ratio_mean": 0.25,
+                "missed_ratio_mean": 0.1, "missed_ratio_ci95": 0.02,
+                "profile_map_mean": 0.4, "profile_map_ci95": "",
+            }
+        )  # fmt: skip
+    write_csv(root / "results.csv", results)
+    write_csv(root / "summary.csv", summary)
+    (root / "experiment.json").write_text('{"command": "moonjelly experiment run mine.yaml"}')
+    return root
+
+
+def test_an_experiment_becomes_figures_with_captions(experiment: Path, tmp_path: Path) -> None:
+    paths = draw_folder(experiment, tmp_path)
+    assert sorted(paths) == sorted(tmp_path.iterdir())
+    parts = ["lte-best", "lte-ours"]
+    kinds = ["clients", "following", "latency_cdf"]
+    names = [f"{kind}-{part}" for kind in kinds for part in parts] + ["rivals"]
+    assert sorted({path.stem for path in paths}) == sorted(names)
+    for name in names:
+        picture = (tmp_path / f"{name}.png").read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        width, height = struct.unpack(">II", picture[16:24])
+        assert width >= 700
+        assert height >= 350
+        page = (tmp_path / f"{name}.pdf").read_bytes()
+        assert page.startswith(b"%PDF-")
+        assert b"/FontFile2" in page  # embedded, as TrueType
+        assert b"/Type3" not in page
+        caption = (tmp_path / f"{name}.txt").read_text()
+        assert "data:   moonjelly experiment run mine.yaml\n" in caption
+        assert (
+            f"figure: moonjelly figures {experiment} --only {name.partition('-')[0]}\n" in caption
+        )
+
+
+def test_the_same_files_give_the_same_bytes(experiment: Path, tmp_path: Path) -> None:
+    first = draw_folder(experiment, tmp_path / "a", ["rivals", "following"])
+    second = draw_folder(experiment, tmp_path / "b", ["rivals", "following"])
+    assert [path.name for path in first] == [path.name for path in second]
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_a_run_is_drawn_whatever_made_it(run_folder: Path, tmp_path: Path) -> None:
+    paths = draw_folder(run_folder, tmp_path)
+    names = ["latency", "adaptation", "verdicts", "spent", "following"]
+    assert list(dict.fromkeys(path.stem for path in paths)) == names
+    assert "run.json" in (tmp_path / "latency.txt").read_text()
+
+
+def test_a_zoo_is_drawn_once_for_each_device_type(tmp_path: Path) -> None:
+    paths = draw_folder(shipped_dir() / "replayed-gpu", tmp_path)
+    assert {path.name for path in paths} == {f"profiles-gpu.{end}" for end in ("pdf", "png", "txt")}
+
+
+def test_a_benchmark_of_policies_is_known_by_its_columns(tmp_path: Path) -> None:
+    header = "trace,slo_ms,policy,seed,captured,late,dropped,profile_map\n"
+    text = "# command: python benchmarks/adaptation.py\n" + header + "lte,100,ours,0,10,1,0,0.3\n"
+    (tmp_path / "adaptation.csv").write_text(text)
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    paths = draw_folder(tmp_path, tmp_path / "out")
+    assert {path.stem for path in paths} == {"rivals-adaptation"}
+    assert "data:   python benchmarks/adaptation.py\n" in paths[2].read_text()
+
+
+def test_a_cell_is_a_point_with_its_interval_and_a_bar(experiment: Path) -> None:
+    summary = read_tidy_table(experiment / "summary.csv").where(policy="ours")
+    above, _, below, _ = draw_clients(summary).axes
+    line = above.lines[0]
+    assert list(line.get_ydata()) == [0.4, 0.4]
+    assert [bar.get_height() for bar in below.patches] == pytest.approx([10.0, 10.0])
+    assert {text.get_text() for text in below.texts} == {"25 % refused"}
+
+
+def test_a_rival_is_the_mean_over_cells_with_an_interval_over_seeds(experiment: Path) -> None:
+    table = read_experiment(experiment)
+    rivals = table.rivals(table.results)
+    assert list(rivals) == ["ours", "best"]
+    point = rival_point(rivals["ours"].where(slo_ms="100.0").rows, FACTORS, "profile_map")
+    assert point is not None
+    mean, half = point.missed_ratio  # 2 of 40 with one seed, 3 of 40 with the other
+    assert mean == pytest.approx(2.5 / 40)
+    assert half == pytest.approx(12.7062 * 0.5 / 40, rel=1e-4)  # t of 1 degree of freedom
+    assert point.accuracy == (pytest.approx(0.3), pytest.approx(0))
+    figure = draw_rivals(table.results, FACTORS, rivals)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "lte, SLO 100 ms", "lte, SLO 150 ms",
+    ]  # fmt: skip
+
+
+def test_the_height_of_a_distribution_counts_frames_without_an_answer() -> None:
+    half_answered = Latencies(np.array([10.0, 20.0, 30.0, 40.0]), 8)
+    figure = draw_latency_cdf({Cell("15", "100", "2"): half_answered})
+    curve = max(figure.axes[0].lines, key=lambda line: len(line.get_xdata()))
+    assert max(curve.get_ydata()) == 0.5
+    assert figure.axes[0].get_xlim() == (0, 100)
+
+
+def test_a_cell_in_which_nothing_was_answered_is_drawn(experiment: Path) -> None:
+    assert draw_latency_cdf({Cell("15", "100", "2"): Latencies(np.array([]), 0)}).axes
+    rows = read_tidy_table(experiment / "results.csv").rows
+    emptied = [type(row)(row.where, {**row.cells, "captured": "0"}) for row in rows]
+    assert rival_point(emptied, FACTORS, "profile_map") is None
+
+
+def test_a_broken_run_is_named_and_leaves_no_half_figure(experiment: Path, tmp_path: Path) -> None:
+    (plate,) = [
+        one for one in experiment_plates(experiment)
+        if one.figure == "latency_cdf" and one.part == "lte ours"
+    ]  # fmt: skip
+    path = experiment / "runs" / "1-100-ours-0" / "frames.csv"
+    whole = path.read_text()
+    try:
+        path.write_text("stream_id,latency_ms\ngate,soon\n")
+        with pytest.raises(UsageError, match=r"1-100-ours-0/frames\.csv:2: .*soon"):
+            plate.draw()
+        with pytest.raises(UsageError):
+            draw_folder(experiment, tmp_path, ["latency_cdf"])
+        assert not list(tmp_path.iterdir())
+    finally:
+        path.write_text(whole)
+
+
+@pytest.mark.parametrize(
+    ("only", "message"),
+    [
+        (["tea"], "figure tea: must be one of latency, adaptation"),
+        (["profiles"], "figure profiles: .* holds no data for it; it has data for clients"),
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_is_named(
+    experiment: Path, only: list[str], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        draw_folder(experiment, only=only)
+
+
+def test_a_folder_without_data_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds nothing to draw; it must hold a run"):
+        draw_folder(tmp_path)
+    with pytest.raises(UsageError, match="is no folder"):
+        draw_folder(tmp_path / "none")
+    (tmp_path / "results.csv").write_text("run,camera\n")
+    with pytest.raises(UsageError, match=r"results\.csv:1: lacks the columns clients, slo_ms"):
+        draw_folder(tmp_path)
+
+
+def test_the_command_says_where_the_figures_are(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["figures", str(run_folder), "--out", str(tmp_path), "--only", "verdicts"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out.split()
+    assert printed == [str(tmp_path / f"verdicts.{end}") for end in ("pdf", "png", "txt")]
+    assert main(["figures", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == f"moonjelly: error: {tmp_path / 'none'}: is no folder\n"
+    (tmp_path / "file").write_text("")
+    assert main(["figures", str(run_folder), "--out", str(tmp_path / "file")]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+    assert "rivals" in figure_names()
