@@ -122,13 +122,14 @@ def simulate_twins(runs: Iterable[RunConfig], live_dir: Path, out_dir: Path) -> 
             continue
         folder = out_dir / run.run_id
         folder.mkdir(parents=True, exist_ok=True)
-        run_simulated(run, folder, lambda *_: None, {})
+        load = read_load(live_run)
+        run_simulated(run, folder, lambda *_: None, {}, load)
         pairs.append(
             Pair(
                 run.cell(),
                 measured(run, live_run),
                 measured(run, folder),
-                read_load(live_run).is_starved,
+                load.is_starved,
             )
         )
     if not pairs:

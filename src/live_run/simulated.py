@@ -13,14 +13,18 @@ from ..server.zoo import load_served_zoo
 from ..simulation.frame_sizes import FrameSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
 from .cameras import LiveCamera
+from .load import MachineLoad
 from .scenes import LoopedScene
 
 KBITS_PER_BYTE = 8 / 1000
-ENCODE_MS = 1.5
-"""From the time at which a frame is due until it is sent, of an emulated camera whose frames are
-encoded in advance: two changes of threads, and a timer that is up to 1 ms late."""
-RELAY_MS = 1.0
-"""What relay and loopback add to the delay of a link, each way, by their timers of 1 ms."""
+ENCODE_MS = 0.6
+"""From a frame's capture until it is sent, where frames are encoded in advance: changes of threads."""
+STACK_MS = 0.3
+"""What gRPC, loopback and relay add to the delay of a link, each way."""
+QUIET = MachineLoad(
+    processor_ratio=0.4, capture_late_p50_ms=0.6, capture_late_p99_ms=2.0, capture_late_max_ms=5.0
+)
+"""A machine of two cores that does nothing else: timers are up to 1 ms late, and seldom more."""
 
 
 def simulated_run(
@@ -30,6 +34,7 @@ def simulated_run(
     config: ServerConfig,
     devices: Sequence[DeviceConfig],
     sizes: Mapping[int, FrameSizes],
+    load: MachineLoad = QUIET,
 ) -> Scenario:
     """What `stream_cameras` plays, as a scenario.
 
@@ -40,6 +45,7 @@ def simulated_run(
         config: the server's options; its seed is the planner's.
         devices: of the server, with their profiles measured.
         sizes: scene's seed to the sizes of its frames.
+        load: of the machine that plays it; each timer of cameras and relay is late as told.
 
     Raises:
         UsageError: if the zoo or a profile is missing or broken.
@@ -62,11 +68,13 @@ def simulated_run(
                 fps=camera.fps,
                 slo_ms=camera.slo_ms,
                 link=camera.trace,
-                wire_ms=camera.wire_ms + RELAY_MS,
+                wire_ms=camera.wire_ms + STACK_MS,
                 phase_s=phase_s,
                 first_kbps=camera.trace.rate_kbps(0),
                 frame_sizes=sizes[camera.scene_seed],
                 encode_ms=ENCODE_MS,
+                jitter_p50_ms=load.capture_late_p50_ms,
+                jitter_p99_ms=max(load.capture_late_p50_ms, load.capture_late_p99_ms),
                 policy=camera.policy,
             )
             for camera, phase_s in zip(cameras, phases_s, strict=True)

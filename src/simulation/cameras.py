@@ -19,7 +19,7 @@ from ..network.frame_sizes import FrameChoices
 from ..scheduling.planning.rounds import Refusal
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
-from .links import SimulatedLink
+from .links import SimulatedLink, jitter
 from .scenario import SimulatedStream
 from .server import SimulatedServer
 
@@ -68,6 +68,8 @@ class SimulatedCamera:
         self._events = events
         self._on_frame = on_frame
         self._uplink = SimulatedLink(stream.link, stream.wire_ms)
+        self._jitter_ms = jitter(stream, random)
+        self._arrived_ms = 0.0  # the newest frame; none overtakes another
         self._link = ClientLink(
             stream.fps,
             stream.slo_ms,
@@ -90,7 +92,24 @@ class SimulatedCamera:
         self._events.at(1000.0 * (self.stream.join_s + phase_s), Priority.ARRIVAL, self._join)
 
     def _join(self) -> None:
-        self._server.join(self.stream, self._take_reply, self._take_ack, self._take_answer)
+        self._server.join(
+            self.stream,
+            self._take_reply,
+            self._after_jitter(self._take_ack),
+            self._after_jitter(self._take_answer),
+        )
+
+    def _after_jitter(
+        self, take: Callable[[SimulatedFrame], None]
+    ) -> Callable[[SimulatedFrame], None]:
+        if not self.stream.jitter_p50_ms:
+            return take
+
+        def take_later(frame: SimulatedFrame) -> None:
+            at_ms = self._events.now_ms() + self._jitter_ms()
+            self._events.at(at_ms, Priority.DONE, take, frame)
+
+        return take_later
 
     def _take_reply(self, refusal: Refusal | None, advice: SideAdvice) -> None:
         self.refusal = refusal
@@ -141,7 +160,11 @@ class SimulatedCamera:
             return
         self._is_encoding = True
         self._events.at(
-            now_ms + self.stream.encode_ms, Priority.ARRIVAL, self._send, frame, sending
+            now_ms + self.stream.encode_ms + self._jitter_ms(),
+            Priority.ARRIVAL,
+            self._send,
+            frame,
+            sending,
         )
 
     def _kbits(self, frame: SimulatedFrame, sending: Sending) -> float:
@@ -162,7 +185,8 @@ class SimulatedCamera:
             frame.sent_ms, frame.side_px, frame.kbits = now_ms, sending.size.side_px, kbits
             frame.bandwidth_kbps = self._link.bandwidth_kbps(now_ms)
             self._link.on_sent(frame.sequence, sending, kbits, now_ms)
-            arrival_ms = self._uplink.arrival_ms(kbits, now_ms)
+            arrival_ms = self._uplink.arrival_ms(kbits, now_ms) + self._jitter_ms()
+            arrival_ms = self._arrived_ms = max(self._arrived_ms, arrival_ms)
             if arrival_ms < math.inf:
                 self._events.at(
                     arrival_ms, Priority.ARRIVAL, self._server.take, frame, self.stream.wire_ms

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from random import Random
 
 from ..core.checks import require_not_negative
 from ..network.traces import LinkTrace
+from .chance import log_normal
+from .scenario import SimulatedStream
 
 
 class SimulatedLink:
@@ -48,3 +52,10 @@ class SimulatedLink:
             kbits -= carried
             at_ms = max(at_ms, end_ms)
             number += 1
+
+
+def jitter(stream: SimulatedStream, random: Random) -> Callable[[], float]:
+    """Returns what a stream's random delays (ms) are drawn with."""
+    if not stream.jitter_p50_ms:
+        return lambda: 0.0
+    return lambda: log_normal(stream.jitter_p50_ms, stream.jitter_p99_ms, random)

@@ -49,6 +49,8 @@ class SimulatedStream:
         frame_size_spread: standard deviation of the logarithm of the size.
         frame_sizes: of its source's frames, in place of the last two.
         encode_ms: what resizing and encoding take its client.
+        jitter_p50_ms: median of the random delay of a frame before it is sent, and of frames, acks and
+            answers on their way, log-normal; 0 for none. Likewise jitter_p99_ms.
         policy: how its frames adapt to the link.
         ladder: of the policy `ladder`: what it may give up, in its order.
     """
@@ -67,6 +69,8 @@ class SimulatedStream:
     frame_size_spread: float = 0.0
     frame_sizes: FrameSizes | None = None
     encode_ms: float = 2.0
+    jitter_p50_ms: float = 0.0
+    jitter_p99_ms: float = 0.0
     policy: str = DEFAULT_POLICY
     ladder: tuple[str, ...] = DEFAULT_LADDER
 
@@ -84,6 +88,8 @@ class SimulatedStream:
         require_positive("frame_size_ratio", self.frame_size_ratio, 100)
         require_not_negative("frame_size_spread", self.frame_size_spread, 2)
         require_not_negative("encode_ms", self.encode_ms, 10_000)
+        require_not_negative("jitter_p99_ms", self.jitter_p99_ms, 10_000)
+        require_not_negative("jitter_p50_ms", self.jitter_p50_ms, self.jitter_p99_ms)
         policy(self.policy, self.ladder)
 
 

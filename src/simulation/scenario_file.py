@@ -32,7 +32,15 @@ MAX_COUNT = 10_000
 _KEYS = ("seconds", "seed", "zoo", "profiles_dir", "devices", "server", "streams")
 _LINK_KEYS = ("mbps", "trace", "offset", "offset_step", "scale_ratio", "wire_ms")
 _MODELLED_SIZES = ("frame_size_ratio", "frame_size_spread")
-_STREAM_OPTIONS = ("phase_s", "leave_s", "first_kbps", "encode_ms", *_MODELLED_SIZES)
+_STREAM_OPTIONS = (
+    "phase_s",
+    "leave_s",
+    "first_kbps",
+    "encode_ms",
+    "jitter_p50_ms",
+    "jitter_p99_ms",
+    *_MODELLED_SIZES,
+)
 _STREAM_KEYS = (
     *("name", "count", "fps", "slo_ms", "link", "join_s", "join_step_s", "frame_sizes"),
     *("policy", "ladder"),
