@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...core.plan import DevicePlan, Plan
+from .effort import Effort
 from .instance import Instance, Ints
 from .prices import Market, Prices
 from .refill import refill
@@ -15,7 +16,8 @@ from .refill import refill
 # Above so many free devices, several are settled between two looks at the prices: those that clients
 # fill who prefer one and the same mode, at most half of the free ones; else some of the best.
 MANY_DEVICES = 24
-MANY_RATIO = 1 / 8
+MANY_RATIO = 1 / 12
+HURRIED_RATIO = 1 / 2  # once the time is up
 FULL_RATIO = 0.995
 WINDOW = 24  # clients looked at beyond those that would fill a device in order
 
@@ -80,7 +82,11 @@ def to_plan(instance: Instance, draft: Draft, previous: Plan | None) -> Plan:
 
 
 def construct(
-    instance: Instance, market: Market, num_served: int, detour: tuple[int, int] | None = None
+    instance: Instance,
+    market: Market,
+    num_served: int,
+    effort: Effort,
+    detour: tuple[int, int] | None = None,
 ) -> Draft:
     """Builds a draft that serves up to about that many clients, at a high accuracy.
 
@@ -88,6 +94,7 @@ def construct(
         instance: the problem.
         market: its prices.
         num_served: how many clients can be served at most.
+        effort: once its time is up, many devices are settled at a time.
         detour: at which step, and how many of the best modes to pass over there; gives drafts that
             differ.
     """
@@ -106,18 +113,21 @@ def construct(
             found = refill(instance, device_type, left.tolist())
             columns = [found] if found else []
         else:
-            most = market.most_served(left, num_free)
-            num_served = min(num_served, most)
-            if num_served <= 0:
+            num_served = min(num_served, len(left))
+            prices = market.prices(left, num_free, num_served, start) if num_served > 0 else None
+            if prices is not None and prices.is_short:
+                num_served = min(num_served, market.most_served(left, num_free))
+                prices = market.prices(left, num_free, num_served) if num_served > 0 else None
+            if prices is None:
                 break
-            prices = market.prices(left, num_free, num_served, start)
             start = prices.per_device
             columns = []
             if num_free.sum() > MANY_DEVICES:
                 columns = _full_columns(instance, left, prices, num_free)
             if not columns:
                 passed = detour[1] if detour is not None and detour[0] == step else 0
-                columns = _best_columns(instance, left, prices, num_free, passed)
+                ratio = MANY_RATIO if effort.allows_ms(0) else HURRIED_RATIO
+                columns = _best_columns(instance, left, prices, num_free, passed, ratio)
                 step += 1
         if not columns:
             break
@@ -139,26 +149,37 @@ def _full_columns(
     modes = prices.modes[prices.served]
     columns: list[tuple[int, list[int]]] = []
     room = np.maximum(num_free // 2, 1)
+    is_taken = np.zeros(instance.num_clients, np.bool_)
     for mode in np.unique(modes):
         queue = left[prices.served[modes == mode]]
-        queue = queue[np.argsort(-instance.weights[queue], kind="stable")].tolist()
+        queue = queue[np.argsort(-instance.weights[queue], kind="stable")]
         capacity = int(instance.capacities[mode])
         number = int(instance.mode_type[mode])
-        while queue and room[number]:
-            members, load = fill(instance, queue, capacity)
+        enough = capacity // int(instance.weights[queue].min()) + WINDOW + 1
+        while len(queue) and room[number]:
+            members, load = fill(instance, queue[:enough].tolist(), capacity)
             if load < FULL_RATIO * capacity:
                 break
             columns.append((int(mode), members))
-            gone = set(members)
-            queue = [client for client in queue if client not in gone]
+            is_taken[members] = True
+            queue = queue[~is_taken[queue]]
             room[number] -= 1
     return columns
 
 
 def _best_columns(
-    instance: Instance, left: Ints, prices: Prices, num_free: Ints, skipped: int
+    instance: Instance, left: Ints, prices: Prices, num_free: Ints, skipped: int, ratio: float
 ) -> list[tuple[int, list[int]]]:
-    """The modes that lose least against the prices, with clients that fill them; mostly one."""
+    """The modes that lose least against the prices, with clients that fill them; mostly one.
+
+    Args:
+        instance: the problem.
+        left: clients to place.
+        prices: theirs.
+        num_free: (types,) devices to settle.
+        skipped: how many of the best modes to pass over.
+        ratio: which share of many devices to settle at these prices.
+    """
     candidates = np.unique(prices.modes[prices.served])
     candidates = candidates[num_free[instance.mode_type[candidates]] > 0]
     if not len(candidates):
@@ -179,24 +200,25 @@ def _best_columns(
     inside = loads <= capacities
     lost = np.where(inside, np.where(inside, sorted_losses, 0) * weights[order], 0).sum(axis=0)
     lost += per_device * (1 - np.where(inside, loads, 0).max(axis=0, initial=0) / capacities)
-    wanted = 1
-    if num_free.sum() > MANY_DEVICES:
-        wanted = int(num_free.sum() * MANY_RATIO)
+    wanted = max(int(num_free.sum() * ratio), 1) if num_free.sum() > MANY_DEVICES else 1
     ranks = np.argsort(lost, kind="stable")
     free = num_free.copy()
-    taken: set[int] = set()
+    of_each = -(-wanted // len(ranks))
+    is_taken = np.zeros(instance.num_clients, np.bool_)
     columns: list[tuple[int, list[int]]] = []
     for rank in ranks[min(skipped, len(ranks) - 1) :].tolist():
         mode = int(candidates[rank])
         if not free[instance.mode_type[mode]]:
             continue
-        queue = clients[order[np.isfinite(sorted_losses[:, rank]), rank]].tolist()
-        members, _ = fill(
-            instance, [client for client in queue if client not in taken], int(capacities[rank])
-        )
-        if members:
+        queue = clients[order[np.isfinite(sorted_losses[:, rank]), rank]]
+        enough = int(capacities[rank] // weights.min()) + WINDOW + 1  # clients to look at
+        for _ in range(min(of_each, wanted - len(columns), int(free[instance.mode_type[mode]]))):
+            queue = queue[~is_taken[queue]]
+            members, _ = fill(instance, queue[:enough].tolist(), int(capacities[rank]))
+            if not members:
+                break
             columns.append((mode, members))
-            taken.update(members)
+            is_taken[members] = True
             free[instance.mode_type[mode]] -= 1
         if len(columns) == wanted:
             break

@@ -34,6 +34,7 @@ class Prices:
         densities: (clients,) its accuracy less what it pays, per unit of weight.
         served: numbers of the clients to serve, of those asked about.
         bound: no plan that serves that many has more weight x accuracy.
+        is_short: whether there are too few devices to serve that many, at whatever price.
     """
 
     per_device: Floats
@@ -41,6 +42,7 @@ class Prices:
     densities: Floats
     served: Ints
     bound: float
+    is_short: bool = False
 
 
 class Market:
@@ -105,88 +107,149 @@ class Market:
         if stride > 1:
             some = slice(None, None, stride)
             share = len(clients[some]) / len(clients)
-            start = self._clear(
+            some_prices = self._clear(
                 clients[some],
                 (num_devices * share).astype(np.float64),
                 offers[some],
                 None if num_served is None else round(num_served * share),
                 start,
-            ).per_device
-            return self._look(clients, num_devices, offers, num_served, start)[1]
-        best: Prices | None = None
-
-        def look(per_device: Floats) -> tuple[Floats, Prices]:
-            return self._look(clients, num_devices, offers, num_served, per_device)
-
-        def keep(per_device: Floats) -> None:
-            nonlocal best
-            prices = look(per_device)[1]
-            if best is None or prices.bound < best.bound:
-                best = prices
-
+            )
+            demand = _Demand(
+                self._lane_type, self._weights[clients], self._shares[clients], offers, num_served
+            )
+            return self._prices(
+                demand, clients, num_devices, some_prices.per_device, some_prices.is_short
+            )
+        demand = _Demand(
+            self._lane_type, self._weights[clients], self._shares[clients], offers, num_served
+        )
         reach = self._scale * float(offers.max(initial=0.0) or 1.0)
         has_devices = num_devices > 0
         current = np.where(has_devices, 0.0, reach * MAX_PRICE_RATIO)
         ray = self._scale if start is None else np.maximum(start, 1e-3 * reach)
 
-        def demand_along_ray(factor: float) -> float:
-            used = look(np.where(has_devices, factor * ray, current))[0]
+        def excess_along_ray(factor: float) -> float:
+            used = demand.at(np.where(has_devices, factor * ray, current)).used
             return float((used - num_devices)[has_devices] @ ray[has_devices])
 
         guess = float(offers.max(initial=0.0) or 1.0) / 2 if start is None else 1.0
-        factor = _lowest(demand_along_ray, guess, guess * MAX_PRICE_RATIO)
+        factor = _lowest(excess_along_ray, guess, guess * MAX_PRICE_RATIO)
         current = np.where(has_devices, factor * ray, current)
-        keep(current)
-        several = np.flatnonzero(has_devices)
+        tried = [current]
+        several = np.flatnonzero(has_devices).tolist()
         for _ in range(PASSES if len(several) > 1 else 0):
             for number in several:
-
-                def demand_of_type(price: float, number: int = int(number)) -> float:
-                    tried = current.copy()
-                    tried[number] = price
-                    return float((look(tried)[0] - num_devices)[number])
-
+                excess = demand.excess_of_type(number, current, float(num_devices[number]))
                 price = _lowest(
-                    demand_of_type,
+                    excess,
                     max(float(current[number]), 1e-6 * float(reach[number])),
                     float(reach[number]) * MAX_PRICE_RATIO,
                 )
+                current = current.copy()
                 current[number] = price
-            keep(current.copy())
-        assert best is not None  # noqa: S101 - kept above
-        return best
+            tried.append(current)
+        is_short = factor >= guess * MAX_PRICE_RATIO
+        found = [self._prices(demand, clients, num_devices, each, is_short) for each in tried]
+        return min(found, key=lambda prices: prices.bound)
 
-    def _look(
+    def _prices(
         self,
+        demand: _Demand,
         clients: Ints,
         num_devices: Floats | Ints,
+        per_device: Floats,
+        is_short: bool,
+    ) -> Prices:
+        """What the clients would do at these prices of devices."""
+        wish = demand.at(per_device)
+        return Prices(
+            per_device,
+            self._last_modes[clients, wish.lanes],
+            wish.densities,
+            wish.served,
+            float(per_device @ num_devices + wish.nets[wish.served].sum()),
+            is_short,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What clients want at some prices.
+
+    Attributes:
+        lanes: (clients,) the variant on a type that each prefers.
+        densities: (clients,) what it gains there per unit of weight.
+        nets: (clients,) what it gains.
+        served: numbers of the clients to serve.
+        used: (types,) how many devices that takes.
+    """
+
+    lanes: Ints
+    densities: Floats
+    nets: Floats
+    served: Ints
+    used: Floats
+
+
+class _Demand:
+    """What clients want at any prices."""
+
+    def __init__(
+        self,
+        lane_type: Ints,
+        weights: Floats,
+        shares: Floats,
         offers: Floats,
         num_served: int | None,
-        per_device: Floats,
-    ) -> tuple[Floats, Prices]:
-        """Returns the devices of each type asked for at these prices, and what clients do."""
-        lane_type = self._lane_type
-        weights = self._weights[clients]
-        shares = self._shares[clients]
-        rows = np.arange(len(clients))
-        values = offers - per_device[lane_type] * shares
+    ) -> None:
+        """Takes arrays over clients and lanes; `num_served` None serves whom it pays to serve."""
+        self._lane_type = lane_type
+        self._weights = weights
+        self._shares = shares
+        self._offers = offers
+        self._num_served = num_served
+        self._rows = np.arange(len(weights))
+
+    def at(self, per_device: Floats) -> _Wish:
+        """What the clients want at these prices."""
+        values = self._offers - per_device[self._lane_type] * self._shares
         lanes = values.argmax(axis=1)
-        densities = values[rows, lanes]
-        nets = weights * densities
-        if num_served is None:
-            served = np.flatnonzero(nets > 0)
-        elif num_served < len(clients):
-            served = np.argpartition(-nets, num_served)[:num_served]
-        else:
-            served = rows
+        densities = values[self._rows, lanes]
+        nets = self._weights * densities
+        served = self._served(nets)
         used = np.bincount(
-            lane_type[lanes[served]],
-            weights=(weights * shares[rows, lanes])[served],
+            self._lane_type[lanes[served]],
+            weights=(self._weights * self._shares[self._rows, lanes])[served],
             minlength=len(per_device),
         ).astype(np.float64)
-        bound = float(per_device @ num_devices + nets[served].sum())
-        modes = self._last_modes[clients, lanes]
-        return used, Prices(per_device, modes, densities, served, bound)
+        return _Wish(lanes, densities, nets, served, used)
+
+    def excess_of_type(
+        self, number: int, per_device: Floats, num_devices: float
+    ) -> Callable[[float], float]:
+        """Returns how many devices of one type are missing, by their price; other prices stay."""
+        own = self._lane_type == number
+        elsewhere = (
+            self._offers[:, ~own] - per_device[self._lane_type[~own]] * self._shares[:, ~own]
+        ).max(axis=1)
+        offers, shares = self._offers[:, own], self._shares[:, own]
+
+        def excess(price: float) -> float:
+            values = offers - price * shares
+            lanes = values.argmax(axis=1)
+            here = values[self._rows, lanes]
+            served = self._served(self._weights * np.maximum(here, elsewhere))
+            comes = served[here[served] > elsewhere[served]]
+            return float(self._weights[comes] @ shares[comes, lanes[comes]] - num_devices)
+
+        return excess
+
+    def _served(self, nets: Floats) -> Ints:
+        if self._num_served is None:
+            return np.flatnonzero(nets > 0)
+        if self._num_served < len(nets):
+            return np.argpartition(-nets, self._num_served)[: self._num_served]
+        return self._rows
 
 
 def most_gained(loads: Floats, gains: Floats, capacities: Ints) -> Floats:

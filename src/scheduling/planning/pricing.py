@@ -103,7 +103,7 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
     regrouper = Regrouper(instance)
     most = _most_served(instance, market)
     random = Random(0)  # noqa: S311 - nobody's chance: the same problem gives the same plan
-    best = Improver(regrouper, market, construct(instance, market, most), effort)
+    best = Improver(regrouper, market, construct(instance, market, most, effort), effort)
     best.settle(most)
     if best.num_served:
         bound = market.prices(
@@ -122,7 +122,7 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
         for number in range(MAX_DETOURS):
             if effort.steps <= reserve or effort.is_spent or best.value >= bound:
                 break
-            draft = construct(instance, market, most, (number % steps, 1 + number // steps))
+            draft = construct(instance, market, most, effort, (number % steps, 1 + number // steps))
             effort.spend(CONSTRUCTION_STEPS * instance.num_devices)
             other = Improver(regrouper, market, draft, effort)
             other.settle(most)
