@@ -11,6 +11,8 @@ from .estimators import HarmonicMeanWindow
 
 SILENCE_MS = 2000.0
 SILENCE_PERIODS = 3.0
+GAP_MS = 250.0
+"""A stream that paused longer says little of its link at first: its estimate tells of the pause."""
 FIRST_RESPONSE_KBITS = 2.4  # 300 bytes
 RATIO_STEP = 0.05
 RATIO_QUANTILE = 0.95
@@ -41,6 +43,7 @@ class ObservedStream:
     advice: Advice = field(default_factory=Advice)
     _window: HarmonicMeanWindow = field(init=False)
     _told_kbps: float = field(init=False)
+    _is_after_gap: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._window = HarmonicMeanWindow(self.first_kbps)
@@ -68,8 +71,12 @@ class ObservedStream:
         Returns:
             Its estimated time on the way, and the time by which its detections must leave the executor.
         """
+        gap_ms = max(GAP_MS, SILENCE_PERIODS * 1000.0 / self.fps)
+        # Only once, or nothing would be learned of a link that takes that long for each frame.
+        self._is_after_gap = read_ms - self.last_frame_ms > gap_ms and not self._is_after_gap
         self.last_frame_ms = read_ms
-        self.observe_link(read_ms, bandwidth_kbps, wire_ms)
+        if not self._is_after_gap:
+            self.observe_link(read_ms, bandwidth_kbps, wire_ms)
         if expected_kbits is not None:
             self.observe_size(kbits / expected_kbits)
         there_ms = network_ms(kbits, bandwidth_kbps, wire_ms)

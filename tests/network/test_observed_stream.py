@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from moonjelly.network.observed_stream import ObservedStream
+
+PERIOD_MS = 1000 / 15
+
+
+def served(num_frames: int, kbps: float) -> tuple[ObservedStream, float]:
+    """A stream that has sent frames, and when it sent the last one."""
+    stream = ObservedStream("a", 15, 150, kbps, 1.0, 0.0)
+    for number in range(1, num_frames + 1):
+        send(stream, number * PERIOD_MS, kbps)
+    return stream, num_frames * PERIOD_MS
+
+
+def send(stream: ObservedStream, at_ms: float, kbps: float) -> None:
+    stream.take_frame(at_ms, 5.0, 100.0, 100.0, kbps, 1.0)
+
+
+@pytest.mark.parametrize("outage_ms", [400.0, 5000.0])
+def test_the_estimate_after_an_outage_is_not_planned_with(outage_ms: float) -> None:
+    """It tells of the time in which nothing got through, not of what comes."""
+    stream, last_ms = served(20, 20_000)
+    back_ms = last_ms + outage_ms
+    send(stream, back_ms, 80)
+    assert stream.planned_kbps(back_ms) == pytest.approx(20_000)
+    send(stream, back_ms + PERIOD_MS, 15_000)
+    assert 15_000 <= stream.planned_kbps(back_ms + PERIOD_MS) <= 20_000
+
+
+def test_a_silent_stream_that_is_back_is_planned_for_at_once() -> None:
+    stream, last_ms = served(20, 20_000)
+    assert stream.tell(last_ms + 3000).bandwidth_kbps == 0
+    send(stream, last_ms + 5000, 80)
+    assert stream.has_jumped(last_ms + 5000)
+    assert stream.tell(last_ms + 5000).bandwidth_kbps == pytest.approx(20_000)
+
+
+def test_a_link_that_has_become_slow_is_learned_even_if_each_frame_takes_long() -> None:
+    stream, last_ms = served(20, 20_000)
+    for number in range(1, 9):
+        send(stream, last_ms + number * 600.0, 300)
+    assert stream.planned_kbps(last_ms + 8 * 600.0) == pytest.approx(300)
