@@ -18,7 +18,7 @@ from ..core.ledger import LedgerError
 from ..core.quality import JpegQuality
 from ..core.verdict import Reason
 from ..network.adaptation.port import Sending
-from ..network.client_link import BITS_PER_KBIT, ClientLink
+from ..network.client_link import BITS_PER_KBIT, ClientLink, ServerTimes
 from ..network.frame_sizes import FrameChoices, FrameSize
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image
@@ -165,8 +165,10 @@ class Session:
             if frame is not None and network_ms is not None:
                 frame.network_ms = network_ms
         for result in message.results:
-            is_answered = result.verdict == pb.ANSWERED
-            self._link.on_answer(result.sequence, result.timings.server_ms if is_answered else None)
+            if result.drop.reason == Reason.TOO_LATE:
+                self._link.on_too_late(result.sequence)
+            else:
+                self._link.on_answer(result.sequence, _server_times(result))
             try:
                 self._account.settle(result, now_ms)
             except (ValueError, LedgerError) as error:
@@ -261,6 +263,15 @@ class Session:
     def _with_checksum(self, image: Image, side_px: int, quality: int) -> tuple[bytes, int]:
         jpeg = self._encode(image, side_px, quality)
         return jpeg, google_crc32c.value(jpeg)
+
+
+def _server_times(result: pb.Result) -> ServerTimes | None:
+    """What the server took for a frame that ran; decoding is part of its wait, and is needed."""
+    if result.verdict != pb.ANSWERED:
+        return None
+    timings = result.timings
+    waited_ms = timings.queue_ms - timings.decode_ms
+    return ServerTimes(timings.server_ms - waited_ms, timings.inference_ms)
 
 
 def _choices(zoo: pb.Zoo) -> FrameChoices:

@@ -39,6 +39,30 @@ class FullBudget:
         return max(0.0, client.slo_ms - client.network_ms(frame_kbits) - overhead_ms)
 
 
+FULL_BUDGET = FullBudget()
+
+
+@dataclass(frozen=True, slots=True)
+class ElasticBudget:
+    """All that the network leaves when frames travel somewhat smaller than the variant takes.
+
+    For clients that choose their own sizes: one whose link is poor for a while sends smaller frames, and does
+    not hold back the variant that it shares with others. Ours.
+
+    Attributes:
+        size_ratio: encoded size of the frames that is reckoned with, over the variant's own.
+    """
+
+    size_ratio: float
+
+    def __post_init__(self) -> None:
+        require_positive("size_ratio", self.size_ratio, 1)
+
+    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+        """See `BudgetRule`."""
+        return FULL_BUDGET.budget_ms(client, self.size_ratio * frame_kbits, overhead_ms)
+
+
 @dataclass(frozen=True, slots=True)
 class FixedFrameBudget:
     """What the network leaves when all frames travel at one size, whatever variant runs.
@@ -75,6 +99,3 @@ class SplitBudget:
         """See `BudgetRule`."""
         del frame_kbits, overhead_ms
         return self.server_ratio * client.slo_ms if client.bandwidth_kbps > 0 else 0.0
-
-
-FULL_BUDGET = FullBudget()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import NamedTuple
 
 from ..core.advice import SideAdvice
@@ -18,9 +17,11 @@ NO_ANSWER_AFTER_MS = 2000.0
 """A frame that was sent is given up when it is this much over its SLO."""
 PROBE_AFTER_MS = 250.0
 """When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
-SERVER_TIMES = 60
-SERVER_RATIOS = (0.1, 0.3, 0.5, 0.7)
-"""Of the server's recent times, those that stand for all."""
+SERVER_WEIGHT = 0.2
+WAIT_RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Shares of a batch that an urgent frame waits for, before it runs in the next one; each as probable."""
+WAIT_GROWTH, WAIT_DECAY, MOST_WAIT = 1.3, 0.997, 3.0
+"""Of those shares, when the server gives up a frame as too late, and when it answers one: at rest with about 1 %."""
 _RATIO_WEIGHT = 0.2
 _RATIO_LIMITS = (0.05, 20.0)
 
@@ -31,6 +32,23 @@ class _UnderWay(NamedTuple):
     sent: SentFrame
     predicted_ms: float
     ack_due_ms: float
+
+
+class ServerTimes(NamedTuple):
+    """What a server took for a frame.
+
+    Attributes:
+        busy_ms: from reading it to its result, without its wait for a batch.
+        batch_ms: its batch.
+    """
+
+    busy_ms: float
+    batch_ms: float
+
+    @property
+    def are_sound(self) -> bool:
+        """Whether they are possible; a server may say what it likes."""
+        return all(0 <= one < math.inf for one in self)
 
 
 class _Forecast(NamedTuple):
@@ -65,8 +83,9 @@ class ClientLink:
         self._through_ms = -math.inf
         self._size_ratio = 1.0
         self._last_sent_ms = -math.inf
-        self._server_ms: deque[float] = deque(maxlen=SERVER_TIMES)
-        self._server_quantiles_ms: tuple[float, ...] = ()
+        self._server_times: ServerTimes | None = None
+        self._server_ms: tuple[float, ...] = ()
+        self._wait_factor = 1.0
 
     @property
     def wire_ms(self) -> float:
@@ -125,21 +144,29 @@ class ClientLink:
         self._odds.add(frame.predicted_ms, max(0.0, network_ms - 2 * self.wire_ms))
         return network_ms
 
-    def on_answer(self, sequence: int, server_ms: float | None = None) -> None:
+    def on_answer(self, sequence: int, times: ServerTimes | None = None) -> None:
         """A frame was answered: it has arrived, whether or not its ack has.
 
         Args:
             sequence: its number.
-            server_ms: what the server took for it, if it was not dropped there.
+            times: what the server took for it, if it was not dropped there.
         """
         for earlier in [one for one in self._under_way if one <= sequence]:
             del self._under_way[earlier]
-        if server_ms is not None and 0 <= server_ms < math.inf:
-            self._server_ms.append(server_ms)
-            ordered = sorted(self._server_ms)
-            self._server_quantiles_ms = tuple(
-                ordered[int(ratio * len(ordered))] for ratio in SERVER_RATIOS
+        if times is not None and times.are_sound:
+            before = self._server_times or times
+            self._server_times = ServerTimes(
+                *(old + SERVER_WEIGHT * (new - old) for old, new in zip(before, times, strict=True))
             )
+            busy_ms, batch_ms = self._server_times
+            self._wait_factor = max(1.0, WAIT_DECAY * self._wait_factor)
+            wait_ms = self._wait_factor * batch_ms
+            self._server_ms = tuple(busy_ms + ratio * wait_ms for ratio in WAIT_RATIOS)
+
+    def on_too_late(self, sequence: int) -> None:
+        """The server gave a frame up because its time was over: it needs more than was left to it."""
+        self.on_answer(sequence)
+        self._wait_factor = min(MOST_WAIT, WAIT_GROWTH * self._wait_factor)
 
     def on_disconnect(self) -> None:
         """Nothing is under way any more."""
@@ -150,12 +177,12 @@ class ClientLink:
         """When the next frame may be sent; infinite while that depends on an ack.
 
         One frame follows another when that one's last bit is expected to have left, so that nothing
-        queues; the wire then holds what one round trip needs. While an ack is overdue the link is
-        slower than was thought, and what is sent now would only queue.
+        queues; the wire then holds what one round trip needs, which on a short one is a single frame.
+        While an ack is overdue the link is slower than was thought, and what is sent now would only queue.
         """
         if not self._under_way:
             return now_ms
-        in_a_round_trip = math.ceil(2 * self.wire_ms * self._fps / 1000)
+        in_a_round_trip = round(2 * self.wire_ms * self._fps / 1000)
         oldest = next(iter(self._under_way.values()))
         if len(self._under_way) > in_a_round_trip or now_ms > oldest.ack_due_ms:
             return math.inf
@@ -188,7 +215,7 @@ class ClientLink:
             fps=self._fps,
             slo_ms=self._slo_ms,
             left_ms=left_ms,
-            server_ms=self._server_quantiles_ms,
+            server_ms=self._server_ms,
             link=_Forecast(self.bandwidth_kbps(now_ms), self.wire_ms, self._odds),
         )
         chosen = self._policy.choose(situation)

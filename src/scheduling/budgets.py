@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.budget import FULL_BUDGET, BudgetRule, FixedFrameBudget, SplitBudget
+from ..core.budget import FULL_BUDGET, BudgetRule, ElasticBudget, FixedFrameBudget, SplitBudget
 from ..core.checks import echo
 from ..core.variant import Variant
 
-NAMES = ("full", "fixed:SIDE", "split")
-DEFAULT_BUDGET_RULE = "full"
+NAMES = ("full", "elastic:PERCENT", "fixed:SIDE", "split")
+DEFAULT_BUDGET_RULE = "elastic:70"
+_MOST = {"elastic": 100, "fixed": 4096}
 
 
 def check_budget_rule(name: str) -> str:
@@ -18,7 +19,7 @@ def check_budget_rule(name: str) -> str:
     Raises:
         ValueError: listing the names there are.
     """
-    if name not in ("full", "split") and _fixed_px(name) is None:
+    if name not in ("full", "split") and _number(name) is None:
         raise ValueError(f"budget_rule={echo(name)}: must be one of {', '.join(NAMES)}")
     return name
 
@@ -30,17 +31,20 @@ def budget_rule(name: str, variants: Sequence[Variant]) -> BudgetRule:
         ValueError: if there is none, or the zoo has no such side.
     """
     check_budget_rule(name)
-    side_px = _fixed_px(name)
-    if side_px is not None:
-        kbits = [one.frame_kbits for one in variants if one.input_side_px == side_px]
-        if not kbits:
-            raise ValueError(f"budget_rule={echo(name)}: the zoo has no side of {side_px} px")
-        return FixedFrameBudget(max(kbits))
-    return SplitBudget() if name == "split" else FULL_BUDGET
+    number = _number(name)
+    if number is None:
+        return SplitBudget() if name == "split" else FULL_BUDGET
+    if name.startswith("elastic:"):
+        return ElasticBudget(number / 100)
+    kbits = [one.frame_kbits for one in variants if one.input_side_px == number]
+    if not kbits:
+        raise ValueError(f"budget_rule={echo(name)}: the zoo has no side of {number} px")
+    return FixedFrameBudget(max(kbits))
 
 
-def _fixed_px(name: str) -> int | None:
-    """The side of `fixed:SIDE`; None for anything else."""
-    kind, _, side = name.partition(":")
-    is_side = kind == "fixed" and side.isascii() and side.isdigit() and 1 <= len(side) <= 4  # noqa: PLR2004
-    return int(side) if is_side and int(side) else None
+def _number(name: str) -> int | None:
+    """The number of `elastic:PERCENT` or `fixed:SIDE`, in its range; None for anything else."""
+    kind, _, digits = name.partition(":")
+    most = _MOST.get(kind, 0)
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(str(most))
+    return int(digits) if is_number and 1 <= int(digits) <= most else None

@@ -14,6 +14,8 @@ from typing import Any, Self, TypeVar
 from ..core.checks import echo, require_id
 from ..scheduling.batching.registry import batcher
 from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
+from ..scheduling.planning.registry import DEFAULT_PLANNER
+from ..scheduling.planning.switching import DEFAULT_COST_RATIO
 
 Value = TypeVar("Value")
 
@@ -119,10 +121,16 @@ class ServerConfig:
         (), "devices, each cpu:CORES, cuda:GPU or replayed:PROFILE; none for what is found"
     )
     max_batch_size: int = option(12, "largest batch that is planned (frames)", least=1, most=256)
-    planner: str = option("sa-dp", "planning algorithm")
+    planner: str = option(DEFAULT_PLANNER, "planning algorithm")
+    switching_cost_ratio: float = option(
+        DEFAULT_COST_RATIO,
+        "what loading a variant costs, relative to the accuracy its device then serves; a plan must gain more",
+        least=0, most=1,
+    )  # fmt: skip
     budget_rule: str = option(
         DEFAULT_BUDGET_RULE,
-        "what planning leaves to the server of an SLO: full, fixed:SIDE (frames of one side), split (75 %)",
+        "frames that planning reckons with: full (as the variant takes them), elastic:PERCENT (of their "
+        "encoded size), fixed:SIDE, split (the server has 75 % of the SLO)",
     )
     plan_period_ms: float = option(500.0, "time between plans", least=50, most=60_000)
     seed: int = option(0, "seed of the planner", least=0, most=2**63 - 1)

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from random import Random
 
 from ..core.advice import NO_ADVICE, SideAdvice
-from ..core.ledger import Ledger, Outcome
+from ..core.ledger import IN_TIME, LATE, Ledger, Outcome
 from ..core.records import FrameRecord
 from ..core.verdict import Drop, Place, Reason, Verdict
 from ..network.adaptation.port import Sending
 from ..network.adaptation.registry import policy
-from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink
+from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink, ServerTimes
 from ..network.estimators import make_estimator
 from ..network.frame_sizes import FrameChoices
 from ..scheduling.planning.rounds import Refusal
@@ -206,16 +206,19 @@ class SimulatedCamera:
 
     def _take_answer(self, frame: SimulatedFrame) -> None:
         now_ms = self._events.now_ms()
-        self._link.on_answer(frame.sequence, frame.server_ms if frame.drop is None else None)
+        if frame.drop is not None and frame.drop.reason is Reason.TOO_LATE:
+            self._link.on_too_late(frame.sequence)
+        else:
+            self._link.on_answer(frame.sequence, _server_times(frame))
         self._advice = SideAdvice(frame.advised_side_px or 0, frame.served_side_px)
         if not frame.is_open:
             self.num_late_answers += 1
         elif frame.drop is not None:
             self._end(frame, Outcome(Verdict.DROPPED, frame.drop), now_ms)
         elif now_ms - frame.captured_ms <= self.stream.slo_ms:
-            self._end(frame, Outcome(Verdict.IN_TIME), now_ms)
+            self._end(frame, IN_TIME, now_ms)
         else:
-            self._end(frame, Outcome(Verdict.LATE), now_ms)
+            self._end(frame, LATE, now_ms)
         self._try_to_send()
 
     def _watch_oldest(self) -> None:
@@ -260,3 +263,10 @@ class SimulatedCamera:
             self._on_frame(frame.record(outcome.verdict, outcome.drop, now_ms))
         if self.ledger.captured == self.num_frames and not self.ledger.lost:
             self._server.leave(self.stream.stream_id)
+
+
+def _server_times(frame: SimulatedFrame) -> ServerTimes | None:
+    """What the server took for a frame that ran."""
+    if frame.drop is not None or frame.inference_ms is None or frame.server_ms is None:
+        return None
+    return ServerTimes(frame.server_ms - (frame.queue_ms or 0.0), frame.inference_ms)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...core.checks import echo
+from ...scheduling.budgets import DEFAULT_BUDGET_RULE
 from .advised import AdvisedSide
 from .aggressive import AggressiveBackoff
 from .best import BestBackoff
@@ -72,7 +73,7 @@ def check_policy(name: str) -> str:
 
 def _entry(name: str, ladder: Sequence[str]) -> _Entry:
     if name == "ladder":
-        return _Entry(lambda: LadderPolicy(ladder))
+        return _Entry(lambda: LadderPolicy(ladder), DEFAULT_BUDGET_RULE)
     kind, _, side = name.partition(":")
     if kind == "fixed" and side.isascii() and side.isdigit() and 0 < int(side) <= MAX_SIDE_PX:
         return _Entry(lambda: FixedSide(int(side)), name)
