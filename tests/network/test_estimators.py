@@ -17,6 +17,9 @@ from moonjelly.network.estimators.error_based import ErrorBasedEstimator, ErrorB
 from moonjelly.network.estimators.point import transmission_kbps
 
 
+POINT_ESTIMATORS = [name for name in ESTIMATORS if name != "change_point"]
+
+
 def observe(estimator, kbits, net_ms, side_px, now_ms, sequence=0):
     estimator.observe(SentFrame(sequence, side_px, kbits, now_ms - max(0, net_ms)), net_ms, now_ms)
 
@@ -43,18 +46,18 @@ def test_the_filter_follows_a_jump_at_once_and_smooths_noise():
     assert smooth.add(206) - estimate < 6
 
 
-@pytest.mark.parametrize("make", ESTIMATORS.values(), ids=ESTIMATORS)
-def test_an_estimator_finds_the_rate_of_a_steady_link(make):
-    estimator = make(1000.0, 0.0)
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_an_estimator_finds_the_rate_of_a_steady_link(name):
+    estimator = make_estimator(1000.0, 0.0, name)
     assert estimator.bandwidth_kbps(0) == pytest.approx(1000)
     for k in range(20):  # 320 kbit in 32 ms are 10 Mbit/s
         observe(estimator, 320.0, 32.0, 320, k * 100.0)
-    assert estimator.bandwidth_kbps(2000) == pytest.approx(10_000)
+    assert estimator.bandwidth_kbps(2000) == pytest.approx(10_000, rel=1e-3)
 
 
-@pytest.mark.parametrize("make", ESTIMATORS.values(), ids=ESTIMATORS)
-def test_the_wire_delay_is_taken_off_for_frame_and_ack(make):
-    estimator = make(1000.0, 20.0)
+@pytest.mark.parametrize("name", POINT_ESTIMATORS)
+def test_the_wire_delay_is_taken_off_for_frame_and_ack(name):
+    estimator = make_estimator(1000.0, 20.0, name)
     observe(estimator, 320.0, 32.0 + 2 * 20.0, 320, 0.0)
     assert estimator.bandwidth_kbps(0) == pytest.approx(1000 * 320 / 36)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .harmonic_mean import HarmonicMeanWindow
 from .port import MAX_KBPS, BandwidthEstimator, SentFrame
-from .registry import DEFAULT_ESTIMATOR, ESTIMATORS, make_estimator
+from .registry import DEFAULT_ESTIMATOR, ESTIMATORS, check_estimator, make_estimator
 
 __all__ = [
     "DEFAULT_ESTIMATOR",
@@ -13,5 +13,6 @@ __all__ = [
     "BandwidthEstimator",
     "HarmonicMeanWindow",
     "SentFrame",
+    "check_estimator",
     "make_estimator",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ...core.checks import echo
+from .change_point import ChangePointEstimator
 from .error_based import ErrorBasedEstimator
 from .ewma import EwmaEstimator
 from .harmonic_mean import HarmonicMeanEstimator
@@ -13,6 +14,7 @@ from .port import BandwidthEstimator
 
 ESTIMATORS: Mapping[str, Callable[[float, float], BandwidthEstimator]] = MappingProxyType(
     {
+        "change_point": ChangePointEstimator,
         "error_based": ErrorBasedEstimator,
         "harmonic_mean": HarmonicMeanEstimator,
         "ewma": EwmaEstimator,
@@ -22,6 +24,17 @@ ESTIMATORS: Mapping[str, Callable[[float, float], BandwidthEstimator]] = Mapping
 
 DEFAULT_ESTIMATOR = "error_based"
 """What clients use, real and simulated ones."""
+
+
+def check_estimator(name: str) -> str:
+    """Returns a name if it is one of `ESTIMATORS`.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if name not in ESTIMATORS:
+        raise ValueError(f"estimator={echo(name)}: must be one of {', '.join(ESTIMATORS)}")
+    return name
 
 
 def make_estimator(
@@ -37,6 +50,4 @@ def make_estimator(
     Raises:
         ValueError: naming the argument that is out of range.
     """
-    if name not in ESTIMATORS:
-        raise ValueError(f"estimator={echo(name)}: must be one of {', '.join(ESTIMATORS)}")
-    return ESTIMATORS[name](initial_kbps, wire_ms)
+    return ESTIMATORS[check_estimator(name)](initial_kbps, wire_ms)

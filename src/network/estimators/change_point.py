@@ -1,0 +1,270 @@
+"""Ours: the rate is constant between change points, and whatever else happens makes frames slower."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections import deque
+from operator import attrgetter
+from typing import NamedTuple
+
+from ...core.checks import require_not_negative, require_positive
+from .port import MAX_KBPS, SentFrame
+
+TAIL = 2.0
+"""Shape of the delays: a frame is held up by more than x with probability (1 + x / scale) ** -TAIL."""
+SCALE_RATIO = 0.03
+"""What the scale of the delays is at least, over the time that the frame takes."""
+LEAST_SCALE_MS = 0.3
+RESOLUTION_MS = 0.3
+"""Acks tell no shorter times apart: a small frame on a fast link only shows that it is fast."""
+FIRST_SCALE_MS = 2.0
+SCALE_STEP = 0.05
+CHANGES_PER_S = 1.0
+"""How often the rate of a link is expected to change."""
+NEW_RATE_COST = 2.0
+"""Minus the logarithm of how much less likely one new rate is than the right one of before."""
+JUMP_RATIO = 0.5
+"""Typical size of a change, as a logarithm; large ones are less likely (a Laplace distribution)."""
+MAX_FRAMES = 16
+MAX_STRETCHES = 4
+LEAST_FRAMES = 3
+"""In a stretch, before its delays are believed."""
+NUM_ERRORS = 64
+PRIOR_ERRORS = tuple(0.1 * k for k in range(-7, 8))
+"""Of forecasts, as logarithms, until there are measured ones."""
+_MEDIAN = 2.0 ** (1 / TAIL) - 1  # of the delays, over their scale
+
+
+class _Acked(NamedTuple):
+    """A frame that arrived.
+
+    Attributes:
+        start_ms: when its ack would have come, had it no size and the link been free.
+        arrived_ms: when its ack came.
+        scale_ms: of its delay.
+    """
+
+    kbits: float
+    start_ms: float
+    arrived_ms: float
+    scale_ms: float
+
+
+class _Stretch:
+    """A time in which the rate may have been constant, up to now.
+
+    The link carries one frame after the other. The rate is the least at which it was through with each
+    of them before its ack came: delays only ever make frames slower.
+
+    Attributes:
+        cost: minus the logarithm of how likely it is, with all that came before it.
+        ms_per_kbit: the rate, inverted.
+        num_frames: in it.
+        free_ms: when the link was through with its newest frame, at the soonest.
+        delay_ms: how much later that frame's ack came.
+    """
+
+    __slots__ = (
+        "_arrived_ms",
+        "_before",
+        "_begin_ms",
+        "_fastest_kbits",
+        "_frames",
+        "_ms_per_kbit_before",
+        "cost",
+        "delay_ms",
+        "free_ms",
+        "ms_per_kbit",
+        "num_frames",
+    )
+
+    def __init__(self, before: float, ms_per_kbit_before: float | None, free_ms: float) -> None:
+        self._before = before
+        self._ms_per_kbit_before = ms_per_kbit_before
+        self._begin_ms = free_ms
+        self._fastest_kbits = 1.0
+        self._frames: deque[_Acked] = deque()
+        self.cost = before
+        self.ms_per_kbit = math.inf
+        self.num_frames = 0
+        self.free_ms = free_ms
+        self.delay_ms = 0.0
+        self._arrived_ms = free_ms  # of the newest frame
+
+    def add(self, frame: _Acked) -> None:
+        """Takes in the next frame."""
+        if self.num_frames == MAX_FRAMES:
+            self._forget_oldest()
+        self.num_frames += 1
+        self._frames.append(frame)
+        begin_ms = max(frame.start_ms, self.free_ms)
+        if begin_ms + frame.kbits * self.ms_per_kbit <= frame.arrived_ms:
+            self.cost += self._carry(frame)
+        else:
+            self._speed_up(frame.arrived_ms)
+
+    def rate_kbps(self, scale_ms: float) -> float:
+        """The rate of the link in this time, where delays have that scale."""
+        # The fastest of n frames was held up too: by the median of the least of n delays.
+        held_ms: float = scale_ms * (2.0 ** (1 / (TAIL * self.num_frames)) - 1)
+        ms_per_kbit = self.ms_per_kbit - held_ms / self._fastest_kbits
+        return min(MAX_KBPS, 1000.0 / max(ms_per_kbit, self.ms_per_kbit / 2))
+
+    def _carry(self, frame: _Acked) -> float:
+        """Has the link carry a frame at the rate; returns the cost of its delay.
+
+        What held up the frame before may have held up this one too, so that counts once.
+        """
+        sending_ms = frame.kbits * self.ms_per_kbit
+        last_begin_ms = min(self._arrived_ms, frame.arrived_ms - sending_ms)
+        begin_ms = max(frame.start_ms, self.free_ms)
+        self.free_ms = begin_ms + sending_ms
+        soonest_ms = max(begin_ms, last_begin_ms) + max(sending_ms, RESOLUTION_MS)
+        self.delay_ms = max(0.0, frame.arrived_ms - soonest_ms)
+        self._arrived_ms = frame.arrived_ms
+        return (TAIL + 1) * math.log1p(self.delay_ms / frame.scale_ms)
+
+    def _speed_up(self, arrived_ms: float) -> None:
+        """Raises the rate until the newest frame arrives when it did."""
+        kbits = 0.0
+        for frame in reversed(self._frames):  # it may have waited for any of those before it
+            kbits += frame.kbits
+            begin_ms = max(frame.start_ms, self._begin_ms)
+            ms_per_kbit = max(arrived_ms - begin_ms, RESOLUTION_MS) / kbits
+            if ms_per_kbit < self.ms_per_kbit:
+                self.ms_per_kbit, self._fastest_kbits = ms_per_kbit, kbits
+        self.ms_per_kbit = max(self.ms_per_kbit, 1000.0 / MAX_KBPS)
+        self.free_ms = self._arrived_ms = self._begin_ms
+        self.cost = self._before + self._jump_cost() + sum(map(self._carry, self._frames))
+
+    def _forget_oldest(self) -> None:
+        oldest = self._frames.popleft()
+        self.num_frames -= 1
+        newest = self.free_ms, self.delay_ms, self._arrived_ms
+        self.free_ms = self._arrived_ms = self._begin_ms
+        self._before += self._carry(oldest)
+        self._begin_ms = self.free_ms
+        self.free_ms, self.delay_ms, self._arrived_ms = newest
+
+    def _jump_cost(self) -> float:
+        if self._ms_per_kbit_before is None:
+            return 0.0
+        return abs(math.log(self.ms_per_kbit / self._ms_per_kbit_before)) / JUMP_RATIO
+
+
+def _worth_keeping(stretches: list[_Stretch]) -> list[_Stretch]:
+    """The best stretch, then slower ones that may yet be better, best first.
+
+    One as fast as a better one would go on to explain slow frames as badly, and is forgotten.
+    """
+    stretches.sort(key=attrgetter("cost"))
+    kept = stretches[:1]
+    for one in stretches[1:]:
+        if one.ms_per_kbit > kept[-1].ms_per_kbit:
+            kept.append(one)
+    return kept[:MAX_STRETCHES]
+
+
+class ChangePointEstimator:
+    """Finds the most probable division of the past into stretches of constant rate.
+
+    A frame takes its bits over the rate, plus a delay: processes that are late, retransmissions. Delays
+    are never negative, mostly short and sometimes very long (a Lomax distribution, whose scale is
+    learned). So the fastest frame of a stretch tells its rate, a frame faster than that begins a new
+    stretch at once, and a slower one does when that explains it better than a delay would. The best
+    division is found by the recursion of Jackson et al., 2005, with pruning in the manner of PELT
+    (Killick et al., JASA 2012): a handful of candidates, each looked at once a frame.
+    """
+
+    def __init__(self, initial_kbps: float, wire_ms: float = 0.0) -> None:
+        """Starts with a guess that holds until the first frame was acknowledged.
+
+        Raises:
+            ValueError: naming the argument that is out of range.
+        """
+        self.wire_ms = require_not_negative("wire_ms", wire_ms)
+        self._estimate_kbps = require_positive("initial_kbps", initial_kbps, MAX_KBPS)
+        self._stretches: list[_Stretch] = []  # the best one first
+        self._scale_ms = FIRST_SCALE_MS
+        self._heard_ms = -math.inf  # when the newest ack would have come, had it not been held
+        self._errors = sorted(PRIOR_ERRORS)  # of forecasts, as logarithms
+        self._error_queue = deque(PRIOR_ERRORS)
+
+    def observe(self, frame: SentFrame, net_ms: float, now_ms: float) -> None:
+        """Takes in one acknowledged frame; the time of the ack is that of the frame and its round trip."""
+        require_positive("kbits", frame.kbits)
+        # A server that says it held the ack too long makes the round trip negative.
+        arrived_ms = frame.sent_ms + require_not_negative("net_ms", max(0.0, net_ms))
+        self._learn_error(frame, arrived_ms)
+        self._divide(frame, arrived_ms)
+        self._learn_scale()
+        self._estimate_kbps = self._stretches[0].rate_kbps(self._scale_ms)
+        self._heard_ms = max(self._heard_ms, arrived_ms)
+
+    def bandwidth_kbps(self, now_ms: float, oldest: SentFrame | None = None) -> float:
+        """The rate of the newest stretch, unless the oldest frame under way says that it has fallen."""
+        if oldest is None:
+            return self._estimate_kbps
+        waiting_ms = now_ms - self._start_ms(oldest)
+        expected_ms = 1000.0 * oldest.kbits / self._estimate_kbps
+        if waiting_ms <= expected_ms:
+            return self._estimate_kbps
+        scale_ms = self._scale_ms + SCALE_RATIO * expected_ms
+        waiting_cost = TAIL * math.log1p((waiting_ms - expected_ms) / scale_ms)
+        if waiting_cost <= self._change_cost(now_ms):
+            return self._estimate_kbps
+        return 1000.0 * oldest.kbits / waiting_ms
+
+    def quantile_kbps(
+        self, quantile: float, now_ms: float, oldest: SentFrame | None = None
+    ) -> float:
+        """The estimate, times that quantile of what forecasts of the last frames were off by."""
+        index = min(int(quantile * len(self._errors)), len(self._errors) - 1)
+        return min(MAX_KBPS, self.bandwidth_kbps(now_ms, oldest) * math.exp(self._errors[index]))
+
+    def _start_ms(self, frame: SentFrame) -> float:
+        """When its ack would come, had it no size: frames wait for those before them."""
+        free_ms = self._stretches[0].free_ms if self._stretches else -math.inf
+        return max(frame.sent_ms + 2 * self.wire_ms, free_ms)
+
+    def _change_cost(self, at_ms: float) -> float:
+        """The longer nothing was heard, the less surprising is a change."""
+        seconds = max(1e-3, (at_ms - self._heard_ms) / 1000)
+        return NEW_RATE_COST - math.log(-math.expm1(-CHANGES_PER_S * seconds))
+
+    def _divide(self, frame: SentFrame, arrived_ms: float) -> None:
+        """Goes on with each stretch, begins one, and forgets those that hardly can be the best."""
+        begin_ms = self._start_ms(frame)
+        start_ms = frame.sent_ms + 2 * self.wire_ms
+        scale_ms = self._scale_ms + SCALE_RATIO * max(0.0, arrived_ms - begin_ms)
+        acked = _Acked(frame.kbits, start_ms, arrived_ms, scale_ms)
+        if self._stretches:
+            best = self._stretches[0]
+            before = best.cost + self._change_cost(arrived_ms)
+            new = _Stretch(before, best.ms_per_kbit, best.free_ms)
+        else:
+            new = _Stretch(0.0, None, -math.inf)
+        self._stretches.append(new)
+        for one in self._stretches:
+            one.add(acked)
+        self._stretches = _worth_keeping(self._stretches)
+
+    def _learn_scale(self) -> None:
+        """Moves the scale so that half of the delays are below their median."""
+        best = self._stretches[0]
+        if best.num_frames < LEAST_FRAMES:
+            return
+        is_longer = best.delay_ms > _MEDIAN * self._scale_ms
+        self._scale_ms *= 1 + (SCALE_STEP if is_longer else -SCALE_STEP)
+        self._scale_ms = max(self._scale_ms, LEAST_SCALE_MS)
+
+    def _learn_error(self, frame: SentFrame, arrived_ms: float) -> None:
+        """Remembers by how much the forecast of a frame's rate was off."""
+        sending_ms = max(arrived_ms - self._start_ms(frame), RESOLUTION_MS)
+        error = math.log(1000.0 * frame.kbits / sending_ms / self._estimate_kbps)
+        insort(self._errors, error)
+        self._error_queue.append(error)
+        if len(self._error_queue) > NUM_ERRORS:
+            oldest = self._error_queue.popleft()
+            del self._errors[bisect_left(self._errors, oldest)]
