@@ -216,6 +216,11 @@ def test_a_folder_without_data_is_named(tmp_path: Path) -> None:
         draw_folder(tmp_path)
     with pytest.raises(UsageError, match="is no folder"):
         draw_folder(tmp_path / "none")
+    (tmp_path / "results.csv").write_text(
+        "run,clients,slo_ms,fps,trace,seed,iteration,camera,captured\n"
+    )
+    with pytest.raises(UsageError, match=r"results\.csv: has no rows: no run is finished"):
+        draw_folder(tmp_path)
     (tmp_path / "results.csv").write_text("run,camera\n")
     with pytest.raises(UsageError, match=r"results\.csv:1: lacks the columns clients, slo_ms"):
         draw_folder(tmp_path)

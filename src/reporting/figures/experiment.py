@@ -8,6 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ...core.errors import UsageError
 from ..run_folder import FRAMES_FILE, read_json
 from ..run_logs import read_run_logs
 from ..tidy_table import TidyRow, TidyTable, read_tidy_table
@@ -99,7 +100,7 @@ def experiment_plates(folder: Path) -> list[Plate]:
         return []
     experiment = read_experiment(folder)
     if not experiment.results.rows:
-        return []
+        raise UsageError(f"{folder / RESULTS_FILE}: has no rows: no run is finished")
     return [
         *_of_clients(experiment),
         *_of_latencies(experiment),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import NullLocator
 
 from ..interval import mean_and_interval
 from ..tidy_table import TidyRow, TidyTable
@@ -15,7 +15,7 @@ from .clients import ACCURACIES, measured_accuracy
 from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
 
 REPEATS = ("seed", "iteration")
-TICKS_PERCENT = (0, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100)
+TICKS_PERCENT = (0, 0.5, 1, 2, 5, 10, 20, 50, 100)
 LINEAR_TO_PERCENT = 1.0  # and logarithmic above, so that 0.5 and 50 % both show
 
 
@@ -98,7 +98,7 @@ def draw_rivals(
     accuracy = measured_accuracy(results, "{}")
     width = max(min(PAGE_WIDTH, 1.0 + 3.1 * len(traces)), 2.2 * len(traces))
     figure = new_figure(width, 0.8 + 2.4 * len(slos))
-    panels = figure.subplots(len(slos), len(traces), squeeze=False, sharex=True, sharey="row")
+    panels = figure.subplots(len(slos), len(traces), squeeze=False)
     styles = line_styles(list(rivals))
     refused: dict[str, float] = {}
     for row, slo in enumerate(slos):
@@ -115,18 +115,20 @@ def draw_rivals(
                 if point is not None:
                     _draw_point(axes, point, styles[name])
                     refused[name] = max(refused.get(name, 0.0), point.refused_ratio)
-    axes = panels[0, 0]
-    axes.set_xscale("symlog", linthresh=LINEAR_TO_PERCENT, linscale=0.6)
-    right = min(100.0, axes.get_xlim()[1])
-    axes.set_xlim(-0.03, max(LINEAR_TO_PERCENT, right))
-    axes.xaxis.set_major_locator(FixedLocator(TICKS_PERCENT))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_locator(NullLocator())
+            _scale_misses(axes)
     handles = [
         styles[name].key(_label(name, refused.get(name, 0.0)), is_point=True) for name in rivals
     ]
     legend_above(figure, handles, 4)
     return figure
+
+
+def _scale_misses(axes: Axes) -> None:
+    right = max(LINEAR_TO_PERCENT, min(100.0, axes.get_xlim()[1]))
+    axes.set_xscale("symlog", linthresh=LINEAR_TO_PERCENT, linscale=0.6)
+    axes.set_xticks(TICKS_PERCENT, [f"{tick:g}" for tick in TICKS_PERCENT])
+    axes.set_xlim(-0.03, right)
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _draw_point(axes: Axes, point: RivalPoint, style: LineStyle) -> None:

@@ -43,16 +43,19 @@ class LineStyle:
         }  # fmt: skip
 
     def point(self) -> dict[str, Any]:
-        """As arguments of `Axes.errorbar` for points alone."""
+        """As arguments of `Axes.errorbar` for points alone; hollow, so that what lies below shows."""
         return {
             "color": self.colour, "marker": self.marker, "linestyle": "", "markersize": 6,
-            "elinewidth": 0.9, "capsize": 2.0, "markeredgecolor": "white", "markeredgewidth": 0.5,
+            "elinewidth": 0.8, "capsize": 2.0, "markerfacecolor": "none", "markeredgewidth": 1.3,
         }  # fmt: skip
 
     def key(self, label: str, *, is_point: bool = False) -> Line2D:
         """An entry of a legend: the line with its marker, or the marker alone."""
         if is_point:
-            return Line2D([], [], color=self.colour, marker=self.marker, lw=0, ms=6, label=label)
+            return Line2D(
+                [], [], color=self.colour, marker=self.marker, lw=0, ms=6, label=label,
+                markerfacecolor="none", markeredgewidth=1.3,
+            )  # fmt: skip
         return Line2D([], [], **self.line(), label=label)
 
 
