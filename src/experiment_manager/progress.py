@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from ..live_run.load import LOAD_FILE, read_load
 from ..reporting.summary import read_summary
 from .matrix import RunConfig, value_text
 
@@ -118,6 +119,7 @@ class TerminalObserver:
         else:
             ratio = read_summary(folder).total.in_time_ratio
             came = "all cameras refused" if ratio is None else f"{ratio:.1%} in time"
+            came += _load_words(folder)
         self._progress.console.print(
             f"{self.num_done}/{self._num_runs}  {words}  {came}  ({spent_s:.0f} s)",
             markup=False,
@@ -136,6 +138,15 @@ class TerminalObserver:
         traceback: TracebackType | None,
     ) -> None:
         self._progress.stop()
+
+
+def _load_words(folder: Path) -> str:
+    """Says so if the machine was too busy for the run; empty if not, or nothing was played there."""
+    if not (folder / LOAD_FILE).exists():
+        return ""
+    load = read_load(folder)
+    late = f"; STARVED: frames captured up to {load.capture_late_p99_ms:.0f} ms late"
+    return late if load.is_starved else ""
 
 
 def duration(seconds: float) -> str:

@@ -55,6 +55,33 @@ def test_a_matrix_is_every_combination_once_and_repeats_come_last(folder: Path) 
     ]  # fmt: skip
 
 
+def test_a_policy_is_the_cameras_and_brings_the_servers_rule(folder: Path) -> None:
+    text = GOOD.replace("planner: [sa-dp, greedy]", "policy: [best, slo-split]")
+    (folder / "policies.yaml").write_text(text)
+    runs = read_experiment(folder / "policies.yaml").runs()
+    assert {(run.factors()["policy"], run.server.get("budget_rule", "full")) for run in runs} == {
+        ("best", "full"), ("slo-split", "split"),
+    }  # fmt: skip
+    for run in runs:
+        assert {camera.policy for camera in run.cameras()} == {run.policy}
+
+
+def test_what_only_the_servers_own_machine_knows_is_left_to_it(folder: Path) -> None:
+    for old, new, complaint in (
+        ("[replayed:gpu]", "[cuda:7]", ":5: server: devices: 'cuda:7': there are "),
+        ("planner: [sa-dp, greedy]", "shaper: [relay, kernel]", ""),
+    ):
+        (folder / "there.yaml").write_text(GOOD.replace(old, new))
+        if complaint:
+            with pytest.raises(UsageError, match=complaint):
+                read_experiment(folder / "there.yaml")
+            read_experiment(folder / "there.yaml", is_elsewhere=True)
+        else:
+            read_experiment(folder / "there.yaml")
+            with pytest.raises(UsageError, match="shaper: kernel: is for runs on this machine"):
+                read_experiment(folder / "there.yaml", is_elsewhere=True)
+
+
 def test_traces_are_read_by_name_or_beside_the_file_and_are_part_of_a_run(folder: Path) -> None:
     before = read_experiment(folder / "good.yaml").runs()
     assert {run.link.period_s for run in before if run.trace == "mine.txt"} == {2.0}
@@ -94,6 +121,17 @@ def test_cameras_share_a_scene_and_differ_in_their_place_in_the_trace(folder: Pa
         ("  fps: [15]\n", "", ": matrix: fps: must be given"),
         ("[lte_like,", "[lte,", ":10: matrix: trace: 'lte': must be one of lte_like, "),
         ("mine.txt", "none.txt", ":10: matrix: trace: "),
+        ("mine.txt", "none.csv", ":10: matrix: trace: "),
+        (
+            "planner: [sa-dp, greedy]",
+            "policy: [lader]",
+            ":12: matrix: policy: policy='lader': must be one",
+        ),
+        (
+            "planner: [sa-dp, greedy]",
+            "shaper: [magic]",
+            ":12: matrix: shaper: 'magic': must be one of relay, k",
+        ),
         ("[sa-dp,", "[best,", ":12: matrix: planner: planner='best': must be one of "),
         ("matrix:", "hosts: [a]\nmatrix:", ":6: 'hosts': no such option"),
         ("seed: [0, 5]", f"seed: {list(range(1000))}", ": is 32000 runs: must be at most 10000"),
@@ -118,8 +156,11 @@ def test_a_file_that_is_not_there_ends_with_one_line(
 
 
 def test_shipped_experiments_are_found_by_name_and_are_what_they_say() -> None:
+    found = {path.stem: read_experiment(path) for path in SHIPPED_DIR.iterdir()}
+    assert found.keys() == {"small", "policies", "cpu", "paper"}
     small, paper = (read_experiment(find_experiment(Path(name))) for name in ("small", "paper"))
-    assert {path.stem for path in SHIPPED_DIR.iterdir()} == {"small", "paper"}
+    assert set(small.matrix["clients"]) & set(paper.matrix["clients"]) == {2, 8}
+    assert {"ladder", "best", "slo-split"} < set(found["policies"].matrix["policy"])
     assert len(small.runs()) * (small.seconds + 10) < 600
     assert len(paper.runs()) == 3 * (3 * 3 * 2 * 4 * 3)
     assert paper.matrix["clients"] == (1, 2, 4, 8)

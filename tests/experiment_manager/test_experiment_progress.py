@@ -1,8 +1,16 @@
 from __future__ import annotations
 
-import pytest
+import io
+from pathlib import Path
+from typing import Any
 
-from moonjelly.experiment_manager.progress import TimeLeft, duration
+import pytest
+from rich.console import Console
+
+from moonjelly.experiment_manager.matrix import RunConfig
+from moonjelly.experiment_manager.progress import TerminalObserver, TimeLeft, duration
+from moonjelly.live_run.load import MachineLoad, worst_load, write_load
+from moonjelly.network.traces import constant_trace
 
 
 def test_time_left_is_guessed_at_first_and_then_follows_the_runs() -> None:
@@ -23,3 +31,21 @@ def test_time_left_is_guessed_at_first_and_then_follows_the_runs() -> None:
 )
 def test_durations_are_written_as_people_do(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("late_ms", "is_told"), [(2.0, False), (25.0, True)])
+def test_a_run_on_a_starved_machine_is_told_apart(
+    tmp_path: Path, fake_runs: Any, late_ms: float, is_told: bool
+) -> None:
+    run = RunConfig(1.0, 1, 100.0, 10.0, "t", constant_trace(5.0), 0.0, 0, 0, {})
+    (tmp_path / "config.json").touch()
+    fake_runs(run, tmp_path, lambda _, __: None)
+    write_load(
+        tmp_path, worst_load([MachineLoad(0.9, 1.0, 1.0, 1.0), MachineLoad(0.5, 0.1, late_ms, 30)])
+    )
+    shown = io.StringIO()
+    with TerminalObserver(Console(file=shown, width=200), 1, 0, 1.0) as observer:
+        observer.begin(run)
+        observer.end(run, [], tmp_path)
+    assert "80.0% in time" in shown.getvalue()
+    assert ("STARVED: frames captured up to 25 ms late" in shown.getvalue()) == is_told

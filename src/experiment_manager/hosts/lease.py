@@ -80,6 +80,10 @@ class Lease:
         """The time of the lease begins to run."""
         self._thread.start()
 
+    def join(self) -> None:
+        """Waits until the lease was lost, or the last command has come."""
+        self._thread.join()
+
     def next_command(self) -> str:
         """Waits for the next command that is not only a renewal.
 

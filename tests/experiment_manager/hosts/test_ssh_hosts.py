@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import json
 import os
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -147,35 +148,41 @@ def test_a_user_key_that_the_host_does_not_take_ends_with_one_line(
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-async def test_a_run_whose_host_is_lost_fails_and_the_next_is_made_when_it_is_back(
-    tmp_path: Path,
-    hosts_file: Path,
-    ssh_server: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    how: signal.Signals,
-) -> None:
-    monkeypatch.setattr(connection, "KEEPALIVE_PERIOD_S", 0.5)
-    monkeypatch.setattr(connection, "CONNECT_LIMIT_S", 5.0)
-    session = HostsSession(
-        read_hosts(hosts_file), "cafe", Console(quiet=True), lease_s=LEASE_S, return_limit_s=0.0
-    )
+@contextlib.asynccontextmanager
+async def open_session(hosts_file: Path) -> AsyncIterator[HostsSession]:
+    console = Console(quiet=True)
+    hosts = read_hosts(hosts_file)
+    session = HostsSession(hosts, "cafe", console, lease_s=LEASE_S, return_limit_s=0.0)
     try:
         await session.open()
-        (tmp_path / "lost").mkdir()
-        long = asyncio.create_task(
-            session.make_run(first_run(tmp_path, 60), tmp_path / "lost", lambda _, __: None)
-        )
-        processes = await asyncio.to_thread(
-            await_streaming, tmp_path / "there", lambda: not long.done()
-        )
-        ssh_server.signal(how)
-        with pytest.raises(HostError, match=r"host (edge|street) \(127.0.0.1:\d+\): "):
-            await asyncio.wait_for(long, 40)
-        await asyncio.to_thread(assert_all_end, processes)
+        yield session
+    finally:
+        await session.close()
+
+
+async def lose_hosts(
+    session: HostsSession, folder: Path, ssh_server: Any, how: signal.Signals
+) -> None:
+    """Signals the SSH server in the midst of a run; the run fails, and all ends that ran there."""
+    draft = folder / "lost"
+    draft.mkdir()
+    making = asyncio.create_task(session.make_run(first_run(folder, 60), draft, lambda _, __: None))
+    processes = await asyncio.to_thread(
+        await_streaming, folder / "there", lambda: not making.done()
+    )
+    ssh_server.signal(how)
+    with pytest.raises(HostError, match=r"host (edge|street) \(127.0.0.1:\d+\): "):
+        await asyncio.wait_for(making, 40)
+    await asyncio.to_thread(assert_all_end, processes)
+
+
+async def test_a_run_whose_host_dies_fails_and_the_next_is_made_when_it_is_back(
+    tmp_path: Path, hosts_file: Path, ssh_server: Any
+) -> None:
+    async with open_session(hosts_file) as session:
+        await lose_hosts(session, tmp_path, ssh_server, signal.SIGKILL)
         with pytest.raises(CannotGoOnError, match="the same command goes on when it is back"):
-            await session.make_run(first_run(tmp_path, 1), tmp_path / "lost", lambda _, __: None)
-        ssh_server.stop()
+            await session.make_run(first_run(tmp_path, 1), tmp_path / "no", lambda _, __: None)
         ssh_server.start()
         (tmp_path / "next").mkdir()
         progress: list[int] = []
@@ -183,9 +190,15 @@ async def test_a_run_whose_host_is_lost_fails_and_the_next_is_made_when_it_is_ba
             first_run(tmp_path, 2), tmp_path / "next", lambda number, _: progress.append(number)
         )
         assert 0 < sum(progress) <= 40
-    finally:
-        await session.close()
     assert list((tmp_path / "there").iterdir()) == []
+
+
+async def test_a_run_whose_host_hangs_fails_and_what_it_runs_stops_by_itself(
+    tmp_path: Path, hosts_file: Path, ssh_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "KEEPALIVE_PERIOD_S", 0.5)
+    async with open_session(hosts_file) as session:
+        await lose_hosts(session, tmp_path, ssh_server, signal.SIGSTOP)
 
 
 def test_a_manager_that_is_killed_leaves_no_process_and_the_next_one_cleans_up_and_goes_on(
