@@ -47,6 +47,7 @@ from moonjelly.scheduling.planning.prices import Market
 from moonjelly.scheduling.planning.pricing import PricingPlanner
 from moonjelly.scheduling.planning.registry import DEFAULT_PLANNER, planner
 from moonjelly.scheduling.planning.rules import score, violations
+from moonjelly.scheduling.planning.switching import SwitchingCost
 
 COMPARED = (DEFAULT_PLANNER, "sa-dp", "hill-climbing", "greedy", "fixed", "random")
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
@@ -55,6 +56,7 @@ MAX_BATCH = 8
 ROUNDS = 2
 REPLANS = 9
 PERIOD_S = 0.5
+COST_RATIOS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # of a switch
 TOLERANCE = 0.001  # of accuracy, in "never below SA-DP"
 
 
@@ -254,8 +256,8 @@ def report_scale(rows: list[dict[str, object]]) -> None:
 def measure_changes() -> Iterable[dict[str, object]]:
     """Plans for a minute while links wander by a few per cent a period."""
     start = drawn_problem(16, 120, Random(3))
-    for ratio in (0.0, 0.005, 0.01, 0.02, 0.05):
-        chosen = PricingPlanner(min_gain_ratio=ratio)
+    for ratio in COST_RATIOS:
+        chosen = PricingPlanner(switching=SwitchingCost(ratio))
         random = Random(4)
         problem, plan = start, timed(chosen, start)[0]
         loaded = moved = 0
@@ -286,7 +288,7 @@ def measure_changes() -> Iterable[dict[str, object]]:
             times.append(ms)
         fresh = score(problem, timed(chosen, problem)[0])
         yield {
-            "min_gain_ratio": ratio,
+            "switching_cost_ratio": ratio,
             "loads_per_minute": loaded,
             "moves_per_minute": moved,
             "served_ratio": statistics.mean(served),

@@ -17,7 +17,7 @@ from ..network.adaptation.registry import check_policy
 from ..network.shapers import SHAPERS
 from ..network.traces import LinkTrace, read_trace
 from ..profiles import load_variants, variants_path
-from ..scheduling.planning.registry import planner
+from ..scheduling.planning.registry import check_planner
 from ..server.config import ConfigError, ServerConfig
 from ..server.config_file import READERS
 from ..server.yaml_file import (
@@ -151,7 +151,7 @@ class _Reader:
         value: Value = READERS[_KINDS[name]](node)
         ServerConfig(**{name: value})  # type: ignore[arg-type]
         if name == "planner":
-            planner(str(value))
+            check_planner(str(value))
         return value
 
     def _read_devices(self, node: yaml.Node) -> Value:

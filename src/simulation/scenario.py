@@ -16,7 +16,8 @@ from ..network.estimators import MAX_KBPS
 from ..network.traces import LinkTrace
 from ..scheduling.batching.registry import batcher
 from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
-from ..scheduling.planning.registry import DEFAULT_PLANNER, planner
+from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
+from ..scheduling.planning.switching import DEFAULT_COST_RATIO, SwitchingCost
 from .frame_sizes import FrameSizes
 
 MAX_FPS = 240.0
@@ -139,6 +140,7 @@ class ServerModel:
     """What a simulated server takes for what a real one does by itself, and its options.
 
     Attributes:
+        switching_cost_ratio: what loading a variant costs, relative to what its device then serves.
         max_batch_size: largest batch that is planned.
         plan_period_ms: time between plans.
         max_waiting_frames: frames of one stream under way at most.
@@ -149,6 +151,7 @@ class ServerModel:
     """
 
     planner: str = DEFAULT_PLANNER
+    switching_cost_ratio: float = DEFAULT_COST_RATIO
     batcher: str = "deadline"
     budget_rule: str = DEFAULT_BUDGET_RULE
     max_batch_size: int = 12
@@ -160,7 +163,8 @@ class ServerModel:
     sampling: Sampling = Sampling.LOG_NORMAL
 
     def __post_init__(self) -> None:
-        planner(self.planner)
+        check_planner(self.planner)
+        SwitchingCost(self.switching_cost_ratio)
         batcher(self.batcher)
         check_budget_rule(self.budget_rule)
         require_positive("max_batch_size", self.max_batch_size, 256)

@@ -16,6 +16,7 @@ from ..scheduling.plan_view import PlanView, RunningVariant
 from ..scheduling.planning.plan_records import arrival_fps, plan_records
 from ..scheduling.planning.registry import planner
 from ..scheduling.planning.rounds import Cause, Planning, Refusal, first_cause
+from ..scheduling.planning.switching import SwitchingCost
 from .devices import DeviceOrders, SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario
@@ -58,7 +59,10 @@ class SimulatedScheduler:
         for device in scenario.devices:
             self._table.add(device.device_id)
         self._types = {device.device_id: device.device_type for device in scenario.devices}
-        self._planning = Planning(planner(scenario.server.planner), scenario.seed, events.now_ms)
+        switching = SwitchingCost(scenario.server.switching_cost_ratio)
+        self._planning = Planning(
+            planner(scenario.server.planner, switching), scenario.seed, events.now_ms, switching
+        )
         self._devices: Mapping[str, SimulatedDevice] = {}
         self._clients: dict[str, Client] = {}
         self._overhead_ms = 0.0

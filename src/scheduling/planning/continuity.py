@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from ...core.plan import Plan
 from .construct import Draft, empty_draft
@@ -61,6 +60,8 @@ def _keep(instance: Instance, lane: list[int], members: list[int]) -> tuple[list
 
 def align(instance: Instance, draft: Draft, previous: Plan) -> None:
     """Exchanges devices of one type so that fewest variants are loaded, then fewest clients move."""
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - takes a third of a second
+
     problem = instance.problem
     running = {device.device_id: device.variant for device in previous.devices}
     ids = [device.device_id for device in problem.devices]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from random import Random
 
 import numpy as np
@@ -17,6 +17,7 @@ from .prices import Market
 from .refill import refill
 from .regroup import MIN_GAIN, Group, Regrouper
 from .regroup_many import regroup_many
+from .switching import SwitchingCost
 
 MAX_FAILED_INSERTIONS = 4  # of clients in a row, lightest first
 NEIGHBOURS = 24  # with how many others a device is regrouped, where there are more
@@ -38,7 +39,7 @@ class Improver:
         market: Market,
         draft: Draft,
         effort: Effort,
-        min_gain_ratio: float = 0.0,
+        switching: SwitchingCost | None = None,
     ) -> None:
         """Takes over a draft.
 
@@ -47,13 +48,17 @@ class Improver:
             market: of the same.
             draft: to improve.
             effort: what may be spent.
-            min_gain_ratio: what a change must gain, relative to the value of the devices changed.
+            switching: what it costs to depart from the draft, if it is in force.
         """
         self._instance = regrouper.instance
         self._regrouper = regrouper
         self._market = market
         self._effort = effort
-        self._min_gain_ratio = min_gain_ratio
+        self._switching = switching
+        self._variants_in_force = [int(self._instance.mode_variant[mode]) for mode in draft.modes]
+        self._place_in_force = {
+            client: device for device, members in enumerate(draft.members) for client in members
+        }
         self.draft = draft
         self._types: list[int] = self._instance.types.tolist()
         self._weights: list[int] = self._instance.weights.tolist()
@@ -230,13 +235,49 @@ class Improver:
         if not clients:
             return False
         self._effort.spend(STEPS_OF_SIZE[len(key)])
-        value = sum(self._values[device] for device in key) * (1 + self._min_gain_ratio)
+        value = sum(self._values[device] for device in key)
         group = self._group(key, clients, value)
         if group is None:
             return False
+        if self._switching is not None:
+            group = self._with_fewest_changes(key, group)
+            present = [(self.draft.modes[one], self.draft.members[one]) for one in key]
+            cost = self._cost(key, list(zip(group.modes, group.members, strict=True)))
+            if group.value - value <= cost - self._cost(key, present):
+                return False
         self._take(key, group)
         self._settled[key] = tuple(self._versions[device] for device in key)
         return True
+
+    def _cost(self, devices: Sequence[int], group: Sequence[tuple[int, list[int]]]) -> float:
+        """What it costs to get from the plan in force to these modes and members."""
+        if self._switching is None:
+            return 0.0
+        loaded = moved = 0.0
+        for device, (mode, members) in zip(devices, group, strict=True):
+            accuracy = float(self._instance.accuracies[mode])
+            if int(self._instance.mode_variant[mode]) != self._variants_in_force[device]:
+                loaded += accuracy * sum(self._weights[client] for client in members)
+            moved += accuracy * sum(
+                self._weights[client]
+                for client in members
+                if self._place_in_force.get(client, device) != device
+            )
+        return self._switching.of(loaded, moved)
+
+    def _with_fewest_changes(self, devices: Sequence[int], group: Group) -> Group:
+        """The same, shared out among devices of one type so that it costs least to get there."""
+        parts = list(zip(group.modes, group.members, strict=True))
+        types = [self._types[device] for device in devices]
+        best = min(
+            (
+                [parts[number] for number in order]
+                for order in permutations(range(len(parts)))
+                if all(types[number] == kind for number, kind in zip(order, types, strict=True))
+            ),
+            key=lambda some: self._cost(devices, some),
+        )
+        return Group(group.value, tuple(mode for mode, _ in best), tuple(part for _, part in best))
 
     def _insert_all(self, most_served: int) -> set[int]:
         """Makes room for clients that are not served; returns the devices that it changed.
@@ -282,7 +323,7 @@ class Improver:
                 best = group.value - value, pair, group
         if best is not None:
             self.draft.unserved.remove(client)
-            self._take(best[1], best[2])
+            self._take(best[1], self._with_fewest_changes(best[1], best[2]))
             return best[1]
         for devices in self._roomy_threes(client):
             if self._effort.is_spent:
@@ -293,7 +334,7 @@ class Improver:
             group = regroup_many(self._regrouper, self._market, types, [*clients, client], -1.0)
             if group is not None:
                 self.draft.unserved.remove(client)
-                self._take(devices, group)
+                self._take(devices, self._with_fewest_changes(devices, group))
                 return devices
         return ()
 

@@ -28,6 +28,7 @@ from .instance import Instance, Ints, build
 from .prices import Market
 from .regroup import Regrouper
 from .sa_dp import SaDpPlanner
+from .switching import SwitchingCost
 
 DEFAULT_STEPS = 1000  # pairs of devices planned anew for a first plan, or the like
 REPLAN_STEPS = 60  # after a small change
@@ -40,7 +41,6 @@ MAX_ANNEALED = 16_000  # devices x clients x variants; some tens of milliseconds
 CONSTRUCTION_STEPS = 6  # what it costs to construct a draft, per device
 DETOUR_SHARE = 0.3  # of the steps
 SHAKING_SHARE = 0.3  # of the steps left then
-DEFAULT_MIN_GAIN_RATIO = 0.01
 
 
 class PricingPlanner:
@@ -51,7 +51,7 @@ class PricingPlanner:
         steps: int = DEFAULT_STEPS,
         budget_ms: float | None = None,
         clock: Clock | None = None,
-        min_gain_ratio: float = DEFAULT_MIN_GAIN_RATIO,
+        switching: SwitchingCost | None = None,
     ) -> None:
         """Sets limits.
 
@@ -59,15 +59,14 @@ class PricingPlanner:
             steps: how much is tried to improve a plan; without a budget, the only limit.
             budget_ms: when to stop improving, on the clock. The first feasible plan is made anyway.
             clock: needed with a budget.
-            min_gain_ratio: a change of a plan in force must raise the accuracy of the devices it
-                touches by that share, unless it serves more clients.
+            switching: what a change of the plan in force must gain, unless it serves more clients.
         """
         if budget_ms is not None and clock is None:
             raise ValueError("budget_ms: needs a clock")
         self._steps = steps
         self._budget_ms = budget_ms
         self._clock = clock
-        self._min_gain_ratio = min_gain_ratio
+        self._switching = switching or SwitchingCost()
 
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """Returns a plan for the problem; see `Planner`. Takes no chances."""
@@ -91,7 +90,7 @@ class PricingPlanner:
     def _replan(self, instance: Instance, market: Market, kept: Draft, effort: Effort) -> Draft:
         """Repairs a plan in force and improves what gains enough."""
         most = _most_served(instance, market) if kept.unserved else instance.num_clients
-        improver = Improver(Regrouper(instance), market, kept, effort, self._min_gain_ratio)
+        improver = Improver(Regrouper(instance), market, kept, effort, self._switching)
         improver.settle(most, kept.changed)
         improver.regroup_pairs(range(instance.num_devices))
         return improver.draft

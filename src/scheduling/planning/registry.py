@@ -1,46 +1,50 @@
-"""The planners by name."""
+"""The planners by name. A planner's module is loaded when it is asked for: some need scipy or a solver."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 
 from ...core.checks import echo
-from .brute_force import BruteForcePlanner
-from .fixed import FixedPlanner
-from .greedy import GreedyPlanner
-from .hill_climbing import HillClimbingPlanner
 from .port import Planner
-from .pricing import PricingPlanner
-from .random_plan import RandomPlanner
-from .sa_dp import SaDpPlanner
-
-
-def _exact() -> Planner:
-    from .exact import ExactPlanner  # noqa: PLC0415 - loads the solver, which serving does not need
-
-    return ExactPlanner()
-
+from .switching import SwitchingCost
 
 DEFAULT_PLANNER = "pricing"
 
-PLANNERS: dict[str, Callable[[], Planner]] = {
-    "brute-force": BruteForcePlanner,
-    "exact": _exact,
-    "fixed": FixedPlanner,
-    "greedy": GreedyPlanner,
-    "hill-climbing": HillClimbingPlanner,
-    "pricing": PricingPlanner,
-    "random": RandomPlanner,
-    "sa-dp": SaDpPlanner,
-}
+PLANNERS = {
+    "brute-force": ("brute_force", "BruteForcePlanner"),
+    "exact": ("exact", "ExactPlanner"),
+    "fixed": ("fixed", "FixedPlanner"),
+    "greedy": ("greedy", "GreedyPlanner"),
+    "hill-climbing": ("hill_climbing", "HillClimbingPlanner"),
+    "pricing": ("pricing", "PricingPlanner"),
+    "random": ("random_plan", "RandomPlanner"),
+    "sa-dp": ("sa_dp", "SaDpPlanner"),
+}  # module and class
 
 
-def planner(name: str) -> Planner:
+def planner(name: str, switching: SwitchingCost | None = None) -> Planner:
     """Returns the planner of that name.
+
+    Args:
+        name: one of `PLANNERS`.
+        switching: for a planner that weighs what a change costs; the default cost if None.
+
+    Raises:
+        ValueError: listing the names there are.
+    """
+    check_planner(name)
+    module, attribute = PLANNERS[name]
+    make = getattr(import_module(f".{module}", __package__), attribute)
+    chosen: Planner = make(switching=switching) if name == "pricing" else make()
+    return chosen
+
+
+def check_planner(name: str) -> str:
+    """Returns the name of a planner.
 
     Raises:
         ValueError: listing the names there are.
     """
     if name not in PLANNERS:
         raise ValueError(f"planner={echo(name)}: must be one of {', '.join(sorted(PLANNERS))}")
-    return PLANNERS[name]()
+    return name

@@ -20,9 +20,9 @@ from .counter_offer import (
     with_client,
 )
 from .port import Planner
-from .rules import score, violations
+from .rules import violations
+from .switching import SwitchingCost
 
-LEAST_GAIN_RATIO = 0.01
 PLANS_PER_OFFER = 18  # counter-offers are found by trying
 RETRY_AFTER_MS = 1000.0
 
@@ -94,15 +94,22 @@ class Planning:
         plan: in force; None before the first.
     """
 
-    def __init__(self, planner: Planner, seed: int, now_ms: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        seed: int,
+        now_ms: Callable[[], float],
+        switching: SwitchingCost | None = None,
+    ) -> None:
         self.plan: Plan | None = None
         self._planner = planner
         self._random = Random(seed)  # noqa: S311 plans are no secrets
         self._now_ms = now_ms
+        self._switching = switching or SwitchingCost()
         self._plan_ms = 0.0  # of the newest plan
 
     def replan(self, problem: Problem) -> Plan | None:
-        """Plans anew; keeps the variants unless others serve more streams, or gain 1 %.
+        """Plans anew; keeps what is in force unless a change serves more, or gains what it costs.
 
         A planner that fails leaves the plan as it is.
         """
@@ -112,7 +119,7 @@ class Planning:
             broken = violations(problem, new)
             if self.plan is not None:
                 kept = carry_over(problem, self.plan)
-                if broken or not _is_worth_it(problem, kept, new):
+                if broken or not self._switching.is_worth_it(problem, kept, new, self.plan):
                     new = kept
         except Exception:  # noqa: BLE001 a mistake in a planner must not end the process
             _log.exception("planning failed; the plan stays as it is")
@@ -221,11 +228,3 @@ class Planning:
             counter_offers=offers,
             retry_after_ms=0.0 if is_hopeless else RETRY_AFTER_MS,
         )
-
-
-def _is_worth_it(problem: Problem, kept: Plan, new: Plan) -> bool:
-    before, after = score(problem, kept), score(problem, new)
-    if after.num_served != before.num_served:
-        return after.num_served > before.num_served
-    least = before.accuracy_per_request * (1 + LEAST_GAIN_RATIO)
-    return after.accuracy_per_request > least

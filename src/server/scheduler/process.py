@@ -23,6 +23,7 @@ from ...scheduling.planning.counter_offer import RefusalReason
 from ...scheduling.planning.plan_records import plan_records
 from ...scheduling.planning.registry import planner
 from ...scheduling.planning.rounds import Cause, Planning, first_cause
+from ...scheduling.planning.switching import SwitchingCost
 from ..channel import AsyncChannel, Channel
 from ..child import ChildContext
 from ..run_log import open_log
@@ -57,7 +58,8 @@ class SchedulerProcess:
         config = context.config
         zoo = load_served_zoo(config)
         try:
-            chosen = planner(config.planner)
+            switching = SwitchingCost(config.switching_cost_ratio)
+            chosen = planner(config.planner, switching)
             self._budget_rule = budget_rule(config.budget_rule, zoo.variants)
         except ValueError as error:
             raise UsageError(str(error)) from error
@@ -79,7 +81,7 @@ class SchedulerProcess:
             },
         )
         self._streams = StreamTable(self._budget_rule)
-        self._planning = Planning(chosen, config.seed, now_ms)
+        self._planning = Planning(chosen, config.seed, now_ms, switching)
         self._publication = Publication()
         self._endpoints: dict[str, AsyncChannel] = {}
         self._executors: dict[str, AsyncChannel] = {}

@@ -13,6 +13,7 @@ from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.scheduling.planning.pricing import PricingPlanner
 from moonjelly.scheduling.planning.rules import score, violations
 from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
+from moonjelly.scheduling.planning.switching import SwitchingCost
 
 
 class TickingClock(VirtualClock):
@@ -84,9 +85,9 @@ def test_a_new_client_is_placed_and_the_others_stay_served(fleet):
 def test_a_gain_below_the_threshold_is_not_taken(fleet):
     problem = fleet(4, 24)
     poor = PricingPlanner(steps=1).plan(problem, None, Random(0))
-    eager = plan_of(problem, poor, PricingPlanner(min_gain_ratio=0.0))
+    eager = plan_of(problem, poor, PricingPlanner(switching=SwitchingCost(0.0)))
     assert score(problem, eager).accuracy_per_request > score(problem, poor).accuracy_per_request
-    lazy = plan_of(problem, poor, PricingPlanner(min_gain_ratio=10.0))
+    lazy = plan_of(problem, poor, PricingPlanner(switching=SwitchingCost(1.0)))
     assert [one.variant for one in lazy.devices] == [one.variant for one in poor.devices]
     assert lazy.placement == poor.placement
 
