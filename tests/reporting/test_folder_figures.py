@@ -16,9 +16,11 @@ from moonjelly.profiles import shipped_dir
 from moonjelly.reporting.csv_log import CsvLog
 from moonjelly.reporting.figures import draw_folder, figure_names
 from moonjelly.reporting.figures.clients import draw_clients
+from moonjelly.reporting.figures.estimators import draw_estimators
 from moonjelly.reporting.figures.experiment import experiment_plates, read_experiment
 from moonjelly.reporting.figures.latency_cdf import Cell, Latencies, draw_latency_cdf
 from moonjelly.reporting.figures.rivals import draw_rivals, rival_point
+from moonjelly.reporting.figures.twin import draw_twin
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo, write_run_info
 from moonjelly.reporting.tidy_table import read_tidy_table
 
@@ -135,8 +137,34 @@ def test_a_benchmark_of_policies_is_known_by_its_columns(tmp_path: Path) -> None
     (tmp_path / "adaptation.csv").write_text(text)
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     paths = draw_folder(tmp_path, tmp_path / "out")
-    assert {path.stem for path in paths} == {"rivals-adaptation"}
+    assert {path.stem for path in paths} == {"rivals"}
     assert "data:   python benchmarks/adaptation.py\n" in paths[2].read_text()
+
+
+def test_errors_of_estimators_are_drawn_as_distributions(tmp_path: Path) -> None:
+    rows = [
+        {"recording": link, "estimator": name, "share_ratio": share, "error_ratio": 0.1 * share}
+        for link in ("lte", "wifi") for name in ("ewma", "ours") for share in (0.1, 0.5, 0.9)
+    ]  # fmt: skip
+    write_csv(tmp_path / "errors.csv", rows)
+    axes = draw_estimators(read_tidy_table(tmp_path / "errors.csv")).axes
+    assert [one.get_title(loc="left") for one in axes if one.get_visible()] == ["lte", "wifi"]
+    curve = axes[0].lines[1]
+    assert list(curve.get_xdata()) == pytest.approx([1.0, 5.0, 9.0])
+    assert list(curve.get_ydata()) == [0.1, 0.5, 0.9]
+    assert {path.stem for path in draw_folder(tmp_path)} == {"estimators"}
+
+
+def test_a_cell_lies_where_its_live_and_simulated_values_meet(tmp_path: Path) -> None:
+    cell = {"scenario": "small", "clients": 2, "trace": "lte"}
+    live = {"side": "live", "in_time_ratio": 0.99, "accuracy": 0.4, "p50_ms": 50}
+    simulated = {"side": "simulated", "in_time_ratio": 0.98, "accuracy": "", "p50_ms": 48}
+    write_csv(tmp_path / "twin.csv", [{**cell, **live}, {**cell, **simulated}])
+    in_time, accuracy, p50 = draw_twin(read_tidy_table(tmp_path / "twin.csv")).axes
+    points = [(axes.lines[0].get_xdata(), axes.lines[0].get_ydata()) for axes in (in_time, p50)]
+    assert [(list(x), list(y)) for x, y in points] == [([99.0], [98.0]), ([50.0], [48.0])]
+    assert len(accuracy.lines[0].get_xdata()) == 0  # one side has none
+    assert {path.stem for path in draw_folder(tmp_path)} == {"twin"}
 
 
 def test_a_cell_is_a_point_with_its_interval_and_a_bar(experiment: Path) -> None:

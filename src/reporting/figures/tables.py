@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..tidy_table import TidyTable, read_header, read_tidy_table
+from . import estimators, studies, twin
 from .experiment import RESULTS_FILE, RIVALS_TEXT, SUMMARY_FILE
 from .plate import Plate
 from .rivals import draw_rivals
@@ -51,6 +52,38 @@ TABLE_FIGURES: tuple[TableFigure, ...] = (
         "Rival policies",
         RIVALS_TEXT,
     ),
+    TableFigure(
+        "estimators",
+        estimators.COLUMNS,
+        estimators.draw_estimators,
+        "Errors of bandwidth estimators",
+        "Share of estimates that are off the true rate of the link by at most x % at the moment when a "
+        "frame is sent, on each recorded link. Further left is better; the median is where a line crosses "
+        "the dotted one.",
+    ),
+    TableFigure(
+        "twin",
+        twin.COLUMNS,
+        twin.draw_twin,
+        "Live runs against the same runs simulated",
+        "Each point is a cell of an experiment, by medians over its runs. On the dotted line both agree; "
+        "in the grey band their shares in time differ by at most two points.",
+    ),
+    TableFigure(
+        "compare",
+        studies.COMPARE_COLUMNS,
+        studies.draw_compare,
+        "Planners against the proved optimum",
+        "Accuracy below the optimum on random instances, where it was proved and as many were served: least, "
+        "quartiles, most. Under each size, the share of instances whose optimum was found.",
+    ),
+    TableFigure(
+        "timings",
+        studies.TIMINGS_COLUMNS,
+        studies.draw_timings,
+        "Time of a plan",
+        "Median time of a plan by clients in all, from least to most; the line is a period of 0.5 s.",
+    ),
 )
 
 
@@ -60,20 +93,27 @@ def table_plates(folder: Path) -> list[Plate]:
     Raises:
         UsageError: if a table cannot be read.
     """
-    return [
-        Plate(
-            figure=figure.name,
-            part="" if path.stem == figure.name else path.stem,
-            title=figure.title,
-            text=figure.text,
-            sources=(path,),
-            command=_command(path),
-            draw=partial(_draw, figure, path),
-        )
+    headers = {
+        path: set(read_header(path))
         for path in sorted(folder.glob("*.csv"))
-        for figure in TABLE_FIGURES
-        if path.name not in OF_EXPERIMENTS and set(figure.columns) <= set(read_header(path))
-    ]
+        if path.name not in OF_EXPERIMENTS
+    }
+    plates: list[Plate] = []
+    for figure in TABLE_FIGURES:
+        paths = [path for path, header in headers.items() if set(figure.columns) <= header]
+        plates += [
+            Plate(
+                figure=figure.name,
+                part=path.stem if len(paths) > 1 else "",
+                title=figure.title,
+                text=figure.text,
+                sources=(path,),
+                command=_command(path),
+                draw=partial(_draw, figure, path),
+            )
+            for path in paths
+        ]
+    return plates
 
 
 def _draw(figure: TableFigure, path: Path) -> Figure:
