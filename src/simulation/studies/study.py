@@ -1,0 +1,111 @@
+"""Runs the parts of a study on some processes, into a table that is whole at any moment."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ...core.errors import UsageError
+from ...reporting.tidy_table import read_tidy_table
+
+Part = TypeVar("Part")
+Row = Mapping[str, object]
+KEYS = ("num_devices", "clients_per_device", "instance")
+
+
+class StudyTable:
+    """A CSV file to which whole parts are added; an interrupted study goes on from it.
+
+    Attributes:
+        rows: so far, as text.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], notes: Mapping[str, str]) -> None:
+        """Reads what is there already.
+
+        Args:
+            path: of the file.
+            columns: of its rows; the first are KEYS, which name a part.
+            notes: what it was made with; `command` may differ, others may not.
+
+        Raises:
+            UsageError: if the file is another study's.
+        """
+        self._path = path
+        self._columns = tuple(columns)
+        self._notes = notes
+        self.rows: list[Mapping[str, str]] = []
+        if path.exists():
+            table = read_tidy_table(path, self._columns)
+            for key, value in notes.items():
+                if key != "command" and table.notes.get(key) != value:
+                    raise UsageError(
+                        f"--out: {path} was made with {key} {table.notes.get(key, 'unknown')}, "
+                        f"not {value}: give the same options, or another folder"
+                    )
+            self.rows = [dict(row.cells) for row in table.rows]
+
+    def parts(self) -> set[tuple[int, ...]]:
+        """The parts that are there, by KEYS."""
+        return {tuple(int(row[key]) for key in KEYS) for row in self.rows}
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Adds the rows of one part, and replaces the file."""
+        self.rows += [{name: _text(row[name]) for name in self._columns} for row in rows]
+        self.rows.sort(key=lambda row: tuple(int(row[key]) for key in KEYS))
+        unfinished = self._path.with_suffix(".part")
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(f"# {key}: {value}\n" for key, value in self._notes.items())
+            writer = csv.DictWriter(file, self._columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+        os.replace(unfinished, self._path)  # noqa: PTH105 - one step, over what is there
+
+
+def run_parts(
+    parts: Sequence[Part],
+    work: Callable[[Part], list[dict[str, object]]],
+    table: StudyTable,
+    num_workers: int,
+) -> None:
+    """Works through parts, adds each to the table, and shows how far it is and how long it takes."""
+    progress = Progress(
+        TextColumn("instances"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with progress:
+        task = progress.add_task("", total=len(parts))
+        for rows in _results(parts, work, num_workers):
+            table.add(rows)
+            progress.advance(task)
+
+
+def _results(
+    parts: Sequence[Part], work: Callable[[Part], list[dict[str, object]]], num_workers: int
+) -> Iterator[list[dict[str, object]]]:
+    if num_workers == 1:
+        yield from map(work, parts)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(num_workers, mp_context=context)
+    try:
+        for done in as_completed([pool.submit(work, part) for part in parts]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _text(value: object) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
