@@ -22,7 +22,7 @@ ESTIMATORS: Mapping[str, Callable[[float, float], BandwidthEstimator]] = Mapping
 )
 """Each takes a first guess of the rate (kbit/s) and the one-way delay of the wire (ms)."""
 
-DEFAULT_ESTIMATOR = "error_based"
+DEFAULT_ESTIMATOR = "change_point"
 """What clients use, real and simulated ones."""
 
 
