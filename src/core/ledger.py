@@ -25,6 +25,9 @@ class Outcome:
             raise ValueError(f"drop={self.drop}: belongs to verdict dropped, not {self.verdict}")
 
 
+IN_TIME, LATE = Outcome(Verdict.IN_TIME), Outcome(Verdict.LATE)
+
+
 @dataclass(slots=True)
 class Ledger:
     """Counts frames of one stream from capture to verdict.

@@ -61,7 +61,7 @@ class SimulatedDevice:
         batcher: Batcher,
         events: EventQueue,
         *,
-        on_answer: Callable[[SimulatedFrame], None],
+        on_answers: Callable[[list[SimulatedFrame]], None],
         on_drop: Callable[[SimulatedFrame, Reason], None],
         on_status: Callable[[str, float], None],
         on_batch: Callable[[BatchRecord], None] | None,
@@ -74,7 +74,7 @@ class SimulatedDevice:
             draw_ms: tells how long a batch takes.
             batcher: of its own.
             events: of the run.
-            on_answer: takes each frame that has run.
+            on_answers: takes the frames of each batch that has run.
             on_drop: takes each frame that was given up.
             on_status: takes the device and its slowdown, every half second while batches run.
             on_batch: takes each batch; None to spare the rows.
@@ -85,7 +85,7 @@ class SimulatedDevice:
         self._draw_ms = draw_ms
         self._batcher = batcher
         self._events = events
-        self._on_answer = on_answer
+        self._on_answers = on_answers
         self._on_drop = on_drop
         self._on_status = on_status
         self._on_batch = on_batch
@@ -201,8 +201,7 @@ class SimulatedDevice:
         self._is_busy = False
         self._free_since_ms = now_ms
         self.num_batches += 1
-        for frame in frames:
-            self._on_answer(frame)
+        self._on_answers(frames)
         self._slowdown.add(frames[0].inference_ms or 0.0, expected_ms)
         if now_ms - self._status_at_ms >= STATUS_PERIOD_MS:
             self._status_at_ms = now_ms

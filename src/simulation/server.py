@@ -137,11 +137,14 @@ class SimulatedServer:
             frame.handed_ms, Priority.ARRIVAL, self._devices[running.device_id].take, frame
         )
 
-    def answer(self, frame: SimulatedFrame) -> None:
-        """Takes a frame that has run."""
-        self._events.at(
-            self._events.now_ms() + self._model.answer_ms, Priority.DONE, self._send, frame
-        )
+    def answer(self, frames: list[SimulatedFrame]) -> None:
+        """Takes the frames of a batch that has run."""
+        at_ms = self._events.now_ms() + self._model.answer_ms
+        self._events.at(at_ms, Priority.DONE, self._send_all, frames)
+
+    def _send_all(self, frames: list[SimulatedFrame]) -> None:
+        for frame in frames:
+            self._send(frame)
 
     def drop(self, frame: SimulatedFrame, reason: Reason) -> None:
         """Takes a frame that its device has given up."""

@@ -69,7 +69,7 @@ class Simulation:
                 ),
                 batcher(scenario.server.batcher),
                 self._events,
-                on_answer=self._server.answer,
+                on_answers=self._server.answer,
                 on_drop=self._server.drop,
                 on_status=self._scheduler.take_status,
                 on_batch=observers.on_batch,

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import csv
+import io
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from moonjelly.core.errors import UsageError
 from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
@@ -82,3 +87,35 @@ def test_every_column_of_every_log_is_explained(record: type[NamedTuple]) -> Non
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     missing = [name for name in record._fields if f"`{name}`" not in text]
     assert missing == []
+
+
+class Odd(NamedTuple):
+    name: str
+    spent_ms: float | None
+    number: int | None
+
+
+@given(
+    st.lists(
+        st.builds(
+            Odd,
+            st.text(st.sampled_from(["a", "é", ",", '"', "\n", "\r", " ", "%", "'"]), max_size=6),
+            st.none() | st.floats(allow_nan=False, allow_infinity=False),
+            st.none() | st.integers(),
+        ),
+        max_size=5,
+    )
+)
+def test_rows_are_written_as_the_csv_module_writes_them(rows: list[Odd]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.csv"
+        with CsvLog(path, Odd) as log:
+            for row in rows:
+                log.write(row)
+        written = path.read_bytes().decode()
+    expected = io.StringIO()
+    writer = csv.writer(expected, lineterminator="\n")
+    writer.writerow(Odd._fields)
+    for name, spent_ms, number in rows:
+        writer.writerow([name, "" if spent_ms is None else f"{spent_ms:.3f}", number])
+    assert written == expected.getvalue()

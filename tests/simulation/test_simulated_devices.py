@@ -32,8 +32,8 @@ class Bench:
             lambda variant, size: slowness * LATENCIES[variant].p50_ms[size - 1],
             batcher(batching),
             self.events,
-            on_answer=lambda frame: self.answered.append(
-                (frame.sequence, self.events.now_ms(), frame.variant)
+            on_answers=lambda frames: self.answered.extend(
+                (frame.sequence, self.events.now_ms(), frame.variant) for frame in frames
             ),
             on_drop=lambda frame, reason: self.dropped.append((frame.sequence, reason)),
             on_status=lambda device_id, ratio: self.statuses.append((device_id, ratio)),
