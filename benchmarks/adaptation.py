@@ -2,7 +2,8 @@
 
 `python benchmarks/adaptation.py` runs each policy, with the budget rule that belongs to it, on the traces of
 network_shaping/ (and those of --traces FOLDER), eight cameras on two replayed GPUs, and writes
-benchmarks/results/adaptation.csv. Simulated time: the load of the machine does not matter.
+benchmarks/results/adaptation.csv. Then it lets the link of a single camera fall from 20 to 5 Mbit/s, and die for
+5 s: adaptation_events.csv. Simulated time: the load of the machine does not matter.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import csv
 import dataclasses
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,16 +25,16 @@ from rich.table import Table
 
 from moonjelly.core.device import Device
 from moonjelly.core.records import FrameRecord
-from moonjelly.core.variant import Variant
 from moonjelly.core.verdict import Verdict
 from moonjelly.network.adaptation.registry import budget_rule
 from moonjelly.network.traces import LinkTrace, read_trace
 from moonjelly.profiles import find_profile, load_latency_profile, load_variants, variants_path
+from moonjelly.reporting.profile_accuracy import ProfileAccuracy
 from moonjelly.simulation.scenario import Scenario, ServerModel, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation
 
 ROOT = Path(__file__).resolve().parent.parent
-ZOO, DEVICE_TYPE = "replayed-gpu", "gpu"
+ZOO, DEVICE_TYPE, NUM_DEVICES = "replayed-gpu", "gpu", 2
 POLICIES = (
     "ladder",
     "best",
@@ -49,6 +50,18 @@ COLUMNS = (
 )
 
 
+EVENT_COLUMNS = (
+    *("event", "slo_ms", "fps", "policy", "seed"),
+    *("missed_frames", "first_fresh_answer_ms", "last_miss_ms"),
+)
+EVENT_S = 20.5  # when the link changes
+EVENTS = {
+    "step 20 to 5 Mbit/s": (EVENT_S, [20.0] * 205 + [5.0] * 195),
+    "5 s at zero": (EVENT_S + 5.0, [20.0] * 205 + [0.0] * 50 + [20.0] * 145),
+}
+"""By name: from when misses count, and a link's rates, for 0.1 s each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One run: eight cameras or so, alike but for their places in the trace."""
@@ -61,8 +74,7 @@ class Cell:
     policy: str
     seed: int
     seconds: float
-    num_devices: int = 2
-    link_offsets: bool = True
+    has_own_places: bool = True
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,9 +108,75 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ProcessPoolExecutor(options.workers) as workers:
         rows = list(workers.map(run_cell, cells))
     command = f"python benchmarks/adaptation.py {' '.join(arguments or sys.argv[1:])}".strip()
-    _write(options.out, rows, command)
+    _write(options.out, COLUMNS, rows, command)
     _print(rows, options.policies)
+    if not options.only_traces:
+        _run_events(options, command)
     return 0
+
+
+def _run_events(options: argparse.Namespace, command: str) -> None:
+    """Runs the single camera, and writes and prints what became of it."""
+    cells = [
+        Cell(name, LinkTrace(tuple(mbps), 0.1), 1, slo_ms, options.fps, policy, seed, 40.0, False)
+        for name, (_, mbps) in EVENTS.items()
+        for slo_ms in options.slo_ms
+        for policy in options.policies
+        for seed in range(options.seeds)
+    ]
+    with ProcessPoolExecutor(options.workers) as workers:
+        rows = list(workers.map(run_event, cells))
+    _write(options.out.with_name(f"{options.out.stem}_events.csv"), EVENT_COLUMNS, rows, command)
+    found: dict[tuple[object, ...], list[dict[str, object]]] = defaultdict(list)
+    for row in rows:
+        found[row["event"], row["slo_ms"], row["policy"]].append(row)
+    table = Table(
+        "event",
+        "SLO ms",
+        *options.policies,
+        title="most frames missed, longest wait for an answer (ms)",
+    )
+    for event, slo_ms in dict.fromkeys(key[:2] for key in found):
+        table.add_row(
+            str(event),
+            f"{slo_ms:g}",
+            *(_event_text(found[event, slo_ms, policy]) for policy in options.policies),
+        )
+    Console(width=200).print(table)
+
+
+def run_event(cell: Cell) -> dict[str, object]:
+    """Simulates a run whose link changes once, and counts the misses from then on.
+
+    A fresh answer is one in time, to a frame that was captured after the change (or the outage's end).
+    """
+    start_ms = 1000 * EVENTS[cell.trace][0]
+    lead_ms = 1000 / cell.fps  # a frame that was under way when the link changed
+    frames = [frame for frame in run_frames(cell) if frame.captured_ms > start_ms - lead_ms]
+    missed = [frame for frame in frames if frame.verdict != Verdict.IN_TIME]
+    fresh = [
+        frame.answered_ms or 0.0
+        for frame in frames
+        if frame.verdict == Verdict.IN_TIME and frame.captured_ms >= start_ms
+    ]
+    return {
+        "event": cell.trace,
+        "slo_ms": cell.slo_ms,
+        "fps": cell.fps,
+        "policy": cell.policy,
+        "seed": cell.seed,
+        "missed_frames": len(missed),
+        "first_fresh_answer_ms": round(min(fresh) - start_ms) if fresh else "",
+        "last_miss_ms": round(
+            max((one.captured_ms for one in missed), default=start_ms) - start_ms
+        ),
+    }
+
+
+def _event_text(rows: Sequence[dict[str, object]]) -> str:
+    missed = max(int(str(row["missed_frames"])) for row in rows)
+    waits = [str(row["first_fresh_answer_ms"]) for row in rows]
+    return f"{missed}, {max(map(int, waits)) if all(waits) else 'none'}"
 
 
 def _traces(folder: Path | None) -> dict[str, LinkTrace]:
@@ -112,16 +190,16 @@ def scenario_of(cell: Cell) -> Scenario:
     variants = load_variants(variants_path(ZOO))
     path = find_profile(ZOO, DEVICE_TYPE, None)
     assert path is not None, "the repository ships it"
-    random = Random(cell.seed)  # noqa: S311 places are no secrets
+    random = Random(cell.seed)
     places = [
-        random.randrange(len(cell.link.values_mbps)) if cell.link_offsets else 0
+        random.randrange(len(cell.link.values_mbps)) if cell.has_own_places else 0
         for _ in range(cell.num_clients)
     ]
     return Scenario(
         seconds=cell.seconds,
         zoo=ZOO,
         variants=variants,
-        devices=tuple(Device(f"gpu-{k}", DEVICE_TYPE) for k in range(cell.num_devices)),
+        devices=tuple(Device(f"gpu-{k}", DEVICE_TYPE) for k in range(NUM_DEVICES)),
         profiles={DEVICE_TYPE: load_latency_profile(path, variants)},
         streams=tuple(
             SimulatedStream(
@@ -151,7 +229,8 @@ def run_cell(cell: Cell) -> dict[str, object]:
     """Simulates a run, and sums it up."""
     frames = run_frames(cell)
     verdicts = Counter(frame.verdict for frame in frames)
-    values = in_time_accuracies(frames, load_variants(variants_path(ZOO)))
+    accuracy = ProfileAccuracy(load_variants(variants_path(ZOO)))
+    values = [accuracy.of(frame) for frame in frames if frame.verdict == Verdict.IN_TIME]
     return {
         "trace": cell.trace,
         "clients": cell.num_clients,
@@ -168,22 +247,13 @@ def run_cell(cell: Cell) -> dict[str, object]:
     }
 
 
-def in_time_accuracies(frames: Iterable[FrameRecord], variants: Sequence[Variant]) -> list[float]:
-    """Accuracy of each frame in time: of the variant that ran, or of the side that came if it is smaller."""
-    by_side = {variant.input_side_px: variant.accuracy for variant in variants}
-    by_name = {variant.name: variant.accuracy for variant in variants}
-    return [
-        min(by_name[frame.variant], by_side[frame.side_px or 0])
-        for frame in frames
-        if frame.verdict == Verdict.IN_TIME
-    ]
-
-
-def _write(path: Path, rows: Sequence[dict[str, object]], command: str) -> None:
+def _write(
+    path: Path, columns: Sequence[str], rows: Sequence[dict[str, object]], command: str
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(f"# command: {command}\n")
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table = csv.DictWriter(file, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
 
