@@ -67,6 +67,7 @@ def remove_leftovers(folder: Path) -> int:
             found.setdefault(child.pid, child)
     for process in processes:
         _signal(process, "terminate")
+        _signal(process, "resume")  # or a stopped one would not hear it
     alive = _wait_for_end(list(found.values()), _END_LIMIT_S)
     for process in alive:
         _signal(process, "kill")

@@ -183,6 +183,7 @@ async def test_a_run_whose_host_dies_fails_and_the_next_is_made_when_it_is_back(
         await lose_hosts(session, tmp_path, ssh_server, signal.SIGKILL)
         with pytest.raises(CannotGoOnError, match="the same command goes on when it is back"):
             await session.make_run(first_run(tmp_path, 1), tmp_path / "no", lambda _, __: None)
+        ssh_server.stop()  # waits for its end
         ssh_server.start()
         (tmp_path / "next").mkdir()
         progress: list[int] = []

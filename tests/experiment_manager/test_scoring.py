@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from moonjelly.core.records import FrameRecord
+from moonjelly.core.verdict import Verdict
+from moonjelly.experiment_manager.scoring import score_cameras
+from moonjelly.live_run.scenes import LoopedScene
+from moonjelly.reporting.run_folder import RunInfo, StreamInfo
+from moonjelly.reporting.run_logs import RunLogs
+from moonjelly.reporting.summary import TOTAL
+from moonjelly.vision.classes import TRAFFIC_CLASSES
+from moonjelly.vision.golden import golden_detections
+
+NUM_FRAMES = 5
+
+
+def frame(number: int) -> FrameRecord:
+    is_late = number == 3
+    return FrameRecord(
+        "gate", number, 100.0 * number, Verdict.LATE if is_late else Verdict.IN_TIME,
+        latency_ms=350.0 if is_late else 250.0,
+    )  # fmt: skip
+
+
+def test_answers_of_the_golden_variant_itself_miss_only_the_frames_that_were_late(
+    tmp_path: Path,
+) -> None:
+    scene = LoopedScene(3, 10.0, 2)
+    golden = golden_detections("traffic", scene.images)
+    streams = (StreamInfo("gate", 10.0, 300.0, NUM_FRAMES),)
+    rows = tuple(frame(number) for number in range(NUM_FRAMES))
+    logs = RunLogs(RunInfo("experiment", 1.0, streams), {"gate": rows}, {})
+    answers = {("gate", number): golden[number % 2] for number in range(NUM_FRAMES)}
+    scored = score_cameras(logs, answers, {"gate": scene}, "traffic", TRAFFIC_CLASSES)
+    one = scored["gate"]
+    assert scored[TOTAL] == one
+    assert one.golden_f1_detected == 1.0
+    sure = [int((found.scores >= 0.2).sum()) for found in golden]
+    right = 3 * sure[0] + sure[1]  # frames 0, 2 and 4, and 1
+    assert one.golden_f1 == pytest.approx(2 * right / (2 * right + sure[1]))
+    assert one.matched_f1 == one.golden_f1
+    assert one.viewed_map50 is not None
+    assert one.viewed_map50 > 0.5
