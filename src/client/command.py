@@ -24,6 +24,7 @@ from ..core.errors import RunError, UsageError
 from ..core.records import FrameRecord
 from ..network.adaptation.registry import DEFAULT_POLICY
 from ..network.adaptation.registry import NAMES as POLICY_NAMES
+from ..network.estimators import DEFAULT_ESTIMATOR, ESTIMATORS
 from ..network.shapers import LinkConfig, start_relay
 from ..network.traces import LinkTrace, constant_trace, read_trace
 from ..reporting.accuracy import read_detections
@@ -81,6 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_POLICY,
         help=f"how frames adapt to the link: {', '.join(POLICY_NAMES)} (%(default)s)",
     )
+    add(
+        "--estimator",
+        default=DEFAULT_ESTIMATOR,
+        choices=sorted(ESTIMATORS),
+        help="how the rate of the uplink is estimated (%(default)s)",
+    )
     add("--name", default="camera", help="stream ids are NAME-0, NAME-1, ... (%(default)s)")
     add("--seed", type=int, default=0, help="of starts and places in traces (%(default)s)")
     add("--video", action="store_true", help="write an annotated mp4 of each device")
@@ -131,6 +138,7 @@ def _cameras(arguments: argparse.Namespace) -> list[EmulatedCamera]:
             server=arguments.server,
             zoo=arguments.zoo,
             policy=arguments.policy,
+            estimator=arguments.estimator,
         )
         for number in range(arguments.clients)
     ]

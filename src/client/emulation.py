@@ -20,6 +20,7 @@ from ..core.errors import RunError
 from ..core.ledger import Ledger
 from ..core.records import FrameRecord
 from ..network.adaptation.registry import DEFAULT_POLICY
+from ..network.estimators import DEFAULT_ESTIMATOR
 from ..reporting.csv_log import CsvLog
 from ..reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, StreamInfo
 from .answers import Answer
@@ -45,6 +46,7 @@ class EmulatedCamera:
         zoo: the variants wanted; empty for the server's.
         bandwidth_kbps: first guess of the uplink's rate.
         policy: how its frames adapt to the link.
+        estimator: how it estimates the rate of its uplink.
     """
 
     stream_id: str
@@ -55,6 +57,7 @@ class EmulatedCamera:
     zoo: str = ""
     bandwidth_kbps: float = 10_000.0
     policy: str = DEFAULT_POLICY
+    estimator: str = DEFAULT_ESTIMATOR
 
     def __post_init__(self) -> None:
         check_address(self.server)
@@ -69,6 +72,7 @@ class EmulatedCamera:
             zoo=self.zoo,
             bandwidth_kbps=self.bandwidth_kbps,
             policy=self.policy,
+            estimator=self.estimator,
         )
 
 

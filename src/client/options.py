@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..core.checks import require_id, require_not_negative, require_positive
 from ..network.adaptation.registry import DEFAULT_POLICY, policy
 from ..network.adaptation.rungs import DEFAULT_LADDER
-from ..network.estimators import MAX_KBPS
+from ..network.estimators import DEFAULT_ESTIMATOR, MAX_KBPS, check_estimator
 
 MAX_FPS = 240.0
 MAX_SLO_MS = 60_000.0
@@ -33,6 +33,7 @@ class StreamOptions:
             counted.
         policy: how frames adapt to the link; docs/adaptation.md lists the names.
         ladder: what the policy `ladder` may give up, in its order; see there.
+        estimator: how the rate of the uplink is estimated; docs/estimators.md lists the names.
     """
 
     fps: float
@@ -48,6 +49,7 @@ class StreamOptions:
     max_unread: int = 256
     policy: str = DEFAULT_POLICY
     ladder: tuple[str, ...] = DEFAULT_LADDER
+    estimator: str = DEFAULT_ESTIMATOR
 
     def __post_init__(self) -> None:
         require_positive("fps", self.fps, MAX_FPS)
@@ -67,3 +69,4 @@ class StreamOptions:
         require_positive("connect_timeout_s", self.connect_timeout_s, 3600)
         require_positive("max_unread", self.max_unread)
         policy(self.policy, self.ladder)
+        check_estimator(self.estimator)

@@ -71,7 +71,7 @@ class Stream:
         self._link = ClientLink(
             options.fps,
             options.slo_ms,
-            make_estimator(options.bandwidth_kbps, options.wire_ms or 0.0),
+            make_estimator(options.bandwidth_kbps, options.wire_ms or 0.0, options.estimator),
             policy(options.policy, options.ladder),
         )
         self._session: Session | None = None

@@ -73,7 +73,7 @@ class SimulatedCamera:
         self._link = ClientLink(
             stream.fps,
             stream.slo_ms,
-            make_estimator(stream.first_kbps, stream.wire_ms),
+            make_estimator(stream.first_kbps, stream.wire_ms, stream.estimator),
             policy(stream.policy, stream.ladder),
         )
         self._advice = NO_ADVICE
@@ -183,6 +183,7 @@ class SimulatedCamera:
         kbits = self._kbits(frame, sending)
         if left_ms > 0 and self._link.is_worth_sending(sending, kbits, left_ms, now_ms):
             frame.sent_ms, frame.side_px, frame.kbits = now_ms, sending.size.side_px, kbits
+            frame.jpeg_quality = sending.quality.quality
             frame.bandwidth_kbps = self._link.bandwidth_kbps(now_ms)
             self._link.on_sent(frame.sequence, sending, kbits, now_ms)
             arrival_ms = self._uplink.arrival_ms(kbits, now_ms) + self._jitter_ms()

@@ -12,7 +12,7 @@ from ..core.quality import JpegQuality
 from ..core.variant import Variant
 from ..network.adaptation.registry import DEFAULT_POLICY, policy
 from ..network.adaptation.rungs import DEFAULT_LADDER
-from ..network.estimators import MAX_KBPS
+from ..network.estimators import DEFAULT_ESTIMATOR, MAX_KBPS, check_estimator
 from ..network.traces import LinkTrace
 from ..scheduling.batching.registry import batcher
 from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
@@ -54,6 +54,7 @@ class SimulatedStream:
             answers on their way, log-normal; 0 for none. Likewise jitter_p99_ms.
         policy: how its frames adapt to the link.
         ladder: of the policy `ladder`: what it may give up, in its order.
+        estimator: how it estimates the rate of its uplink.
     """
 
     stream_id: str
@@ -74,6 +75,7 @@ class SimulatedStream:
     jitter_p99_ms: float = 0.0
     policy: str = DEFAULT_POLICY
     ladder: tuple[str, ...] = DEFAULT_LADDER
+    estimator: str = DEFAULT_ESTIMATOR
 
     def __post_init__(self) -> None:
         require_id("stream_id", self.stream_id)
@@ -92,6 +94,7 @@ class SimulatedStream:
         require_not_negative("jitter_p99_ms", self.jitter_p99_ms, 10_000)
         require_not_negative("jitter_p50_ms", self.jitter_p50_ms, self.jitter_p99_ms)
         policy(self.policy, self.ladder)
+        check_estimator(self.estimator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

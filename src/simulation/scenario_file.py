@@ -16,6 +16,7 @@ from ..core.profile import LatencyProfile
 from ..core.variant import Variant
 from ..network.adaptation.registry import DEFAULT_POLICY
 from ..network.adaptation.rungs import DEFAULT_LADDER
+from ..network.estimators import DEFAULT_ESTIMATOR
 from ..network.traces import LinkTrace, constant_trace, read_trace
 from ..profiles import (
     find_profile,
@@ -43,7 +44,7 @@ _STREAM_OPTIONS = (
 )
 _STREAM_KEYS = (
     *("name", "count", "fps", "slo_ms", "link", "join_s", "join_step_s", "frame_sizes"),
-    *("policy", "ladder"),
+    *("policy", "ladder", "estimator"),
     *_STREAM_OPTIONS,
 )
 
@@ -239,6 +240,7 @@ def _read_kind(path: Path, at: str, entry: object) -> StreamKind:
             frame_sizes=_read_frame_sizes(path, place),
             policy=place.text("policy", DEFAULT_POLICY),
             ladder=tuple(place.text("ladder", ",".join(DEFAULT_LADDER)).split(",")),
+            estimator=place.text("estimator", DEFAULT_ESTIMATOR),
             **given,
         ),
         offset_step=link.whole("offset_step", 0),

@@ -205,6 +205,7 @@ async def test_a_server_that_comes_a_little_later_is_waited_for():
         ({"zoo": "../x"}, "zoo="),
         ({"bandwidth_kbps": 0}, "bandwidth_kbps=0"),
         ({"wire_ms": -1}, "wire_ms=-1"),
+        ({"estimator": "kalman"}, "estimator='kalman': must be one of"),
         ({"num_frames": 0}, "num_frames=0"),
         ({"connect_timeout_s": 0}, "connect_timeout_s=0"),
         ({"connect_timeout_s": float("inf")}, "connect_timeout_s=inf"),
