@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
+
 from ..core.errors import UsageError
-from ..live_run.load import read_load
+from ..core.records import ServerFrameRecord
+from ..live_run.load import STARVED_LATE_MS, read_load
+from ..live_run.scoring import SERVER_FRAMES_FILES
+from ..live_run.streaming import SERVER_DIR
+from ..reporting.csv_log import read_records
 from ..reporting.summary import read_summary
 from .folder import ExperimentFolder
 from .matrix import RunConfig, Value
@@ -129,12 +135,29 @@ def simulate_twins(runs: Iterable[RunConfig], live_dir: Path, out_dir: Path) -> 
                 run.cell(),
                 measured(run, live_run),
                 measured(run, folder),
-                load.is_starved,
+                load.is_starved or answering_p99_ms(live_run) > STARVED_LATE_MS,
             )
         )
     if not pairs:
         raise UsageError(f"{live_dir}: holds no finished run of the experiment")
     return pairs
+
+
+def answering_p99_ms(live_run: Path) -> float:
+    """99th percentile of what a live server took to answer frames that had run.
+
+    It does next to nothing in that time, so more than a millisecond or two tells of a busy machine.
+
+    Raises:
+        UsageError: if a log is broken.
+    """
+    waits_ms = [
+        row.server_ms - (row.endpoint_ms or 0.0) - (row.queue_ms or 0.0) - row.inference_ms
+        for path in sorted((live_run / SERVER_DIR).glob(SERVER_FRAMES_FILES))
+        for row in read_records(path, ServerFrameRecord)
+        if row.server_ms is not None and row.inference_ms is not None
+    ]
+    return float(np.quantile(waits_ms, 0.99)) if waits_ms else 0.0
 
 
 def measured(run: RunConfig, folder: Path) -> Measured:

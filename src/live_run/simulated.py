@@ -27,6 +27,16 @@ QUIET = MachineLoad(
 """A machine of two cores that does nothing else: timers are up to 1 ms late, and seldom more."""
 
 
+def _common(one: type, other: type) -> tuple[str, ...]:
+    """The fields that two classes share: options of the same name mean the same."""
+    names = [{field.name for field in dataclasses.fields(cls)} for cls in (one, other)]
+    return tuple(sorted(names[0] & names[1]))
+
+
+_CAMERA_OPTIONS = _common(LiveCamera, SimulatedStream)
+_SERVER_OPTIONS = _common(ServerConfig, ServerModel)
+
+
 def simulated_run(
     cameras: Sequence[LiveCamera],
     seconds: float,
@@ -64,29 +74,22 @@ def simulated_run(
         profiles={device.device_type: zoo.profiles[device.device_id] for device in devices},
         streams=tuple(
             SimulatedStream(
-                stream_id=camera.stream_id,
-                fps=camera.fps,
-                slo_ms=camera.slo_ms,
+                **{
+                    **{name: getattr(camera, name) for name in _CAMERA_OPTIONS},
+                    "wire_ms": camera.wire_ms + STACK_MS,
+                },
                 link=camera.trace,
-                wire_ms=camera.wire_ms + STACK_MS,
                 phase_s=phase_s,
                 first_kbps=camera.trace.rate_kbps(0),
                 frame_sizes=sizes[camera.scene_seed],
                 encode_ms=ENCODE_MS,
                 jitter_p50_ms=load.capture_late_p50_ms,
                 jitter_p99_ms=max(load.capture_late_p50_ms, load.capture_late_p99_ms),
-                policy=camera.policy,
             )
             for camera, phase_s in zip(cameras, phases_s, strict=True)
         ),
         server=ServerModel(
-            planner=config.planner,
-            batcher=config.batcher,
-            budget_rule=config.budget_rule,
-            max_batch_size=config.max_batch_size,
-            plan_period_ms=config.plan_period_ms,
-            max_waiting_frames=config.max_waiting_frames,
-            rate_tolerance_ratio=config.rate_tolerance_ratio,
+            **{name: getattr(config, name) for name in _SERVER_OPTIONS},
             sampling=Sampling.REPLAYED if is_replayed else Sampling.LOG_NORMAL,
         ),
     )
