@@ -14,6 +14,7 @@ from ..core.checks import echo, require_not_negative, require_positive
 from ..core.errors import UsageError
 from ..live_run.cameras import TRACES_DIR
 from ..network.adaptation.registry import check_policy
+from ..network.estimators import check_estimator
 from ..network.shapers import SHAPERS
 from ..network.traces import LinkTrace, read_trace
 from ..profiles import load_variants, variants_path
@@ -173,6 +174,8 @@ class _Reader:
             return read_text(node)
         if name == "policy":
             return check_policy(read_text(node))
+        if name == "estimator":
+            return check_estimator(read_text(node))
         if name == "shaper":
             return self._read_shaper(node)
         if name in ("slo_ms", "fps"):

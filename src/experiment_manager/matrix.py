@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from ..live_run.cameras import LiveCamera
 from ..network.adaptation.registry import DEFAULT_POLICY, budget_rule
+from ..network.estimators import DEFAULT_ESTIMATOR
 from ..network.shapers import SHAPERS
 from ..network.traces import LinkTrace
 from ..scheduling.budgets import DEFAULT_BUDGET_RULE
 
 Value = str | int | float | bool | tuple[str, ...]
-CAMERA_FACTORS = ("policy", "shaper")  # of cameras and their links
+CAMERA_FACTORS = ("policy", "estimator", "shaper")  # of cameras and their links
 REPEATS = ("seed", "iteration")  # what a cell's mean is taken over
 _DIGEST_LENGTH = 12
 _ID_LENGTH = 160  # of at most 255 bytes that a file system takes
@@ -39,6 +40,7 @@ class RunConfig:
         iteration: from 0; repeats with other places in the trace.
         server: options of the server that are not at their defaults.
         policy: how the cameras' frames adapt to their links.
+        estimator: how cameras estimate the rates of their uplinks.
         shaper: what shapes the links, one of `SHAPERS`.
         varied: options of server and cameras that differ between the runs of the experiment.
     """
@@ -54,6 +56,7 @@ class RunConfig:
     iteration: int
     server: Mapping[str, Value]
     policy: str = DEFAULT_POLICY
+    estimator: str = DEFAULT_ESTIMATOR
     shaper: str = SHAPERS[0]
     varied: tuple[str, ...] = ()
 
@@ -114,6 +117,7 @@ class RunConfig:
                 ),
                 wire_ms=self.wire_ms,
                 policy=self.policy,
+                estimator=self.estimator,
             )
             for number in range(self.clients)
         )
@@ -133,7 +137,8 @@ class Experiment:
         iterations: how often each combination is run.
         wire_ms: one-way delay of the links.
         server: options of the server that all runs share.
-        matrix: factor to its values: clients, slo_ms, fps, trace, seed, policy, shaper, and
+        matrix: factor to its values: clients, slo_ms, fps, trace, seed, policy,
+            estimator, shaper, and
             options of the server.
         traces: name to trace, of those in the matrix.
     """
@@ -156,6 +161,7 @@ class Experiment:
                 clients, slo_ms, fps, trace, *rest = values
                 options = {**self.server, **dict(zip(varied, rest, strict=True))}
                 policy = str(options.pop("policy", DEFAULT_POLICY))
+                estimator = str(options.pop("estimator", DEFAULT_ESTIMATOR))
                 shaper = str(options.pop("shaper", SHAPERS[0]))
                 runs.append(
                     RunConfig(
@@ -170,6 +176,7 @@ class Experiment:
                         iteration=iteration,
                         server=_with_budget_rule(policy, options),
                         policy=policy,
+                        estimator=estimator,
                         shaper=shaper,
                         varied=varied,
                     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..network.adaptation.registry import DEFAULT_POLICY
+from ..network.estimators import DEFAULT_ESTIMATOR
 from ..network.shapers import LinkConfig
 from ..network.traces import LinkTrace
 
@@ -26,6 +27,7 @@ class LiveCamera:
         trace: rate of its uplink over time.
         wire_ms: one-way delay of the link.
         policy: how its frames adapt to the link.
+        estimator: how it estimates the rate of its uplink.
     """
 
     stream_id: str
@@ -35,6 +37,7 @@ class LiveCamera:
     trace: LinkTrace
     wire_ms: float
     policy: str = DEFAULT_POLICY
+    estimator: str = DEFAULT_ESTIMATOR
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:

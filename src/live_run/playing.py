@@ -48,6 +48,7 @@ def play_cameras(
             server=address_of(camera.stream_id),
             bandwidth_kbps=camera.trace.rate_kbps(0),
             policy=camera.policy,
+            estimator=camera.estimator,
         )
         for camera in cameras
     ]

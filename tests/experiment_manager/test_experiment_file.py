@@ -129,6 +129,11 @@ def test_cameras_share_a_scene_and_differ_in_their_place_in_the_trace(folder: Pa
         ),
         (
             "planner: [sa-dp, greedy]",
+            "estimator: [oracle]",
+            ":12: matrix: estimator: estimator='oracle': must be one of ",
+        ),
+        (
+            "planner: [sa-dp, greedy]",
             "shaper: [magic]",
             ":12: matrix: shaper: 'magic': must be one of relay, k",
         ),
