@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulation_scenarios import Ran, scenario, stream
 
 from moonjelly.network.traces import LinkTrace, constant_trace
 from moonjelly.simulation.links import SimulatedLink
@@ -53,3 +54,18 @@ def test_the_rates_between_start_and_end_add_up_to_the_frame(values, period_s, s
         overlap_ms = max(0.0, min(stop_ms, end_ms) - max(begin_ms, start_ms))
         carried += overlap_ms * trace.rate_kbps(max(0.0, (number + 0.5) * period_s)) / 1000
     assert carried == pytest.approx(kbits, rel=1e-6, abs=1e-3)
+
+
+def test_jitter_spreads_arrivals_around_its_median_and_lets_nothing_overtake() -> None:
+    what = scenario(
+        stream(link=constant_trace(100.0), jitter_p50_ms=2.0, jitter_p99_ms=40.0), seconds=60.0
+    )
+    ran = Ran(what).finish()
+    reads_ms = [row.read_ms for row in ran.server_frames]
+    assert reads_ms == sorted(reads_ms)
+    network_ms = sorted(row.network_ms for row in ran.frames if row.network_ms is not None)
+    calm = Ran(scenario(stream(link=constant_trace(100.0)), seconds=5.0)).finish()
+    least_ms = min(row.network_ms for row in calm.frames if row.network_ms is not None)
+    assert network_ms[0] > least_ms
+    assert least_ms + 3 < network_ms[len(network_ms) // 2] < least_ms + 15
+    assert network_ms[-1] > least_ms + 20

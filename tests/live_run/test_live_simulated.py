@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from moonjelly.client.emulation import start_phases_s
+from moonjelly.live_run.cameras import LiveCamera
+from moonjelly.live_run.load import MachineLoad
+from moonjelly.live_run.scenes import LoopedScene
+from moonjelly.live_run.simulated import measured_sizes, simulated_run
+from moonjelly.network.traces import LinkTrace
+from moonjelly.server.config import ServerConfig
+from moonjelly.server.devices import parse_devices
+from moonjelly.simulation.frame_sizes import FrameSizes
+from moonjelly.simulation.scenario import Sampling, ServerModel
+
+SIZES = FrameSizes({128: (40.0,)})
+LOAD = MachineLoad(0.5, capture_late_p50_ms=0.7, capture_late_p99_ms=3.0, capture_late_max_ms=9.0)
+
+
+def camera(number: int, **options: object) -> LiveCamera:
+    trace = LinkTrace((5.0, 20.0), offset=number)
+    values = {"fps": 10.0, "slo_ms": 150.0, "wire_ms": 2.0, **options}
+    return LiveCamera(stream_id=f"camera-{number}", scene_seed=3, trace=trace, **values)
+
+
+def test_a_scenario_has_the_cameras_links_and_moments_of_the_live_run() -> None:
+    cameras = [camera(0), camera(1, fps=25.0, slo_ms=90.0, policy="best")]
+    config = ServerConfig(zoo="replayed-gpu", devices=parse_devices(["replayed:gpu"]), seed=9)
+    what = simulated_run(cameras, 8.0, 5, config, config.devices, {3: SIZES}, LOAD)
+    assert (what.seconds, what.seed, what.zoo) == (8.0, 9, "replayed-gpu")
+    assert [(one.device_id, one.device_type) for one in what.devices] == [("replayed0", "gpu")]
+    assert [one.phase_s for one in what.streams] == start_phases_s([10.0, 25.0], 5)
+    for one, twin in zip(cameras, what.streams, strict=True):
+        assert (twin.stream_id, twin.fps, twin.slo_ms) == (one.stream_id, one.fps, one.slo_ms)
+        assert (twin.link, twin.policy) == (one.trace, one.policy)
+        assert twin.first_kbps == one.trace.rate_kbps(0)
+        assert (twin.frame_sizes, twin.join_s, twin.leave_s) == (SIZES, 0.0, None)
+        assert (twin.jitter_p50_ms, twin.jitter_p99_ms) == (0.7, 3.0)
+        assert one.wire_ms < twin.wire_ms < one.wire_ms + 1
+
+
+def test_a_scenario_has_the_options_of_the_server() -> None:
+    options = {
+        "planner": "greedy", "batcher": "fixed:3", "budget_rule": "split", "max_batch_size": 7,
+        "plan_period_ms": 300.0, "max_waiting_frames": 9, "rate_tolerance_ratio": 2.0,
+        "switching_cost_ratio": 0.02,
+    }  # fmt: skip
+    config = ServerConfig(zoo="replayed-gpu", devices=parse_devices(["replayed:gpu"]), **options)
+    what = simulated_run([camera(0)], 8.0, 5, config, config.devices, {3: SIZES})
+    model = dataclasses.asdict(what.server)
+    assert {name: model[name] for name in options} == options
+    assert what.server.sampling is Sampling.REPLAYED
+    shared = {field.name for field in dataclasses.fields(ServerModel)} & {
+        field.name for field in dataclasses.fields(ServerConfig)
+    }
+    assert shared == options.keys(), "an option that is new on both sides belongs into this test"
+
+
+def test_replayed_devices_are_as_slow_in_the_scenario_as_live() -> None:
+    p50_ms = []
+    for ratio in (1.0, 8.0):
+        config = ServerConfig(
+            zoo="replayed-gpu", devices=parse_devices(["replayed:gpu"]), replay_latency_ratio=ratio
+        )
+        what = simulated_run([camera(0)], 8.0, 5, config, config.devices, {3: SIZES})
+        p50_ms.append(what.profiles["gpu"].by_variant["yolov4-128"].p50_ms[0])
+    assert p50_ms[1] == pytest.approx(8 * p50_ms[0])
+
+
+def test_sizes_are_those_that_the_cameras_send() -> None:
+    scene = LoopedScene(5, 10.0, 2)
+    sizes = measured_sizes(scene, [128, 160])
+    for number, image in enumerate(scene.images):
+        for side_px in (128, 160):
+            kbits = 8 * len(scene.encode(image, side_px, 90)) / 1000
+            assert sizes.frame_kbits(number + 2, side_px) == pytest.approx(kbits)
