@@ -10,7 +10,7 @@ from moonjelly.network.traces import LinkTrace
 
 
 def schedule(**fields) -> LinkSchedule:
-    return LinkSchedule(LinkConfig("a", "127.0.0.1:1", **fields))
+    return LinkSchedule.of(LinkConfig("a", "127.0.0.1:1", **fields))
 
 
 def changes(plan: LinkSchedule, until_s: float) -> list[float]:

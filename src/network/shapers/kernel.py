@@ -30,6 +30,7 @@ from .namespaces import (
 )
 from .port import OnUplinkRate
 from .replay import Replay
+from .schedule import LinkSchedule
 from .traffic_control import TrafficControl, delay_line, root_rate_line, set_now
 
 _TOOLS = ("ip", "tc", "ss", "nsenter", "sysctl")
@@ -101,7 +102,7 @@ class KernelLink:
     async def __aenter__(self) -> Self:
         if self.config.wire_ms or self.config.jitter_ms:
             self._add_delay()
-        replay = Replay(self.config, self)
+        replay = Replay(LinkSchedule.of(self.config), self)
         replay.start()
         self._control.__enter__()
         self._is_replaying = True

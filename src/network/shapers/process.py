@@ -14,13 +14,14 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ...core.errors import MoonjellyError
 from ..traces import LinkTrace
 from .kernel import kernel_shaper
 from .link import Fault, LinkConfig
 from .port import Shaper
+from .rate_log import RateLog
 from .relay import RelayShaper
 
 _MAX_LINE_BYTES = 1 << 28  # a thousand links with long traces
@@ -64,11 +65,9 @@ async def _open_links(
     addresses = {}
     for fields in request["links"]:
         config = _link_config(fields)
-        path = Path(request["out_dir"]) / f"link-{config.name}.csv"
-        log = stack.enter_context(path.open("w", encoding="utf-8"))
-        log.write("at_ms,rate_kbps\n")
-        opened = shaper.open_link(config, _RateLog(log, request["zero_ms"]))
-        link = await stack.enter_async_context(opened)
+        log = RateLog(Path(request["out_dir"]), config.name, request["zero_ms"])
+        stack.enter_context(log)
+        link = await stack.enter_async_context(shaper.open_link(config, log))
         addresses[config.name] = link.address
     return addresses
 
@@ -86,19 +85,6 @@ def _answer(reply: dict[str, object]) -> None:
     with contextlib.suppress(BrokenPipeError):  # whoever asked is gone: the input ends too
         sys.stdout.write(json.dumps(reply) + "\n")
         sys.stdout.flush()
-
-
-class _RateLog:
-    """Writes the rates of one link; a full disk does not stop the link."""
-
-    def __init__(self, file: IO[str], zero_ms: float) -> None:
-        self._file = file
-        self._zero_ms = zero_ms
-
-    def __call__(self, now_ms: float, rate_kbps: float) -> None:
-        with contextlib.suppress(OSError):
-            self._file.write(f"{now_ms - self._zero_ms:.3f},{rate_kbps:.3f}\n")
-            self._file.flush()
 
 
 def main() -> int:

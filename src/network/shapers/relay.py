@@ -17,7 +17,7 @@ from typing import Self
 from .link import FaultKind, LinkConfig, Way
 from .port import OnUplinkRate
 from .replay import Replay
-from .schedule import UNLIMITED_KBPS
+from .schedule import UNLIMITED_KBPS, LinkSchedule
 from .token_bucket import TokenBucket
 
 _RECEIVE_BUFFER_BYTES = 16 * 1024
@@ -117,7 +117,7 @@ class Link:
         self._up = _Direction(self.config, Way.UP)
         self._down = _Direction(self.config, Way.DOWN)
         self._listener = _listen(self.config.port)
-        replay = Replay(self.config, self)
+        replay = Replay(LinkSchedule.of(self.config), self)
         replay.start()
         self._start(self._accept(self._listener), "accept")
         self._start(replay.run(), "replay")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from .link import LinkConfig, Way
+from .link import Way
 from .port import ShapedLink
 from .schedule import LinkSchedule
 
@@ -13,8 +13,8 @@ from .schedule import LinkSchedule
 class Replay:
     """Replays the traces and faults of one link; the same for every kind of shaper."""
 
-    def __init__(self, config: LinkConfig, link: ShapedLink) -> None:
-        self._schedule = LinkSchedule(config)
+    def __init__(self, schedule: LinkSchedule, link: ShapedLink) -> None:
+        self._schedule = schedule
         self._link = link
         self._rates_kbps: dict[Way, float] = {}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Self
 
 from ..traces import LinkTrace
 from .link import Fault, FaultKind, LinkConfig, Way
@@ -13,15 +15,26 @@ UNLIMITED_KBPS = 10_000_000.0
 class LinkSchedule:
     """Tells the rates and the breaks of a link; times count from the start of its traces (s)."""
 
-    def __init__(self, config: LinkConfig) -> None:
-        self._traces = {Way.UP: config.uplink, Way.DOWN: config.downlink}
-        self._cuts = [fault for fault in config.faults if fault.kind is FaultKind.CUT]
+    def __init__(
+        self,
+        uplink: LinkTrace | None = None,
+        downlink: LinkTrace | None = None,
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        """Takes what `LinkConfig` says of a link."""
+        self._traces = {Way.UP: uplink, Way.DOWN: downlink}
+        self._cuts = [fault for fault in faults if fault.kind is FaultKind.CUT]
         self._breaks = sorted(
-            (fault for fault in config.faults if fault.kind is not FaultKind.CUT),
+            (fault for fault in faults if fault.kind is not FaultKind.CUT),
             key=lambda fault: fault.at_s,
         )
         edges = {edge for cut in self._cuts for edge in (cut.at_s, cut.at_s + cut.seconds)}
         self._moments = sorted(edges | {fault.at_s for fault in self._breaks})
+
+    @classmethod
+    def of(cls, config: LinkConfig) -> Self:
+        """The schedule of a link."""
+        return cls(config.uplink, config.downlink, config.faults)
 
     def rate_kbps(self, way: Way, at_s: float) -> float:
         """The rate of one way, up or down (1000 bit/s); 0 is an outage."""

@@ -48,14 +48,12 @@ def class_lines(device: str, handle: str, number: int, rate_kbps: float) -> list
         rate_kbps: 1000 bit/s of TCP payload.
     """
     parent = f"{handle}{number:x}"
-    leaf = f"qdisc replace dev {device} parent {parent}"
-    if rate_kbps == 0:
-        return [f"{leaf} blackhole"]
     rate_bps, burst_bytes, queue_bytes = _token_bucket(rate_kbps)
+    leaf = f"bfifo limit {queue_bytes}" if rate_kbps else "blackhole"
     return [
         f"class replace dev {device} parent {handle} classid {parent} htb "
         f"rate {rate_bps}bit ceil {rate_bps}bit burst {burst_bytes} cburst {burst_bytes} quantum 1514",
-        f"{leaf} bfifo limit {queue_bytes}",
+        f"qdisc replace dev {device} parent {parent} {leaf}",
     ]
 
 
@@ -69,7 +67,7 @@ def source_port_line(device: str, handle: str, number: int, port: int) -> str:
 
 def _token_bucket(rate_kbps: float) -> tuple[int, int, int]:
     """Rate on the wire (bit/s), burst and queue (bytes)."""
-    rate_bps = max(1, round(rate_kbps * 1000 * WIRE_RATIO))
+    rate_bps = max(1000, round(rate_kbps * 1000 * WIRE_RATIO))
     burst_bytes = max(MIN_BURST_BYTES, round(rate_bps / BITS_PER_BYTE * BURST_MS / 1000))
     queue_bytes = round(rate_bps / BITS_PER_BYTE * QUEUE_MS / 1000)
     return rate_bps, burst_bytes, min(_MAX_QUEUE_BYTES, queue_bytes + burst_bytes)
