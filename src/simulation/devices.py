@@ -12,13 +12,12 @@ from ..core.records import BatchRecord
 from ..core.verdict import Reason
 from ..profiles.replay import ReplayedLatency
 from ..scheduling.batching.port import Batcher, DeviceState, QueuedFrame
+from ..scheduling.pacing import SHORTEST_WAIT_MS, STATUS_PERIOD_MS
 from ..scheduling.slowdown import Slowdown
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .scenario import Sampling
 
-STATUS_PERIOD_MS = 500.0
-SHORTEST_WAIT_MS = 0.2  # a batcher that asks to be asked again at once must not spin
 P99_SIGMAS = 2.3263478740408408  # the 99th percentile of a normal distribution
 
 DrawMs = Callable[[str, int], float]

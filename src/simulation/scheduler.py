@@ -12,6 +12,7 @@ from ..core.records import PlanRecord
 from ..profiles import latency_table
 from ..scheduling.budgets import budget_rule
 from ..scheduling.device_table import DeviceTable
+from ..scheduling.pacing import LEAST_PLAN_GAP_MS
 from ..scheduling.plan_view import PlanView, RunningVariant
 from ..scheduling.planning.plan_records import arrival_fps, plan_records
 from ..scheduling.planning.registry import planner
@@ -20,8 +21,6 @@ from ..scheduling.planning.switching import SwitchingCost
 from .devices import DeviceOrders, SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario
-
-LEAST_GAP_MS = 20.0  # between plans; what happens meanwhile counts together
 
 
 class SimulatedScheduler:
@@ -107,7 +106,7 @@ class SimulatedScheduler:
 
     def _want(self, cause: Cause) -> None:
         self._causes.add(cause)
-        self._plan_at(max(self._events.now_ms(), self._planned_ms + LEAST_GAP_MS))
+        self._plan_at(max(self._events.now_ms(), self._planned_ms + LEAST_PLAN_GAP_MS))
 
     def _plan_at(self, at_ms: float) -> None:
         if at_ms < self._due_ms:

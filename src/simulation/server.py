@@ -13,6 +13,7 @@ from ..network.observed_stream import ObservedStream
 from ..scheduling.advising import Adviser
 from ..scheduling.intake import frame_limit, reason_to_drop
 from ..scheduling.overhead import OverheadEstimate
+from ..scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ..scheduling.planning.rounds import Refusal
 from ..scheduling.policing import RatePolicer
 from .devices import SimulatedDevice
@@ -20,8 +21,6 @@ from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .scenario import Scenario, SimulatedStream
 from .scheduler import SimulatedScheduler
-
-URGENT_GAP_MS = 10.0  # before an urgent report; what happens meanwhile goes with it
 
 
 @dataclass(slots=True, eq=False)
@@ -176,7 +175,7 @@ class SimulatedServer:
         """Looks after the sessions twice a period of planning, while there are any."""
         now_ms = self._events.now_ms()
         if self._looks_at_ms <= now_ms and self._sessions:
-            self._looks_at_ms = now_ms + self._model.plan_period_ms / 2
+            self._looks_at_ms = now_ms + self._model.plan_period_ms / REPORTS_PER_PLAN
             self._events.at(self._looks_at_ms, Priority.DECISION, self._look)
 
     def _look(self) -> None:

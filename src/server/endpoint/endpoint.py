@@ -21,6 +21,7 @@ from ...protos.serving_pb2 import (
     Zoo,
 )
 from ...scheduling.advising import Adviser
+from ...scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ...scheduling.plan_view import PlanView
 from ..config import ServerConfig
 from ..run_log import open_log
@@ -38,7 +39,6 @@ from .sessions import Sessions
 
 WRITE_LIMIT_MS = 10_000.0
 WATCH_LATE_MS = 500.0
-URGENT_GAP_S = 0.01
 DRAIN_NOTICE_S = 0.2  # frames that were on their way when the notice went out still get an answer
 DRAIN_STEP_S = 0.02
 RETRY_AFTER_MS = 1000.0
@@ -180,7 +180,7 @@ class Endpoint:
 
         Sleeps while there is nothing to look after.
         """
-        period_s = self._config.plan_period_ms / 2000.0
+        period_s = self._config.plan_period_ms / REPORTS_PER_PLAN / 1000
         due_ms = self.now_ms()
         while True:
             try:
@@ -189,7 +189,7 @@ class Endpoint:
             except TimeoutError:
                 self._look_after(late_ms=self.now_ms() - due_ms)
             if self._wake.is_set():
-                await asyncio.sleep(URGENT_GAP_S)  # several changes make one snapshot
+                await asyncio.sleep(URGENT_GAP_MS / 1000)
             self._wake.clear()
             now_ms = self.now_ms()
             is_urgent = self._is_urgent or any(

@@ -13,6 +13,7 @@ from ...core.records import BatchRecord
 from ...core.verdict import Reason
 from ...protos.internal_pb2 import DevicePlan, ExecutorStatus, FrameResults
 from ...scheduling.batching.port import FIRST_DECODE_MS, Batcher, DeviceState
+from ...scheduling.pacing import SHORTEST_WAIT_MS, STATUS_PERIOD_MS
 from ...scheduling.slowdown import Slowdown
 from ...vision.detections import Detections
 from . import answers
@@ -21,9 +22,7 @@ from .port import NO_PICTURE, DeviceLostError, Executor
 from .watchdog import Watchdog
 from .workload import Workload
 
-STATUS_PERIOD_MS = 500.0
 LOOK_AHEAD_BATCHES = 2
-SHORTEST_WAIT_S = 0.0002  # a batcher that asks to be asked again at once must not spin
 HANG_FACTOR = 10.0  # of the p99
 HANG_LEAST_S = 2.0
 DECODE_WEIGHT = 0.1
@@ -195,7 +194,7 @@ class BatchLoop:
     def _wait(self, timeout_s: float | None) -> None:
         """Sleeps until something changes, or so long."""
         if timeout_s is not None:
-            self._work.changed.wait(max(SHORTEST_WAIT_S, timeout_s))
+            self._work.changed.wait(max(SHORTEST_WAIT_MS / 1000, timeout_s))
         elif self._watchdog is None:
             self._work.changed.wait()
         elif not self._work.changed.wait(self._watchdog.rest_within_s()):

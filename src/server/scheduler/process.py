@@ -18,6 +18,7 @@ from ...protos.internal_pb2 import Envelope, Join, JoinReply, Ready
 from ...protos.serving_pb2 import CounterOffer, Refusal
 from ...scheduling.budgets import budget_rule
 from ...scheduling.device_table import DeviceTable
+from ...scheduling.pacing import LEAST_PLAN_GAP_MS
 from ...scheduling.planning import rounds
 from ...scheduling.planning.counter_offer import RefusalReason
 from ...scheduling.planning.plan_records import plan_records
@@ -31,7 +32,6 @@ from ..zoo import load_served_zoo
 from .publishing import Publication
 from .streams import StreamTable, read_client
 
-LEAST_GAP_S = 0.02  # between plans; what happens meanwhile counts together
 FIRST_WORD_S = 1.0  # how long a new scheduler waits for the others to say what they have
 ANSWER_RATIO = 0.8  # of a period: the time for answering those who want to join
 
@@ -114,8 +114,10 @@ class SchedulerProcess:
                     self._wake.clear()
         while True:
             self._plan_once()
-            await asyncio.sleep(LEAST_GAP_S)
-            period_s = self._period_ms / 1000 - LEAST_GAP_S if self._streams.clients() else None
+            await asyncio.sleep(LEAST_PLAN_GAP_MS / 1000)
+            period_s = (
+                (self._period_ms - LEAST_PLAN_GAP_MS) / 1000 if self._streams.clients() else None
+            )
             with suppress(TimeoutError):
                 async with asyncio.timeout(period_s):
                     await self._wake.wait()
