@@ -16,7 +16,7 @@ from .instance import Floats
 from .prices import Market
 from .refill import refill
 from .regroup import MIN_GAIN, Group, Regrouper
-from .regroup_many import regroup_many
+from .regroup_many import THOROUGH, regroup_many
 from .switching import SwitchingCost
 
 MAX_FAILED_INSERTIONS = 4  # of clients in a row, lightest first
@@ -27,6 +27,7 @@ MAX_EXCHANGE_PARTNERS = 4  # of the device on which the one is served
 LARGER_SIZES = (3, 4)
 ROOMIEST = 7  # devices of which threes are tried to make room for a client
 MOST_WASTEFUL = 12  # devices of which larger groups are made
+STEPS_OF_ALL = 100
 STEPS_OF_SIZE = {2: 1, 3: 10, 4: 40}  # what a group costs against a pair, measured
 
 
@@ -149,6 +150,20 @@ class Improver:
                         self.regroup_pairs(devices)
                         break
 
+    def regroup_all(self) -> bool:
+        """Plans all devices anew for the clients they serve; tells whether no plan for these is better."""
+        devices = range(len(self._types))
+        clients = [client for device in devices for client in self.draft.members[device]]
+        if not clients:
+            return False
+        self._effort.spend(STEPS_OF_ALL)
+        group, is_complete = regroup_many(
+            self._regrouper, self._market, self._types, clients, self.value, None, THOROUGH
+        )
+        if group is not None:
+            self._take(devices, group)
+        return is_complete
+
     def exchange(self) -> None:
         """Serves clients in place of others where two or three devices gain by it."""
         while self.draft.unserved and not self._effort.is_spent:
@@ -190,7 +205,7 @@ class Improver:
         types = [self._types[device] for device in devices]
         if len(devices) == 2:  # noqa: PLR2004
             return self._regrouper.pair(types[0], types[1], clients, value)
-        return regroup_many(self._regrouper, self._market, types, clients, value, self._prices)
+        return regroup_many(self._regrouper, self._market, types, clients, value, self._prices)[0]
 
     def _wasteful_groups(self, size: int) -> list[tuple[int, ...]]:
         """Groups of devices, by what they fall short of the prices at which all would break even."""
@@ -331,7 +346,7 @@ class Improver:
             self._effort.spend(STEPS_OF_SIZE[3])
             clients = [one for device in devices for one in self.draft.members[device]]
             types = [self._types[device] for device in devices]
-            group = regroup_many(self._regrouper, self._market, types, [*clients, client], -1.0)
+            group, _ = regroup_many(self._regrouper, self._market, types, [*clients, client], -1.0)
             if group is not None:
                 self.draft.unserved.remove(client)
                 self._take(devices, self._with_fewest_changes(devices, group))

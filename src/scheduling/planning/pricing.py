@@ -34,6 +34,7 @@ DEFAULT_STEPS = 1000  # pairs of devices planned anew for a first plan, or the l
 REPLAN_STEPS = 60  # after a small change
 SMALL_CHANGE_RATIO = 0.1  # share of the clients that have to be placed anew
 MAX_DETOURS = 12
+MAX_DEVICES_AT_ONCE = 4  # that are planned anew all together
 FEWEST_SHAKEN = 3  # devices; two are planned exactly anyway
 ANNEALING_STEPS = 100
 ANNEALING_MS = 200.0  # at most, with room for a busy machine
@@ -108,6 +109,13 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
         bound = market.prices(
             np.arange(instance.num_clients), _num_devices(instance), best.num_served
         ).bound
+        if (
+            FEWEST_SHAKEN <= instance.num_devices <= MAX_DEVICES_AT_ONCE
+            and not effort.is_spent
+            and best.regroup_all()
+            and not best.draft.unserved
+        ):
+            return best.draft  # it is the optimum
         for draft in _other_starts(instance, best.draft, effort):
             if best.value >= bound:
                 break

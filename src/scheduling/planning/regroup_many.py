@@ -9,6 +9,7 @@ set over the loads of all devices but the last.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,11 +18,29 @@ from .instance import Bools, Floats, Ints
 from .prices import Market, most_gained
 from .regroup import MIN_GAIN, Group, Regrouper
 
-MAX_LISTED = 1 << 16  # choices looked at
-MAX_CHOICES = 4096  # the most promising ones, where there are more
-MAX_PACKINGS = 8
 MAX_STATES = 1 << 18  # bits of a packing
 MAX_LISTED_STATES = 2000  # where units of rate are too fine for bits; the most valuable are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far to look.
+
+    Attributes:
+        listed: choices of modes to look at.
+        choices: of these, the most promising ones, which are bounded.
+        packings: of these, those that are tried.
+        is_all_or_nothing: whether to give up where there are more choices than that.
+    """
+
+    listed: int
+    choices: int
+    packings: int
+    is_all_or_nothing: bool = False
+
+
+USUAL = Limits(listed=1 << 16, choices=4096, packings=8)
+THOROUGH = Limits(listed=1 << 15, choices=1 << 15, packings=40, is_all_or_nothing=True)
 
 
 def regroup_many(
@@ -31,8 +50,9 @@ def regroup_many(
     clients: Sequence[int],
     value: float,
     start: Floats | None = None,
-) -> Group | None:
-    """Returns a better group of these devices that serves all the clients.
+    limits: Limits = USUAL,
+) -> tuple[Group | None, bool]:
+    """Returns a better group of these devices that serves all the clients, if there is one.
 
     Args:
         regrouper: of the instance.
@@ -41,9 +61,10 @@ def regroup_many(
         clients: at least one.
         value: to be beaten.
         start: (types,) prices to begin with.
+        limits: how far to look.
 
     Returns:
-        None if nothing better was found.
+        The best group found, None if it is not better; and whether it is certain that none is better.
     """
     instance = regrouper.instance
     numbers = np.array(clients, np.int64)
@@ -51,7 +72,7 @@ def regroup_many(
     prices = market.prices(numbers, num_devices, len(clients), start)
     gap = prices.bound - value
     if gap <= MIN_GAIN:
-        return None
+        return None, True
     slots = sorted(types)
     listed: dict[int, tuple[Ints, Floats]] = {}
     for number in set(slots):
@@ -64,10 +85,10 @@ def regroup_many(
         order = np.argsort(-reduced[good], kind="stable")
         listed[number] = modes[good][order], reduced[good][order]
         if not good.any():
-            return None
-    chosen = _most_promising(slots, listed, gap)
-    if not len(chosen):
-        return None
+            return None, True
+    chosen, is_complete = _most_promising(slots, listed, gap, limits)
+    if not len(chosen) or (limits.is_all_or_nothing and not is_complete):
+        return None, is_complete
     modes, slot_of = in_order_of_accuracy(modes_of(chosen, slots, listed), instance.accuracies)
     fits = instance.fits[numbers]
     carrying = Carrying(fits, instance.weights[numbers], instance.capacities, instance.accuracies)
@@ -75,17 +96,21 @@ def regroup_many(
     bounds[~carries_all] = -1.0
     tried = np.flatnonzero(bounds > value + MIN_GAIN)
     best: Group | None = None
-    for number in tried[np.argsort(-bounds[tried], kind="stable")][:MAX_PACKINGS].tolist():
+    for count, number in enumerate(tried[np.argsort(-bounds[tried], kind="stable")].tolist()):
         if bounds[number] <= value + MIN_GAIN:
             break
+        if count == limits.packings:
+            is_complete = False
+            break
         tried_modes = modes[number]
-        packed = _pack(
+        packed, is_sure = _pack(
             fits[:, tried_modes],
             instance.weights[numbers].tolist(),
             instance.capacities[tried_modes].tolist(),
             instance.accuracies[tried_modes].tolist(),
             value,
         )
+        is_complete &= is_sure
         if packed is None:
             continue
         value, places = packed
@@ -95,30 +120,32 @@ def regroup_many(
         in_slot = np.argsort(slot_of[number])
         best = Group(value, tuple(int(mode) for mode in tried_modes[in_slot]), tuple(members))
     if best is None:
-        return None
+        return None, is_complete
     back = np.argsort(np.argsort(np.array(types), kind="stable"), kind="stable").tolist()
-    return Group(
-        best.value, tuple(best.modes[n] for n in back), tuple(best.members[n] for n in back)
-    )
+    modes_back = tuple(best.modes[n] for n in back)
+    return Group(best.value, modes_back, tuple(best.members[n] for n in back)), is_complete
 
 
-def _most_promising(slots: Sequence[int], listed: Listed, gap: float) -> Ints:
-    """Returns choices that are worth a bound: (choices, slots) positions in the lists."""
+def _most_promising(
+    slots: Sequence[int], listed: Listed, gap: float, limits: Limits
+) -> tuple[Ints, bool]:
+    """Returns choices that are worth a bound, as positions in the lists, and whether these are all."""
     found = []
     count = 0
+    is_complete = True
     for some in choices(slots, listed, gap):
         found.append(some)
         count += len(some)
-        if count >= MAX_LISTED:
+        if count >= limits.listed:
+            is_complete = False
             break
-    if count <= MAX_CHOICES:
-        return np.concatenate(found) if found else np.zeros((0, len(slots)), np.int64)
-    chosen = np.concatenate(found)
+    chosen = np.concatenate(found) if found else np.zeros((0, len(slots)), np.int64)
+    if count <= limits.choices:
+        return chosen, is_complete
     sums = np.sum([listed[number][1][chosen[:, slot]] for slot, number in enumerate(slots)], axis=0)
-    kept = np.argpartition(-sums, MAX_CHOICES)[:MAX_CHOICES]
+    kept = np.argpartition(-sums, limits.choices)[: limits.choices]
     kept.sort()
-    kept_choices: Ints = chosen[kept]
-    return kept_choices
+    return chosen[kept], False
 
 
 def _pack(
@@ -127,13 +154,13 @@ def _pack(
     capacities: Sequence[int],
     accuracies: Sequence[float],
     value: float,
-) -> tuple[float, list[int]] | None:
-    """Places every client in a mode it fits, at a value above the given one, or returns None.
+) -> tuple[tuple[float, list[int]] | None, bool]:
+    """Places every client in a mode it fits, at a value above the given one.
 
     A state is the loads of all modes but the last, one bit each in a Python integer.
 
     Returns:
-        The best value, and the mode of each client.
+        The best value and the mode of each client, or None; and whether it is certain that none is better.
     """
     heaviest = max(weights)
     strides = [1]
@@ -161,7 +188,7 @@ def _pack(
         )
     )
     if not len(states):
-        return None
+        return None, True
     rest = states.copy()
     loads = np.zeros((last + 1, len(states)), np.int64)
     for slot in range(last - 1, -1, -1):
@@ -170,7 +197,7 @@ def _pack(
     values = np.where(loads[last] <= capacities[last], np.array(accuracies) @ loads, -1.0)
     number = int(values.argmax())
     if values[number] <= value + MIN_GAIN:
-        return None
+        return None, True
     best = float(values[number]), int(states[number])
     state = best[1]
     places = []
@@ -182,7 +209,7 @@ def _pack(
                 places.append(slot)
                 state -= step
                 break
-    return best[0], places[::-1]
+    return (best[0], places[::-1]), True
 
 
 def _pack_fine(
@@ -191,7 +218,7 @@ def _pack_fine(
     capacities: Sequence[int],
     accuracies: Sequence[float],
     value: float,
-) -> tuple[float, list[int]] | None:
+) -> tuple[tuple[float, list[int]] | None, bool]:
     """As `_pack`, with a list of states, which is cut where it gets long."""
     num_slots = len(capacities)
     strides = np.cumprod([1, *(capacity + 1 for capacity in capacities[:-2])])
@@ -199,6 +226,7 @@ def _pack_fine(
     order = sorted(range(len(weights)), key=lambda client: -weights[client])
     left = sum(weights)
     states = np.zeros((1, num_slots), np.int64)  # loads
+    is_complete = True
     origins: list[tuple[Ints, Ints]] = []  # of each state after each client, state before and slot
     for client in order:
         left -= weights[client]
@@ -213,11 +241,12 @@ def _pack_fine(
         _, firsts = np.unique(loads[kept][:, :-1] @ strides, return_index=True)
         kept = kept[firsts]
         if len(kept) > MAX_LISTED_STATES:
+            is_complete = False
             kept = kept[np.argpartition(-values[kept], MAX_LISTED_STATES)[:MAX_LISTED_STATES]]
         states = loads[kept]
         origins.append((before[kept], taken[kept]))
     if not len(states):
-        return None
+        return None, is_complete
     values = states @ accuracy
     state = int(values.argmax())
     best = float(values[state])
@@ -225,4 +254,4 @@ def _pack_fine(
     for client, (before, taken) in zip(reversed(order), reversed(origins), strict=True):
         places[client] = int(taken[state])
         state = int(before[state])
-    return best, places
+    return (best, places), is_complete
