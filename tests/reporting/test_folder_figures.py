@@ -98,8 +98,8 @@ def test_an_experiment_becomes_figures_with_captions(experiment: Path, tmp_path:
         picture = (tmp_path / f"{name}.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
         width, height = struct.unpack(">II", picture[16:24])
-        assert width >= 700
-        assert height >= 350
+        assert width >= 500
+        assert height >= 300
         page = (tmp_path / f"{name}.pdf").read_bytes()
         assert page.startswith(b"%PDF-")
         assert b"/FontFile2" in page  # embedded, as TrueType

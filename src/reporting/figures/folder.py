@@ -11,7 +11,7 @@ from ...core.errors import UsageError
 from .experiment import experiment_plates
 from .gallery import FOLLOWING, RUN_FIGURES, run_plates
 from .plate import Plate
-from .saving import PRINT_DPI, save_figure
+from .saving import PNG_DPI, save_figure
 from .tables import TABLE_FIGURES, table_plates
 from .zoo import zoo_plates
 
@@ -82,7 +82,7 @@ def _write(plate: Plate, folder: Path, out_dir: Path) -> list[Path]:
     figure = plate.draw()
     paths = [out_dir / f"{plate.name}{ending}" for ending in (".pdf", ".png", ".txt")]
     for path in paths[:2]:
-        save_figure(figure, path, PRINT_DPI)
+        save_figure(figure, path, PNG_DPI)
     _write_text(paths[2], _caption(plate, folder))
     return paths
 

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-PRINT_DPI = 220
+PNG_DPI = 160  # for screens; print takes the PDF
 EMBED_TRUETYPE = 42  # as fonts that can be searched and edited, where the default is outlines
 RULES: Any = {"pdf.fonttype": EMBED_TRUETYPE, "svg.hashsalt": "moonjelly"}
 NO_DATE = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
