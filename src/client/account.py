@@ -43,6 +43,7 @@ class CapturedFrame:
     timer: asyncio.TimerHandle | None = None
     side_px: int | None = None
     jpeg_bytes: int | None = None
+    jpeg_quality: int | None = None
     sent_ms: float | None = None
     network_ms: float | None = None
     bandwidth_kbps: float | None = None
@@ -199,4 +200,5 @@ class Account:
             advised_side_px=None if result is None else result.advised_side_px,
             plan_epoch=None if result is None else result.plan_epoch,
             num_detections=None if detections is None else len(detections),
+            jpeg_quality=frame.jpeg_quality,
         )

@@ -240,6 +240,7 @@ class Session:
         # Entered as sent before it is: the ack may be there before `write` returns.
         frame.sent_ms = now_ms
         frame.side_px, frame.jpeg_bytes = size.side_px, len(jpeg)
+        frame.jpeg_quality = quality
         frame.bandwidth_kbps = self._link.bandwidth_kbps(now_ms)
         self._link.on_sent(frame.sequence, sending, kbits, now_ms)
         self._on_sent(frame)

@@ -38,6 +38,7 @@ class FrameRecord(NamedTuple):
     advised_side_px: int | None = None
     plan_epoch: int | None = None
     num_detections: int | None = None
+    jpeg_quality: int | None = None
 
 
 class ServerFrameRecord(NamedTuple):

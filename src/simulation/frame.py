@@ -32,6 +32,7 @@ class SimulatedFrame:
     is_open: bool = True
     waited_ms: float = 0.0
     side_px: int | None = None
+    jpeg_quality: int | None = None
     kbits: float = 0.0
     sent_ms: float | None = None
     bandwidth_kbps: float | None = None
@@ -86,6 +87,7 @@ class SimulatedFrame:
             advised_side_px=self.advised_side_px if answered_ms is not None else None,
             plan_epoch=self.plan_epoch if answered_ms is not None else None,
             num_detections=0 if is_answered else None,
+            jpeg_quality=self.jpeg_quality,
         )
 
     def server_record(self, planned_kbps: float) -> ServerFrameRecord:
