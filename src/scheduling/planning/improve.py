@@ -100,6 +100,28 @@ class Improver:
             if not self.draft.unserved or self.merit <= (served, value + MIN_GAIN):
                 break
 
+    def upgrade_all(self) -> None:
+        """Gives each device the most accurate mode that carries its clients, where that gains enough."""
+        instance = self._instance
+        for device, members in enumerate(self.draft.members):
+            if not members:
+                continue
+            load = sum(self._weights[client] for client in members)
+            modes = np.flatnonzero(
+                (instance.mode_type == self._types[device])
+                & (instance.capacities >= load)
+                & instance.fits[members].all(axis=0)
+            )
+            if not len(modes):
+                continue  # the plan in force is that of other budgets
+            mode = int(modes[instance.accuracies[modes].argmax()])
+            gain = load * float(instance.accuracies[mode]) - self._values[device]
+            cost = self._cost([device], [(mode, members)])
+            if gain > MIN_GAIN and gain > cost - self._cost(
+                [device], [(self.draft.modes[device], members)]
+            ):
+                self._set(device, mode, members)
+
     def regroup_pairs(self, devices: Iterable[int]) -> None:
         """Regroups these devices with others, and those that this changes, until nothing is gained."""
         queue = deque((one, other) for one in devices for other in self._partners(one))

@@ -93,6 +93,7 @@ class PricingPlanner:
         most = _most_served(instance, market) if kept.unserved else instance.num_clients
         improver = Improver(Regrouper(instance), market, kept, effort, self._switching)
         improver.settle(most, kept.changed)
+        improver.upgrade_all()
         improver.regroup_pairs(range(instance.num_devices))
         return improver.draft
 

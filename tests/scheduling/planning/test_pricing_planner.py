@@ -10,6 +10,7 @@ import pytest
 from moonjelly.core.clock import VirtualClock
 from moonjelly.core.device import Device
 from moonjelly.core.plan import DevicePlan, Plan
+from moonjelly.scheduling.planning.mapping import Mapper, assemble
 from moonjelly.scheduling.planning.pricing import PricingPlanner
 from moonjelly.scheduling.planning.rules import score, violations
 from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
@@ -90,6 +91,17 @@ def test_a_gain_below_the_threshold_is_not_taken(fleet):
     lazy = plan_of(problem, poor, PricingPlanner(switching=SwitchingCost(1.0)))
     assert [one.variant for one in lazy.devices] == [one.variant for one in poor.devices]
     assert lazy.placement == poor.placement
+
+
+@pytest.mark.parametrize("num_devices", [1, 2, 4])
+def test_a_plan_in_force_that_is_poor_is_left(fleet, num_devices):
+    problem = fleet(num_devices, 3 * num_devices)
+    best = score(problem, plan_of(problem))
+    smallest = [0] * num_devices
+    poor = assemble(problem, smallest, Mapper(problem).assign(smallest))
+    again = score(problem, plan_of(problem, poor))
+    assert again.num_served == best.num_served
+    assert again.accuracy_per_request > 0.9 * best.accuracy_per_request
 
 
 def test_a_lost_device_is_made_up_for(fleet):
