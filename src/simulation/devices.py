@@ -40,6 +40,26 @@ def draw_latency(
 
 
 @dataclass(frozen=True, slots=True)
+class VariantLoading:
+    """How soon a device can change its variant.
+
+    Attributes:
+        variants: least accurate first.
+        num_loaded: the active one and its neighbours, which are there by the time they are wished.
+        load_ms: what loading another one takes; the active one runs on meanwhile.
+    """
+
+    variants: tuple[str, ...]
+    num_loaded: int
+    load_ms: float
+
+    def delay_ms(self, active: str, wished: str) -> float:
+        """From the wish until the variant can run."""
+        distance = abs(self.variants.index(active) - self.variants.index(wished))
+        return 0.0 if distance <= self.num_loaded // 2 else self.load_ms
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceOrders:
     """What a plan asks of one device."""
 
@@ -57,6 +77,7 @@ class SimulatedDevice:
         device_id: str,
         latencies: Mapping[str, BatchLatency],
         draw_ms: DrawMs,
+        loading: VariantLoading,
         batcher: Batcher,
         events: EventQueue,
         *,
@@ -71,6 +92,7 @@ class SimulatedDevice:
             device_id: its name.
             latencies: its profile, by variant.
             draw_ms: tells how long a batch takes.
+            loading: tells how soon another variant runs.
             batcher: of its own.
             events: of the run.
             on_answers: takes the frames of each batch that has run.
@@ -82,6 +104,7 @@ class SimulatedDevice:
         self.num_batches = 0
         self._latencies = latencies
         self._draw_ms = draw_ms
+        self._loading = loading
         self._batcher = batcher
         self._events = events
         self._on_answers = on_answers
@@ -89,6 +112,8 @@ class SimulatedDevice:
         self._on_status = on_status
         self._on_batch = on_batch
         self._orders: DeviceOrders | None = None
+        self._wished: DeviceOrders | None = None
+        self._is_loading = ""
         self._slowdown = Slowdown()
         self._queue: dict[int, tuple[QueuedFrame, SimulatedFrame]] = {}
         self._next_key = 0
@@ -104,9 +129,26 @@ class SimulatedDevice:
         return len(self._queue)
 
     def set_orders(self, orders: DeviceOrders) -> None:
-        """Takes a plan; its variant runs from the next batch on."""
-        self._orders = orders
-        self._wake()
+        """Takes a plan; its variant runs from the next batch on, or from when it is loaded."""
+        self._wished = orders
+        if orders.variant == self._is_loading:
+            return
+        active = orders.variant if self._orders is None else self._orders.variant
+        delay_ms = self._loading.delay_ms(active, orders.variant)
+        if not delay_ms:
+            self._orders = orders
+            self._wake()
+            return
+        self._is_loading = orders.variant
+        at_ms = self._events.now_ms() + delay_ms
+        self._events.at(at_ms, Priority.DECISION, self._end_loading, orders.variant)
+
+    def _end_loading(self, variant: str) -> None:
+        if self._is_loading == variant:
+            self._is_loading = ""
+        if self._wished is not None and self._wished.variant == variant:
+            self._orders = self._wished
+            self._wake()
 
     def take(self, frame: SimulatedFrame) -> None:
         """Queues a frame."""

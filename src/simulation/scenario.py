@@ -150,6 +150,9 @@ class ServerModel:
         rate_tolerance_ratio: frames a stream may send, over what it declared.
         arrival_ms: from reading a frame until its executor has it.
         answer_ms: from the end of a batch until its answers are sent.
+        plan_ms: from the state that a plan is made of until it is in force.
+        load_ms: from a plan until a variant runs that the device has not loaded.
+        loaded_variants: how many a device keeps loaded: the active one and its neighbours in accuracy.
         sampling: of batch times.
     """
 
@@ -163,6 +166,9 @@ class ServerModel:
     rate_tolerance_ratio: float = 1.2
     arrival_ms: float = 0.5
     answer_ms: float = 0.5
+    plan_ms: float = 0.0
+    load_ms: float = 0.0
+    loaded_variants: int = 5
     sampling: Sampling = Sampling.LOG_NORMAL
 
     def __post_init__(self) -> None:
@@ -176,6 +182,9 @@ class ServerModel:
         require_positive("rate_tolerance_ratio", self.rate_tolerance_ratio)
         require_not_negative("arrival_ms", self.arrival_ms, 1000)
         require_not_negative("answer_ms", self.answer_ms, 1000)
+        require_not_negative("plan_ms", self.plan_ms, 60_000)
+        require_not_negative("load_ms", self.load_ms, 60_000)
+        require_positive("loaded_variants", self.loaded_variants, 256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

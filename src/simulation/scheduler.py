@@ -1,4 +1,4 @@
-"""The scheduler: when plans are made, and whom they reach. Planning takes no virtual time."""
+"""The scheduler: when plans are made, and whom they reach."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..scheduling.pacing import LEAST_PLAN_GAP_MS
 from ..scheduling.plan_view import PlanView, RunningVariant
 from ..scheduling.planning.plan_records import arrival_fps, plan_records
 from ..scheduling.planning.registry import planner
-from ..scheduling.planning.rounds import Cause, Planning, Refusal, first_cause
+from ..scheduling.planning.rounds import Admission, Cause, Planning, Refusal, first_cause
 from ..scheduling.planning.switching import SwitchingCost
 from .devices import DeviceOrders, SimulatedDevice
 from .events import EventQueue, Priority
@@ -64,6 +64,7 @@ class SimulatedScheduler:
         )
         self._devices: Mapping[str, SimulatedDevice] = {}
         self._clients: dict[str, Client] = {}
+        self._admitted: dict[str, Client] = {}  # who has not heard of it yet
         self._overhead_ms = 0.0
         self._joins: list[tuple[Client, Callable[[Refusal | None], None]]] = []
         self._causes: set[Cause] = set()
@@ -85,8 +86,9 @@ class SimulatedScheduler:
         self, clients: Sequence[Client], overhead_ms: float, *, is_urgent: bool
     ) -> None:
         """Takes in how the streams fare."""
-        has_lost = len(clients) < len(self._clients)
+        has_lost = len(clients) + len(self._admitted) < len(self._clients)
         self._clients = {client.client_id: self._ruled(client) for client in clients}
+        self._clients.update(self._admitted)
         self._overhead_ms = overhead_ms
         if has_lost:
             self._want(Cause.LEAVE)
@@ -117,7 +119,7 @@ class SimulatedScheduler:
         if at_ms != self._due_ms:
             return  # an earlier one was made instead
         self._due_ms = math.inf
-        self._planned_ms = at_ms
+        self._planned_ms = at_ms + self._scenario.server.plan_ms
         if self._table.forget(at_ms):
             self._causes.add(Cause.DEVICE_CHANGE)
         cause = first_cause(self._causes)
@@ -129,9 +131,17 @@ class SimulatedScheduler:
             problem = self._problem()
             plan = self._planning.replan(problem)
             if plan is not None:
-                self._publish(problem, plan, cause)
+                self._when_planned(self._publish, problem, plan, cause)
         if self._clients or self._joins:
-            self._plan_at(at_ms + self._scenario.server.plan_period_ms)
+            next_ms = at_ms + self._scenario.server.plan_period_ms
+            self._plan_at(max(next_ms, self._planned_ms + LEAST_PLAN_GAP_MS))
+
+    def _when_planned(self, action: Callable[..., None], *arguments: object) -> None:
+        """Calls an action once the plan that is being made would be there."""
+        if self._scenario.server.plan_ms:
+            self._events.at(self._planned_ms, Priority.DECISION, action, *arguments)
+        else:
+            action(*arguments)
 
     def _admit(self) -> None:
         joins, self._joins = self._joins, []
@@ -141,12 +151,18 @@ class SimulatedScheduler:
         )
         for admission in admissions:
             if admission.refusal is None:
-                self._clients[admission.client.client_id] = admission.client
+                self._admitted[admission.client.client_id] = admission.client
+        self._clients.update(self._admitted)
         plan = self._planning.plan
         if plan is not None:
-            self._publish(self._problem(), plan, Cause.JOIN)
+            self._when_planned(self._publish, self._problem(), plan, Cause.JOIN)
         for admission in admissions:
-            replies[admission.client.client_id](admission.refusal)
+            reply = replies[admission.client.client_id]
+            self._when_planned(self._reply, admission, reply)
+
+    def _reply(self, admission: Admission, on_reply: Callable[[Refusal | None], None]) -> None:
+        self._admitted.pop(admission.client.client_id, None)
+        on_reply(admission.refusal)
 
     def _problem(self) -> Problem:
         devices, latencies = self._table.problem_part()
@@ -177,7 +193,14 @@ class SimulatedScheduler:
                 )
         if self._on_plan is not None:
             self._on_plan(
-                plan_records(self.view.epoch, self._events.now_ms(), cause, 0.0, problem, plan)
+                plan_records(
+                    self.view.epoch,
+                    self._events.now_ms(),
+                    cause,
+                    self._scenario.server.plan_ms,
+                    problem,
+                    plan,
+                )
             )
 
     def _view(self, plan: Plan) -> PlanView:

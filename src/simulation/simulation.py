@@ -12,7 +12,7 @@ from ..network.frame_sizes import FrameChoices, frame_sizes
 from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.rounds import Refusal
 from .cameras import SimulatedCamera
-from .devices import SimulatedDevice, draw_latency
+from .devices import SimulatedDevice, VariantLoading, draw_latency
 from .events import EventQueue
 from .scenario import Scenario, SimulatedStream
 from .scheduler import SimulatedScheduler
@@ -59,6 +59,11 @@ class Simulation:
         self._server = SimulatedServer(
             scenario, self._devices, self._scheduler, self._events, observers.on_server_frame
         )
+        loading = VariantLoading(
+            tuple(variant.name for variant in scenario.variants),
+            scenario.server.loaded_variants,
+            scenario.server.load_ms,
+        )
         for device in scenario.devices:
             latencies = scenario.profiles[device.device_type].by_variant
             self._devices[device.device_id] = SimulatedDevice(
@@ -67,6 +72,7 @@ class Simulation:
                 draw_latency(
                     scenario.server.sampling, latencies, _random(scenario, device.device_id)
                 ),
+                loading,
                 batcher(scenario.server.batcher),
                 self._events,
                 on_answers=self._server.answer,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
 from moonjelly.scheduling.batching.registry import batcher
-from moonjelly.simulation.devices import DeviceOrders, SimulatedDevice
+from moonjelly.simulation.devices import DeviceOrders, SimulatedDevice, VariantLoading
 from moonjelly.simulation.events import EventQueue, Priority
 from moonjelly.simulation.frame import SimulatedFrame
 
@@ -21,7 +21,9 @@ LATENCIES = {
 class Bench:
     """A device, and what became of its frames."""
 
-    def __init__(self, batching: str = "deadline", slowness: float = 1.0) -> None:
+    def __init__(
+        self, batching: str = "deadline", slowness: float = 1.0, num_loaded: int = 2
+    ) -> None:
         self.events = EventQueue()
         self.answered: list[tuple[int, float, str]] = []
         self.dropped: list[tuple[int, Reason]] = []
@@ -30,6 +32,7 @@ class Bench:
             "gpu-0",
             LATENCIES,
             lambda variant, size: slowness * LATENCIES[variant].p50_ms[size - 1],
+            VariantLoading(("small", "large"), num_loaded=num_loaded, load_ms=30.0),
             batcher(batching),
             self.events,
             on_answers=lambda frames: self.answered.extend(
@@ -104,3 +107,25 @@ def test_a_slow_device_says_so():
     bench.events.run_until(math.inf)
     assert len(bench.statuses) == 3
     assert 1.5 < bench.statuses[-1][1] <= 2.0
+
+
+def test_a_variant_that_is_not_loaded_runs_later_and_the_other_goes_on():
+    bench = Bench(num_loaded=1)
+    bench.order(0.0, "large", 1)
+    bench.order(10.0, "small", 1)
+    bench.order(20.0, "small", 3)  # does not begin anew
+    bench.arrive(0, 11.0, 1000.0)
+    for number in (1, 2):
+        bench.arrive(number, 41.0, 1000.0)
+    bench.events.run_until(math.inf)
+    assert bench.answered == [(0, 31.0, "large"), (1, 47.0, "small"), (2, 47.0, "small")]
+
+
+def test_a_variant_that_is_wished_no_more_does_not_run_when_it_is_loaded():
+    bench = Bench(num_loaded=1)
+    bench.order(0.0, "large", 1)
+    bench.order(10.0, "small", 1)
+    bench.order(20.0, "large", 1)
+    bench.arrive(0, 50.0, 1000.0)
+    bench.events.run_until(math.inf)
+    assert bench.answered == [(0, 70.0, "large")]

@@ -36,16 +36,20 @@ streams_of_any_kind = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     kinds=st.lists(streams_of_any_kind, min_size=1, max_size=5),
     num_devices=st.integers(1, 2),
     batcher=st.sampled_from(["deadline", "fixed:3", "interval:20"]),
     seed=st.integers(0, 5),
+    delays_ms=st.sampled_from([(0.0, 0.0), (40.0, 300.0), (700.0, 0.0)]),
 )
-def test_every_captured_frame_ends_exactly_once(kinds, num_devices, batcher, seed):
+def test_every_captured_frame_ends_exactly_once(kinds, num_devices, batcher, seed, delays_ms):
     streams = [stream(f"s{number}", **kind) for number, kind in enumerate(kinds)]
-    server = ServerModel(planner="greedy", batcher=batcher)
+    plan_ms, load_ms = delays_ms
+    server = ServerModel(
+        planner="greedy", batcher=batcher, plan_ms=plan_ms, load_ms=load_ms, loaded_variants=1
+    )
     ran = Ran(
         scenario(*streams, num_devices=num_devices, seconds=1.5, seed=seed, server=server)
     ).finish()
@@ -181,3 +185,14 @@ def test_batch_times_have_the_median_and_tail_of_their_profile():
     drawn = sorted(draw_ms("v", 1) for _ in range(4000))
     assert drawn[2000] == pytest.approx(10.0, rel=0.02)
     assert drawn[3960] == pytest.approx(15.0, rel=0.04)
+
+
+def test_a_plan_is_in_force_when_it_has_been_made():
+    def joined_ms(plan_ms: float) -> float:
+        server = ServerModel(plan_ms=plan_ms)
+        ran = Ran(scenario(stream("cam", phase_s=0.0), seconds=2.0, server=server)).finish()
+        assert all(one.refusal is None for one in ran.results)
+        assert {plan.plan_ms for plan in ran.plans} == {plan_ms}
+        return ran.frames[0].captured_ms
+
+    assert joined_ms(70.0) == pytest.approx(joined_ms(0.0) + 70.0)
