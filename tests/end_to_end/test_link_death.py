@@ -1,0 +1,200 @@
+"""Links that die under real streams: cut for seconds, reset again and again, left half-open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moonjelly.client import Answer, ArraySource, Reason, Refused, Stream, connect
+from moonjelly.network.shapers import Fault, FaultKind, LinkConfig, open_shaper
+from moonjelly.network.shapers.relay import Link
+from moonjelly.network.traces import constant_trace
+from moonjelly.server.running import RunningServer
+
+FPS, SLO_MS, MBPS = 15.0, 400.0, 20.0
+PICTURE = np.random.default_rng(1).integers(0, 255, (120, 160, 3), np.uint8)
+SERVER = ("--zoo", "replayed-gpu", "--devices", "replayed:gpu", "--replay-latency-ratio", "0.2")
+
+pytestmark = pytest.mark.slow
+shapers = pytest.mark.parametrize(
+    "kind", ["relay", pytest.param("kernel", marks=pytest.mark.network)]
+)
+
+
+@dataclass
+class Watched:
+    """A stream, and its answers with the times at which they came (monotonic, s)."""
+
+    stream: Stream
+    answers: list[tuple[float, Answer]] = field(default_factory=list)
+
+    async def collect(self) -> None:
+        async for answer in self.stream:
+            self.answers.append((time.monotonic(), answer))
+
+    def captured_s(self, answer: Answer, zero_s: float) -> float:
+        return zero_s + answer.record.captured_ms / 1000
+
+    def check_ledger(self) -> None:
+        """Every captured frame has exactly one verdict."""
+        ledger = self.stream.ledger
+        ledger.check_invariants()
+        assert ledger.lost == ledger.duplicated == 0
+        assert len({answer.sequence for _, answer in self.answers}) == ledger.captured
+
+    def is_served_after(self, moment_s: float) -> bool:
+        """Whether an answer came in time after a moment."""
+        return any(at_s >= moment_s and answer.is_in_time for at_s, answer in self.answers)
+
+    def drops(self, reason: Reason) -> int:
+        return sum(1 for _, answer in self.answers if answer.drop and answer.drop.reason is reason)
+
+
+async def until(condition: Callable[[], bool], end_s: float) -> None:
+    """Waits for a condition, until a moment at most."""
+    while not condition():
+        if time.monotonic() >= end_s:
+            return
+        await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def streaming(
+    address: str, stream_id: str, zero_s: float, fps: float = FPS, slo_ms: float = SLO_MS
+) -> AsyncIterator[Watched]:
+    """Streams pictures until the block is left, then waits for the last answers."""
+    async with (
+        connect(address) as client,
+        client.stream(
+            ArraySource([PICTURE]),
+            fps=fps,
+            slo_ms=slo_ms,
+            stream_id=stream_id,
+            bandwidth_kbps=MBPS * 1000,
+            zero_ms=zero_s * 1000,
+        ) as stream,
+    ):
+        watched = Watched(stream)
+        collecting = asyncio.create_task(watched.collect())
+        try:
+            yield watched
+        finally:
+            stream.stop()
+            await collecting
+
+
+@contextlib.contextmanager
+def linked_server(
+    kind: str, names: Sequence[str], faults: tuple[Fault, ...], folder: Path
+) -> Iterator[tuple[list[str], float]]:
+    """A server behind a link per name; yields the links' addresses, and when their traces began."""
+    with (
+        open_shaper(kind, names, folder) as shaper,
+        RunningServer(
+            [*SERVER, *shaper.server_options],
+            log_path=folder / "server.log",
+            command_prefix=shaper.server_command,
+        ) as server,
+    ):
+        trace = constant_trace(MBPS)
+        shaper.start([LinkConfig(name, server.address, trace, faults=faults) for name in names])
+        yield [shaper.address(name) for name in names], time.monotonic()
+
+
+@shapers
+async def test_streams_whose_links_die_for_5_s_are_served_within_3_s_of_the_return(
+    kind: str, tmp_path: Path
+) -> None:
+    names = [f"camera-{number}" for number in range(4)]
+    cut = Fault(4.0, FaultKind.CUT, 5.0)
+    with linked_server(kind, names, (cut,), tmp_path) as (addresses, zero_s):
+        back_s = zero_s + cut.at_s + cut.seconds
+        async with contextlib.AsyncExitStack() as stack:
+            cameras = [
+                await stack.enter_async_context(streaming(address, name, zero_s))
+                for address, name in zip(addresses, names, strict=True)
+            ]
+            await asyncio.sleep(back_s - time.monotonic())
+            await until(lambda: all(one.is_served_after(back_s) for one in cameras), back_s + 5)
+            await asyncio.sleep(0.5)
+    for camera in cameras:
+        camera.check_ledger()
+        before = [a for at_s, a in camera.answers if at_s < zero_s + cut.at_s and a.is_in_time]
+        assert len(before) >= 10, "it was served before"
+        after = [
+            (at_s, answer, camera.captured_s(answer, zero_s))
+            for at_s, answer in camera.answers
+            if at_s >= back_s and answer.detections is not None
+        ]
+        assert min(at_s for at_s, answer, _ in after if answer.is_in_time) <= back_s + 3
+        assert all(captured_s >= back_s - 1 for _, _, captured_s in after), "nothing stale"
+        assert not camera.drops(Reason.CONNECTION_LOST), "no session was lost"
+        assert not camera.drops(Reason.NOT_CONNECTED)
+
+
+@shapers
+async def test_streams_that_are_reset_every_2_s_come_back_each_time(
+    kind: str, tmp_path: Path
+) -> None:
+    names = ["first", "second"]
+    resets = tuple(Fault(3.0 + 2.0 * number, FaultKind.RESET) for number in range(3))
+    with linked_server(kind, names, resets, tmp_path) as (addresses, zero_s):
+        async with contextlib.AsyncExitStack() as stack:
+            cameras = [
+                await stack.enter_async_context(streaming(address, name, zero_s))
+                for address, name in zip(addresses, names, strict=True)
+            ]
+            await asyncio.sleep(zero_s + resets[-1].at_s + 2 - time.monotonic())
+    for camera in cameras:
+        camera.check_ledger()
+        for reset in resets:
+            start_s = zero_s + reset.at_s + 0.2  # by then it has happened
+            assert any(
+                start_s < at_s < start_s + 1.8 and answer.is_in_time
+                for at_s, answer in camera.answers
+            ), f"served again after the reset at {reset.at_s} s"
+        lost = camera.drops(Reason.CONNECTION_LOST) + camera.drops(Reason.NOT_CONNECTED)
+        assert lost >= 1, "the resets were felt"
+        assert camera.drops(Reason.CONNECTION_LOST) <= 2 * len(resets), "only what was under way"
+
+
+async def test_a_half_open_stream_gives_its_place_to_others(tmp_path: Path) -> None:
+    """Its client lives, its connection carries nothing more, and nobody was told."""
+    slow = [*SERVER[:4], "--variants", "yolov4-608"]
+    with RunningServer(slow, log_path=tmp_path / "server.log") as server:
+        async with (
+            Link(LinkConfig("link", server.address)) as link,
+            contextlib.AsyncExitStack() as stack,
+        ):
+            zero_s = time.monotonic()
+            half_open = await stack.enter_async_context(
+                streaming(link.address, "half-open", zero_s, fps=10, slo_ms=150)
+            )
+            await until(lambda: half_open.is_served_after(zero_s), zero_s + 20)
+
+            async def has_room(stream_id: str) -> bool:
+                try:
+                    await stack.enter_async_context(
+                        streaming(server.address, stream_id, zero_s, fps=10, slo_ms=150)
+                    )
+                except Refused:
+                    return False
+                return True
+
+            number = 0
+            while await has_room(f"filler-{number}"):
+                number += 1
+                assert number < 20, "twenty streams fitted"
+            link.leave_half_open()
+            start_s = time.monotonic()
+            while not await has_room("successor"):
+                assert time.monotonic() - start_s < 10, "its place was not freed"
+                await asyncio.sleep(0.05)
+    half_open.check_ledger()
