@@ -90,7 +90,7 @@ def loaded_cell(folder: Path, seconds: float, iterations: int = 1) -> list[RunCo
         f"seconds: {seconds}\n"
         f"iterations: {iterations}\n"
         "wire_ms: 2\n"
-        "server: {zoo: replayed-gpu, devices: [replayed:gpu], replay_latency_ratio: 8}\n"
+        "server: {zoo: replayed-gpu, devices: [replayed:gpu], replay_latency_ratio: 8, planner: sa-dp}\n"
         "matrix: {clients: [6], slo_ms: [400], fps: [10], trace: [fast.txt]}\n"
     )
     return read_experiment(path).runs()
