@@ -90,8 +90,12 @@ def zoo_variants(run: RunConfig) -> Sequence[Variant]:
 
 
 def sides_px(run: RunConfig) -> list[int]:
-    """The input sides of the run's zoo."""
-    return sorted({variant.input_side_px for variant in zoo_variants(run)})
+    """The input sides of the variants that the run's server serves."""
+    served = run.server.get("variants", ())
+    names = served if isinstance(served, tuple) else ()
+    return sorted(
+        {one.input_side_px for one in zoo_variants(run) if not names or one.name in names}
+    )
 
 
 def server_options(run: RunConfig) -> dict[str, object]:

@@ -21,7 +21,7 @@ def write_experiment(folder: Path, seconds: float) -> Path:
     path = folder / "tiny.yaml"
     path.write_text(
         f"seconds: {seconds}\n"
-        "server: {zoo: replayed-gpu, devices: [replayed:gpu]}\n"
+        "server: {zoo: replayed-gpu, devices: [replayed:gpu], variants: [yolov4-128, yolov4-256]}\n"
         "matrix: {clients: [1, 2], slo_ms: [300], fps: [10], trace: [lte_like]}\n"
     )
     return path

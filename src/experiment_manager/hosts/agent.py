@@ -3,7 +3,7 @@
 `python -m moonjelly.experiment_manager.hosts.agent` reads a request as one line of JSON, then commands,
 one a line. It answers with events as lines of JSON: `ready`, `progress`, `done`, `failed`. It holds a
 lease: when its input ends, or no line comes for as long as the request says, it stops what it has started
-and ends. It keeps the files of a run until it is told `remove`.
+and ends. The files of a run go when it is told `remove` or has lost its lease; those of one that failed stay.
 """
 
 from __future__ import annotations
@@ -179,11 +179,18 @@ def main() -> int:
         request = Request(**json.loads(lines.read(_REQUEST_LIMIT_S)))
         lease = Lease(lines, request.lease_s, REMOVE, _stop_soon)
         lease.start()
-        if request.run:
-            remove_leftovers(request.folder)
-            request.folder.mkdir(parents=True)
-            note_process(request.folder, os.getpid())
-        _ACTIONS[request.action](request, lease)
+        if not request.run:
+            _ACTIONS[request.action](request, lease)
+            return 0
+        remove_leftovers(request.folder)
+        request.folder.mkdir(parents=True)
+        note_process(request.folder, os.getpid())
+        try:
+            _ACTIONS[request.action](request, lease)
+        except (LeaseLostError, SystemExit):
+            _remove(request)  # nobody will ask for the files
+            raise
+        _remove(request)
     except LeaseLostError:
         return 1
     except Exception as error:  # noqa: BLE001 whoever asked has to hear of it
@@ -191,14 +198,12 @@ def main() -> int:
             traceback.print_exc()
         tell("failed", problem=str(error) or type(error).__name__)
         return 1
-    if request.run:
-        _remove(request)
     return 0
 
 
 def _remove(request: Request) -> None:
     """Removes the files of a run, and the folders that it leaves empty."""
-    shutil.rmtree(request.folder)
+    shutil.rmtree(request.folder, ignore_errors=True)
     with contextlib.suppress(OSError):  # others use them
         for folder in (request.folder.parent, request.folder.parent.parent):
             folder.rmdir()

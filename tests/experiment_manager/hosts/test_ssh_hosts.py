@@ -37,7 +37,7 @@ def write_experiment(folder: Path, seconds: float) -> Path:
     path = folder / "tiny.yaml"
     path.write_text(
         f"seconds: {seconds}\n"
-        "server: {zoo: replayed-gpu, devices: [replayed:gpu]}\n"
+        "server: {zoo: replayed-gpu, devices: [replayed:gpu], variants: [yolov4-128, yolov4-256]}\n"
         "matrix: {clients: [2], slo_ms: [300], fps: [10], trace: [lte_like]}\n"
     )
     return path
@@ -202,7 +202,7 @@ async def test_a_run_whose_host_hangs_fails_and_what_it_runs_stops_by_itself(
         await lose_hosts(session, tmp_path, ssh_server, signal.SIGSTOP)
 
 
-def test_a_manager_that_is_killed_leaves_no_process_and_the_next_one_cleans_up_and_goes_on(
+def test_a_manager_that_is_killed_leaves_nothing_there_and_the_next_one_goes_on(
     tmp_path: Path, hosts_file: Path
 ) -> None:
     out, there = tmp_path / "out", tmp_path / "there"
@@ -215,7 +215,7 @@ def test_a_manager_that_is_killed_leaves_no_process_and_the_next_one_cleans_up_a
         os.kill(manager.pid, signal.SIGKILL)
         manager.wait()
     assert_all_end(processes)
-    assert list(there.rglob("frames.csv"))  # only files are left
+    assert list(there.iterdir()) == []
     done = subprocess.run(
         command(tmp_path, hosts_file, out, 1),
         check=False, capture_output=True, text=True, timeout=110,
