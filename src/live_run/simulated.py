@@ -21,6 +21,8 @@ ENCODE_MS = 0.6
 """From a frame's capture until it is sent, where frames are encoded in advance: changes of threads."""
 STACK_MS = 0.3
 """What gRPC, loopback and relay add to the delay of a link, each way."""
+PLAN_MS = 2.0
+"""From the state that a plan is made of until executors have it, with a few streams."""
 QUIET = MachineLoad(
     processor_ratio=0.4, capture_late_p50_ms=0.6, capture_late_p99_ms=2.0, capture_late_max_ms=5.0
 )
@@ -90,6 +92,7 @@ def simulated_run(
         ),
         server=ServerModel(
             **{name: getattr(config, name) for name in _SERVER_OPTIONS},
+            plan_ms=PLAN_MS,
             sampling=Sampling.REPLAYED if is_replayed else Sampling.LOG_NORMAL,
         ),
     )

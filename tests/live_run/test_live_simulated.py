@@ -45,7 +45,7 @@ def test_a_scenario_has_the_options_of_the_server() -> None:
     options = {
         "planner": "greedy", "batcher": "fixed:3", "budget_rule": "split", "max_batch_size": 7,
         "plan_period_ms": 300.0, "max_waiting_frames": 9, "rate_tolerance_ratio": 2.0,
-        "switching_cost_ratio": 0.02,
+        "switching_cost_ratio": 0.02, "loaded_variants": 3,
     }  # fmt: skip
     config = ServerConfig(zoo="replayed-gpu", devices=parse_devices(["replayed:gpu"]), **options)
     what = simulated_run([camera(0)], 8.0, 5, config, config.devices, {3: SIZES})
