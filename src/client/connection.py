@@ -22,6 +22,7 @@ LAST_BACKOFF_S = 1.0
 BACKOFF_JITTER_RATIO = 0.2
 
 _WIRE_PROBES = 3
+_CALL_MS = 0.2  # what starting and ending a call takes beyond a frame and its ack, on loopback
 _WIRE_PROBE_TIMEOUT_S = 1.0
 _NO_CONNECTION = "failed to connect to all addresses"
 _ADDRESS_PATTERN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
@@ -123,7 +124,8 @@ class Connection:
             # An answer it is all the same, if it came from the server.
             if error.code() not in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED):
                 return None
-        return (time.monotonic() - start) * 1000 / 2
+        round_trip_ms = (time.monotonic() - start) * 1000
+        return max(0.0, round_trip_ms - _CALL_MS) / 2
 
     def _explain(
         self, stream_id: str, error: grpc.aio.AioRpcError

@@ -18,6 +18,7 @@ RATIO_STEP = 0.05
 RATIO_QUANTILE = 0.95
 LEAST_RATIO, MOST_RATIO = 0.05, 20.0
 JUMP_RATIO = 1.5
+"""Rates that differ by more than this factor are no noise: the link has changed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -83,8 +84,14 @@ class ObservedStream:
         return there_ms, executor_deadline_ms(read_ms, self.slo_ms, age_ms, there_ms, wire_ms)
 
     def observe_link(self, now_ms: float, bandwidth_kbps: float, wire_ms: float) -> None:
-        """Takes in what the client says of its link; sound values only."""
-        self._window.add(now_ms, bandwidth_kbps)
+        """Takes in what the client says of its link; sound values only.
+
+        After a jump, what was said before tells nothing any more.
+        """
+        if _is_jump(bandwidth_kbps, self.planned_kbps(now_ms)):
+            self._window = HarmonicMeanWindow(bandwidth_kbps)
+        else:
+            self._window.add(now_ms, bandwidth_kbps)
         self.wire_ms = wire_ms
 
     def observe_size(self, size_ratio: float) -> None:
@@ -107,8 +114,7 @@ class ObservedStream:
         planned = 0.0 if self.is_silent(now_ms) else self.planned_kbps(now_ms)
         if min(planned, self._told_kbps) <= 0:
             return planned != self._told_kbps
-        ratio = planned / self._told_kbps
-        return ratio > JUMP_RATIO or ratio < 1 / JUMP_RATIO
+        return _is_jump(planned, self._told_kbps)
 
     def tell(self, now_ms: float) -> Client:
         """What planning is told; a silent stream has no bandwidth, so that none is reserved."""
@@ -129,3 +135,7 @@ class ObservedStream:
             response_kbits=self.response_kbits,
             frame_size_ratio=self.size_ratio,
         )
+
+
+def _is_jump(bandwidth_kbps: float, before_kbps: float) -> bool:
+    return not before_kbps / JUMP_RATIO <= bandwidth_kbps <= before_kbps * JUMP_RATIO

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import math
+import random
+import statistics
+
 import pytest
 
 from moonjelly.network.observed_stream import ObservedStream
@@ -43,3 +47,35 @@ def test_a_link_that_has_become_slow_is_learned_even_if_each_frame_takes_long() 
     for number in range(1, 9):
         send(stream, last_ms + number * 600.0, 300)
     assert stream.planned_kbps(last_ms + 8 * 600.0) == pytest.approx(300)
+
+
+def test_between_jumps_the_harmonic_mean_of_the_last_second_counts() -> None:
+    stream, last_ms = served(30, 10_000)
+    send(stream, last_ms + PERIOD_MS, 12_000)
+    planned_kbps = stream.planned_kbps(last_ms + PERIOD_MS)
+    assert 10_000 < planned_kbps < 10_300
+
+
+@pytest.mark.parametrize("kbps", [4_000, 30_000])
+def test_what_was_said_before_a_jump_counts_no_more(kbps: float) -> None:
+    stream, last_ms = served(30, 10_000)
+    send(stream, last_ms + PERIOD_MS, kbps)
+    assert stream.planned_kbps(last_ms + PERIOD_MS) == pytest.approx(kbps)
+    assert stream.has_jumped(last_ms + PERIOD_MS)
+
+
+@pytest.mark.parametrize("median_ratio", [0.3, 1.0, 3.0])
+def test_the_size_of_frames_settles_at_their_95th_percentile(median_ratio: float) -> None:
+    generator = random.Random(3)
+    stream = ObservedStream("a", 15, 150, 10_000, 1.0, 0.0)
+    for _ in range(300):
+        stream.observe_size(median_ratio * generator.lognormvariate(0.0, 0.15))
+    num_larger, settled = 0, []
+    for _ in range(3000):
+        ratio = median_ratio * generator.lognormvariate(0.0, 0.15)
+        num_larger += ratio > stream.size_ratio
+        stream.observe_size(ratio)
+        settled.append(stream.size_ratio)
+    assert 0.03 < num_larger / 3000 < 0.08
+    expected = median_ratio * math.exp(1.645 * 0.15)
+    assert statistics.median(settled) == pytest.approx(expected, rel=0.05)
