@@ -1,6 +1,6 @@
 """How good and how fast plans are: the default planner, SA-DP and the baselines side by side.
 
-Three parts, each into one CSV:
+Four parts, each into one CSV, then every bar with what was measured:
 
 * `quality.csv`: every problem of a folder, planned by each planner; gaps to proved bounds where a table of
   them is given; whether the default falls below SA-DP anywhere.
@@ -9,7 +9,10 @@ Three parts, each into one CSV:
   relaxation's bound. A planner leaves the comparison after the first size at which it takes more
   than `--patience-s`.
 * `changes.csv`: a minute of plans every 0.5 s while links wander: variants loaded a minute and
-  accuracy, by the gain that a change must bring.
+  accuracy, by what a change is charged.
+* `exact.csv`: time to prove the optimum of the folder's problems with up to 4 devices and 24 clients.
+
+Times are by the clock; `processor_ms` beside them is what other work on the machine disturbs less.
 
     python benchmarks/planning.py PROBLEMS [--yardsticks FILE] [--out FOLDER] [--patience-s 20]
 """
@@ -23,7 +26,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -41,6 +44,7 @@ from moonjelly.profiles import (
     load_variants,
     variants_path,
 )
+from moonjelly.scheduling.planning.exact import ExactPlanner
 from moonjelly.scheduling.planning.instance import build
 from moonjelly.scheduling.planning.port import Planner
 from moonjelly.scheduling.planning.prices import Market
@@ -57,6 +61,7 @@ ROUNDS = 2
 REPLANS = 9
 PERIOD_S = 0.5
 COST_RATIOS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # of a switch
+MAX_EXACT_DEVICES, MAX_EXACT_CLIENTS, EXACT_LIMIT_S = 4, 24, 10.0
 TOLERANCE = 0.001  # of accuracy, in "never below SA-DP"
 
 
@@ -72,25 +77,59 @@ def main() -> int:
     yardsticks = read_yardsticks(arguments.yardsticks) if arguments.yardsticks else {}
     quality = list(measure_quality(arguments.problems, yardsticks))
     write(arguments.out / "quality.csv", quality)
-    report_quality(quality)
+    bars = report_quality(quality)
     scale = list(measure_scale(arguments.patience_s))
     write(arguments.out / "scale.csv", scale)
-    report_scale(scale)
+    bars += report_scale(scale)
     changes = list(measure_changes())
     write(arguments.out / "changes.csv", changes)
     report(changes)
+    proofs = list(measure_exact(arguments.problems))
+    write(arguments.out / "exact.csv", proofs)
+    bars += report_exact(proofs)
+    print("\nwhat: measured (bar; aim)")
+    for bar in bars:
+        print(bar.line())
     return 0
 
 
-def timed(chosen: Planner, problem: Problem, previous: Plan | None = None) -> tuple[Plan, float]:
-    """Plans once and checks the plan; returns it and the milliseconds it took."""
-    start_ns = time.monotonic_ns()
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A figure that has to be reached; less is better unless `is_floor`."""
+
+    what: str
+    measured: float
+    bar: float
+    aim: float
+    unit: str = ""
+    is_floor: bool = False
+
+    def line(self) -> str:
+        """One line, with whether it was reached."""
+        sign = -1 if self.is_floor else 1
+        word = "missed"
+        if sign * self.measured <= sign * self.bar:
+            word = "met"
+        if sign * self.measured <= sign * self.aim:
+            word = "aim met"
+        return (
+            f"{word:8s} {self.what}: {self.measured:.4g} {self.unit} "
+            f"({self.bar:g}; {self.aim:g} {self.unit})"
+        )
+
+
+def timed(
+    chosen: Planner, problem: Problem, previous: Plan | None = None
+) -> tuple[Plan, float, float]:
+    """Plans once and checks the plan; returns it, and the milliseconds by clock and processor."""
+    start_ns, start_processor_ns = time.monotonic_ns(), time.process_time_ns()
     plan = chosen.plan(problem, previous, Random(0))
     plan_ms = (time.monotonic_ns() - start_ns) / 1e6
+    processor_ms = (time.process_time_ns() - start_processor_ns) / 1e6
     broken = violations(problem, plan)
     if broken:
         raise SystemExit(f"a plan breaks a rule: {broken[0]}")
-    return plan, plan_ms
+    return plan, plan_ms, processor_ms
 
 
 def measure_quality(folder: Path, yardsticks: dict[str, Yardstick]) -> Iterable[dict[str, object]]:
@@ -113,12 +152,14 @@ def measure_quality(folder: Path, yardsticks: dict[str, Yardstick]) -> Iterable[
                 "accuracy": result.accuracy_per_request,
                 "accuracy_bound": bound,
                 "is_proved": known.is_proved if known else None,
-                "plan_ms": min(ms for _, ms in runs),
+                "plan_ms": min(run[1] for run in runs),
+                "processor_ms": min(run[2] for run in runs),
             }
 
 
-def report_quality(rows: list[dict[str, object]]) -> None:
-    """Prints the figures that are bars."""
+def report_quality(rows: list[dict[str, object]]) -> list[Bar]:
+    """Prints the figures; returns those that are bars."""
+    bars = []
     ours = [row for row in rows if row["planner"] == DEFAULT_PLANNER]
     proved = [row for row in ours if row["is_proved"]]
     if proved:
@@ -134,6 +175,11 @@ def report_quality(rows: list[dict[str, object]]) -> None:
             f"{100 * statistics.mean(gaps):.3f} % on average, {100 * max(gaps):.3f} % at worst; "
             f"served count at least {100 * min(served):.2f} % of the bound"
         )
+        bars += [
+            Bar("mean shortfall of accuracy", 100 * statistics.mean(gaps), 0.3, 0.1, "%"),
+            Bar("worst shortfall of accuracy", 100 * max(gaps), 2, 0.5, "%"),
+            Bar("served against the bound", 100 * min(served), 99, 100, "%", is_floor=True),
+        ]
     below = []
     for row in ours:
         (other,) = [
@@ -145,9 +191,17 @@ def report_quality(rows: list[dict[str, object]]) -> None:
         ):
             below.append(row["problem"])
     print(f"below SA-DP on {len(below)} of {len(ours)}: {' '.join(below) or '-'}")
+    bars.append(Bar("problems below SA-DP", len(below), 0, 0))
     for name in COMPARED:
-        times = [row["plan_ms"] for row in rows if row["planner"] == name]
-        print(f"{name}: {statistics.median(times):.1f} ms at the median, {max(times):.0f} at most")
+        times, processor = (
+            [row[kind] for row in rows if row["planner"] == name]
+            for kind in ("plan_ms", "processor_ms")
+        )
+        print(
+            f"{name}: {statistics.median(times):.1f} ms at the median, {max(times):.0f} at most; "
+            f"of the processor {statistics.median(processor):.1f} and {max(processor):.0f}"
+        )
+    return bars
 
 
 def drawn_problem(num_devices: int, num_clients: int, random: Random) -> Problem:
@@ -202,13 +256,14 @@ def measure_scale(patience_s: float) -> Iterable[dict[str, object]]:
                 continue
             rounds = ROUNDS if name == DEFAULT_PLANNER else 1
             runs = [timed(planner(name), problem) for _ in range(rounds)]
-            plan, plan_ms = min(runs, key=lambda run: run[1])
+            plan, plan_ms, processor_ms = min(runs, key=lambda run: run[1])
             result = score(problem, plan)
             row: dict[str, object] = {
                 "planner": name,
                 "num_devices": size,
                 "num_clients": len(problem.clients),
                 "plan_ms": plan_ms,
+                "processor_ms": processor_ms,
                 "replan_ms": None,
                 "served_ratio": result.served_ratio,
                 "accuracy": result.accuracy_per_request,
@@ -233,15 +288,16 @@ def _replans(problem: Problem, plan: Plan) -> Iterable[float]:
         yield timed(PricingPlanner(), replace(problem, clients=clients), plan)[1]
 
 
-def report_scale(rows: list[dict[str, object]]) -> None:
-    """Prints times, growth and where each planner leaves the period."""
+def report_scale(rows: list[dict[str, object]]) -> list[Bar]:
+    """Prints times, growth and where each planner leaves the period; returns the bars."""
     report([row for row in rows if row["planner"] == DEFAULT_PLANNER])
     ours = [row for row in rows if row["planner"] == DEFAULT_PLANNER and row["num_clients"] >= 100]
-    slope = np.polyfit(
-        [math.log(row["num_clients"]) for row in ours],
-        [math.log(row["plan_ms"]) for row in ours],
-        1,
-    )[0]
+    slope, processor_slope = (
+        np.polyfit(
+            [math.log(row["num_clients"]) for row in ours], [math.log(row[kind]) for row in ours], 1
+        )[0]
+        for kind in ("plan_ms", "processor_ms")
+    )
     print(f"time of {DEFAULT_PLANNER} grows as clients^{slope:.2f} from 100 clients on")
     for name in COMPARED:
         late = [
@@ -251,6 +307,50 @@ def report_scale(rows: list[dict[str, object]]) -> None:
         ]
         where = f"from {late[0]} devices on" if late else "at no size measured"
         print(f"{name} takes longer than {PERIOD_S:g} s {where}")
+    at = {row["num_devices"]: row for row in ours}
+    return [
+        Bar("16 devices x 160 clients, first plan", at[16]["plan_ms"], 100, 20, "ms"),
+        Bar("same, after one link changed", at[16]["replan_ms"], 20, 2, "ms"),
+        Bar("128 devices x 1,280 clients", at[128]["plan_ms"], 500, 100, "ms"),
+        Bar("1,000 devices x 10,000 clients", at[1000]["plan_ms"], 5000, 500, "ms"),
+        Bar("exponent of time over clients, by the clock", slope, 1.3, 1),
+        Bar("same, by processor time", processor_slope, 1.3, 1),
+    ]
+
+
+def measure_exact(folder: Path) -> Iterable[dict[str, object]]:
+    """Proves the optimum of each small problem."""
+    for path in sorted(folder.glob("*.json")):
+        problem = read_problem(path)
+        if len(problem.devices) > MAX_EXACT_DEVICES or len(problem.clients) > MAX_EXACT_CLIENTS:
+            continue
+        start_s = time.monotonic()
+        solution = ExactPlanner(EXACT_LIMIT_S).solve(problem)
+        prove_s = time.monotonic() - start_s
+        result = score(problem, solution.plan)
+        yield {
+            "problem": path.stem,
+            "num_devices": len(problem.devices),
+            "num_clients": len(problem.clients),
+            "is_proved": int(solution.is_optimal),
+            "num_served": result.num_served,
+            "accuracy": result.accuracy_per_request,
+            "accuracy_bound": solution.accuracy_bound,
+            "prove_s": prove_s,
+        }
+
+
+def report_exact(rows: list[dict[str, object]]) -> list[Bar]:
+    """Prints how many were proved; returns the bars."""
+    if not rows:
+        return []
+    proved = sum(row["is_proved"] for row in rows)
+    most_s = max(row["prove_s"] for row in rows)
+    print(f"exact proves {proved} of {len(rows)} small problems, the slowest in {most_s:.2f} s")
+    return [
+        Bar("small problems proved", 100 * proved / len(rows), 100, 100, "%", is_floor=True),
+        Bar("slowest proof", most_s, EXACT_LIMIT_S, 1, "s"),
+    ]
 
 
 def measure_changes() -> Iterable[dict[str, object]]:
@@ -275,7 +375,7 @@ def measure_changes() -> Iterable[dict[str, object]]:
                     for one in problem.clients
                 ),
             )
-            after, ms = timed(chosen, problem, plan)
+            after, ms, _ = timed(chosen, problem, plan)
             loaded += sum(
                 one.variant != other.variant
                 for one, other in zip(plan.devices, after.devices, strict=True)

@@ -56,7 +56,11 @@ class Improver:
         self._market = market
         self._effort = effort
         self._switching = switching
-        self._variants_in_force = [int(self._instance.mode_variant[mode]) for mode in draft.modes]
+        # None where a device is idle and may load what it likes.
+        self._variants_in_force = [
+            int(self._instance.mode_variant[mode]) if members else None
+            for mode, members in zip(draft.modes, draft.members, strict=True)
+        ]
         self._place_in_force = {
             client: device for device, members in enumerate(draft.members) for client in members
         }
@@ -293,7 +297,10 @@ class Improver:
         loaded = moved = 0.0
         for device, (mode, members) in zip(devices, group, strict=True):
             accuracy = float(self._instance.accuracies[mode])
-            if int(self._instance.mode_variant[mode]) != self._variants_in_force[device]:
+            if self._variants_in_force[device] not in (
+                None,
+                int(self._instance.mode_variant[mode]),
+            ):
                 loaded += accuracy * sum(self._weights[client] for client in members)
             moved += accuracy * sum(
                 self._weights[client]

@@ -2,7 +2,7 @@
 
 While a device loads a variant its streams wait, and a stream that moves leaves frames behind. That loss
 is charged as a share of what the device, or the stream, then serves: the share of the time for which
-a plan is likely to be the best one that the loading takes.
+a plan is likely to be the best one that the loading takes. A device that serves nobody loads for free.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...core.plan import Plan
 from ...core.problem import Problem
 
-DEFAULT_COST_RATIO = 0.05
+DEFAULT_COST_RATIO = 0.02
 MOVE_SHARE = 0.1  # of what a load costs, per frame/s
 
 
@@ -21,8 +21,8 @@ class SwitchingCost:
     """Charges for changes.
 
     Attributes:
-        ratio: what it costs to load a variant, relative to the fps x accuracy that its device then
-            serves; 0 if changes are free.
+        ratio: what it costs a device that serves somebody to load a variant, relative to the fps x
+            accuracy that it then serves; 0 if changes are free.
     """
 
     ratio: float = DEFAULT_COST_RATIO
@@ -35,7 +35,7 @@ class SwitchingCost:
         """Returns the cost of a change.
 
         Args:
-            loaded_value: fps x accuracy of what devices serve that load a variant.
+            loaded_value: fps x accuracy of what devices serve that load a variant and were not idle.
             moved_value: the same of the streams that change their device.
         """
         return self.ratio * (loaded_value + MOVE_SHARE * moved_value)
@@ -71,12 +71,16 @@ class _Served:
     def cost(self, switching: SwitchingCost, in_force: Plan) -> float:
         """What it costs to get here from the plan in force."""
         running = {device.device_id: device.variant for device in in_force.devices}
+        busy = {place for place in in_force.placement.values() if place is not None}
+        loading = {
+            place for place in busy if self._variants.get(place) not in (None, running.get(place))
+        }
         loaded = moved = 0.0
         for client_id, value in self.values.items():
             place = self._plan.placement[client_id]
             before = in_force.placement.get(client_id)
-            if place is not None and self._variants[place] != running.get(place):
+            if place in loading:
                 loaded += value
-            if before is not None and before != place:
+            if before not in (None, place):
                 moved += value
         return switching.of(loaded, moved)

@@ -33,6 +33,12 @@ def test_a_load_is_worth_it_if_it_gains_more_than_its_share(ratio, is_worth_it):
     assert switching.is_worth_it(PROBLEM, IN_FORCE, better, IN_FORCE) is is_worth_it
 
 
+def test_an_idle_device_loads_for_free():
+    in_force = plan((0, 0), ("d0", "d0"))
+    better = plan((0, 1), ("d0", "d1"))  # gains 10 x 0.04, moves 10 x 0.44
+    assert SwitchingCost(0.5).is_worth_it(PROBLEM, in_force, better, in_force)
+
+
 def test_serving_one_more_is_always_worth_it():
     fewer = plan((0, 0), ("d0", None))
     assert SwitchingCost(1.0).is_worth_it(PROBLEM, fewer, plan((1, 1), ("d0", "d1")), fewer)
