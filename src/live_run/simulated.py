@@ -17,6 +17,8 @@ from .load import MachineLoad
 from .scenes import LoopedScene
 
 KBITS_PER_BYTE = 8 / 1000
+CONNECT_S = 0.05
+"""From the start of a link's trace until its camera has connected, probed its link and registered."""
 ENCODE_MS = 0.6
 """From a frame's capture until it is sent, where frames are encoded in advance: changes of threads."""
 STACK_MS = 0.3
@@ -67,7 +69,7 @@ def simulated_run(
     phases_s = start_phases_s([camera.fps for camera in cameras], seed)
     is_replayed = all(device.kind is DeviceKind.REPLAYED for device in devices)
     return Scenario(
-        seconds=seconds,
+        seconds=CONNECT_S + seconds,
         seed=config.seed,
         zoo=config.zoo,
         variants=zoo.variants,
@@ -81,6 +83,7 @@ def simulated_run(
                     "wire_ms": camera.wire_ms + STACK_MS,
                 },
                 link=camera.trace,
+                join_s=CONNECT_S,
                 phase_s=phase_s,
                 first_kbps=camera.trace.rate_kbps(0),
                 frame_sizes=sizes[camera.scene_seed],
