@@ -23,9 +23,9 @@ SCALE_STEP = 0.05
 CHANGES_PER_S = 1.0
 """How often the rate of a link is expected to change."""
 NEW_RATE_COST = 2.0
-"""Minus the logarithm of how much less likely one new rate is than the right one of before."""
-JUMP_RATIO = 0.5
-"""Typical size of a change, as a logarithm; large ones are less likely (a Laplace distribution)."""
+"""Minus the logarithm of how likely the rate after a change is among all that it might be."""
+CHANGE_SIZE = 0.5
+"""Mean size of a change, as a natural logarithm (a Laplace distribution)."""
 MAX_FRAMES = 16
 MAX_STRETCHES = 4
 LEAST_FRAMES = 3
@@ -150,7 +150,7 @@ class _Stretch:
     def _jump_cost(self) -> float:
         if self._ms_per_kbit_before is None:
             return 0.0
-        return abs(math.log(self.ms_per_kbit / self._ms_per_kbit_before)) / JUMP_RATIO
+        return abs(math.log(self.ms_per_kbit / self._ms_per_kbit_before)) / CHANGE_SIZE
 
 
 def _worth_keeping(stretches: list[_Stretch]) -> list[_Stretch]:
