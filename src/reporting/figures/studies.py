@@ -22,7 +22,7 @@ COMPARE_COLUMNS = (
     "is_proved",
     "outcome",
 )
-TIMINGS_COLUMNS = ("num_devices", "clients_per_device", "planner", "plan_ms", "processor_ms")
+TIMINGS_COLUMNS = ("num_devices", "clients_per_device", "planner", "processor_ms")
 PERIOD_MS = 500.0
 BOX_WIDTH = 0.6
 
@@ -53,14 +53,14 @@ def draw_compare(table: TidyTable) -> Figure:
 
 
 def draw_timings(table: TidyTable) -> Figure:
-    """Draws time against clients, both logarithmic: median, and least to most as bars."""
+    """Draws processor time against clients, both logarithmic: median, and least to most as bars."""
     figure = new_figure(PAGE_WIDTH / 1.6, 3.2)
     axes = figure.subplots()
     for name, style in line_styles(table.levels("planner")).items():
         points: dict[int, list[float]] = {}
         for row in table.where(planner=name).rows:
             clients = int(row.required("num_devices") * row.required("clients_per_device"))
-            points.setdefault(clients, []).append(row.required("plan_ms"))
+            points.setdefault(clients, []).append(row.required("processor_ms"))
         counts = sorted(points)
         middle = np.array([statistics.median(points[count]) for count in counts])
         least = middle - [min(points[count]) for count in counts]
@@ -71,7 +71,7 @@ def draw_timings(table: TidyTable) -> Figure:
     axes.axhline(PERIOD_MS, color=LINES[6].colour, linewidth=0.8)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    tidy(axes, "clients", "time of a plan (ms)")
+    tidy(axes, "clients", "processor time of a plan (ms)")
     axes.legend(fontsize=8, frameon=False)
     return figure
 

@@ -82,7 +82,7 @@ TABLE_FIGURES: tuple[TableFigure, ...] = (
         studies.TIMINGS_COLUMNS,
         studies.draw_timings,
         "Time of a plan",
-        "Median time of a plan by clients in all, from least to most; the line is a period of 0.5 s.",
+        "Median processor time of a plan by clients in all, from least to most; the line is a period of 0.5 s.",
     ),
 )
 

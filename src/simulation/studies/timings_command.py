@@ -93,12 +93,12 @@ def measure(part: _Part, *, seed: int, planners: Sequence[str]) -> list[dict[str
 
 
 def summary_lines(rows: Sequence[Mapping[str, str]], planners: Sequence[str]) -> list[str]:
-    """A line for each size and planner: least, mean, median and most time."""
+    """A line for each size and planner: least, mean, median and most processor time."""
     lines = []
     for size in sorted({(int(row["num_devices"]), int(row["clients_per_device"])) for row in rows}):
         for name in planners:
             times = [
-                float(row["plan_ms"])
+                float(row["processor_ms"])
                 for row in rows
                 if row["planner"] == name and (int(row[KEYS[0]]), int(row[KEYS[1]])) == size
             ]
@@ -106,6 +106,6 @@ def summary_lines(rows: Sequence[Mapping[str, str]], planners: Sequence[str]) ->
                 lines.append(
                     f"{size[0]:2d} x {size[1]:2d} {name}: {len(times)} instances: "
                     f"least {min(times):.1f} mean {statistics.mean(times):.1f} "
-                    f"median {statistics.median(times):.1f} most {max(times):.1f} ms"
+                    f"median {statistics.median(times):.1f} most {max(times):.1f} ms of the processor"
                 )
     return lines
