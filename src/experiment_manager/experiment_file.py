@@ -53,7 +53,7 @@ def find_experiment(name: Path) -> Path:
         UsageError: if there is neither.
     """
     shipped = SHIPPED_DIR / f"{name}.yaml"
-    if name.exists() or not shipped.is_file():
+    if name.is_file() or not shipped.is_file():
         return name
     return shipped
 

@@ -11,8 +11,9 @@ from ..live_run.reports import CameraReport
 from ..live_run.scenes import looped_scene
 from ..live_run.scoring import score_run
 from ..live_run.streaming import SERVER_DIR, SERVER_LOG
-from ..profiles import load_variants, variants_path
+from ..profiles import load_qualities, load_variants, variants_path
 from ..reporting.accuracy import read_detections
+from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.run_folder import DETECTIONS_FILE, RunInfo, write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..server.config import DeviceKind, ServerConfig
@@ -75,7 +76,7 @@ def finish_run(run: RunConfig, folder: Path, played: Played) -> list[str]:
     problems += [f"{one.info.stream_id}: {one.problem}" for one in played.reports if one.problem]
     refused = {one.info.stream_id for one in played.reports if one.is_refused}
     frames = [frame for rows in logs.frames.values() for frame in rows]
-    write_outcome(folder, run_outcome(summary, frames, refused, zoo_variants(run), scores))
+    write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), scores))
     return problems
 
 
@@ -85,8 +86,17 @@ def zoo_variants(run: RunConfig) -> Sequence[Variant]:
     Raises:
         UsageError: if the zoo is not there, or broken.
     """
-    profiles_dir = str(run.server.get("profiles_dir", ""))
-    return load_variants(variants_path(_zoo(run), Path(profiles_dir) if profiles_dir else None))
+    return load_variants(variants_path(_zoo(run), _profiles_dir(run)))
+
+
+def profile_accuracy(run: RunConfig) -> ProfileAccuracy:
+    """What answers of the run's zoo are worth by its tables; errors as of `zoo_variants`."""
+    return ProfileAccuracy(zoo_variants(run), load_qualities(_zoo(run), _profiles_dir(run)))
+
+
+def _profiles_dir(run: RunConfig) -> Path | None:
+    given = str(run.server.get("profiles_dir", ""))
+    return Path(given) if given else None
 
 
 def sides_px(run: RunConfig) -> list[int]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.records import FrameRecord
-from ..core.variant import Variant
 from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.run_folder import read_json, write_json
 from ..reporting.scores import Scores
@@ -63,7 +62,7 @@ def run_outcome(
     summary: Summary,
     frames: Iterable[FrameRecord],
     refused: Collection[str],
-    variants: Sequence[Variant],
+    accuracy: ProfileAccuracy,
     scores: Mapping[str, Scores],
 ) -> RunOutcome:
     """Gathers what came of a run.
@@ -72,10 +71,9 @@ def run_outcome(
         summary: of the run.
         frames: its rows of `frames.csv`.
         refused: streams that were not admitted.
-        variants: of the zoo that answered.
+        accuracy: of answers, by the tables of the zoo.
         scores: of each stream and of all; empty where nothing was detected.
     """
-    accuracy = ProfileAccuracy(variants)
     credit: dict[str, float] = {}
     for frame in frames:
         credit[frame.stream_id] = credit.get(frame.stream_id, 0.0) + accuracy.of(frame)

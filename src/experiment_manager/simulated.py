@@ -19,7 +19,7 @@ from ..simulation.run_folder import SimulationLogs, run_info, write_links
 from ..simulation.scenario import Scenario
 from ..simulation.simulation import Simulation
 from .campaign import OnProgress
-from .finishing import server_config, sides_px
+from .finishing import profile_accuracy, server_config, sides_px
 from .live import encoded_scene
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
@@ -57,7 +57,7 @@ def run_simulated(
     summary = summarise(info, frames)
     write_summary(folder, summary)
     refused = [one.stream.stream_id for one in simulation.results() if one.refusal is not None]
-    write_outcome(folder, run_outcome(summary, frames, refused, scenario.variants, {}))
+    write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), {}))
     return summary.problems()
 
 

@@ -9,11 +9,12 @@ from moonjelly.core.records import FrameRecord
 from moonjelly.core.variant import Variant
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.experiment_manager.outcome import run_outcome, write_outcome
+from moonjelly.reporting.profile_accuracy import ProfileAccuracy
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo
 from moonjelly.reporting.summary import summarise, write_summary
 
 FRAMES = 10
-VARIANTS = (Variant("small", 128, 0.3, 80.0), Variant("big", 416, 0.5, 600.0))
+ACCURACY = ProfileAccuracy([Variant("small", 128, 0.3, 80.0), Variant("big", 416, 0.5, 600.0)])
 
 
 class FakeRuns:
@@ -50,7 +51,7 @@ class FakeRuns:
         ]
         summary = summarise(RunInfo("experiment", run.seconds, streams), frames)
         write_summary(folder, summary)
-        write_outcome(folder, run_outcome(summary, frames, (), VARIANTS, {}))
+        write_outcome(folder, run_outcome(summary, frames, (), ACCURACY, {}))
         return self.problems.get(run.run_id, [])
 
 

@@ -160,6 +160,14 @@ def test_a_file_that_is_not_there_ends_with_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_folder_of_results_does_not_hide_the_experiment_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small").mkdir()
+    assert find_experiment(Path("small")).parent == SHIPPED_DIR
+
+
 def test_shipped_experiments_are_found_by_name_and_are_what_they_say() -> None:
     found = {path.stem: read_experiment(path) for path in SHIPPED_DIR.iterdir()}
     assert found.keys() == {"small", "policies", "cpu", "paper"}
