@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 import cv2
 import numpy as np
+import torch
 
 from .detections import Detections
 from .preprocessing import Image, resize_to_side
-from .zoo import build_detector, load_zoo
+from .zoo import TorchDetector, build_detector, load_zoo
 
 
 def golden_variant(zoo_name: str) -> str:
@@ -35,8 +36,14 @@ def golden_detections(zoo_name: str, images: Iterable[Image]) -> list[Detections
         WeightsError: If the weights are missing or not what the manifest says.
     """
     detector = build_detector(golden_variant(zoo_name))
-    found: list[Detections] = []
-    for image in images:
-        square = cv2.cvtColor(resize_to_side(image, detector.input_side_px), cv2.COLOR_BGR2RGB)
-        found += detector(np.asarray(square, np.uint8)[None])
-    return found
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more wait for each other many times as long where cores are busy
+    try:
+        return [_detect(detector, image) for image in images]
+    finally:
+        torch.set_num_threads(num_threads)
+
+
+def _detect(detector: TorchDetector, image: Image) -> Detections:
+    square = cv2.cvtColor(resize_to_side(image, detector.input_side_px), cv2.COLOR_BGR2RGB)
+    return detector(np.asarray(square, np.uint8)[None])[0]

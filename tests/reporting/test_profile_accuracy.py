@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from moonjelly.core.quality import JpegQuality
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.variant import Variant
 from moonjelly.core.verdict import Verdict
@@ -13,7 +14,8 @@ ACCURACY = ProfileAccuracy(
         Variant("n-256", 256, 0.4, 150.0),
         Variant("n-416", 416, 0.6, 330.0),
         Variant("s-416", 416, 0.7, 330.0),
-    ]
+    ],
+    [JpegQuality(60, accuracy_ratio=0.9, size_ratio=0.5)],
 )
 
 
@@ -36,3 +38,5 @@ def test_an_answer_is_worth_what_its_variant_and_its_frame_allow(
     frame = FrameRecord("gate", 0, 0.0, Verdict.IN_TIME, variant=variant, side_px=side_px)
     assert ACCURACY.of(frame) == accuracy
     assert ACCURACY.of(frame._replace(verdict=Verdict.LATE)) == 0.0
+    assert ACCURACY.of(frame._replace(jpeg_quality=60)) == pytest.approx(0.9 * accuracy)
+    assert ACCURACY.of(frame._replace(jpeg_quality=90)) == accuracy

@@ -60,7 +60,7 @@ def draw_clients(summary: TidyTable) -> Figure:
                 below, [place + off * bar_width for place in places], rows, bar_width, styles[fps],
                 HATCHES[number % len(HATCHES)],
             )  # fmt: skip
-    panels[0, 0].set_ylim(0, min(1.0, panels[0, 0].get_ylim()[1]))
+    panels[0, 0].set_ylim(0, min(1.02, 1.08 * panels[0, 0].get_ylim()[1]))
     panels[1, 0].set_ylim(0, min(100.0, max(LEAST_TOP_PERCENT, panels[1, 0].get_ylim()[1])))
     handles: list[Artist] = [styles[fps].key(f"{float(fps):g} frame/s") for fps in rates]
     handles += [
@@ -125,10 +125,14 @@ def _draw_missed(
                 linewidth=0.3, yerr=[[100 * min(half, mean)], [100 * half]],
                 error_kw={"elinewidth": 0.8, "capsize": 2, "ecolor": BLACK},
             )  # fmt: skip
+        if mean == 0:  # a bar of no height could be one that is missing
+            axes.annotate(
+                "0", (place, 0), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=7
+            )
         refused = row.number("refused_ratio_mean") or 0.0
         if refused > 0:
             axes.annotate(
-                f"{100 * refused:.0f} % refused", (place, 100 * (mean or 0.0)), xytext=(0, 4),
+                f"{100 * refused:.0f} % refused", (place, 100 * (mean or 0.0)), xytext=(0, 11),
                 textcoords="offset points", rotation=90, ha="center", va="bottom", fontsize=6,
                 color=GREY,
             )  # fmt: skip

@@ -1,11 +1,12 @@
-"""How two streams followed their links: the variant of each frame, above rate and estimate.
+"""How two streams followed their links: side of frame and variant, above rate and estimate.
 
-The layout is that of figure 7 of Jellyfish (RTSS 2022).
+The layout is that of figure 7 of Jellyfish (RTSS 2022), which shows variants alone: there, each frame is sent at the
+side of its variant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ from ...core.records import FrameRecord
 from ...core.verdict import Verdict
 from ..run_logs import LinkRate, RunLogs
 from .style import (
+    BLACK,
     BLUE,
     GREEN,
     GREY,
@@ -23,13 +25,14 @@ from .style import (
     PAGE_WIDTH,
     VERMILLION,
     legend_above,
-    network_of,
     new_figure,
     tidy,
 )
 
 MAX_STREAMS = 2
-MAX_LABELS = 9
+TICK_PX = 64
+LANE_RATIO = 0.12  # of the span of sides, between the lanes of late and dropped frames
+MIN_SPAN = 128
 KBIT_PER_MBIT = 1000.0
 HEADROOM = (
     1.25  # of the link's panel over its highest rate: a first guess far off must not squeeze it
@@ -43,8 +46,8 @@ MISSED = (
 def draw_following(run: RunLogs) -> Figure:
     """Draws a column for each of the two streams of a run whose links change most often.
 
-    Above: the variant that answered each frame, and over all variants the frames that were late or
-    dropped. Below: what the link was set to, and what the client thought of it.
+    Above: the side of each frame in time and of the variant that answered it, and over them the frames
+    that were late or dropped. Below: what the link was set to, and what the client thought of it.
     """
     by_change = sorted(run.streams, key=lambda one: -len(run.links.get(one.stream_id, ())))
     streams = [one for one in run.streams if one in by_change[:MAX_STREAMS]]
@@ -53,60 +56,69 @@ def draw_following(run: RunLogs) -> Figure:
         2, max(1, len(streams)), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2)
     )
     rows = [run.frames[stream.stream_id] for stream in streams]
-    variants = sorted({one.variant for own in rows for one in own if one.variant}, key=_size)
+    sides = {side for own in rows for one in own for side in (one.side_px, _side_of(one)) if side}
+    lanes = _lanes(sides)
     for k, stream in enumerate(streams):
         above, below = panels[0, k], panels[1, k]
         title = f"{stream.stream_id}: {stream.fps:g} frame/s, SLO {stream.slo_ms:g} ms"
-        tidy(above, "", "variant" if k == 0 else "", title)
+        tidy(above, "", "side (px)" if k == 0 else "", title)
         tidy(below, "time (s)", "uplink (Mbit/s)" if k == 0 else "")
-        _draw_variants(above, rows[k], variants, run.start_ms)
+        _draw_sides(above, rows[k], lanes, run.start_ms)
         _draw_link(below, run.links.get(stream.stream_id, ()), rows[k], run)
         below.set_xlim(0, run.info.seconds)
         below.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _label_rows(panels[0, 0], variants)
+    _label_sides(panels[0, 0], sides, lanes)
     _limit_rates(panels[1, 0], [run.links.get(stream.stream_id, ()) for stream in streams])
     marks = [
         Line2D([], [], color=colour, marker=marker, ms=4, lw=0, label=f"{label} frame")
         for _, colour, marker, label in MISSED
     ]
     handles = [
-        Line2D([], [], color=GREEN, marker="o", ms=3, lw=0, label="frame answered in time"),
+        Line2D([], [], color=GREEN, marker="o", ms=3, lw=0, label="frame in time"),
+        Line2D([], [], color=BLACK, lw=0.9, label="its variant"),
         *marks,
         Line2D([], [], color=GREY, lw=2, label="link"),
         Line2D([], [], color=BLUE, lw=1.2, ls="--", label="estimate"),
     ]
-    legend_above(figure, handles, 5)
+    legend_above(figure, handles, 6)
     return figure
 
 
-def _size(variant: str) -> tuple[int, str]:
-    """Orders variants named network-side by their side."""
-    side = variant.rpartition("-")[2]
-    return (int(side) if side.isdigit() else 0, variant)
+def _side_of(frame: FrameRecord) -> int | None:
+    """The side of the variant that answered, which is named network-side; None without an answer."""
+    side = frame.variant.rpartition("-")[2]
+    return int(side) if side.isdigit() else None
 
 
-def _draw_variants(
-    axes: Axes, rows: Sequence[FrameRecord], variants: Sequence[str], start_ms: float
+def _lanes(sides: Collection[int]) -> list[float]:
+    """Where on the axis of sides late frames are drawn, and dropped ones."""
+    top, span = max(sides, default=1), max(max(sides, default=1) - min(sides, default=0), MIN_SPAN)
+    return [top + (k + 1) * LANE_RATIO * span for k in range(len(MISSED))]
+
+
+def _draw_sides(
+    axes: Axes, rows: Sequence[FrameRecord], lanes: Sequence[float], start_ms: float
 ) -> None:
-    place = {name: k for k, name in enumerate(variants)}
-    in_time = [one for one in rows if one.verdict == Verdict.IN_TIME and one.variant]
+    in_time = [one for one in rows if one.verdict == Verdict.IN_TIME]
+    ran = [one for one in in_time if _side_of(one) is not None]
+    axes.step(
+        [(one.captured_ms - start_ms) / 1000 for one in ran],
+        [_side_of(one) or 0 for one in ran],
+        where="post", color=BLACK, lw=0.9,
+    )  # fmt: skip
+    sent = [one for one in in_time if one.side_px is not None]
     axes.plot(
-        [(one.captured_ms - start_ms) / 1000 for one in in_time],
-        [place[one.variant] for one in in_time],
-        "o",
-        color=GREEN,
-        ms=2.2,
-        markeredgewidth=0,
-    )
-    for height, (verdict, colour, marker, _) in enumerate(MISSED, len(variants)):
+        [(one.captured_ms - start_ms) / 1000 for one in sent],
+        [one.side_px or 0 for one in sent],
+        "o", color=GREEN, ms=2.4, markeredgewidth=0,
+    )  # fmt: skip
+    for height, (verdict, colour, marker, _) in zip(lanes, MISSED, strict=True):
         missed = [one for one in rows if one.verdict == verdict]
         axes.plot(
             [(one.captured_ms - start_ms) / 1000 for one in missed],
             [height] * len(missed),
-            marker,
-            color=colour,
-            ms=3.5,
-        )
+            marker, color=colour, ms=3.5,
+        )  # fmt: skip
 
 
 def _draw_link(
@@ -134,14 +146,10 @@ def _limit_rates(axes: Axes, links: Sequence[Sequence[LinkRate]]) -> None:
         axes.set_ylim(top=HEADROOM * max(rates) / KBIT_PER_MBIT)
 
 
-def _label_rows(axes: Axes, variants: Sequence[str]) -> None:
-    """Names the rows of the upper panels: some of the variants, and what was missed."""
-    names = list(variants)
-    if len({network_of(name) for name in names}) == 1:
-        names = [name.rpartition("-")[2] for name in names]
-        axes.set_ylabel("input side (px)", fontsize=9)
-    step = -(-len(names) // MAX_LABELS) or 1
-    places = list(range(0, len(names), step))
-    labels = [names[k] for k in places] + [label for *_, label in MISSED]
-    axes.set_yticks([*places, len(names), len(names) + 1], labels, fontsize=7)
-    axes.set_ylim(-0.8, len(names) + 1.8)
+def _label_sides(axes: Axes, sides: Collection[int], lanes: Sequence[float]) -> None:
+    """Marks some sides, and the lanes of what was missed."""
+    low, high = min(sides, default=0), max(sides, default=1)
+    ticks = [tick for tick in range(0, high + 1, TICK_PX) if tick >= low - TICK_PX // 2]
+    labels = [*map(str, ticks), *(label for *_, label in MISSED)]
+    axes.set_yticks([*ticks, *lanes], labels, fontsize=7)
+    axes.set_ylim(low - 0.6 * (lanes[0] - high), lanes[-1] + 0.6 * (lanes[0] - high))

@@ -74,8 +74,8 @@ FOLLOWING = RunFigure(
     "following",
     draw_following,
     "Two streams following their links",
-    "Above: the variant that answered each frame, and over all variants the frames that were late or "
-    "dropped. Below: what the link was set to, and what the client thought of it.",
+    "Above: the side of each frame in time, the side of the variant that answered it, and over them the "
+    "frames that were late or dropped. Below: what the link was set to, and what the client thought of it.",
 )
 
 
