@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from ..core.checks import echo
+from ..network.retransmission import limit_waits
 from ..protos import serving_pb2 as pb
 from ..protos import serving_pb2_grpc as pb_grpc
 from .errors import CounterOffer, Refused, StreamFailed, Unavailable
@@ -92,6 +93,7 @@ class Connection:
             raise self._explain(request.stream_id, error) from None
         if not reply.zoo.sizes:
             raise StreamFailed(f"{self.address}: the server names no input size")
+        limit_waits(int(self.address.rpartition(":")[2]))
         return reply
 
     def open_stream(self) -> StreamCall:

@@ -9,6 +9,7 @@ import os
 import time
 from contextlib import suppress
 
+from ...network.retransmission import limit_waits
 from ...protos.internal_pb2 import Attach, ChildStatus, Envelope, Ready
 from ..channel import AsyncChannel, Channel
 from ..child import ChildContext
@@ -66,6 +67,7 @@ class EndpointProcess:
         ]
         await asyncio.sleep(0)  # health says NOT_SERVING before anybody can ask
         await server.start()
+        limit_waits(port)
         gc.collect()
         gc.freeze()  # what is loaded now stays; collections need not look at it again
         self._control.send(Envelope(ready=Ready(port=port)))
