@@ -265,19 +265,22 @@ def measure_scale(patience_s: float) -> Iterable[dict[str, object]]:
                 "plan_ms": plan_ms,
                 "processor_ms": processor_ms,
                 "replan_ms": None,
+                "replan_processor_ms": None,
                 "served_ratio": result.served_ratio,
                 "accuracy": result.accuracy_per_request,
                 "gap_ratio": relative_gap(problem, plan),
             }
             if name == DEFAULT_PLANNER:
-                row["replan_ms"] = statistics.median(_replans(problem, plan))
+                again = list(_replans(problem, plan))
+                row["replan_ms"] = statistics.median(ms for ms, _ in again)
+                row["replan_processor_ms"] = statistics.median(ms for _, ms in again)
             if plan_ms > 1000 * patience_s:
                 alive.discard(name)
             yield row
 
 
-def _replans(problem: Problem, plan: Plan) -> Iterable[float]:
-    """Times plans after the link of one client has lost or won a third."""
+def _replans(problem: Problem, plan: Plan) -> Iterable[tuple[float, float]]:
+    """Times, by clock and processor, of plans after the link of one client has lost or won a third."""
     random = Random(1)
     for number in range(REPLANS):
         index = random.randrange(len(problem.clients))
@@ -285,7 +288,7 @@ def _replans(problem: Problem, plan: Plan) -> Iterable[float]:
         factor = 2 / 3 if number % 2 else 4 / 3
         changed = replace(client, bandwidth_kbps=client.bandwidth_kbps * factor)
         clients = (*problem.clients[:index], changed, *problem.clients[index + 1 :])
-        yield timed(PricingPlanner(), replace(problem, clients=clients), plan)[1]
+        yield timed(PricingPlanner(), replace(problem, clients=clients), plan)[1:]
 
 
 def report_scale(rows: list[dict[str, object]]) -> list[Bar]:
@@ -303,10 +306,10 @@ def report_scale(rows: list[dict[str, object]]) -> list[Bar]:
         late = [
             row["num_devices"]
             for row in rows
-            if row["planner"] == name and row["plan_ms"] > 1000 * PERIOD_S
+            if row["planner"] == name and row["processor_ms"] > 1000 * PERIOD_S
         ]
         where = f"from {late[0]} devices on" if late else "at no size measured"
-        print(f"{name} takes longer than {PERIOD_S:g} s {where}")
+        print(f"{name} takes longer than {PERIOD_S:g} s of the processor {where}")
     at = {row["num_devices"]: row for row in ours}
     return [
         Bar("16 devices x 160 clients, first plan", at[16]["plan_ms"], 100, 20, "ms"),

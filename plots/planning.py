@@ -1,4 +1,4 @@
-"""Time and gap of plans against the size of the problem, both logarithmic.
+"""Processor time and gap of plans against the size of the problem, both logarithmic.
 
     python plots/planning.py SCALE_CSV [--out FILE]
 
@@ -33,7 +33,9 @@ def main() -> int:
     for name in dict.fromkeys(row["planner"] for row in rows):
         own = [row for row in rows if row["planner"] == name]
         clients = [int(row["num_clients"]) for row in own]
-        (line,) = times.loglog(clients, [float(row["plan_ms"]) for row in own], "o-", label=name)
+        (line,) = times.loglog(
+            clients, [float(row["processor_ms"]) for row in own], "o-", label=name
+        )
         full = [row for row in own if float(row["served_ratio"]) == 1.0]
         gaps.loglog(
             [int(row["num_clients"]) for row in full],
@@ -42,17 +44,17 @@ def main() -> int:
             color=line.get_color(),
             label=name,
         )
-        again = [row for row in own if row["replan_ms"]]
+        again = [row for row in own if row["replan_processor_ms"]]
         if again:
             times.loglog(
                 [int(row["num_clients"]) for row in again],
-                [float(row["replan_ms"]) for row in again],
+                [float(row["replan_processor_ms"]) for row in again],
                 "o--",
                 color=line.get_color(),
                 label=f"{name}, one link changed",
             )
     times.axhline(PERIOD_MS, color="black", linewidth=0.8)
-    times.set(xlabel="clients, ten a device", ylabel="time of a plan (ms)")
+    times.set(xlabel="clients, ten a device", ylabel="processor time of a plan (ms)")
     gaps.set(
         xlabel="clients, ten a device",
         ylabel="accuracy below the relaxation's bound (ratio),\nwhere everybody is served",

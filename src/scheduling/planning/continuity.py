@@ -47,6 +47,12 @@ def continued(instance: Instance, previous: Plan) -> Draft:
 
 def _keep(instance: Instance, lane: list[int], members: list[int]) -> tuple[list[int], int]:
     """Returns as many of the members as one mode of the lane carries, and the mode."""
+    carries_all = instance.fits[np.ix_(members, lane)].all(axis=0) & (
+        instance.capacities[lane] >= instance.weights[members].sum()
+    )
+    if carries_all.any():
+        ordered = sorted(members, key=lambda client: (instance.weights[client], client))
+        return ordered, lane[int(carries_all.argmax())]
     best: tuple[list[int], int] = [], lane[0]
     for mode in lane:
         fitting = [client for client in members if instance.fits[client, mode]]
