@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..live_run.cameras import LiveCamera
-from ..live_run.load import MachineLoad
-from ..live_run.simulated import QUIET, measured_sizes, simulated_run
+from ..live_run.simulated import CALM, Chance, measured_sizes, simulated_run
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
@@ -30,7 +29,7 @@ def run_simulated(
     folder: Path,
     on_progress: OnProgress,
     machine: Mapping[str, str],
-    load: MachineLoad = QUIET,
+    chance: Chance = CALM,
 ) -> list[str]:
     """Simulates a run, and scores it as a live one; other arguments and errors as of `run_live`.
 
@@ -39,10 +38,10 @@ def run_simulated(
         folder: existing.
         on_progress: not called: nothing is answered while a person could watch.
         machine: as of `run_live`.
-        load: of the machine that plays cameras and links.
+        chance: what befell the live run that it is to be compared with.
     """
     del on_progress
-    scenario = scenario_of(run, load)
+    scenario = scenario_of(run, chance)
     write_links(folder, scenario)
     with SimulationLogs(folder, scenario) as logs:
         simulation = Simulation(scenario, logs.observers())
@@ -61,7 +60,7 @@ def run_simulated(
     return summary.problems()
 
 
-def scenario_of(run: RunConfig, load: MachineLoad = QUIET) -> Scenario:
+def scenario_of(run: RunConfig, chance: Chance = CALM) -> Scenario:
     """The run as the simulator takes it.
 
     Raises:
@@ -75,7 +74,7 @@ def scenario_of(run: RunConfig, load: MachineLoad = QUIET) -> Scenario:
         config,
         config.devices or find_devices(),
         {camera.scene_seed: _sizes(run, camera) for camera in run.cameras()},
-        load,
+        chance,
     )
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from ..core.errors import UsageError
 from ..core.records import ServerFrameRecord
-from ..live_run.load import STARVED_LATE_MS, read_load
+from ..live_run.load import STARVED_LATE_MS
 from ..live_run.scoring import SERVER_FRAMES_FILES
+from ..live_run.simulated import chance_of
 from ..live_run.streaming import SERVER_DIR
 from ..reporting.csv_log import read_records
 from ..reporting.summary import read_summary
@@ -128,14 +129,14 @@ def simulate_twins(runs: Iterable[RunConfig], live_dir: Path, out_dir: Path) -> 
             continue
         folder = out_dir / run.run_id
         folder.mkdir(parents=True, exist_ok=True)
-        load = read_load(live_run)
-        run_simulated(run, folder, lambda *_: None, {}, load)
+        chance = chance_of(live_run)
+        run_simulated(run, folder, lambda *_: None, {}, chance)
         pairs.append(
             Pair(
                 run.cell(),
                 measured(run, live_run),
                 measured(run, folder),
-                load.is_starved or answering_p99_ms(live_run) > STARVED_LATE_MS,
+                chance.load.is_starved or answering_p99_ms(live_run) > STARVED_LATE_MS,
             )
         )
     if not pairs:

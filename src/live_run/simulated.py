@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..client.emulation import start_phases_s
 from ..core.device import Device
 from ..network.frame_sizes import DEFAULT_QUALITY
+from ..reporting.run_logs import read_run_logs
 from ..server.config import DeviceConfig, DeviceKind, ServerConfig
 from ..server.zoo import load_served_zoo
 from ..simulation.frame_sizes import FrameSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
 from .cameras import LiveCamera
-from .load import MachineLoad
+from .load import MachineLoad, read_load
 from .scenes import LoopedScene
 
 KBITS_PER_BYTE = 8 / 1000
@@ -29,6 +32,40 @@ QUIET = MachineLoad(
     processor_ratio=0.4, capture_late_p50_ms=0.6, capture_late_p99_ms=2.0, capture_late_max_ms=5.0
 )
 """A machine of two cores that does nothing else: timers are up to 1 ms late, and seldom more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """What befalls a live run and no description fixes.
+
+    Attributes:
+        load: of the machine that plays cameras and links.
+        first_frames_s: stream id to when it captured its first frame, counted from the start of its
+            link's trace; how cameras meet at a device hangs on it.
+    """
+
+    load: MachineLoad = QUIET
+    first_frames_s: Mapping[str, float] = field(default_factory=dict)
+
+
+CALM = Chance()
+
+
+def chance_of(folder: Path) -> Chance:
+    """What befell a live run, by its logs.
+
+    Raises:
+        UsageError: if one is missing or broken.
+    """
+    logs = read_run_logs(folder)
+    return Chance(
+        read_load(folder),
+        {
+            stream_id: (rows[0].captured_ms - logs.links[stream_id][0].at_ms) / 1000
+            for stream_id, rows in logs.frames.items()
+            if rows and logs.links[stream_id]
+        },
+    )
 
 
 def _common(one: type, other: type) -> tuple[str, ...]:
@@ -48,7 +85,7 @@ def simulated_run(
     config: ServerConfig,
     devices: Sequence[DeviceConfig],
     sizes: Mapping[int, FrameSizes],
-    load: MachineLoad = QUIET,
+    chance: Chance = CALM,
 ) -> Scenario:
     """What `stream_cameras` plays, as a scenario.
 
@@ -59,7 +96,7 @@ def simulated_run(
         config: the server's options; its seed is the planner's.
         devices: of the server, with their profiles measured.
         sizes: scene's seed to the sizes of its frames.
-        load: of the machine that plays it; each timer of cameras and relay is late as told.
+        chance: what befell the live run; each timer of cameras and relay is late as its load tells.
 
     Raises:
         UsageError: if the zoo or a profile is missing or broken.
@@ -85,11 +122,12 @@ def simulated_run(
                 link=camera.trace,
                 join_s=CONNECT_S,
                 phase_s=phase_s,
+                first_frame_s=chance.first_frames_s.get(camera.stream_id),
                 first_kbps=camera.trace.rate_kbps(0),
                 frame_sizes=sizes[camera.scene_seed],
                 encode_ms=ENCODE_MS,
-                jitter_p50_ms=load.capture_late_p50_ms,
-                jitter_p99_ms=max(load.capture_late_p50_ms, load.capture_late_p99_ms),
+                jitter_p50_ms=chance.load.capture_late_p50_ms,
+                jitter_p99_ms=max(chance.load.capture_late_p50_ms, chance.load.capture_late_p99_ms),
             )
             for camera, phase_s in zip(cameras, phases_s, strict=True)
         ),

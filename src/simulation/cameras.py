@@ -116,7 +116,8 @@ class SimulatedCamera:
         if refusal is not None:
             return
         self._advice = advice
-        self._start_ms = self._events.now_ms()
+        first_frame_ms = 1000.0 * (self.stream.first_frame_s or 0.0)
+        self._start_ms = max(self._events.now_ms(), first_frame_ms)
         self._events.at(self._start_ms, Priority.ARRIVAL, self._capture, 0)
 
     def _capture(self, sequence: int) -> None:

@@ -44,6 +44,7 @@ class SimulatedStream:
         wire_ms: one-way delay, both ways.
         join_s: when it may register.
         phase_s: how long after that it does; None for a random moment of its first frame period.
+        first_frame_s: when it captures its first frame, if it is admitted by then; None for at once.
         leave_s: when it captures no more; None for the end of the run.
         first_kbps: its client's first guess of the link's rate.
         frame_size_ratio: mean encoded size over what the zoo says.
@@ -65,6 +66,7 @@ class SimulatedStream:
     wire_ms: float = 1.0
     join_s: float = 0.0
     phase_s: float | None = None
+    first_frame_s: float | None = None
     leave_s: float | None = None
     first_kbps: float = 10_000.0
     frame_size_ratio: float = 1.0
@@ -85,6 +87,8 @@ class SimulatedStream:
         require_not_negative("join_s", self.join_s)
         if self.phase_s is not None:
             require_not_negative("phase_s", self.phase_s)
+        if self.first_frame_s is not None:
+            require_not_negative("first_frame_s", self.first_frame_s)
         if self.leave_s is not None and not self.leave_s > self.join_s:
             raise ValueError(f"leave_s={self.leave_s:g}: must be after join_s={self.join_s:g}")
         require_positive("first_kbps", self.first_kbps, MAX_KBPS)

@@ -28,6 +28,7 @@ from moonjelly.experiment_manager.twin import (
     tidy_rows,
 )
 from moonjelly.live_run.load import MachineLoad, read_load, write_load
+from moonjelly.live_run.simulated import Chance
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import BatchDecision, DeviceState, QueuedFrame
 from moonjelly.scheduling.planning.port import Planner
@@ -101,7 +102,7 @@ def make_live(folder: Path, runs: Sequence[RunConfig], load: MachineLoad) -> Non
     for run in runs:
         live_run = folder / "runs" / run.run_id
         live_run.mkdir(parents=True)
-        run_simulated(run, live_run, lambda *_: None, {}, load)
+        run_simulated(run, live_run, lambda *_: None, {}, Chance(load))
         write_load(live_run, load)
 
 

@@ -8,7 +8,7 @@ from moonjelly.client.emulation import start_phases_s
 from moonjelly.live_run.cameras import LiveCamera
 from moonjelly.live_run.load import MachineLoad
 from moonjelly.live_run.scenes import LoopedScene
-from moonjelly.live_run.simulated import measured_sizes, simulated_run
+from moonjelly.live_run.simulated import Chance, measured_sizes, simulated_run
 from moonjelly.network.traces import LinkTrace
 from moonjelly.server.config import ServerConfig
 from moonjelly.server.devices import parse_devices
@@ -17,6 +17,7 @@ from moonjelly.simulation.scenario import Sampling, ServerModel
 
 SIZES = FrameSizes({128: (40.0,)})
 LOAD = MachineLoad(0.5, capture_late_p50_ms=0.7, capture_late_p99_ms=3.0, capture_late_max_ms=9.0)
+CHANCE = Chance(LOAD, {"camera-1": 0.4})
 
 
 def camera(number: int, **options: object) -> LiveCamera:
@@ -28,11 +29,12 @@ def camera(number: int, **options: object) -> LiveCamera:
 def test_a_scenario_has_the_cameras_links_and_moments_of_the_live_run() -> None:
     cameras = [camera(0), camera(1, fps=25.0, slo_ms=90.0, policy="best")]
     config = ServerConfig(zoo="replayed-gpu", devices=parse_devices(["replayed:gpu"]), seed=9)
-    what = simulated_run(cameras, 8.0, 5, config, config.devices, {3: SIZES}, LOAD)
+    what = simulated_run(cameras, 8.0, 5, config, config.devices, {3: SIZES}, CHANCE)
     assert (what.seed, what.zoo) == (9, "replayed-gpu")
     assert what.seconds - what.streams[0].join_s == pytest.approx(8.0)
     assert [(one.device_id, one.device_type) for one in what.devices] == [("replayed0", "gpu")]
     assert [one.phase_s for one in what.streams] == start_phases_s([10.0, 25.0], 5)
+    assert [one.first_frame_s for one in what.streams] == [None, 0.4]
     for one, twin in zip(cameras, what.streams, strict=True):
         assert (twin.stream_id, twin.fps, twin.slo_ms) == (one.stream_id, one.fps, one.slo_ms)
         assert (twin.link, twin.policy) == (one.trace, one.policy)

@@ -196,3 +196,17 @@ def test_a_plan_is_in_force_when_it_has_been_made():
         return ran.frames[0].captured_ms
 
     assert joined_ms(70.0) == pytest.approx(joined_ms(0.0) + 70.0)
+
+
+def test_a_camera_begins_when_it_is_told_but_not_before_it_is_admitted():
+    what = scenario(
+        stream("early", phase_s=0.5, first_frame_s=0.1),
+        stream("late", phase_s=0.0, first_frame_s=0.7),
+    )
+    ran = Ran(what).finish()
+    first_ms = {
+        name: min(row.captured_ms for row in ran.frames if row.stream_id == name)
+        for name in ("early", "late")
+    }
+    assert first_ms["early"] == pytest.approx(500.0)
+    assert first_ms["late"] == pytest.approx(700.0)
