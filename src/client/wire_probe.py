@@ -10,7 +10,7 @@ from ..network.wire_delay import WireDelay
 from .connection import Connection
 
 FIRST_PAUSE_S = 0.1
-LAST_PAUSE_S = 4.0
+LAST_PAUSE_S = 2.0
 PAUSE_GROWTH = 1.5
 
 
