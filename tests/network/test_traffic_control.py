@@ -16,7 +16,7 @@ from moonjelly.network.shapers.traffic_control import (
 def test_the_kernel_is_told_the_rate_on_the_wire():
     """14.48 Mbit/s of payload in full segments are 15.14 Mbit/s of Ethernet frames."""
     line = root_rate_line("s", 14_480)
-    assert line == ("qdisc replace dev s root tbf rate 15140000bit burst 3785 limit 18928785")
+    assert line == ("qdisc replace dev s root tbf rate 15140000bit burst 1540 limit 18926540")
 
 
 def test_slow_links_keep_room_for_a_whole_segment():

@@ -12,7 +12,7 @@ from ...core.errors import RunError
 BITS_PER_BYTE = 8
 WIRE_RATIO = 1514 / 1448
 """Bytes of a full Ethernet frame per byte of TCP payload in it: the kernel counts the former."""
-BURST_MS = 2.0
+BURST_MS = 0.5
 """How far the kernel may lie behind the rate and still make up for it; its timers need some of it."""
 MIN_BURST_BYTES = 1540
 QUEUE_MS = 10_000.0
