@@ -16,7 +16,6 @@ from moonjelly.network.estimators import (
 from moonjelly.network.estimators.error_based import ErrorBasedEstimator, ErrorBasedFilter
 from moonjelly.network.estimators.point import transmission_kbps
 
-
 POINT_ESTIMATORS = [name for name in ESTIMATORS if name != "change_point"]
 
 
