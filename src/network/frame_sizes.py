@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..core.checks import require_not_negative, require_positive
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
 
 DEFAULT_QUALITY = JpegQuality(90)
+GUESSED_ACCURACY = 0.5
+"""Of the largest side, where a server tells no accuracy; smaller sides have less in proportion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,15 @@ class FrameChoices:
     qualities: Sequence[JpegQuality] = (DEFAULT_QUALITY,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sizes", tuple(sorted(self.sizes, key=lambda size: size.side_px)))
+        if not self.sizes:
+            raise ValueError("sizes=(): a zoo has at least one input size")
+        sizes = sorted(self.sizes, key=lambda size: size.side_px)
+        if not any(size.accuracy for size in sizes):
+            most_px = sizes[-1].side_px
+            sizes = [
+                replace(size, accuracy=GUESSED_ACCURACY * size.side_px / most_px) for size in sizes
+            ]
+        object.__setattr__(self, "sizes", tuple(sizes))
         lower = [one for one in self.qualities if one.quality < DEFAULT_QUALITY.quality]
         lower.sort(key=lambda one: -one.quality)
         object.__setattr__(self, "qualities", (DEFAULT_QUALITY, *lower))
-        if not self.sizes:
-            raise ValueError("sizes=(): a zoo has at least one input size")

@@ -26,6 +26,8 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
 
     answer_s: float = 0.002
     advised_px: int = 320
+    served_px: int = 0  # 0 as from servers that do not tell
+    qualities: tuple[pb.JpegQuality, ...] = ()
     refusal: pb.Refusal | None = None
     register_error: tuple[grpc.StatusCode, str] | None = None
     end_with: tuple[grpc.StatusCode, str] | None = None  # how it ends a stream that it just opened
@@ -84,8 +86,10 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
             )
             await context.abort_with_status(rpc_status.to_status(status))
         sizes = [pb.InputSize(side_px=side, frame_kbits=kbits) for side, kbits in SIZES]
-        zoo = pb.Zoo(name="fake", class_names=["car", "bus"], sizes=sizes)
-        return pb.RegisterReply(session="s", zoo=zoo, advised_side_px=self.advised_px)
+        zoo = pb.Zoo(name="fake", class_names=["car", "bus"], sizes=sizes, qualities=self.qualities)
+        return pb.RegisterReply(
+            session="s", zoo=zoo, advised_side_px=self.advised_px, served_side_px=self.served_px
+        )
 
     async def Stream(self, request_iterator, context):  # noqa: N802
         opened = await anext(request_iterator)
@@ -128,7 +132,12 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
 
     async def _answer(self, frame, outbox) -> None:
         await asyncio.sleep(self.answer_s)
-        result = pb.Result(sequence=frame.sequence, advised_side_px=self.advised_px, plan_epoch=7)
+        result = pb.Result(
+            sequence=frame.sequence,
+            advised_side_px=self.advised_px,
+            served_side_px=self.served_px,
+            plan_epoch=7,
+        )
         if self.drop is None:
             result.verdict = pb.ANSWERED
             result.detections.boxes.extend([0.1, 0.2, 0.3, 0.4])

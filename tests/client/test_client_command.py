@@ -114,6 +114,7 @@ def test_a_server_that_is_not_there_is_said_so_within_seconds(pictures, tmp_path
         (("--link", "nan"), "--link=nan"),
         (("--link", "nofile.txt"), "nofile.txt: No such file"),
         (("--wire-ms", -1), "--wire-ms=-1.0"),
+        (("--policy", "worst"), "--policy='worst': must be one of ladder, best"),
         (("--source", "nofile.mp4"), "source='nofile.mp4'"),
         (("--source", "camera:0", "--video"), "--video"),
     ],

@@ -17,6 +17,7 @@ from moonjelly.client import stream as stream_module
 from moonjelly.network.shapers import LinkConfig
 from moonjelly.network.shapers.relay import Link
 from moonjelly.protos import serving_pb2 as pb
+from moonjelly.vision.preprocessing import encode_frame
 
 
 async def test_ten_lines_are_enough():
@@ -211,6 +212,8 @@ async def test_a_server_that_comes_a_little_later_is_waited_for():
         ({"connect_timeout_s": float("inf")}, "connect_timeout_s=inf"),
         ({"connect_timeout_s": float("nan")}, "connect_timeout_s=nan"),
         ({"max_unread": 0}, "max_unread=0"),
+        ({"policy": "worst"}, "policy='worst': must be one of ladder, best"),
+        ({"ladder": ("height",)}, "ladder='height': must be of fps, quality"),
     ],
 )
 async def test_bad_options_are_refused_before_anything_is_sent(options, message):
@@ -307,6 +310,30 @@ async def test_the_advised_side_is_followed_down_to_what_the_link_carries():
     assert sides[0] == 320
     assert 608 in sides, "the acks tell that the link is faster"
     assert decided(answers)[0].record.advised_side_px == 608
+
+
+async def test_a_lower_quality_is_sent_where_the_server_says_that_it_is_worth_more():
+    # At the guess of 60 kbit/s, 200 kbit of side 320 take longer than the 2 s there are; a quarter does not.
+    blobs = np.random.default_rng(0).integers(0, 255, (9, 16, 3), np.uint8)
+    low = pb.JpegQuality(quality=40, accuracy_ratio=0.9, size_ratio=0.25)
+    async with (
+        FakeServer(advised_px=320, served_px=320, qualities=(low,)) as server,
+        streaming(
+            server.address, few(1, blobs), fps=1, slo_ms=2000, bandwidth_kbps=60, wire_ms=0
+        ) as stream,
+    ):
+        (answer,) = [answer async for answer in stream]
+    assert (answer.record.side_px, answer.record.jpeg_quality) == (320, 40)
+    assert answer.record.jpeg_bytes < len(encode_frame(blobs, 320, 90))
+
+
+async def test_a_stream_of_fixed_frames_ignores_link_and_advice():
+    async with (
+        FakeServer(advised_px=608, served_px=608) as server,
+        streaming(server.address, few(5), fps=20, slo_ms=2000, policy="fixed:128") as stream,
+    ):
+        answers = [answer async for answer in stream]
+    assert {answer.record.side_px for answer in decided(answers)} == {128}
 
 
 async def test_answers_come_with_their_pictures_if_wanted():
