@@ -115,7 +115,7 @@ def _run_maker(
 ) -> Iterator[tuple[RunOne, Mapping[str, str]]]:
     """What makes a run, here or on hosts, and the machines that it uses."""
     if not hosts:
-        machine = {"made by": "simulation" if is_simulated else "live run", **describe_machine()}
+        machine = {"kind": "simulation" if is_simulated else "live run", **describe_machine()}
         yield (
             functools.partial(run_simulated if is_simulated else run_live, machine=machine),
             machine,

@@ -28,7 +28,7 @@ FAILED_DIR = "failed"
 ID_FILE = ".id"
 MACHINE_FILE = "machine.json"
 PROBLEMS_FILE = "problems.txt"
-_COMPARED = ("made by", "processor", "cores", "python", "moonjelly", "torch", "grpcio")
+_COMPARED = ("kind", "processor", "cores", "python", "moonjelly", "torch", "grpcio")
 
 
 class ExperimentFolder:

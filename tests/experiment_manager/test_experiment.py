@@ -95,3 +95,27 @@ def test_ctrl_c_ends_an_experiment_without_half_a_run_or_a_process_left(tmp_path
             if one.is_running():
                 one.kill()
         process.wait()
+
+
+def test_an_experiment_is_simulated_in_a_folder_of_its_own_and_its_status_told(
+    tmp_path: Path,
+) -> None:
+    file, out = write_experiment(tmp_path, 2), tmp_path / "out"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "moonjelly", "experiment", *words, "--out", str(out)]
+        return subprocess.run(line, check=False, capture_output=True, text=True, timeout=100)
+
+    before = run("status", str(file))
+    assert before.stdout == f"{out}: 2 runs: 0 finished, 0 failed, 2 not tried\n"
+    assert not out.exists()
+    done = run("run", str(file), "--simulated")
+    assert done.returncode == 0, done.stderr
+    with (out / "results.csv").open(newline="") as file_of_rows:
+        assert [row["captured"] for row in csv.DictReader(file_of_rows)] == ["20"] * 3
+    assert list((out / "figures").glob("*.pdf"))
+    assert json.loads((out / "experiment.json").read_text())["command"].endswith(f"--out {out}")
+    assert "2 finished, 0 failed, 0 not tried" in run("status", str(file)).stdout
+    live = run("run", str(file))
+    assert live.returncode == 2
+    assert "its runs were made with kind simulation, this is live run" in live.stderr
