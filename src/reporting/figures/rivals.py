@@ -14,6 +14,8 @@ from ..tidy_table import TidyRow, TidyTable
 from .clients import ACCURACIES, measured_accuracy
 from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
 
+SHOWN_RATIO = 0.85  # of the best accuracy; what is less would squeeze the rest
+BELOW_RATIO = 0.08  # of the height, for what is less
 REPEATS = ("seed", "iteration")
 TICKS_PERCENT = (0, 0.5, 1, 2, 5, 10, 20, 50, 100)
 LINEAR_TO_PERCENT = 1.0  # and logarithmic above, so that 0.5 and 50 % both show
@@ -110,17 +112,44 @@ def draw_rivals(
                 ACCURACIES[accuracy] if column == 0 else "",
                 f"{trace}, SLO {float(slo):g} ms",
             )
-            for name, table in rivals.items():
-                point = rival_point(table.where(trace=trace, slo_ms=slo).rows, factors, accuracy)
-                if point is not None:
+            found = {
+                name: point
+                for name, table in rivals.items()
+                if (
+                    point := rival_point(
+                        table.where(trace=trace, slo_ms=slo).rows, factors, accuracy
+                    )
+                )
+            }
+            floor = SHOWN_RATIO * max((one.accuracy[0] for one in found.values()), default=0.0)
+            for name, point in found.items():
+                if point.accuracy[0] >= floor:
                     _draw_point(axes, point, styles[name])
-                    refused[name] = max(refused.get(name, 0.0), point.refused_ratio)
+                refused[name] = max(refused.get(name, 0.0), point.refused_ratio)
+            low = [(one, styles[name]) for name, one in found.items() if one.accuracy[0] < floor]
+            _draw_below(axes, low)
             _scale_misses(axes)
     handles = [
         styles[name].key(_label(name, refused.get(name, 0.0)), is_point=True) for name in rivals
     ]
     legend_above(figure, handles, 4)
     return figure
+
+
+def _draw_below(axes: Axes, points: Sequence[tuple[RivalPoint, LineStyle]]) -> None:
+    """Draws points that lie far below the others at the lower edge, each with its accuracy."""
+    if not points:
+        return
+    low, high = axes.get_ylim()
+    edge = low - BELOW_RATIO * (high - low)
+    axes.set_ylim(edge - BELOW_RATIO * (high - low), high)
+    for point, style in points:
+        at = (100 * point.missed_ratio[0], edge)
+        axes.plot([at[0]], [at[1]], **{**style.line(), "linestyle": "", "markersize": 6})
+        axes.annotate(
+            f"accuracy {point.accuracy[0]:.2f}, below", at, xytext=(7, 0), fontsize=7, va="center",
+            textcoords="offset points",
+        )  # fmt: skip
 
 
 def _scale_misses(axes: Axes) -> None:
