@@ -88,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fps", type=float, default=15.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--no-events", action="store_true", help="leave out falls and outages")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
         "--out", type=Path, default=ROOT / "benchmarks" / "results" / "adaptation.csv"
@@ -110,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = f"python benchmarks/adaptation.py {' '.join(arguments or sys.argv[1:])}".strip()
     _write(options.out, COLUMNS, rows, command)
     _print(rows, options.policies)
-    if not options.only_traces:
+    if not options.no_events:
         _run_events(options, command)
     return 0
 
