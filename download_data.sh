@@ -42,6 +42,16 @@ is_wanted() {
 
 is_intact() { [ "$("${2}sum" -- "$1" | cut -d' ' -f1)" = "$3" ]; }
 
+fetch() {
+  local curl=(curl --fail --location --silent --show-error --retry 3 --output "$2") status=0
+  "${curl[@]}" --continue-at - "$1" || status=$?
+  if [ $status -eq 33 ]; then # this server cannot resume
+    rm -f -- "$2"
+    "${curl[@]}" "$1" && return 0 || return 1
+  fi
+  return $status
+}
+
 num_wanted=0 num_failed=0
 while IFS='|' read -r name kind checksum url; do
   name=${name// /} kind=${kind// /} checksum=${checksum// /} url=${url// /}
@@ -56,7 +66,9 @@ while IFS='|' read -r name kind checksum url; do
   mkdir -p "$(dirname "$file")"
   echo "$name: fetching"
   # A partial file stays for the next try; the name itself appears only once the checksum agrees.
-  if ! curl --fail --location --silent --show-error --continue-at - --retry 3 --output "$file.part" "$url"; then
+  if [ -f "$file.part" ] && is_intact "$file.part" "$kind" "$checksum"; then
+    mv -- "$file.part" "$file"
+  elif ! fetch "$url" "$file.part"; then
     echo "$name: could not be fetched from $url; run again to resume, or it may be gone" >&2
     num_failed=$((num_failed + 1))
   elif ! is_intact "$file.part" "$kind" "$checksum"; then

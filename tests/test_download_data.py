@@ -21,14 +21,20 @@ class _ResumingHandler(SimpleHTTPRequestHandler):
     """Serves one file, honours `Range: bytes=N-`, and remembers what was asked for."""
 
     ranges: ClassVar[list[str | None]] = []
+    can_resume: ClassVar[bool] = True
 
     def do_GET(self) -> None:
         wanted = self.headers["Range"]
         self.ranges.append(wanted)
+        if not self.can_resume:
+            wanted = None
         if not self.path.endswith("/trace.txt"):
             self.send_error(404)
             return
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
         self.send_response(206 if wanted else 200)
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
@@ -43,6 +49,7 @@ class _ResumingHandler(SimpleHTTPRequestHandler):
 @pytest.fixture
 def url() -> Iterator[str]:
     _ResumingHandler.ranges = []
+    _ResumingHandler.can_resume = True
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_ResumingHandler))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -84,6 +91,27 @@ def test_a_partial_file_is_resumed(tmp_path: Path, url: str) -> None:
     assert run(tmp_path, row(url)).returncode == 0
     assert (tmp_path / "data/traces/trace.txt").read_bytes() == CONTENT
     assert _ResumingHandler.ranges == ["bytes=700-"]
+
+
+def test_a_file_that_was_whole_when_the_script_was_killed_is_taken(
+    tmp_path: Path, url: str
+) -> None:
+    whole = tmp_path / "data/traces/trace.txt.part"
+    whole.parent.mkdir(parents=True)
+    whole.write_bytes(CONTENT)
+    assert run(tmp_path, row(url)).returncode == 0
+    assert (tmp_path / "data/traces/trace.txt").read_bytes() == CONTENT
+    assert _ResumingHandler.ranges == []
+
+
+def test_a_server_that_cannot_resume_is_asked_for_the_whole_file(tmp_path: Path, url: str) -> None:
+    _ResumingHandler.can_resume = False
+    partial_file = tmp_path / "data/traces/trace.txt.part"
+    partial_file.parent.mkdir(parents=True)
+    partial_file.write_bytes(CONTENT[:700])
+    assert run(tmp_path, row(url)).returncode == 0
+    assert (tmp_path / "data/traces/trace.txt").read_bytes() == CONTENT
+    assert _ResumingHandler.ranges == ["bytes=700-", None]
 
 
 def test_a_wrong_checksum_leaves_nothing_and_fails(tmp_path: Path, url: str) -> None:
