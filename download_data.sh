@@ -10,12 +10,15 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# name | kind of checksum | checksum | URL
+# name | kind of checksum | checksum, or as many of its first digits as the publisher tells (8 at least) | URL
 table='
 traces/jellyfish_lte_upload_mbps.txt | sha256 | 1bcf6187c9891725b3d0626ff347e51bba9f91d501c210e830271cf01f7ea9ea | https://raw.githubusercontent.com/vuhpdc/jellyfish/295974d3240e541fb5e3a24691afbe68a3fe7c07/network_shaping/lte_upload_trace.txt
 traces/jellyfish_wifi_mbps.txt | sha256 | 7de36994b8400f898d53bf20251aa043675f6c547bca8bf69096e13082bbf4a7 | https://raw.githubusercontent.com/vuhpdc/jellyfish/295974d3240e541fb5e3a24691afbe68a3fe7c07/network_shaping/wifi_trace.txt
 coco/val2017.zip | sha1 | 4950dc9d00dbe1c933ee0170f5797584351d2a41 | http://images.cocodataset.org/zips/val2017.zip
 coco/annotations_trainval2017.zip | sha1 | 8551ee4bb5860311e79dace7e79cb91e432e78b3 | http://images.cocodataset.org/annotations/annotations_trainval2017.zip
+weights/fasterrcnn_mobilenet_v3_large_320_fpn.pth | sha256 | 907ea3f9 | https://download.pytorch.org/models/fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth
+weights/fasterrcnn_mobilenet_v3_large_fpn.pth | sha256 | fb6a3cc7 | https://download.pytorch.org/models/fasterrcnn_mobilenet_v3_large_fpn-fb6a3cc7.pth
+weights/fasterrcnn_resnet50_fpn.pth | sha256 | 258fb6c6 | https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_coco-258fb6c6.pth
 '
 
 fail() { echo "download_data.sh: error: $*" >&2; exit "${status:-2}"; }
@@ -40,7 +43,7 @@ is_wanted() {
   return 1
 }
 
-is_intact() { [ "$("${2}sum" -- "$1" | cut -d' ' -f1)" = "$3" ]; }
+is_intact() { [[ $("${2}sum" -- "$1") == "$3"* ]]; }
 
 fetch() {
   local curl=(curl --fail --location --silent --show-error --retry 3 --output "$2") status=0
@@ -60,6 +63,7 @@ while IFS='|' read -r name kind checksum url; do
   num_wanted=$((num_wanted + 1))
   if $is_list; then echo "$name  $url"; continue; fi
   case "$kind" in sha1|sha256) ;; *) fail "$name: kind of checksum '$kind' is neither sha1 nor sha256" ;; esac
+  [[ $checksum =~ ^[0-9a-f]{8,64}$ ]] || fail "$name: checksum '$checksum' is not 8 to 64 digits of 0-9a-f"
   [[ $name != /* && $name != *..* ]] || fail "$name: a name stays inside the target folder"
   file=$target/$name
   if [ -f "$file" ] && is_intact "$file" "$kind" "$checksum"; then echo "$name: have it"; continue; fi

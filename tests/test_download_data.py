@@ -114,6 +114,19 @@ def test_a_server_that_cannot_resume_is_asked_for_the_whole_file(tmp_path: Path,
     assert _ResumingHandler.ranges == ["bytes=700-", None]
 
 
+def test_the_first_digits_of_a_checksum_do_where_the_publisher_tells_no_more(
+    tmp_path: Path, url: str
+) -> None:
+    digits = hashlib.sha256(CONTENT).hexdigest()[:8]
+    assert run(tmp_path, f"a.pth | sha256 | {digits} | {url}/trace.txt").returncode == 0
+    other = "0" * 8
+    assert run(tmp_path, f"b.pth | sha256 | {other} | {url}/trace.txt").returncode == 1
+    refused = run(tmp_path, f"c.pth | sha256 | {digits[:7]} | {url}/trace.txt")
+    assert refused.returncode == 2
+    assert "is not 8 to 64 digits" in refused.stderr
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["a.pth"]
+
+
 def test_a_wrong_checksum_leaves_nothing_and_fails(tmp_path: Path, url: str) -> None:
     result = run(tmp_path, row(url, content=b"something else"))
     assert result.returncode == 1
