@@ -66,8 +66,6 @@ def _keep(instance: Instance, lane: list[int], members: list[int]) -> tuple[list
 
 def align(instance: Instance, draft: Draft, previous: Plan) -> None:
     """Exchanges devices of one type so that fewest variants are loaded, then fewest clients move."""
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - takes a third of a second
-
     problem = instance.problem
     running = {device.device_id: device.variant for device in previous.devices}
     ids = [device.device_id for device in problem.devices]
@@ -78,6 +76,8 @@ def align(instance: Instance, draft: Draft, previous: Plan) -> None:
     modes, members = list(draft.modes), list(draft.members)
     for number in range(instance.num_types):
         devices = np.flatnonzero(instance.types == number).tolist()
+        if len(devices) == 1:
+            continue
         column_of = {ids[device]: column for column, device in enumerate(devices)}
         variants = np.array([running.get(ids[device], -1) for device in devices])
         costs = np.zeros((len(devices), len(devices)))
@@ -89,6 +89,8 @@ def align(instance: Instance, draft: Draft, previous: Plan) -> None:
                 column = column_of.get(places[client] or "")
                 if column is not None:
                     costs[row, column] -= 1.0
+        from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - see registry.preload
+
         rows, columns = linear_sum_assignment(costs)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             draft.modes[devices[column]] = modes[devices[row]]

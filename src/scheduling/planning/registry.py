@@ -39,6 +39,12 @@ def planner(name: str, switching: SwitchingCost | None = None) -> Planner:
     return chosen
 
 
+def preload(name: str) -> None:
+    """Loads what a planner needs only now and then, so that no plan waits for it: a third of a second."""
+    if name == "pricing":
+        import_module("scipy.optimize")
+
+
 def check_planner(name: str) -> str:
     """Returns the name of a planner.
 

@@ -22,7 +22,7 @@ from ...scheduling.pacing import LEAST_PLAN_GAP_MS
 from ...scheduling.planning import rounds
 from ...scheduling.planning.counter_offer import RefusalReason
 from ...scheduling.planning.plan_records import plan_records
-from ...scheduling.planning.registry import planner
+from ...scheduling.planning.registry import planner, preload
 from ...scheduling.planning.rounds import Cause, Planning, first_cause
 from ...scheduling.planning.switching import SwitchingCost
 from ..channel import AsyncChannel, Channel
@@ -94,6 +94,9 @@ class SchedulerProcess:
     async def run(self) -> None:
         """Plans until the supervisor says drain."""
         self._control.send(Envelope(ready=Ready()))
+        preloading = asyncio.create_task(
+            asyncio.to_thread(preload, self._context.config.planner), name="preload"
+        )
         planning = asyncio.create_task(self._plan_forever(), name="plan")
         try:
             await self._is_draining.wait()
@@ -101,6 +104,7 @@ class SchedulerProcess:
             planning.cancel()
             with suppress(asyncio.CancelledError):
                 await planning
+            await preloading
             for channel in (*self._endpoints.values(), *self._executors.values(), self._control):
                 channel.close()
             if self._log is not None:
