@@ -29,30 +29,22 @@ from moonjelly.network.estimators import ESTIMATORS, BandwidthEstimator, SentFra
 FIRST_KBPS = 5000.0
 FAR_OFF = 0.2
 """An estimate is far off if it differs from the rate by more than this share of it."""
-CAUTIOUS = 0.1
 GRID_MS = 5.0
 SHARES = tuple(round(0.02 * k, 2) for k in range(1, 50))
 SUMMARY_COLUMNS = (
     "recording", "estimator", "num_frames", "median_error_ratio", "median_error_kbps", "p90_error_ratio",
     "bias_ratio", "overestimated_ratio", "num_falls", "fall_lag_p50_ms", "fall_lag_p90_ms",
-    "num_rises", "rise_lag_p50_ms", "rise_lag_p90_ms", "slower_than_p10_ratio",
+    "num_rises", "rise_lag_p50_ms", "rise_lag_p90_ms",
 )  # fmt: skip
 ERROR_COLUMNS = ("recording", "estimator", "share_ratio", "error_ratio")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An estimate when a frame was sent.
-
-    Attributes:
-        cautious_kbps: what the link's rate is below with probability `CAUTIOUS`, as the estimator says.
-        seen_kbps: rate at which the frame went through then; None if no ack came.
-    """
+    """An estimate when a frame was sent."""
 
     estimate_kbps: float
-    cautious_kbps: float
     true_kbps: float
-    seen_kbps: float | None
 
     @property
     def error_ratio(self) -> float:
@@ -91,10 +83,6 @@ class Replay:
         """What the estimator says at a time; advance to it first."""
         return self._estimator.bandwidth_kbps(now_ms, self._oldest())
 
-    def cautious_kbps(self, now_ms: float) -> float:
-        """Likewise, of the cautious quantile."""
-        return self._estimator.quantile_kbps(CAUTIOUS, now_ms, self._oldest())
-
     def _oldest(self) -> SentFrame | None:
         return next(iter(self._under_way.values()), None)
 
@@ -108,15 +96,7 @@ def samples(recording: Recording, name: str) -> list[Sample]:
         replay.advance(now_ms)
         true_kbps = recording.rate_kbps(now_ms)
         if replay.has_heard and true_kbps > 0:
-            seen_kbps = None
-            if one.net_ms is not None:
-                sending_ms = max(1e-3, one.net_ms - 2 * one.wire_ms)
-                seen_kbps = 1000 * one.frame.kbits / sending_ms
-            found.append(
-                Sample(
-                    replay.estimate_kbps(now_ms), replay.cautious_kbps(now_ms), true_kbps, seen_kbps
-                )
-            )
+            found.append(Sample(replay.estimate_kbps(now_ms), true_kbps))
     return found
 
 
@@ -158,15 +138,13 @@ def summarise(recording: Recording, name: str) -> tuple[list[object], list[list[
     found = samples(recording, name)
     errors = np.array([one.error_ratio for one in found])
     off_kbps = np.array([abs(one.estimate_kbps - one.true_kbps) for one in found])
-    seen = [one for one in found if one.seen_kbps is not None]
-    slower = np.mean([one.seen_kbps < one.cautious_kbps for one in seen])
     falls, rises = lags_ms(recording, name)
     row: list[object] = [
         recording.name, name, len(found),
         f"{np.median(abs(errors)):.4f}", f"{np.median(off_kbps):.0f}",
         f"{np.quantile(abs(errors), 0.9):.4f}", f"{np.median(errors):.4f}",
         f"{np.mean(errors > FAR_OFF):.4f}",
-        *_lag_cells(falls), *_lag_cells(rises), f"{slower:.4f}",
+        *_lag_cells(falls), *_lag_cells(rises),
     ]  # fmt: skip
     quantiles = np.quantile(abs(errors), SHARES)
     rows: list[list[object]] = [
@@ -217,8 +195,7 @@ def run(links: Path, out: Path) -> None:
                 f"{recording_name:22} {name:14} {_percent(cells['median_error_ratio'])}"
                 f" ({cells['median_error_kbps']:>5} kbit/s) {_percent(cells['p90_error_ratio'])}"
                 f" {_percent(cells['bias_ratio'])} {_percent(cells['overestimated_ratio'])}"
-                f"  {cells['fall_lag_p50_ms']:>5} {cells['rise_lag_p50_ms']:>5} ms"
-                f"  p10 {_percent(cells['slower_than_p10_ratio'])}",
+                f"  {cells['fall_lag_p50_ms']:>5} {cells['rise_lag_p50_ms']:>5} ms",
                 flush=True,
             )
     out.mkdir(parents=True, exist_ok=True)

@@ -32,9 +32,6 @@ class FixedEstimator:
     def bandwidth_kbps(self, now_ms, oldest=None):
         return self.kbps
 
-    def quantile_kbps(self, quantile, now_ms, oldest=None):
-        return self.kbps
-
 
 def link_of(fps, kbps, wire_ms=0.0, name="best", slo_ms=1000.0):
     return ClientLink(fps, slo_ms, FixedEstimator(kbps, wire_ms), policy(name))

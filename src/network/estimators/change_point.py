@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
 from collections import deque
 from operator import attrgetter
 from typing import NamedTuple
@@ -30,9 +29,6 @@ MAX_FRAMES = 16
 MAX_STRETCHES = 4
 LEAST_FRAMES = 3
 """In a stretch, before its delays are believed."""
-NUM_ERRORS = 64
-PRIOR_ERRORS = tuple(0.1 * k for k in range(-7, 8))
-"""Of forecasts, as logarithms, until there are measured ones."""
 _MEDIAN = 2.0 ** (1 / TAIL) - 1  # of the delays, over their scale
 
 
@@ -188,15 +184,12 @@ class ChangePointEstimator:
         self._stretches: list[_Stretch] = []  # the best one first
         self._scale_ms = FIRST_SCALE_MS
         self._heard_ms = -math.inf  # when the newest ack would have come, had it not been held
-        self._errors = sorted(PRIOR_ERRORS)  # of forecasts, as logarithms
-        self._error_queue = deque(PRIOR_ERRORS)
 
     def observe(self, frame: SentFrame, net_ms: float, now_ms: float) -> None:
         """Takes in one acknowledged frame; the time of the ack is that of the frame and its round trip."""
         require_positive("kbits", frame.kbits)
         # A server that says it held the ack too long makes the round trip negative.
         arrived_ms = frame.sent_ms + require_not_negative("net_ms", max(0.0, net_ms))
-        self._learn_error(frame, arrived_ms)
         self._divide(frame, arrived_ms)
         self._learn_scale()
         self._estimate_kbps = self._stretches[0].rate_kbps(self._scale_ms)
@@ -215,13 +208,6 @@ class ChangePointEstimator:
         if waiting_cost <= self._change_cost(now_ms):
             return self._estimate_kbps
         return 1000.0 * oldest.kbits / waiting_ms
-
-    def quantile_kbps(
-        self, quantile: float, now_ms: float, oldest: SentFrame | None = None
-    ) -> float:
-        """The estimate, times that quantile of what forecasts of the last frames were off by."""
-        index = min(int(quantile * len(self._errors)), len(self._errors) - 1)
-        return min(MAX_KBPS, self.bandwidth_kbps(now_ms, oldest) * math.exp(self._errors[index]))
 
     def _start_ms(self, frame: SentFrame) -> float:
         """When its ack would come, had it no size: frames wait for those before them."""
@@ -258,13 +244,3 @@ class ChangePointEstimator:
         is_longer = best.delay_ms > _MEDIAN * self._scale_ms
         self._scale_ms *= 1 + (SCALE_STEP if is_longer else -SCALE_STEP)
         self._scale_ms = max(self._scale_ms, LEAST_SCALE_MS)
-
-    def _learn_error(self, frame: SentFrame, arrived_ms: float) -> None:
-        """Remembers by how much the forecast of a frame's rate was off."""
-        sending_ms = max(arrived_ms - self._start_ms(frame), RESOLUTION_MS)
-        error = math.log(1000.0 * frame.kbits / sending_ms / self._estimate_kbps)
-        insort(self._errors, error)
-        self._error_queue.append(error)
-        if len(self._error_queue) > NUM_ERRORS:
-            oldest = self._error_queue.popleft()
-            del self._errors[bisect_left(self._errors, oldest)]

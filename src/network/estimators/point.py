@@ -29,12 +29,6 @@ class PointEstimator(ABC):
         # A server that says it held the ack too long makes the round trip negative.
         self._take(frame, require_not_negative("net_ms", max(0.0, net_ms)), now_ms)
 
-    def quantile_kbps(
-        self, quantile: float, now_ms: float, oldest: SentFrame | None = None
-    ) -> float:
-        """The estimate: nothing is known of its error."""
-        return self.bandwidth_kbps(now_ms, oldest)
-
     @abstractmethod
     def bandwidth_kbps(self, now_ms: float, oldest: SentFrame | None = None) -> float:
         """The newest estimate; a frame under way tells nothing before it was acknowledged."""

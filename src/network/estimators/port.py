@@ -60,15 +60,3 @@ class BandwidthEstimator(Protocol):
             oldest: the oldest frame that is under way, if one is: how long it has been is evidence.
         """
         ...
-
-    def quantile_kbps(
-        self, quantile: float, now_ms: float, oldest: SentFrame | None = None
-    ) -> float:
-        """The rate that the link's is below with this probability; the estimate, where none is known.
-
-        Args:
-            quantile: above 0 and below 1; small values are cautious.
-            now_ms: the time.
-            oldest: as of `bandwidth_kbps`.
-        """
-        ...
