@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ...core.plan import Plan
 from ...core.problem import Problem
 
-DEFAULT_COST_RATIO = 0.02
+DEFAULT_COST_RATIO = 0.01
 MOVE_SHARE = 0.1  # of what a load costs, per frame/s
 
 
