@@ -20,7 +20,7 @@ COMMANDS = {
     "client": ("client", "stream a camera, a file, pictures or a drawn scene to a server"),
     "demo": ("demo", "serve drawn traffic cameras over changing links and report how it went"),
     "figures": ("reporting", "draw what the files of a run, an experiment or a zoo allow"),
-    "experiment": ("experiment_manager", "run a matrix of experiments on this machine"),
+    "experiment": ("experiment_manager", "run a matrix of experiments, here or on other machines"),
     "plan": ("planning_tool", "plan a problem given as a file, or check a folder of them"),
     "simulate": ("simulation", "run streams, links and devices under a virtual clock"),
     "profile": ("profiler", "measure how long every variant takes on this machine"),
