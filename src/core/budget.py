@@ -26,25 +26,8 @@ class BudgetRule(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FullBudget:
-    """All that the network leaves when frames travel at the variant's own size, at the full rate.
-
-    Source: Jellyfish, latency budget G.
-    """
-
-    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
-        """See `BudgetRule`."""
-        if not client.can_carry(frame_kbits):
-            return 0.0
-        return max(0.0, client.slo_ms - client.network_ms(frame_kbits) - overhead_ms)
-
-
-FULL_BUDGET = FullBudget()
-
-
-@dataclass(frozen=True, slots=True)
 class ElasticBudget:
-    """All that the network leaves when frames travel somewhat smaller than the variant takes.
+    """All that the network leaves when frames travel at the full rate, somewhat smaller than the variant takes.
 
     For clients that choose their own sizes: one whose link is poor for a while sends smaller frames, and does
     not hold back the variant that it shares with others. Ours.
@@ -60,7 +43,14 @@ class ElasticBudget:
 
     def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
         """See `BudgetRule`."""
-        return FULL_BUDGET.budget_ms(client, self.size_ratio * frame_kbits, overhead_ms)
+        kbits = self.size_ratio * frame_kbits
+        if not client.can_carry(kbits):
+            return 0.0
+        return max(0.0, client.slo_ms - client.network_ms(kbits) - overhead_ms)
+
+
+FULL_BUDGET = ElasticBudget(1.0)
+"""All that the network leaves when frames travel at the variant's own size. Source: Jellyfish, latency budget G."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,13 @@ def carry_over(problem: Problem, previous: Plan) -> Plan:
     the most accurate variant.
     """
     variants = variants_in_force(problem, previous)
-    budgets = [problem.budgets_ms(client) for client in problem.clients]
+    budgets = {  # by variant, of each client
+        variant: [
+            client.budget_ms(problem.variants[variant], problem.overhead_ms)
+            for client in problem.clients
+        ]
+        for variant in set(variants)
+    }
     members: list[list[int]] = [[] for _ in problem.devices]
 
     def join(client: int, device: int) -> bool:
@@ -32,7 +38,7 @@ def carry_over(problem: Problem, previous: Plan) -> Plan:
         variant = variants[device]
         fits = largest_batch(
             problem.latency_ms[problem.devices[device].device_type][variant],
-            min(budgets[one][variant] for one in together),
+            min(budgets[variant][one] for one in together),
             math.fsum(problem.clients[one].fps for one in together),
         )
         if fits:
@@ -47,7 +53,7 @@ def carry_over(problem: Problem, previous: Plan) -> Plan:
             continue
         device = number.get(previous.placement.get(client.client_id) or "")
         if device is not None:
-            placed.append((-budgets[index][variants[device]], index, device))
+            placed.append((-budgets[variants[device]][index], index, device))
         else:
             waiting.append(index)
     for _, index, device in sorted(placed):  # patient ones first: a strict one may cost the others

@@ -47,24 +47,7 @@ def admit(problem: Problem, client: Client, plan: Plan | None, planner: Planner)
     """
     if not fits_alone(problem, client):
         return None
-    wider = with_client(problem, client)
-    protected = {client.client_id}
-    if plan is not None:
-        protected |= {
-            other.client_id
-            for other in problem.clients
-            if plan.placement.get(other.client_id) is not None and fits_alone(problem, other)
-        }
-
-    def serves_all(candidate: Plan) -> bool:
-        return all(candidate.placement.get(one) is not None for one in protected)
-
-    new = planner.plan(wider, plan, Random(0))  # noqa: S311 - fixed, so that an offer holds
-    if serves_all(new):
-        return new
-    if plan is not None and serves_all(kept := carry_over(wider, plan)):
-        return kept
-    return None
+    return _admit(problem, client, plan, planner, _protected(problem, plan))
 
 
 def refusal_reason(problem: Problem, client: Client) -> RefusalReason:
@@ -89,10 +72,13 @@ def counter_offers(
         plan: the plan in force, if there is one.
         planner: as for `admit`.
     """
+    protected = _protected(problem, plan)
 
     def is_admitted(fps: float, slo_ms: float) -> bool:
         changed = replace(client, fps=fps, slo_ms=slo_ms)
-        return admit(problem, changed, plan, planner) is not None
+        if not fits_alone(problem, changed):
+            return False
+        return _admit(problem, changed, plan, planner, protected) is not None
 
     rates = _round_numbers(client.fps * LEAST_RATE_RATIO, client.fps)[::-1]
     fps = _first(rates, lambda rate: is_admitted(rate, client.slo_ms))
@@ -111,13 +97,48 @@ def counter_offers(
 
 def fits_alone(problem: Problem, client: Client) -> bool:
     """Whether some idle device could serve the client with some variant."""
+    return _fits_one_of(_device_types(problem), problem, client)
+
+
+def _protected(problem: Problem, plan: Plan | None) -> set[str]:
+    """Names the clients that must stay served."""
+    if plan is None:
+        return set()
+    served = [one for one in problem.clients if plan.placement.get(one.client_id) is not None]
+    device_types = _device_types(problem)
+    return {one.client_id for one in served if _fits_one_of(device_types, problem, one)}
+
+
+def _admit(
+    problem: Problem, client: Client, plan: Plan | None, planner: Planner, protected: set[str]
+) -> Plan | None:
+    """As `admit`, for a client that fits alone; `protected` names those that must stay served."""
+    wider = with_client(problem, client)
+    needed = {client.client_id} | protected
+
+    def serves_all(candidate: Plan) -> bool:
+        return all(candidate.placement.get(one) is not None for one in needed)
+
+    new = planner.plan(wider, plan, Random(0))  # noqa: S311 - fixed, so that an offer holds
+    if serves_all(new):
+        return new
+    if plan is not None and serves_all(kept := carry_over(wider, plan)):
+        return kept
+    return None
+
+
+def _device_types(problem: Problem) -> set[str]:
+    return {device.device_type for device in problem.devices}
+
+
+def _fits_one_of(device_types: set[str], problem: Problem, client: Client) -> bool:
     if not problem.is_servable(client):
         return False
-    budgets = problem.budgets_ms(client)
     return any(
-        client.fps <= capacity_fps(row, budget)
-        for device_type in {device.device_type for device in problem.devices}
-        for row, budget in zip(problem.latency_ms[device_type], budgets, strict=True)
+        client.fps <= capacity_fps(problem.latency_ms[device_type][number], budget_ms)
+        for number, variant in enumerate(problem.variants)
+        if (budget_ms := client.budget_ms(variant, problem.overhead_ms)) > 0
+        for device_type in device_types
     )
 
 

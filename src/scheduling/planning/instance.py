@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.budget import FULL_BUDGET
+from ...core.budget import FULL_BUDGET, ElasticBudget
 from ...core.problem import Problem
 from .capacity import EQUAL_RATIO, limit_fps
 from .subset_sum import MAX_UNITS, common_unit_fps
@@ -121,7 +122,10 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
 
 def _budgets_ms(problem: Problem) -> Floats:
     """(clients, variants): as `Client.budget_ms`, operation by operation, so that no bit differs."""
-    if any(client.budget_rule is not FULL_BUDGET for client in problem.clients):
+    rule = problem.clients[0].budget_rule if problem.clients else FULL_BUDGET
+    if not isinstance(rule, ElasticBudget) or any(
+        client.budget_rule is not rule for client in problem.clients
+    ):
         return np.array([problem.budgets_ms(one) for one in problem.clients], np.float64)
     columns = [
         (c.fps, c.slo_ms, c.bandwidth_kbps, c.wire_ms, c.response_kbits, c.frame_size_ratio)
@@ -129,14 +133,15 @@ def _budgets_ms(problem: Problem) -> Floats:
     ]
     table = np.array(columns, np.float64).reshape(len(columns), 6)
     fps, slo, bandwidth, wire, response, ratio = (table[:, [column]] for column in range(6))
-    frames = np.array([variant.frame_kbits for variant in problem.variants], np.float64)
+    frames = rule.size_ratio * np.array([one.frame_kbits for one in problem.variants], np.float64)
     with np.errstate(divide="ignore"):
         network = 1000.0 * (frames * ratio + response) / bandwidth + 2.0 * wire
     budgets = np.maximum(0.0, slo - network - problem.overhead_ms)
     return np.where(bandwidth > fps * frames * ratio, budgets, 0.0)
 
 
-def _useful_batches(row: tuple[float, ...]) -> list[tuple[int, float]]:
+@lru_cache(maxsize=1024)  # plan after plan asks of the same profiles
+def _useful_batches(row: tuple[float, ...]) -> tuple[tuple[int, float], ...]:
     """Batch sizes that carry more than every one with a latency as short, with their latency."""
     useful: list[tuple[int, float]] = []
     best_fps = 0.0
@@ -144,7 +149,7 @@ def _useful_batches(row: tuple[float, ...]) -> list[tuple[int, float]]:
         if limit_fps(latency_ms, -size) > best_fps:
             best_fps = limit_fps(latency_ms, -size)
             useful.append((-size, latency_ms))
-    return useful
+    return tuple(useful)
 
 
 def _in_units(

@@ -61,6 +61,9 @@ def violations(problem: Problem, plan: Plan) -> list[str]:
     if found:
         return found  # the rest would stumble over unknown names
     types = {device.device_id: device.device_type for device in problem.devices}
+    clients: dict[str | None, list[Client]] = {}
+    for client in problem.clients:
+        clients.setdefault(plan.placement[client.client_id], []).append(client)
     for device in plan.devices:
         row = problem.latency_ms[types[device.device_id]][device.variant]
         if not 1 <= device.batch_size <= len(row):
@@ -68,12 +71,8 @@ def violations(problem: Problem, plan: Plan) -> list[str]:
                 f"{device.device_id}: batch size {device.batch_size} is not within 1..{len(row)}"
             )
             continue
-        clients = [
-            client
-            for client in problem.clients
-            if plan.placement[client.client_id] == device.device_id
-        ]
-        found += _load(problem, device, row[device.batch_size - 1], clients)
+        there = clients.get(device.device_id, [])
+        found += _load(problem, device, row[device.batch_size - 1], there)
     return found
 
 
@@ -94,11 +93,12 @@ def _structure(problem: Problem, plan: Plan) -> list[str]:
         for device in plan.devices
         if not 0 <= device.variant < len(problem.variants)
     ]
+    known_ids = set(known)
     client_ids = {client.client_id for client in problem.clients}
     for client_id, place in plan.placement.items():
         if client_id not in client_ids:
             found.append(f"{client_id}: not a client of the problem")
-        if place is not None and place not in known:
+        if place is not None and place not in known_ids:
             found.append(f"{client_id}: placed on unknown device {place}")
     found += [
         f"{client_id}: neither placed nor refused"
