@@ -6,16 +6,14 @@ import argparse
 import asyncio
 import contextlib
 import functools
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from rich.console import Console
 
 from ..core.errors import RunError, UsageError
+from ..core.signals import leave_at_sigterm
 from .campaign import CannotGoOnError, RunOne, run_missing
 from .experiment_file import SHIPPED_DIR, find_experiment, read_experiment
 from .folder import PROBLEMS_FILE, ExperimentFolder, open_folder
@@ -76,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     runs = experiment.runs()
     console = Console(stderr=True, soft_wrap=True)
     try:
-        signal.signal(signal.SIGTERM, _leave)
+        leave_at_sigterm()
         with (
             open_folder(out_dir) as folder,
             _run_maker(arguments.simulated, hosts, folder, console) as (run_one, machine),
@@ -160,8 +158,3 @@ def _tell_status(runs: Sequence[RunConfig], out_dir: Path) -> int:
         problems = (path / PROBLEMS_FILE).read_text(encoding="utf-8").splitlines()
         sys.stdout.write(f"failed: {path}: {problems[0] if problems else 'unknown'}\n")
     return 1 if failed else 0
-
-
-def _leave(signum: int, frame: FrameType | None) -> NoReturn:
-    """Ends as by an error, so that whatever was started is stopped."""
-    raise SystemExit(128 + signum)

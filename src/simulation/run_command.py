@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ..core.errors import RunError
 from ..core.records import FrameRecord
+from ..core.signals import leave_at_sigterm
 from ..reporting.html import write_report
 from ..reporting.picture import Picture
 from ..reporting.run_folder import write_run_info
@@ -47,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     scenario = scenario_of(arguments)
     console = Console(stderr=True, soft_wrap=True)
     tally = RunTally()
+    leave_at_sigterm()
     try:
         with replaced_run(arguments.out) as folder:
             start_s = time.perf_counter()

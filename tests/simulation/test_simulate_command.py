@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,12 @@ streams:
   - {name: cam, count: 2, fps: 10, slo_ms: 200, link: {mbps: 20}}
   - {name: hasty, fps: 10, slo_ms: 5, link: {mbps: 20}}
 """
+LIMIT_S = 60.0
+# Ctrl-C is ignored by whatever a shell starts in the background, and by its children.
+HEEDS_SIGINT = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from moonjelly.cli import main; sys.exit(main())"
+)
 
 
 @pytest.fixture
@@ -109,3 +119,28 @@ def test_a_folder_that_cannot_be_made_is_named(scenario, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["simulate", "run", str(scenario), "--out", str(tmp_path / "file" / "out")]) == 1
     assert f"--out {tmp_path}/file/out: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("has_earlier_run", [False, True])
+def test_a_run_that_is_ended_leaves_the_folder_as_it_was(
+    scenario, tmp_path, number, has_earlier_run
+):
+    scenario.write_text(SCENARIO.replace("seconds: 2", "seconds: 80000"))
+    out = tmp_path / "out"
+    if has_earlier_run:
+        out.mkdir()
+        (out / "frames.csv").write_text("of an earlier run")
+    command = [sys.executable, "-c", HEEDS_SIGINT, "simulate", "run", scenario, "--out", out]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        until_s = time.monotonic() + LIMIT_S
+        while not list(out.glob(".draft-*/plans.csv")) and time.monotonic() < until_s:
+            time.sleep(0.05)
+        assert process.poll() is None
+        assert list(out.glob(".draft-*/plans.csv"))
+        process.send_signal(number)
+        assert process.wait(LIMIT_S) == 128 + number
+    if has_earlier_run:
+        assert [path.read_text() for path in out.iterdir()] == ["of an earlier run"]
+    else:
+        assert not out.exists()
