@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..core.advice import SideAdvice
@@ -48,7 +49,7 @@ class ServerTimes(NamedTuple):
     @property
     def are_sound(self) -> bool:
         """Whether they are possible; a server may say what it likes."""
-        return all(0 <= one < math.inf for one in self)
+        return 0 <= self.busy_ms < math.inf and 0 <= self.batch_ms < math.inf
 
 
 class _Forecast(NamedTuple):
@@ -58,7 +59,7 @@ class _Forecast(NamedTuple):
     wire_ms: float
     odds: ArrivalOdds
 
-    def arrival_ratio(self, kbits: float, within_ms: float) -> float:
+    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
         """See `LinkForecast`."""
         return self.odds.within_ratio(BITS_PER_KBIT * kbits / self.bandwidth_kbps, within_ms)
 
@@ -84,7 +85,7 @@ class ClientLink:
         self._size_ratio = 1.0
         self._last_sent_ms = -math.inf
         self._server_times: ServerTimes | None = None
-        self._server_ms: tuple[float, ...] = ()
+        self._server_ms: Sequence[float] = ()
         self._wait_factor = 1.0
 
     @property
@@ -103,7 +104,8 @@ class ClientLink:
 
     def bandwidth_kbps(self, now_ms: float) -> float:
         """The newest estimate."""
-        return self._estimator.bandwidth_kbps(now_ms, self._oldest_sent())
+        oldest = next(iter(self._under_way.values())).sent if self._under_way else None
+        return self._estimator.bandwidth_kbps(now_ms, oldest)
 
     def network_ms(self, kbits: float, now_ms: float) -> float:
         """Time that a frame of that size and its answer would take on the network."""
@@ -151,17 +153,16 @@ class ClientLink:
             sequence: its number.
             times: what the server took for it, if it was not dropped there.
         """
-        for earlier in [one for one in self._under_way if one <= sequence]:
-            del self._under_way[earlier]
+        while self._under_way and (oldest := next(iter(self._under_way))) <= sequence:
+            del self._under_way[oldest]
         if times is not None and times.are_sound:
-            before = self._server_times or times
-            self._server_times = ServerTimes(
-                *(old + SERVER_WEIGHT * (new - old) for old, new in zip(before, times, strict=True))
-            )
-            busy_ms, batch_ms = self._server_times
+            busy_ms, batch_ms = self._server_times or times
+            busy_ms += SERVER_WEIGHT * (times.busy_ms - busy_ms)
+            batch_ms += SERVER_WEIGHT * (times.batch_ms - batch_ms)
+            self._server_times = ServerTimes(busy_ms, batch_ms)
             self._wait_factor = max(1.0, WAIT_DECAY * self._wait_factor)
             wait_ms = self._wait_factor * batch_ms
-            self._server_ms = tuple(busy_ms + ratio * wait_ms for ratio in WAIT_RATIOS)
+            self._server_ms = [busy_ms + ratio * wait_ms for ratio in WAIT_RATIOS]
 
     def on_too_late(self, sequence: int) -> None:
         """The server gave a frame up because its time was over: it needs more than was left to it."""
@@ -241,7 +242,3 @@ class ClientLink:
             now_ms: the time.
         """
         return waited_ms + self.network_ms(kbits, now_ms) > slo_ms
-
-    def _oldest_sent(self) -> SentFrame | None:
-        oldest = next(iter(self._under_way.values()), None)
-        return None if oldest is None else oldest.sent

@@ -84,5 +84,4 @@ def in_time_ratio(situation: Situation, kbits: float) -> float:
     """How probably a frame of that size is answered in time: over the server's recent times, evenly."""
     left_ms = situation.left_ms - 2 * situation.link.wire_ms
     server_ms = situation.server_ms or (0.0,)
-    arrival_ratio = situation.link.arrival_ratio
-    return sum(arrival_ratio(kbits, left_ms - one) for one in server_ms) / len(server_ms)
+    return situation.link.arrival_ratio(kbits, [left_ms - one for one in server_ms])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import deque
+from collections.abc import Sequence
 
 MAX_FRAMES = 300  # 20 s at 15 frame/s
 GRACE_MS = 2.0
@@ -32,17 +33,20 @@ class ArrivalOdds:
         self._recent.append(ratio)
         insort(self._sorted, ratio)
 
-    def within_ratio(self, predicted_ms: float, within_ms: float) -> float:
+    def within_ratio(self, predicted_ms: float, within_ms: Sequence[float]) -> float:
         """The share of frames that take no longer than this, 0 to 1.
 
         Args:
             predicted_ms: what the estimate promises.
-            within_ms: time there is.
+            within_ms: times that there may be, at least one, each as probable.
         """
-        if within_ms < 0:
-            return 0.0
-        ratio = (within_ms + GRACE_MS) / (predicted_ms + GRACE_MS)
-        return bisect_right(self._sorted, ratio) / len(self._sorted)
+        ratios, num_ratios = self._sorted, len(self._sorted)
+        total = 0.0
+        for limit_ms in within_ms:
+            if limit_ms >= 0:
+                ratio = (limit_ms + GRACE_MS) / (predicted_ms + GRACE_MS)
+                total += bisect_right(ratios, ratio) / num_ratios
+        return total / len(within_ms)
 
     def _forget(self) -> None:
         oldest = self._recent.popleft()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from ...core.quality import JpegQuality
@@ -24,12 +23,13 @@ class LinkForecast(Protocol):
         """One-way propagation delay."""
         ...
 
-    def arrival_ratio(self, kbits: float, within_ms: float) -> float:
+    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
         """How probably a frame sent now has left the link within a time, 0 to 1.
 
         Args:
             kbits: its encoded size.
-            within_ms: time for its bits alone; without wire delay.
+            within_ms: times that there may be for its bits alone, at least one, each as probable;
+                without wire delay.
         """
         ...
 
@@ -86,8 +86,7 @@ class Situation(NamedTuple):
         return [size for size in self.sizes if size.side_px <= self.advised_px] or self.sizes[:1]
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(NamedTuple):
     """How a frame is to be sent.
 
     Attributes:

@@ -15,6 +15,7 @@ TAIL = 2.0
 SCALE_RATIO = 0.03
 """What the scale of the delays is at least, over the time that the frame takes."""
 LEAST_SCALE_MS = 0.3
+LEAST_MS_PER_KBIT = 1000.0 / MAX_KBPS
 RESOLUTION_MS = 0.3
 """Acks tell no shorter times apart: a small frame on a fast link only shows that it is fast."""
 FIRST_SCALE_MS = 2.0
@@ -56,7 +57,6 @@ class _Stretch:
     Attributes:
         cost: minus the logarithm of how likely it is, with all that came before it.
         ms_per_kbit: the rate, inverted.
-        num_frames: in it.
         free_ms: when the link was through with its newest frame, at the soonest.
         delay_ms: how much later that frame's ack came.
     """
@@ -72,7 +72,6 @@ class _Stretch:
         "delay_ms",
         "free_ms",
         "ms_per_kbit",
-        "num_frames",
     )
 
     def __init__(self, before: float, ms_per_kbit_before: float | None, free_ms: float) -> None:
@@ -83,18 +82,21 @@ class _Stretch:
         self._frames: deque[_Acked] = deque()
         self.cost = before
         self.ms_per_kbit = math.inf
-        self.num_frames = 0
         self.free_ms = free_ms
         self.delay_ms = 0.0
         self._arrived_ms = free_ms  # of the newest frame
 
+    @property
+    def num_frames(self) -> int:
+        """How many of its frames are remembered."""
+        return len(self._frames)
+
     def add(self, frame: _Acked) -> None:
         """Takes in the next frame."""
-        if self.num_frames == MAX_FRAMES:
+        if len(self._frames) == MAX_FRAMES:
             self._forget_oldest()
-        self.num_frames += 1
         self._frames.append(frame)
-        begin_ms = max(frame.start_ms, self.free_ms)
+        begin_ms = frame.start_ms if frame.start_ms > self.free_ms else self.free_ms
         if begin_ms + frame.kbits * self.ms_per_kbit <= frame.arrived_ms:
             self.cost += self._carry(frame)
         else:
@@ -112,14 +114,15 @@ class _Stretch:
 
         What held up the frame before may have held up this one too, so that counts once.
         """
-        sending_ms = frame.kbits * self.ms_per_kbit
-        last_begin_ms = min(self._arrived_ms, frame.arrived_ms - sending_ms)
-        begin_ms = max(frame.start_ms, self.free_ms)
+        kbits, start_ms, arrived_ms, scale_ms = frame
+        sending_ms = kbits * self.ms_per_kbit
+        begin_ms = start_ms if start_ms > self.free_ms else self.free_ms
         self.free_ms = begin_ms + sending_ms
-        soonest_ms = max(begin_ms, last_begin_ms) + max(sending_ms, RESOLUTION_MS)
-        self.delay_ms = max(0.0, frame.arrived_ms - soonest_ms)
-        self._arrived_ms = frame.arrived_ms
-        return (TAIL + 1) * math.log1p(self.delay_ms / frame.scale_ms)
+        if self._arrived_ms > begin_ms:
+            begin_ms = max(begin_ms, min(self._arrived_ms, arrived_ms - sending_ms))
+        self._arrived_ms = arrived_ms
+        self.delay_ms = _delay_ms(arrived_ms, begin_ms, sending_ms)
+        return _delay_cost(self.delay_ms, scale_ms)
 
     def _speed_up(self, arrived_ms: float) -> None:
         """Raises the rate until the newest frame arrives when it did."""
@@ -130,23 +133,33 @@ class _Stretch:
             ms_per_kbit = max(arrived_ms - begin_ms, RESOLUTION_MS) / kbits
             if ms_per_kbit < self.ms_per_kbit:
                 self.ms_per_kbit, self._fastest_kbits = ms_per_kbit, kbits
-        self.ms_per_kbit = max(self.ms_per_kbit, 1000.0 / MAX_KBPS)
+        self.ms_per_kbit = max(self.ms_per_kbit, LEAST_MS_PER_KBIT)
         self.free_ms = self._arrived_ms = self._begin_ms
-        self.cost = self._before + self._jump_cost() + sum(map(self._carry, self._frames))
+        jump_cost = _jump_cost(self.ms_per_kbit, self._ms_per_kbit_before)
+        self.cost = self._before + jump_cost + sum(map(self._carry, self._frames))
 
     def _forget_oldest(self) -> None:
-        oldest = self._frames.popleft()
-        self.num_frames -= 1
-        newest = self.free_ms, self.delay_ms, self._arrived_ms
-        self.free_ms = self._arrived_ms = self._begin_ms
-        self._before += self._carry(oldest)
-        self._begin_ms = self.free_ms
-        self.free_ms, self.delay_ms, self._arrived_ms = newest
+        """Settles what its delay costs, and when the link was through with it."""
+        kbits, start_ms, arrived_ms, scale_ms = self._frames.popleft()
+        sending_ms = kbits * self.ms_per_kbit
+        begin_ms = start_ms if start_ms > self._begin_ms else self._begin_ms
+        self._begin_ms = begin_ms + sending_ms
+        self._before += _delay_cost(_delay_ms(arrived_ms, begin_ms, sending_ms), scale_ms)
 
-    def _jump_cost(self) -> float:
-        if self._ms_per_kbit_before is None:
-            return 0.0
-        return abs(math.log(self.ms_per_kbit / self._ms_per_kbit_before)) / CHANGE_SIZE
+
+def _delay_ms(arrived_ms: float, begin_ms: float, sending_ms: float) -> float:
+    soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
+    return arrived_ms - soonest_ms if arrived_ms > soonest_ms else 0.0
+
+
+def _delay_cost(delay_ms: float, scale_ms: float) -> float:
+    return (TAIL + 1) * math.log1p(delay_ms / scale_ms) if delay_ms else 0.0
+
+
+def _jump_cost(ms_per_kbit: float, ms_per_kbit_before: float | None) -> float:
+    if ms_per_kbit_before is None:
+        return 0.0
+    return abs(math.log(ms_per_kbit / ms_per_kbit_before)) / CHANGE_SIZE
 
 
 def _worth_keeping(stretches: list[_Stretch]) -> list[_Stretch]:
@@ -221,19 +234,29 @@ class ChangePointEstimator:
 
     def _divide(self, frame: SentFrame, arrived_ms: float) -> None:
         """Goes on with each stretch, begins one, and forgets those that hardly can be the best."""
-        begin_ms = self._start_ms(frame)
         start_ms = frame.sent_ms + 2 * self.wire_ms
-        scale_ms = self._scale_ms + SCALE_RATIO * max(0.0, arrived_ms - begin_ms)
+        taken_ms = max(0.0, arrived_ms - self._start_ms(frame))
+        scale_ms = self._scale_ms + SCALE_RATIO * taken_ms
         acked = _Acked(frame.kbits, start_ms, arrived_ms, scale_ms)
-        if self._stretches:
-            best = self._stretches[0]
-            before = best.cost + self._change_cost(arrived_ms)
-            new = _Stretch(before, best.ms_per_kbit, best.free_ms)
-        else:
-            new = _Stretch(0.0, None, -math.inf)
-        self._stretches.append(new)
+        if not self._stretches:
+            first = _Stretch(0.0, None, -math.inf)
+            first.add(acked)
+            self._stretches = [first]
+            return
+        best = self._stretches[0]
+        before = best.cost + self._change_cost(arrived_ms)
+        ms_per_kbit_before, free_ms = best.ms_per_kbit, best.free_ms
+        ms_per_kbit = max(max(taken_ms, RESOLUTION_MS) / frame.kbits, LEAST_MS_PER_KBIT)
+        cost = before + _jump_cost(ms_per_kbit, ms_per_kbit_before)
+        has_better = False  # than one that begins with this frame, and hence has that rate and cost
         for one in self._stretches:
             one.add(acked)
+            if one.cost <= cost and one.ms_per_kbit >= ms_per_kbit:
+                has_better = True
+        if not has_better:
+            new = _Stretch(before, ms_per_kbit_before, free_ms)
+            new.add(acked)
+            self._stretches.append(new)
         self._stretches = _worth_keeping(self._stretches)
 
     def _learn_scale(self) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 MAX_KBPS = 1_000_000.0
 """Estimates are capped here: an ack at once tells that the link is fast, not how fast."""
 
 
-@dataclass(frozen=True, slots=True)
-class SentFrame:
+class SentFrame(NamedTuple):
     """A frame that was handed to the transport.
 
     Attributes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from moonjelly.network.adaptation.odds import ArrivalOdds
 from moonjelly.network.adaptation.port import Situation
@@ -26,14 +28,14 @@ class Forecast:
     bandwidth_kbps: float
     wire_ms: float = 0.0
 
-    def arrival_ratio(self, kbits: float, within_ms: float) -> float:
-        return float(1000 * kbits / self.bandwidth_kbps <= within_ms)
+    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
+        return fmean(1000 * kbits / self.bandwidth_kbps <= one for one in within_ms)
 
 
 class DoubtfulForecast(Forecast):
     """A link that has kept its word as often as `ArrivalOdds` assumes at first."""
 
-    def arrival_ratio(self, kbits: float, within_ms: float) -> float:
+    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
         return ArrivalOdds().within_ratio(1000 * kbits / self.bandwidth_kbps, within_ms)
 
 
