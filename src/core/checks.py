@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from functools import lru_cache
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ECHO_LIMIT = 64
+LARGEST = sys.float_info.max  # finite
 
 
 def echo(value: object) -> str:
@@ -16,26 +17,26 @@ def echo(value: object) -> str:
     return text if len(text) <= ECHO_LIMIT else text[: ECHO_LIMIT - 3] + "..."
 
 
-def require_positive(field: str, value: float, most: float = math.inf) -> float:
+def require_positive(field: str, value: float, most: float = LARGEST) -> float:
     """Returns `value` if it is finite and in (0, most].
 
     Raises:
         ValueError: naming field, value and range.
     """
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and 0 < value <= most):
-        limit = f"at most {most:g}" if math.isfinite(most) else "finite"
+    if not (isinstance(value, (int, float)) and 0 < value <= most):
+        limit = f"at most {most:g}" if most < LARGEST else "finite"
         raise ValueError(f"{field}={echo(value)}: must be a number above 0 and {limit}")
     return value
 
 
-def require_not_negative(field: str, value: float, most: float = math.inf) -> float:
+def require_not_negative(field: str, value: float, most: float = LARGEST) -> float:
     """Returns `value` if it is finite and in [0, most].
 
     Raises:
         ValueError: naming field, value and range.
     """
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and 0 <= value <= most):
-        limit = f"at most {most:g}" if math.isfinite(most) else "finite"
+    if not (isinstance(value, (int, float)) and 0 <= value <= most):
+        limit = f"at most {most:g}" if most < LARGEST else "finite"
         raise ValueError(f"{field}={echo(value)}: must be a number of at least 0 and {limit}")
     return value
 

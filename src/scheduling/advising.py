@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.problem import Client
 from ..core.variant import Variant
 from .advice import advised_variant
@@ -17,9 +18,9 @@ FRESH_MS = 20.0  # advice moves with the link, which is measured over a second
 
 @dataclass(slots=True)
 class Advice:
-    """What a stream should send; worked out at `at_ms`, by plan `epoch`."""
+    """What a stream is told; worked out at `at_ms`, by plan `epoch`."""
 
-    side_px: int = 0
+    sides: SideAdvice = NO_ADVICE
     at_ms: float = -math.inf
     epoch: int = -1
 
@@ -56,19 +57,14 @@ class Adviser:
         self._plan = plan
         self._overhead_ms = overhead_ms
 
-    def served_px(self, stream_id: str) -> int:
-        """The side of the variant that runs for a stream; 0 while nothing does."""
-        running = self._plan().serving(stream_id)
-        return 0 if running is None else self._variants[running.variant].input_side_px
-
-    def side_px(self, stream: AdvisedStream, now_ms: float) -> int:
-        """The advised side; the smallest while the stream is served nowhere."""
+    def sides(self, stream: AdvisedStream, now_ms: float) -> SideAdvice:
+        """What to tell a stream; the smallest side while it is served nowhere."""
         plan, advice = self._plan(), stream.advice
         if advice.epoch == plan.epoch and now_ms - advice.at_ms < FRESH_MS:
-            return advice.side_px
+            return advice.sides
         running = plan.serving(stream.stream_id)
         if running is None:
-            advice.side_px = self._smallest_px
+            advice.sides = SideAdvice(self._smallest_px)
         else:
             advised = advised_variant(
                 self._variants,
@@ -77,6 +73,9 @@ class Adviser:
                 running.variant,
                 running.batch_p99_ms,
             )
-            advice.side_px = self._variants[advised].input_side_px
+            advice.sides = SideAdvice(
+                self._variants[advised].input_side_px,
+                self._variants[running.variant].input_side_px,
+            )
         advice.at_ms, advice.epoch = now_ms, plan.epoch
-        return advice.side_px
+        return advice.sides

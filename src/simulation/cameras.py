@@ -106,7 +106,7 @@ class SimulatedCamera:
             return take
 
         def take_later(frame: SimulatedFrame) -> None:
-            at_ms = self._events.now_ms() + self._jitter_ms()
+            at_ms = self._events.now_ms + self._jitter_ms()
             self._events.at(at_ms, Priority.DONE, take, frame)
 
         return take_later
@@ -117,11 +117,11 @@ class SimulatedCamera:
             return
         self._advice = advice
         first_frame_ms = 1000.0 * (self.stream.first_frame_s or 0.0)
-        self._start_ms = max(self._events.now_ms(), first_frame_ms)
+        self._start_ms = max(self._events.now_ms, first_frame_ms)
         self._events.at(self._start_ms, Priority.ARRIVAL, self._capture, 0)
 
     def _capture(self, sequence: int) -> None:
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         self.ledger.open(sequence)
         if sequence + 1 < self.num_frames:
             next_ms = self._start_ms + 1000.0 * (sequence + 1) / self.stream.fps
@@ -140,7 +140,7 @@ class SimulatedCamera:
         frame = self._waiting
         if frame is None or self._is_encoding:
             return
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         start_ms = self._link.may_send_at_ms(now_ms)
         if start_ms > now_ms:
             if start_ms < math.inf and not now_ms < self._sends_at_ms <= start_ms:
@@ -179,7 +179,7 @@ class SimulatedCamera:
 
     def _send(self, frame: SimulatedFrame, sending: Sending) -> None:
         self._is_encoding = False
-        now_ms = self._waits_since_ms = self._events.now_ms()
+        now_ms = self._waits_since_ms = self._events.now_ms
         left_ms = frame.captured_ms + self.stream.slo_ms - now_ms
         kbits = self._kbits(frame, sending)
         if left_ms > 0 and self._link.is_worth_sending(sending, kbits, left_ms, now_ms):
@@ -201,18 +201,18 @@ class SimulatedCamera:
         self._try_to_send()
 
     def _take_ack(self, frame: SimulatedFrame) -> None:
-        network_ms = self._link.on_ack(frame.sequence, 0.0, self._events.now_ms())
+        network_ms = self._link.on_ack(frame.sequence, 0.0, self._events.now_ms)
         if frame.is_open and network_ms is not None:
             frame.network_ms = network_ms
         self._try_to_send()
 
     def _take_answer(self, frame: SimulatedFrame) -> None:
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         if frame.drop is not None and frame.drop.reason is Reason.TOO_LATE:
             self._link.on_too_late(frame.sequence)
         else:
             self._link.on_answer(frame.sequence, _server_times(frame))
-        self._advice = SideAdvice(frame.advised_side_px or 0, frame.served_side_px)
+        self._advice = frame.advice
         if not frame.is_open:
             self.num_late_answers += 1
         elif frame.drop is not None:
@@ -225,7 +225,7 @@ class SimulatedCamera:
 
     def _watch_oldest(self) -> None:
         """Gives up frames whose answers are long overdue; looks at the oldest one alone."""
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         limit_ms = self.stream.slo_ms + NO_ANSWER_AFTER_MS
         while self._sent:
             frame = self._sent[0]
@@ -244,7 +244,7 @@ class SimulatedCamera:
 
     def _give_up_unsent(self, frame: SimulatedFrame, kbits: float | None = None) -> None:
         """Gives up a frame that cannot be answered in time any more."""
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         waited_ms = frame.waited_ms
         if frame is self._waiting:
             self._waiting = None

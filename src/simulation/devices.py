@@ -140,7 +140,7 @@ class SimulatedDevice:
             self._wake()
             return
         self._is_loading = orders.variant
-        at_ms = self._events.now_ms() + delay_ms
+        at_ms = self._events.now_ms + delay_ms
         self._events.at(at_ms, Priority.DECISION, self._end_loading, orders.variant)
 
     def _end_loading(self, variant: str) -> None:
@@ -152,7 +152,7 @@ class SimulatedDevice:
 
     def take(self, frame: SimulatedFrame) -> None:
         """Queues a frame."""
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         frame.queued_ms = now_ms
         key = self._next_key
         self._next_key += 1
@@ -161,7 +161,7 @@ class SimulatedDevice:
 
     def _wake(self) -> None:
         """Has it decide at the end of this moment, once everything that happens in it is there."""
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         if self._is_busy or self._decides_at_ms == now_ms:
             return
         self._decides_at_ms = now_ms
@@ -176,7 +176,7 @@ class SimulatedDevice:
         orders = self._orders
         while self._queue and orders is not None:
             self._num_decisions += 1
-            now_ms = self._events.now_ms()
+            now_ms = self._events.now_ms
             latency = self._latencies[orders.variant]
             state = DeviceState(
                 latency,
@@ -205,7 +205,7 @@ class SimulatedDevice:
     def _start(
         self, frames: list[SimulatedFrame], orders: DeviceOrders, state: DeviceState
     ) -> None:
-        start_ms = self._events.now_ms()
+        start_ms = self._events.now_ms
         size = len(frames)
         inference_ms = self._draw_ms(orders.variant, size)
         self._is_busy = True
@@ -238,7 +238,7 @@ class SimulatedDevice:
         )
 
     def _end(self, frames: list[SimulatedFrame], expected_ms: float) -> None:
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         self._is_busy = False
         self._free_since_ms = now_ms
         self.num_batches += 1

@@ -22,17 +22,17 @@ class Priority(IntEnum):
 
 
 class EventQueue:
-    """Calls what is due, and moves the clock. Events of equal time and priority go in the order of entry."""
+    """Calls what is due, and moves the clock. Events of equal time and priority go in the order of entry.
+
+    Attributes:
+        now_ms: the virtual time.
+    """
 
     def __init__(self) -> None:
         """Starts at time 0, empty."""
         self._heap: list[tuple[float, int, int, Callable[..., None], tuple[object, ...]]] = []
         self._sequence = count()
-        self._now_ms = 0.0
-
-    def now_ms(self) -> float:
-        """The virtual time."""
-        return self._now_ms
+        self.now_ms = 0.0
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -45,13 +45,13 @@ class EventQueue:
         Raises:
             ValueError: if it is past, or no time.
         """
-        if not at_ms >= self._now_ms:
-            raise ValueError(f"at_ms={at_ms:g}: must not be before {self._now_ms:g}")
+        if not at_ms >= self.now_ms:
+            raise ValueError(f"at_ms={at_ms:g}: must not be before {self.now_ms:g}")
         heapq.heappush(self._heap, (at_ms, priority, next(self._sequence), action, arguments))
 
     def run_until(self, end_ms: float) -> None:
         """Calls everything that is due until a time, that included, and whatever that brings about."""
         heap, pop = self._heap, heapq.heappop
         while heap and heap[0][0] <= end_ms:
-            self._now_ms, _, _, action, arguments = pop(heap)
+            self.now_ms, _, _, action, arguments = pop(heap)
             action(*arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.records import FrameRecord, ServerFrameRecord
 from ..core.verdict import Drop, Verdict
 
@@ -24,6 +25,7 @@ class SimulatedFrame:
         handed_ms: when it was sent to its executor.
         queued_ms: when its executor had it.
         drop: where and why, if the server gave it up.
+        advice: what came with its answer.
     """
 
     stream_id: str
@@ -49,8 +51,7 @@ class SimulatedFrame:
     queue_ms: float | None = None
     inference_ms: float | None = None
     server_ms: float | None = None
-    advised_side_px: int | None = None
-    served_side_px: int = 0
+    advice: SideAdvice = NO_ADVICE
     plan_epoch: int | None = None
 
     @property
@@ -84,7 +85,7 @@ class SimulatedFrame:
             decode_ms=0.0 if is_answered else None,
             inference_ms=self.inference_ms if is_answered else None,
             server_ms=self.server_ms if is_answered else None,
-            advised_side_px=self.advised_side_px if answered_ms is not None else None,
+            advised_side_px=self.advice.side_px if answered_ms is not None else None,
             plan_epoch=self.plan_epoch if answered_ms is not None else None,
             num_detections=0 if is_answered else None,
             jpeg_quality=self.jpeg_quality,
@@ -115,6 +116,6 @@ class SimulatedFrame:
             decode_ms=0.0 if is_answered else None,
             inference_ms=self.inference_ms if is_answered else None,
             server_ms=self.server_ms,
-            advised_side_px=self.advised_side_px if is_answered else None,
+            advised_side_px=self.advice.side_px if is_answered else None,
             plan_epoch=self.plan_epoch,
         )

@@ -60,7 +60,10 @@ class SimulatedScheduler:
         self._types = {device.device_id: device.device_type for device in scenario.devices}
         switching = SwitchingCost(scenario.server.switching_cost_ratio)
         self._planning = Planning(
-            planner(scenario.server.planner, switching), scenario.seed, events.now_ms, switching
+            planner(scenario.server.planner, switching),
+            scenario.seed,
+            lambda: events.now_ms,
+            switching,
         )
         self._devices: Mapping[str, SimulatedDevice] = {}
         self._clients: dict[str, Client] = {}
@@ -97,7 +100,7 @@ class SimulatedScheduler:
 
     def take_status(self, device_id: str, slowdown_ratio: float) -> None:
         """Takes in how slow a device is."""
-        if self._table.observe(device_id, slowdown_ratio, self._events.now_ms()):
+        if self._table.observe(device_id, slowdown_ratio, self._events.now_ms):
             self._want(Cause.DEVICE_CHANGE)
 
     def _ruled(self, client: Client) -> Client:
@@ -108,7 +111,7 @@ class SimulatedScheduler:
 
     def _want(self, cause: Cause) -> None:
         self._causes.add(cause)
-        self._plan_at(max(self._events.now_ms(), self._planned_ms + LEAST_PLAN_GAP_MS))
+        self._plan_at(max(self._events.now_ms, self._planned_ms + LEAST_PLAN_GAP_MS))
 
     def _plan_at(self, at_ms: float) -> None:
         if at_ms < self._due_ms:
@@ -195,7 +198,7 @@ class SimulatedScheduler:
             self._on_plan(
                 plan_records(
                     self.view.epoch,
-                    self._events.now_ms(),
+                    self._events.now_ms,
                     cause,
                     self._scenario.server.plan_ms,
                     problem,

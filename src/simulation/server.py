@@ -67,7 +67,7 @@ class SimulatedServer:
         on_answer: Callable[[SimulatedFrame], None],
     ) -> None:
         """Registers a stream; `on_reply` takes a refusal, or None and the first advice."""
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         session = _Session(
             ObservedStream(
                 stream_id=stream.stream_id,
@@ -87,11 +87,10 @@ class SimulatedServer:
             if refusal is not None:
                 on_reply(refusal, NO_ADVICE)
                 return
-            session.observed.last_frame_ms = self._events.now_ms()
+            session.observed.last_frame_ms = self._events.now_ms
             self._sessions[stream.stream_id] = session
             self._look_later()
-            advised_px = self._adviser.side_px(session.observed, self._events.now_ms())
-            on_reply(None, SideAdvice(advised_px, self._adviser.served_px(stream.stream_id)))
+            on_reply(None, self._adviser.sides(session.observed, self._events.now_ms))
 
         self._scheduler.join(session.observed.tell(now_ms), reply)
 
@@ -105,7 +104,7 @@ class SimulatedServer:
         session = self._sessions.get(frame.stream_id)
         if session is None:  # its client has given it up and gone
             return
-        now_ms = frame.read_ms = self._events.now_ms()
+        now_ms = frame.read_ms = self._events.now_ms
         observed = session.observed
         self._events.at(now_ms + wire_ms, Priority.DONE, session.on_ack, frame)
         session.num_under_way += 1
@@ -138,7 +137,7 @@ class SimulatedServer:
 
     def answer(self, frames: list[SimulatedFrame]) -> None:
         """Takes the frames of a batch that has run."""
-        at_ms = self._events.now_ms() + self._model.answer_ms
+        at_ms = self._events.now_ms + self._model.answer_ms
         self._events.at(at_ms, Priority.DONE, self._send_all, frames)
 
     def _send_all(self, frames: list[SimulatedFrame]) -> None:
@@ -157,11 +156,10 @@ class SimulatedServer:
         session = self._sessions.get(frame.stream_id)
         if session is None:
             return
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         session.num_under_way -= 1
         frame.server_ms = now_ms - frame.read_ms
-        frame.advised_side_px = self._adviser.side_px(session.observed, now_ms)
-        frame.served_side_px = self._adviser.served_px(frame.stream_id)
+        frame.advice = self._adviser.sides(session.observed, now_ms)
         if frame.drop is None:
             elsewhere_ms = (frame.queue_ms or 0.0) + (frame.inference_ms or 0.0)
             self._overhead.add(max(0.0, frame.server_ms - elsewhere_ms))
@@ -173,7 +171,7 @@ class SimulatedServer:
 
     def _look_later(self) -> None:
         """Looks after the sessions twice a period of planning, while there are any."""
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         if self._looks_at_ms <= now_ms and self._sessions:
             self._looks_at_ms = now_ms + self._model.plan_period_ms / REPORTS_PER_PLAN
             self._events.at(self._looks_at_ms, Priority.DECISION, self._look)
@@ -186,7 +184,7 @@ class SimulatedServer:
         """Has an urgent report sent; several changes make one."""
         if not self._is_report_due:
             self._is_report_due = True
-            at_ms = self._events.now_ms() + URGENT_GAP_MS
+            at_ms = self._events.now_ms + URGENT_GAP_MS
             self._events.at(at_ms, Priority.DECISION, self._report_now)
 
     def _report_now(self) -> None:
@@ -195,7 +193,7 @@ class SimulatedServer:
 
     def _report(self, *, is_urgent: bool) -> None:
         """Tells the scheduler how all streams fare."""
-        now_ms = self._events.now_ms()
+        now_ms = self._events.now_ms
         sessions = self._sessions.values()
         has_jumped = any(session.observed.has_jumped(now_ms) for session in sessions)
         self._scheduler.take_report(

@@ -100,7 +100,7 @@ class Simulation:
     @property
     def now_ms(self) -> float:
         """The virtual time."""
-        return self._events.now_ms()
+        return self._events.now_ms
 
     @property
     def num_events(self) -> int:

@@ -36,7 +36,7 @@ class Bench:
             batcher(batching),
             self.events,
             on_answers=lambda frames: self.answered.extend(
-                (frame.sequence, self.events.now_ms(), frame.variant) for frame in frames
+                (frame.sequence, self.events.now_ms, frame.variant) for frame in frames
             ),
             on_drop=lambda frame, reason: self.dropped.append((frame.sequence, reason)),
             on_status=lambda device_id, ratio: self.statuses.append((device_id, ratio)),

@@ -24,9 +24,9 @@ def test_an_event_sees_its_own_time_and_may_add_others_at_it():
     events, seen = EventQueue(), []
 
     def again(left: int) -> None:
-        seen.append(events.now_ms())
+        seen.append(events.now_ms)
         if left:
-            events.at(events.now_ms(), Priority.DONE, again, left - 1)
+            events.at(events.now_ms, Priority.DONE, again, left - 1)
 
     events.at(3.0, Priority.TIMEOUT, again, 2)
     events.run_until(3.0)

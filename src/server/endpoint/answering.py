@@ -51,8 +51,8 @@ class Answerer:
         result.variant = batch.variant
         result.batch_size = batch.batch_size
         result.plan_epoch = batch.plan_epoch
-        result.advised_side_px = self._adviser.side_px(session.observed, now_ms)
-        result.served_side_px = self._adviser.served_px(session.stream_id)
+        sides = self._adviser.sides(session.observed, now_ms)
+        result.advised_side_px, result.served_side_px = sides.side_px, sides.served_px
         timings = result.timings
         timings.endpoint_ms = endpoint_ms
         timings.queue_ms = part.queue_ms
@@ -81,8 +81,8 @@ class Answerer:
         result.drop.code = note.code
         result.drop.detail = note.detail
         result.plan_epoch = self._plan().epoch
-        result.advised_side_px = self._adviser.side_px(session.observed, now_ms)
-        result.served_side_px = self._adviser.served_px(session.stream_id)
+        sides = self._adviser.sides(session.observed, now_ms)
+        result.advised_side_px, result.served_side_px = sides.side_px, sides.served_px
         result.timings.server_ms = now_ms - frame.read_ms
         self._count_drop(frame, note, now_ms)
 

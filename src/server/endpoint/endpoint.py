@@ -111,11 +111,12 @@ class Endpoint:
             session = await self._join(declared)
         finally:
             self._num_joining -= 1
+        sides = self._adviser.sides(session.observed, self.now_ms())
         return RegisterReply(
             session=session.token,
             zoo=self._describe_zoo(),
-            advised_side_px=self._adviser.side_px(session.observed, self.now_ms()),
-            served_side_px=self._adviser.served_px(session.stream_id),
+            advised_side_px=sides.side_px,
+            served_side_px=sides.served_px,
             plan_epoch=self.scheduler.plan.epoch,
         )
 
