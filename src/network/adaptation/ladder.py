@@ -11,7 +11,7 @@ from ..frame_sizes import FrameSize
 from .port import Sending, Situation
 from .rungs import DEFAULT_LADDER, Knob, parse_ladder
 
-LATE_COST = 1.6
+LATE_COST = 3.0
 """What a late frame costs, where the value of one in time is its accuracy, 0 to 1."""
 ENOUGH_RATIO = 0.97
 """Odds at which a rung suffices, and the knobs after it are left alone."""
