@@ -100,7 +100,7 @@ def test_ours_misses_least_on_a_link_that_changes_by_the_second():
         kept[policy] = sum(row.side_px for row in rows if row.verdict == "in_time") / len(rows)
     assert missed["ladder"] <= 0.02
     assert missed["ladder"] < missed["best"] < missed["none"]
-    assert kept["ladder"] > 0.9 * kept["best"], "and not by sending stamps"
+    assert kept["ladder"] > 0.75 * kept["best"], "and not by sending stamps"
 
 
 def test_fixed_frames_are_planned_with_the_rule_that_belongs_to_them():
