@@ -191,7 +191,7 @@ def test_a_rival_is_the_mean_over_cells_with_an_interval_over_seeds(experiment: 
         "lte, SLO 100 ms", "lte, SLO 150 ms",
     ]  # fmt: skip
     for axes in figure.axes:  # 0.3 against 0.4 would squeeze the rest
-        assert [text.get_text() for text in axes.texts] == ["accuracy 0.30, below"]
+        assert [text.get_text() for text in axes.texts] == ["0.30 \u2193"]
 
 
 def test_the_height_of_a_distribution_counts_frames_without_an_answer() -> None:

@@ -26,7 +26,8 @@ NOTES_FILE = "experiment.json"
 OWN_FACTORS = ("clients", "slo_ms", "fps", "trace")
 RIVALS_TEXT = (
     "Accuracy of the answers against the share of frames that were late or dropped, one point a rival; up "
-    "and to the left is better. Means over rates, numbers of clients and repeats; the bars are 95 % "
+    "and to the left is better; one far below stands at the lower edge with its accuracy. Means over "
+    "rates, numbers of clients and repeats; the bars are 95 % "
     "confidence intervals over the repeats. The axis of misses is linear up to 1 %."
 )
 MEASURED = ("run", "clients", "slo_ms", "fps", "trace", "seed", "iteration", "camera", "captured")

@@ -126,8 +126,14 @@ def draw_rivals(
                 if point.accuracy[0] >= floor:
                     _draw_point(axes, point, styles[name])
                 refused[name] = max(refused.get(name, 0.0), point.refused_ratio)
-            low = [(one, styles[name]) for name, one in found.items() if one.accuracy[0] < floor]
-            _draw_below(axes, low)
+            lowest = axes.get_ylim()[0]
+            below: list[tuple[RivalPoint, LineStyle]] = []
+            for name, point in found.items():
+                if lowest <= point.accuracy[0] < floor:
+                    _draw_point(axes, point, styles[name])
+                elif point.accuracy[0] < floor:
+                    below.append((point, styles[name]))
+            _draw_below(axes, below)
             _scale_misses(axes)
     handles = [
         styles[name].key(_label(name, refused.get(name, 0.0)), is_point=True) for name in rivals
@@ -137,19 +143,23 @@ def draw_rivals(
 
 
 def _draw_below(axes: Axes, points: Sequence[tuple[RivalPoint, LineStyle]]) -> None:
-    """Draws points that lie far below the others at the lower edge, each with its accuracy."""
+    """Draws points that lie far below the others at the lower edge, one above the other, each with its accuracy."""
     if not points:
         return
     low, high = axes.get_ylim()
-    edge = low - BELOW_RATIO * (high - low)
-    axes.set_ylim(edge - BELOW_RATIO * (high - low), high)
-    for point, style in points:
-        at = (100 * point.missed_ratio[0], edge)
-        axes.plot([at[0]], [at[1]], **{**style.line(), "linestyle": "", "markersize": 6})
-        axes.annotate(
-            f"accuracy {point.accuracy[0]:.2f}, below", at, xytext=(7, 0), fontsize=7, va="center",
-            textcoords="offset points",
+    step = BELOW_RATIO * (high - low)
+    axes.set_ylim(low - (len(points) + 0.5) * step, high)
+    for number, (point, style) in enumerate(points):
+        at = (100 * point.missed_ratio[0], low - (number + 0.5) * step)
+        axes.plot(
+            [at[0]], [at[1]], **{**style.line(), "linestyle": "", "markersize": 6}, clip_on=False
+        )
+        is_left = at[0] < LINEAR_TO_PERCENT
+        note = axes.annotate(
+            f"{point.accuracy[0]:.2f} \u2193", at, xytext=(7 if is_left else -7, 0), fontsize=7, va="center",
+            ha="left" if is_left else "right", textcoords="offset points",
         )  # fmt: skip
+        note.set_in_layout(False)
 
 
 def _scale_misses(axes: Axes) -> None:

@@ -70,6 +70,7 @@ def _draw_line(axes: Axes, values: Sequence[float], band: float) -> None:
     """Draws where both are equal, and the band in which they nearly are."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    margin = max(margin, band - (high - low) / 2)  # so that the band shows
     low, high = low - margin, high + margin
     axes.plot([low, high], [low, high], color=BLACK, lw=0.8, ls=":")
     if band:
@@ -83,4 +84,5 @@ def _draw_line(axes: Axes, values: Sequence[float], band: float) -> None:
         )
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
+    axes.ticklabel_format(useOffset=False)
     axes.set_aspect("equal")
