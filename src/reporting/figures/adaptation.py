@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 
 from ...core.records import FrameRecord
 from ...core.verdict import Verdict
-from ..run_logs import LinkRate, RunLogs
+from ..run_logs import RunLogs
+from .link import draw_link, limit_rates
 from .style import (
     BLACK,
     BLUE,
@@ -22,7 +23,6 @@ from .style import (
     variant_colours,
 )
 
-KBIT_PER_MBIT = 1000.0
 ROW_HEIGHT = 1.75
 
 
@@ -40,13 +40,14 @@ def draw_adaptation(run: RunLogs) -> Figure:
         title = f"{stream.stream_id}: {stream.fps:g} frame/s, SLO {stream.slo_ms:g} ms"
         tidy(left, "time (s)" if is_last else "", "link (Mbit/s)", title)
         tidy(right, "time (s)" if is_last else "", "side (px)", "input side and network")
-        _draw_link(left, run.links.get(stream.stream_id, ()), rows, run)
+        link = run.links.get(stream.stream_id, ())
+        draw_link(left, link, rows, run)
+        limit_rates(left, [link])
         _draw_sides(right, rows, colours, run.start_ms)
         left.set_xlim(0, run.info.seconds)
-        left.set_ylim(bottom=0)
     handles = [
         Line2D([], [], color=GREY, lw=2, label="link"),
-        Line2D([], [], color=BLUE, lw=1.3, label="client's estimate"),
+        Line2D([], [], color=BLUE, lw=1.2, ls="--", label="client's estimate"),
         *(
             Line2D([], [], color=colour, marker="o", ms=4, lw=0, label=f"answered by {network}")
             for network, colour in colours.items()
@@ -56,25 +57,6 @@ def draw_adaptation(run: RunLogs) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=6, fontsize=8, frameon=False)
     return figure
-
-
-def _draw_link(
-    axes: Axes, link: Sequence[LinkRate], rows: Sequence[FrameRecord], run: RunLogs
-) -> None:
-    if link:
-        times = [(one.at_ms - run.start_ms) / 1000 for one in link]
-        rates = [one.rate_kbps / KBIT_PER_MBIT for one in link]
-        end = max(times[-1], run.info.seconds)
-        axes.step([*times, end], [*rates, rates[-1]], where="post", color=GREY, lw=2, alpha=0.8)
-    seen = [one for one in rows if one.bandwidth_kbps is not None]
-    axes.plot(
-        [(one.captured_ms - run.start_ms) / 1000 for one in seen],
-        [(one.bandwidth_kbps or 0) / KBIT_PER_MBIT for one in seen],
-        color=BLUE,
-        lw=1.3,
-    )
-    if link:  # a first estimate far off must not squeeze the rest
-        axes.set_ylim(top=1.6 * max(one.rate_kbps for one in link) / KBIT_PER_MBIT)
 
 
 def _draw_sides(

@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ...core.records import FrameRecord
 from ...core.verdict import Verdict
-from ..run_logs import LinkRate, RunLogs
+from ..run_logs import RunLogs
+from .link import draw_link, limit_rates
 from .style import (
     BLACK,
     BLUE,
@@ -33,10 +34,6 @@ MAX_STREAMS = 2
 TICK_PX = 64
 LANE_RATIO = 0.12  # of the span of sides, between the lanes of late and dropped frames
 MIN_SPAN = 128
-KBIT_PER_MBIT = 1000.0
-HEADROOM = (
-    1.25  # of the link's panel over its highest rate: a first guess far off must not squeeze it
-)
 MISSED = (
     (Verdict.LATE, ORANGE, "v", "late"),
     (Verdict.DROPPED, VERMILLION, "x", "dropped"),
@@ -64,11 +61,11 @@ def draw_following(run: RunLogs) -> Figure:
         tidy(above, "", "side (px)" if k == 0 else "", title)
         tidy(below, "time (s)", "uplink (Mbit/s)" if k == 0 else "")
         _draw_sides(above, rows[k], lanes, run.start_ms)
-        _draw_link(below, run.links.get(stream.stream_id, ()), rows[k], run)
+        draw_link(below, run.links.get(stream.stream_id, ()), rows[k], run)
         below.set_xlim(0, run.info.seconds)
         below.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     _label_sides(panels[0, 0], sides, lanes)
-    _limit_rates(panels[1, 0], [run.links.get(stream.stream_id, ()) for stream in streams])
+    limit_rates(panels[1, 0], [run.links.get(stream.stream_id, ()) for stream in streams])
     marks = [
         Line2D([], [], color=colour, marker=marker, ms=4, lw=0, label=f"{label} frame")
         for _, colour, marker, label in MISSED
@@ -119,31 +116,6 @@ def _draw_sides(
             [height] * len(missed),
             marker, color=colour, ms=3.5,
         )  # fmt: skip
-
-
-def _draw_link(
-    axes: Axes, link: Sequence[LinkRate], rows: Sequence[FrameRecord], run: RunLogs
-) -> None:
-    if link:
-        times = [(one.at_ms - run.start_ms) / 1000 for one in link]
-        rates = [one.rate_kbps / KBIT_PER_MBIT for one in link]
-        end = max(times[-1], run.info.seconds)
-        axes.step([*times, end], [*rates, rates[-1]], where="post", color=GREY, lw=2, alpha=0.8)
-    seen = [one for one in rows if one.bandwidth_kbps is not None]
-    axes.plot(
-        [(one.captured_ms - run.start_ms) / 1000 for one in seen],
-        [(one.bandwidth_kbps or 0) / KBIT_PER_MBIT for one in seen],
-        color=BLUE,
-        lw=1.2,
-        ls="--",
-    )
-
-
-def _limit_rates(axes: Axes, links: Sequence[Sequence[LinkRate]]) -> None:
-    axes.set_ylim(bottom=0)
-    rates = [one.rate_kbps for link in links for one in link]
-    if rates:
-        axes.set_ylim(top=HEADROOM * max(rates) / KBIT_PER_MBIT)
 
 
 def _label_sides(axes: Axes, sides: Collection[int], lanes: Sequence[float]) -> None:
