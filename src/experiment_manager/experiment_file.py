@@ -52,10 +52,13 @@ def find_experiment(name: Path) -> Path:
     Raises:
         UsageError: if there is neither.
     """
-    shipped = SHIPPED_DIR / f"{name}.yaml"
-    if name.is_file() or not shipped.is_file():
+    if name.is_file():
         return name
-    return shipped
+    shipped = SHIPPED_DIR / f"{name}.yaml"
+    if shipped.is_file():
+        return shipped
+    known = ", ".join(sorted(path.stem for path in SHIPPED_DIR.glob("*.yaml")))
+    raise UsageError(f"{name}: is neither a file nor an experiment that is shipped: {known}")
 
 
 def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:

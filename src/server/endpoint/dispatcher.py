@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ...core.verdict import Place, Reason
@@ -142,10 +142,6 @@ class Dispatcher:
             for start in range(0, len(tickets), TICKETS_PER_CANCEL):
                 cancel = Cancel(tickets=tickets[start : start + TICKETS_PER_CANCEL])
                 self._executors[device_id].channel.send(Envelope(cancel=cancel))
-
-    def num_held_by_device(self) -> Mapping[str, int]:
-        """Frames at each executor."""
-        return {device_id: len(one.held) for device_id, one in self._executors.items()}
 
     def _send(self, frame: ArrivedFrame, executor: _Executor) -> bool:
         ticket = self._next_ticket

@@ -151,11 +151,6 @@ class Scene:
         """Names of the classes, by class id."""
         return TRAFFIC_CLASSES
 
-    @property
-    def light_name(self) -> str:
-        """Which light the scene has: day, overcast, dusk or night."""
-        return self._light.name
-
     def frame(self, index: int) -> SceneFrame:
         """Draws one frame, the same whenever it is asked for.
 
