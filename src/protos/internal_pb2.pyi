@@ -9,14 +9,17 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Envelope(_message.Message):
-    __slots__ = ("attach", "ready", "drain", "child_status", "join", "snapshot", "join_reply", "plan", "frame", "cancel", "results", "executor_status")
+    __slots__ = ("attach", "ready", "drain", "child_status", "heartbeat", "join", "snapshot", "leave", "join_reply", "superseded", "plan", "frame", "cancel", "results", "executor_status")
     ATTACH_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     CHILD_STATUS_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     JOIN_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    LEAVE_FIELD_NUMBER: _ClassVar[int]
     JOIN_REPLY_FIELD_NUMBER: _ClassVar[int]
+    SUPERSEDED_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
@@ -26,15 +29,18 @@ class Envelope(_message.Message):
     ready: Ready
     drain: Drain
     child_status: ChildStatus
+    heartbeat: Heartbeat
     join: Join
     snapshot: Snapshot
+    leave: Leave
     join_reply: JoinReply
+    superseded: Superseded
     plan: PlanUpdate
     frame: FrameDescriptor
     cancel: Cancel
     results: FrameResults
     executor_status: ExecutorStatus
-    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., child_status: _Optional[_Union[ChildStatus, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., join_reply: _Optional[_Union[JoinReply, _Mapping]] = ..., plan: _Optional[_Union[PlanUpdate, _Mapping]] = ..., frame: _Optional[_Union[FrameDescriptor, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., results: _Optional[_Union[FrameResults, _Mapping]] = ..., executor_status: _Optional[_Union[ExecutorStatus, _Mapping]] = ...) -> None: ...
+    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., child_status: _Optional[_Union[ChildStatus, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., join_reply: _Optional[_Union[JoinReply, _Mapping]] = ..., superseded: _Optional[_Union[Superseded, _Mapping]] = ..., plan: _Optional[_Union[PlanUpdate, _Mapping]] = ..., frame: _Optional[_Union[FrameDescriptor, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., results: _Optional[_Union[FrameResults, _Mapping]] = ..., executor_status: _Optional[_Union[ExecutorStatus, _Mapping]] = ...) -> None: ...
 
 class Attach(_message.Message):
     __slots__ = ("what", "peer", "peer_generation")
@@ -76,6 +82,10 @@ class ChildStatus(_message.Message):
     detail: str
     def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
 
+class Heartbeat(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class StreamState(_message.Message):
     __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
@@ -114,19 +124,35 @@ class JoinReply(_message.Message):
     plan_epoch: int
     def __init__(self, request: _Optional[int] = ..., is_accepted: _Optional[bool] = ..., refusal: _Optional[_Union[_serving_pb2.Refusal, _Mapping]] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
 
+class Leave(_message.Message):
+    __slots__ = ("request", "stream_id")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    stream_id: str
+    def __init__(self, request: _Optional[int] = ..., stream_id: _Optional[str] = ...) -> None: ...
+
+class Superseded(_message.Message):
+    __slots__ = ("stream_id",)
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    stream_id: str
+    def __init__(self, stream_id: _Optional[str] = ...) -> None: ...
+
 class Snapshot(_message.Message):
-    __slots__ = ("streams", "overhead_ms", "is_urgent", "has_more", "plan_epoch")
+    __slots__ = ("streams", "overhead_ms", "is_urgent", "has_more", "plan_epoch", "silent_devices")
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     OVERHEAD_MS_FIELD_NUMBER: _ClassVar[int]
     IS_URGENT_FIELD_NUMBER: _ClassVar[int]
     HAS_MORE_FIELD_NUMBER: _ClassVar[int]
     PLAN_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SILENT_DEVICES_FIELD_NUMBER: _ClassVar[int]
     streams: _containers.RepeatedCompositeFieldContainer[StreamState]
     overhead_ms: float
     is_urgent: bool
     has_more: bool
     plan_epoch: int
-    def __init__(self, streams: _Optional[_Iterable[_Union[StreamState, _Mapping]]] = ..., overhead_ms: _Optional[float] = ..., is_urgent: _Optional[bool] = ..., has_more: _Optional[bool] = ..., plan_epoch: _Optional[int] = ...) -> None: ...
+    silent_devices: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, streams: _Optional[_Iterable[_Union[StreamState, _Mapping]]] = ..., overhead_ms: _Optional[float] = ..., is_urgent: _Optional[bool] = ..., has_more: _Optional[bool] = ..., plan_epoch: _Optional[int] = ..., silent_devices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DevicePlan(_message.Message):
     __slots__ = ("device_id", "variant", "batch_size", "arrival_fps")
@@ -219,15 +245,17 @@ class FrameResults(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[FrameResult, _Mapping]]] = ..., variant: _Optional[str] = ..., inference_ms: _Optional[float] = ..., plan_epoch: _Optional[int] = ..., batch_size: _Optional[int] = ...) -> None: ...
 
 class ExecutorStatus(_message.Message):
-    __slots__ = ("device_id", "variant", "slowdown_ratio", "decode_ms", "num_batches")
+    __slots__ = ("device_id", "variant", "slowdown_ratio", "decode_ms", "num_batches", "broken_variants")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     VARIANT_FIELD_NUMBER: _ClassVar[int]
     SLOWDOWN_RATIO_FIELD_NUMBER: _ClassVar[int]
     DECODE_MS_FIELD_NUMBER: _ClassVar[int]
     NUM_BATCHES_FIELD_NUMBER: _ClassVar[int]
+    BROKEN_VARIANTS_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     variant: str
     slowdown_ratio: float
     decode_ms: float
     num_batches: int
-    def __init__(self, device_id: _Optional[str] = ..., variant: _Optional[str] = ..., slowdown_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ..., num_batches: _Optional[int] = ...) -> None: ...
+    broken_variants: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, device_id: _Optional[str] = ..., variant: _Optional[str] = ..., slowdown_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ..., num_batches: _Optional[int] = ..., broken_variants: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -101,10 +101,12 @@ class Refusal(_message.Message):
         INFEASIBLE: _ClassVar[Refusal.Reason]
         OVERLOAD: _ClassVar[Refusal.Reason]
         SESSION_LIMIT: _ClassVar[Refusal.Reason]
+        NOT_READY: _ClassVar[Refusal.Reason]
     REASON_UNSPECIFIED: Refusal.Reason
     INFEASIBLE: Refusal.Reason
     OVERLOAD: Refusal.Reason
     SESSION_LIMIT: Refusal.Reason
+    NOT_READY: Refusal.Reason
     REASON_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     COUNTER_OFFERS_FIELD_NUMBER: _ClassVar[int]

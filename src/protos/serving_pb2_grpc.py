@@ -55,7 +55,8 @@ class ServingServicer:
         RESOURCE_EXHAUSTED  no room, or no plan could meet the SLO; the status details hold a Refusal.
         INVALID_ARGUMENT    a field is bad; the message names field, value and rule.
         NOT_FOUND           no such zoo.
-        UNAVAILABLE         the server drains, or has no scheduler at the moment.
+        UNAVAILABLE         the server drains, has no scheduler at the moment, or no device that can run frames
+        yet; in the last case the status details hold a Refusal with a time to ask again.
         Registering a live stream_id again supersedes the older session.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
