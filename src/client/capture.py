@@ -8,8 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 
 from ..core.clock import Clock
+from ..core.errors import RunError
 from ..vision.preprocessing import Image
 from .sources import FrameSource
+from .workers import call_in
 
 OnFrame = Callable[[int, float, Image | None], None]
 """Takes the number of a frame, when it was captured (monotonic ms), and its picture."""
@@ -41,17 +43,16 @@ async def capture_frames(
     Raises:
         RunError: if the source fails.
     """
-    loop = asyncio.get_running_loop()
     period_ms = 1000.0 / fps
     end = math.inf if num_frames is None else num_frames
     index = 0
-    image = None if source.is_live else await loop.run_in_executor(executor, source.read, 0)
+    image = None if source.is_live else await _read(source, 0, executor)
     start_ms = clock.now_ms()
     while index < end:
         due_ms = start_ms + index * period_ms
         await asyncio.sleep(max(0.0, due_ms - clock.now_ms()) / 1000)
         if source.is_live:
-            image = await loop.run_in_executor(executor, source.read, index)
+            image = await _read(source, index, executor)
             due_ms = clock.now_ms()
         if image is None:
             return
@@ -63,7 +64,17 @@ async def capture_frames(
         missed = range(index + 1, int(min(max(index + 1, newest), end)))
         index += 1 + len(missed)
         if index < end:
-            image = await loop.run_in_executor(executor, source.read, index)
+            image = await _read(source, index, executor)
         if image is not None:  # else the source has ended, who knows where
             for number in missed:
                 on_frame(number, start_ms + number * period_ms, None)
+
+
+async def _read(source: FrameSource, index: int, executor: Executor) -> Image | None:
+    """Reads a picture; a source that raises StopIteration, as iterators do, has ended."""
+    try:
+        return await call_in(executor, source.read, index)
+    except RunError as error:
+        if isinstance(error.__cause__, StopIteration):
+            return None
+        raise

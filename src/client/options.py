@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from ..core.checks import require_id, require_not_negative, require_positive
+from ..core.checks import (
+    LARGEST,
+    echo,
+    require_count,
+    require_flag,
+    require_id,
+    require_not_negative,
+    require_positive,
+)
 from ..network.adaptation.registry import DEFAULT_POLICY, policy
-from ..network.adaptation.rungs import DEFAULT_LADDER
+from ..network.adaptation.rungs import DEFAULT_LADDER, parse_ladder
 from ..network.estimators import DEFAULT_ESTIMATOR, MAX_KBPS, check_estimator
 
-MAX_FPS = 240.0
-MAX_SLO_MS = 60_000.0
+MIN_FPS, MAX_FPS = 0.001, 240.0
+MIN_SLO_MS, MAX_SLO_MS = 1.0, 60_000.0
+MIN_KBPS = 1.0
+MAX_WIRE_MS = 10_000.0
+MAX_CONNECT_TIMEOUT_S = 86_400.0
+MAX_UNREAD = 1_000_000
+
+Source = TypeVar("Source")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,17 +35,17 @@ class StreamOptions:
     """What a stream asks for.
 
     Attributes:
-        fps: frame rate; at most 240.
+        fps: frame rate; 0.001 to 240.
         slo_ms: bound on capture to answer; 1 to 60000.
         stream_id: 1 to 64 characters of `[A-Za-z0-9._-]`, the first a letter or digit; registering an
             id again takes the older stream's place.
         zoo: the variants wanted; empty for the server's.
-        bandwidth_kbps: guess of the uplink's rate, until frames tell.
+        bandwidth_kbps: guess of the uplink's rate, until frames tell; at least 1.
         wire_ms: one-way delay of the link; None measures it.
         num_frames: number of frames that are due before the stream ends; None for no limit.
         keep_images: whether answers come with their pictures.
         zero_ms: time of the monotonic clock from which the times of the log count; None for now.
-        connect_timeout_s: how long the first registration may take.
+        connect_timeout_s: how long to wait for a server that takes streams; at most a day.
         max_unread: answers that wait for the user; older ones are thrown away, their frames stay
             counted.
         policy: how frames adapt to the link; docs/adaptation.md lists the names.
@@ -53,20 +70,70 @@ class StreamOptions:
 
     def __post_init__(self) -> None:
         require_positive("fps", self.fps, MAX_FPS)
+        _require_least("fps", self.fps, MIN_FPS)
         require_positive("slo_ms", self.slo_ms, MAX_SLO_MS)
-        if self.slo_ms < 1:
-            raise ValueError(f"slo_ms={self.slo_ms:g}: must be at least 1")
+        _require_least("slo_ms", self.slo_ms, MIN_SLO_MS)
         require_id("stream_id", self.stream_id)
         if not self.stream_id[0].isalnum():
             raise ValueError(f"stream_id={self.stream_id}: must begin with a letter or digit")
-        if self.zoo:
+        if self.zoo != "":
             require_id("zoo", self.zoo)
         require_positive("bandwidth_kbps", self.bandwidth_kbps, MAX_KBPS)
+        _require_least("bandwidth_kbps", self.bandwidth_kbps, MIN_KBPS)
         if self.wire_ms is not None:
-            require_not_negative("wire_ms", self.wire_ms, 10_000)
+            require_not_negative("wire_ms", self.wire_ms, MAX_WIRE_MS)
         if self.num_frames is not None:
-            require_positive("num_frames", self.num_frames)
-        require_positive("connect_timeout_s", self.connect_timeout_s, 3600)
-        require_positive("max_unread", self.max_unread)
+            require_count("num_frames", self.num_frames)
+        require_flag("keep_images", self.keep_images)
+        if self.zero_ms is not None:
+            _require_finite("zero_ms", self.zero_ms)
+        require_positive("connect_timeout_s", self.connect_timeout_s, MAX_CONNECT_TIMEOUT_S)
+        require_count("max_unread", self.max_unread, MAX_UNREAD)
+        for field, value in (("policy", self.policy), ("estimator", self.estimator)):
+            if not isinstance(value, str):
+                raise ValueError(f"{field}={echo(value)}: must be a name")  # noqa: TRY004 as all of them
+        _require_names("ladder", self.ladder)
+        parse_ladder(self.ladder)
         policy(self.policy, self.ladder)
         check_estimator(self.estimator)
+
+
+def check_source(source: Source) -> Source:
+    """Returns what may be a source: text, a path, or an object with `is_live`, `read` and `close`.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if isinstance(source, str):
+        return source
+    if isinstance(source, os.PathLike):
+        is_sound = isinstance(os.fspath(source), str)
+    else:
+        is_sound = (
+            not isinstance(source, type)
+            and hasattr(source, "is_live")
+            and callable(getattr(source, "read", None))
+            and callable(getattr(source, "close", None))
+        )
+    if not is_sound:
+        raise ValueError(
+            f"source={echo(source)}: must be text, a path, or an object with is_live, read and close"
+        )
+    return source
+
+
+def _require_names(field: str, value: object) -> None:
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    if not (is_list and all(isinstance(name, str) for name in value)):
+        raise ValueError(f'{field}={echo(value)}: must be names, such as ("fps", "size")')
+
+
+def _require_least(field: str, value: float, least: float) -> None:
+    if value < least:
+        raise ValueError(f"{field}={value:g}: must be at least {least:g}")
+
+
+def _require_finite(field: str, value: float) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and -LARGEST <= value <= LARGEST):
+        raise ValueError(f"{field}={echo(value)}: must be a finite number")

@@ -8,7 +8,7 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -19,23 +19,26 @@ from ..core.verdict import Reason
 from ..network.adaptation.registry import policy
 from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink
 from ..network.estimators import make_estimator
+from ..network.reconnecting import Reconnecting
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image, encode_frame
 from .account import Account, CapturedFrame
 from .answers import Answer
 from .capture import capture_frames
-from .connection import Connection, backoff_s
+from .connection import Connection
+from .connections import Connections
 from .errors import Refused, Unavailable
+from .forking import check_not_forked, was_forked
 from .inbox import Inbox
-from .options import StreamOptions
+from .options import MIN_KBPS, StreamOptions, check_source
 from .session import Encode, Session
 from .sources import EncodingSource, FrameSource, open_source
 from .wire_probe import keep_measuring_wire
-from .workers import Workers
+from .workers import Worker, Workers, call_in
 
 _log = logging.getLogger(__name__)
 
-MAX_RETRY_AFTER_MS = 60_000.0
+WAIT_JITTER_RATIO = 0.2
 
 
 class Stream:
@@ -52,17 +55,21 @@ class Stream:
 
     def __init__(
         self,
-        connection: Connection,
+        connections: Connections,
         source: FrameSource | str | os.PathLike[str],
         options: StreamOptions,
         workers: Workers,
         clock: Clock | None = None,
     ) -> None:
-        """Prepares the stream; nothing is opened or sent yet."""
+        """Prepares the stream; nothing is opened or sent yet.
+
+        Raises:
+            ValueError: if that is no source.
+        """
         self.options = options
         self.class_names: tuple[str, ...] = ()
-        self._connection = connection
-        self._source = source
+        self._connections = connections
+        self._source = check_source(source)
         self._workers = workers
         self._clock = MonotonicClock() if clock is None else clock
         self._inbox = Inbox(options.max_unread)
@@ -74,11 +81,14 @@ class Stream:
             make_estimator(options.bandwidth_kbps, options.wire_ms or 0.0, options.estimator),
             policy(options.policy, options.ladder),
         )
+        self._connection: Connection | None = None
         self._session: Session | None = None
         self._is_capturing = False
         self._is_stopped = False  # perhaps before capturing has begun
         self._settled = asyncio.Event()  # nothing will be captured, and no frame is open
+        self._reconnecting = Reconnecting()
         self._generator = random.Random()  # noqa: S311 only spreads reconnections
+        self._loop: asyncio.AbstractEventLoop | None = None  # in which it was entered
         self._capturing: asyncio.Task[None] | None = None
         self._source_problem: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
@@ -99,6 +109,11 @@ class Stream:
         return self._account.num_late_answers
 
     @property
+    def num_taken(self) -> int:
+        """How often another registration of its id took its place."""
+        return self._reconnecting.num_taken
+
+    @property
     def num_unread(self) -> int:
         """Answers thrown away because nobody took them."""
         return self._inbox.num_thrown_away
@@ -114,10 +129,14 @@ class Stream:
         return self._link.wire_ms
 
     def stop(self) -> None:
-        """Captures nothing any more; frames under way are still answered, then the iteration ends."""
+        """Captures nothing any more; frames under way are still answered, then the iteration ends.
+
+        May be called from any thread.
+        """
         self._is_stopped = True
-        if self._capturing is not None:
-            self._capturing.cancel()
+        if self._capturing is not None and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # a loop that is closed captures nothing
+                self._loop.call_soon_threadsafe(self._capturing.cancel)
 
     async def __aenter__(self) -> Self:
         """Opens the source and registers the stream.
@@ -126,27 +145,34 @@ class Stream:
             UsageError: if there is no such source.
             RunError: if the source cannot be opened.
             Refused: if the server has no room; with what would fit.
-            Unavailable: if no server answers within `connect_timeout_s`.
+            Unavailable: if no server takes streams within `connect_timeout_s`.
             StreamFailed: if the server does not take such a stream at all.
+            RuntimeError: if it was entered before, or its client is not open in this event loop.
         """
-        loop = asyncio.get_running_loop()
-        if isinstance(self._source, (str, os.PathLike)):
-            source = await loop.run_in_executor(
-                self._workers.reader, open_source, self._source, self.options.fps
-            )
-        else:
-            source = self._source
+        check_not_forked()
+        if self._loop is not None:
+            raise RuntimeError(f"{self.stream_id}: was entered before; a stream is good for once")
+        self._connection = self._connections.take()
+        self._loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self.options.connect_timeout_s):
-                reply = await self._register_first()
-        except TimeoutError:
-            source.close()
-            raise self._last_problem from None
+            source = await self._open_source()
+            try:
+                is_live = bool(source.is_live)
+                reply = await self._register_first(self._connection)
+            except BaseException:
+                self._close_source(source, self._workers.reader)
+                raise
         except BaseException:
-            source.close()
+            self._connections.give_back(self._connection)
             raise
         self.class_names = tuple(reply.zoo.class_names)
-        self._task = asyncio.create_task(self._run(source, reply), name=f"stream {self.stream_id}")
+        reader = self._workers.reader
+        if is_live:  # it waits for pictures, so it must not keep others waiting
+            reader = Worker(f"read-{self.stream_id}")
+        self._task = asyncio.create_task(
+            self._run(source, reader, self._connection, reply), name=f"stream {self.stream_id}"
+        )
+        self._task.add_done_callback(partial(self._end, source, reader, self._connection))
         return self
 
     async def __aexit__(
@@ -155,16 +181,23 @@ class Stream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._task is None:
+        if self._task is None or was_forked():
             return
+        self._check_loop()
         if error is None:
             self.stop()
             await self._task
         else:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            if not self._task.cancelled():
-                self._task.exception()  # the one that is on its way matters more
+            await self.abandon()
+
+    async def abandon(self) -> None:
+        """Ends at once: what is under way is not waited for."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        if not self._task.cancelled():
+            self._task.exception()  # what made us leave matters more
 
     def __aiter__(self) -> Self:
         return self
@@ -175,46 +208,72 @@ class Stream:
         Raises:
             StreamFailed: if the server ended the stream for good.
             RunError: if the source failed.
+            RuntimeError: if it is not entered, or is iterated twice at the same time.
         """
+        if self._task is None:
+            raise RuntimeError(
+                f"{self.stream_id}: is not entered; use it as `async with client.stream(...) as stream`"
+            )
+        self._check_loop()
         answer = await self._inbox.get()
         if answer is None:
-            if self._task is not None and self._task.done() and not self._task.cancelled():
+            if self._task.done() and not self._task.cancelled():
                 self._task.result()
             raise StopAsyncIteration
         return answer
 
-    async def _register_first(self) -> pb.RegisterReply:
-        """Registers, asking again while no server is there."""
-        self._last_problem = Unavailable(f"no server at {self._connection.address}: no answer")
-        num_failures = 0
-        while True:
-            try:
-                return await self._register()
-            except Unavailable as problem:
-                self._last_problem = problem
-                num_failures += 1
-                await asyncio.sleep(backoff_s(num_failures, self._generator))
+    def _check_loop(self) -> None:
+        check_not_forked()
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(f"{self.stream_id}: belongs to another event loop")
 
-    async def _register(self) -> pb.RegisterReply:
+    async def _open_source(self) -> FrameSource:
+        if isinstance(self._source, (str, os.PathLike)):
+            return await call_in(self._workers.reader, open_source, self._source, self.options.fps)
+        return self._source
+
+    async def _register_first(self, connection: Connection) -> pb.RegisterReply:
+        """Registers, asking again while no server takes streams, for as long as that may take."""
+        problem = Unavailable(f"no server at {connection.address}: no answer")
+        end_ms = self._clock.now_ms() + 1000 * self.options.connect_timeout_s
+        try:
+            async with asyncio.timeout(self.options.connect_timeout_s):
+                while True:
+                    try:
+                        return await self._register(connection)
+                    except Unavailable as newest:
+                        problem = newest
+                        # Advice that leads beyond the end is followed half way.
+                        most_ms = (end_ms - self._clock.now_ms()) / 2
+                        wait_ms = self._reconnecting.on_failure(problem.retry_after_ms, most_ms)
+                        await asyncio.sleep(self._spread_s(wait_ms))
+        except TimeoutError:
+            raise problem from None
+
+    async def _register(self, connection: Connection) -> pb.RegisterReply:
         if self.options.wire_ms is None:
-            measured_ms = await self._connection.measure_wire_ms()
+            measured_ms = await connection.measure_wire_ms()
             if measured_ms is not None:
                 self._link.wire_ms = measured_ms
-        return await self._connection.register(
+        bandwidth_kbps = max(MIN_KBPS, self.bandwidth_kbps)
+        return await connection.register(
             pb.RegisterRequest(
                 stream_id=self.stream_id,
                 fps=self.options.fps,
                 slo_ms=self.options.slo_ms,
-                link=pb.LinkEstimate(bandwidth_kbps=self.bandwidth_kbps, wire_ms=self.wire_ms),
+                link=pb.LinkEstimate(bandwidth_kbps=bandwidth_kbps, wire_ms=self.wire_ms),
                 zoo=self.options.zoo,
             )
         )
 
-    async def _run(self, source: FrameSource, reply: pb.RegisterReply) -> None:
+    async def _run(
+        self,
+        source: FrameSource,
+        reader: Executor,
+        connection: Connection,
+        reply: pb.RegisterReply,
+    ) -> None:
         """Captures, and keeps a session open, until everything captured has its verdict."""
-        reader = self._workers.reader
-        if source.is_live:  # it waits for pictures, so it must not keep others waiting
-            reader = ThreadPoolExecutor(1, f"read-{self.stream_id}")
         self._is_capturing = True
         self._capturing = asyncio.create_task(
             capture_frames(
@@ -230,26 +289,44 @@ class Stream:
         self._capturing.add_done_callback(self._end_capture)
         if self._is_stopped:
             self._capturing.cancel()
-        measuring = asyncio.create_task(self._keep_measuring_wire(), name="measure the wire")
+        measuring = asyncio.create_task(
+            self._keep_measuring_wire(connection), name="measure the wire"
+        )
         try:
             encode = source.encode if isinstance(source, EncodingSource) else encode_frame
-            await self._stay_connected(reply, encode)
+            await self._stay_connected(connection, reply, encode)
             if self._source_problem is not None:
                 raise self._source_problem
         finally:
             measuring.cancel()
             self._capturing.cancel()
-            self._lose_open_frames(Reason.NOT_CONNECTED)
-            self._inbox.end()
-            reader.submit(source.close)
-            if source.is_live:
-                reader.shutdown(wait=False)
 
-    async def _keep_measuring_wire(self) -> None:
+    def _end(
+        self,
+        source: FrameSource,
+        reader: Executor,
+        connection: Connection,
+        task: asyncio.Task[None],
+    ) -> None:
+        """Lets everything go, even if the task was ended before it could begin."""
+        del task
+        self._lose_open_frames(Reason.NOT_CONNECTED)
+        self._inbox.end()
+        self._connections.give_back(connection)
+        self._close_source(source, reader)
+        if reader is not self._workers.reader:
+            reader.shutdown(wait=False)
+
+    def _close_source(self, source: FrameSource, reader: Executor) -> None:
+        """Closes a source in the thread that reads it; nobody waits for that."""
+        with contextlib.suppress(RuntimeError):  # the threads have been ended with the client
+            reader.submit(source.close)
+
+    async def _keep_measuring_wire(self, connection: Connection) -> None:
         """Follows the delay of the wire, unless it was given."""
         if self.options.wire_ms is None:
             await keep_measuring_wire(
-                self._connection, self._link.wire_ms or None, self._clock, self._take_wire
+                connection, self._link.wire_ms or None, self._clock, self._take_wire
             )
 
     def _take_wire(self, wire_ms: float) -> None:
@@ -298,46 +375,58 @@ class Stream:
         loop = asyncio.get_running_loop()
         frame.timer = loop.call_later(max(0.0, left_ms) / 1000, give_up)
 
-    async def _stay_connected(self, reply: pb.RegisterReply, encode: Encode) -> None:
+    async def _stay_connected(
+        self, connection: Connection, reply: pb.RegisterReply, encode: Encode
+    ) -> None:
         """Serves session after session, until nothing is captured or open any more."""
-        num_failures = 0
         while not self._settled.is_set():
             session = Session(
-                self._connection, reply, self._account, self._link, self._clock,
+                connection, reply, self._account, self._link, self._clock,
                 self._workers.encoder, encode, self.options, self.on_sent,
             )  # fmt: skip
             self._session = session
+            start_ms = self._clock.now_ms()
             try:
-                problem = await session.run(self._settled)
+                end = await session.run(self._settled)
             finally:
                 self._session = None
                 self._lose_open_frames(Reason.NOT_CONNECTED)
                 self._link.on_disconnect()
             if self._settled.is_set():
                 return
-            _log.info("%s: the connection is lost: %s", self.stream_id, problem)
-            num_failures = 1 if session.has_worked else num_failures + 1
-            next_reply = await self._register_again(num_failures)
+            if end.is_taken:
+                wait_ms = self._reconnecting.on_taken(self._clock.now_ms() - start_ms)
+                _log.warning(
+                    "%s: its place was taken: %s; asking again", self.stream_id, end.detail
+                )
+            else:
+                wait_ms = self._reconnecting.on_loss(session.has_worked)
+                _log.info("%s: the connection is lost: %s", self.stream_id, end.detail)
+            next_reply = await self._register_again(connection, wait_ms)
             if next_reply is None:
                 return
             reply = next_reply
 
-    async def _register_again(self, num_failures: int) -> pb.RegisterReply | None:
+    async def _register_again(
+        self, connection: Connection, wait_ms: float
+    ) -> pb.RegisterReply | None:
         """Registers after a session was lost; None if nobody needs one any more."""
-        wait_s = backoff_s(num_failures, self._generator)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), wait_s)
+                await asyncio.wait_for(self._settled.wait(), self._spread_s(wait_ms))
                 return None
-            num_failures += 1
-            wait_s = backoff_s(num_failures, self._generator)
             try:
-                return await self._register()
+                return await self._register(connection)
             except Unavailable as problem:
                 _log.debug("%s: %s", self.stream_id, problem)
+                wait_ms = self._reconnecting.on_failure(problem.retry_after_ms)
             except Refused as problem:
                 _log.info("%s", problem)
-                wait_s = max(wait_s, min(problem.retry_after_ms, MAX_RETRY_AFTER_MS) / 1000)
+                wait_ms = self._reconnecting.on_failure(problem.retry_after_ms)
+
+    def _spread_s(self, wait_ms: float) -> float:
+        """A wait in seconds, a little more or less, so that many streams do not ask at the same moment."""
+        return wait_ms / 1000 * (1 + WAIT_JITTER_RATIO * self._generator.uniform(-1, 1))
 
     def _lose_open_frames(self, reason_if_unsent: Reason) -> None:
         """Gives up every open frame, as the session is over."""
