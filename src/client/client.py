@@ -104,6 +104,7 @@ class Client:
         connections, self._connections = self._connections, None
         for stream in list(self._streams):  # those whose block is not left yet
             await stream.abandon()
+        self._streams.clear()
         await connections.close()
         if self._workers is not None and self._shared_workers is None:
             self._workers.close()

@@ -46,11 +46,12 @@ class Connections:
         if self._is_closed:
             raise RuntimeError("the client is closed")
         self.check_loop()
-        for connection, num_streams in self._num_streams.items():
-            if num_streams < STREAMS_PER_CONNECTION:
-                break
-        else:
-            connection = Connection(self.address)
+        with_room = (
+            one
+            for one, num_streams in self._num_streams.items()
+            if num_streams < STREAMS_PER_CONNECTION
+        )
+        connection = next(with_room, None) or Connection(self.address)
         self._num_streams[connection] += 1
         return connection
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -76,7 +75,7 @@ class StreamOptions:
         require_id("stream_id", self.stream_id)
         if not self.stream_id[0].isalnum():
             raise ValueError(f"stream_id={self.stream_id}: must begin with a letter or digit")
-        if self.zoo != "":
+        if not (isinstance(self.zoo, str) and not self.zoo):
             require_id("zoo", self.zoo)
         require_positive("bandwidth_kbps", self.bandwidth_kbps, MAX_KBPS)
         _require_least("bandwidth_kbps", self.bandwidth_kbps, MIN_KBPS)
@@ -123,8 +122,7 @@ def check_source(source: Source) -> Source:
 
 
 def _require_names(field: str, value: object) -> None:
-    is_list = isinstance(value, Sequence) and not isinstance(value, str)
-    if not (is_list and all(isinstance(name, str) for name in value)):
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
         raise ValueError(f'{field}={echo(value)}: must be names, such as ("fps", "size")')
 
 

@@ -194,8 +194,9 @@ class Stream:
         """Ends at once: what is under way is not waited for."""
         if self._task is None:
             return
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
         if not self._task.cancelled():
             self._task.exception()  # what made us leave matters more
 

@@ -24,6 +24,8 @@ def echo(value: object) -> str:
         text = ascii(value)
     except Exception:  # noqa: BLE001 whatever its repr raises; that of a huge number is a ValueError
         text = f"a {type(value).__name__}"
+    if "\n" in text:
+        text = " ".join(text.split())
     return text if len(text) <= ECHO_LIMIT else text[: ECHO_LIMIT - 3] + "..."
 
 
