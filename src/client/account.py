@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..core.addresses import mask_addresses
 from ..core.ledger import Ledger, Outcome
 from ..core.records import FrameRecord
 from ..core.verdict import Drop, Place, Reason, Verdict, reason_named
@@ -103,7 +104,9 @@ class Account:
             return
         if frame.sent_ms is not None:
             self._given_up.append(frame.sequence)
-        self._close(frame, Outcome(Verdict.DROPPED, Drop(Place.CLIENT, reason)), detail)
+        self._close(
+            frame, Outcome(Verdict.DROPPED, Drop(Place.CLIENT, reason)), mask_addresses(detail)
+        )
 
     def settle(self, result: pb.Result, now_ms: float) -> None:
         """Applies what the server said about a frame.

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import cv2
 import numpy as np
 
+from ..core.addresses import mask_address
 from ..core.checks import echo, require_positive
 from ..core.errors import RunError, UsageError
 from ..vision.preprocessing import Image
@@ -210,14 +211,14 @@ class CameraSource:
             limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _READ_TIMEOUT_MS]
             self._capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
         if not self._capture.isOpened():
-            raise RunError(f"camera {_without_password(address)}: cannot be opened")
+            raise RunError(f"camera {mask_address(str(address))}: cannot be opened")
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
 
     def read(self, index: int) -> Image | None:
         """Waits for a picture; a camera that gives none any more ends the stream."""
         is_read, image = self._capture.read()
         if not is_read:
-            _log.warning("camera %s: no more pictures", _without_password(self._address))
+            _log.warning("camera %s: no more pictures", mask_address(str(self._address)))
             return None
         return np.asarray(image, np.uint8)
 
@@ -242,11 +243,13 @@ def open_source(text: str | os.PathLike[str], fps: float) -> FrameSource:
     kind, _, rest = text.partition(":")
     if kind in ("scene", "camera"):
         if not (rest.isascii() and rest.isdigit()) or len(rest) > 9:  # noqa: PLR2004
-            raise UsageError(f"source={echo(text)}: must be {kind}:NUMBER")
+            raise UsageError(f"source={echo(mask_address(text))}: must be {kind}:NUMBER")
         if kind == "scene":
             return SceneSource(int(rest), fps)
         if int(rest) > _MAX_CAMERA:
-            raise UsageError(f"source={echo(text)}: a camera's number is at most {_MAX_CAMERA}")
+            raise UsageError(
+                f"source={echo(mask_address(text))}: a camera's number is at most {_MAX_CAMERA}"
+            )
         return CameraSource(int(rest))
     if text.startswith(_URL_PREFIXES):
         return CameraSource(text)
@@ -257,20 +260,12 @@ def open_source(text: str | os.PathLike[str], fps: float) -> FrameSource:
         if path.is_file():
             return VideoSource(path, fps)
     except (OSError, ValueError) as error:
-        raise UsageError(f"source={echo(text)}: {error}") from None
+        raise UsageError(f"source={echo(mask_address(text))}: {error}") from None
     raise UsageError(
-        f"source={echo(text)}: is no file, folder, scene:SEED, camera:NUMBER or rtsp:// URL"
+        f"source={echo(mask_address(text))}: is no file, folder, scene:SEED, camera:NUMBER or rtsp:// URL"
     )
 
 
 def is_live_source(text: str) -> bool:
     """Whether text for `open_source` names a camera, whose pictures cannot be had again."""
     return text.startswith(("camera:", *_URL_PREFIXES))
-
-
-def _without_password(address: int | str) -> str:
-    """The address as it may stand in a log."""
-    if isinstance(address, int):
-        return str(address)
-    scheme, _, rest = address.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
