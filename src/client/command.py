@@ -9,41 +9,47 @@ import dataclasses
 import math
 import os
 import random
-import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..core.checks import require_id, require_positive
+from ..core.addresses import mask_address, mask_addresses
+from ..core.checks import plain, require_id, require_positive
 from ..core.clock import MonotonicClock
-from ..core.errors import RunError, UsageError
+from ..core.errors import MoonjellyError, RunError, UsageError
+from ..core.open_files import allow_many_open_files
 from ..core.records import FrameRecord
 from ..network.adaptation.registry import DEFAULT_POLICY
 from ..network.adaptation.registry import NAMES as POLICY_NAMES
 from ..network.estimators import DEFAULT_ESTIMATOR, ESTIMATORS
 from ..network.shapers import LinkConfig, start_relay
 from ..network.traces import LinkTrace, constant_trace, read_trace
-from ..reporting.accuracy import read_detections
+from ..reporting.accuracy import FrameKey, read_detections
 from ..reporting.csv_log import read_records
 from ..reporting.run_folder import (
     DETECTIONS_FILE,
     FRAMES_FILE,
+    RUN_FILE,
+    SUMMARY_FILE,
     RunInfo,
     describe_host,
     write_run_info,
 )
-from ..reporting.summary import summarise, write_summary
+from ..reporting.summary import RunTally, write_summary
 from ..reporting.table import outcome_table
 from ..reporting.video import write_video
+from ..vision.detections import Detections
 from ..vision.preprocessing import Image
 from .answers import Answer
 from .client import DEFAULT_ADDRESS
-from .emulation import CameraResult, EmulatedCamera, open_sources, run_cameras
+from .emulation import CameraResult, EmulatedCamera, OpenedSource, open_sources, run_cameras
 from .errors import Refused
+from .interrupts import Interrupts
+from .options import DEFAULT_CONNECT_TIMEOUT_S, MAX_CONNECT_TIMEOUT_S
 from .sources import FrameSource, is_live_source, open_source
 
 MAX_CLIENTS = 1000
@@ -53,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add = parser.add_argument
     add("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help="(%(default)s)")
+    add(
+        "--wait",
+        type=float,
+        default=DEFAULT_CONNECT_TIMEOUT_S,
+        metavar="SECONDS",
+        help="how long to wait for a server that takes streams (%(default)g)",
+    )
     add(
         "--source",
         default="scene:0",
@@ -96,8 +109,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Streams, logs and sums up; 1 if a device was refused or failed, or frames do not add up."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # we say ourselves what went wrong
+    allow_many_open_files()
+    with Interrupts() as interrupts:
+        return _run(arguments, interrupts)
+
+
+def _run(arguments: argparse.Namespace, interrupts: Interrupts) -> int:
     out_dir: Path = arguments.out
     try:
+        require_positive("wait", arguments.wait, MAX_CONNECT_TIMEOUT_S)
         cameras = _cameras(arguments)
         links = _links(arguments, cameras)
         if arguments.seconds is not None:
@@ -107,6 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.video and is_live_source(arguments.source):
         raise UsageError("--video: needs a source that can be read again, not a camera")
     sources = open_sources(cameras)
+    tally = _Tally()
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         zero_ms = MonotonicClock().now_ms()
@@ -117,10 +138,42 @@ def run(arguments: argparse.Namespace) -> int:
                     dataclasses.replace(camera, server=relay.address(camera.stream_id))
                     for camera in cameras
                 ]
-            results = asyncio.run(_stream(arguments, cameras, sources, zero_ms))
+            results = asyncio.run(_stream(arguments, cameras, sources, zero_ms, tally, interrupts))
     except OSError as error:
         raise RunError(f"--out {out_dir}: {error}") from None
-    return _report(arguments, results)
+    with interrupts.held():
+        problems = _report(arguments, results, tally)
+    if arguments.video:
+        problems += _write_videos(out_dir, results)
+    for problem in problems:
+        sys.stderr.write(f"moonjelly: {mask_addresses(problem)}\n")
+    return 1 if problems else 0
+
+
+class _Tally:
+    """What the report needs of the answers, apart from the logs, which may be on a full disk.
+
+    Attributes:
+        frames: counts.
+        losses: what the logs could not take, in words.
+    """
+
+    def __init__(self) -> None:
+        self.frames = RunTally()
+        self.losses: list[str] = []
+        self._first_ms = math.inf
+        self._last_ms = -math.inf
+
+    def add(self, answer: Answer) -> None:
+        """Takes an answer."""
+        self.frames.add(answer.record)
+        self._first_ms = min(self._first_ms, answer.record.captured_ms)
+        self._last_ms = max(self._last_ms, answer.record.captured_ms)
+
+    @property
+    def span_ms(self) -> float:
+        """From the first capture to the last one."""
+        return max(0.0, self._last_ms - self._first_ms)
 
 
 def _cameras(arguments: argparse.Namespace) -> list[EmulatedCamera]:
@@ -139,6 +192,7 @@ def _cameras(arguments: argparse.Namespace) -> list[EmulatedCamera]:
             zoo=arguments.zoo,
             policy=arguments.policy,
             estimator=arguments.estimator,
+            connect_timeout_s=arguments.wait,
         )
         for number in range(arguments.clients)
     ]
@@ -197,19 +251,23 @@ def _as_option(error: ValueError) -> str:
 async def _stream(
     arguments: argparse.Namespace,
     cameras: Sequence[EmulatedCamera],
-    sources: Sequence[FrameSource],
+    sources: Sequence[OpenedSource],
     zero_ms: float,
+    tally: _Tally,
+    interrupts: Interrupts,
 ) -> list[CameraResult]:
     """Runs the devices; the first interrupt ends them in good order, the second at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    with (
+        interrupts.stopping(lambda: loop.call_soon_threadsafe(stop.set)),
+        _progress(cameras, arguments.seconds) as bar,
+    ):
 
-    def interrupt() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
-        stop.set()
+        def take(answer: Answer) -> None:
+            tally.add(answer)
+            bar(answer)
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    with _progress(cameras, arguments.seconds) as on_answer:
         return await run_cameras(
             cameras,
             arguments.seconds,
@@ -218,7 +276,8 @@ async def _stream(
             zero_ms=zero_ms,
             seed=arguments.seed,
             stop=stop,
-            on_answer=on_answer,
+            on_answer=take,
+            on_loss=tally.losses.append,
         )
 
 
@@ -245,7 +304,7 @@ class _Bar:
         self._progress = progress
         self._num_in_time = self._num_answers = 0
         title = f"{num_cameras} device{'s' if num_cameras > 1 else ''}"
-        self._task = progress.add_task(title, total=total, note="")
+        self._task = progress.add_task(title, total=total, note="waiting for the server")
 
     def __call__(self, answer: Answer) -> None:
         self._num_answers += 1
@@ -254,38 +313,44 @@ class _Bar:
         self._progress.update(self._task, advance=1, note=f"{share:.1f} % in time")
 
 
-def _report(arguments: argparse.Namespace, results: Sequence[CameraResult]) -> int:
-    """Writes what came of the run, and shows it."""
+def _report(
+    arguments: argparse.Namespace, results: Sequence[CameraResult], tally: _Tally
+) -> list[str]:
+    """Writes what came of the run, shows it, and returns what went wrong."""
     out_dir: Path = arguments.out
-    frames = read_records(out_dir / FRAMES_FILE, FrameRecord)
-    span_ms = max((row.captured_ms for row in frames), default=0.0) - min(
-        (row.captured_ms for row in frames), default=0.0
-    )
     info = RunInfo(
         kind="client",
-        seconds=arguments.seconds or span_ms / 1000,
+        seconds=arguments.seconds or tally.span_ms / 1000,
         streams=tuple(result.stream_info(_link_words(arguments)) for result in results),
         settings={
-            name: str(value)
+            name: mask_address(value) if name == "source" else str(value)
             for name, value in sorted(vars(arguments).items())
             if name not in ("command", "run")
         },
         host=describe_host(),
     )
-    write_run_info(out_dir, info)
-    summary = summarise(info, frames)
-    write_summary(out_dir, summary)
-    if arguments.video:
-        _write_videos(out_dir, results, frames)
-    if frames:
+    summary = tally.frames.summary(info)
+    problems = list(tally.losses)
+    for name, write in (
+        (RUN_FILE, partial(write_run_info, out_dir, info)),
+        (SUMMARY_FILE, partial(write_summary, out_dir, summary)),
+    ):
+        try:
+            write()
+        except OSError as error:
+            problems.append(f"{out_dir / name}: cannot be written: {error.strerror}")
+    if summary.total.captured:
         Console().print(outcome_table(summary))
         sys.stdout.write(f"logs: {out_dir}\n")
-    problems = summary.problems()
+    problems += summary.problems()
     for result in results:
         problems.extend(_problem_of(result))
-    for problem in problems:
-        sys.stderr.write(f"moonjelly: {problem}\n")
-    return 1 if problems else 0
+        if result.num_taken:
+            stream_id = result.camera.stream_id
+            sys.stderr.write(
+                f"moonjelly: {stream_id}: another client registered this id {result.num_taken} times\n"
+            )
+    return problems
 
 
 def _problem_of(result: CameraResult) -> list[str]:
@@ -311,32 +376,50 @@ def _up(slo_ms: float) -> str:
     return f"{math.ceil(slo_ms)}"
 
 
-def _write_videos(
-    out_dir: Path, results: Sequence[CameraResult], frames: Sequence[FrameRecord]
-) -> None:
-    """Writes the annotated videos, reading the sources once more."""
-    detections = read_detections(out_dir / DETECTIONS_FILE)
+def _write_videos(out_dir: Path, results: Sequence[CameraResult]) -> list[str]:
+    """Writes the annotated videos, reading the sources once more; returns what went wrong."""
+    try:
+        frames = read_records(out_dir / FRAMES_FILE, FrameRecord)
+        detections = read_detections(out_dir / DETECTIONS_FILE)
+    except MoonjellyError as error:
+        return [f"--video: {error}"]
+    problems = []
     for result in results:
-        stream_id = result.camera.stream_id
-        rows = sorted(
-            (row for row in frames if row.stream_id == stream_id), key=lambda row: row.sequence
-        )
-        if not rows:
-            continue
-        source = open_source(result.camera.source, result.camera.fps)
-        with contextlib.closing(source):
-            write_video(
-                out_dir / f"{stream_id}.mp4",
-                result.stream_info(),
-                rows,
-                {
-                    sequence: found
-                    for (name, sequence), found in detections.items()
-                    if name == stream_id
-                },
-                partial(_picture, source),
-                result.class_names,
+        try:
+            _write_video(out_dir, result, frames, detections)
+        except Exception as error:  # noqa: BLE001 the run itself is over, and its results are written
+            name = f"{result.camera.stream_id}.mp4"
+            problems.append(
+                f"{name}: cannot be written: {plain(str(error) or type(error).__name__)}"
             )
+    return problems
+
+
+def _write_video(
+    out_dir: Path,
+    result: CameraResult,
+    frames: Sequence[FrameRecord],
+    detections: Mapping[FrameKey, Detections],
+) -> None:
+    stream_id = result.camera.stream_id
+    rows = sorted(
+        (row for row in frames if row.stream_id == stream_id), key=lambda row: row.sequence
+    )
+    if not rows:
+        return
+    with contextlib.closing(open_source(result.camera.source, result.camera.fps)) as source:
+        write_video(
+            out_dir / f"{stream_id}.mp4",
+            result.stream_info(),
+            rows,
+            {
+                sequence: found
+                for (name, sequence), found in detections.items()
+                if name == stream_id
+            },
+            partial(_picture, source),
+            result.class_names,
+        )
 
 
 def _picture(source: FrameSource, sequence: int) -> Image:

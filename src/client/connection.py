@@ -151,12 +151,15 @@ class Connection:
             return StreamFailed(f"{stream_id}: {self.address} says {code.name}: {detail}")
         if _NO_CONNECTION in detail:
             return Unavailable(f"no server at {self.address}: {detail.rpartition(': ')[2]}")
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        if refusal is not None:
+            words = f"takes no streams now: {plain(refusal.detail) or detail or code.name}"
+            retry_after_ms = _sound(refusal.retry_after_ms)
+            return Unavailable(f"the server at {self.address} {words}", retry_after_ms)
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
             return Unavailable(f"no server at {self.address}: {detail or code.name}")
-        # Also where it takes no more calls: that is RESOURCE_EXHAUSTED without a refusal.
+        # Among others where it takes no more calls: that is RESOURCE_EXHAUSTED without a refusal.
         return Unavailable(
-            f"the server at {self.address} takes no streams now: {detail or code.name}",
-            0.0 if refusal is None else _sound(refusal.retry_after_ms),
+            f"the server at {self.address} takes no streams now: {detail or code.name}"
         )
 
 

@@ -23,6 +23,7 @@ MIN_FPS, MAX_FPS = 0.001, 240.0
 MIN_SLO_MS, MAX_SLO_MS = 1.0, 60_000.0
 MIN_KBPS = 1.0
 MAX_WIRE_MS = 10_000.0
+DEFAULT_CONNECT_TIMEOUT_S = 5.0
 MAX_CONNECT_TIMEOUT_S = 86_400.0
 MAX_UNREAD = 1_000_000
 
@@ -61,7 +62,7 @@ class StreamOptions:
     num_frames: int | None = None
     keep_images: bool = False
     zero_ms: float | None = None
-    connect_timeout_s: float = 5.0
+    connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
     max_unread: int = 256
     policy: str = DEFAULT_POLICY
     ladder: tuple[str, ...] = DEFAULT_LADDER

@@ -136,7 +136,7 @@ def test_a_rate_that_cannot_be_is_refused(fps):
 def test_a_camera_that_does_not_answer_is_said_so_without_its_password():
     with pytest.raises(RunError) as caught:
         open_source("rtsp://me:secret@127.0.0.1:1/x", fps=10.0)
-    assert str(caught.value) == "camera rtsp://127.0.0.1:1/x: cannot be opened"
+    assert str(caught.value) == "camera rtsp://***@127.0.0.1:1/x: cannot be opened"
 
 
 def test_live_sources_are_known_by_name():
