@@ -389,9 +389,8 @@ def _write_videos(out_dir: Path, results: Sequence[CameraResult]) -> list[str]:
             _write_video(out_dir, result, frames, detections)
         except Exception as error:  # noqa: BLE001 the run itself is over, and its results are written
             name = f"{result.camera.stream_id}.mp4"
-            problems.append(
-                f"{name}: cannot be written: {plain(str(error) or type(error).__name__)}"
-            )
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            problems.append(f"{name}: cannot be written: {plain(reason)}")
     return problems
 
 

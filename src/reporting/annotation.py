@@ -74,7 +74,8 @@ def view_height_px(picture: Image, width_px: int) -> int:
     """Height that suits a picture drawn with that width; even, and within `VIEW_LIMITS_PX`."""
     height, width = picture.shape[:2]
     least_px, most_px = VIEW_LIMITS_PX
-    return min(max(round(height * width_px / width) // 2 * 2, least_px), most_px)
+    height_px: int = round(height * width_px / width) // 2 * 2
+    return min(max(height_px, least_px), most_px)
 
 
 def _fitted(space: Image, picture: Image) -> Image:

@@ -74,8 +74,6 @@ def _encode(
             if view_px is None:
                 view_px = view_height_px(picture, WIDTH_PX)
                 track.width, track.height = WIDTH_PX, view_px + STRIP_PX
-            drawn = annotate(
-                picture, frame, shown, stream.slo_ms, class_names, WIDTH_PX, view_px
-            )
+            drawn = annotate(picture, frame, shown, stream.slo_ms, class_names, WIDTH_PX, view_px)
             container.mux(track.encode(av.VideoFrame.from_ndarray(drawn, format="bgr24")))
         container.mux(track.encode(None))

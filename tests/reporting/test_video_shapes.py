@@ -47,7 +47,9 @@ def test_pictures_of_several_sizes_are_fitted_and_not_squeezed(tmp_path):
     assert flat[:120].max() < 100, "a bar above it"
 
 
-@pytest.mark.parametrize(("width", "height"), [(20, 8000), (8000, 20), (1, 1), (1, 4000), (641, 361)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(20, 8000), (8000, 20), (1, 1), (1, 4000), (641, 361)]
+)
 def test_pictures_of_any_shape_can_be_shown(tmp_path, width, height):
     film(tmp_path / "a.mp4", [picture(width, height)] * 2)
     first, _ = frames_of(tmp_path / "a.mp4")
@@ -57,7 +59,9 @@ def test_pictures_of_any_shape_can_be_shown(tmp_path, width, height):
     assert first[:-STRIP_PX].max() > 200, "there is something to see"
 
 
-@given(st.integers(1, 3000), st.integers(1, 3000), st.none() | st.integers(2, 400).map(lambda k: 2 * k))
+@given(
+    st.integers(1, 3000), st.integers(1, 3000), st.none() | st.integers(2, 400).map(lambda k: 2 * k)
+)
 def test_a_picture_keeps_its_shape(width, height, view_px):
     drawn = annotate(picture(width, height), rows(1)[0], None, 200.0, (), 320, view_px)
     space = drawn[:-STRIP_PX]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ...core.verdict import Place, Reason
+from ...core.verdict import Place, Reason, reason_named
 from ...protos.internal_pb2 import Cancel, Envelope, FrameDescriptor, FrameResult, FrameResults
 from ...scheduling.plan_view import PlanView
 from ..channel import AsyncChannel, Channel
@@ -215,12 +215,9 @@ def _drop(reason: Reason, detail: str) -> DropNote:
 
 def _told(result: FrameResult) -> DropNote:
     """What an executor says of a frame that it dropped."""
-    try:
-        reason = Reason(result.drop_reason)
-    except ValueError:
-        reason = Reason.MODEL_OUTPUT
+    reason, detail = reason_named(result.drop_reason, result.drop_detail)
     try:
         code = Code(result.drop_code)
     except ValueError:
         code = CODE_OF_REASON.get(reason, Code.INTERNAL)
-    return DropNote(Place.EXECUTOR, reason, code, result.drop_detail)
+    return DropNote(Place.EXECUTOR, reason, code, detail)

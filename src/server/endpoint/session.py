@@ -13,7 +13,7 @@ from ...scheduling.policing import BadFrameCounter, RatePolicer
 from .frame import ArrivedFrame
 from .outbox import Outbox
 from .problems import SessionError
-from .registration import Registration
+from .registration import MAX_FPS, Registration
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +27,7 @@ class Session:
         is_leaving: whether the client said goodbye; what is under way is still answered.
         end: why its call ends, where that is not the client's goodbye.
         last_sequence: of the newest frame; -1 before the first.
+        newer_messages: how many messages of kinds that are not known here are passed over.
         under_way: frames at an executor.
         writing_since_ms: when the write that has not finished was begun; None if there is none.
         stop_writing: interrupts that write.
@@ -41,6 +42,7 @@ class Session:
     policer: RatePolicer
     outbox: Outbox = field(default_factory=Outbox)
     bad_frames: BadFrameCounter = field(default_factory=BadFrameCounter)
+    newer_messages: RatePolicer = field(init=False)
     is_open: bool = False
     is_leaving: bool = False
     end: SessionError | None = None
@@ -55,6 +57,7 @@ class Session:
 
     def __post_init__(self) -> None:
         declared = self.declared
+        self.newer_messages = RatePolicer(MAX_FPS, 1.0, self.registered_ms)
         self.observed = ObservedStream(
             stream_id=declared.stream_id,
             fps=declared.fps,
