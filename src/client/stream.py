@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import random
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -19,7 +18,6 @@ from ..core.verdict import Reason
 from ..network.adaptation.registry import policy
 from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink
 from ..network.estimators import make_estimator
-from ..network.reconnecting import Reconnecting
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image, encode_frame
 from .account import Account, CapturedFrame
@@ -27,18 +25,16 @@ from .answers import Answer
 from .capture import capture_frames
 from .connection import Connection
 from .connections import Connections
-from .errors import Refused, Unavailable
 from .forking import check_not_forked, was_forked
 from .inbox import Inbox
-from .options import MIN_KBPS, StreamOptions, check_source
+from .options import StreamOptions, check_source
+from .registrar import Registrar
 from .session import Encode, Session
 from .sources import EncodingSource, FrameSource, open_source
 from .wire_probe import keep_measuring_wire
 from .workers import Worker, Workers, call_in
 
 _log = logging.getLogger(__name__)
-
-WAIT_JITTER_RATIO = 0.2
 
 
 class Stream:
@@ -86,8 +82,7 @@ class Stream:
         self._is_capturing = False
         self._is_stopped = False  # perhaps before capturing has begun
         self._settled = asyncio.Event()  # nothing will be captured, and no frame is open
-        self._reconnecting = Reconnecting()
-        self._generator = random.Random()  # noqa: S311 only spreads reconnections
+        self._registrar = Registrar(options, self._link, self._clock)
         self._loop: asyncio.AbstractEventLoop | None = None  # in which it was entered
         self._capturing: asyncio.Task[None] | None = None
         self._source_problem: BaseException | None = None
@@ -111,7 +106,7 @@ class Stream:
     @property
     def num_taken(self) -> int:
         """How often another registration of its id took its place."""
-        return self._reconnecting.num_taken
+        return self._registrar.reconnecting.num_taken
 
     @property
     def num_unread(self) -> int:
@@ -158,7 +153,7 @@ class Stream:
             source = await self._open_source()
             try:
                 is_live = bool(source.is_live)
-                reply = await self._register_first(self._connection)
+                reply = await self._registrar.register_first(self._connection)
             except BaseException:
                 self._close_source(source, self._workers.reader)
                 raise
@@ -232,40 +227,6 @@ class Stream:
         if isinstance(self._source, (str, os.PathLike)):
             return await call_in(self._workers.reader, open_source, self._source, self.options.fps)
         return self._source
-
-    async def _register_first(self, connection: Connection) -> pb.RegisterReply:
-        """Registers, asking again while no server takes streams, for as long as that may take."""
-        problem = Unavailable(f"no server at {connection.address}: no answer")
-        end_ms = self._clock.now_ms() + 1000 * self.options.connect_timeout_s
-        try:
-            async with asyncio.timeout(self.options.connect_timeout_s):
-                while True:
-                    try:
-                        return await self._register(connection)
-                    except Unavailable as newest:
-                        problem = newest
-                        # Advice that leads beyond the end is followed half way.
-                        most_ms = (end_ms - self._clock.now_ms()) / 2
-                        wait_ms = self._reconnecting.on_failure(problem.retry_after_ms, most_ms)
-                        await asyncio.sleep(self._spread_s(wait_ms))
-        except TimeoutError:
-            raise problem from None
-
-    async def _register(self, connection: Connection) -> pb.RegisterReply:
-        if self.options.wire_ms is None:
-            measured_ms = await connection.measure_wire_ms()
-            if measured_ms is not None:
-                self._link.wire_ms = measured_ms
-        bandwidth_kbps = max(MIN_KBPS, self.bandwidth_kbps)
-        return await connection.register(
-            pb.RegisterRequest(
-                stream_id=self.stream_id,
-                fps=self.options.fps,
-                slo_ms=self.options.slo_ms,
-                link=pb.LinkEstimate(bandwidth_kbps=bandwidth_kbps, wire_ms=self.wire_ms),
-                zoo=self.options.zoo,
-            )
-        )
 
     async def _run(
         self,
@@ -396,38 +357,17 @@ class Stream:
             if self._settled.is_set():
                 return
             if end.is_taken:
-                wait_ms = self._reconnecting.on_taken(self._clock.now_ms() - start_ms)
+                wait_ms = self._registrar.reconnecting.on_taken(self._clock.now_ms() - start_ms)
                 _log.warning(
                     "%s: its place was taken: %s; asking again", self.stream_id, end.detail
                 )
             else:
-                wait_ms = self._reconnecting.on_loss(session.has_worked)
+                wait_ms = self._registrar.reconnecting.on_loss(session.has_worked)
                 _log.info("%s: the connection is lost: %s", self.stream_id, end.detail)
-            next_reply = await self._register_again(connection, wait_ms)
+            next_reply = await self._registrar.register_again(connection, wait_ms, self._settled)
             if next_reply is None:
                 return
             reply = next_reply
-
-    async def _register_again(
-        self, connection: Connection, wait_ms: float
-    ) -> pb.RegisterReply | None:
-        """Registers after a session was lost; None if nobody needs one any more."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), self._spread_s(wait_ms))
-                return None
-            try:
-                return await self._register(connection)
-            except Unavailable as problem:
-                _log.debug("%s: %s", self.stream_id, problem)
-                wait_ms = self._reconnecting.on_failure(problem.retry_after_ms)
-            except Refused as problem:
-                _log.info("%s", problem)
-                wait_ms = self._reconnecting.on_failure(problem.retry_after_ms)
-
-    def _spread_s(self, wait_ms: float) -> float:
-        """A wait in seconds, a little more or less, so that many streams do not ask at the same moment."""
-        return wait_ms / 1000 * (1 + WAIT_JITTER_RATIO * self._generator.uniform(-1, 1))
 
     def _lose_open_frames(self, reason_if_unsent: Reason) -> None:
         """Gives up every open frame, as the session is over."""

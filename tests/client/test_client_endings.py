@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from google.rpc import code_pb2
 from streaming import FLAT
 
 from moonjelly.cli import main
-from moonjelly.client import ArraySource, command, emulation
+from moonjelly.client import ArraySource, command_report, emulation
 from moonjelly.core.records import FrameRecord
 from moonjelly.protos import serving_pb2 as pb
 from moonjelly.reporting.csv_log import read_records
@@ -147,6 +148,29 @@ def test_it_hears_signals_as_the_first_process_of_a_container(threaded_server, p
     assert "camera-0" in out
 
 
+def test_the_terminal_may_stop_and_go(threaded_server, pictures, tmp_path):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "moonjelly", "client", "--server", threaded_server.address, "--source",
+            pictures, "--fps", "50", "--slo-ms", "2000", "--out", tmp_path,
+        ],
+        stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        while len(threaded_server.frames) < 100:  # nobody reads what it shows meanwhile
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert json.loads((tmp_path / "summary.json").read_text())["total"]["lost"] == 0
+
+
 def run(server, pictures, out, *options):
     return main(["client", "--server", server, "--source", str(pictures), "--fps", "20", "--slo-ms",
                  "2000", "--seconds", "0.3", "--out", str(out), *options])  # fmt: skip
@@ -195,8 +219,8 @@ def test_a_disk_that_is_full_for_the_summary_too_shows_the_table(
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(command, "write_run_info", full)
-    monkeypatch.setattr(command, "write_summary", full)
+    monkeypatch.setattr(command_report, "write_run_info", full)
+    monkeypatch.setattr(command_report, "write_summary", full)
     assert run(threaded_server.address, pictures, tmp_path) == 1
     shown = capsys.readouterr()
     assert "camera-0" in shown.out
@@ -211,7 +235,7 @@ def test_a_video_that_cannot_be_written_is_said_in_a_line(
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(command, "write_video", full)
+    monkeypatch.setattr(command_report, "write_video", full)
     assert run(threaded_server.address, pictures, tmp_path, "--video", "--clients", "2") == 1
     shown = capsys.readouterr()
     assert "camera-1" in shown.out

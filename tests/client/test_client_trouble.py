@@ -141,7 +141,10 @@ async def test_a_server_that_dies_and_comes_back_is_found_again():
         async for answer in stream:
             answers.append(answer)
             if len(answers) == 20:
+                num_sent, server.num_results = len(server.frames), 0
+                await until(lambda n=num_sent: len(server.frames) > n)  # one is under way
                 await server.stop()
+                server.num_results = 1
             if answer.drop and reasons(answers)["not_connected"] == 10:
                 await server.start()
                 started = time.monotonic()
