@@ -77,11 +77,15 @@ async def _capture_ahead(
         on_frame(index, due_ms, image)
         missed = due.missed(index, clock.now_ms())
         if missed.stop < end:
+            reads = asyncio.create_task(reading.image(missed.stop), name="read ahead")
             try:  # who never answers must not hold up the end
-                async with asyncio.timeout(_left_s(due.end_ms + due.period_ms, clock)):
-                    image = await reading.image(missed.stop)
-            except TimeoutError:
-                missed = range(index + 1, int(end))
+                await asyncio.wait({reads}, timeout=_left_s(due.end_ms + due.period_ms, clock))
+                if reads.done():
+                    image = reads.result()
+                else:
+                    missed = range(index + 1, int(end))
+            finally:
+                reads.cancel()
         if image is not None:  # else the source has ended, who knows where
             for number in missed:
                 on_frame(number, due.due_ms(number), Reason.CLIENT_TOO_SLOW)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
+import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
@@ -12,11 +15,15 @@ Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 _Work = tuple["Future[Any]", Callable[[], Any]]
 
+_GRACE_S = 1.0
+_in_use: weakref.WeakSet[OneThread] = weakref.WeakSet()
+
 
 class OneThread(Executor):
     """Runs one call after the other, in a daemon thread: a program can end while it is stuck in one.
 
-    The threads of `concurrent.futures` are waited for when the program ends, for ever if need be.
+    The threads of `concurrent.futures` are waited for when the program ends, for ever if need be; these for a second,
+    as the interpreter may not go away under code that runs.
     """
 
     def __init__(self, name: str) -> None:
@@ -47,6 +54,7 @@ class OneThread(Executor):
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
+                _in_use.add(self)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -58,6 +66,12 @@ class OneThread(Executor):
             thread = self._thread
         if wait and thread is not None:
             thread.join()
+
+    def end_soon(self, until_s: float) -> None:
+        """Ends the thread if it is free by a time of `time.monotonic`."""
+        self.shutdown(wait=False)
+        if self._thread is not None:
+            self._thread.join(max(0.0, until_s - time.monotonic()))
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
@@ -71,3 +85,10 @@ class OneThread(Executor):
             else:
                 future.set_result(value)
             del work, future, call  # pictures must not live until the next call
+
+
+@atexit.register
+def _end_all() -> None:
+    until_s = time.monotonic() + _GRACE_S
+    for one in list(_in_use):
+        one.end_soon(until_s)

@@ -78,6 +78,7 @@ class ShowingCamera:
         self._pace_ratio = pace_ratio
         self._listener = None
         self._connections = []
+        self._threads = []
         self._lock = threading.Lock()
 
     @property
@@ -105,6 +106,8 @@ class ShowingCamera:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.hang_up()
+        for thread in self._threads:
+            thread.join(5)
 
     def hang_up(self):
         """Ends the connections it has."""
@@ -123,7 +126,9 @@ class ShowingCamera:
             with self._lock:
                 self._connections.append(connection)
             self.num_readers += 1
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _serve(self, connection):
         with contextlib.suppress(OSError), connection:
