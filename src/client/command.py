@@ -105,6 +105,8 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts) -> int:
     if arguments.video and is_live_source(arguments.source):
         raise UsageError("--video: needs a source that can be read again, not a camera")
     sources = open_sources(cameras)
+    if arguments.video and any(getattr(source, "is_live", False) for source in sources):
+        raise UsageError("--video: needs a source that can be read again, not a camera")
     tally = Tally()
     try:
         out_dir.mkdir(parents=True, exist_ok=True)

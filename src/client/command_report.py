@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from ..core.addresses import mask_address
 from ..core.checks import plain
 from ..core.errors import MoonjellyError, RunError
@@ -32,8 +34,10 @@ from ..vision.preprocessing import Image
 from .answers import Answer
 from .emulation import CameraResult
 from .errors import Refused
-from .sources import FrameSource, open_source
+from .sources import FrameSource, NoPicture, open_source
 from .terminal import complain, show
+
+_BLANK_PX = 320
 
 
 class Tally:
@@ -162,16 +166,25 @@ def _write_video(
                 for (name, sequence), found in detections.items()
                 if name == stream_id
             },
-            partial(_picture, source),
+            _Again(source),
             result.class_names,
         )
 
 
-def _picture(source: FrameSource, sequence: int) -> Image:
-    image = source.read(sequence)
-    if image is None:
-        raise RunError(f"frame {sequence} cannot be read again for the video")
-    return image
+class _Again:
+    """Gives the pictures of a run once more; a frame that had none shows the one before."""
+
+    def __init__(self, source: FrameSource) -> None:
+        self._source = source
+        self._image: Image = np.zeros((_BLANK_PX, _BLANK_PX, 3), np.uint8)
+
+    def __call__(self, sequence: int) -> Image:
+        with contextlib.suppress(NoPicture):
+            image = self._source.read(sequence)
+            if not isinstance(image, np.ndarray):
+                raise RunError(f"frame {sequence} cannot be read again for the video")
+            self._image = image
+        return self._image
 
 
 def link_words(arguments: argparse.Namespace) -> str:

@@ -9,14 +9,15 @@ import json
 import logging
 import random
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 
-from ..core.checks import plain, require_not_negative, require_positive
+from ..core.checks import require_not_negative, require_positive
 from ..core.clock import MonotonicClock
-from ..core.errors import MoonjellyError, RunError
+from ..core.errors import RunError
 from ..core.ledger import Ledger
 from ..core.records import FrameRecord
 from ..network.adaptation.registry import DEFAULT_POLICY
@@ -27,15 +28,18 @@ from ..reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, StreamInfo
 from .answers import Answer
 from .client import Client
 from .connection import check_address
+from .entering import describe
 from .errors import Refused
 from .options import DEFAULT_CONNECT_TIMEOUT_S, StreamOptions
 from .sources import FrameSource, open_source
 from .stream import Stream
-from .workers import Workers, call_in
+from .workers import Workers
 
 _log = logging.getLogger(__name__)
 
 FLUSH_PERIOD_S = 1.0
+
+_OPENED_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +104,7 @@ class CameraResult:
     camera: EmulatedCamera
     ledger: Ledger = field(default_factory=Ledger)
     class_names: tuple[str, ...] = ()
-    problem: MoonjellyError | None = None
+    problem: RunError | None = None
     num_late_answers: int = 0
     num_taken: int = 0
 
@@ -163,36 +167,29 @@ class _Logs:
         return f"{FRAMES_FILE} lost {num_rows} rows and {DETECTIONS_FILE} {num_lines}: {reason}"
 
 
-OpenedSource = FrameSource | MoonjellyError
-"""A source, or why it cannot be opened."""
+OpenedSource = FrameSource | RunError
+"""A source, or why it could not be opened."""
 
 
 def open_sources(cameras: Sequence[EmulatedCamera]) -> list[OpenedSource]:
-    """Opens the sources of cameras, in their order; making a scene takes a moment.
+    """Opens the sources of cameras, several at a time; making a scene takes a moment.
 
     Raises:
-        UsageError: if none can be opened, for the reason of the first one; or RunError.
+        UsageError: if none could be opened, as the first does not exist.
+        RunError: if none could be opened, for what kept the first from it.
     """
-    opened = [_open(camera) for camera in cameras]
-    problems = [one for one in opened if isinstance(one, MoonjellyError)]
-    if problems and len(problems) == len(opened):
-        raise problems[0]
-    return opened
-
-
-def _open(camera: EmulatedCamera) -> OpenedSource:
+    pool = ThreadPoolExecutor(_OPENED_AT_ONCE, "open")
     try:
-        return open_source(camera.source, camera.fps)
-    except Exception as error:  # noqa: BLE001 no camera suffers for another
-        return _explained(camera.stream_id, error)
-
-
-def _explained(stream_id: str, error: Exception) -> MoonjellyError:
-    """An error in words for people."""
-    if isinstance(error, MoonjellyError):
-        return error
-    _log.debug("%s failed", stream_id, exc_info=error)
-    return RunError(f"{stream_id}: {type(error).__name__}: {plain(str(error))}".removesuffix(": "))
+        opening = [pool.submit(open_source, camera.source, camera.fps) for camera in cameras]
+        errors = [future.exception() for future in opening]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    if errors and all(errors):
+        raise errors[0] or AssertionError
+    return [
+        future.result() if error is None else RunError(describe(error))
+        for future, error in zip(opening, errors, strict=True)
+    ]
 
 
 def start_phases_s(rates_fps: Sequence[float], seed: int) -> list[float]:
@@ -235,7 +232,8 @@ async def run_cameras(
 
     Raises:
         ValueError: if two cameras share an id, or `seconds` is out of range.
-        UsageError: if no source can be opened, for the reason of the first one; or RunError.
+        UsageError: if none of the sources exists.
+        RunError: if none of them can be opened.
         OSError: if a log cannot be created.
     """
     ids = [camera.stream_id for camera in cameras]
@@ -252,7 +250,8 @@ async def run_cameras(
     with contextlib.ExitStack() as stack:
         stack.callback(workers.close)
         if sources is None:  # all before the first frame: one would hold up the others
-            sources = await call_in(workers.reader, open_sources, cameras)
+            loop = asyncio.get_running_loop()
+            sources = await loop.run_in_executor(workers.reader, open_sources, cameras)
         logs = _Logs(out_dir, stack)
 
         def take(answer: Answer) -> None:
@@ -287,10 +286,10 @@ async def _run_camera(
     take: Callable[[Answer], None],
 ) -> None:
     """Streams one camera until its time is over; whatever goes wrong is its own problem."""
-    if isinstance(source, MoonjellyError):
+    camera = result.camera
+    if isinstance(source, RunError):
         result.problem = source
         return
-    camera = result.camera
     try:
         if await _is_set_within(stop, delay_s):
             workers.reader.submit(source.close)
@@ -318,8 +317,10 @@ async def _run_camera(
                 stopping.cancel()
                 result.num_late_answers = stream.num_late_answers
                 result.num_taken = stream.num_taken
-    except Exception as error:  # noqa: BLE001 no camera suffers for another
-        result.problem = _explained(camera.stream_id, error)
+    except RunError as problem:
+        result.problem = problem
+    except Exception as error:  # noqa: BLE001 no camera pays for another's source
+        result.problem = RunError(f"{camera.stream_id}: {describe(error)}")
 
 
 async def _entered(entering: asyncio.Task[Stream], stream_id: str) -> None:

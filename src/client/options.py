@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TypeVar
 
 from ..core.checks import (
     LARGEST,
@@ -26,8 +24,6 @@ MAX_WIRE_MS = 10_000.0
 DEFAULT_CONNECT_TIMEOUT_S = 5.0
 MAX_CONNECT_TIMEOUT_S = 86_400.0
 MAX_UNREAD = 1_000_000
-
-Source = TypeVar("Source")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,30 +92,6 @@ class StreamOptions:
         parse_ladder(self.ladder)
         policy(self.policy, self.ladder)
         check_estimator(self.estimator)
-
-
-def check_source(source: Source) -> Source:
-    """Returns what may be a source: text, a path, or an object with `is_live`, `read` and `close`.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    if isinstance(source, str):
-        return source
-    if isinstance(source, os.PathLike):
-        is_sound = isinstance(os.fspath(source), str)
-    else:
-        is_sound = (
-            not isinstance(source, type)
-            and hasattr(source, "is_live")
-            and callable(getattr(source, "read", None))
-            and callable(getattr(source, "close", None))
-        )
-    if not is_sound:
-        raise ValueError(
-            f"source={echo(source)}: must be text, a path, or an object with is_live, read and close"
-        )
-    return source
 
 
 def _require_names(field: str, value: object) -> None:

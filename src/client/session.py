@@ -29,7 +29,6 @@ from .account import Account, CapturedFrame
 from .connection import Connection, StreamCall
 from .errors import StreamFailed
 from .options import MIN_KBPS, StreamOptions
-from .workers import call_in
 
 _log = logging.getLogger(__name__)
 
@@ -255,7 +254,7 @@ class Session:
             self.give_up_unsent(frame)
             return
         size, quality = sending.size, sending.quality.quality
-        jpeg, crc32c = await call_in(
+        jpeg, crc32c = await asyncio.get_running_loop().run_in_executor(
             self._encoder, self._with_checksum, frame.image, size.side_px, quality
         )
         if self._account.find(frame.sequence) is None:

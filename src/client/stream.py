@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -25,14 +25,17 @@ from .answers import Answer
 from .capture import capture_frames
 from .connection import Connection
 from .connections import Connections
+from .entering import call_guarded, encoded
 from .forking import check_not_forked, was_forked
 from .inbox import Inbox
-from .options import StreamOptions, check_source
+from .one_thread import OneThread
+from .options import StreamOptions
 from .registrar import Registrar
 from .session import Encode, Session
 from .sources import EncodingSource, FrameSource, open_source
+from .sources.port import check_source, reads_at_once
 from .wire_probe import keep_measuring_wire
-from .workers import Worker, Workers, call_in
+from .workers import Workers
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +70,9 @@ class Stream:
         self._connections = connections
         self._source = check_source(source)
         self._workers = workers
+        # What a source does itself must not keep other streams waiting.
+        self._reader = OneThread(f"read-{options.stream_id}")
+        self._encoder = OneThread(f"encode-{options.stream_id}")
         self._clock = MonotonicClock() if clock is None else clock
         self._inbox = Inbox(options.max_unread)
         zero_ms = self._clock.now_ms() if options.zero_ms is None else options.zero_ms
@@ -150,24 +156,20 @@ class Stream:
         self._connection = self._connections.take()
         self._loop = asyncio.get_running_loop()
         try:
-            source = await self._open_source()
+            source = await self._open()
             try:
-                is_live = bool(source.is_live)
                 reply = await self._registrar.register_first(self._connection)
             except BaseException:
-                self._close_source(source, self._workers.reader)
+                self._close(source)
                 raise
         except BaseException:
             self._connections.give_back(self._connection)
             raise
         self.class_names = tuple(reply.zoo.class_names)
-        reader = self._workers.reader
-        if is_live:  # it waits for pictures, so it must not keep others waiting
-            reader = Worker(f"read-{self.stream_id}")
         self._task = asyncio.create_task(
-            self._run(source, reader, self._connection, reply), name=f"stream {self.stream_id}"
+            self._run(source, self._connection, reply), name=f"stream {self.stream_id}"
         )
-        self._task.add_done_callback(partial(self._end, source, reader, self._connection))
+        self._task.add_done_callback(partial(self._end, source, self._connection))
         return self
 
     async def __aexit__(
@@ -223,17 +225,20 @@ class Stream:
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError(f"{self.stream_id}: belongs to another event loop")
 
-    async def _open_source(self) -> FrameSource:
-        if isinstance(self._source, (str, os.PathLike)):
-            return await call_in(self._workers.reader, open_source, self._source, self.options.fps)
-        return self._source
+    async def _open(self) -> FrameSource:
+        """Opens the source, if text names it."""
+        if not isinstance(self._source, (str, os.PathLike)):
+            return self._source
+        opening = self._reader.submit(open_source, self._source, self.options.fps)
+        try:
+            return await asyncio.wrap_future(opening)
+        except BaseException:
+            opening.add_done_callback(_close_unwanted)  # nobody waits for it any more
+            self._reader.shutdown(wait=False)
+            raise
 
     async def _run(
-        self,
-        source: FrameSource,
-        reader: Executor,
-        connection: Connection,
-        reply: pb.RegisterReply,
+        self, source: FrameSource, connection: Connection, reply: pb.RegisterReply
     ) -> None:
         """Captures, and keeps a session open, until everything captured has its verdict."""
         self._is_capturing = True
@@ -242,7 +247,7 @@ class Stream:
                 source,
                 self.options.fps,
                 self.options.num_frames,
-                reader,
+                self._workers.reader if reads_at_once(source) else self._reader,
                 self._clock,
                 self._capture,
             ),
@@ -255,34 +260,30 @@ class Stream:
             self._keep_measuring_wire(connection), name="measure the wire"
         )
         try:
-            encode = source.encode if isinstance(source, EncodingSource) else encode_frame
-            await self._stay_connected(connection, reply, encode)
+            is_apart = isinstance(source, EncodingSource) and not reads_at_once(source)
+            encoder = self._encoder if is_apart else self._workers.encoder
+            await self._stay_connected(connection, reply, _encode_of(source), encoder)
             if self._source_problem is not None:
                 raise self._source_problem
         finally:
             measuring.cancel()
             self._capturing.cancel()
 
-    def _end(
-        self,
-        source: FrameSource,
-        reader: Executor,
-        connection: Connection,
-        task: asyncio.Task[None],
-    ) -> None:
+    def _end(self, source: FrameSource, connection: Connection, task: asyncio.Task[None]) -> None:
         """Lets everything go, even if the task was ended before it could begin."""
         del task
         self._lose_open_frames(Reason.NOT_CONNECTED)
         self._inbox.end()
         self._connections.give_back(connection)
-        self._close_source(source, reader)
-        if reader is not self._workers.reader:
-            reader.shutdown(wait=False)
+        self._close(source)
 
-    def _close_source(self, source: FrameSource, reader: Executor) -> None:
-        """Closes a source in the thread that reads it; nobody waits for that."""
+    def _close(self, source: FrameSource) -> None:
+        """Has a source closed after what it is doing, and waits for nothing."""
+        reader = self._workers.reader if reads_at_once(source) else self._reader
         with contextlib.suppress(RuntimeError):  # the threads have been ended with the client
             reader.submit(source.close)
+        self._reader.shutdown(wait=False)
+        self._encoder.shutdown(wait=False)
 
     async def _keep_measuring_wire(self, connection: Connection) -> None:
         """Follows the delay of the wire, unless it was given."""
@@ -308,13 +309,16 @@ class Stream:
         if not self._is_capturing and not self._account.num_open:
             self._settled.set()
 
-    def _capture(self, sequence: int, captured_ms: float, image: Image | None) -> None:
-        """Enters a captured frame, and offers it to the session."""
-        frame = self._account.capture(sequence, captured_ms, image)
-        if self._session is None:
+    def _capture(self, sequence: int, captured_ms: float, image: Image | Reason) -> None:
+        """Enters a captured frame, and offers it to the session; without a picture it is dropped."""
+        reason = image if isinstance(image, Reason) else None
+        frame = self._account.capture(
+            sequence, captured_ms, None if isinstance(image, Reason) else image
+        )
+        if reason is not None:
+            self._account.give_up(frame, reason)
+        elif self._session is None:
             self._account.give_up(frame, Reason.NOT_CONNECTED)
-        elif image is None:
-            self._account.give_up(frame, Reason.CLIENT_TOO_SLOW)
         else:
             left_ms = captured_ms + self.options.slo_ms - self._clock.now_ms()
             self._give_up_after(frame, left_ms, partial(self._session.give_up_unsent, frame))
@@ -338,13 +342,13 @@ class Stream:
         frame.timer = loop.call_later(max(0.0, left_ms) / 1000, give_up)
 
     async def _stay_connected(
-        self, connection: Connection, reply: pb.RegisterReply, encode: Encode
+        self, connection: Connection, reply: pb.RegisterReply, encode: Encode, encoder: Executor
     ) -> None:
         """Serves session after session, until nothing is captured or open any more."""
         while not self._settled.is_set():
             session = Session(
                 connection, reply, self._account, self._link, self._clock,
-                self._workers.encoder, encode, self.options, self.on_sent,
+                encoder, encode, self.options, self.on_sent,
             )  # fmt: skip
             self._session = session
             start_ms = self._clock.now_ms()
@@ -374,3 +378,19 @@ class Stream:
         for frame in self._account.open_frames():
             was_sent = frame.sent_ms is not None
             self._account.give_up(frame, Reason.CONNECTION_LOST if was_sent else reason_if_unsent)
+
+
+def _close_unwanted(opening: Future[FrameSource]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _encode_of(source: FrameSource) -> Encode:
+    """How pictures of a source are encoded: by itself, if it can."""
+    if not isinstance(source, EncodingSource):
+        return encode_frame
+
+    def encode(image: Image, side_px: int, quality: int) -> bytes:
+        return encoded(call_guarded(source.encode, image, side_px, quality))
+
+    return encode

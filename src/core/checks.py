@@ -6,6 +6,8 @@ import re
 import sys
 from functools import lru_cache
 
+from .addresses import mask_address
+
 ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ECHO_LIMIT = 64
 PLAIN_LIMIT = 512
@@ -19,7 +21,9 @@ def plain(text: str) -> str:
 
 
 def echo(value: object) -> str:
-    """Returns at most 64 escaped characters of a value that a stranger sent."""
+    """Returns at most 64 escaped characters of a value that a stranger sent; an address loses its secrets before."""
+    if isinstance(value, str):
+        value = mask_address(value)
     try:
         text = ascii(value)
     except Exception:  # noqa: BLE001 whatever its repr raises; that of a huge number is a ValueError

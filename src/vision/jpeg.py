@@ -118,7 +118,8 @@ def check_jpeg(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> JpegHeader:
         elif marker == _SOS:
             if header is None:
                 raise BadImageError(ImageRule.SEGMENTS, "has no frame header before its scan")
-            if not (has_huffman and has_quantisation):
+            # Webcams leave the standard Huffman tables out; decoders know them, but no progressive ones.
+            if not has_quantisation or (header.is_progressive and not has_huffman):
                 raise BadImageError(ImageRule.TABLES, "lacks Huffman or quantisation tables")
             is_single = not header.is_progressive and data[start + 2] == header.num_components
             if not is_single:
