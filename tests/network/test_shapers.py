@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import itertools
-import platform
 import socket
 import time
 from pathlib import Path
@@ -28,7 +27,6 @@ from moonjelly.network.traces import LinkTrace, constant_trace
 shapers = pytest.mark.parametrize(
     "kind", ["relay", pytest.param("kernel", marks=pytest.mark.network)]
 )
-HAS_NETEM = any(Path("/lib/modules").glob(f"{platform.release()}/**/sch_netem.ko*"))
 STAIRCASE = LinkTrace((20, 15, 10, 7.5, 10, 15, 20), period_s=0.5)
 
 
@@ -181,7 +179,7 @@ def test_the_relay_adds_delay_and_jitter_and_keeps_the_order(
 
 
 @pytest.mark.network
-@pytest.mark.skipif(HAS_NETEM, reason="this kernel can delay")
+@pytest.mark.no_netem
 def test_a_kernel_that_cannot_delay_says_so(tmp_path: Path) -> None:
     with (
         open_shaper("kernel", ["cam"], tmp_path) as shaper,
@@ -191,7 +189,7 @@ def test_a_kernel_that_cannot_delay_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.network
-@pytest.mark.skipif(not HAS_NETEM, reason="this kernel has no netem")
+@pytest.mark.netem
 def test_the_kernel_adds_delay(tmp_path: Path, laboratory: SimpleNamespace) -> None:
     with linked(laboratory, "kernel", tmp_path, wire_ms=30.0) as (_, address):
         start_s = time.monotonic()

@@ -30,7 +30,7 @@ from moonjelly.experiment_manager.matrix import RunConfig
 AGENT = "moonjelly.experiment_manager.hosts.agent"
 LEASE_S = 2.0
 REMOTE_STOP_LIMIT_S = 60.0
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ssh_server]
 
 
 def write_experiment(folder: Path, seconds: float) -> Path:
