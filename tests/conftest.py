@@ -1,8 +1,13 @@
-"""What holds for every test: the same examples of hypothesis in each run, and the rules of `plugins/`."""
+"""What holds for every test: the same examples of hypothesis in each run, Ctrl-C, and the rules of `plugins/`."""
+
+import signal
 
 from hypothesis import settings
 
-pytest_plugins = ["suite_needs"]
+pytest_plugins = ["suite_leaks", "suite_needs"]
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell put into the background:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start would ignore it too
