@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from free_ports import free_port
 from suite_needs import find_sshd
 
 SSHD = find_sshd()
@@ -34,8 +35,7 @@ class SshServer:
         self.key = folder / "user_key"
         self.known_hosts = folder / "known_hosts"
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         for name in ("user_key", "host_key"):
             make_key(folder / name)
         public = (folder / "host_key.pub").read_text().split()
