@@ -80,7 +80,7 @@ def test_no_child_leaves_a_core_file(ends):
         child.kill()
 
 
-@pytest.mark.skipif(len(psutil.Process().cpu_affinity()) < 2, reason="needs two cores")
+@pytest.mark.two_cores
 @pytest.mark.parametrize("role", ["executor", "scheduler"])
 def test_executors_keep_to_the_cores_of_their_device_and_the_others_off_them(ends, role):
     channel, theirs = ends

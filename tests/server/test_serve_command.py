@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -58,9 +57,8 @@ def test_a_second_server_on_the_same_port_is_refused_and_the_first_serves_on(tmp
         assert first.stop() == 0
 
 
+@pytest.mark.ipv6
 def test_an_ipv6_address_is_shown_in_brackets(tmp_path):
-    if not _has_ipv6():
-        pytest.skip("no IPv6 here")
     with RunningServer([*REPLAYED, "--host", "::1"], log_path=tmp_path / "log") as server:
         assert server.address.startswith("[::1]:")
 
@@ -115,12 +113,3 @@ def test_devices_that_share_a_core_are_refused():
 
 def test_where_no_device_is_named_there_is_one():
     assert with_devices(ServerConfig()).devices
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True

@@ -22,7 +22,7 @@ from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
 from moonjelly.server.endpoint.process import EndpointProcess
 from moonjelly.server.frame_memory import FrameReader, create_frame_memory
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 LINK = serving_pb2.LinkEstimate(bandwidth_kbps=100_000, wire_ms=0.5)
 VARIANT = "yolov4-128"
 DEVICES = ("gpu0", "gpu1")

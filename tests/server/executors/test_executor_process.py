@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ from moonjelly.protos.internal_pb2 import Cancel, Envelope
 from moonjelly.reporting.csv_log import read_csv
 from moonjelly.server.child import EXIT_ORPHANED
 
+LIMIT_S = 60.0
 VARIANT = "yolov4-416"
 
 
@@ -109,14 +111,16 @@ def test_an_idle_executor_takes_no_processor_time(start):
     executor.send(b"frame")
     executor.await_results(1)
     process = psutil.Process(executor.process.pid)
-    with pytest.raises(psutil.TimeoutExpired):
-        process.wait(timeout=0.5)  # what the first batch brings with it ends
-    before = sum(process.cpu_times()[:2])
-    switches = process.num_ctx_switches().voluntary
-    with pytest.raises(psutil.TimeoutExpired):
-        process.wait(timeout=2)
-    assert sum(process.cpu_times()[:2]) - before <= 0.06  # 3 % of a core
-    assert process.num_ctx_switches().voluntary - switches <= 10  # polling would be hundreds
+
+    def is_idle() -> bool:
+        before = sum(process.cpu_times()[:2])
+        switches = process.num_ctx_switches().voluntary
+        with pytest.raises(psutil.TimeoutExpired):
+            process.wait(timeout=1)
+        spent_s = sum(process.cpu_times()[:2]) - before
+        return spent_s <= 0.03 and process.num_ctx_switches().voluntary - switches <= 5
+
+    assert any(is_idle() for _ in range(20))  # what the first batch brings with it ends
 
 
 def test_it_starts_small(start):
@@ -140,4 +144,7 @@ def test_no_frame_and_no_memory_stays_behind(start):
         executor.endpoint = executor.attach("endpoint-0", generation)
         executor.send(b"frame")
         executor.await_results(1)
-    assert process.num_fds() == before
+    limit_s = time.monotonic() + LIMIT_S  # the old ends are closed just after
+    while process.num_fds() != before:
+        assert time.monotonic() < limit_s, (process.num_fds(), before)
+        time.sleep(0.01)
