@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from ..protos.internal_pb2 import Attach, Envelope
@@ -78,21 +79,27 @@ class ChildProcess:
             config: what every child gets.
 
         Raises:
-            OSError: if the machine cannot start another process.
+            OSError: if the machine cannot start another process; none is left then.
         """
         ours, theirs = socket_pair()
-        with theirs:
-            self._process = subprocess.Popen(
+        with ExitStack() as undoing, theirs:
+            undoing.callback(ours.close)
+            process = subprocess.Popen(
                 [*command, self.role, str(self.number), "--control-fd", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr.fileno(),
             )
-        self._pidfd = os.pidfd_open(self._process.pid)
+            undoing.callback(process.wait)
+            undoing.callback(process.kill)
+            self._pidfd = os.pidfd_open(process.pid)
+            undoing.pop_all()
+        self._process = process
         self._control = Channel(ours)
         self.generation += 1
         self.refusal = ""
-        self._control.send_bytes(config.to_json().encode())
+        with suppress(ChannelClosedError):  # its handle tells
+            self._control.send_bytes(config.to_json().encode())
 
     def tell(self, envelope: Envelope, descriptors: tuple[int, ...] = ()) -> None:
         """Sends a packet, if it runs. Kills a child that does not read what it is sent."""

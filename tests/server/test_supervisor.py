@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from moonjelly.core.errors import RunError
+from moonjelly.server.address import check_address
 from moonjelly.server.child_process import ChildProcess
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
-from moonjelly.server.supervisor import check_address
 
 CHILD = Path(__file__).with_name("hostile_child.py")
 MAIN = """

@@ -9,6 +9,7 @@ import os
 import selectors
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -27,10 +28,12 @@ from ...protos.internal_pb2 import (
 from ...reporting.csv_log import CsvLog
 from ...scheduling.batching.port import Batcher
 from ...scheduling.batching.registry import batcher
+from ...scheduling.heartbeats import BEAT_PERIOD_MS
 from ..channel import Channel, ChannelClosedError
 from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
 from ..config import DeviceConfig, DeviceKind, ServerConfig
 from ..frame_memory import FrameReader
+from ..heartbeat import HEARTBEAT
 from ..zoo import ServedZoo, load_served_zoo
 from .endpoint_link import EndpointLink
 from .loop import BatchLoop, DeviceVariant
@@ -117,6 +120,8 @@ class ExecutorProcess:
             executor, list(self._variants), config.loaded_variants, self._loop.activate
         )
         self._thread = threading.Thread(target=self._loop.run, name="batches", daemon=True)
+        self._turns_seen = -1
+        self._beat_at_ms = 0.0
         self._is_leaving = False
 
     def start(self) -> None:
@@ -133,8 +138,33 @@ class ExecutorProcess:
     def serve(self) -> None:
         """Receives until told to leave."""
         while not self._is_leaving:
-            for key, _ in self._selector.select():
+            left_ms = max(0.0, self._beat_at_ms - self._clock.now_ms())
+            for key, _ in self._selector.select(left_ms / 1000):
                 key.data()
+            self._beat()
+
+    def _beat(self) -> None:
+        """Says, when it is time, that this thread receives and the batch loop decides or runs."""
+        now_ms = self._clock.now_ms()
+        if now_ms < self._beat_at_ms:
+            return
+        self._beat_at_ms = now_ms + BEAT_PERIOD_MS
+        if self._is_loop_alive():
+            with suppress(ChannelClosedError):  # the reader tells
+                self._control.send(HEARTBEAT)
+
+    def _is_loop_alive(self) -> bool:
+        """Whether the batch loop went round since it was last woken, or runs, which is guarded."""
+        changed = self._work.changed
+        if not changed.acquire(timeout=BEAT_PERIOD_MS / 1000):
+            return False
+        try:
+            is_alive = self._loop.is_running or self._loop.num_turns != self._turns_seen
+            self._turns_seen = self._loop.num_turns
+            changed.notify()
+        finally:
+            changed.release()
+        return is_alive
 
     def close(self) -> None:
         """Lets the running batch end, and closes the log."""
