@@ -15,6 +15,7 @@ from ..core.errors import RunError, UsageError
 from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .devices import check_cores, find_devices
+from .log import set_up_log
 from .running import READY_PREFIX, STOP_WITH_PARENT
 from .supervisor import Supervisor
 from .zoo import find_device_profile, load_served_zoo
@@ -31,11 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status."""
     parent = os.getppid()  # first of all: it may end at any time
     config = with_devices(config_from_flags(arguments))
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=config.log_level.upper(),
-        format="%(asctime)s supervisor %(levelname)s %(name)s: %(message)s",
-    )
+    set_up_log("supervisor", config.log_level)
     if not config.is_loopback:
         _log.warning("%s can be reached by others; nothing is encrypted", config.host)
     _make_out_dir(config)

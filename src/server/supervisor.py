@@ -132,6 +132,7 @@ class Supervisor:
         _log.info("%s: started as process %d", child.name, child.pid)
         self._loop.watch(child.pidfd, lambda: self._on_death(child))
         self._loop.watch(child.control, lambda: self._read(child))
+        self._loop.watch(child.noise, lambda: self._read_noise(child))
         self._loop.after(START_LIMIT_S, lambda: self._check_start(child, generation))
         self._memories.attach(child, self._children)
 
@@ -168,6 +169,13 @@ class Supervisor:
                 self._loop.forget(child.control)
                 generation = child.generation
                 self._loop.after(LEAVE_LIMIT_S, lambda: self._kill_generation(child, generation))
+
+    def _read_noise(self, child: ChildProcess) -> None:
+        lines = child.read_noise()
+        if lines is None:
+            self._loop.forget(child.noise)
+        for line in lines or ():
+            _log.warning("%s: %s", child.name, line)
 
     def _on_packet(self, child: ChildProcess, envelope: Envelope) -> None:
         match envelope.WhichOneof("message"):
@@ -211,6 +219,9 @@ class Supervisor:
     def _on_death(self, child: ChildProcess) -> None:
         if self._loop.is_watched(child.control):
             self._read(child)  # its last words
+        if self._loop.is_watched(child.noise):
+            self._read_noise(child)
+        self._loop.forget(child.noise)
         self._loop.forget(child.control)
         self._loop.forget(child.pidfd)
         self._heartbeats.forget(child.name)

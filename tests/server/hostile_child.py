@@ -14,7 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
-from moonjelly.protos.internal_pb2 import Attach, ChildStatus, Envelope, Ready
+from moonjelly.protos.internal_pb2 import Attach, ChildStatus, Envelope, Heartbeat, Ready
 from moonjelly.server.channel import Channel, ChannelClosedError
 
 ROLE, NUMBER, _, CONTROL = sys.argv[1:]
@@ -56,7 +56,7 @@ def tell(envelope: Envelope, descriptors: tuple[int, ...]) -> None:
 
 
 def main() -> int:
-    for one in (signal.SIGINT, signal.SIGTERM):
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, signal.SIG_IGN)
     control = Channel.from_descriptor(int(CONTROL))
     poll = select.poll()
@@ -76,8 +76,10 @@ def main() -> int:
         if ROLE == "endpoint":
             control.send(Envelope(child_status=ChildStatus(peer=NAME, is_alive=True)))
     while True:
-        poll.poll()
+        poll.poll(500)
         try:
+            if mood not in ("mute", "silent"):
+                control.send(Envelope(heartbeat=Heartbeat()))
             for envelope, descriptors in control.drain():
                 tell(envelope, descriptors)
                 for descriptor in descriptors:
