@@ -97,6 +97,7 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_ORPHANED
     context = ChildContext(arguments.role, arguments.number, config, control)
     set_up_log(context.name, config.log_level)
+    threading.excepthook = _on_thread_error
     _keep_to_cores(context)
     return _run(context)
 
@@ -131,9 +132,14 @@ def _on_loop_error(loop: asyncio.AbstractEventLoop, facts: dict[str, Any]) -> No
         _leave(EXIT_CRASHED)
 
 
+def _on_thread_error(failure: threading.ExceptHookArgs) -> None:
+    _log.critical("%s ends with an error", failure.thread, exc_info=failure.exc_value)
+    _leave(EXIT_CRASHED)
+
+
 def is_ours(error: BaseException) -> bool:
     """Whether an error came out of this package, or went through it."""
-    ours = __name__.partition(".")[0]
+    ours = __package__.partition(".")[0]  # not __name__, which is `__main__` here
     return any(
         frame.f_globals.get("__name__", "").partition(".")[0] == ours
         for frame, _ in traceback.walk_tb(error.__traceback__)

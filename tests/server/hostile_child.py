@@ -6,6 +6,7 @@ The environment variable MOODS maps names to what the first, second, ... start d
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -71,6 +72,10 @@ def main() -> int:
         status = ChildStatus(peer=NAME, is_alive=False, detail="option=1: must be 2")
         control.send(Envelope(child_status=status))
         return 2
+    if mood == "noisy":
+        for number in range(100_000):
+            with contextlib.suppress(BlockingIOError):
+                os.write(2, b"Corrupt JPEG data: %d bytes\n" % number)
     if mood != "mute":
         control.send(Envelope(ready=Ready(port=config["port"] or 4711)))
         if ROLE == "endpoint":

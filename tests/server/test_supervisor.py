@@ -24,11 +24,12 @@ from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
 
 CHILD = Path(__file__).with_name("hostile_child.py")
 MAIN = """
-import logging, os, sys
+import os, sys
 from moonjelly.core.errors import MoonjellyError
 from moonjelly.server.config import ServerConfig
+from moonjelly.server.log import set_up_log
 from moonjelly.server.supervisor import Supervisor
-logging.basicConfig(stream=sys.stderr, level="INFO")
+set_up_log("supervisor", "info")
 def tell(host, port):
     os.write(2, b'{"name": "main", "event": "serving", "port": %d}\\n' % port)
 try:
@@ -226,6 +227,16 @@ def test_a_process_that_runs_but_does_not_say_so_is_killed_too(supervise):
     server.until_seen("start", name="executor-1", times=2)
     server.until_seen("status", name="endpoint-0", peer="executor-1", is_alive=True, times=2)
     assert server.end() == 0
+
+
+def test_what_c_libraries_write_is_told_in_few_lines_and_delays_nobody(supervise):
+    server = supervise({"executor-0": ["noisy"]})
+    server.until_seen("serving")
+    os.kill(server.pid("executor-0"), signal.SIGKILL)
+    server.until_seen("start", name="executor-0", times=2)
+    assert server.end() == 0
+    noise = [line for line in server.lines if "Corrupt JPEG data" in line]
+    assert 1 <= len(noise) <= 100
 
 
 def test_a_process_that_is_still_starting_may_be_silent(supervise):
