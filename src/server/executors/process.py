@@ -38,6 +38,7 @@ from ..zoo import ServedZoo, load_served_zoo
 from .endpoint_link import EndpointLink
 from .loop import BatchLoop, DeviceVariant
 from .port import DeviceLostError, Executor
+from .pulse import Pulse
 from .variant_window import VariantWindow
 from .watchdog import Watchdog
 from .workload import Workload
@@ -120,7 +121,7 @@ class ExecutorProcess:
             executor, list(self._variants), config.loaded_variants, self._loop.activate
         )
         self._thread = threading.Thread(target=self._loop.run, name="batches", daemon=True)
-        self._turns_seen = -1
+        self._pulse = Pulse(self._work, self._loop)
         self._beat_at_ms = 0.0
         self._is_leaving = False
 
@@ -149,22 +150,9 @@ class ExecutorProcess:
         if now_ms < self._beat_at_ms:
             return
         self._beat_at_ms = now_ms + BEAT_PERIOD_MS
-        if self._is_loop_alive():
+        if self._pulse.is_beating(BEAT_PERIOD_MS / 1000):
             with suppress(ChannelClosedError):  # the reader tells
                 self._control.send(HEARTBEAT)
-
-    def _is_loop_alive(self) -> bool:
-        """Whether the batch loop went round since it was last woken, or runs, which is guarded."""
-        changed = self._work.changed
-        if not changed.acquire(timeout=BEAT_PERIOD_MS / 1000):
-            return False
-        try:
-            is_alive = self._loop.is_running or self._loop.num_turns != self._turns_seen
-            self._turns_seen = self._loop.num_turns
-            changed.notify()
-        finally:
-            changed.release()
-        return is_alive
 
     def close(self) -> None:
         """Lets the running batch end, and closes the log."""
