@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from ..core.errors import RunError, UsageError
@@ -63,6 +64,8 @@ def _make_out_dir(config: ServerConfig) -> None:
         return
     try:
         Path(config.out_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=config.out_dir):
+            pass  # it can be written; what comes later must not keep anybody from serving
     except OSError as error:
         raise RunError(f"out_dir={config.out_dir}: {error.strerror}") from error
 

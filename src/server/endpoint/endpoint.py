@@ -65,7 +65,6 @@ class Endpoint:
             on_change: called when the scheduler or an executor comes or goes.
 
         Raises:
-            RunError: if the log cannot be created.
         """
         self.is_draining = False
         self.sessions = Sessions()

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from ...core.clock import MonotonicClock
@@ -25,7 +24,6 @@ from ...protos.internal_pb2 import (
     PlanUpdate,
     Ready,
 )
-from ...reporting.csv_log import CsvLog
 from ...scheduling.batching.port import Batcher
 from ...scheduling.batching.registry import batcher
 from ...scheduling.heartbeats import BEAT_PERIOD_MS
@@ -34,6 +32,7 @@ from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
 from ..config import DeviceConfig, DeviceKind, ServerConfig
 from ..frame_memory import FrameReader
 from ..heartbeat import HEARTBEAT
+from ..run_log import open_log
 from ..zoo import ServedZoo, load_served_zoo
 from .endpoint_link import EndpointLink
 from .loop import BatchLoop, DeviceVariant
@@ -97,7 +96,7 @@ class ExecutorProcess:
         self._selector = selectors.DefaultSelector()
         self._work = Workload(needs_pictures=executor.needs_pictures)
         self._num_decoders = config.decode_threads if executor.needs_pictures else 0
-        self._log = _open_log(config, device)
+        self._log = open_log(config.out_dir, f"batches-{device.device_id}", BatchRecord)
         self._variants = {
             variant.name: DeviceVariant(
                 variant.name,
@@ -273,23 +272,6 @@ def _build_batcher(name: str) -> Batcher:
         return batcher(name)
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def _open_log(config: ServerConfig, device: DeviceConfig) -> CsvLog[BatchRecord] | None:
-    """Creates the batch log of this device; a restarted executor writes another one beside it."""
-    if not config.out_dir:
-        return None
-    folder = Path(config.out_dir)
-    name = f"batches-{device.device_id}"
-    path = folder / f"{name}.csv"
-    number = 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}-{number}.csv"
-    try:
-        return CsvLog(path, BatchRecord)
-    except OSError as error:
-        raise UsageError(f"out_dir={config.out_dir}: {error.strerror}") from error
 
 
 def _leave(failure: threading.ExceptHookArgs) -> None:

@@ -54,7 +54,6 @@ class SchedulerProcess:
 
         Raises:
             UsageError: if one is missing or broken, or there is no such planner.
-            RunError: if the log cannot be created.
         """
         config = context.config
         zoo = load_served_zoo(config)
