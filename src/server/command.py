@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ..core.errors import RunError, UsageError
+from ..scheduling.budgets import budget_rule
 from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .devices import check_cores, find_devices
@@ -37,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not config.is_loopback:
         _log.warning("%s can be reached by others; nothing is encrypted", config.host)
     _make_out_dir(config)
+    _check_zoo(config)
     for device in config.devices:
         if find_device_profile(config, device) is None:
             _measure(config, device)
@@ -68,6 +70,20 @@ def _make_out_dir(config: ServerConfig) -> None:
             pass  # it can be written; what comes later must not keep anybody from serving
     except OSError as error:
         raise RunError(f"out_dir={config.out_dir}: {error.strerror}") from error
+
+
+def _check_zoo(config: ServerConfig) -> None:
+    """Refuses names that the zoo does not have, before anything is measured for a minute.
+
+    Raises:
+        UsageError: naming option, value and rule.
+    """
+    replayed = tuple(one for one in config.devices if one.kind is DeviceKind.REPLAYED)
+    zoo = load_served_zoo(dataclasses.replace(config, devices=replayed))
+    try:
+        budget_rule(config.budget_rule, zoo.variants)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _measure(config: ServerConfig, device: DeviceConfig) -> None:
