@@ -12,18 +12,17 @@ import fcntl
 import mmap
 import os
 import struct
-from pathlib import Path
 
 import psutil
 
 from ..core.errors import UsageError
+from .memory_limits import read_available_bytes
 
 MAGIC = b"MJFRAME1"
 HEADER_BYTES = 64
 
 _HEADER = struct.Struct("<8sQQ")
 _GENERATION = struct.Struct("<Q")
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 class StaleSlotError(LookupError):
@@ -72,14 +71,10 @@ def memory_bytes(num_slots: int, slot_bytes: int) -> int:
 
 
 def available_bytes() -> int:
-    """What this process may still take: of the machine, and of its control group."""
+    """What this process may still take: of the machine, and of its control groups."""
     available: int = psutil.virtual_memory().available
-    try:
-        limit = int((_CGROUP / "memory.max").read_text())
-        used = int((_CGROUP / "memory.current").read_text())
-    except (OSError, ValueError):  # no such limit
-        return available
-    return max(0, min(available, limit - used))
+    of_group = read_available_bytes()
+    return available if of_group is None else min(available, of_group)
 
 
 def _shortage(needed: int, available: int) -> UsageError:

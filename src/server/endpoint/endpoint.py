@@ -63,9 +63,6 @@ class Endpoint:
             zoo: what is served.
             now_ms: the monotonic clock.
             on_change: called when the scheduler or an executor comes or goes.
-
-        Raises:
-            RunError: if the log cannot be created.
         """
         self.is_draining = False
         self.sessions = Sessions()

@@ -72,7 +72,12 @@ class Run:
 
 
 class BatchLoop:
-    """Runs in a thread of its own; plans and variants are set from others."""
+    """Runs in a thread of its own; plans and variants are set from others.
+
+    Attributes:
+        num_turns: how often it has decided, so that others see it go on.
+        is_running: whether a batch runs, which the watchdog guards.
+    """
 
     def __init__(
         self,
@@ -88,6 +93,8 @@ class BatchLoop:
         watchdog: Watchdog | None = None,
     ) -> None:
         """Takes what it works with; `on_status` and `on_batch` are called by the loop's thread."""
+        self.num_turns = 0
+        self.is_running = False
         self._device_id = device_id
         self._work = work
         self._executor = executor
@@ -159,6 +166,7 @@ class BatchLoop:
     def _choose(self) -> tuple[Batch | None, list[tuple[WaitingFrame, Reason]]]:
         """Asks the batcher once, under the lock; waits if it has nothing to do."""
         work = self._work
+        self.num_turns += 1
         if self._next is not None:
             self._switch(self._next)
         if self._active is None:
@@ -217,6 +225,7 @@ class BatchLoop:
             self._watchdog.guard(max(HANG_LEAST_S, HANG_FACTOR * p99_ms / 1000))
         pictures = [NO_PICTURE if f.picture is None else f.picture for f in batch.frames]
         start_ms = self._clock.now_ms()
+        self.is_running = True
         try:
             found = self._executor.run(batch.variant.name, pictures)
             error = "" if len(found) == len(batch.frames) else f"{len(found)} answers"
@@ -225,6 +234,8 @@ class BatchLoop:
         except Exception as failure:  # noqa: BLE001 - whatever a detector fails with ends with its batch
             _log.exception("a batch of %d failed", len(batch.frames))
             found, error = [], type(failure).__name__
+        finally:
+            self.is_running = False
         return Run(start_ms, self._clock.now_ms() - start_ms, found, error)
 
     def _account(self, batch: Batch, run: Run) -> None:

@@ -9,8 +9,8 @@ import os
 import selectors
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from ...core.clock import MonotonicClock
@@ -24,17 +24,20 @@ from ...protos.internal_pb2 import (
     PlanUpdate,
     Ready,
 )
-from ...reporting.csv_log import CsvLog
 from ...scheduling.batching.port import Batcher
 from ...scheduling.batching.registry import batcher
+from ...scheduling.heartbeats import BEAT_PERIOD_MS
 from ..channel import Channel, ChannelClosedError
 from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
 from ..config import DeviceConfig, DeviceKind, ServerConfig
 from ..frame_memory import FrameReader
+from ..heartbeat import HEARTBEAT
+from ..run_log import open_log
 from ..zoo import ServedZoo, load_served_zoo
 from .endpoint_link import EndpointLink
 from .loop import BatchLoop, DeviceVariant
 from .port import DeviceLostError, Executor
+from .pulse import Pulse
 from .variant_window import VariantWindow
 from .watchdog import Watchdog
 from .workload import Workload
@@ -93,7 +96,7 @@ class ExecutorProcess:
         self._selector = selectors.DefaultSelector()
         self._work = Workload(needs_pictures=executor.needs_pictures)
         self._num_decoders = config.decode_threads if executor.needs_pictures else 0
-        self._log = _open_log(config, device)
+        self._log = open_log(config.out_dir, f"batches-{device.device_id}", BatchRecord)
         self._variants = {
             variant.name: DeviceVariant(
                 variant.name,
@@ -117,6 +120,8 @@ class ExecutorProcess:
             executor, list(self._variants), config.loaded_variants, self._loop.activate
         )
         self._thread = threading.Thread(target=self._loop.run, name="batches", daemon=True)
+        self._pulse = Pulse(self._work, self._loop)
+        self._beat_at_ms = 0.0
         self._is_leaving = False
 
     def start(self) -> None:
@@ -133,8 +138,20 @@ class ExecutorProcess:
     def serve(self) -> None:
         """Receives until told to leave."""
         while not self._is_leaving:
-            for key, _ in self._selector.select():
+            left_ms = max(0.0, self._beat_at_ms - self._clock.now_ms())
+            for key, _ in self._selector.select(left_ms / 1000):
                 key.data()
+            self._beat()
+
+    def _beat(self) -> None:
+        """Says, when it is time, that this thread receives and the batch loop decides or runs."""
+        now_ms = self._clock.now_ms()
+        if now_ms < self._beat_at_ms:
+            return
+        self._beat_at_ms = now_ms + BEAT_PERIOD_MS
+        if self._pulse.is_beating(BEAT_PERIOD_MS / 1000):
+            with suppress(ChannelClosedError):  # the reader tells
+                self._control.send(HEARTBEAT)
 
     def close(self) -> None:
         """Lets the running batch end, and closes the log."""
@@ -255,23 +272,6 @@ def _build_batcher(name: str) -> Batcher:
         return batcher(name)
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def _open_log(config: ServerConfig, device: DeviceConfig) -> CsvLog[BatchRecord] | None:
-    """Creates the batch log of this device; a restarted executor writes another one beside it."""
-    if not config.out_dir:
-        return None
-    folder = Path(config.out_dir)
-    name = f"batches-{device.device_id}"
-    path = folder / f"{name}.csv"
-    number = 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}-{number}.csv"
-    try:
-        return CsvLog(path, BatchRecord)
-    except OSError as error:
-        raise UsageError(f"out_dir={config.out_dir}: {error.strerror}") from error
 
 
 def _leave(failure: threading.ExceptHookArgs) -> None:

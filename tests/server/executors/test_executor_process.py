@@ -30,6 +30,14 @@ def test_frames_are_answered_and_the_process_leaves_when_told(start, tmp_path):
     assert {row["device_id"] for row in rows} == {"device0"}
 
 
+def test_a_log_that_cannot_be_made_keeps_nobody_from_serving(start):
+    executor = start(out_dir="/proc/nowhere")
+    executor.await_ready()
+    executor.send(b"frame")
+    assert len(executor.await_results(1)) == 1
+    assert executor.drain() == 0
+
+
 def test_a_plan_changes_the_variant(start):
     executor = start()
     executor.await_ready()
@@ -94,7 +102,6 @@ def test_signals_that_are_meant_for_the_supervisor_are_ignored(start):
     ("options", "words"),
     [
         ({"zoo": "nowhere"}, "variants.csv: cannot be read"),
-        ({"out_dir": "/proc/nowhere"}, "out_dir=/proc/nowhere: "),
     ],
 )
 def test_what_keeps_it_from_starting_is_told_in_words(start, options, words):
