@@ -155,8 +155,6 @@ class Dispatcher:
             jpeg_bytes=frame.num_bytes,
             deadline_ms=frame.deadline_ms,
             handed_ms=frame.handed_ms,
-            jpeg_crc32c=frame.crc32c,
-            side_px=frame.side_px,
         )
         if not executor.channel.send(Envelope(frame=descriptor)):
             return False
