@@ -64,6 +64,7 @@ class EndpointProcess:
         tasks = [
             asyncio.create_task(self._health.run(), name="health"),
             asyncio.create_task(self._endpoint.watch(), name="watch"),
+            asyncio.create_task(self._endpoint.tend(), name="tend"),
         ]
         await asyncio.sleep(0)  # health says NOT_SERVING before anybody can ask
         await server.start()
@@ -106,13 +107,9 @@ class EndpointProcess:
             os.close(descriptor)
 
     def _is_able(self) -> bool:
-        """Peers are attached when they are ready, and let go of at their end-of-file."""
+        """Peers are attached when they are ready, and let go of at their end-of-file; a device that hangs is none."""
         endpoint = self._endpoint
-        return (
-            endpoint.dispatcher.has_memory
-            and endpoint.scheduler.is_attached
-            and any(True for _ in endpoint.dispatcher.device_ids)
-        )
+        return endpoint.scheduler.is_attached and endpoint.dispatcher.can_run
 
     def _look_at_health(self) -> None:
         self._health.look()
