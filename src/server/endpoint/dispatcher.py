@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from ...core.verdict import Place, Reason
 from ...protos.internal_pb2 import Cancel, Envelope, FrameResult, FrameResults
+from ...scheduling.device_silence import PATIENCE_MS
 from ...scheduling.plan_view import PlanView
 from ...scheduling.suspicion import FORGET_MS, AtWork, Suspicion
 from ..channel import Channel
@@ -164,7 +165,7 @@ class Dispatcher:
             batch_ms = running.batch_p99_ms if running is not None else 0.0
             if executor.silence.look(now_ms, executor.earliest_deadline_ms, batch_ms):
                 self._on_silence(executor)
-            self._end_overdue(executor, now_ms)
+            self._end_overdue(executor, now_ms, batch_ms)
         for frame in self._waiting.hopeless(self._is_hopeless):
             self._free(frame)
             is_suspect = self._suspicion.is_suspect(frame.session.stream_id)
@@ -172,12 +173,14 @@ class Dispatcher:
             self._on_drop(frame, drop(reason, "waited for its turn until it was too late"))
         self._serve_waiting()
 
-    def _end_overdue(self, executor: AttachedExecutor, now_ms: float) -> None:
+    def _end_overdue(self, executor: AttachedExecutor, now_ms: float, batch_ms: float) -> None:
         """Gives up frames of which nothing will be heard, or nothing in time."""
         is_silent = executor.silence.is_silent
         for ticket, handed in list(executor.held.items()):
             frame = handed.frame
-            grace_ms = 0.0 if is_silent else frame.session.declared.slo_ms
+            grace_ms = 0.0
+            if not is_silent:  # it answers others; else it would be silent by then
+                grace_ms = max(frame.session.declared.slo_ms, batch_ms + 2 * PATIENCE_MS)
             if frame.deadline_ms + grace_ms < now_ms:
                 executor.gone[ticket] = executor.held.pop(ticket)
                 self._give_up(frame, "its device says nothing of it")
