@@ -311,9 +311,11 @@ class Dispatcher:
     def _place(self, frame: ArrivedFrame, jpeg: bytes, device_id: str) -> DropNote | None:
         """Puts a frame into a slot, of which there is one, and sends it."""
         executor = self._choose(frame, device_id)
-        place = self._memory.allocate(jpeg) if self._memory is not None else None
-        if executor is None or place is None:
+        if executor is None:
             return drop(Reason.EXECUTOR_LOST, "its device is being restarted")
+        place = self._memory.allocate(jpeg) if self._memory is not None else None
+        if place is None:
+            return drop(Reason.NO_SLOT, "the frame memory is full")
         frame.slot, frame.slot_generation = place
         if not self._send(frame, executor):
             self._free(frame)
