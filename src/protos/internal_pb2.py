@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from moonjelly.protos import serving_pb2 as moonjelly_dot_protos_dot_serving__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmoonjelly/protos/internal.proto\x12\x15moonjelly.internal.v1\x1a\x1emoonjelly/protos/serving.proto\"\xb0\x06\n\x08\x45nvelope\x12/\n\x06\x61ttach\x18\x01 \x01(\x0b\x32\x1d.moonjelly.internal.v1.AttachH\x00\x12-\n\x05ready\x18\x02 \x01(\x0b\x32\x1c.moonjelly.internal.v1.ReadyH\x00\x12-\n\x05\x64rain\x18\x03 \x01(\x0b\x32\x1c.moonjelly.internal.v1.DrainH\x00\x12:\n\x0c\x63hild_status\x18\x04 \x01(\x0b\x32\".moonjelly.internal.v1.ChildStatusH\x00\x12\x35\n\theartbeat\x18\x05 \x01(\x0b\x32 .moonjelly.internal.v1.HeartbeatH\x00\x12+\n\x04join\x18\n \x01(\x0b\x32\x1b.moonjelly.internal.v1.JoinH\x00\x12\x33\n\x08snapshot\x18\x0b \x01(\x0b\x32\x1f.moonjelly.internal.v1.SnapshotH\x00\x12-\n\x05leave\x18\x0e \x01(\x0b\x32\x1c.moonjelly.internal.v1.LeaveH\x00\x12\x36\n\njoin_reply\x18\x0c \x01(\x0b\x32 .moonjelly.internal.v1.JoinReplyH\x00\x12\x37\n\nsuperseded\x18\x0f \x01(\x0b\x32!.moonjelly.internal.v1.SupersededH\x00\x12\x31\n\x04plan\x18\r \x01(\x0b\x32!.moonjelly.internal.v1.PlanUpdateH\x00\x12\x37\n\x05\x66rame\x18\x14 \x01(\x0b\x32&.moonjelly.internal.v1.FrameDescriptorH\x00\x12/\n\x06\x63\x61ncel\x18\x15 \x01(\x0b\x32\x1d.moonjelly.internal.v1.CancelH\x00\x12\x36\n\x07results\x18\x16 \x01(\x0b\x32#.moonjelly.internal.v1.FrameResultsH\x00\x12@\n\x0f\x65xecutor_status\x18\x17 \x01(\x0b\x32%.moonjelly.internal.v1.ExecutorStatusH\x00\x42\t\n\x07message\"\xa8\x01\n\x06\x41ttach\x12\x30\n\x04what\x18\x01 \x01(\x0e\x32\".moonjelly.internal.v1.Attach.What\x12\x0c\n\x04peer\x18\x02 \x01(\t\x12\x17\n\x0fpeer_generation\x18\x03 \x01(\r\"E\n\x04What\x12\x14\n\x10WHAT_UNSPECIFIED\x10\x00\x12\n\n\x06SOCKET\x10\x01\x12\x10\n\x0c\x46RAME_MEMORY\x10\x02\x12\t\n\x05\x42\x45NCH\x10\x03\"\x15\n\x05Ready\x12\x0c\n\x04port\x18\x01 \x01(\r\"\x19\n\x05\x44rain\x12\x10\n\x08grace_ms\x18\x01 \x01(\x01\"=\n\x0b\x43hildStatus\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x10\n\x08is_alive\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x0b\n\tHeartbeat\"\x98\x01\n\x0bStreamState\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0b\n\x03\x66ps\x18\x02 \x01(\x01\x12\x0e\n\x06slo_ms\x18\x03 \x01(\x01\x12\x16\n\x0e\x62\x61ndwidth_kbps\x18\x04 \x01(\x01\x12\x0f\n\x07wire_ms\x18\x05 \x01(\x01\x12\x16\n\x0eresponse_kbits\x18\x06 \x01(\x01\x12\x18\n\x10\x66rame_size_ratio\x18\x07 \x01(\x01\"K\n\x04Join\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x32\n\x06stream\x18\x02 \x01(\x0b\x32\".moonjelly.internal.v1.StreamState\"m\n\tJoinReply\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x13\n\x0bis_accepted\x18\x02 \x01(\x08\x12&\n\x07refusal\x18\x03 \x01(\x0b\x32\x15.moonjelly.v1.Refusal\x12\x12\n\nplan_epoch\x18\x04 \x01(\x04\"+\n\x05Leave\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x11\n\tstream_id\x18\x02 \x01(\t\"\x1f\n\nSuperseded\x12\x11\n\tstream_id\x18\x01 \x01(\t\"\xa5\x01\n\x08Snapshot\x12\x33\n\x07streams\x18\x01 \x03(\x0b\x32\".moonjelly.internal.v1.StreamState\x12\x13\n\x0boverhead_ms\x18\x02 \x01(\x01\x12\x11\n\tis_urgent\x18\x03 \x01(\x08\x12\x10\n\x08has_more\x18\x04 \x01(\x08\x12\x12\n\nplan_epoch\x18\x05 \x01(\x04\x12\x16\n\x0esilent_devices\x18\x06 \x03(\t\"Y\n\nDevicePlan\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0f\n\x07variant\x18\x02 \x01(\t\x12\x12\n\nbatch_size\x18\x03 \x01(\r\x12\x13\n\x0b\x61rrival_fps\x18\x04 \x01(\x01\"1\n\tPlacement\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\"\x97\x01\n\nPlanUpdate\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x32\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32!.moonjelly.internal.v1.DevicePlan\x12\x34\n\nplacements\x18\x03 \x03(\x0b\x32 .moonjelly.internal.v1.Placement\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\xa2\x01\n\x0f\x46rameDescriptor\x12\x0e\n\x06ticket\x18\x01 \x01(\x04\x12\x0c\n\x04slot\x18\x02 \x01(\r\x12\x17\n\x0fslot_generation\x18\x03 \x01(\x04\x12\x12\n\njpeg_bytes\x18\x04 \x01(\r\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x05 \x01(\x01\x12\x11\n\thanded_ms\x18\x06 \x01(\x01\x12\x10\n\x08is_alone\x18\t \x01(\x08J\x04\x08\x07\x10\x08J\x04\x08\x08\x10\t\"\x19\n\x06\x43\x61ncel\x12\x0f\n\x07tickets\x18\x01 \x03(\x04\"\xad\x01\n\x0b\x46rameResult\x12\x0e\n\x06ticket\x18\x01 \x01(\x04\x12,\n\ndetections\x18\x02 \x01(\x0b\x32\x18.moonjelly.v1.Detections\x12\x13\n\x0b\x64rop_reason\x18\x03 \x01(\t\x12\x11\n\tdrop_code\x18\x04 \x01(\t\x12\x13\n\x0b\x64rop_detail\x18\x05 \x01(\t\x12\x10\n\x08queue_ms\x18\x06 \x01(\x01\x12\x11\n\tdecode_ms\x18\x07 \x01(\x01\"\x91\x01\n\x0c\x46rameResults\x12\x32\n\x06\x66rames\x18\x01 \x03(\x0b\x32\".moonjelly.internal.v1.FrameResult\x12\x0f\n\x07variant\x18\x02 \x01(\t\x12\x14\n\x0cinference_ms\x18\x03 \x01(\x01\x12\x12\n\nplan_epoch\x18\x04 \x01(\x04\x12\x12\n\nbatch_size\x18\x05 \x01(\r\"\x8d\x01\n\x0e\x45xecutorStatus\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0f\n\x07variant\x18\x02 \x01(\t\x12\x16\n\x0eslowdown_ratio\x18\x03 \x01(\x01\x12\x11\n\tdecode_ms\x18\x04 \x01(\x01\x12\x13\n\x0bnum_batches\x18\x05 \x01(\x04\x12\x17\n\x0f\x62roken_variants\x18\x06 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmoonjelly/protos/internal.proto\x12\x15moonjelly.internal.v1\x1a\x1emoonjelly/protos/serving.proto\"\xb0\x06\n\x08\x45nvelope\x12/\n\x06\x61ttach\x18\x01 \x01(\x0b\x32\x1d.moonjelly.internal.v1.AttachH\x00\x12-\n\x05ready\x18\x02 \x01(\x0b\x32\x1c.moonjelly.internal.v1.ReadyH\x00\x12-\n\x05\x64rain\x18\x03 \x01(\x0b\x32\x1c.moonjelly.internal.v1.DrainH\x00\x12:\n\x0c\x63hild_status\x18\x04 \x01(\x0b\x32\".moonjelly.internal.v1.ChildStatusH\x00\x12\x35\n\theartbeat\x18\x05 \x01(\x0b\x32 .moonjelly.internal.v1.HeartbeatH\x00\x12+\n\x04join\x18\n \x01(\x0b\x32\x1b.moonjelly.internal.v1.JoinH\x00\x12\x33\n\x08snapshot\x18\x0b \x01(\x0b\x32\x1f.moonjelly.internal.v1.SnapshotH\x00\x12-\n\x05leave\x18\x0e \x01(\x0b\x32\x1c.moonjelly.internal.v1.LeaveH\x00\x12\x36\n\njoin_reply\x18\x0c \x01(\x0b\x32 .moonjelly.internal.v1.JoinReplyH\x00\x12\x37\n\nsuperseded\x18\x0f \x01(\x0b\x32!.moonjelly.internal.v1.SupersededH\x00\x12\x31\n\x04plan\x18\r \x01(\x0b\x32!.moonjelly.internal.v1.PlanUpdateH\x00\x12\x37\n\x05\x66rame\x18\x14 \x01(\x0b\x32&.moonjelly.internal.v1.FrameDescriptorH\x00\x12/\n\x06\x63\x61ncel\x18\x15 \x01(\x0b\x32\x1d.moonjelly.internal.v1.CancelH\x00\x12\x36\n\x07results\x18\x16 \x01(\x0b\x32#.moonjelly.internal.v1.FrameResultsH\x00\x12@\n\x0f\x65xecutor_status\x18\x17 \x01(\x0b\x32%.moonjelly.internal.v1.ExecutorStatusH\x00\x42\t\n\x07message\"\xa8\x01\n\x06\x41ttach\x12\x30\n\x04what\x18\x01 \x01(\x0e\x32\".moonjelly.internal.v1.Attach.What\x12\x0c\n\x04peer\x18\x02 \x01(\t\x12\x17\n\x0fpeer_generation\x18\x03 \x01(\r\"E\n\x04What\x12\x14\n\x10WHAT_UNSPECIFIED\x10\x00\x12\n\n\x06SOCKET\x10\x01\x12\x10\n\x0c\x46RAME_MEMORY\x10\x02\x12\t\n\x05\x42\x45NCH\x10\x03\"\x15\n\x05Ready\x12\x0c\n\x04port\x18\x01 \x01(\r\"\x19\n\x05\x44rain\x12\x10\n\x08grace_ms\x18\x01 \x01(\x01\"O\n\x0b\x43hildStatus\x12\x0c\n\x04peer\x18\x01 \x01(\t\x12\x10\n\x08is_alive\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x10\n\x08is_crash\x18\x04 \x01(\x08\"\x0b\n\tHeartbeat\"\x98\x01\n\x0bStreamState\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0b\n\x03\x66ps\x18\x02 \x01(\x01\x12\x0e\n\x06slo_ms\x18\x03 \x01(\x01\x12\x16\n\x0e\x62\x61ndwidth_kbps\x18\x04 \x01(\x01\x12\x0f\n\x07wire_ms\x18\x05 \x01(\x01\x12\x16\n\x0eresponse_kbits\x18\x06 \x01(\x01\x12\x18\n\x10\x66rame_size_ratio\x18\x07 \x01(\x01\"K\n\x04Join\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x32\n\x06stream\x18\x02 \x01(\x0b\x32\".moonjelly.internal.v1.StreamState\"m\n\tJoinReply\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x13\n\x0bis_accepted\x18\x02 \x01(\x08\x12&\n\x07refusal\x18\x03 \x01(\x0b\x32\x15.moonjelly.v1.Refusal\x12\x12\n\nplan_epoch\x18\x04 \x01(\x04\"+\n\x05Leave\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x11\n\tstream_id\x18\x02 \x01(\t\"\x1f\n\nSuperseded\x12\x11\n\tstream_id\x18\x01 \x01(\t\"\xa5\x01\n\x08Snapshot\x12\x33\n\x07streams\x18\x01 \x03(\x0b\x32\".moonjelly.internal.v1.StreamState\x12\x13\n\x0boverhead_ms\x18\x02 \x01(\x01\x12\x11\n\tis_urgent\x18\x03 \x01(\x08\x12\x10\n\x08has_more\x18\x04 \x01(\x08\x12\x12\n\nplan_epoch\x18\x05 \x01(\x04\x12\x16\n\x0esilent_devices\x18\x06 \x03(\t\"Y\n\nDevicePlan\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0f\n\x07variant\x18\x02 \x01(\t\x12\x12\n\nbatch_size\x18\x03 \x01(\r\x12\x13\n\x0b\x61rrival_fps\x18\x04 \x01(\x01\"1\n\tPlacement\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x11\n\tdevice_id\x18\x02 \x01(\t\"\x97\x01\n\nPlanUpdate\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x32\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32!.moonjelly.internal.v1.DevicePlan\x12\x34\n\nplacements\x18\x03 \x03(\x0b\x32 .moonjelly.internal.v1.Placement\x12\x10\n\x08has_more\x18\x04 \x01(\x08\"\xa2\x01\n\x0f\x46rameDescriptor\x12\x0e\n\x06ticket\x18\x01 \x01(\x04\x12\x0c\n\x04slot\x18\x02 \x01(\r\x12\x17\n\x0fslot_generation\x18\x03 \x01(\x04\x12\x12\n\njpeg_bytes\x18\x04 \x01(\r\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x05 \x01(\x01\x12\x11\n\thanded_ms\x18\x06 \x01(\x01\x12\x10\n\x08is_alone\x18\t \x01(\x08J\x04\x08\x07\x10\x08J\x04\x08\x08\x10\t\"\x19\n\x06\x43\x61ncel\x12\x0f\n\x07tickets\x18\x01 \x03(\x04\"\xad\x01\n\x0b\x46rameResult\x12\x0e\n\x06ticket\x18\x01 \x01(\x04\x12,\n\ndetections\x18\x02 \x01(\x0b\x32\x18.moonjelly.v1.Detections\x12\x13\n\x0b\x64rop_reason\x18\x03 \x01(\t\x12\x11\n\tdrop_code\x18\x04 \x01(\t\x12\x13\n\x0b\x64rop_detail\x18\x05 \x01(\t\x12\x10\n\x08queue_ms\x18\x06 \x01(\x01\x12\x11\n\tdecode_ms\x18\x07 \x01(\x01\"\x91\x01\n\x0c\x46rameResults\x12\x32\n\x06\x66rames\x18\x01 \x03(\x0b\x32\".moonjelly.internal.v1.FrameResult\x12\x0f\n\x07variant\x18\x02 \x01(\t\x12\x14\n\x0cinference_ms\x18\x03 \x01(\x01\x12\x12\n\nplan_epoch\x18\x04 \x01(\x04\x12\x12\n\nbatch_size\x18\x05 \x01(\r\"\x8d\x01\n\x0e\x45xecutorStatus\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0f\n\x07variant\x18\x02 \x01(\t\x12\x16\n\x0eslowdown_ratio\x18\x03 \x01(\x01\x12\x11\n\tdecode_ms\x18\x04 \x01(\x01\x12\x13\n\x0bnum_batches\x18\x05 \x01(\x04\x12\x17\n\x0f\x62roken_variants\x18\x06 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,35 +43,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DRAIN']._serialized_start=1103
   _globals['_DRAIN']._serialized_end=1128
   _globals['_CHILDSTATUS']._serialized_start=1130
-  _globals['_CHILDSTATUS']._serialized_end=1191
-  _globals['_HEARTBEAT']._serialized_start=1193
-  _globals['_HEARTBEAT']._serialized_end=1204
-  _globals['_STREAMSTATE']._serialized_start=1207
-  _globals['_STREAMSTATE']._serialized_end=1359
-  _globals['_JOIN']._serialized_start=1361
-  _globals['_JOIN']._serialized_end=1436
-  _globals['_JOINREPLY']._serialized_start=1438
-  _globals['_JOINREPLY']._serialized_end=1547
-  _globals['_LEAVE']._serialized_start=1549
-  _globals['_LEAVE']._serialized_end=1592
-  _globals['_SUPERSEDED']._serialized_start=1594
-  _globals['_SUPERSEDED']._serialized_end=1625
-  _globals['_SNAPSHOT']._serialized_start=1628
-  _globals['_SNAPSHOT']._serialized_end=1793
-  _globals['_DEVICEPLAN']._serialized_start=1795
-  _globals['_DEVICEPLAN']._serialized_end=1884
-  _globals['_PLACEMENT']._serialized_start=1886
-  _globals['_PLACEMENT']._serialized_end=1935
-  _globals['_PLANUPDATE']._serialized_start=1938
-  _globals['_PLANUPDATE']._serialized_end=2089
-  _globals['_FRAMEDESCRIPTOR']._serialized_start=2092
-  _globals['_FRAMEDESCRIPTOR']._serialized_end=2254
-  _globals['_CANCEL']._serialized_start=2256
-  _globals['_CANCEL']._serialized_end=2281
-  _globals['_FRAMERESULT']._serialized_start=2284
-  _globals['_FRAMERESULT']._serialized_end=2457
-  _globals['_FRAMERESULTS']._serialized_start=2460
-  _globals['_FRAMERESULTS']._serialized_end=2605
-  _globals['_EXECUTORSTATUS']._serialized_start=2608
-  _globals['_EXECUTORSTATUS']._serialized_end=2749
+  _globals['_CHILDSTATUS']._serialized_end=1209
+  _globals['_HEARTBEAT']._serialized_start=1211
+  _globals['_HEARTBEAT']._serialized_end=1222
+  _globals['_STREAMSTATE']._serialized_start=1225
+  _globals['_STREAMSTATE']._serialized_end=1377
+  _globals['_JOIN']._serialized_start=1379
+  _globals['_JOIN']._serialized_end=1454
+  _globals['_JOINREPLY']._serialized_start=1456
+  _globals['_JOINREPLY']._serialized_end=1565
+  _globals['_LEAVE']._serialized_start=1567
+  _globals['_LEAVE']._serialized_end=1610
+  _globals['_SUPERSEDED']._serialized_start=1612
+  _globals['_SUPERSEDED']._serialized_end=1643
+  _globals['_SNAPSHOT']._serialized_start=1646
+  _globals['_SNAPSHOT']._serialized_end=1811
+  _globals['_DEVICEPLAN']._serialized_start=1813
+  _globals['_DEVICEPLAN']._serialized_end=1902
+  _globals['_PLACEMENT']._serialized_start=1904
+  _globals['_PLACEMENT']._serialized_end=1953
+  _globals['_PLANUPDATE']._serialized_start=1956
+  _globals['_PLANUPDATE']._serialized_end=2107
+  _globals['_FRAMEDESCRIPTOR']._serialized_start=2110
+  _globals['_FRAMEDESCRIPTOR']._serialized_end=2272
+  _globals['_CANCEL']._serialized_start=2274
+  _globals['_CANCEL']._serialized_end=2299
+  _globals['_FRAMERESULT']._serialized_start=2302
+  _globals['_FRAMERESULT']._serialized_end=2475
+  _globals['_FRAMERESULTS']._serialized_start=2478
+  _globals['_FRAMERESULTS']._serialized_end=2623
+  _globals['_EXECUTORSTATUS']._serialized_start=2626
+  _globals['_EXECUTORSTATUS']._serialized_end=2767
 # @@protoc_insertion_point(module_scope)

@@ -75,14 +75,16 @@ class Drain(_message.Message):
     def __init__(self, grace_ms: _Optional[float] = ...) -> None: ...
 
 class ChildStatus(_message.Message):
-    __slots__ = ("peer", "is_alive", "detail")
+    __slots__ = ("peer", "is_alive", "detail", "is_crash")
     PEER_FIELD_NUMBER: _ClassVar[int]
     IS_ALIVE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    IS_CRASH_FIELD_NUMBER: _ClassVar[int]
     peer: str
     is_alive: bool
     detail: str
-    def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+    is_crash: bool
+    def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ..., detail: _Optional[str] = ..., is_crash: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ()

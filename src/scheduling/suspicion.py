@@ -1,10 +1,11 @@
 """Which streams may have killed a device. What kills is found by running it alone; nobody else is blamed for it.
 
 When a device is lost, the frames that it was working at are suspects, and so are their streams. From
-then on the frames of such a stream run alone, one at a time, until enough of them went well: one after the first
-loss, more after each further one. A stream is condemned when a device dies while that stream's frame is alone
-at work. So a stream all of whose frames kill costs two deaths, and a device that somebody else
-kills, again and again, costs its streams no more than a while of running alone.
+then on the frames of such a stream run alone, one at a time, until enough of them went well: one, and more
+after each crash. A stream is condemned when a device crashes while that stream's frame is alone at work; where
+the device was killed from outside, which proves little, when that happens again before a frame of the
+stream has run well. So a stream all of whose frames crash devices costs two of them, and whoever kills
+devices, again and again, costs their streams no more than a frame that runs alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 FORGET_MS = 60_000.0
 GOOD_RATIO, MOST_GOOD = 8, 64
+MOST_KILLS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,9 @@ class AtWork:
 @dataclass(slots=True)
 class _Suspect:
     lost_ms: float
-    num_losses: int = 0
-    num_good_wanted: int = 0
+    num_good_wanted: int = 1
+    num_crashes: int = 0
+    num_kills: int = 0  # while alone, since a frame ran well
     is_under_way: bool = False
     is_condemned: bool = False
 
@@ -73,25 +76,41 @@ class Suspicion:
         suspect.is_under_way = False
         if ran_well:
             suspect.num_good_wanted = max(0, suspect.num_good_wanted - 1)
+            suspect.num_kills = 0
 
-    def lost(self, at_work: Iterable[AtWork], now_ms: float, *, is_dead: bool) -> set[str]:
-        """Takes in that a device was lost with these frames; returns the streams that are condemned.
+    def lost(self, at_work: Iterable[AtWork], now_ms: float) -> None:
+        """A device hangs or has died, for whatever reason, at work on these frames.
 
-        Args:
-            at_work: what it was working at.
-            now_ms: the time.
-            is_dead: whether it is dead; else it hangs, which proves nothing until it is.
+        Where it has died, what was alone counts as under way until `died` tells more.
         """
         self._forget(now_ms)
-        condemned = set()
-        for frame in set(at_work):
+        for frame in at_work:
             suspect = self._suspects.setdefault(frame.stream_id, _Suspect(now_ms))
             suspect.lost_ms = now_ms
-            suspect.num_losses += 1
-            suspect.num_good_wanted = min(MOST_GOOD, GOOD_RATIO ** (suspect.num_losses - 1))
-            if is_dead and frame.was_alone:
-                suspect.is_condemned = True
-                condemned.add(frame.stream_id)
+            suspect.num_good_wanted = max(1, suspect.num_good_wanted)
+
+    def died(self, at_work: Iterable[AtWork], *, is_crash: bool) -> set[str]:
+        """Takes in what a lost device died of; returns the streams that are condemned.
+
+        Args:
+            at_work: what it was working at, as `lost` was told.
+            is_crash: whether it ended by itself; else it was killed, by whomever.
+        """
+        condemned = set()
+        for frame in set(at_work):
+            suspect = self._suspects.get(frame.stream_id)
+            if suspect is None:
+                continue
+            if is_crash:
+                wanted = min(MOST_GOOD, GOOD_RATIO**suspect.num_crashes)
+                suspect.num_good_wanted = max(wanted, suspect.num_good_wanted)
+                suspect.num_crashes += 1
+            if frame.was_alone:
+                suspect.is_under_way = False
+                suspect.num_kills += 1
+                if is_crash or suspect.num_kills >= MOST_KILLS:
+                    suspect.is_condemned = True
+                    condemned.add(frame.stream_id)
         return condemned
 
     def _forget(self, now_ms: float) -> None:

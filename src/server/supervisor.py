@@ -249,7 +249,7 @@ class Supervisor:
             _log.error("%s: QUARANTINED after %d deaths in a minute", child.name, len(child.deaths))
         if child.role != "endpoint":
             for endpoint in self._of("endpoint"):
-                endpoint.tell(_status(child, is_alive=False))
+                endpoint.tell(_status(child, is_alive=False, is_crash=child.is_crash(status)))
         self._after(pause_s, lambda: self._start(child))
 
     def _read_last_words(self, child: ChildProcess) -> None:
@@ -353,8 +353,9 @@ def check_address(host: str, port: int) -> None:
         raise RunError(f"host={host}, port={port}: {error.strerror}") from error
 
 
-def _status(child: ChildProcess, *, is_alive: bool) -> Envelope:
-    return Envelope(child_status=ChildStatus(peer=child.name, is_alive=is_alive))
+def _status(child: ChildProcess, *, is_alive: bool, is_crash: bool = False) -> Envelope:
+    status = ChildStatus(peer=child.name, is_alive=is_alive, is_crash=is_crash)
+    return Envelope(child_status=status)
 
 
 def _ignore(_number: int, _frame: object) -> None:

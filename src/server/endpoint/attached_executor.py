@@ -37,7 +37,7 @@ class AttachedExecutor:
     Attributes:
         device_id: what it runs on.
         silence: tells whether it hangs.
-        is_blamed: whether somebody was suspected of its hanging already.
+        is_crash: what it died of, where that is known before its end shows.
         held: the frames that are under way there, by ticket.
         gone: frames that were taken back from it, and that it may still be working at.
     """
@@ -53,7 +53,7 @@ class AttachedExecutor:
         """Takes its channel, and hands it a bench."""
         self.device_id = device_id
         self.silence = DeviceSilence(now_ms)
-        self.is_blamed = False
+        self.is_crash: bool | None = None
         self.held: dict[int, Handed] = {}
         self.gone: dict[int, Handed] = {}
         self._channel = AsyncChannel(

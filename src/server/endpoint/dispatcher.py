@@ -64,6 +64,9 @@ class Dispatcher:
         self._tickets: dict[ArrivedFrame, int] = {}
         self._waiting = WaitingRoom()
         self._suspicion = Suspicion()
+        self._dead: dict[
+            str, list[AtWork]
+        ] = {}  # by device: what it was at, until its death is explained
 
     @property
     def device_ids(self) -> Iterable[str]:
@@ -93,6 +96,7 @@ class Dispatcher:
     def attach(self, device_id: str, channel: Channel) -> None:
         """Takes the channel of a device's executor, in place of its predecessor's."""
         self.detach(device_id)
+        self._judge(device_id, is_crash=False)  # nobody said anything else
         self._executors[device_id] = AttachedExecutor(
             device_id, channel, self._now_ms(), self._on_packet, self._on_close
         )
@@ -211,9 +215,21 @@ class Dispatcher:
                 self._trial_over(handed, ran_well=has_run)
         self._serve_waiting()
         if was_silent:
-            executor.is_blamed = False
             _log.warning("the executor of %s speaks again", executor.device_id)
             self._on_change()
+
+    def note_death(self, device_id: str, *, is_crash: bool) -> None:
+        """Takes in what the executor of a device died of; its end shows before or after.
+
+        Args:
+            device_id: its device.
+            is_crash: whether it ended by itself; else it was killed.
+        """
+        executor = self._executors.get(device_id)
+        if executor is not None:
+            executor.is_crash = is_crash
+        else:
+            self._judge(device_id, is_crash=is_crash)
 
     def _on_silence(self, executor: AttachedExecutor) -> None:
         """Moves the frames of a device that hangs; those that nobody else can take stay, in case it comes back."""
@@ -221,50 +237,59 @@ class Dispatcher:
             "the executor of %s is silent with %d frames", executor.device_id, len(executor.held)
         )
         at_work = executor.at_work()
-        self._blame(executor, at_work, is_dead=False)
-        executor.is_blamed = True
+        self._suspect(executor, at_work)
         for ticket, handed in _safest_first(executor.held, at_work):
             if not handed.is_alone and self._move(handed.frame):
                 executor.gone[ticket] = executor.held.pop(ticket)
         self._on_change()
 
     def _on_close(self, executor: AttachedExecutor) -> None:
-        """Moves the frames of a dead executor; not those of a stream that killed it."""
-        if self._executors.get(executor.device_id) is executor:
-            del self._executors[executor.device_id]
-        _log.warning(
-            "the executor of %s is gone with %d frames", executor.device_id, len(executor.held)
-        )
+        """Moves the frames of a dead executor; not those that were alone at work."""
+        device_id = executor.device_id
+        if self._executors.get(device_id) is executor:
+            del self._executors[device_id]
+        _log.warning("the executor of %s is gone with %d frames", device_id, len(executor.held))
         at_work = executor.at_work()
-        condemned = self._blame(executor, at_work, is_dead=True)
+        self._dead[device_id] = self._suspect(executor, at_work)
         held, executor.held = executor.held, {}
-        tried = {one.stream_id for one in (held | executor.gone).values() if one.is_alone}
-        for stream_id in tried:
+        waited = {
+            handed.stream_id
+            for ticket, handed in (held | executor.gone).items()
+            if handed.is_alone and ticket not in at_work
+        }
+        for stream_id in waited:  # alone, and had not begun
             self._suspicion.ended(stream_id, ran_well=False)
         for ticket, handed in _safest_first(held, at_work):
-            is_over = handed.stream_id in condemned or (handed.is_alone and ticket in at_work)
+            is_over = handed.is_alone and ticket in at_work
             if is_over or not self._move(handed.frame):
                 self._give_up(handed.frame, "its device failed")
-        for stream_id in condemned:
-            self._on_poison(stream_id)
-        for stream_id in tried - condemned:
+        for stream_id in waited:
             self._release(stream_id)
+        if executor.is_crash is not None:
+            self._judge(device_id, is_crash=executor.is_crash)
         self._serve_waiting()
         self._on_change()
 
-    def _blame(
-        self, executor: AttachedExecutor, at_work: dict[int, Handed], *, is_dead: bool
-    ) -> set[str]:
-        """Suspects whoever was at work; returns the streams that are found guilty."""
-        blamed = [one for one in at_work.values() if one.is_alone or not executor.is_blamed]
-        for one in blamed:
+    def _suspect(self, executor: AttachedExecutor, at_work: dict[int, Handed]) -> list[AtWork]:
+        """Suspects whoever was at work when a device was lost, and says so."""
+        for one in at_work.values():
             _log.warning(
                 "%s was lost at work on frame %d of %s: %d bytes, crc32c %08x%s",
                 executor.device_id, one.frame.sequence, one.stream_id, one.frame.num_bytes,
                 one.frame.crc32c, ", alone" if one.is_alone else "",
             )  # fmt: skip
-        frames = [AtWork(one.stream_id, one.is_alone) for one in blamed]
-        return self._suspicion.lost(frames, self._now_ms(), is_dead=is_dead)
+        frames = [AtWork(one.stream_id, one.is_alone) for one in at_work.values()]
+        self._suspicion.lost(frames, self._now_ms())
+        return frames
+
+    def _judge(self, device_id: str, *, is_crash: bool) -> None:
+        """Ends the streams that a dead executor was alone at work on, if they are guilty."""
+        at_work = self._dead.pop(device_id, [])
+        condemned = self._suspicion.died(at_work, is_crash=is_crash)
+        for stream_id in {one.stream_id for one in at_work if one.was_alone} - condemned:
+            self._release(stream_id)
+        for stream_id in condemned:
+            self._on_poison(stream_id)
 
     def _trial_over(self, handed: Handed, *, ran_well: bool) -> None:
         """A frame of a suspect is not at a device any more: the next one has its turn."""

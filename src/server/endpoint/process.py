@@ -90,6 +90,11 @@ class EndpointProcess:
             self._attach(envelope.attach, descriptors)
         elif kind == "drain" and not self._drain_grace_ms.done():
             self._drain_grace_ms.set_result(envelope.drain.grace_ms)
+        elif kind == "child_status" and envelope.child_status.peer in self._devices:
+            status = envelope.child_status
+            if not status.is_alive:
+                device_id = self._devices[status.peer]
+                self._endpoint.dispatcher.note_death(device_id, is_crash=status.is_crash)
 
     def _attach(self, attach: Attach, descriptors: tuple[int, ...]) -> None:
         (descriptor,) = descriptors

@@ -234,6 +234,12 @@ class Harness:
             self._attach(internal_pb2.Attach.SOCKET, name, theirs.fileno())
         return executor
 
+    def tell_death(self, device_id: str, *, is_crash: bool) -> None:
+        """The supervisor says what an executor died of."""
+        name = f"executor-{DEVICES.index(device_id)}"
+        status = internal_pb2.ChildStatus(peer=name, is_alive=False, is_crash=is_crash)
+        self._control.send(internal_pb2.Envelope(child_status=status))
+
     def stub(self) -> ServingStub:
         return ServingStub(self.channel())
 

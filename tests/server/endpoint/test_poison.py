@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grpc
+import pytest
 
 from moonjelly.protos import serving_pb2
 
@@ -28,11 +29,12 @@ def of_stream(harness, executor, stream_id: str) -> list:
     return sent
 
 
-def die(harness, device_id: str, *at_work) -> None:
-    """The executor dies at work on those frames."""
+def die(harness, device_id: str, *at_work, is_crash: bool = True) -> None:
+    """The executor ends at work on those frames."""
     executor = harness.executors[device_id]
     executor.bench.run([frame.ticket for frame in at_work])
     executor.channel.close()
+    harness.tell_death(device_id, is_crash=is_crash)
 
 
 async def two_streams(harness, poison_slo_ms: float = 2000.0):
@@ -110,6 +112,7 @@ async def test_whoever_hangs_up_after_sending_poison_is_not_forgotten(harness) -
     second.bench.run([own.ticket])
     again.call.cancel()
     await harness.until(lambda: own.ticket in second.cancelled)
+    harness.tell_death("gpu1", is_crash=True)  # before its end shows, for once
     second.channel.close()
     await harness.until(lambda: not list(harness.endpoint.dispatcher.device_ids))
     third = harness.attach_executor("gpu0")
@@ -141,7 +144,8 @@ async def test_frames_of_a_suspect_go_one_at_a_time_until_one_ran_well(harness) 
     assert harness.num_free_slots == 16
 
 
-async def test_somebody_else_may_kill_executors_as_often_as_he_likes(harness) -> None:
+@pytest.mark.parametrize("is_crash", [False, True])
+async def test_somebody_else_may_end_executors_as_often_as_he_likes(harness, is_crash) -> None:
     client = await harness.stream()
     sequence = 0
     for number in range(6):
@@ -161,7 +165,7 @@ async def test_somebody_else_may_kill_executors_as_often_as_he_likes(harness) ->
         sequence += 1
         await client.send(harness.frame(sequence))
         await harness.until(lambda e=executor, n=sent: len(e.frames) == n + 1)
-        die(harness, device_id, executor.frames[-1])
+        die(harness, device_id, executor.frames[-1], is_crash=is_crash)
         await harness.until(lambda o=other: o.frames and o.frames[-1].is_alone)
         other.answer(other.frames[-1])
         results = await client.results_of(len(client.results) + 1)
@@ -195,13 +199,52 @@ async def test_what_makes_executors_hang_is_tried_alone_and_ended_when_they_are_
     await poison.results_of(3)
     assert {one.drop.reason for one in poison.results} == {"executor_lost"}
     assert len(second.frames) == 2  # the third frame was not tried while the second was
-    first.channel.close()  # the supervisor kills them
+    first.channel.close()  # their watchdogs end them
+    harness.tell_death("gpu0", is_crash=True)
     await harness.until(lambda: dispatcher.silent_devices == ["gpu1"])
     assert not poison.call.done()
     second.channel.close()
+    harness.tell_death("gpu1", is_crash=True)
     code, _ = await poison.end()
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert not honest.call.done()
     harness.attach_executor("gpu0")
     await harness.until(lambda: list(dispatcher.device_ids) == ["gpu0"])
     assert (await honest.result_of(harness.frame(2))).verdict == ANSWERED
+
+
+async def test_a_kill_from_outside_condemns_nobody_unless_it_comes_again_and_again(harness) -> None:
+    client = await harness.stream()
+    await hold(harness, "gpu0", "gpu1")
+    first, second = harness.executors["gpu0"], harness.executors["gpu1"]
+    await client.send(harness.frame(0))
+    await harness.until(lambda: first.frames)
+    die(harness, "gpu0", first.frames[0], is_crash=False)
+    await harness.until(lambda: second.frames)
+    die(harness, "gpu1", second.frames[0], is_crash=False)
+    (lost,) = await client.results_of(1)
+    assert lost.drop.reason == "executor_lost"
+    third = harness.attach_executor("gpu0")
+    await harness.until(lambda: list(harness.endpoint.dispatcher.device_ids) == ["gpu0"])
+    assert (await client.result_of(harness.frame(1))).verdict == ANSWERED
+    assert third.frames[0].is_alone
+    assert (await client.result_of(harness.frame(2))).verdict == ANSWERED
+    assert not third.frames[1].is_alone
+
+
+async def test_what_is_alone_at_every_kill_is_condemned(harness) -> None:
+    client = await harness.stream()
+    await hold(harness, "gpu0")
+    for number in range(3):
+        await harness.until(lambda: "gpu0" in harness.endpoint.dispatcher.device_ids)
+        harness.executors["gpu1"].channel.close()
+        executor = harness.executors["gpu0"]
+        executor.is_holding = True
+        await client.send(harness.frame(number))
+        await harness.until(lambda e=executor: e.frames)
+        die(harness, "gpu0", executor.frames[0], is_crash=False)
+        if number < 2:
+            await client.results_of(number + 1)
+            harness.attach_executor("gpu0")
+    code, _ = await client.end()
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
