@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ..protos.internal_pb2 import Attach, Envelope
 from .channel import Channel, ChannelClosedError, socket_pair
+from .child import EXIT_DEVICE_LOST
 from .config import ServerConfig
 
 FIRST_PAUSE_S = 0.1
@@ -180,6 +181,11 @@ class ChildProcess:
     def in_words(status: int) -> str:
         """A process's status for people."""
         return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+
+    @staticmethod
+    def is_crash(status: int) -> bool:
+        """Whether a process ended by itself: not killed from outside, nor since its device failed."""
+        return status not in (0, -signal.SIGKILL, EXIT_DEVICE_LOST)
 
     @property
     def is_quarantined(self) -> bool:

@@ -185,21 +185,18 @@ class FrameReader(_FrameMemory):
         """
         super().__init__(descriptor, is_writable=False)
 
-    def read(self, slot: int, generation: int, num_bytes: int) -> memoryview:
-        """Returns the frame in place. Whoever is done with it asks `is_current` before trusting it.
+    def read(self, slot: int, generation: int, num_bytes: int) -> bytes:
+        """Returns a copy of a frame, whole.
 
         Raises:
-            StaleSlotError: if that frame is gone.
+            StaleSlotError: if that frame is gone, or went while it was copied.
             ValueError: if there is no such slot, or it is smaller than that.
         """
         offset = self._offset(slot)
         if not 0 < num_bytes <= self.slot_bytes:
             raise ValueError(f"frame of {num_bytes} bytes: must be 1 to {self.slot_bytes}")
+        start = offset + HEADER_BYTES
+        data = bytes(self._view[start : start + num_bytes])
         if generation % 2 == 0 or self._generation(offset) != generation:
             raise StaleSlotError
-        start = offset + HEADER_BYTES
-        return self._view[start : start + num_bytes].toreadonly()
-
-    def is_current(self, slot: int, generation: int) -> bool:
-        """Whether the frame has stayed in its slot until now."""
-        return self._generation(self._offset(slot)) == generation
+        return data

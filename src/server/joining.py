@@ -70,6 +70,7 @@ def join(child: ChildProcess, children: Sequence[ChildProcess]) -> None:
             peer.tell(status_of(child, is_alive=True))
 
 
-def status_of(child: ChildProcess, *, is_alive: bool) -> Envelope:
+def status_of(child: ChildProcess, *, is_alive: bool, is_crash: bool = False) -> Envelope:
     """What endpoints are told of a peer."""
-    return Envelope(child_status=ChildStatus(peer=child.name, is_alive=is_alive))
+    status = ChildStatus(peer=child.name, is_alive=is_alive, is_crash=is_crash)
+    return Envelope(child_status=status)

@@ -243,7 +243,7 @@ class Supervisor:
             _log.error("%s: QUARANTINED after %d deaths in a minute", child.name, len(child.deaths))
         if child.role != "endpoint":
             for endpoint in self._of("endpoint"):
-                endpoint.tell(status_of(child, is_alive=False))
+                endpoint.tell(status_of(child, is_alive=False, is_crash=child.is_crash(status)))
         self._loop.after(pause_s, lambda: self._start(child))
 
     def _drain(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...core.verdict import Place, Reason
-from .problems import Code
+from .problems import CODE_OF_REASON, Code
 
 if TYPE_CHECKING:
     from .session import Session
@@ -18,6 +18,7 @@ class ArrivedFrame:
 
     Attributes:
         read_ms: when it was read; all clocks are this machine's monotonic one.
+        waited_ms: how long it lay unread before, as this process stood still.
         age_ms: from capture to sending, as the client says.
         network_ms: estimated time on its way here.
         num_bytes: of the encoded picture.
@@ -25,7 +26,8 @@ class ArrivedFrame:
         deadline_ms: when its detections must leave the executor.
         device_id: where it was sent; empty before.
         handed_ms: when it was sent there.
-        was_moved: whether its first executor died, and it was sent to another.
+        was_moved: whether its first executor was lost, and it was sent to another.
+        slot: of the frame memory; -1 without one.
     """
 
     session: Session
@@ -35,6 +37,7 @@ class ArrivedFrame:
     num_bytes: int
     side_px: int
     bandwidth_kbps: float
+    waited_ms: float = 0.0
     network_ms: float = 0.0
     deadline_ms: float = 0.0
     crc32c: int = 0
@@ -43,6 +46,11 @@ class ArrivedFrame:
     device_id: str = ""
     handed_ms: float = 0.0
     was_moved: bool = False
+
+    @property
+    def arrived_ms(self) -> float:
+        """When it could have been read."""
+        return self.read_ms - self.waited_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +61,8 @@ class DropNote:
     reason: Reason
     code: Code
     detail: str = ""
+
+
+def drop(reason: Reason, detail: str) -> DropNote:
+    """A frame given up at the endpoint."""
+    return DropNote(Place.ENDPOINT, reason, CODE_OF_REASON[reason], detail)

@@ -75,6 +75,7 @@ class EndpointProcess:
                 for name, duty in (
                     ("health", self._health.run()),
                     ("watch", self._endpoint.watch()),
+                    ("tend", self._endpoint.tend()),
                     ("beat", beat(self._control)),
                 ):
                     tasks.append(group.create_task(duty, name=name))
@@ -104,6 +105,11 @@ class EndpointProcess:
             self._attach(envelope.attach, descriptors)
         elif kind == "drain" and not self._drain_grace_ms.done():
             self._drain_grace_ms.set_result(envelope.drain.grace_ms)
+        elif kind == "child_status" and envelope.child_status.peer in self._devices:
+            status = envelope.child_status
+            if not status.is_alive:
+                device_id = self._devices[status.peer]
+                self._endpoint.dispatcher.note_death(device_id, is_crash=status.is_crash)
 
     def _attach(self, attach: Attach, descriptors: tuple[int, ...]) -> None:
         (descriptor,) = descriptors
@@ -121,7 +127,7 @@ class EndpointProcess:
             os.close(descriptor)
 
     def _is_able(self) -> bool:
-        """Whether the port is open and a device can run what comes.
+        """Whether the port is open and a device can run what comes; one that hangs is none.
 
         Peers are attached when they are ready: an executor, once its first variant is loaded. They are
         let go of at their end-of-file.
@@ -129,9 +135,8 @@ class EndpointProcess:
         endpoint = self._endpoint
         return (
             self._listener.is_listening
-            and endpoint.dispatcher.has_memory
             and endpoint.scheduler.is_attached
-            and any(True for _ in endpoint.dispatcher.device_ids)
+            and endpoint.dispatcher.can_run
         )
 
     def _look_at_health(self) -> None:
