@@ -12,6 +12,11 @@ settings.load_profile("repeatable")
 _MAKES_NAMESPACES = os.geteuid() == 0 and all(map(shutil.which, ("ip", "tc", "ss", "nsenter")))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long `tests/fuzz` may take in all."""
+    parser.addoption("--fuzz-seconds", type=float, help="time for all fuzz targets together")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skips tests of shaped links in the kernel where they cannot be made."""
     if item.get_closest_marker("network") and not _MAKES_NAMESPACES:
