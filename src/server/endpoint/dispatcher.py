@@ -12,7 +12,7 @@ from ...scheduling.plan_view import PlanView
 from ..channel import AsyncChannel, Channel
 from ..frame_memory import FrameWriter
 from .frame import ArrivedFrame, DropNote
-from .problems import CODE_OF_REASON, Code
+from .problems import CODE_OF_REASON, DETAIL_OF_REASON, Code
 
 TICKETS_PER_CANCEL = 4096
 
@@ -223,4 +223,5 @@ def _told(result: FrameResult) -> DropNote:
         code = Code(result.drop_code)
     except ValueError:
         code = CODE_OF_REASON.get(reason, Code.INTERNAL)
-    return DropNote(Place.EXECUTOR, reason, code, result.drop_detail)
+    detail = DETAIL_OF_REASON.get(reason, "given up at its device")
+    return DropNote(Place.EXECUTOR, reason, code, detail, result.decode_ms)
