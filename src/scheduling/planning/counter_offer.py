@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
-from ...core.limits import SLO_MS
+from ...core.limits import FPS, SLO_MS
 from ...core.plan import Plan
 from ...core.problem import Client, Problem
 from .capacity import capacity_fps
@@ -80,7 +80,7 @@ def counter_offers(
             return False
         return _admit(problem, changed, plan, planner, protected) is not None
 
-    rates = _round_numbers(client.fps * LEAST_RATE_RATIO, client.fps)[::-1]
+    rates = _round_numbers(FPS.nearest(client.fps * LEAST_RATE_RATIO), client.fps)[::-1]
     fps = _first(rates, lambda rate: is_admitted(rate, client.slo_ms))
     longest_ms = _longest_useful_slo_ms(problem, client)
     slos = _round_numbers(client.slo_ms, longest_ms)

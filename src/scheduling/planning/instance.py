@@ -174,8 +174,9 @@ def _in_units(
     else:  # nothing to place, or nowhere to place it
         unit_fps, weights = 1.0, [1] * len(rates_fps)
     safe_fps = unit_fps / (1 - EQUAL_RATIO)
+    enough = max(max_units, sum(weights))  # more is not needed, and planners count up to it
     return (
         unit_fps,
         np.array(weights, np.int64),
-        np.array([math.floor(limit / safe_fps) for limit in limits_fps], np.int64),
+        np.array([min(enough, math.floor(limit / safe_fps)) for limit in limits_fps], np.int64),
     )

@@ -122,10 +122,13 @@ class Dispatcher:
         if place is None:
             return _drop(Reason.NO_SLOT, "the frame memory is full")
         frame.slot, frame.slot_generation = place
-        if not self._send(frame, self._executors[device_id]):
-            self._free(frame)
-            return _drop(Reason.EXECUTOR_LOST, "its device takes nothing")
-        return None
+        is_sent = False
+        try:
+            is_sent = self._send(frame, self._executors[device_id])
+        finally:
+            if not is_sent:
+                self._free(frame)
+        return None if is_sent else _drop(Reason.EXECUTOR_LOST, "its device takes nothing")
 
     def cancel(self, frames: Iterable[ArrivedFrame]) -> None:
         """Takes frames back; nothing more will be heard of them."""

@@ -68,7 +68,6 @@ class Intake:
             note = self._judge(frame, message, jpeg)
         except Exception:  # noqa: BLE001 whatever it is, this frame ends and the stream goes on
             self._failures.note("judging a frame", read_ms)
-            self._dispatcher.cancel([frame])
             note = bad("the server failed on it", Code.INTERNAL)
         if note is not None:
             self._answerer.drop(frame, note)
