@@ -97,9 +97,7 @@ def test_what_is_learned_of_a_stream_stays_finite(
     within(BANDWIDTH_KBPS),
     within(WIRE_MS),
     st.lists(
-        st.tuples(
-            st.floats(1e-3, 1e5), st.floats(-1e9, 1e12), st.floats(0, 1e9), within(WIRE_MS)
-        ),
+        st.tuples(st.floats(1e-3, 1e5), st.floats(-1e9, 1e12), st.floats(0, 1e9), within(WIRE_MS)),
         max_size=20,
     ),
 )
