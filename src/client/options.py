@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.checks import require_id, require_not_negative, require_positive
+from ..core.checks import require_id, require_positive
+from ..core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS
 from ..network.adaptation.registry import DEFAULT_POLICY, policy
 from ..network.adaptation.rungs import DEFAULT_LADDER
-from ..network.estimators import DEFAULT_ESTIMATOR, MAX_KBPS, check_estimator
-
-MAX_FPS = 240.0
-MAX_SLO_MS = 60_000.0
+from ..network.estimators import DEFAULT_ESTIMATOR, check_estimator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +16,7 @@ class StreamOptions:
     """What a stream asks for.
 
     Attributes:
-        fps: frame rate; at most 240.
+        fps: frame rate; 0.001 to 240.
         slo_ms: bound on capture to answer; 1 to 60000.
         stream_id: 1 to 64 characters of `[A-Za-z0-9._-]`, the first a letter or digit; registering an
             id again takes the older stream's place.
@@ -52,18 +50,16 @@ class StreamOptions:
     estimator: str = DEFAULT_ESTIMATOR
 
     def __post_init__(self) -> None:
-        require_positive("fps", self.fps, MAX_FPS)
-        require_positive("slo_ms", self.slo_ms, MAX_SLO_MS)
-        if self.slo_ms < 1:
-            raise ValueError(f"slo_ms={self.slo_ms:g}: must be at least 1")
+        FPS.require("fps", self.fps)
+        SLO_MS.require("slo_ms", self.slo_ms)
         require_id("stream_id", self.stream_id)
         if not self.stream_id[0].isalnum():
             raise ValueError(f"stream_id={self.stream_id}: must begin with a letter or digit")
         if self.zoo:
             require_id("zoo", self.zoo)
-        require_positive("bandwidth_kbps", self.bandwidth_kbps, MAX_KBPS)
+        BANDWIDTH_KBPS.require("bandwidth_kbps", self.bandwidth_kbps)
         if self.wire_ms is not None:
-            require_not_negative("wire_ms", self.wire_ms, 10_000)
+            WIRE_MS.require("wire_ms", self.wire_ms)
         if self.num_frames is not None:
             require_positive("num_frames", self.num_frames)
         require_positive("connect_timeout_s", self.connect_timeout_s, 3600)

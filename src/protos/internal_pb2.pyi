@@ -91,7 +91,7 @@ class Heartbeat(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamState(_message.Message):
-    __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio")
+    __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio", "decode_ms")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     FPS_FIELD_NUMBER: _ClassVar[int]
     SLO_MS_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +99,7 @@ class StreamState(_message.Message):
     WIRE_MS_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_KBITS_FIELD_NUMBER: _ClassVar[int]
     FRAME_SIZE_RATIO_FIELD_NUMBER: _ClassVar[int]
+    DECODE_MS_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     fps: float
     slo_ms: float
@@ -106,7 +107,8 @@ class StreamState(_message.Message):
     wire_ms: float
     response_kbits: float
     frame_size_ratio: float
-    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ..., response_kbits: _Optional[float] = ..., frame_size_ratio: _Optional[float] = ...) -> None: ...
+    decode_ms: float
+    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ..., response_kbits: _Optional[float] = ..., frame_size_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ...) -> None: ...
 
 class Join(_message.Message):
     __slots__ = ("request", "stream")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
+from ...core.limits import FPS, SLO_MS
 from ...core.plan import Plan
 from ...core.problem import Client, Problem
 from .capacity import capacity_fps
@@ -15,7 +16,6 @@ from .carry_over import carry_over
 from .port import Planner
 
 LEAST_RATE_RATIO = 1 / 32  # of what was asked for; a stream slower than that is another stream
-MAX_SLO_MS = 60_000.0  # the longest that a stream may ask for
 
 
 class RefusalReason(StrEnum):
@@ -80,7 +80,7 @@ def counter_offers(
             return False
         return _admit(problem, changed, plan, planner, protected) is not None
 
-    rates = _round_numbers(client.fps * LEAST_RATE_RATIO, client.fps)[::-1]
+    rates = _round_numbers(FPS.nearest(client.fps * LEAST_RATE_RATIO), client.fps)[::-1]
     fps = _first(rates, lambda rate: is_admitted(rate, client.slo_ms))
     longest_ms = _longest_useful_slo_ms(problem, client)
     slos = _round_numbers(client.slo_ms, longest_ms)
@@ -151,12 +151,15 @@ def with_client(problem: Problem, client: Client) -> Problem:
 def _longest_useful_slo_ms(problem: Problem, client: Client) -> float:
     """The SLO above which no budget rule binds any more; the client's own if none helps."""
     useful = [
-        client.network_ms(variant.frame_kbits) + problem.overhead_ms + 2 * max(row[number])
+        client.network_ms(variant.frame_kbits)
+        + problem.overhead_ms
+        + client.decode_ms
+        + 2 * max(row[number])
         for number, variant in enumerate(problem.variants)
         if client.can_carry(variant.frame_kbits)
         for row in (problem.latency_ms[device.device_type] for device in problem.devices)
     ]
-    return float(math.ceil(min(max(useful, default=client.slo_ms), MAX_SLO_MS)))
+    return float(math.ceil(min(max(useful, default=client.slo_ms), SLO_MS.most)))
 
 
 def _round_numbers(above: float, below: float) -> list[float]:

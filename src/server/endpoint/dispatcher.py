@@ -15,7 +15,7 @@ from ..channel import Channel
 from ..frame_memory import FrameWriter
 from .attached_executor import AttachedExecutor, Handed
 from .frame import ArrivedFrame, DropNote, drop
-from .problems import CODE_OF_REASON, Code
+from .problems import CODE_OF_REASON, DETAIL_OF_REASON, Code
 from .waiting_room import WaitingRoom
 
 TICKETS_PER_CANCEL = 4096
@@ -342,10 +342,13 @@ class Dispatcher:
         if place is None:
             return drop(Reason.NO_SLOT, "the frame memory is full")
         frame.slot, frame.slot_generation = place
-        if not self._send(frame, executor):
-            self._free(frame)
-            return drop(Reason.EXECUTOR_LOST, "its device takes nothing")
-        return None
+        is_sent = False
+        try:
+            is_sent = self._send(frame, executor)
+        finally:
+            if not is_sent:
+                self._free(frame)
+        return None if is_sent else drop(Reason.EXECUTOR_LOST, "its device takes nothing")
 
     def _send(self, frame: ArrivedFrame, executor: AttachedExecutor) -> bool:
         ticket = self._next_ticket
@@ -433,4 +436,5 @@ def _told(result: FrameResult) -> DropNote:
         code = Code(result.drop_code)
     except ValueError:
         code = CODE_OF_REASON.get(reason, Code.INTERNAL)
-    return DropNote(Place.EXECUTOR, reason, code, result.drop_detail)
+    detail = DETAIL_OF_REASON.get(reason, "given up at its device")
+    return DropNote(Place.EXECUTOR, reason, code, detail, result.decode_ms)

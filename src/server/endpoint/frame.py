@@ -19,10 +19,10 @@ class ArrivedFrame:
     Attributes:
         read_ms: when it was read; all clocks are this machine's monotonic one.
         waited_ms: how long it lay unread before, as this process stood still.
-        age_ms: from capture to sending, as the client says.
-        network_ms: estimated time on its way here.
         num_bytes: of the encoded picture.
-        bandwidth_kbps: the client's estimate in this frame.
+        age_ms: from capture to sending, as the client says; 0 if it says what cannot be.
+        bandwidth_kbps: the client's estimate in this frame; likewise.
+        network_ms: estimated time on its way here.
         deadline_ms: when its detections must leave the executor.
         device_id: where it was sent; empty before.
         handed_ms: when it was sent there.
@@ -33,11 +33,11 @@ class ArrivedFrame:
     session: Session
     sequence: int
     read_ms: float
-    age_ms: float
     num_bytes: int
     side_px: int
-    bandwidth_kbps: float
     waited_ms: float = 0.0
+    age_ms: float = 0.0
+    bandwidth_kbps: float = 0.0
     network_ms: float = 0.0
     deadline_ms: float = 0.0
     crc32c: int = 0
@@ -55,12 +55,17 @@ class ArrivedFrame:
 
 @dataclass(frozen=True, slots=True)
 class DropNote:
-    """Why a frame was given up, with what the client is told."""
+    """Why a frame was given up, with what the client is told.
+
+    Attributes:
+        decode_ms: what decoding it took; 0 if it was not decoded.
+    """
 
     place: Place
     reason: Reason
     code: Code
     detail: str = ""
+    decode_ms: float = 0.0
 
 
 def drop(reason: Reason, detail: str) -> DropNote:

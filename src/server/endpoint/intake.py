@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import google_crc32c
 
+from ...core.limits import MOST_AGE_MS
 from ...core.verdict import Place, Reason
 from ...protos.serving_pb2 import Frame
 from ...scheduling.intake import frame_limit, reason_to_drop
@@ -17,6 +18,7 @@ from ..config import ServerConfig
 from ..zoo import ServedZoo
 from .answering import Answerer
 from .dispatcher import Dispatcher
+from .failures import Failures
 from .frame import ArrivedFrame, DropNote, drop
 from .problems import Code, SessionError
 from .registration import link_problem
@@ -50,6 +52,7 @@ class Intake:
         self._dispatcher = dispatcher
         self._answerer = answerer
         self._stalls = stalls
+        self._failures = Failures()
 
     def take(self, session: Session, message: Frame, read_ms: float) -> None:
         """Takes one frame; its result, or its drop, follows in the session's outbox."""
@@ -61,14 +64,16 @@ class Intake:
             session=session,
             sequence=sequence,
             read_ms=read_ms,
-            age_ms=message.age_ms,
             num_bytes=len(jpeg),
             side_px=max(message.width_px, message.height_px),
-            bandwidth_kbps=message.link.bandwidth_kbps,
             waited_ms=waited_ms,
         )
         session.num_arrived += 1
-        note = self._judge(frame, message, jpeg)
+        try:
+            note = self._judge(frame, message, jpeg)
+        except Exception:  # noqa: BLE001 whatever it is, this frame ends and the stream goes on
+            self._failures.note("judging a frame", read_ms)
+            note = bad("the server failed on it", Code.INTERNAL)
         if note is not None:
             self._answerer.drop(frame, note)
             if note.reason is Reason.BAD_FRAME and session.bad_frames.add(read_ms):
@@ -121,8 +126,8 @@ class Intake:
         )
 
     def _check_fields(self, frame: ArrivedFrame, message: Frame) -> DropNote | None:
-        if not (math.isfinite(frame.age_ms) and frame.age_ms >= 0):
-            return bad(f"age_ms={frame.age_ms:g}: must be a number of at least 0")
+        if not 0 <= message.age_ms < math.inf:
+            return bad(f"age_ms={message.age_ms:g}: must be a number of at least 0")
         problem = link_problem(message.link)
         if problem:
             return bad(problem)
@@ -138,7 +143,9 @@ class Intake:
         return None
 
     def _learn(self, frame: ArrivedFrame, message: Frame) -> None:
-        """Takes in what the frame says of its stream's link and sizes; sets its deadline."""
+        """Takes in what the frame says of itself and of its stream's link; sets its deadline."""
+        frame.age_ms = min(message.age_ms, MOST_AGE_MS)
+        frame.bandwidth_kbps = message.link.bandwidth_kbps
         frame.network_ms, frame.deadline_ms = frame.session.observed.take_frame(
             frame.arrived_ms,
             frame.age_ms,

@@ -43,6 +43,15 @@ CODE_OF_REASON = {
 }
 
 
+DETAIL_OF_REASON = {
+    Reason.TOO_LATE: "could not be answered in time any more",
+    Reason.EXECUTOR_LOST: "its device failed",
+    Reason.BAD_FRAME: "jpeg: cannot be decoded",
+    Reason.MODEL_OUTPUT: "the detector failed on it",
+}
+"""What clients are told of a frame that a device gave up: our words, whatever a library there said."""
+
+
 class SessionError(Exception):
     """Ends a call.
 

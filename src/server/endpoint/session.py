@@ -84,6 +84,7 @@ class Session:
             wire_ms=client.wire_ms,
             response_kbits=client.response_kbits,
             frame_size_ratio=client.frame_size_ratio,
+            decode_ms=client.decode_ms,
         )
 
     @property

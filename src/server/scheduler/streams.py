@@ -26,6 +26,7 @@ def read_client(state: StreamState, budget_rule: BudgetRule = FULL_BUDGET) -> Cl
             response_kbits=state.response_kbits,
             frame_size_ratio=state.frame_size_ratio,
             budget_rule=budget_rule,
+            decode_ms=state.decode_ms,
         )
     except ValueError as error:
         _log.error("stream %r cannot be planned: %s", state.stream_id, error)
