@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import RunError, UsageError
+from ..core.shipped import shipped_folder
 from .fingerprint import Fingerprint
 from .latency import Method, read_latency_file
 from .variants import load_variants
@@ -24,8 +25,8 @@ _log = logging.getLogger(__name__)
 
 
 def shipped_dir() -> Path:
-    """The folder `profiles/` of the repository that this package is installed from."""
-    return Path(__file__).resolve().parents[2] / "profiles"
+    """The folder `profiles/` that comes with this package."""
+    return shipped_folder("profiles")
 
 
 def machine_dirs() -> list[Path]:

@@ -113,7 +113,7 @@ def _run(context: ChildContext) -> int:
         status = ChildStatus(peer=context.name, is_alive=False, detail=str(error))
         context.control.send_within(Envelope(child_status=status), timeout_s=1)
         return error.exit_status
-    except Exception:
+    except Exception:  # noqa: BLE001 whatever it is, it ends the process
         _log.critical("%s ends with an error", context.name, exc_info=True)
         return EXIT_CRASHED
     return 0

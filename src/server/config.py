@@ -7,6 +7,7 @@ import ipaddress
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self, TypeVar
@@ -175,7 +176,7 @@ class ServerConfig:
             if ids.count(device_id) > 1:
                 raise ConfigError("devices", f"{device_id!r}: listed twice")
         object.__setattr__(self, "variants", tuple(self.variants))
-        checks = [
+        checks: list[tuple[str, Callable[[], object]]] = [
             ("zoo", lambda: require_id("zoo", self.zoo)),
             ("variants", lambda: [require_id("variants", one) for one in self.variants]),
             ("planner", lambda: check_planner(self.planner)),

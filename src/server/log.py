@@ -54,9 +54,7 @@ class RepeatLimit(Generic[Place]):
         bucket.num_left_out += 1
         return False
 
-    def take_left_out(
-        self, now_s: float, after_s: float = TELL_AFTER_S
-    ) -> list[tuple[Place, int]]:
+    def take_left_out(self, now_s: float, after_s: float = TELL_AFTER_S) -> list[tuple[Place, int]]:
         """Where lines have been left out for so long without a word of it, and how many."""
         told: list[tuple[Place, int]] = []
         for place in [*self._cut]:

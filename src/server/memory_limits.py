@@ -77,8 +77,10 @@ def memory_groups(cgroup: str, mountinfo: str) -> list[MemoryGroup]:
         if version not in own:
             continue
         below = _below(own[version], root)
-        for depth in range(len(below), -1, -1):
-            groups.append(MemoryGroup(mount.joinpath(*below[:depth]), version))
+        groups += (
+            MemoryGroup(mount.joinpath(*below[:depth]), version)
+            for depth in range(len(below), -1, -1)
+        )
     return groups
 
 

@@ -78,7 +78,7 @@ class RunLog(Generic[Record]):
                 _log.warning("%s is deleted, to make room for %s", oldest.name, path.name)
                 oldest.unlink(missing_ok=True)
         except OSError as error:
-            _log.error(  # noqa: TRY400 its words say it all
+            _log.error(
                 "out_dir=%s: %s; serving without %s", self._folder, error.strerror, self._name
             )
             return None

@@ -29,7 +29,7 @@ from moonjelly.profiles import (
 )
 from moonjelly.profiles.fingerprint import _cpu_model, _gpu_model
 
-HERE = Fingerprint("This CPU", 1, "torch 2")
+HERE = Fingerprint("This CPU", 1, "torch 2 float32", "0123456789ab")
 FILE = LatencyFile(
     zoo="toy",
     device_type="cpu",
@@ -61,7 +61,10 @@ def test_a_shipped_profile_is_used_where_its_fingerprint_fits(profiles_dir: Path
     for other in (
         replace(HERE, processor="Other CPU"),
         replace(HERE, num_cores=2),
-        replace(HERE, runtime="torch 1"),
+        replace(HERE, runtime="torch 1 float32"),
+        replace(HERE, runtime="torch 2 float16"),
+        replace(HERE, weights="ba9876543210"),
+        replace(HERE, weights=""),
     ):
         assert find_profile("toy", "cpu", other, profiles_dir) is None
 
@@ -171,6 +174,7 @@ def test_the_fingerprint_names_processor_cores_and_runtime() -> None:
     assert here.num_cores == 2
     assert here.runtime.startswith("torch ")
     assert here.label != cpu_fingerprint(1).label
+    assert cpu_fingerprint(2, "abc").label != cpu_fingerprint(2, "abd").label != here.label
     assert here.label.replace("-", "").replace(".", "").isalnum()
     assert cuda_fingerprint(0).num_cores == 0
 

@@ -26,7 +26,11 @@ STEPS = st.lists(
 @given(STEPS)
 def test_each_line_is_written_or_counted_and_never_more_than_the_rate(steps):
     limit, now_s = RepeatLimit[str](), 0.0
-    written, told, offered = dict.fromkeys("abc", 0.0), dict.fromkeys("abc", 0), dict.fromkeys("abc", 0)
+    written, told, offered = (
+        dict.fromkeys("abc", 0.0),
+        dict.fromkeys("abc", 0),
+        dict.fromkeys("abc", 0),
+    )
     passed = dict.fromkeys("abc", 0)
     for step_s, place, lines in steps:
         now_s += step_s
@@ -81,10 +85,7 @@ def test_a_flood_with_ever_new_words_is_cut_and_counted(flooded):
 def test_tracebacks_are_few_and_no_record_is_long(flooded):
     logger, stream = flooded
     for number in range(1000):
-        try:
-            raise ValueError(f"{number}" * 100_000)
-        except ValueError:
-            logger.exception("failed")
+        logger.error("failed", exc_info=ValueError(f"{number}" * 100_000))
     text = stream.getvalue()
-    assert text.count("Traceback") == BURST_LINES / 10
+    assert text.count("ValueError") == BURST_LINES / 10
     assert len(text) <= (BURST_LINES / 10 + 2) * (MAX_CHARS + 1)

@@ -82,7 +82,9 @@ def test_a_container_with_a_namespace_of_its_own_sees_its_limit_at_the_root():
 
 def test_version_1_is_read_with_its_own_names():
     folder = "/sys/fs/cgroup/memory"
-    stat = f"cache {90 * MIB}\ninactive_file 1\ntotal_inactive_file {80 * MIB}\ntotal_active_file 0\n"
+    stat = (
+        f"cache {90 * MIB}\ninactive_file 1\ntotal_inactive_file {80 * MIB}\ntotal_active_file 0\n"
+    )
     files = proc(V1_OWN, V1_MOUNTS)
     files |= v1(folder, NO_LIMIT_V1, 4000 * MIB)
     files |= v1(f"{folder}/docker", NO_LIMIT_V1, 2000 * MIB)

@@ -62,13 +62,13 @@ class _Listening:
         if self.serving is not None:
             await asyncio.wait([self.serving])
         else:
-            while await self._is_alive():
-                await asyncio.sleep(LOOK_S)
+            while await self._is_alive_after(LOOK_S):
+                pass
         self.served_s = time.monotonic() - self.started_s
 
-    async def _is_alive(self) -> bool:
+    async def _is_alive_after(self, seconds: float) -> bool:
         try:
-            return await self.server.wait_for_termination(timeout=0)
+            return await self.server.wait_for_termination(seconds)
         except Exception:  # noqa: BLE001 it raises what the server died of
             return False
 
@@ -161,7 +161,7 @@ class Listener:
                 break
             except RunError as error:
                 if self.is_listening:
-                    _log.error("%s; trying again", error)  # noqa: TRY400 its words say it all
+                    _log.error("%s; trying again", error)
                     self.is_listening = False
                     self._on_change()
                 await asyncio.sleep(LONGEST_PAUSE_S)
