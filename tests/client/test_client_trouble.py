@@ -14,6 +14,7 @@ from streaming import FLAT, IMAGE, SOFT, check_account, collect, few, reasons, s
 from moonjelly import client as sdk
 from moonjelly.client import ArraySource, Place, Verdict
 from moonjelly.client import stream as stream_module
+from moonjelly.core.errors import RunError
 from moonjelly.network.shapers import LinkConfig, Way
 from moonjelly.network.shapers.relay import Link
 from moonjelly.network.traces import constant_trace
@@ -312,6 +313,6 @@ async def test_a_picture_that_cannot_be_encoded_ends_the_stream_with_its_error()
     grey = np.zeros((90, 160), np.uint8)
     async with FakeServer() as server, sdk.connect(server.address) as client:
         stream = client.stream(few(5, grey), fps=50, slo_ms=500)
-        with pytest.raises(ValueError, match="must be \\[height, width, 3\\]"):
+        with pytest.raises(RunError, match="must be uint8 \\[height, width, 3\\]"):
             await collect(stream, [])
     assert stream.ledger.lost == 0
