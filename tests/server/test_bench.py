@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -52,11 +55,12 @@ def test_what_is_received_counts_where_nothing_is_decoded_or_run(ends):
 def test_what_is_written_outlives_its_writer():
     descriptor = create_bench()
     reader = Bench(descriptor)
-    if (pid := os.fork()) == 0:
-        Bench(descriptor).run([42])
-        os._exit(0)
-    os.waitpid(pid, 0)
+    code = "import os, sys; from moonjelly.server.bench import Bench; Bench(int(sys.argv[1])).run([42]); os.abort()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(descriptor)], pass_fds=[descriptor], check=False
+    )
     os.close(descriptor)
+    assert done.returncode == -signal.SIGABRT
     assert reader.tickets() == [42]
     reader.close()
 
