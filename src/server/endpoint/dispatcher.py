@@ -249,7 +249,7 @@ class Dispatcher:
         if self._executors.get(device_id) is executor:
             del self._executors[device_id]
         _log.warning("the executor of %s is gone with %d frames", device_id, len(executor.held))
-        at_work = executor.at_work()
+        at_work = executor.last_at_work()
         self._dead[device_id] = self._suspect(executor, at_work)
         held, executor.held = executor.held, {}
         waited = {
