@@ -7,7 +7,7 @@ from .answers import Answer
 from .client import Client, connect
 from .errors import ClientError, CounterOffer, Refused, StreamFailed, Unavailable
 from .options import StreamOptions
-from .sources import ArraySource, FrameSource, open_source
+from .sources import ArraySource, FrameSource, NoPicture, Picture, open_source
 from .stream import Stream
 from .sync import SyncClient, SyncStream, connect_sync
 
@@ -19,6 +19,8 @@ __all__ = [
     "CounterOffer",
     "Drop",
     "FrameSource",
+    "NoPicture",
+    "Picture",
     "Place",
     "Reason",
     "Refused",

@@ -12,9 +12,9 @@ import random
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -42,11 +42,12 @@ from ..reporting.video import write_video
 from ..vision.preprocessing import Image
 from .answers import Answer
 from .client import DEFAULT_ADDRESS
-from .emulation import CameraResult, EmulatedCamera, open_sources, run_cameras
+from .emulation import CameraResult, EmulatedCamera, OpenedSource, open_sources, run_cameras
 from .errors import Refused
-from .sources import FrameSource, is_live_source, open_source
+from .sources import FrameSource, NoPicture, is_live_source, open_source
 
 MAX_CLIENTS = 1000
+_BLANK_PX = 320
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,6 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.video and is_live_source(arguments.source):
         raise UsageError("--video: needs a source that can be read again, not a camera")
     sources = open_sources(cameras)
+    if arguments.video and any(getattr(source, "is_live", False) for source in sources):
+        raise UsageError("--video: needs a source that can be read again, not a camera")
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         zero_ms = MonotonicClock().now_ms()
@@ -197,7 +200,7 @@ def _as_option(error: ValueError) -> str:
 async def _stream(
     arguments: argparse.Namespace,
     cameras: Sequence[EmulatedCamera],
-    sources: Sequence[FrameSource],
+    sources: Sequence[OpenedSource],
     zero_ms: float,
 ) -> list[CameraResult]:
     """Runs the devices; the first interrupt ends them in good order, the second at once."""
@@ -334,13 +337,22 @@ def _write_videos(
                     for (name, sequence), found in detections.items()
                     if name == stream_id
                 },
-                partial(_picture, source),
+                _Again(source),
                 result.class_names,
             )
 
 
-def _picture(source: FrameSource, sequence: int) -> Image:
-    image = source.read(sequence)
-    if image is None:
-        raise RunError(f"frame {sequence} cannot be read again for the video")
-    return image
+class _Again:
+    """Gives the pictures of a run once more; a frame that had none shows the one before."""
+
+    def __init__(self, source: FrameSource) -> None:
+        self._source = source
+        self._image: Image = np.zeros((_BLANK_PX, _BLANK_PX, 3), np.uint8)
+
+    def __call__(self, sequence: int) -> Image:
+        with contextlib.suppress(NoPicture):
+            image = self._source.read(sequence)
+            if not isinstance(image, np.ndarray):
+                raise RunError(f"frame {sequence} cannot be read again for the video")
+            self._image = image
+        return self._image

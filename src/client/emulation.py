@@ -8,6 +8,7 @@ import dataclasses
 import json
 import random
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -26,11 +27,14 @@ from ..reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, StreamInfo
 from .answers import Answer
 from .client import Client
 from .connection import check_address
+from .entering import describe
 from .errors import Refused
 from .options import StreamOptions
 from .sources import FrameSource, open_source
 from .stream import Stream
 from .workers import Workers
+
+_OPENED_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,14 +141,29 @@ class _Logs:
             self._detections.close()
 
 
-def open_sources(cameras: Sequence[EmulatedCamera]) -> list[FrameSource]:
-    """Opens the sources of cameras, in their order; making a scene takes a moment.
+OpenedSource = FrameSource | RunError
+"""A source, or why it could not be opened."""
+
+
+def open_sources(cameras: Sequence[EmulatedCamera]) -> list[OpenedSource]:
+    """Opens the sources of cameras, several at a time; making a scene takes a moment.
 
     Raises:
-        UsageError: if a source does not exist.
-        RunError: if it cannot be opened.
+        UsageError: if none could be opened, as the first does not exist.
+        RunError: if none could be opened, for what kept the first from it.
     """
-    return [open_source(camera.source, camera.fps) for camera in cameras]
+    pool = ThreadPoolExecutor(_OPENED_AT_ONCE, "open")
+    try:
+        opening = [pool.submit(open_source, camera.source, camera.fps) for camera in cameras]
+        errors = [future.exception() for future in opening]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    if errors and all(errors):
+        raise errors[0] or AssertionError
+    return [
+        future.result() if error is None else RunError(describe(error))
+        for future, error in zip(opening, errors, strict=True)
+    ]
 
 
 def start_phases_s(rates_fps: Sequence[float], seed: int) -> list[float]:
@@ -158,7 +177,7 @@ async def run_cameras(
     seconds: float | None,
     out_dir: Path,
     *,
-    sources: Sequence[FrameSource] | None = None,
+    sources: Sequence[OpenedSource] | None = None,
     zero_ms: float | None = None,
     seed: int = 0,
     stop: asyncio.Event | None = None,
@@ -185,8 +204,8 @@ async def run_cameras(
 
     Raises:
         ValueError: if two cameras share an id, or `seconds` is out of range.
-        UsageError: if a source does not exist.
-        RunError: if a source cannot be opened.
+        UsageError: if none of the sources exists.
+        RunError: if none of them can be opened.
         OSError: if a log cannot be created.
     """
     ids = [camera.stream_id for camera in cameras]
@@ -226,7 +245,7 @@ async def run_cameras(
 
 async def _run_camera(
     result: CameraResult,
-    source: FrameSource,
+    source: OpenedSource,
     workers: Workers,
     seconds: float | None,
     zero_ms: float,
@@ -236,6 +255,9 @@ async def _run_camera(
 ) -> None:
     """Streams one camera until its time is over."""
     camera = result.camera
+    if isinstance(source, RunError):
+        result.problem = source
+        return
     await asyncio.sleep(delay_s)
     try:
         async with Client(camera.server, workers) as client:
@@ -257,6 +279,8 @@ async def _run_camera(
                     result.num_late_answers = stream.num_late_answers
     except RunError as problem:
         result.problem = problem
+    except Exception as error:  # noqa: BLE001 no camera pays for another's source
+        result.problem = RunError(f"{camera.stream_id}: {describe(error)}")
 
 
 async def _stop_when_told(stream: Stream, stop: asyncio.Event) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -25,11 +25,14 @@ from .account import Account, CapturedFrame
 from .answers import Answer
 from .capture import capture_frames
 from .connection import Connection, backoff_s
+from .entering import call_guarded, encoded
 from .errors import Refused, Unavailable
 from .inbox import Inbox
+from .one_thread import OneThread
 from .options import StreamOptions
 from .session import Encode, Session
 from .sources import EncodingSource, FrameSource, open_source
+from .sources.port import check_source, reads_at_once
 from .wire_probe import keep_measuring_wire
 from .workers import Workers
 
@@ -58,12 +61,21 @@ class Stream:
         workers: Workers,
         clock: Clock | None = None,
     ) -> None:
-        """Prepares the stream; nothing is opened or sent yet."""
+        """Prepares the stream; nothing is opened or sent yet.
+
+        Raises:
+            TypeError: if that is no source.
+        """
+        if not isinstance(source, (str, os.PathLike)):
+            check_source(source)
         self.options = options
         self.class_names: tuple[str, ...] = ()
         self._connection = connection
         self._source = source
         self._workers = workers
+        self._reader = OneThread(
+            f"read-{options.stream_id}"
+        )  # a source must not keep others waiting
         self._clock = MonotonicClock() if clock is None else clock
         self._inbox = Inbox(options.max_unread)
         zero_ms = self._clock.now_ms() if options.zero_ms is None else options.zero_ms
@@ -129,21 +141,15 @@ class Stream:
             Unavailable: if no server answers within `connect_timeout_s`.
             StreamFailed: if the server does not take such a stream at all.
         """
-        loop = asyncio.get_running_loop()
-        if isinstance(self._source, (str, os.PathLike)):
-            source = await loop.run_in_executor(
-                self._workers.reader, open_source, self._source, self.options.fps
-            )
-        else:
-            source = self._source
+        source = await self._open()
         try:
             async with asyncio.timeout(self.options.connect_timeout_s):
                 reply = await self._register_first()
         except TimeoutError:
-            source.close()
+            self._close(source)
             raise self._last_problem from None
         except BaseException:
-            source.close()
+            self._close(source)
             raise
         self.class_names = tuple(reply.zoo.class_names)
         self._task = asyncio.create_task(self._run(source, reply), name=f"stream {self.stream_id}")
@@ -183,6 +189,18 @@ class Stream:
             raise StopAsyncIteration
         return answer
 
+    async def _open(self) -> FrameSource:
+        """Opens the source, if text names it."""
+        if not isinstance(self._source, (str, os.PathLike)):
+            return self._source
+        opening = self._reader.submit(open_source, self._source, self.options.fps)
+        try:
+            return await asyncio.wrap_future(opening)
+        except BaseException:
+            opening.add_done_callback(_close_unwanted)  # nobody waits for it any more
+            self._reader.shutdown(wait=False)
+            raise
+
     async def _register_first(self) -> pb.RegisterReply:
         """Registers, asking again while no server is there."""
         self._last_problem = Unavailable(f"no server at {self._connection.address}: no answer")
@@ -212,16 +230,13 @@ class Stream:
 
     async def _run(self, source: FrameSource, reply: pb.RegisterReply) -> None:
         """Captures, and keeps a session open, until everything captured has its verdict."""
-        reader = self._workers.reader
-        if source.is_live:  # it waits for pictures, so it must not keep others waiting
-            reader = ThreadPoolExecutor(1, f"read-{self.stream_id}")
         self._is_capturing = True
         self._capturing = asyncio.create_task(
             capture_frames(
                 source,
                 self.options.fps,
                 self.options.num_frames,
-                reader,
+                self._workers.reader if reads_at_once(source) else self._reader,
                 self._clock,
                 self._capture,
             ),
@@ -232,8 +247,7 @@ class Stream:
             self._capturing.cancel()
         measuring = asyncio.create_task(self._keep_measuring_wire(), name="measure the wire")
         try:
-            encode = source.encode if isinstance(source, EncodingSource) else encode_frame
-            await self._stay_connected(reply, encode)
+            await self._stay_connected(reply, _encode_of(source))
             if self._source_problem is not None:
                 raise self._source_problem
         finally:
@@ -241,9 +255,13 @@ class Stream:
             self._capturing.cancel()
             self._lose_open_frames(Reason.NOT_CONNECTED)
             self._inbox.end()
-            reader.submit(source.close)
-            if source.is_live:
-                reader.shutdown(wait=False)
+            self._close(source)
+
+    def _close(self, source: FrameSource) -> None:
+        """Has a source closed after what it is doing, and waits for nothing."""
+        reader = self._workers.reader if reads_at_once(source) else self._reader
+        reader.submit(source.close)
+        self._reader.shutdown(wait=False)
 
     async def _keep_measuring_wire(self) -> None:
         """Follows the delay of the wire, unless it was given."""
@@ -269,13 +287,16 @@ class Stream:
         if not self._is_capturing and not self._account.num_open:
             self._settled.set()
 
-    def _capture(self, sequence: int, captured_ms: float, image: Image | None) -> None:
-        """Enters a captured frame, and offers it to the session."""
-        frame = self._account.capture(sequence, captured_ms, image)
-        if self._session is None:
+    def _capture(self, sequence: int, captured_ms: float, image: Image | Reason) -> None:
+        """Enters a captured frame, and offers it to the session; without a picture it is dropped."""
+        reason = image if isinstance(image, Reason) else None
+        frame = self._account.capture(
+            sequence, captured_ms, None if isinstance(image, Reason) else image
+        )
+        if reason is not None:
+            self._account.give_up(frame, reason)
+        elif self._session is None:
             self._account.give_up(frame, Reason.NOT_CONNECTED)
-        elif image is None:
-            self._account.give_up(frame, Reason.CLIENT_TOO_SLOW)
         else:
             left_ms = captured_ms + self.options.slo_ms - self._clock.now_ms()
             self._give_up_after(frame, left_ms, partial(self._session.give_up_unsent, frame))
@@ -344,3 +365,19 @@ class Stream:
         for frame in self._account.open_frames():
             was_sent = frame.sent_ms is not None
             self._account.give_up(frame, Reason.CONNECTION_LOST if was_sent else reason_if_unsent)
+
+
+def _close_unwanted(opening: Future[FrameSource]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _encode_of(source: FrameSource) -> Encode:
+    """How pictures of a source are encoded: by itself, if it can."""
+    if not isinstance(source, EncodingSource):
+        return encode_frame
+
+    def encode(image: Image, side_px: int, quality: int) -> bytes:
+        return encoded(call_guarded(source.encode, image, side_px, quality))
+
+    return encode

@@ -11,7 +11,7 @@ class Workers:
     Apart, because a frame that is to be sent must not wait for pictures that are not due yet.
 
     Attributes:
-        reader: for sources that are not live.
+        reader: for sources that read at once; others have threads of their own.
         encoder: for resizing and encoding.
     """
 

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     LINK_TOO_SLOW = "link_too_slow"  # could not have arrived in time
     SKIPPED = "skipped"  # left out on purpose, so that the link carries the others
     CLIENT_TOO_SLOW = "client_too_slow"  # was not captured and encoded in time
+    SOURCE_LOST = "source_lost"  # its source had no picture: a camera that vanished, a spoiled file
     NOT_CONNECTED = "not_connected"  # no session when it was captured
     CONNECTION_LOST = "connection_lost"  # sent, and the connection broke before the answer
     NO_ANSWER = "no_answer"  # sent, and nothing came back in the time allowed

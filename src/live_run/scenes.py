@@ -59,6 +59,7 @@ class LoopedScene:
     """
 
     is_live = False
+    reads_at_once = True
 
     def __init__(self, seed: int, fps: float, num_frames: int) -> None:
         """Draws the frames, which takes about 15 ms and 2.8 MB each.

@@ -49,9 +49,11 @@ class Attach(_message.Message):
         WHAT_UNSPECIFIED: _ClassVar[Attach.What]
         SOCKET: _ClassVar[Attach.What]
         FRAME_MEMORY: _ClassVar[Attach.What]
+        BENCH: _ClassVar[Attach.What]
     WHAT_UNSPECIFIED: Attach.What
     SOCKET: Attach.What
     FRAME_MEMORY: Attach.What
+    BENCH: Attach.What
     WHAT_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]
     PEER_GENERATION_FIELD_NUMBER: _ClassVar[int]
@@ -73,14 +75,16 @@ class Drain(_message.Message):
     def __init__(self, grace_ms: _Optional[float] = ...) -> None: ...
 
 class ChildStatus(_message.Message):
-    __slots__ = ("peer", "is_alive", "detail")
+    __slots__ = ("peer", "is_alive", "detail", "is_crash")
     PEER_FIELD_NUMBER: _ClassVar[int]
     IS_ALIVE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    IS_CRASH_FIELD_NUMBER: _ClassVar[int]
     peer: str
     is_alive: bool
     detail: str
-    def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+    is_crash: bool
+    def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ..., detail: _Optional[str] = ..., is_crash: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ()
@@ -189,24 +193,22 @@ class PlanUpdate(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DevicePlan, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ..., has_more: _Optional[bool] = ...) -> None: ...
 
 class FrameDescriptor(_message.Message):
-    __slots__ = ("ticket", "slot", "slot_generation", "jpeg_bytes", "deadline_ms", "handed_ms", "jpeg_crc32c", "side_px")
+    __slots__ = ("ticket", "slot", "slot_generation", "jpeg_bytes", "deadline_ms", "handed_ms", "is_alone")
     TICKET_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     SLOT_GENERATION_FIELD_NUMBER: _ClassVar[int]
     JPEG_BYTES_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
     HANDED_MS_FIELD_NUMBER: _ClassVar[int]
-    JPEG_CRC32C_FIELD_NUMBER: _ClassVar[int]
-    SIDE_PX_FIELD_NUMBER: _ClassVar[int]
+    IS_ALONE_FIELD_NUMBER: _ClassVar[int]
     ticket: int
     slot: int
     slot_generation: int
     jpeg_bytes: int
     deadline_ms: float
     handed_ms: float
-    jpeg_crc32c: int
-    side_px: int
-    def __init__(self, ticket: _Optional[int] = ..., slot: _Optional[int] = ..., slot_generation: _Optional[int] = ..., jpeg_bytes: _Optional[int] = ..., deadline_ms: _Optional[float] = ..., handed_ms: _Optional[float] = ..., jpeg_crc32c: _Optional[int] = ..., side_px: _Optional[int] = ...) -> None: ...
+    is_alone: bool
+    def __init__(self, ticket: _Optional[int] = ..., slot: _Optional[int] = ..., slot_generation: _Optional[int] = ..., jpeg_bytes: _Optional[int] = ..., deadline_ms: _Optional[float] = ..., handed_ms: _Optional[float] = ..., is_alone: _Optional[bool] = ...) -> None: ...
 
 class Cancel(_message.Message):
     __slots__ = ("tickets",)

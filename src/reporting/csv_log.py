@@ -21,6 +21,7 @@ class CsvLog(Generic[Record]):
 
     Attributes:
         num_dropped: rows that could not be written.
+        num_bytes: about what was written so far.
     """
 
     def __init__(self, path: Path, record_class: type[Record]) -> None:
@@ -30,6 +31,7 @@ class CsvLog(Generic[Record]):
             OSError: if it cannot be created.
         """
         self.num_dropped = 0
+        self.num_bytes = 0
         self._templates: dict[tuple[type, ...], str] = {}
         self._num_commas = len(record_class._fields) - 1
         self._file = path.open("w", newline="", encoding="utf-8")
@@ -47,6 +49,7 @@ class CsvLog(Generic[Record]):
         if template is None:
             template = self._templates[types] = ",".join(map(_conversion, types))
         row = template % record
+        self.num_bytes += len(row) + 1
         try:
             if (
                 row.count(",") == self._num_commas

@@ -11,6 +11,7 @@ from ..core.problem import Client, Problem
 from ..core.records import PlanRecord
 from ..profiles import latency_table
 from ..scheduling.budgets import budget_rule
+from ..scheduling.device_core import DeviceOrders
 from ..scheduling.device_table import DeviceTable
 from ..scheduling.pacing import LEAST_PLAN_GAP_MS
 from ..scheduling.plan_view import PlanView, RunningVariant
@@ -18,7 +19,7 @@ from ..scheduling.planning.plan_records import arrival_fps, plan_records
 from ..scheduling.planning.registry import planner
 from ..scheduling.planning.rounds import Admission, Cause, Planning, Refusal, first_cause
 from ..scheduling.planning.switching import SwitchingCost
-from .devices import DeviceOrders, SimulatedDevice
+from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario
 

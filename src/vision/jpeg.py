@@ -118,7 +118,8 @@ def check_jpeg(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> JpegHeader:
         elif marker == _SOS:
             if header is None:
                 raise BadImageError(ImageRule.SEGMENTS, "has no frame header before its scan")
-            if not (has_huffman and has_quantisation):
+            # Webcams leave the standard Huffman tables out; decoders know them, but no progressive ones.
+            if not has_quantisation or (header.is_progressive and not has_huffman):
                 raise BadImageError(ImageRule.TABLES, "lacks Huffman or quantisation tables")
             num_in_scan = _scan_header(data, start, length, header)
             if header.is_progressive or num_in_scan < header.num_components:

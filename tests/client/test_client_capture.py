@@ -9,6 +9,7 @@ import pytest
 from moonjelly.client.capture import capture_frames
 from moonjelly.client.sources import ArraySource
 from moonjelly.core.clock import MonotonicClock
+from moonjelly.core.verdict import Reason
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -33,7 +34,7 @@ async def captured(source, fps, num_frames, executor, clock=None, on_frame=None)
     frames = []
 
     def take(index, captured_ms, image):
-        frames.append((index, captured_ms, image is not None))
+        frames.append((index, captured_ms, not isinstance(image, Reason)))
         if on_frame is not None:
             on_frame(index)
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.vision.jpeg import BadImageError, ImageLimits, ImageRule, JpegHeader, check_jpeg
+from moonjelly.vision.preprocessing import decode_frame
 
 
 def picture(width: int, height: int, channels: int = 3) -> np.ndarray:
@@ -75,6 +76,13 @@ def test_a_grey_frame_passes() -> None:
 @pytest.mark.parametrize("side", [16, 4096])
 def test_the_limits_of_a_side_are_inclusive(side: int) -> None:
     assert check_jpeg(with_frame_header(frame_header(side, 16))).width_px == side
+
+
+def test_a_webcams_frame_without_the_standard_tables_passes_and_is_the_same_picture() -> None:
+    bare = drop_segments(BASE, 0xC4)
+    assert check_jpeg(bare) == JpegHeader(64, 48, 3, is_progressive=False)
+    assert len(bare) < len(BASE)
+    assert np.array_equal(decode_frame(bare, 64), decode_frame(BASE, 64))
 
 
 def test_restart_markers_pass() -> None:
@@ -166,7 +174,10 @@ BAD = {
         with_frame_header(frame_header(64, 48, components=bytes([1, 0x44, 0, 2, 17, 1, 3, 17, 1]))),
         ImageRule.COMPONENTS,
     ),
-    "no Huffman table": (drop_segments(BASE, 0xC4), ImageRule.TABLES),
+    "progressive without Huffman tables": (
+        drop_segments(encode(64, 48, *PROGRESSIVE), 0xC4),
+        ImageRule.TABLES,
+    ),
     "no quantisation table": (drop_segments(BASE, 0xDB), ImageRule.TABLES),
     "huge quantisation table": (BASE[:2] + segment(0xDB, b"\0" * 600) + BASE[2:], ImageRule.TABLES),
     "huge Huffman table": (BASE[:2] + segment(0xC4, b"\0" * 3000) + BASE[2:], ImageRule.TABLES),

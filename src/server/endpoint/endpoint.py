@@ -23,14 +23,17 @@ from ...protos.serving_pb2 import (
 from ...scheduling.advising import Adviser
 from ...scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ...scheduling.plan_view import PlanView
+from ...scheduling.running import RunningPlan
+from ...scheduling.slots import slots_needed
+from ...scheduling.stalls import TICK_MS, StallWatch
 from ..config import ServerConfig
 from ..run_log import open_log
 from ..zoo import ServedZoo
 from .answering import Answerer
 from .dispatcher import Dispatcher
-from .frame import ArrivedFrame, DropNote
+from .frame import ArrivedFrame, DropNote, drop
 from .frame_log import FrameLog
-from .intake import Intake, drop
+from .intake import Intake
 from .problems import Code, Refused, SessionError
 from .registration import Registration, check_registration
 from .scheduler_link import SchedulerLink
@@ -63,15 +66,17 @@ class Endpoint:
             zoo: what is served.
             now_ms: the monotonic clock.
             on_change: called when the scheduler or an executor comes or goes.
-
-        Raises:
-            RunError: if the log cannot be created.
         """
         self.is_draining = False
         self.sessions = Sessions()
         self.scheduler = SchedulerLink(zoo, self._scheduler_changed)
         self.dispatcher = Dispatcher(
-            self._plan, now_ms, self._frame_answered, self._frame_dropped, on_change
+            self._plan,
+            now_ms,
+            self._frame_answered,
+            self._frame_dropped,
+            self._end_poisonous,
+            self._devices_changed,
         )
         self._config = config
         self._zoo = zoo
@@ -82,7 +87,16 @@ class Endpoint:
         adviser = Adviser(zoo.variants, self._plan, self._overhead_ms)
         self._adviser = adviser
         self._answerer = Answerer(now_ms, self._plan, adviser, self._frames)
-        self._intake = Intake(config, zoo, self._plan, now_ms, self.dispatcher, self._answerer)
+        self._stalls = StallWatch(now_ms())
+        self._intake = Intake(
+            config, zoo, self._plan, now_ms, self.dispatcher, self._answerer, self._stalls
+        )
+        self._variant_index = {variant.name: k for k, variant in enumerate(zoo.variants)}
+        self._running = RunningPlan(
+            lambda device_id, variant: zoo.latency(device_id, zoo.variants[variant].name)
+        )
+        self._silent_devices: list[str] = []
+        self._has_sessions = asyncio.Event()
         self._num_joining = 0
         self._wake = asyncio.Event()
         self._is_urgent = False
@@ -126,6 +140,7 @@ class Endpoint:
         reply = await self.scheduler.join(session.state(now_ms), 2 * self._config.plan_period_ms)
         if not reply.is_accepted:
             raise Refused(reply.refusal)
+        self._check_slots(session)
         if self.is_draining:
             raise SessionError(Code.UNAVAILABLE, "the server is shutting down")
         older = self.sessions.find_stream(declared.stream_id)
@@ -133,6 +148,7 @@ class Endpoint:
             self._forget(older)
             older.fail(SessionError(Code.ABORTED, "the stream was registered again"))
         self.sessions.add(session)
+        self._has_sessions.set()
         self._wake.set()
         return session
 
@@ -150,6 +166,7 @@ class Endpoint:
     def take_frame(self, session: Session, message: Frame) -> None:
         """Takes one frame that was just read."""
         was_silent = session.observed.is_silent(read_ms := self.now_ms())
+        self._stalls.look(read_ms)
         self._intake.take(session, message, read_ms)
         if was_silent:
             self.report(is_urgent=True)
@@ -198,8 +215,34 @@ class Endpoint:
             )
             self._is_urgent = False
             states = [session.state(now_ms) for session in self.sessions]
-            self.scheduler.send_snapshot(states, self._overhead_ms(), is_urgent=is_urgent)
+            self.scheduler.send_snapshot(
+                states,
+                self._overhead_ms(),
+                is_urgent=is_urgent,
+                silent_devices=self.dispatcher.silent_devices,
+            )
             due_ms = now_ms + 1000.0 * period_s
+
+    async def tend(self) -> None:
+        """Notices stalls of this process, and what is overdue at devices, until cancelled.
+
+        Sleeps while there are no streams.
+        """
+        known = self._stalls.latest
+        while True:
+            if not len(self.sessions):
+                self._has_sessions.clear()
+                await self._has_sessions.wait()
+                self._stalls.restart(self.now_ms())
+            await asyncio.sleep(TICK_MS / 1000)
+            now_ms = self.now_ms()
+            stall = self._stalls.tick(now_ms)
+            if stall is known:
+                self.dispatcher.sweep(now_ms)
+            else:
+                known = stall
+                _log.warning("stood still for %.0f ms", stall.length_ms)
+                self.dispatcher.excuse(now_ms)
 
     async def drain(self, grace_ms: float) -> None:
         """Refuses what is new, answers what is under way, and ends all streams."""
@@ -258,13 +301,62 @@ class Endpoint:
         if session.stop_writing is not None:
             session.stop_writing()
 
+    def _check_slots(self, joining: Session) -> None:
+        """Refuses a stream for which the plan has room, and the frame memory has not.
+
+        Raises:
+            Refused: if that is so.
+        """
+        plan = self._plan()
+        others = [one for one in self.sessions if one.stream_id != joining.stream_id]
+        needed = slots_needed(
+            (one.declared.fps, running)
+            for one in (*others, joining)
+            if (running := plan.serving(one.stream_id)) is not None
+        )
+        if needed > self._config.frame_slots:
+            raise Refused(
+                Refusal(
+                    reason=Refusal.OVERLOAD,
+                    detail="the frame memory has no room for so many frames",
+                    retry_after_ms=RETRY_AFTER_MS,
+                )
+            )
+
+    def _end_poisonous(self, stream_id: str) -> None:
+        """Ends a stream whose frames end executors; they are given up wherever they are."""
+        session = self.sessions.find_stream(stream_id)
+        if session is None:
+            return
+        _log.error("stream %s is ended: its frames end executors", stream_id)
+        under_way = list(session.under_way)
+        self.dispatcher.cancel(under_way)
+        gone = drop(Reason.EXECUTOR_LOST, "frames of this stream end executors")
+        for frame in under_way:
+            self._answerer.drop(frame, gone)
+        detail = "POISON: two executors ended at work on frames of this stream"
+        session.fail(SessionError(Code.INVALID_ARGUMENT, detail))
+        self._forget(session)
+
+    def _devices_changed(self) -> None:
+        """Tells health, and the scheduler at once where a device hangs or speaks again."""
+        silent = self.dispatcher.silent_devices
+        if silent != self._silent_devices:
+            self._silent_devices = silent
+            self.report(is_urgent=True)
+        self._on_change()
+
     def _plan(self) -> PlanView:
-        return self.scheduler.plan
+        """The plan in force, with what devices run while they cannot carry it out."""
+        return self._running.view(self.scheduler.plan)
 
     def _overhead_ms(self) -> float:
         return self._answerer.overhead.mean_ms
 
     def _frame_answered(self, frame: ArrivedFrame, part: FrameResult, batch: FrameResults) -> None:
+        variant = self._variant_index.get(batch.variant)
+        if variant is not None:
+            self._running.ran(frame.device_id, variant)
         self._answerer.answer(frame, part, batch)
 
     def _frame_dropped(self, frame: ArrivedFrame, note: DropNote) -> None:

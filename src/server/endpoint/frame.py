@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...core.verdict import Place, Reason
-from .problems import Code
+from .problems import CODE_OF_REASON, Code
 
 if TYPE_CHECKING:
     from .session import Session
@@ -18,6 +18,7 @@ class ArrivedFrame:
 
     Attributes:
         read_ms: when it was read; all clocks are this machine's monotonic one.
+        waited_ms: how long it lay unread before, as this process stood still.
         num_bytes: of the encoded picture.
         age_ms: from capture to sending, as the client says; 0 if it says what cannot be.
         bandwidth_kbps: the client's estimate in this frame; likewise.
@@ -25,7 +26,8 @@ class ArrivedFrame:
         deadline_ms: when its detections must leave the executor.
         device_id: where it was sent; empty before.
         handed_ms: when it was sent there.
-        was_moved: whether its first executor died, and it was sent to another.
+        was_moved: whether its first executor was lost, and it was sent to another.
+        slot: of the frame memory; -1 without one.
     """
 
     session: Session
@@ -33,6 +35,7 @@ class ArrivedFrame:
     read_ms: float
     num_bytes: int
     side_px: int
+    waited_ms: float = 0.0
     age_ms: float = 0.0
     bandwidth_kbps: float = 0.0
     network_ms: float = 0.0
@@ -43,6 +46,11 @@ class ArrivedFrame:
     device_id: str = ""
     handed_ms: float = 0.0
     was_moved: bool = False
+
+    @property
+    def arrived_ms(self) -> float:
+        """When it could have been read."""
+        return self.read_ms - self.waited_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +66,8 @@ class DropNote:
     code: Code
     detail: str = ""
     decode_ms: float = 0.0
+
+
+def drop(reason: Reason, detail: str) -> DropNote:
+    """A frame given up at the endpoint."""
+    return DropNote(Place.ENDPOINT, reason, CODE_OF_REASON[reason], detail)

@@ -12,14 +12,15 @@ from ...core.verdict import Place, Reason
 from ...protos.serving_pb2 import Frame
 from ...scheduling.intake import frame_limit, reason_to_drop
 from ...scheduling.plan_view import PlanView
+from ...scheduling.stalls import StallWatch
 from ...vision.jpeg import BadImageError, ImageRule, check_jpeg
 from ..config import ServerConfig
 from ..zoo import ServedZoo
 from .answering import Answerer
 from .dispatcher import Dispatcher
 from .failures import Failures
-from .frame import ArrivedFrame, DropNote
-from .problems import CODE_OF_REASON, Code, SessionError
+from .frame import ArrivedFrame, DropNote, drop
+from .problems import Code, SessionError
 from .registration import link_problem
 from .session import Session
 
@@ -40,6 +41,7 @@ class Intake:
         now_ms: Callable[[], float],
         dispatcher: Dispatcher,
         answerer: Answerer,
+        stalls: StallWatch,
     ) -> None:
         self.is_draining = False
         self._max_frame_bytes = config.max_frame_bytes
@@ -49,12 +51,14 @@ class Intake:
         self._now_ms = now_ms
         self._dispatcher = dispatcher
         self._answerer = answerer
+        self._stalls = stalls
         self._failures = Failures()
 
     def take(self, session: Session, message: Frame, read_ms: float) -> None:
         """Takes one frame; its result, or its drop, follows in the session's outbox."""
         sequence = message.sequence
-        session.outbox.add_ack(sequence, read_ms)
+        waited_ms = session.backlog.waited_ms(sequence, read_ms, self._stalls.latest)
+        session.outbox.add_ack(sequence, read_ms - waited_ms)
         jpeg = message.jpeg  # each access copies it
         frame = ArrivedFrame(
             session=session,
@@ -62,6 +66,7 @@ class Intake:
             read_ms=read_ms,
             num_bytes=len(jpeg),
             side_px=max(message.width_px, message.height_px),
+            waited_ms=waited_ms,
         )
         session.num_arrived += 1
         try:
@@ -107,7 +112,7 @@ class Intake:
         if sequence < session.last_sequence:
             return bad(f"sequence={sequence}: must be above {session.last_sequence}")
         session.last_sequence = sequence
-        if session.policer.takes(frame.read_ms):
+        if session.policer.takes(frame.arrived_ms):
             return None
         if session.policer.is_incurable:
             session.fail(
@@ -142,7 +147,7 @@ class Intake:
         frame.age_ms = min(message.age_ms, MOST_AGE_MS)
         frame.bandwidth_kbps = message.link.bandwidth_kbps
         frame.network_ms, frame.deadline_ms = frame.session.observed.take_frame(
-            frame.read_ms,
+            frame.arrived_ms,
             frame.age_ms,
             frame.num_bytes * KBITS_PER_BYTE,
             self._kbits.get(frame.side_px),
@@ -157,11 +162,6 @@ class Intake:
         if reason is Reason.NOT_PLACED:
             return f"plan {self._plan().epoch} serves this stream nowhere"
         return f"{len(session.under_way)} frames are under way"
-
-
-def drop(reason: Reason, detail: str) -> DropNote:
-    """A frame given up at the endpoint."""
-    return DropNote(Place.ENDPOINT, reason, CODE_OF_REASON[reason], detail)
 
 
 def bad(detail: str, code: Code = Code.INVALID_ARGUMENT) -> DropNote:

@@ -72,9 +72,14 @@ class SchedulerLink:
             self._joins.pop(request, None)
 
     def send_snapshot(
-        self, streams: Sequence[StreamState], overhead_ms: float, *, is_urgent: bool
+        self,
+        streams: Sequence[StreamState],
+        overhead_ms: float,
+        *,
+        is_urgent: bool,
+        silent_devices: Sequence[str] = (),
     ) -> None:
-        """Tells how all streams fare; in parts where they are many."""
+        """Tells how all streams fare, and which devices hang; in parts where they are many."""
         if self._channel is None:
             return
         for start in range(0, max(1, len(streams)), STREAMS_PER_PACKET):
@@ -84,6 +89,7 @@ class SchedulerLink:
                 is_urgent=is_urgent,
                 has_more=start + STREAMS_PER_PACKET < len(streams),
                 plan_epoch=self.plan.epoch,
+                silent_devices=silent_devices,
             )
             self._channel.send(Envelope(snapshot=snapshot))
 

@@ -10,6 +10,7 @@ from ...core.verdict import Place, Reason
 from ...network.observed_stream import ObservedStream
 from ...protos.internal_pb2 import StreamState
 from ...scheduling.policing import BadFrameCounter, RatePolicer
+from ...scheduling.stalls import Backlog
 from .frame import ArrivedFrame
 from .outbox import Outbox
 from .problems import SessionError
@@ -31,6 +32,7 @@ class Session:
         writing_since_ms: when the write that has not finished was begun; None if there is none.
         stop_writing: interrupts that write.
         observed: what its frames tell, for planning and advice.
+        backlog: tells which frames lay unread while this process stood still.
         num_arrived: frames read; each is answered or dropped in the end.
     """
 
@@ -46,6 +48,7 @@ class Session:
     end: SessionError | None = None
     last_sequence: int = -1
     observed: ObservedStream = field(init=False)
+    backlog: Backlog = field(init=False)
     under_way: set[ArrivedFrame] = field(default_factory=set)
     writing_since_ms: float | None = None
     stop_writing: Callable[[], object] | None = None
@@ -55,6 +58,7 @@ class Session:
 
     def __post_init__(self) -> None:
         declared = self.declared
+        self.backlog = Backlog(declared.fps, self.registered_ms)
         self.observed = ObservedStream(
             stream_id=declared.stream_id,
             fps=declared.fps,

@@ -34,7 +34,7 @@ class WaitingFrame:
 
 
 class FrameQueue:
-    """Waiting frames in order of arrival.
+    """Waiting frames in order of arrival; apart from them, those that are to run alone.
 
     Attributes:
         needs_pictures: whether frames have to be decoded before they are ready.
@@ -43,17 +43,20 @@ class FrameQueue:
     def __init__(self, *, needs_pictures: bool) -> None:
         self.needs_pictures = needs_pictures
         self._frames: dict[int, WaitingFrame] = {}
+        self._alone: dict[int, WaitingFrame] = {}
         self._by_ticket: dict[tuple[EndpointLink, int], int] = {}
         self._keys = itertools.count()
 
     def __len__(self) -> int:
+        """Frames that can be batched."""
         return len(self._frames)
 
     def add(self, source: EndpointLink, descriptor: FrameDescriptor, now_ms: float) -> None:
         """Queues a frame."""
         key = next(self._keys)
         queued = QueuedFrame(key, now_ms, descriptor.deadline_ms, not self.needs_pictures)
-        self._frames[key] = WaitingFrame(queued, source, descriptor)
+        frames = self._alone if descriptor.is_alone else self._frames
+        frames[key] = WaitingFrame(queued, source, descriptor)
         self._by_ticket[source, descriptor.ticket] = key
 
     def cancel(self, source: EndpointLink, tickets: Iterable[int]) -> None:
@@ -62,6 +65,7 @@ class FrameQueue:
             key = self._by_ticket.pop((source, ticket), None)
             if key is not None:
                 self._frames.pop(key, None)
+                self._alone.pop(key, None)
 
     def cancel_all(self, source: EndpointLink) -> None:
         """Forgets every frame of a connection that is gone."""
@@ -82,6 +86,14 @@ class FrameQueue:
         for frame in taken:
             self._by_ticket.pop((frame.source, frame.descriptor.ticket), None)
         return taken
+
+    def take_alone(self) -> WaitingFrame | None:
+        """Removes and returns the first frame that is to run alone; None if there is none."""
+        if not self._alone:
+            return None
+        frame = self._alone.pop(next(iter(self._alone)))
+        self._by_ticket.pop((frame.source, frame.descriptor.ticket), None)
+        return frame
 
     def holds(self, frame: WaitingFrame) -> bool:
         """Whether the frame still waits."""

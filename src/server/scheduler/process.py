@@ -27,6 +27,7 @@ from ...scheduling.planning.rounds import Cause, Planning, first_cause
 from ...scheduling.planning.switching import SwitchingCost
 from ..channel import AsyncChannel, Channel
 from ..child import ChildContext
+from ..heartbeat import beat
 from ..run_log import open_log
 from ..zoo import load_served_zoo
 from .publishing import Publication
@@ -53,7 +54,6 @@ class SchedulerProcess:
 
         Raises:
             UsageError: if one is missing or broken, or there is no such planner.
-            RunError: if the log cannot be created.
         """
         config = context.config
         zoo = load_served_zoo(config)
@@ -98,9 +98,11 @@ class SchedulerProcess:
             asyncio.to_thread(preload, self._context.config.planner), name="preload"
         )
         planning = asyncio.create_task(self._plan_forever(), name="plan")
+        beating = asyncio.create_task(beat(self._control), name="beat")
         try:
             await self._is_draining.wait()
         finally:
+            beating.cancel()
             planning.cancel()
             with suppress(asyncio.CancelledError):
                 await planning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,13 +17,14 @@ import pytest
 
 from moonjelly.protos import internal_pb2, serving_pb2
 from moonjelly.protos.serving_pb2_grpc import ServingStub
+from moonjelly.server.bench import Bench
 from moonjelly.server.channel import AsyncChannel, Channel, socket_pair
 from moonjelly.server.child import ChildContext
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
 from moonjelly.server.endpoint.process import EndpointProcess
 from moonjelly.server.frame_memory import FrameReader, create_frame_memory
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 LINK = serving_pb2.LinkEstimate(bandwidth_kbps=100_000, wire_ms=0.5)
 VARIANT = "yolov4-128"
 DEVICES = ("gpu0", "gpu1")
@@ -122,21 +124,26 @@ class FakeScheduler:
 
 
 class FakeExecutor:
-    """Answers every frame with one detection, unless it holds them."""
+    """Answers every frame with one detection, unless it holds them; says on its bench what the test tells it to."""
 
     def __init__(self, reader: FrameReader) -> None:
         self.reader = reader
         self.is_holding = False
         self.frames: list[internal_pb2.FrameDescriptor] = []
         self.cancelled: list[int] = []
+        self.bench = Bench()
         self.channel: AsyncChannel | None = None
 
     def connect(self, end: socket.socket) -> None:
         self.channel = AsyncChannel(Channel(end), self._on_packet, lambda: None)
 
-    def _on_packet(self, envelope: internal_pb2.Envelope, _: tuple[int, ...]) -> None:
+    def _on_packet(self, envelope: internal_pb2.Envelope, descriptors: tuple[int, ...]) -> None:
         if envelope.HasField("cancel"):
             self.cancelled.extend(envelope.cancel.tickets)
+            return
+        if envelope.HasField("attach"):
+            self.bench = Bench(descriptors[0])
+            os.close(descriptors[0])
             return
         self.frames.append(envelope.frame)
         if not self.is_holding:
@@ -226,6 +233,12 @@ class Harness:
         with theirs:
             self._attach(internal_pb2.Attach.SOCKET, name, theirs.fileno())
         return executor
+
+    def tell_death(self, device_id: str, *, is_crash: bool) -> None:
+        """The supervisor says what an executor died of."""
+        name = f"executor-{DEVICES.index(device_id)}"
+        status = internal_pb2.ChildStatus(peer=name, is_alive=False, is_crash=is_crash)
+        self._control.send(internal_pb2.Envelope(child_status=status))
 
     def stub(self) -> ServingStub:
         return ServingStub(self.channel())

@@ -1,0 +1,114 @@
+"""Recordings: video files, here or behind a web address."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from ...core.errors import RunError, UsageError
+from ...vision.preprocessing import Image
+from .containers import Container, explain, picture_of
+from .file_times import GRACE_S, FileTimes
+from .spoiled import Spoiled
+
+_MAX_BROKEN_AT_ONCE = 1000
+
+_Timed = tuple[float, av.VideoFrame]
+
+
+class VideoSource:
+    """A recording, played in its own time: frame k shows the picture that is on at k / fps.
+
+    Pictures are left out or repeated to fit the stream's rate. What cannot be decoded is left out, counted and told.
+    """
+
+    is_live = False
+    pictures_stay = True
+
+    def __init__(self, container: Container, name: str, fps: float) -> None:
+        """Decodes the first picture.
+
+        Args:
+            container: an open recording; the source closes it.
+            name: how it is called in messages.
+            fps: frame rate of the stream.
+
+        Raises:
+            UsageError: if no picture of it can be decoded.
+        """
+        self._container = container
+        self._name = name
+        self._fps = Fraction(fps)
+        self._spoiled = Spoiled(name, "broken packets")
+        length = container.container.duration
+        self._times = FileTimes(
+            usual_s=container.usual_s,
+            length_s=length / av.time_base if length else math.inf,
+            may_jump=container.may_jump,
+        )
+        self._frames = self._decode()
+        self._image: Image | None = None
+        self._ahead: _Timed | None = None
+        self._on: _Timed | None = None
+        try:
+            self._ahead = next(self._frames, None)
+        finally:
+            if self._ahead is None:
+                self.close()
+        if self._ahead is None:
+            raise UsageError(f"{name}: no picture of it can be decoded")
+
+    def read(self, index: int) -> Image | None:
+        """Returns the picture that is on at the time of that frame.
+
+        Raises:
+            RunError: if the recording cannot be read on.
+        """
+        now_s = float(index / self._fps) + GRACE_S
+        while self._ahead is not None and self._ahead[0] <= now_s:
+            self._on, self._image = self._ahead, None
+            self._ahead = next(self._frames, None)
+        if self._on is None or (self._ahead is None and self._times.ends_s <= now_s):
+            return None
+        if self._image is None:
+            self._image = picture_of(self._on[1])
+        return self._image
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._spoiled.sum_up()
+        self._frames.close()
+        self._container.close()
+
+    def _decode(self) -> Generator[_Timed]:
+        """Gives what can be decoded, with when it begins to be shown."""
+        num_at_once = 0
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                self._spoiled.note(explain(error))
+                num_at_once += 1
+                if num_at_once == _MAX_BROKEN_AT_ONCE:
+                    return
+                continue
+            for frame in frames:
+                num_at_once = 0
+                length_s = float(frame.duration * (frame.time_base or 0)) or None
+                yield self._times.shown_s(frame.time, length_s), frame
+
+    def _packets(self) -> Iterator[av.Packet[Any]]:
+        """Gives packets, beyond places that cannot be read."""
+        for _ in range(_MAX_BROKEN_AT_ONCE):
+            try:
+                yield from self._container.packets()
+            except av.error.InvalidDataError as error:
+                self._spoiled.note(explain(error))
+            except (av.FFmpegError, OSError) as error:
+                raise RunError(f"{self._name}: cannot be read on: {explain(error)}") from None
+            else:
+                return
