@@ -81,7 +81,10 @@ class _Place:
             raise self.error(key, "is missing")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.error(key, f"{echo(value)}: must be a number")
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise self.error(key, f"{echo(value)}: must be a finite number") from None
 
     def whole(self, key: str, default: int | None = None, least: int = 0) -> int:
         """A whole number; raises UsageError as `number`."""
