@@ -34,7 +34,7 @@ def anneal(
     most: Value,
     total_fps: float,
     random: Random,
-    limit: TimeLimit,
+    limit: TimeLimit | None = None,
 ) -> State:
     """Returns the best state met.
 
@@ -49,8 +49,9 @@ def anneal(
         most: upper bounds of both figures over all states.
         total_fps: sum of the rates of the `most.num_served` streams.
         random: the only source of chance.
-        limit: when to stop.
+        limit: when to stop; never if None.
     """
+    limit = limit or TimeLimit()
 
     def served_ratio(value: Value) -> float:
         return value.num_served / most.num_served
@@ -61,7 +62,15 @@ def anneal(
     if not most.num_served or not start:
         return start
     state = _phase(
-        start, num_variants, evaluate, DEGRADE_STEPS, served_ratio, lambda _: True, 1.0, random, limit
+        start,
+        num_variants,
+        evaluate,
+        DEGRADE_STEPS,
+        served_ratio,
+        lambda _: True,
+        1.0,
+        random,
+        limit,
     )
     if evaluate(state).num_served < most.num_served:
         return state
@@ -94,9 +103,7 @@ def _phase(
     current_energy = best_energy = energy(evaluate(start))
     temperature = INITIAL_TEMPERATURE
     while (
-        temperature > FINAL_TEMPERATURE
-        and best_energy < most_energy - MIN_GAIN
-        and not limit.is_up
+        temperature > FINAL_TEMPERATURE and best_energy < most_energy - MIN_GAIN and not limit.is_up
     ):
         candidate = tuple(
             min(max(variant + random.choice(steps), 0), num_variants - 1) for variant in current

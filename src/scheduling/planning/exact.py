@@ -37,7 +37,9 @@ FINE_UNITS = 1 << 20  # of rate
 MAX_LISTED_DEVICES = 6  # whose choices of modes are listed
 MAX_PROMISING = 500  # choices that get a program each
 LISTING_SHARE = 0.5  # of the time left
-MS_PER_PLACE = 0.1  # that a fleet's program takes until it is solved for, at least; measured: 0.06 to 0.09
+MS_PER_PLACE = (
+    0.1  # that a fleet's program takes until it is solved for, at least; measured: 0.06 to 0.09
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from random import Random
 
 from ...core.plan import Plan
 from ...core.problem import Problem
-from .seats import variants_in_force
 from .effort import TimeLimit
 from .mapping import Mapper, assemble
+from .seats import variants_in_force
 
 
 class HillClimbingPlanner:

@@ -43,10 +43,12 @@ class Seats:
             key=lambda device: -problem.variants[self._variants[device]].accuracy,
         )
         self._members: list[dict[str, tuple[float, float]]] = [{} for _ in problem.devices]
+        self._rates: list[list[float]] = [[] for _ in problem.devices]
+        self._least_ms = [math.inf for _ in problem.devices]  # budget
         self._place: dict[str, int] = {}
         number = {device.device_id: index for index, device in enumerate(problem.devices)}
-        placed = []
-        waiting = []
+        placed: list[tuple[float, int, Client, int]] = []
+        waiting: list[Client] = []
         for client in problem.clients:
             if not problem.is_servable(client):
                 continue
@@ -106,11 +108,10 @@ class Seats:
     def _fits(self, client: Client, device: int) -> tuple[float, float] | None:
         """What the client would bring, budget and rate, if the device takes it."""
         budget_ms = self._budget_ms(client, device)
-        there = self._members[device].values()
         fits = largest_batch(
             self._rows[device],
-            min(budget_ms, min((one[0] for one in there), default=math.inf)),
-            math.fsum([client.fps, *(one[1] for one in there)]),
+            min(budget_ms, self._least_ms[device]),
+            math.fsum([*self._rates[device], client.fps]),
         )
         return (budget_ms, client.fps) if fits else None
 
@@ -123,9 +124,19 @@ class Seats:
         return False
 
     def _sit(self, client_id: str, device: int, share: tuple[float, float]) -> None:
-        self._members[device][client_id] = share
+        budget_ms, fps = share
         self._place[client_id] = device
+        self._members[device][client_id] = share
+        self._rates[device].append(fps)
+        self._least_ms[device] = min(self._least_ms[device], budget_ms)
 
     def _leave(self, client_id: str) -> tuple[int, tuple[float, float]] | None:
         device = self._place.pop(client_id, None)
-        return None if device is None else (device, self._members[device].pop(client_id))
+        if device is None:
+            return None
+        share = self._members[device].pop(client_id)
+        self._rates[device].remove(share[1])
+        self._least_ms[device] = min(
+            (budget_ms for budget_ms, _ in self._members[device].values()), default=math.inf
+        )
+        return device, share
