@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from ...core.records import ServerFrameRecord
 from ...core.verdict import Reason
@@ -21,6 +22,7 @@ from ...protos.serving_pb2 import (
     Zoo,
 )
 from ...scheduling.advising import Adviser
+from ...scheduling.duties import Duties
 from ...scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ...scheduling.plan_view import PlanView
 from ..config import ServerConfig
@@ -39,6 +41,12 @@ from .sessions import Sessions
 
 WRITE_LIMIT_MS = 10_000.0
 WATCH_LATE_MS = 500.0
+STALL_LOOK_MS, EXPIRY_LOOK_MS, STUCK_LOOK_MS, FLUSH_MS = (
+    100.0,
+    100.0,
+    500.0,
+    250.0,
+)  # how often each is due
 DRAIN_NOTICE_S = 0.2  # frames that were on their way when the notice went out still get an answer
 DRAIN_STEP_S = 0.02
 RETRY_AFTER_MS = 1000.0
@@ -69,7 +77,7 @@ class Endpoint:
         """
         self.is_draining = False
         self.sessions = Sessions()
-        self.scheduler = SchedulerLink(zoo, self._scheduler_changed)
+        self.scheduler = SchedulerLink(zoo, self._scheduler_changed, self._supersede)
         self.dispatcher = Dispatcher(
             self._plan, now_ms, self._frame_answered, self._frame_dropped, on_change
         )
@@ -92,11 +100,19 @@ class Endpoint:
 
         Raises:
             SessionError: if a value is bad, or the server cannot answer now.
-            Refused: if it does not fit.
+            Refused: if it does not fit, or no device can run frames yet.
         """
         if self.is_draining:
             raise SessionError(Code.UNAVAILABLE, "the server is shutting down")
         declared = check_registration(request, self._zoo.name)
+        if not any(True for _ in self.dispatcher.device_ids):
+            raise Refused(
+                Refusal(
+                    reason=Refusal.NOT_READY,
+                    detail="no device can run frames yet",
+                    retry_after_ms=RETRY_AFTER_MS,
+                )
+            )
         older = self.sessions.find_stream(declared.stream_id)
         if older is None and len(self.sessions) + self._num_joining >= self._config.max_sessions:
             raise Refused(
@@ -128,13 +144,17 @@ class Endpoint:
             raise Refused(reply.refusal)
         if self.is_draining:
             raise SessionError(Code.UNAVAILABLE, "the server is shutting down")
-        older = self.sessions.find_stream(declared.stream_id)
+        self._supersede(declared.stream_id)
+        self.sessions.add(session)
+        self.report()
+        return session
+
+    def _supersede(self, stream_id: str) -> None:
+        """Ends the session of a stream that was registered again, here or at another endpoint."""
+        older = self.sessions.find_stream(stream_id)
         if older is not None:
             self._forget(older)
             older.fail(SessionError(Code.ABORTED, "the stream was registered again"))
-        self.sessions.add(session)
-        self._wake.set()
-        return session
 
     def open(self, token: str) -> Session:
         """Opens a registered session.
@@ -143,6 +163,7 @@ class Endpoint:
             SessionError: if there is none, or it is open already.
         """
         session = self.sessions.open(token, self.now_ms())
+        self.report(is_urgent=True)  # from now on it counts
         if self.is_draining:
             session.outbox.add_notice(Notice.DRAINING, "the server is shutting down")
         return session
@@ -179,27 +200,31 @@ class Endpoint:
     async def watch(self) -> None:
         """Looks after the sessions, and tells the scheduler how they fare, until cancelled.
 
-        Sleeps while there is nothing to look after.
+        Each of these duties has a due time of its own, whatever else happens. Sleeps while there is nothing to look after.
         """
-        period_s = self._config.plan_period_ms / REPORTS_PER_PLAN / 1000
-        due_ms = self.now_ms()
+        duties: Duties[Callable[[float], None]] = Duties(
+            {
+                self._forgive_stall: STALL_LOOK_MS,  # first, or clients would count as silent
+                self._expire: EXPIRY_LOOK_MS,
+                self._cut_off_stuck: STUCK_LOOK_MS,
+                self._flush: FLUSH_MS,
+                self._send_snapshot: self._config.plan_period_ms / REPORTS_PER_PLAN,
+            },
+            self.now_ms(),
+        )
         while True:
-            try:
-                async with asyncio.timeout(period_s if len(self.sessions) else None):
+            wait_s = (duties.next_ms - self.now_ms()) / 1000 if len(self.sessions) else None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
                     await self._wake.wait()
-            except TimeoutError:
-                self._look_after(late_ms=self.now_ms() - due_ms)
+            if wait_s is None:
+                duties.rest(self.now_ms())
             if self._wake.is_set():
                 await asyncio.sleep(URGENT_GAP_MS / 1000)
-            self._wake.clear()
-            now_ms = self.now_ms()
-            is_urgent = self._is_urgent or any(
-                one.observed.has_jumped(now_ms) for one in self.sessions
-            )
-            self._is_urgent = False
-            states = [session.state(now_ms) for session in self.sessions]
-            self.scheduler.send_snapshot(states, self._overhead_ms(), is_urgent=is_urgent)
-            due_ms = now_ms + 1000.0 * period_s
+                self._wake.clear()
+                duties.hasten(self._send_snapshot, self.now_ms())
+            for due in duties.take_due(self.now_ms()):
+                due.name(due.late_ms)
 
     async def drain(self, grace_ms: float) -> None:
         """Refuses what is new, answers what is under way, and ends all streams."""
@@ -233,20 +258,43 @@ class Endpoint:
         else:
             self.close(session)
 
-    def _look_after(self, late_ms: float) -> None:
+    def _send_snapshot(self, late_ms: float) -> None:
+        del late_ms
         now_ms = self.now_ms()
-        for session in self.sessions:
-            if late_ms > WATCH_LATE_MS:  # we were stalled, not the clients
+        is_urgent = self._is_urgent or any(one.observed.has_jumped(now_ms) for one in self.sessions)
+        self._is_urgent = False
+        states = [session.state(now_ms) for session in self.sessions]
+        self.scheduler.send_snapshot(states, self._overhead_ms(), is_urgent=is_urgent)
+
+    def _forgive_stall(self, late_ms: float) -> None:
+        """If it was us who were stalled, the clients were not silent."""
+        if late_ms > WATCH_LATE_MS:
+            for session in self.sessions:
                 session.observed.last_frame_ms += late_ms
-            if not session.is_open:
-                if now_ms - session.registered_ms > self._config.session_grace_ms:
-                    _log.info("stream %s was never opened", session.stream_id)
-                    self.close(session)
-            elif (
-                session.writing_since_ms is not None
-                and now_ms - session.writing_since_ms > WRITE_LIMIT_MS
+
+    def _expire(self, late_ms: float) -> None:
+        """Ends sessions that were never opened."""
+        del late_ms
+        for session in self.sessions:
+            waited_ms = self.now_ms() - session.registered_ms
+            if not session.is_open and waited_ms > self._config.session_grace_ms:
+                _log.info("stream %s was never opened", session.stream_id)
+                self.close(session)
+
+    def _cut_off_stuck(self, late_ms: float) -> None:
+        """Ends calls whose clients take nothing of what they are sent."""
+        del late_ms
+        for session in self.sessions:
+            since_ms = session.writing_since_ms
+            if (
+                session.is_open
+                and since_ms is not None
+                and self.now_ms() - since_ms > WRITE_LIMIT_MS
             ):
                 self._cut_off(session)
+
+    def _flush(self, late_ms: float) -> None:
+        del late_ms
         if self._frames is not None:
             self._frames.flush()
 

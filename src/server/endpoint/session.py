@@ -80,6 +80,7 @@ class Session:
             wire_ms=client.wire_ms,
             response_kbits=client.response_kbits,
             frame_size_ratio=client.frame_size_ratio,
+            is_unopened=not self.is_open,
         )
 
     @property
