@@ -36,6 +36,8 @@ from ...scheduling.planning import admission
 from ...scheduling.planning.counter_offer import RefusalReason
 
 ENTRIES_PER_PACKET = 500  # of at most about 160 bytes each
+MOST = 1e12  # of any number that is said of a stream: sums of them can be worked with
+_NUMBERS = ("fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio")
 
 _REASONS = {
     RefusalReason.INFEASIBLE: Refusal.INFEASIBLE,
@@ -107,6 +109,8 @@ def read_client(state: StreamState, budget_rule: BudgetRule) -> Client:
     Raises:
         ValueError: if that is impossible.
     """
+    for field in _NUMBERS:
+        require_not_negative(field, getattr(state, field), MOST)
     return Client(
         client_id=state.stream_id,
         fps=state.fps,
