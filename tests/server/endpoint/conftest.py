@@ -79,6 +79,7 @@ class FakeScheduler:
     def __init__(self) -> None:
         self.snapshots: list[internal_pb2.Snapshot] = []
         self.joins: list[internal_pb2.Join] = []
+        self.leaves: list[internal_pb2.Leave] = []
         self.refusal: serving_pb2.Refusal | None = None
         self.is_mute = False
         self.device_id = DEVICES[0]
@@ -108,11 +109,20 @@ class FakeScheduler:
     def _on_packet(self, envelope: internal_pb2.Envelope, _: tuple[int, ...]) -> None:
         if envelope.HasField("snapshot"):
             self.snapshots.append(envelope.snapshot)
-            return
-        join = envelope.join
-        self.joins.append(join)
-        if self.is_mute:
-            return
+        elif envelope.HasField("leave"):
+            self.leaves.append(envelope.leave)
+        else:
+            self.joins.append(envelope.join)
+            if not self.is_mute:
+                self.accept(envelope.join)
+
+    def supersede(self, stream_id: str) -> None:
+        assert self.channel is not None
+        superseded = internal_pb2.Superseded(stream_id=stream_id)
+        self.channel.send(internal_pb2.Envelope(superseded=superseded))
+
+    def accept(self, join: internal_pb2.Join) -> None:
+        """Answers as it is told to."""
         if self.refusal is None:
             self.placements[join.stream.stream_id] = self.device_id
             self.publish()
