@@ -204,6 +204,7 @@ class Harness:
         self.scheduler = FakeScheduler()
         self.executors: dict[str, FakeExecutor] = {}
         self._memory = create_frame_memory(config.frame_slots, config.max_frame_bytes)
+        self._reader = FrameReader(self._memory)
         ours, theirs = socket_pair()
         self._control = AsyncChannel(Channel(ours), self._on_packet, lambda: None)
         self.process = EndpointProcess(ChildContext("endpoint", 0, config, Channel(theirs)))
@@ -236,7 +237,7 @@ class Harness:
             self._attach(internal_pb2.Attach.SOCKET, "scheduler-0", theirs.fileno())
 
     def attach_executor(self, device_id: str) -> FakeExecutor:
-        executor = self.executors[device_id] = FakeExecutor(FrameReader(self._memory))
+        executor = self.executors[device_id] = FakeExecutor(self._reader)
         ours, theirs = socket_pair()
         executor.connect(ours)
         name = f"executor-{DEVICES.index(device_id)}"
@@ -284,6 +285,9 @@ class Harness:
             if peer.channel is not None:
                 peer.channel.close()
         self._control.close()
+        for memory in (self._reader, self.endpoint.dispatcher._memory):
+            memory.close()
+        os.close(self._memory)
 
     def _attach(self, what: internal_pb2.Attach.What, peer: str, descriptor: int) -> None:
         attach = internal_pb2.Attach(what=what, peer=peer, peer_generation=1)
