@@ -238,6 +238,15 @@ def test_a_real_camera_that_freezes_is_opened_again(monkeypatch):
     assert camera.num_readers >= 2
 
 
+def test_a_camera_that_leaves_the_first_boundary_out_is_seen():
+    with ShowingCamera("mjpeg") as camera:
+        camera.has_first_boundary = False
+        source = open_source(camera.address, 10.0)
+        shown_ms = [shown_ms_of(next_of(source).image()) for _ in range(5)]
+        source.close()
+    assert shown_ms == sorted(set(shown_ms))
+
+
 def test_a_camera_that_sends_to_an_address_is_seen():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.bind(("127.0.0.1", 0))
