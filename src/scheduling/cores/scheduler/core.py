@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from ....core.problem import Client, Problem
 from ....core.variant import Variant
 from ...device_table import DeviceTable
-from ...pacing import LEAST_PLAN_GAP_MS
 from ...planning.admission import NOT_READY
 from ...planning.effort import TimeLimit
-from ...planning.rounds import Cause, Planning, first_cause
+from ...planning.rounds import Cause, Planning
 from .instructions import (
     AnswerJoin,
     Instruction,
@@ -25,6 +24,7 @@ from .instructions import (
     WakeAt,
 )
 from .publication import Publication
+from .rhythm import Rhythm
 from .stimuli import (
     DeviceCame,
     DeviceLost,
@@ -38,11 +38,6 @@ from .stimuli import (
     Tick,
 )
 from .streams import StreamTable
-
-FIRST_WORD_MS = 1000.0  # how long a new scheduler waits for the others to say what they have
-PLAN_SHARE = 0.4  # of a period, for a plan; with what surrounds it, it keeps to half a period
-ADMISSION_SHARE = 0.3  # of a period, for answering those who want to join
-LONGEST_ROUND_MS = 1000.0  # nobody else in its process waits longer, however long the period
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +88,13 @@ class SchedulerCore:
         self._devices = devices
         self._planning = planning
         self._limit = limit
-        self._period_ms = period_ms
-        self._gap_ms = min(LEAST_PLAN_GAP_MS, period_ms / 10)
-        self._plan_budget_ms = min(PLAN_SHARE * period_ms, LONGEST_ROUND_MS)
-        self._admission_ms = min(ADMISSION_SHARE * period_ms, LONGEST_ROUND_MS)
+        self._rhythm = Rhythm(period_ms, now_ms)
         self._num_devices = num_devices
         self._num_endpoints = num_endpoints
         self._streams = StreamTable()
         self._publication = Publication()
         self._present: set[str] = set()  # devices whose executors are there
         self._joins: list[_Waiting] = []
-        self._causes: set[Cause] = set()
-        self._first_ms = now_ms + FIRST_WORD_MS  # of the first round, at the latest
-        self._has_begun = False
-        self._planned_ms = -math.inf  # when the newest plan was begun
-        self._plan_due_ms = -math.inf  # when the next one is, if nothing asks for it before
-        self._rested_ms = -math.inf  # when the newest round was over
         self._wake_ms = math.inf
         self._out: list[Instruction] = []
 
@@ -140,14 +126,14 @@ class SchedulerCore:
                 self._present.add(device_id)
                 if self._publication.plan is not None:
                     self._order(self._publication.plan, {device_id})
-                self._causes.add(Cause.DEVICE_CHANGE)
+                self._rhythm.want(Cause.DEVICE_CHANGE)
             case DeviceLost(device_id):
                 self._devices.lose(device_id)
                 self._present.discard(device_id)
-                self._causes.add(Cause.DEVICE_CHANGE)
+                self._rhythm.want(Cause.DEVICE_CHANGE)
             case DeviceReported(device_id, slowdown_ratio, broken):
                 if self._devices.observe(device_id, slowdown_ratio, now_ms, broken):
-                    self._causes.add(Cause.DEVICE_CHANGE)
+                    self._rhythm.want(Cause.DEVICE_CHANGE)
         wake_ms = self._due_ms()
         if wake_ms != self._wake_ms:
             self._wake_ms = wake_ms
@@ -174,8 +160,7 @@ class SchedulerCore:
             self._out.append(AnswerJoin(asked.endpoint, asked.request, refusal, epoch))
             return
         self._joins.append(_Waiting(asked.endpoint, asked.request, asked.client, now_ms))
-        if not self._has_begun:
-            self._first_ms = min(self._first_ms, now_ms + self._period_ms / 2)
+        self._rhythm.asked(now_ms)
 
     def _leave(self, left: JoinLeft) -> None:
         self._joins = [
@@ -184,12 +169,12 @@ class SchedulerCore:
             if (one.endpoint, one.request) != (left.endpoint, left.request)
         ]
         if self._streams.leave(left.endpoint, left.request, left.stream_id):
-            self._causes.add(Cause.LEAVE)
+            self._rhythm.want(Cause.LEAVE)
 
     def _lose_endpoint(self, endpoint: str) -> None:
         self._joins = [one for one in self._joins if one.endpoint != endpoint]
         if self._streams.lose_endpoint(endpoint):
-            self._causes.add(Cause.LEAVE)
+            self._rhythm.want(Cause.LEAVE)
 
     def _take_report(self, report: Reported) -> None:
         if report.endpoint not in self._streams.endpoints:
@@ -198,60 +183,46 @@ class SchedulerCore:
         changes = self._streams.take(report)
         self._out += [Supersede(endpoint, stream) for endpoint, stream in changes.superseded]
         if sum(self._devices.silence(device_id) for device_id in report.silent_devices):
-            self._causes.add(Cause.DEVICE_CHANGE)
+            self._rhythm.want(Cause.DEVICE_CHANGE)
         if changes.has_opened:
-            self._causes.add(Cause.JOIN)
+            self._rhythm.want(Cause.JOIN)
         if changes.has_left:
-            self._causes.add(Cause.LEAVE)
+            self._rhythm.want(Cause.LEAVE)
         elif report.is_urgent:
-            self._causes.add(Cause.LINK_JUMP)
+            self._rhythm.want(Cause.LINK_JUMP)
 
     def _due_ms(self) -> float:
         """When the next round is due."""
-        if not self._has_begun:
-            has_heard_all = (
-                self._streams.num_spoken >= self._num_endpoints
-                and self._devices.num_ready >= self._num_devices
-            )
-            return -math.inf if has_heard_all else self._first_ms
-        rested_ms = self._rested_ms + self._gap_ms
-        if self._joins or self._causes:
-            return rested_ms
-        if self._streams.is_empty:
-            return math.inf
-        return max(rested_ms, self._plan_due_ms)
+        return self._rhythm.due_ms(
+            has_heard_all=self._streams.num_spoken >= self._num_endpoints
+            and self._devices.num_ready >= self._num_devices,
+            has_joins=bool(self._joins),
+            has_streams=not self._streams.is_empty,
+        )
 
     def _round(self, now_ms: float) -> None:
         """Plans, or answers those who want to join."""
         began_ms = self._limit.elapsed_ms()
-        self._has_begun = True
         if self._devices.forget(now_ms):
-            self._causes.add(Cause.DEVICE_CHANGE)
+            self._rhythm.want(Cause.DEVICE_CHANGE)
         if self._streams.forget(now_ms):
-            self._causes.add(Cause.LEAVE)
-        if self._joins and not self._must_plan_first(now_ms):
-            self._admit(now_ms)
-        else:
+            self._rhythm.want(Cause.LEAVE)
+        must_plan = not self._joins or (
+            not self._streams.is_empty
+            and self._rhythm.must_plan_first(now_ms, self._joins[0].since_ms)
+        )
+        if must_plan:
             self._plan(now_ms)
-        self._rested_ms = now_ms + self._limit.elapsed_ms() - began_ms
-
-    def _must_plan_first(self, now_ms: float) -> bool:
-        """Whether a plan is overdue; but nobody who wants to join waits for two plans in a row."""
-        has_waited_for_one = self._joins[0].since_ms <= self._planned_ms
-        is_due = now_ms >= self._plan_due_ms and not self._streams.is_empty
-        return is_due and not has_waited_for_one
+        else:
+            self._admit(now_ms)
+        self._rhythm.rest(now_ms + self._limit.elapsed_ms() - began_ms)
 
     def _plan(self, now_ms: float) -> None:
-        cause = first_cause(self._causes)
-        self._causes.clear()
-        late_ms = now_ms - self._plan_due_ms
-        was_held_up = 0 < late_ms < self._period_ms / 2  # which delays no other
-        self._plan_due_ms = (self._plan_due_ms if was_held_up else now_ms) + self._period_ms
-        self._planned_ms = now_ms
+        cause = self._rhythm.plan(now_ms)
         problem = self._problem()
         if not problem.devices:
             return  # streams stay where they are; the endpoints know which executors live
-        self._planning.replan(problem, self._streams.pending(), self._plan_budget_ms)
+        self._planning.replan(problem, self._streams.pending(), self._rhythm.plan_budget_ms)
         self._publish(cause)
 
     def _admit(self, now_ms: float) -> None:
@@ -259,7 +230,10 @@ class SchedulerCore:
         waiting, self._joins = self._joins, []
         joining = {one.client.client_id: one.client for one in waiting}
         admissions = self._planning.admit(
-            self._problem(), tuple(joining.values()), self._streams.pending(), self._admission_ms
+            self._problem(),
+            tuple(joining.values()),
+            self._streams.pending(),
+            self._rhythm.admission_budget_ms,
         )
         refusals = {one.client.client_id: one.refusal for one in admissions}
         for one in waiting:

@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from moonjelly.scheduling.cores.scheduler.core import FIRST_WORD_MS
 from moonjelly.scheduling.cores.scheduler.instructions import (
     NotePlan,
     ReportMistake,
     TellDevice,
     TellEndpoints,
 )
+from moonjelly.scheduling.cores.scheduler.rhythm import FIRST_WORD_MS
 from moonjelly.scheduling.cores.scheduler.stimuli import (
     DeviceCame,
     DeviceLost,
