@@ -64,9 +64,10 @@ class Dispatcher:
         self._tickets: dict[ArrivedFrame, int] = {}
         self._waiting = WaitingRoom()
         self._suspicion = Suspicion()
+        self._known_devices: set[str] = set()
         self._dead: dict[
             str, list[AtWork]
-        ] = {}  # by device: what it was at, until its death is explained
+        ] = {}  # what they were at, until their death is explained
 
     @property
     def device_ids(self) -> Iterable[str]:
@@ -97,9 +98,12 @@ class Dispatcher:
         """Takes the channel of a device's executor, in place of its predecessor's."""
         self.detach(device_id)
         self._judge(device_id, is_crash=False)  # nobody said anything else
+        self._known_devices.add(device_id)
         self._executors[device_id] = AttachedExecutor(
             device_id, channel, self._now_ms(), self._on_packet, self._on_close
         )
+        for stream_id in self._waiting.streams:
+            self._release(stream_id)
         self._on_change()
 
     def detach(self, device_id: str) -> None:
@@ -123,7 +127,7 @@ class Dispatcher:
             return drop(Reason.EXECUTOR_LOST, "frames of this stream end executors")
         if self._choose(frame, device_id) is None:
             return drop(Reason.EXECUTOR_LOST, "its device is being restarted")
-        if not self._suspicion.may_start(stream_id):
+        if not self._may_start(frame):
             has_room = self._waiting.wait_for_stream(frame, jpeg)
         elif self._is_slot_free():
             return self._place(frame, jpeg, device_id)
@@ -298,11 +302,10 @@ class Dispatcher:
 
     def _release(self, stream_id: str) -> None:
         """Sends what waits for other frames of a stream, as far as it may go."""
-        while self._suspicion.may_start(stream_id):
+        while (frame := self._waiting.first_of_stream(stream_id)) and self._may_start(frame):
             waiting = self._waiting.next_of_stream(stream_id)
-            if waiting is None:
-                return
-            self._start(*waiting)
+            if waiting is not None:
+                self._start(*waiting)
 
     def _serve_waiting(self) -> None:
         """Gives free slots to those who wait for them."""
@@ -321,7 +324,7 @@ class Dispatcher:
             if executor is None or not self._send(frame, executor):
                 self._give_up(frame, "its device failed")
             return
-        if not self._suspicion.may_start(frame.session.stream_id):
+        if not self._may_start(frame):
             has_room = self._waiting.wait_for_stream(frame, jpeg)
         elif self._memory is not None and self._memory.num_free:
             note = self._place(frame, jpeg, device_id)
@@ -366,10 +369,21 @@ class Dispatcher:
         if substitute is None:
             return False
         frame.was_moved = True
-        if self._suspicion.may_start(frame.session.stream_id):
+        if self._may_start(frame):
             return self._send(frame, substitute)
         self._tickets.pop(frame, None)
         return self._waiting.wait_for_stream(frame)
+
+    def _may_start(self, frame: ArrivedFrame) -> bool:
+        """Whether a frame may be sent now, as far as its stream is a suspect."""
+        session = frame.session
+        num_left = len(self._executors) - len(self.silent_devices)
+        return self._suspicion.may_start(
+            session.stream_id,
+            self._now_ms(),
+            has_run=session.num_answered > 0,
+            is_last_device=num_left == 1 < len(self._known_devices),
+        )
 
     def _choose(self, frame: ArrivedFrame, device_id: str) -> AttachedExecutor | None:
         """The executor that is planned; where it is lost, another one that can make it, or the silent one after all."""
