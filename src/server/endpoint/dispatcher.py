@@ -10,12 +10,13 @@ from ...core.verdict import Place, Reason
 from ...protos.internal_pb2 import Cancel, Envelope, FrameResult, FrameResults
 from ...scheduling.device_silence import PATIENCE_MS
 from ...scheduling.plan_view import PlanView
-from ...scheduling.suspicion import FORGET_MS, AtWork, Suspicion
+from ...scheduling.suspicion import FORGET_MS
 from ..channel import Channel
 from ..frame_memory import FrameWriter
 from .attached_executor import AttachedExecutor, Handed
 from .frame import ArrivedFrame, DropNote, drop
 from .problems import CODE_OF_REASON, Code
+from .suspects import Suspects
 from .waiting_room import WaitingRoom
 
 TICKETS_PER_CANCEL = 4096
@@ -63,11 +64,7 @@ class Dispatcher:
         self._next_ticket = 1
         self._tickets: dict[ArrivedFrame, int] = {}
         self._waiting = WaitingRoom()
-        self._suspicion = Suspicion()
-        self._known_devices: set[str] = set()
-        self._dead: dict[
-            str, list[AtWork]
-        ] = {}  # what they were at, until their death is explained
+        self._suspects = Suspects()
 
     @property
     def device_ids(self) -> Iterable[str]:
@@ -98,7 +95,7 @@ class Dispatcher:
         """Takes the channel of a device's executor, in place of its predecessor's."""
         self.detach(device_id)
         self._judge(device_id, is_crash=False)  # nobody said anything else
-        self._known_devices.add(device_id)
+        self._suspects.know(device_id)
         self._executors[device_id] = AttachedExecutor(
             device_id, channel, self._now_ms(), self._on_packet, self._on_close
         )
@@ -121,9 +118,8 @@ class Dispatcher:
 
     def dispatch(self, frame: ArrivedFrame, jpeg: bytes, device_id: str) -> DropNote | None:
         """Puts a frame into a slot and sends it to a device, now or soon; returns why that failed."""
-        stream_id = frame.session.stream_id
-        if self._suspicion.is_condemned(stream_id):
-            asyncio.get_running_loop().call_soon(self._on_poison, stream_id)
+        if self._suspects.is_condemned(frame):
+            asyncio.get_running_loop().call_soon(self._on_poison, frame.session.stream_id)
             return drop(Reason.EXECUTOR_LOST, "frames of this stream end executors")
         if self._choose(frame, device_id) is None:
             return drop(Reason.EXECUTOR_LOST, "its device is being restarted")
@@ -176,7 +172,7 @@ class Dispatcher:
             self._end_overdue(executor, now_ms, batch_ms)
         for frame in self._waiting.hopeless(self._is_hopeless):
             self._free(frame)
-            is_suspect = self._suspicion.is_suspect(frame.session.stream_id)
+            is_suspect = self._suspects.is_suspect(frame)
             reason = Reason.EXECUTOR_LOST if is_suspect else Reason.NO_SLOT
             self._on_drop(frame, drop(reason, "waited for its turn until it was too late"))
         self._serve_waiting()
@@ -241,7 +237,7 @@ class Dispatcher:
             "the executor of %s is silent with %d frames", executor.device_id, len(executor.held)
         )
         at_work = executor.at_work()
-        self._suspect(executor, at_work)
+        self._suspects.lost(executor, at_work, self._now_ms())
         for ticket, handed in _safest_first(executor.held, at_work):
             if not handed.is_alone and self._move(handed.frame):
                 executor.gone[ticket] = executor.held.pop(ticket)
@@ -254,50 +250,37 @@ class Dispatcher:
             del self._executors[device_id]
         _log.warning("the executor of %s is gone with %d frames", device_id, len(executor.held))
         at_work = executor.last_at_work()
-        self._dead[device_id] = self._suspect(executor, at_work)
+        self._suspects.lost(executor, at_work, self._now_ms())
         held, executor.held = executor.held, {}
-        waited = {
-            handed.stream_id
+        waited = [
+            handed
             for ticket, handed in (held | executor.gone).items()
             if handed.is_alone and ticket not in at_work
-        }
-        for stream_id in waited:  # alone, and had not begun
-            self._suspicion.ended(stream_id, ran_well=False)
+        ]
+        for handed in waited:  # alone, and had not begun
+            self._suspects.ended(handed, ran_well=False)
         for ticket, handed in _safest_first(held, at_work):
             is_over = handed.is_alone and ticket in at_work
             if is_over or not self._move(handed.frame):
                 self._give_up(handed.frame, "its device failed")
-        for stream_id in waited:
-            self._release(stream_id)
+        for handed in waited:
+            self._release(handed.stream_id)
         if executor.is_crash is not None:
             self._judge(device_id, is_crash=executor.is_crash)
         self._serve_waiting()
         self._on_change()
 
-    def _suspect(self, executor: AttachedExecutor, at_work: dict[int, Handed]) -> list[AtWork]:
-        """Suspects whoever was at work when a device was lost, and says so."""
-        for one in at_work.values():
-            _log.warning(
-                "%s was lost at work on frame %d of %s: %d bytes, crc32c %08x%s",
-                executor.device_id, one.frame.sequence, one.stream_id, one.frame.num_bytes,
-                one.frame.crc32c, ", alone" if one.is_alone else "",
-            )  # fmt: skip
-        frames = [AtWork(one.stream_id, one.is_alone) for one in at_work.values()]
-        self._suspicion.lost(frames, self._now_ms())
-        return frames
-
     def _judge(self, device_id: str, *, is_crash: bool) -> None:
         """Ends the streams that a dead executor was alone at work on, if they are guilty."""
-        at_work = self._dead.pop(device_id, [])
-        condemned = self._suspicion.died(at_work, is_crash=is_crash)
-        for stream_id in {one.stream_id for one in at_work if one.was_alone} - condemned:
+        tried, condemned = self._suspects.explain(device_id, is_crash=is_crash)
+        for stream_id in tried - condemned:
             self._release(stream_id)
         for stream_id in condemned:
             self._on_poison(stream_id)
 
     def _trial_over(self, handed: Handed, *, ran_well: bool) -> None:
         """A frame of a suspect is not at a device any more: the next one has its turn."""
-        self._suspicion.ended(handed.stream_id, ran_well=ran_well)
+        self._suspects.ended(handed, ran_well=ran_well)
         self._release(handed.stream_id)
 
     def _release(self, stream_id: str) -> None:
@@ -355,12 +338,11 @@ class Dispatcher:
         self._next_ticket += 1
         frame.device_id = executor.device_id
         frame.handed_ms = self._now_ms()
-        handed = Handed(frame, self._suspicion.is_suspect(frame.session.stream_id))
+        handed = Handed(frame, self._suspects.is_suspect(frame))
         if not executor.send(ticket, handed):
             return False
         self._tickets[frame] = ticket
-        if handed.is_alone:
-            self._suspicion.started(handed.stream_id)
+        self._suspects.started(handed)
         return True
 
     def _move(self, frame: ArrivedFrame) -> bool:
@@ -376,14 +358,8 @@ class Dispatcher:
 
     def _may_start(self, frame: ArrivedFrame) -> bool:
         """Whether a frame may be sent now, as far as its stream is a suspect."""
-        session = frame.session
-        num_left = len(self._executors) - len(self.silent_devices)
-        return self._suspicion.may_start(
-            session.stream_id,
-            self._now_ms(),
-            has_run=session.num_answered > 0,
-            is_last_device=num_left == 1 < len(self._known_devices),
-        )
+        num_devices = len(self._executors) - len(self.silent_devices)
+        return self._suspects.may_start(frame, self._now_ms(), num_devices)
 
     def _choose(self, frame: ArrivedFrame, device_id: str) -> AttachedExecutor | None:
         """The executor that is planned; where it is lost, another one that can make it, or the silent one after all."""

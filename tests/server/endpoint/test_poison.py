@@ -168,7 +168,7 @@ async def test_somebody_else_may_end_executors_as_often_as_he_likes(harness, is_
         epoch = harness.scheduler.epoch
         await harness.until(lambda epoch=epoch: harness.endpoint.scheduler.plan.epoch == epoch)
         executor, other = harness.executors[device_id], harness.executors[other_id]
-        while harness.endpoint.dispatcher._suspicion.is_suspect("cam"):
+        while harness.endpoint.dispatcher._suspects._suspicion.is_suspect("cam"):
             executor.is_holding = False
             sequence += 1
             await client.result_of(harness.frame(sequence))
