@@ -365,11 +365,18 @@ class Dispatcher:
         """The executor that is planned; where it is lost, another one that can make it, or the silent one after all."""
         planned = self._executors.get(device_id)
         if planned is not None and not planned.silence.is_silent:
-            return planned
+            is_fair = not self._suspects.is_suspect(frame) or not self._has_died(planned)
+            return planned if is_fair else self._substitute(frame) or planned
         return self._substitute(frame) or planned
 
+    def _has_died(self, executor: AttachedExecutor) -> bool:
+        return self._suspects.has_died(executor.device_id, self._now_ms())
+
     def _substitute(self, frame: ArrivedFrame) -> AttachedExecutor | None:
-        """The executor with the fewest frames that could answer in time; None if there is none."""
+        """The executor with the fewest frames that could answer in time; None if there is none.
+
+        Suspects are tried where nobody died of late, if there is such a device.
+        """
         plan, left_ms = self._plan(), frame.deadline_ms - self._now_ms()
         able = [
             executor
@@ -378,7 +385,10 @@ class Dispatcher:
             and (running := plan.devices.get(executor.device_id)) is not None
             and running.first_answer_ms <= left_ms
         ]
-        return min(able, key=lambda one: len(one.held), default=None)
+        is_suspect = self._suspects.is_suspect(frame)
+        return min(
+            able, key=lambda one: (is_suspect and self._has_died(one), len(one.held)), default=None
+        )
 
     def _is_hopeless(self, frame: ArrivedFrame) -> bool:
         """Whether its device could not answer a waiting frame in time any more."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 
-from ...scheduling.suspicion import AtWork, Suspicion
+from ...scheduling.suspicion import FORGET_MS, AtWork, Suspicion
 from .attached_executor import AttachedExecutor, Handed
 from .frame import ArrivedFrame
 
@@ -17,6 +18,7 @@ class Suspects:
     def __init__(self) -> None:
         self._suspicion = Suspicion()
         self._known_devices: set[str] = set()
+        self._died_ms: dict[str, float] = {}  # when a device's executor was lost last
         self._unexplained: dict[str, list[AtWork]] = {}  # what dead executors were at, by device
 
     def know(self, device_id: str) -> None:
@@ -41,6 +43,10 @@ class Suspects:
             is_last_device=num_devices == 1 < len(self._known_devices),
         )
 
+    def has_died(self, device_id: str, now_ms: float) -> bool:
+        """Whether a device was lost of late: it may be broken, and proves nothing against whoever runs there."""
+        return now_ms - self._died_ms.get(device_id, -math.inf) < FORGET_MS
+
     def started(self, handed: Handed) -> None:
         """A frame was sent."""
         if handed.is_alone:
@@ -60,6 +66,7 @@ class Suspects:
             )  # fmt: skip
         frames = [AtWork(one.stream_id, one.is_alone) for one in at_work.values()]
         self._unexplained[executor.device_id] = frames
+        self._died_ms[executor.device_id] = now_ms
         self._suspicion.lost(frames, now_ms)
 
     def explain(self, device_id: str, *, is_crash: bool) -> tuple[set[str], set[str]]:

@@ -280,6 +280,33 @@ async def test_what_never_ran_is_not_tried_on_the_last_device_while_another_rest
     assert len(second.frames) == 1
     await hold(harness, "gpu1")
     successor = harness.attach_executor("gpu0")
-    await harness.until(lambda: successor.frames)
-    assert successor.frames[0].is_alone
+    await harness.until(lambda: len(second.frames) == 2)
+    assert second.frames[1].is_alone
+    assert not successor.frames
     assert not poison.call.done()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_broken_device_is_not_held_against_whoever_runs_there(harness) -> None:
+    client = await harness.stream()
+    suspicion = harness.endpoint.dispatcher._suspects._suspicion
+    sequence = 0
+    for num_crashes in range(1, 4):
+        broken = harness.executors["gpu0"]
+        broken.is_holding = True
+        await client.send(harness.frame(sequence))
+        await harness.until(lambda b=broken: b.frames)
+        assert not broken.frames[0].is_alone
+        die(harness, "gpu0", broken.frames[0])
+        await client.results_of(sequence + 1)
+        broken = harness.attach_executor("gpu0")
+        await harness.until(lambda: "gpu0" in harness.endpoint.dispatcher.device_ids)
+        num_alone = 1
+        while suspicion.is_suspect("cam"):  # it is acquitted where nothing died
+            sequence += 1
+            await client.result_of(harness.frame(sequence))
+            num_alone += 1
+            assert not broken.frames
+        assert num_alone == 8 ** (num_crashes - 1)
+        sequence += 1
+    assert {one.verdict for one in client.results} == {ANSWERED}
