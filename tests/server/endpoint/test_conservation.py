@@ -64,7 +64,7 @@ async def test_every_frame_gets_one_ack_and_one_result(make_harness, seed: int, 
     troubling = asyncio.create_task(trouble(harness, rng, stop))
 
     async def stream(stream_id: str) -> None:
-        client = await harness.stream(stream_id)
+        client = await harness.stream(stream_id, slo_ms=500.0)
         for sequence in range(NUM_FRAMES):
             await client.send(any_frame(harness, rng, sequence))
             while sequence + 1 - len(client.results) > 8:
