@@ -82,6 +82,19 @@ def test_every_link_between_documents_leads_somewhere() -> None:
             assert (document.parent / link).exists(), f"{document.name}: {link}"
 
 
+def test_every_test_that_the_documents_name_exists() -> None:
+    names = re.compile(r"\b(tests/[\w/]+\.py)(?:::(\w+))?")
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for path, test in names.findall(document.read_text()):
+            assert (ROOT / path).is_file(), f"{document.name}: {path}"
+            assert f"def {test}(" in (ROOT / path).read_text() or not test, f"{path}::{test}"
+
+
+def test_every_module_that_tells_of_reliability_exists() -> None:
+    for path in re.findall(r"`(src/[\w/.]+)`", (ROOT / "docs/reliability.md").read_text()):
+        assert (ROOT / path).exists(), path
+
+
 def test_every_setting_of_the_lock_is_pinned() -> None:
     for line in (ROOT / "requirements.txt").read_text().splitlines():
         assert (

@@ -15,7 +15,6 @@ from ..core.addresses import mask_addresses
 from ..core.checks import require_id, require_positive
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError, UsageError
-from ..core.open_files import allow_many_open_files
 from ..network.adaptation.registry import DEFAULT_POLICY
 from ..network.adaptation.registry import NAMES as POLICY_NAMES
 from ..network.estimators import DEFAULT_ESTIMATOR, ESTIMATORS
@@ -87,7 +86,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Streams, logs and sums up; 1 if a device was refused or failed, or frames do not add up."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # we say ourselves what went wrong
-    allow_many_open_files()
     with Interrupts() as interrupts:
         return _run(arguments, interrupts)
 

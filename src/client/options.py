@@ -10,20 +10,18 @@ from ..core.checks import (
     require_count,
     require_flag,
     require_id,
-    require_not_negative,
     require_positive,
 )
+from ..core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS, Range
 from ..network.adaptation.registry import DEFAULT_POLICY, policy
 from ..network.adaptation.rungs import DEFAULT_LADDER, parse_ladder
 from ..network.estimators import DEFAULT_ESTIMATOR, MAX_KBPS, check_estimator
 
-MIN_FPS, MAX_FPS = 0.001, 240.0
-MIN_SLO_MS, MAX_SLO_MS = 1.0, 60_000.0
-MIN_KBPS = 1.0
-MAX_WIRE_MS = 10_000.0
 DEFAULT_CONNECT_TIMEOUT_S = 5.0
 MAX_CONNECT_TIMEOUT_S = 86_400.0
 MAX_UNREAD = 1_000_000
+GUESSED_KBPS = Range(BANDWIDTH_KBPS.least, MAX_KBPS)
+"""Of an uplink, before it is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +63,16 @@ class StreamOptions:
     estimator: str = DEFAULT_ESTIMATOR
 
     def __post_init__(self) -> None:
-        require_positive("fps", self.fps, MAX_FPS)
-        _require_least("fps", self.fps, MIN_FPS)
-        require_positive("slo_ms", self.slo_ms, MAX_SLO_MS)
-        _require_least("slo_ms", self.slo_ms, MIN_SLO_MS)
+        FPS.require("fps", self.fps)
+        SLO_MS.require("slo_ms", self.slo_ms)
         require_id("stream_id", self.stream_id)
         if not self.stream_id[0].isalnum():
             raise ValueError(f"stream_id={self.stream_id}: must begin with a letter or digit")
         if not (isinstance(self.zoo, str) and not self.zoo):
             require_id("zoo", self.zoo)
-        require_positive("bandwidth_kbps", self.bandwidth_kbps, MAX_KBPS)
-        _require_least("bandwidth_kbps", self.bandwidth_kbps, MIN_KBPS)
+        GUESSED_KBPS.require("bandwidth_kbps", self.bandwidth_kbps)
         if self.wire_ms is not None:
-            require_not_negative("wire_ms", self.wire_ms, MAX_WIRE_MS)
+            WIRE_MS.require("wire_ms", self.wire_ms)
         if self.num_frames is not None:
             require_count("num_frames", self.num_frames)
         require_flag("keep_images", self.keep_images)
@@ -97,11 +92,6 @@ class StreamOptions:
 def _require_names(field: str, value: object) -> None:
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
         raise ValueError(f'{field}={echo(value)}: must be names, such as ("fps", "size")')
-
-
-def _require_least(field: str, value: float, least: float) -> None:
-    if value < least:
-        raise ValueError(f"{field}={value:g}: must be at least {least:g}")
 
 
 def _require_finite(field: str, value: float) -> None:

@@ -8,12 +8,13 @@ import logging
 import random
 
 from ..core.clock import Clock
+from ..core.limits import BANDWIDTH_KBPS
 from ..network.client_link import ClientLink
 from ..network.reconnecting import Reconnecting
 from ..protos import serving_pb2 as pb
 from .connection import Connection
 from .errors import Refused, Unavailable
-from .options import MIN_KBPS, StreamOptions
+from .options import StreamOptions
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class Registrar:
             measured_ms = await connection.measure_wire_ms()
             if measured_ms is not None:
                 self._link.wire_ms = measured_ms
-        bandwidth_kbps = max(MIN_KBPS, self._link.bandwidth_kbps(self._clock.now_ms()))
+        bandwidth_kbps = BANDWIDTH_KBPS.nearest(self._link.bandwidth_kbps(self._clock.now_ms()))
         return await connection.register(
             pb.RegisterRequest(
                 stream_id=self._options.stream_id,

@@ -18,6 +18,7 @@ from ..core.advice import SideAdvice
 from ..core.checks import plain
 from ..core.clock import Clock
 from ..core.ledger import LedgerError
+from ..core.limits import BANDWIDTH_KBPS
 from ..core.quality import JpegQuality
 from ..core.verdict import Reason
 from ..network.adaptation.port import Sending
@@ -28,7 +29,7 @@ from ..vision.preprocessing import Image
 from .account import Account, CapturedFrame
 from .connection import Connection, StreamCall
 from .errors import StreamFailed
-from .options import MIN_KBPS, StreamOptions
+from .options import StreamOptions
 
 _log = logging.getLogger(__name__)
 
@@ -268,7 +269,7 @@ class Session:
         frame.sent_ms = now_ms
         frame.side_px, frame.jpeg_bytes = size.side_px, len(jpeg)
         frame.jpeg_quality = quality
-        frame.bandwidth_kbps = max(MIN_KBPS, self._link.bandwidth_kbps(now_ms))
+        frame.bandwidth_kbps = BANDWIDTH_KBPS.nearest(self._link.bandwidth_kbps(now_ms))
         self._link.on_sent(frame.sequence, sending, kbits, now_ms)
         self._on_sent(frame)
         await call.write(

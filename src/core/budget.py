@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from .checks import require_positive
+from .limits import FRAME_KBITS
 
 if TYPE_CHECKING:
     from .problem import Client
@@ -66,7 +67,7 @@ class FixedFrameBudget:
     frame_kbits: float
 
     def __post_init__(self) -> None:
-        require_positive("frame_kbits", self.frame_kbits)
+        FRAME_KBITS.require("frame_kbits", self.frame_kbits)
 
     def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
         """See `BudgetRule`."""

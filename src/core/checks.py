@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from functools import lru_cache
+from typing import TypeGuard
 
 from .addresses import mask_address
 
@@ -39,7 +40,7 @@ def require_positive(field: str, value: float, most: float = LARGEST) -> float:
     Raises:
         ValueError: naming field, value and range.
     """
-    if not (_is_number(value) and 0 < value <= most):
+    if not (is_number(value) and 0 < value <= most):
         limit = f"at most {most:g}" if most < LARGEST else "finite"
         raise ValueError(f"{field}={echo(value)}: must be a number above 0 and {limit}")
     return value
@@ -51,7 +52,7 @@ def require_not_negative(field: str, value: float, most: float = LARGEST) -> flo
     Raises:
         ValueError: naming field, value and range.
     """
-    if not (_is_number(value) and 0 <= value <= most):
+    if not (is_number(value) and 0 <= value <= most):
         limit = f"at most {most:g}" if most < LARGEST else "finite"
         raise ValueError(f"{field}={echo(value)}: must be a number of at least 0 and {limit}")
     return value
@@ -63,7 +64,8 @@ def require_count(field: str, value: int, most: float = LARGEST) -> int:
     Raises:
         ValueError: naming field, value and range.
     """
-    if not (isinstance(value, int) and _is_number(value) and 1 <= value <= most):
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not (is_whole and 1 <= value <= most):
         limit = f" and at most {most:g}" if most < LARGEST else ""
         raise ValueError(f"{field}={echo(value)}: must be a whole number of at least 1{limit}")
     return value
@@ -80,7 +82,8 @@ def require_flag(field: str, value: bool) -> bool:
     return value
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether that is a number; True and False are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

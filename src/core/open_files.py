@@ -1,22 +1,23 @@
-"""How many files a process may hold open."""
+"""How many files a process may have open."""
 
 from __future__ import annotations
 
-import contextlib
 import resource
+from contextlib import suppress
 
-MOST = 1_048_576
 
+def allow_many_files() -> int:
+    """Raises the soft limit of open files to the hard one, for this process and its children.
 
-def allow_many_open_files() -> int:
-    """Raises the soft limit to the hard one, at most `MOST`; returns what holds now.
+    The soft one, often 1024, is for programs that use `select`; a connection takes a file.
 
-    The usual soft limit of 1024 is for programs that use `select`. Beyond it gRPC is deaf to connections, and says nothing.
+    Returns:
+        The limit that holds now.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    if soft == hard:
         return soft
-    with contextlib.suppress(ValueError, OSError):  # a system that thinks otherwise
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    with suppress(OSError, ValueError):  # the kernel's own limit may be below
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return hard
+    return soft

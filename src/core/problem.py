@@ -24,6 +24,7 @@ class Client:
         response_kbits: size of an answer, charged to the same link as the frame.
         frame_size_ratio: this stream's encoded sizes relative to the zoo's `frame_kbits`.
         budget_rule: how its budgets are worked out.
+        decode_ms: what decoding one of its frames takes the server.
     """
 
     client_id: str
@@ -34,6 +35,7 @@ class Client:
     response_kbits: float = 0.0
     frame_size_ratio: float = 1.0
     budget_rule: BudgetRule = FULL_BUDGET
+    decode_ms: float = 0.0
 
     def __post_init__(self) -> None:
         require_id("client_id", self.client_id)
@@ -43,6 +45,7 @@ class Client:
         require_not_negative("wire_ms", self.wire_ms)
         require_not_negative("response_kbits", self.response_kbits)
         require_positive("frame_size_ratio", self.frame_size_ratio)
+        require_not_negative("decode_ms", self.decode_ms)
 
     def network_ms(self, frame_kbits: float) -> float:
         """Time on the network of a frame of the zoo's `frame_kbits` and its answer.
@@ -57,8 +60,8 @@ class Client:
         return self.bandwidth_kbps > self.fps * frame_kbits * self.frame_size_ratio
 
     def budget_ms(self, variant: Variant, overhead_ms: float) -> float:
-        """What the server may spend on a frame for that variant; 0 if it cannot be served."""
-        return self.budget_rule.budget_ms(self, variant.frame_kbits, overhead_ms)
+        """What the server may spend on a frame for that variant, once decoded; 0 if it cannot be served."""
+        return self.budget_rule.budget_ms(self, variant.frame_kbits, overhead_ms + self.decode_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Problem:
         variants: ordered by accuracy, least accurate first.
         latency_ms: per device type and variant index, the p99 of batch 1, 2, ... (ms).
         clients: streams to place.
-        overhead_ms: what the server spends on a frame besides queueing and running it.
+        overhead_ms: what the server spends on any frame besides decoding, queueing and running it.
     """
 
     devices: tuple[Device, ...]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
 
-from .checks import require_positive
+from .limits import LATENCY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class BatchLatency:
                 f"{len(self.p50_ms)} and {len(self.p99_ms)} given"
             )
         for value in (*self.p50_ms, *self.p99_ms):
-            require_positive("latency_ms", value)
+            LATENCY_MS.require("latency_ms", value)
         for batch_size, (p50, p99) in enumerate(zip(self.p50_ms, self.p99_ms, strict=True), 1):
             if p99 < p50:
                 raise ValueError(f"p99_ms={p99:g} of batch {batch_size}: below its p50_ms={p50:g}")

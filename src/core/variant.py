@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .checks import require_id, require_not_negative, require_positive
+from .limits import FRAME_KBITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,4 +28,4 @@ class Variant:
         require_id("variant", self.name)
         require_positive("input_side_px", self.input_side_px, 4096)
         require_not_negative("accuracy", self.accuracy, 1)
-        require_positive("frame_kbits", self.frame_kbits)
+        FRAME_KBITS.require("frame_kbits", self.frame_kbits)

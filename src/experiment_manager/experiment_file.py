@@ -10,8 +10,9 @@ from typing import NoReturn, TypeVar
 
 import yaml
 
-from ..core.checks import echo, require_not_negative, require_positive
+from ..core.checks import echo, require_positive
 from ..core.errors import UsageError
+from ..core.limits import FPS, SLO_MS, WIRE_MS, Range
 from ..live_run.cameras import TRACES_DIR
 from ..network.adaptation.registry import check_policy
 from ..network.estimators import check_estimator
@@ -181,8 +182,8 @@ class _Reader:
             return check_estimator(read_text(node))
         if name == "shaper":
             return self._read_shaper(node)
-        if name in ("slo_ms", "fps"):
-            return require_positive(name, read_number(node), 60_000)
+        if name in _RANGES:
+            return _RANGES[name].require(name, read_number(node))
         if name == "clients":
             return _whole_between(name, read_whole(node), 1, MAX_CLIENTS)
         if name == "seed":
@@ -257,9 +258,10 @@ def _whole_between(name: str, value: int, least: int, most: int) -> int:
     return value
 
 
+_RANGES: Mapping[str, Range] = {"fps": FPS, "slo_ms": SLO_MS}
 _NUMBERS: Mapping[str, Callable[[yaml.Node], float]] = {
     "seconds": lambda node: require_positive("seconds", read_number(node), MAX_SECONDS),
-    "wire_ms": lambda node: require_not_negative("wire_ms", read_number(node), 60_000),
+    "wire_ms": lambda node: WIRE_MS.require("wire_ms", read_number(node)),
     "trace_scale_ratio": lambda node: require_positive(
         "trace_scale_ratio", read_number(node), 1000
     ),

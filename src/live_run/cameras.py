@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
+from ..core.shipped import shipped_folder
 from ..network.adaptation.registry import DEFAULT_POLICY
 from ..network.estimators import DEFAULT_ESTIMATOR
 from ..network.shapers import LinkConfig
 from ..network.traces import LinkTrace
 
-TRACES_DIR = Path(__file__).resolve().parents[2] / "network_shaping"
+TRACES_DIR = shipped_folder("network_shaping")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..core.advice import SideAdvice
+from ..core.limits import WIRE_MS
 from ..core.verdict import Reason
 from .adaptation.odds import ArrivalOdds
 from .adaptation.port import Policy, Sending, Situation
@@ -95,7 +96,7 @@ class ClientLink:
 
     @wire_ms.setter
     def wire_ms(self, wire_ms: float) -> None:
-        self._estimator.wire_ms = wire_ms
+        self._estimator.wire_ms = WIRE_MS.nearest(wire_ms)  # servers take no more
 
     @property
     def num_unacked(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..core.checks import require_not_negative, require_positive
+from ..core.limits import FRAME_KBITS
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
 
@@ -30,7 +31,7 @@ class FrameSize:
 
     def __post_init__(self) -> None:
         require_positive("side_px", self.side_px, 4096)
-        require_positive("frame_kbits", self.kbits)
+        FRAME_KBITS.require("frame_kbits", self.kbits)
         require_not_negative("accuracy", self.accuracy, 1)
 
 

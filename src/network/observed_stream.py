@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..core.problem import Client
 from ..scheduling.advising import Advice
 from ..scheduling.deadlines import executor_deadline_ms, network_ms
+from ..scheduling.overhead import OverheadEstimate
 from .estimators import HarmonicMeanWindow
 
 SILENCE_MS = 2000.0
@@ -31,6 +32,8 @@ class ObservedStream:
         last_frame_ms: when it was last heard of.
         size_ratio: 95th percentile of this stream's frame sizes over the zoo's.
         response_kbits: size of the newest answer.
+        decoding: what decoding one of its frames takes the server; nothing until measured. Its own, so that
+            nobody pays for the large pictures of another stream.
     """
 
     stream_id: str
@@ -41,6 +44,7 @@ class ObservedStream:
     last_frame_ms: float
     size_ratio: float = 1.0
     response_kbits: float = FIRST_RESPONSE_KBITS
+    decoding: OverheadEstimate = field(default_factory=lambda: OverheadEstimate(0.0))
     advice: Advice = field(default_factory=Advice)
     _window: HarmonicMeanWindow = field(init=False)
     _told_kbps: float = field(init=False)
@@ -134,6 +138,7 @@ class ObservedStream:
             wire_ms=self.wire_ms,
             response_kbits=self.response_kbits,
             frame_size_ratio=self.size_ratio,
+            decode_ms=self.decoding.mean_ms,
         )
 
 

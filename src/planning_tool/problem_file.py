@@ -15,6 +15,7 @@ with the smallest variant first. `name`, `wire_ms` and `overhead_ms` may be left
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Set
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -22,6 +23,7 @@ from typing import NoReturn, TypeVar
 from ..core.checks import echo
 from ..core.device import Device
 from ..core.errors import UsageError
+from ..core.limits import BANDWIDTH_KBPS, FPS, LATENCY_MS, OVERHEAD_MS, SLO_MS, WIRE_MS, Range
 from ..core.plan import Plan
 from ..core.problem import Client, Problem
 from ..core.variant import Variant
@@ -113,7 +115,7 @@ class _Reader:
             self._client(f"clients[{n}]", row)
             for n, row in enumerate(self._list("clients", top["clients"]))
         )
-        overhead = self._number("overhead_ms", top.get("overhead_ms", 0.0))
+        overhead = self._within("overhead_ms", top.get("overhead_ms", 0.0), OVERHEAD_MS)
         return self._built(
             "$",
             lambda: Problem(
@@ -157,7 +159,8 @@ class _Reader:
             if not values:
                 self._fail(f"{place}.{name}", values, "must list at least batch 1")
             table[name] = tuple(
-                self._positive(f"{place}.{name}[{n}]", value) for n, value in enumerate(values)
+                self._within(f"{place}.{name}[{n}]", value, LATENCY_MS)
+                for n, value in enumerate(values)
             )
         return variant, table
 
@@ -167,10 +170,10 @@ class _Reader:
             where,
             lambda: Client(
                 self._string(f"{where}.id", row["id"]),
-                self._number(f"{where}.fps", row["fps"]),
-                self._number(f"{where}.slo_ms", row["slo_ms"]),
-                self._number(f"{where}.bandwidth_kbps", row["bandwidth_kbps"]),
-                self._number(f"{where}.wire_ms", row.get("wire_ms", 0.0)),
+                self._within(f"{where}.fps", row["fps"], FPS),
+                self._within(f"{where}.slo_ms", row["slo_ms"], SLO_MS),
+                self._bandwidth(f"{where}.bandwidth_kbps", row["bandwidth_kbps"]),
+                self._within(f"{where}.wire_ms", row.get("wire_ms", 0.0), WIRE_MS),
             ),
         )
 
@@ -207,15 +210,22 @@ class _Reader:
         if isinstance(data, bool) or not isinstance(data, int | float):
             self._fail(where, data, "must be a number")
         try:
-            return float(data)
+            value = float(data)
         except OverflowError:
+            value = math.inf
+        if not math.isfinite(value):  # 1e999 is infinite
             self._fail(where, data, "must be a finite number")
-
-    def _positive(self, where: str, data: object) -> float:
-        value = self._number(where, data)
-        if not 0 < value < float("inf"):
-            self._fail(where, value, "must be above 0 and finite")
         return value
+
+    def _within(self, where: str, data: object, limits: Range) -> float:
+        value = self._number(where, data)
+        if limits.problem("", value):
+            self._fail(where, value, f"must be {limits}")
+        return value
+
+    def _bandwidth(self, where: str, data: object) -> float:
+        """A rate; 0 where the link is down."""
+        return 0.0 if self._number(where, data) == 0 else self._within(where, data, BANDWIDTH_KBPS)
 
     def _built(self, where: str, build: Callable[[], T]) -> T:
         try:

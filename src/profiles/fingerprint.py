@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 UNKNOWN = "unknown"
+PRECISION = "float32"  # of every executor that there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,30 +19,33 @@ class Fingerprint:
         processor: model of the CPU (with family, model and stepping, as virtual machines tend to hide
             the name) or of the GPU.
         num_cores: CPU cores that the executor has; 0 where a GPU does the work.
-        runtime: the library that runs the networks, and its major release: minor ones differ by less
-            than one machine from the next.
+        runtime: the library that runs the networks, its major release (minor ones differ by less than
+            one machine from the next), and the precision it computes in.
+        weights: tells the trained networks that were measured; empty where none were.
     """
 
     processor: str
     num_cores: int
     runtime: str
+    weights: str = ""
 
     @property
     def label(self) -> str:
         """A short name for folders: readable, and different for different fingerprints."""
         words = f"{self.processor} {self.num_cores}c {self.runtime}"
         kept = "".join(c if c.isalnum() or c == "." else "-" for c in words)
-        return "-".join(part for part in kept.split("-") if part)[:120].lower()
+        name = "-".join(part for part in kept.split("-") if part)[:120].lower()
+        return f"{name}-{self.weights}" if self.weights else name
 
 
-def cpu_fingerprint(num_cores: int) -> Fingerprint:
-    """The fingerprint of an executor on that many cores of this machine."""
-    return Fingerprint(_cpu_model(), num_cores, _runtime())
+def cpu_fingerprint(num_cores: int, weights: str = "") -> Fingerprint:
+    """The fingerprint of an executor with such networks on that many cores of this machine."""
+    return Fingerprint(_cpu_model(), num_cores, _runtime(), weights)
 
 
-def cuda_fingerprint(gpu: int) -> Fingerprint:
-    """The fingerprint of an executor on a GPU of this machine."""
-    return Fingerprint(_gpu_model(gpu), 0, _runtime())
+def cuda_fingerprint(gpu: int, weights: str = "") -> Fingerprint:
+    """The fingerprint of an executor with such networks on a GPU of this machine."""
+    return Fingerprint(_gpu_model(gpu), 0, _runtime(), weights)
 
 
 def _cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
@@ -73,6 +77,6 @@ def _gpu_model(gpu: int, root: Path = Path("/proc/driver/nvidia/gpus")) -> str:
 
 def _runtime() -> str:
     try:
-        return "torch " + version("torch").partition(".")[0]
+        return f"torch {version('torch').partition('.')[0]} {PRECISION}"
     except PackageNotFoundError:
         return UNKNOWN

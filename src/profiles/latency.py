@@ -115,7 +115,12 @@ def read_latency_file(path: Path, variants: Sequence[Variant] | None = None) -> 
         zoo=table.note("zoo"),
         device_type=device_type,
         method=method,
-        fingerprint=Fingerprint(table.note("processor"), int(num_cores), table.note("runtime")),
+        fingerprint=Fingerprint(
+            table.note("processor"),
+            int(num_cores),
+            table.note("runtime"),
+            table.notes.get("weights", ""),
+        ),
         measured_on=table.note("measured_on"),
         source=table.note("source"),
         rows=rows,
@@ -204,6 +209,7 @@ def write_latency_file(path: Path, file: LatencyFile) -> None:
         "processor": file.fingerprint.processor,
         "num_cores": str(file.fingerprint.num_cores),
         "runtime": file.fingerprint.runtime,
+        **({"weights": file.fingerprint.weights} if file.fingerprint.weights else {}),
         "measured_on": file.measured_on,
         "source": file.source,
     }

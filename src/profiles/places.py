@@ -1,16 +1,22 @@
 """Where profiles lie, and which one fits a device.
 
 Shipped ones are in the repository's `profiles/`. What a machine measures for itself goes to
-`$XDG_CACHE_HOME/moonjelly/profiles` (`~/.cache/...`), a folder per fingerprint, and never overwrites those.
+`$XDG_CACHE_HOME/moonjelly/profiles` (`~/.cache/...`; the temporary folder where there is no such place), a folder
+per fingerprint, and never overwrites those.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import pwd
+import stat
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from ..core.errors import UsageError
+from ..core.errors import RunError, UsageError
+from ..core.shipped import shipped_folder
 from .fingerprint import Fingerprint
 from .latency import Method, read_latency_file
 from .variants import load_variants
@@ -19,15 +25,36 @@ _log = logging.getLogger(__name__)
 
 
 def shipped_dir() -> Path:
-    """The folder `profiles/` of the repository that this package is installed from."""
-    return Path(__file__).resolve().parents[2] / "profiles"
+    """The folder `profiles/` that comes with this package."""
+    return shipped_folder("profiles")
 
 
-def machine_dir() -> Path:
-    """Where this machine keeps the profiles it measured for itself."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(cache) if cache else Path.home() / ".cache"
-    return base / "moonjelly" / "profiles"
+def machine_dirs() -> list[Path]:
+    """Where this machine may keep the profiles it measured for itself, best first."""
+    cache, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
+    folders: list[Path] = []
+    if Path(cache).is_absolute():  # else it has to be ignored, says its specification
+        folders.append(Path(cache))
+    elif not home:
+        with suppress(KeyError):  # nobody knows this user
+            home = pwd.getpwuid(os.geteuid()).pw_dir
+    if not folders and Path(home).is_absolute() and Path(home).is_dir():
+        folders.append(Path(home) / ".cache")
+    with suppress(FileNotFoundError):
+        temporary = Path(tempfile.gettempdir()) / f"moonjelly-{os.geteuid()}"
+        if _is_private(temporary):
+            folders.append(temporary)
+    return [folder / "moonjelly" / "profiles" for folder in folders]
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether a folder in a place that all share is ours alone, or not there: others may plant tables."""
+    try:
+        facts = folder.lstat()
+    except OSError:
+        return True
+    is_ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
+    return is_ours and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def variants_path(zoo: str, profiles_dir: Path | None = None) -> Path:
@@ -36,8 +63,24 @@ def variants_path(zoo: str, profiles_dir: Path | None = None) -> Path:
 
 
 def machine_profile_path(zoo: str, device_type: str, fingerprint: Fingerprint) -> Path:
-    """Where the profile of this machine's own making is, or will be."""
-    return machine_dir() / zoo / fingerprint.label / f"latency-{device_type}.csv"
+    """Where a profile of this machine's own making can be written; makes the folder.
+
+    Raises:
+        RunError: if there is no place for it.
+    """
+    for folder in machine_dirs():
+        path = folder / _own_path(zoo, device_type, fingerprint)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if os.access(path.parent, os.W_OK | os.X_OK) and folder in machine_dirs():
+                return path
+    raise RunError(
+        "XDG_CACHE_HOME: must name a folder that can be written, for this machine's profiles"
+    )
+
+
+def _own_path(zoo: str, device_type: str, fingerprint: Fingerprint) -> Path:
+    return Path(zoo, fingerprint.label, f"latency-{device_type}.csv")
 
 
 def find_profile(
@@ -70,12 +113,14 @@ def find_profile(
             return shipped
     if fingerprint is None:
         return None
-    own = machine_profile_path(zoo, device_type, fingerprint)
-    if not own.exists():
-        return None
-    try:
-        read_latency_file(own, variants)
-    except UsageError as error:  # we wrote it and can write it again
-        _log.warning("%s; it will be measured again", error)
-        return None
-    return own
+    for folder in machine_dirs():
+        own = folder / _own_path(zoo, device_type, fingerprint)
+        try:
+            if own.exists():
+                read_latency_file(own, variants)
+                return own
+        except PermissionError:  # a folder on the way
+            continue
+        except UsageError as error:  # we wrote it and can write it again
+            _log.warning("%s; it will be measured again", error)
+    return None

@@ -49,9 +49,11 @@ class Attach(_message.Message):
         WHAT_UNSPECIFIED: _ClassVar[Attach.What]
         SOCKET: _ClassVar[Attach.What]
         FRAME_MEMORY: _ClassVar[Attach.What]
+        BENCH: _ClassVar[Attach.What]
     WHAT_UNSPECIFIED: Attach.What
     SOCKET: Attach.What
     FRAME_MEMORY: Attach.What
+    BENCH: Attach.What
     WHAT_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]
     PEER_GENERATION_FIELD_NUMBER: _ClassVar[int]
@@ -73,21 +75,23 @@ class Drain(_message.Message):
     def __init__(self, grace_ms: _Optional[float] = ...) -> None: ...
 
 class ChildStatus(_message.Message):
-    __slots__ = ("peer", "is_alive", "detail")
+    __slots__ = ("peer", "is_alive", "detail", "is_crash")
     PEER_FIELD_NUMBER: _ClassVar[int]
     IS_ALIVE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    IS_CRASH_FIELD_NUMBER: _ClassVar[int]
     peer: str
     is_alive: bool
     detail: str
-    def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+    is_crash: bool
+    def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ..., detail: _Optional[str] = ..., is_crash: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class StreamState(_message.Message):
-    __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio")
+    __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio", "decode_ms", "is_unopened")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     FPS_FIELD_NUMBER: _ClassVar[int]
     SLO_MS_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +99,8 @@ class StreamState(_message.Message):
     WIRE_MS_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_KBITS_FIELD_NUMBER: _ClassVar[int]
     FRAME_SIZE_RATIO_FIELD_NUMBER: _ClassVar[int]
+    DECODE_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_UNOPENED_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     fps: float
     slo_ms: float
@@ -102,7 +108,9 @@ class StreamState(_message.Message):
     wire_ms: float
     response_kbits: float
     frame_size_ratio: float
-    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ..., response_kbits: _Optional[float] = ..., frame_size_ratio: _Optional[float] = ...) -> None: ...
+    decode_ms: float
+    is_unopened: bool
+    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ..., response_kbits: _Optional[float] = ..., frame_size_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ..., is_unopened: _Optional[bool] = ...) -> None: ...
 
 class Join(_message.Message):
     __slots__ = ("request", "stream")
@@ -187,24 +195,22 @@ class PlanUpdate(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DevicePlan, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ..., has_more: _Optional[bool] = ...) -> None: ...
 
 class FrameDescriptor(_message.Message):
-    __slots__ = ("ticket", "slot", "slot_generation", "jpeg_bytes", "deadline_ms", "handed_ms", "jpeg_crc32c", "side_px")
+    __slots__ = ("ticket", "slot", "slot_generation", "jpeg_bytes", "deadline_ms", "handed_ms", "is_alone")
     TICKET_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     SLOT_GENERATION_FIELD_NUMBER: _ClassVar[int]
     JPEG_BYTES_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
     HANDED_MS_FIELD_NUMBER: _ClassVar[int]
-    JPEG_CRC32C_FIELD_NUMBER: _ClassVar[int]
-    SIDE_PX_FIELD_NUMBER: _ClassVar[int]
+    IS_ALONE_FIELD_NUMBER: _ClassVar[int]
     ticket: int
     slot: int
     slot_generation: int
     jpeg_bytes: int
     deadline_ms: float
     handed_ms: float
-    jpeg_crc32c: int
-    side_px: int
-    def __init__(self, ticket: _Optional[int] = ..., slot: _Optional[int] = ..., slot_generation: _Optional[int] = ..., jpeg_bytes: _Optional[int] = ..., deadline_ms: _Optional[float] = ..., handed_ms: _Optional[float] = ..., jpeg_crc32c: _Optional[int] = ..., side_px: _Optional[int] = ...) -> None: ...
+    is_alone: bool
+    def __init__(self, ticket: _Optional[int] = ..., slot: _Optional[int] = ..., slot_generation: _Optional[int] = ..., jpeg_bytes: _Optional[int] = ..., deadline_ms: _Optional[float] = ..., handed_ms: _Optional[float] = ..., is_alone: _Optional[bool] = ...) -> None: ...
 
 class Cancel(_message.Message):
     __slots__ = ("tickets",)

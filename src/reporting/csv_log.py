@@ -18,7 +18,11 @@ Record = TypeVar("Record", bound=NamedTuple)
 
 
 class CsvLog(Generic[Record]):
-    """Appends records to a CSV file; a disk that is full never stops the run."""
+    """Appends records to a CSV file; a disk that is full never stops the run.
+
+    Attributes:
+        num_bytes: about what was written so far.
+    """
 
     def __init__(self, path: Path, record_class: type[Record]) -> None:
         """Creates the file with its header.
@@ -26,6 +30,7 @@ class CsvLog(Generic[Record]):
         Raises:
             OSError: if it cannot be created.
         """
+        self.num_bytes = 0
         self._templates: dict[tuple[type, ...], str] = {}
         self._num_commas = len(record_class._fields) - 1
         self._file = LineFile(path)
@@ -54,6 +59,7 @@ class CsvLog(Generic[Record]):
         if template is None:
             template = self._templates[types] = ",".join(map(_conversion, types))
         row = template % record
+        self.num_bytes += len(row) + 1
         if (
             row.count(",") == self._num_commas
             and row

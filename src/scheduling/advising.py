@@ -11,18 +11,18 @@ from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.problem import Client
 from ..core.variant import Variant
 from .advice import advised_variant
-from .plan_view import PlanView
+from .plan_view import PlanView, RunningVariant
 
 FRESH_MS = 20.0  # advice moves with the link, which is measured over a second
 
 
 @dataclass(slots=True)
 class Advice:
-    """What a stream is told; worked out at `at_ms`, by plan `epoch`."""
+    """What a stream is told; worked out at `at_ms`, for what ran it then."""
 
     sides: SideAdvice = NO_ADVICE
     at_ms: float = -math.inf
-    epoch: int = -1
+    running: RunningVariant | None = None
 
 
 class AdvisedStream(Protocol):
@@ -59,10 +59,9 @@ class Adviser:
 
     def sides(self, stream: AdvisedStream, now_ms: float) -> SideAdvice:
         """What to tell a stream; the smallest side while it is served nowhere."""
-        plan, advice = self._plan(), stream.advice
-        if advice.epoch == plan.epoch and now_ms - advice.at_ms < FRESH_MS:
+        advice, running = stream.advice, self._plan().serving(stream.stream_id)
+        if advice.running is running and now_ms - advice.at_ms < FRESH_MS:
             return advice.sides
-        running = plan.serving(stream.stream_id)
         if running is None:
             advice.sides = SideAdvice(self._smallest_px)
         else:
@@ -77,5 +76,5 @@ class Adviser:
                 self._variants[advised].input_side_px,
                 self._variants[running.variant].input_side_px,
             )
-        advice.at_ms, advice.epoch = now_ms, plan.epoch
+        advice.at_ms, advice.running = now_ms, running
         return advice.sides

@@ -1,10 +1,10 @@
-"""What the server spends on a frame besides queueing and running it."""
+"""What the server spends on a frame besides queueing and running it: on any frame, and on a stream's."""
 
 from __future__ import annotations
 
 from ..core.checks import require_not_negative
 
-FIRST_MS = 4.0  # until measured; the published start
+FIRST_MS = 4.0  # until measured; the published start, of everything together
 WEIGHT = 0.02
 MOST_SURPRISE_MS = 20.0
 
@@ -16,8 +16,9 @@ class OverheadEstimate:
     estimate by at most 0.4 ms, and half of a lasting change is learned in 35 frames.
     """
 
-    def __init__(self) -> None:
-        self._mean_ms = FIRST_MS
+    def __init__(self, first_ms: float = FIRST_MS) -> None:
+        """Starts with a value that holds until frames were measured."""
+        self._mean_ms = first_ms
 
     @property
     def mean_ms(self) -> float:

@@ -128,6 +128,8 @@ class Channel:
         try:
             return Envelope.FromString(bytes(packet)), descriptors
         except DecodeError as error:
+            for descriptor in descriptors:
+                os.close(descriptor)
             raise ChannelClosedError("a packet was no envelope") from error
 
     def drain(self, most: int = BURST_PACKETS) -> Iterator[Packet]:

@@ -9,7 +9,11 @@ The supervisor is at the other end of `N`. It sends the configuration, then enve
   the detail and exits with the same status.
 * `EXIT_ORPHANED`: the supervisor is gone.
 * `EXIT_DEVICE_LOST`: the device failed in a way that only a new process can mend.
-* anything else: it crashed, and is restarted.
+* anything else: it crashed, and is restarted. A task, a callback of the event loop or a thread that ends in error
+  ends its process: a new one is better than half of one.
+
+What the process logs goes to its standard output, which is the server's log. Its standard error is for C libraries
+alone; the supervisor reads it, as what a client sends can make them talk without end.
 """
 
 from __future__ import annotations
@@ -26,15 +30,20 @@ import select
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..core.errors import MoonjellyError
+from ..core.open_files import allow_many_files
 from ..protos.internal_pb2 import ChildStatus, Envelope
 from .channel import Channel, ChannelClosedError
 from .config import ServerConfig
+from .log import set_up_log
+from .stop_signals import STOP_SIGNALS
 
+EXIT_CRASHED = 1
 EXIT_ORPHANED = 4
 EXIT_DEVICE_LOST = 5
 
@@ -87,11 +96,8 @@ def main(argv: list[str] | None = None) -> int:
     except ChannelClosedError:
         return EXIT_ORPHANED
     context = ChildContext(arguments.role, arguments.number, config, control)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=config.log_level.upper(),
-        format=f"%(asctime)s {context.name} %(levelname)s %(name)s: %(message)s",
-    )
+    set_up_log(context.name, config.log_level)
+    threading.excepthook = _on_thread_error
     _keep_to_cores(context)
     return _run(context)
 
@@ -102,22 +108,62 @@ def _run(context: ChildContext) -> int:
         run = importlib.import_module(ROLES[context.role], __package__).run
         outcome = run(context)
         if outcome is not None:
-            asyncio.run(outcome)
+            asyncio.run(_run_on_loop(outcome))
     except MoonjellyError as error:
         status = ChildStatus(peer=context.name, is_alive=False, detail=str(error))
         context.control.send_within(Envelope(child_status=status), timeout_s=1)
         return error.exit_status
+    except Exception:  # noqa: BLE001 whatever it is, it ends the process
+        _log.critical("%s ends with an error", context.name, exc_info=True)
+        return EXIT_CRASHED
     return 0
+
+
+async def _run_on_loop(outcome: Coroutine[Any, Any, None]) -> None:
+    asyncio.get_running_loop().set_exception_handler(_on_loop_error)
+    await outcome
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, facts: dict[str, Any]) -> None:
+    """Ends the process if a callback or a task of ours has failed; a library's own is only logged."""
+    loop.default_exception_handler(facts)
+    error = facts.get("exception")
+    if isinstance(error, Exception) and is_ours(error):
+        _leave(EXIT_CRASHED)
+
+
+def _on_thread_error(failure: threading.ExceptHookArgs) -> None:
+    _log.critical("%s ends with an error", failure.thread, exc_info=failure.exc_value)
+    _leave(EXIT_CRASHED)
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an error came out of this package, or went through it."""
+    ours = __package__.partition(".")[0]  # not __name__, which is `__main__` here
+    return any(
+        frame.f_globals.get("__name__", "").partition(".")[0] == ours
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
+
+
+def _leave(status: int) -> NoReturn:
+    """Ends the process now: a thread of a library that still runs must not keep half of it alive."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def _settle() -> None:
     """Makes this process one that ends with its parent, and leaves no picture of its memory."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor tells, in its order
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # the supervisor tells, in its order
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # frames are personal data
-    faulthandler.enable()
+    allow_many_files()
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it says a line for each malformed request
+    sys.stderr = sys.stdout
+    faulthandler.enable(sys.stdout)
 
 
 def _keep_to_cores(context: ChildContext) -> None:
@@ -150,4 +196,4 @@ def _leave_with_supervisor(descriptor: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

@@ -8,16 +8,19 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from ..protos.internal_pb2 import Attach, Envelope
 from .channel import Channel, ChannelClosedError, socket_pair
+from .child import EXIT_DEVICE_LOST
 from .config import ServerConfig
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 QUARANTINE_DEATHS = 5
 QUARANTINE_WINDOW_S = 60.0
+NOISE_BYTES = 1 << 16  # what a pipe holds
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +45,7 @@ class ChildProcess:
     _process: subprocess.Popen[bytes] | None = None
     _control: Channel | None = None
     _pidfd: int = -1
+    _noise: int = -1
 
     @property
     def name(self) -> str:
@@ -70,6 +74,11 @@ class ChildProcess:
             raise ChannelClosedError(self.name)
         return self._control
 
+    @property
+    def noise(self) -> int:
+        """Where its C libraries complain; -1 if it does not run."""
+        return self._noise
+
     def start(self, command: Sequence[str], config: ServerConfig) -> None:
         """Starts the process and sends it the options.
 
@@ -78,21 +87,33 @@ class ChildProcess:
             config: what every child gets.
 
         Raises:
-            OSError: if the machine cannot start another process.
+            OSError: if the machine cannot start another process; none is left then.
         """
         ours, theirs = socket_pair()
-        with theirs:
-            self._process = subprocess.Popen(
+        with ExitStack() as undoing, ExitStack() as closing, theirs:
+            undoing.callback(ours.close)
+            self._noise, noise = os.pipe()
+            closing.callback(os.close, noise)
+            undoing.callback(self._close_noise)
+            os.set_blocking(self._noise, False)
+            os.set_blocking(noise, False)  # if we do not read, it is lost: nobody waits for us
+            process = subprocess.Popen(
                 [*command, self.role, str(self.number), "--control-fd", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr.fileno(),
+                stderr=noise,
             )
-        self._pidfd = os.pidfd_open(self._process.pid)
+            undoing.callback(process.wait)
+            undoing.callback(process.kill)
+            self._pidfd = os.pidfd_open(process.pid)
+            undoing.pop_all()
+        self._process = process
         self._control = Channel(ours)
         self.generation += 1
         self.refusal = ""
-        self._control.send_bytes(config.to_json().encode())
+        with suppress(ChannelClosedError):  # its handle tells
+            self._control.send_bytes(config.to_json().encode())
 
     def tell(self, envelope: Envelope, descriptors: tuple[int, ...] = ()) -> None:
         """Sends a packet, if it runs. Kills a child that does not read what it is sent."""
@@ -108,6 +129,17 @@ class ChildProcess:
         """Hands it a descriptor, which stays open here."""
         attach = Attach(what=what, peer=peer, peer_generation=peer_generation)
         self.tell(Envelope(attach=attach), (descriptor,))
+
+    def read_noise(self) -> list[str] | None:
+        """Lines that its C libraries wrote; None if there will be no more."""
+        try:
+            data = os.read(self._noise, NOISE_BYTES)
+        except BlockingIOError:
+            return []
+        if not data:
+            return None
+        lines = data.decode(errors="replace").splitlines()
+        return ["".join(c if c.isprintable() else "?" for c in line) for line in lines if line]
 
     def kill(self) -> None:
         """Ends it at once; its handle turns readable."""
@@ -125,11 +157,16 @@ class ChildProcess:
         self._process = None
         os.close(self._pidfd)
         self._pidfd = -1
+        self._close_noise()
         self.control.close()
         self._control = None
         self.is_ready = False
         self.is_serving = False
         return status
+
+    def _close_noise(self) -> None:
+        os.close(self._noise)
+        self._noise = -1
 
     def note_death(self, now_s: float) -> float:
         """Counts a death and returns the pause before the next start (s)."""
@@ -144,6 +181,11 @@ class ChildProcess:
     def in_words(status: int) -> str:
         """A process's status for people."""
         return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+
+    @staticmethod
+    def is_crash(status: int) -> bool:
+        """Whether a process ended by itself: not killed from outside, nor since its device failed."""
+        return status not in (0, -signal.SIGKILL, EXIT_DEVICE_LOST)
 
     @property
     def is_quarantined(self) -> bool:

@@ -9,12 +9,15 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from ..core.errors import RunError, UsageError
+from ..scheduling.budgets import budget_rule
 from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .devices import check_cores, find_devices
+from .log import set_up_log
 from .running import READY_PREFIX, STOP_WITH_PARENT
 from .supervisor import Supervisor
 from .zoo import find_device_profile, load_served_zoo
@@ -31,14 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status."""
     parent = os.getppid()  # first of all: it may end at any time
     config = with_devices(config_from_flags(arguments))
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=config.log_level.upper(),
-        format="%(asctime)s supervisor %(levelname)s %(name)s: %(message)s",
-    )
+    set_up_log("supervisor", config.log_level)
     if not config.is_loopback:
         _log.warning("%s can be reached by others; nothing is encrypted", config.host)
     _make_out_dir(config)
+    _check_zoo(config)
     for device in config.devices:
         if find_device_profile(config, device) is None:
             _measure(config, device)
@@ -66,8 +66,24 @@ def _make_out_dir(config: ServerConfig) -> None:
         return
     try:
         Path(config.out_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=config.out_dir):
+            pass  # it can be written; what comes later must not keep anybody from serving
     except OSError as error:
         raise RunError(f"out_dir={config.out_dir}: {error.strerror}") from error
+
+
+def _check_zoo(config: ServerConfig) -> None:
+    """Refuses names that the zoo does not have, before anything is measured for a minute.
+
+    Raises:
+        UsageError: naming option, value and rule.
+    """
+    replayed = tuple(one for one in config.devices if one.kind is DeviceKind.REPLAYED)
+    zoo = load_served_zoo(dataclasses.replace(config, devices=replayed))
+    try:
+        budget_rule(config.budget_rule, zoo.variants)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _measure(config: ServerConfig, device: DeviceConfig) -> None:

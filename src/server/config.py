@@ -7,6 +7,7 @@ import ipaddress
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, Self, TypeVar
 from ..core.checks import echo, require_id
 from ..scheduling.batching.registry import batcher
 from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
-from ..scheduling.planning.registry import DEFAULT_PLANNER
+from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
 from ..scheduling.planning.switching import DEFAULT_COST_RATIO
 
 Value = TypeVar("Value")
@@ -175,24 +176,19 @@ class ServerConfig:
             if ids.count(device_id) > 1:
                 raise ConfigError("devices", f"{device_id!r}: listed twice")
         object.__setattr__(self, "variants", tuple(self.variants))
-        names = [(name, getattr(self, name)) for name in ("zoo", "planner")]
-        for name, value in (*names, *(("variants", variant) for variant in self.variants)):
+        checks: list[tuple[str, Callable[[], object]]] = [
+            ("zoo", lambda: require_id("zoo", self.zoo)),
+            ("variants", lambda: [require_id("variants", one) for one in self.variants]),
+            ("planner", lambda: check_planner(self.planner)),
+            ("batcher", lambda: batcher(self.batcher)),
+            ("budget_rule", lambda: check_budget_rule(self.budget_rule)),
+            ("log_level", lambda: _check_log_level(self.log_level)),
+        ]
+        for name, check in checks:
             try:
-                require_id(name, value)
+                check()
             except ValueError as error:
                 raise ConfigError(name, str(error).partition("=")[2]) from None
-        try:
-            batcher(self.batcher)
-        except ValueError as error:
-            raise ConfigError("batcher", str(error).partition("=")[2]) from None
-        try:
-            check_budget_rule(self.budget_rule)
-        except ValueError as error:
-            raise ConfigError("budget_rule", str(error).partition("=")[2]) from None
-        if self.log_level not in LOG_LEVELS:
-            raise ConfigError(
-                "log_level", f"{echo(self.log_level)}: must be one of {', '.join(LOG_LEVELS)}"
-            )
         for name in ("profiles_dir", "out_dir"):
             path = getattr(self, name)
             if "\0" in path or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
@@ -248,3 +244,8 @@ class ServerConfig:
         values = json.loads(text)
         devices = tuple(DeviceConfig(**device) for device in values.pop("devices"))
         return cls(devices=devices, **values)
+
+
+def _check_log_level(name: str) -> None:
+    if name not in LOG_LEVELS:
+        raise ValueError(f"log_level={echo(name)}: must be one of {', '.join(LOG_LEVELS)}")

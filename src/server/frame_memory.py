@@ -12,18 +12,17 @@ import fcntl
 import mmap
 import os
 import struct
-from pathlib import Path
 
 import psutil
 
 from ..core.errors import UsageError
+from .memory_limits import read_available_bytes
 
 MAGIC = b"MJFRAME1"
 HEADER_BYTES = 64
 
 _HEADER = struct.Struct("<8sQQ")
 _GENERATION = struct.Struct("<Q")
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 class StaleSlotError(LookupError):
@@ -72,14 +71,10 @@ def memory_bytes(num_slots: int, slot_bytes: int) -> int:
 
 
 def available_bytes() -> int:
-    """What this process may still take: of the machine, and of its control group."""
+    """What this process may still take: of the machine, and of its control groups."""
     available: int = psutil.virtual_memory().available
-    try:
-        limit = int((_CGROUP / "memory.max").read_text())
-        used = int((_CGROUP / "memory.current").read_text())
-    except (OSError, ValueError):  # no such limit
-        return available
-    return max(0, min(available, limit - used))
+    of_group = read_available_bytes()
+    return available if of_group is None else min(available, of_group)
 
 
 def _shortage(needed: int, available: int) -> UsageError:
@@ -190,21 +185,18 @@ class FrameReader(_FrameMemory):
         """
         super().__init__(descriptor, is_writable=False)
 
-    def read(self, slot: int, generation: int, num_bytes: int) -> memoryview:
-        """Returns the frame in place. Whoever is done with it asks `is_current` before trusting it.
+    def read(self, slot: int, generation: int, num_bytes: int) -> bytes:
+        """Returns a copy of a frame, whole.
 
         Raises:
-            StaleSlotError: if that frame is gone.
+            StaleSlotError: if that frame is gone, or went while it was copied.
             ValueError: if there is no such slot, or it is smaller than that.
         """
         offset = self._offset(slot)
         if not 0 < num_bytes <= self.slot_bytes:
             raise ValueError(f"frame of {num_bytes} bytes: must be 1 to {self.slot_bytes}")
+        start = offset + HEADER_BYTES
+        data = bytes(self._view[start : start + num_bytes])
         if generation % 2 == 0 or self._generation(offset) != generation:
             raise StaleSlotError
-        start = offset + HEADER_BYTES
-        return self._view[start : start + num_bytes].toreadonly()
-
-    def is_current(self, slot: int, generation: int) -> bool:
-        """Whether the frame has stayed in its slot until now."""
-        return self._generation(self._offset(slot)) == generation
+        return data

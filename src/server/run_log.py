@@ -1,30 +1,101 @@
-"""Run logs of the server's processes: a process that is restarted goes on in a file beside."""
+"""Run logs of the server's processes: tables in parts of a bounded size, and never a reason to die.
+
+A process that is restarted goes on in a file beside, and so does one whose part is full.
+"""
 
 from __future__ import annotations
 
 import itertools
+import logging
 import os
+from collections import deque
 from pathlib import Path
+from typing import Generic
 
-from ..core.errors import RunError
 from ..reporting.csv_log import CsvLog, Record
 
+PART_BYTES = 64 * 1024 * 1024
+MAX_PARTS = 16  # of one process; then the oldest one goes
 
-def open_log(folder: str, name: str, record_class: type[Record]) -> CsvLog[Record] | None:
-    """Creates `name.csv`, or `name-2.csv` and so on where that exists; None where none is wanted.
+_log = logging.getLogger(__name__)
 
-    Raises:
-        RunError: if it cannot be created.
+
+class RunLog(Generic[Record]):
+    """Appends records to `NAME.csv`, `NAME-2.csv` and so on.
+
+    Where a part cannot be made, because the folder is gone or the disk is full, the process goes on
+    without, and says so once.
+
+    Attributes:
+        num_dropped: rows for which there was no file.
     """
-    if not folder:
-        return None
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        record_class: type[Record],
+        part_bytes: int = PART_BYTES,
+        max_parts: int = MAX_PARTS,
+    ) -> None:
+        """Makes the first part, beside whatever is there."""
+        self.num_dropped = 0
+        self._folder = folder
+        self._name = name
+        self._record_class = record_class
+        self._part_bytes = part_bytes
+        self._max_parts = max_parts
+        self._paths: deque[Path] = deque()
+        self._part = self._open_part()
+
+    def write(self, record: Record) -> None:
+        """Appends one row, or counts it."""
+        if self._part is None:
+            self.num_dropped += 1
+            return
+        self._part.write(record)
+        if self._part.num_bytes >= self._part_bytes:
+            self._part.close()
+            self._part = self._open_part()
+
+    def flush(self) -> None:
+        """Hands what was written to the operating system."""
+        if self._part is not None:
+            self._part.flush()
+
+    def close(self) -> None:
+        """Flushes and closes the file."""
+        if self._part is not None:
+            self._part.close()
+
+    def _open_part(self) -> CsvLog[Record] | None:
+        try:
+            path = _new_file(self._folder, self._name)
+            part = CsvLog(path, self._record_class)
+            self._paths.append(path)
+            if len(self._paths) > self._max_parts:
+                oldest = self._paths.popleft()
+                _log.warning("%s is deleted, to make room for %s", oldest.name, path.name)
+                oldest.unlink(missing_ok=True)
+        except OSError as error:
+            _log.error(
+                "out_dir=%s: %s; serving without %s", self._folder, error.strerror, self._name
+            )
+            return None
+        return part
+
+
+def open_log(folder: str, name: str, record_class: type[Record]) -> RunLog[Record] | None:
+    """Opens a run log in the folder; None where none is wanted."""
+    return RunLog(Path(folder), name, record_class) if folder else None
+
+
+def _new_file(folder: Path, name: str) -> Path:
     for number in itertools.count(1):
-        path = Path(folder) / (f"{name}.csv" if number == 1 else f"{name}-{number}.csv")
+        path = folder / (f"{name}.csv" if number == 1 else f"{name}-{number}.csv")
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-            return CsvLog(path, record_class)
         except FileExistsError:
             continue
-        except OSError as error:
-            raise RunError(f"out_dir={folder}: {error.strerror}") from error
-    return None
+        return path
+    raise AssertionError

@@ -21,6 +21,7 @@ from ..profiles import (
     variants_path,
 )
 from ..vision.classes import TRAFFIC_CLASSES
+from ..vision.weights_digest import weights_digest
 from .config import DeviceConfig, DeviceKind, ServerConfig
 
 LEAST_REPLAY_RATIO = 0.001  # planning needs latencies above 0
@@ -59,8 +60,8 @@ def fingerprint_of(device: DeviceConfig) -> Fingerprint | None:
     if device.kind is DeviceKind.REPLAYED:
         return None
     if device.gpu is not None:
-        return cuda_fingerprint(device.gpu)
-    return cpu_fingerprint(len(device.cores))
+        return cuda_fingerprint(device.gpu, weights_digest())
+    return cpu_fingerprint(len(device.cores), weights_digest())
 
 
 def find_device_profile(config: ServerConfig, device: DeviceConfig) -> Path | None:

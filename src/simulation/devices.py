@@ -11,9 +11,8 @@ from ..core.profile import BatchLatency
 from ..core.records import BatchRecord
 from ..core.verdict import Reason
 from ..profiles.replay import ReplayedLatency
-from ..scheduling.batching.port import Batcher, DeviceState, QueuedFrame
-from ..scheduling.pacing import SHORTEST_WAIT_MS, STATUS_PERIOD_MS
-from ..scheduling.slowdown import Slowdown
+from ..scheduling.batching.port import Batcher, QueuedFrame
+from ..scheduling.device_core import DeviceCore, DeviceOrders
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .scenario import Sampling
@@ -59,16 +58,6 @@ class VariantLoading:
         return 0.0 if distance <= self.num_loaded // 2 else self.load_ms
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceOrders:
-    """What a plan asks of one device."""
-
-    variant: str
-    batch_size: int
-    arrival_fps: float
-    plan_epoch: int
-
-
 class SimulatedDevice:
     """Runs one batch at a time; decides anew when a batch ends, a frame comes or a wait is over."""
 
@@ -101,27 +90,27 @@ class SimulatedDevice:
             on_batch: takes each batch; None to spare the rows.
         """
         self.device_id = device_id
-        self.num_batches = 0
-        self._latencies = latencies
+        self._core = DeviceCore(latencies, batcher)
         self._draw_ms = draw_ms
         self._loading = loading
-        self._batcher = batcher
         self._events = events
         self._on_answers = on_answers
         self._on_drop = on_drop
         self._on_status = on_status
         self._on_batch = on_batch
-        self._orders: DeviceOrders | None = None
-        self._wished: DeviceOrders | None = None
         self._is_loading = ""
-        self._slowdown = Slowdown()
+        self._wish = ""
         self._queue: dict[int, tuple[QueuedFrame, SimulatedFrame]] = {}
         self._next_key = 0
         self._is_busy = False
         self._num_decisions = 0  # a wake-up counts only if nothing was decided since it was set
         self._decides_at_ms = -1.0
         self._free_since_ms = 0.0
-        self._status_at_ms = 0.0
+
+    @property
+    def num_batches(self) -> int:
+        """Batches that have run."""
+        return self._core.num_batches
 
     @property
     def num_queued(self) -> int:
@@ -130,13 +119,14 @@ class SimulatedDevice:
 
     def set_orders(self, orders: DeviceOrders) -> None:
         """Takes a plan; its variant runs from the next batch on, or from when it is loaded."""
-        self._wished = orders
+        self._core.wish(orders)
+        self._wish = orders.variant
         if orders.variant == self._is_loading:
             return
-        active = orders.variant if self._orders is None else self._orders.variant
+        active = self._core.active or orders.variant
         delay_ms = self._loading.delay_ms(active, orders.variant)
         if not delay_ms:
-            self._orders = orders
+            self._core.activate(orders.variant)
             self._wake()
             return
         self._is_loading = orders.variant
@@ -146,8 +136,8 @@ class SimulatedDevice:
     def _end_loading(self, variant: str) -> None:
         if self._is_loading == variant:
             self._is_loading = ""
-        if self._wished is not None and self._wished.variant == variant:
-            self._orders = self._wished
+        if self._wish == variant:
+            self._core.activate(variant)
             self._wake()
 
     def take(self, frame: SimulatedFrame) -> None:
@@ -173,78 +163,61 @@ class SimulatedDevice:
 
     def _decide(self) -> None:
         self._decides_at_ms = -1.0
-        orders = self._orders
-        while self._queue and orders is not None:
+        while self._queue and self._core.active:
             self._num_decisions += 1
-            now_ms = self._events.now_ms
-            latency = self._latencies[orders.variant]
-            state = DeviceState(
-                latency,
-                min(max(1, orders.batch_size), latency.max_batch_size),
-                orders.arrival_fps,
-                self._slowdown.ratio,
-            )
             queue = [queued for queued, _ in self._queue.values()]
-            decision = self._batcher.decide(queue, state, now_ms)
+            decision = self._core.decide(queue, self._events.now_ms)
             for key, reason in decision.drop:
                 self._on_drop(self._queue.pop(key)[1], reason)
             if decision.run:
-                self._start([self._queue.pop(key)[1] for key in decision.run], orders, state)
+                self._start([self._queue.pop(key)[1] for key in decision.run])
                 return
             if not decision.drop:
                 if decision.wait_until_ms is not None:
-                    wake_ms = max(decision.wait_until_ms, now_ms + SHORTEST_WAIT_MS)
                     self._events.at(
-                        wake_ms,
+                        decision.wait_until_ms,
                         Priority.DECISION,
                         self._decide_if_nothing_was,
                         self._num_decisions,
                     )
                 return
 
-    def _start(
-        self, frames: list[SimulatedFrame], orders: DeviceOrders, state: DeviceState
-    ) -> None:
+    def _start(self, frames: list[SimulatedFrame]) -> None:
         start_ms = self._events.now_ms
         size = len(frames)
-        inference_ms = self._draw_ms(orders.variant, size)
+        core, variant = self._core, self._core.active
+        inference_ms = self._draw_ms(variant, size)
+        expected_ms = core.latency.p50_ms[size - 1]
         self._is_busy = True
         if self._on_batch is not None:
             self._on_batch(
                 BatchRecord(
                     device_id=self.device_id,
                     at_ms=start_ms,
-                    variant=orders.variant,
-                    plan_batch_size=state.batch_size,
+                    variant=variant,
+                    plan_batch_size=core.batch_size,
                     batch_size=size,
                     idle_ms=start_ms - self._free_since_ms,
                     inference_ms=inference_ms,
-                    expected_ms=state.latency.p50_ms[size - 1],
+                    expected_ms=expected_ms,
                     queue_length=len(self._queue),
                 )
             )
         for frame in frames:
-            frame.variant = orders.variant
+            frame.variant = variant
             frame.batch_size = size
-            frame.plan_epoch = orders.plan_epoch
+            frame.plan_epoch = core.orders.plan_epoch
             frame.queue_ms = start_ms - frame.handed_ms
             frame.inference_ms = inference_ms
-        self._events.at(
-            start_ms + inference_ms,
-            Priority.DONE,
-            self._end,
-            frames,
-            state.latency.p50_ms[size - 1],
-        )
+        self._events.at(start_ms + inference_ms, Priority.DONE, self._end, frames, expected_ms)
 
     def _end(self, frames: list[SimulatedFrame], expected_ms: float) -> None:
         now_ms = self._events.now_ms
         self._is_busy = False
         self._free_since_ms = now_ms
-        self.num_batches += 1
         self._on_answers(frames)
-        self._slowdown.add(frames[0].inference_ms or 0.0, expected_ms)
-        if now_ms - self._status_at_ms >= STATUS_PERIOD_MS:
-            self._status_at_ms = now_ms
-            self._on_status(self.device_id, self._slowdown.ratio)
+        self._core.ran(frames[0].inference_ms or 0.0, expected_ms)
+        if self._core.is_status_due(now_ms):
+            self._core.told(now_ms)
+            self._on_status(self.device_id, self._core.slowdown_ratio)
         self._wake()

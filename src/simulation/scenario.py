@@ -7,12 +7,13 @@ from enum import StrEnum
 
 from ..core.checks import echo, require_id, require_not_negative, require_positive
 from ..core.device import Device
+from ..core.limits import BANDWIDTH_KBPS, FPS, SIZE_RATIO, SLO_MS, WIRE_MS
 from ..core.profile import LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
 from ..network.adaptation.registry import DEFAULT_POLICY, policy
 from ..network.adaptation.rungs import DEFAULT_LADDER
-from ..network.estimators import DEFAULT_ESTIMATOR, MAX_KBPS, check_estimator
+from ..network.estimators import DEFAULT_ESTIMATOR, check_estimator
 from ..network.traces import LinkTrace
 from ..scheduling.batching.registry import batcher
 from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
@@ -20,8 +21,7 @@ from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
 from ..scheduling.planning.switching import DEFAULT_COST_RATIO, SwitchingCost
 from .frame_sizes import FrameSizes
 
-MAX_FPS = 240.0
-MAX_SLO_MS = 60_000.0
+MAX_SECONDS = 1e6
 
 
 class Sampling(StrEnum):
@@ -81,18 +81,18 @@ class SimulatedStream:
 
     def __post_init__(self) -> None:
         require_id("stream_id", self.stream_id)
-        require_positive("fps", self.fps, MAX_FPS)
-        require_positive("slo_ms", self.slo_ms, MAX_SLO_MS)
-        require_not_negative("wire_ms", self.wire_ms, 10_000)
-        require_not_negative("join_s", self.join_s)
+        FPS.require("fps", self.fps)
+        SLO_MS.require("slo_ms", self.slo_ms)
+        WIRE_MS.require("wire_ms", self.wire_ms)
+        require_not_negative("join_s", self.join_s, MAX_SECONDS)
         if self.phase_s is not None:
-            require_not_negative("phase_s", self.phase_s)
+            require_not_negative("phase_s", self.phase_s, MAX_SECONDS)
         if self.first_frame_s is not None:
-            require_not_negative("first_frame_s", self.first_frame_s)
+            require_not_negative("first_frame_s", self.first_frame_s, MAX_SECONDS)
         if self.leave_s is not None and not self.leave_s > self.join_s:
             raise ValueError(f"leave_s={self.leave_s:g}: must be after join_s={self.join_s:g}")
-        require_positive("first_kbps", self.first_kbps, MAX_KBPS)
-        require_positive("frame_size_ratio", self.frame_size_ratio, 100)
+        BANDWIDTH_KBPS.require("first_kbps", self.first_kbps)
+        SIZE_RATIO.require("frame_size_ratio", self.frame_size_ratio)
         require_not_negative("frame_size_spread", self.frame_size_spread, 2)
         require_not_negative("encode_ms", self.encode_ms, 10_000)
         require_not_negative("jitter_p99_ms", self.jitter_p99_ms, 10_000)
@@ -183,7 +183,7 @@ class ServerModel:
         require_positive("max_batch_size", self.max_batch_size, 256)
         require_positive("plan_period_ms", self.plan_period_ms, 60_000)
         require_positive("max_waiting_frames", self.max_waiting_frames, 4096)
-        require_positive("rate_tolerance_ratio", self.rate_tolerance_ratio)
+        require_positive("rate_tolerance_ratio", self.rate_tolerance_ratio, 1e12)
         require_not_negative("arrival_ms", self.arrival_ms, 1000)
         require_not_negative("answer_ms", self.answer_ms, 1000)
         require_not_negative("plan_ms", self.plan_ms, 60_000)
@@ -217,7 +217,7 @@ class Scenario:
     qualities: tuple[JpegQuality, ...] = ()
 
     def __post_init__(self) -> None:
-        require_positive("seconds", self.seconds, 1e6)
+        require_positive("seconds", self.seconds, MAX_SECONDS)
         require_not_negative("seed", self.seed)
         for name, ids in (
             ("streams", [stream.stream_id for stream in self.streams]),

@@ -13,6 +13,7 @@ from ..core.checks import echo, require_positive
 from ..core.device import Device
 from ..core.errors import UsageError
 from ..core.profile import LatencyProfile
+from ..core.shipped import shipped_folder
 from ..core.variant import Variant
 from ..network.adaptation.registry import DEFAULT_POLICY
 from ..network.adaptation.rungs import DEFAULT_LADDER
@@ -80,7 +81,10 @@ class _Place:
             raise self.error(key, "is missing")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.error(key, f"{echo(value)}: must be a number")
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise self.error(key, f"{echo(value)}: must be a finite number") from None
 
     def whole(self, key: str, default: int | None = None, least: int = 0) -> int:
         """A whole number; raises UsageError as `number`."""
@@ -267,7 +271,7 @@ def _read_link(path: Path, link: _Place) -> LinkTrace:
         if "mbps" in link.values:
             return constant_trace(require_positive("mbps", link.number("mbps")))
         return read_trace(
-            path.parent / link.text("trace"),
+            _trace_file(path.parent, link.text("trace")),
             link.whole("offset", 0),
             link.number("scale_ratio", 1.0),
         )
@@ -275,9 +279,16 @@ def _read_link(path: Path, link: _Place) -> LinkTrace:
         raise link.error("", str(error)) from None
 
 
+def _trace_file(folder: Path, name: str) -> Path:
+    """A file beside the scenario; without a suffix, a trace that comes with the program."""
+    if Path(name).suffix:
+        return folder / name
+    return shipped_folder("network_shaping") / f"{name}_mbps.txt"
+
+
 def _link_name(link: _Place) -> str:
     if "mbps" in link.values:
         return ""
     scale_ratio = link.number("scale_ratio", 1.0)
     scale = f", times {scale_ratio:g}," if scale_ratio != 1 else ""
-    return Path(link.text("trace")).name + scale
+    return _trace_file(Path(), link.text("trace")).name + scale

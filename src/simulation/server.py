@@ -14,8 +14,10 @@ from ..scheduling.advising import Adviser
 from ..scheduling.intake import frame_limit, reason_to_drop
 from ..scheduling.overhead import OverheadEstimate
 from ..scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
-from ..scheduling.planning.rounds import Refusal
+from ..scheduling.plan_view import PlanView
+from ..scheduling.planning.admission import Refusal
 from ..scheduling.policing import RatePolicer
+from ..scheduling.running import RunningPlan
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
@@ -53,9 +55,14 @@ class SimulatedServer:
         self._kbits = {size.side_px: size.kbits for size in frame_sizes(scenario.variants)}
         self._sessions: dict[str, _Session] = {}
         self._overhead = OverheadEstimate()
-        self._adviser = Adviser(
-            scenario.variants, lambda: scheduler.view, lambda: self._overhead.mean_ms
+        types = {device.device_id: device.device_type for device in scenario.devices}
+        self._running = RunningPlan(
+            lambda device_id, variant: scenario.profiles[types[device_id]].by_variant[
+                scenario.variants[variant].name
+            ]
         )
+        self._variant_index = {one.name: number for number, one in enumerate(scenario.variants)}
+        self._adviser = Adviser(scenario.variants, self._plan, lambda: self._overhead.mean_ms)
         self._looks_at_ms = -1.0
         self._is_report_due = False
 
@@ -90,6 +97,7 @@ class SimulatedServer:
             session.observed.last_frame_ms = self._events.now_ms
             self._sessions[stream.stream_id] = session
             self._look_later()
+            self._report_soon()  # that it is open
             on_reply(None, self._adviser.sides(session.observed, self._events.now_ms))
 
         self._scheduler.join(session.observed.tell(now_ms), reply)
@@ -122,7 +130,7 @@ class SimulatedServer:
         )
         if was_silent:
             self._report_soon()
-        running = self._scheduler.view.serving(frame.stream_id)
+        running = self._plan().serving(frame.stream_id)
         reason = reason_to_drop(
             frame.deadline_ms - now_ms, running, session.num_under_way - 1, session.most_under_way
         )
@@ -142,7 +150,12 @@ class SimulatedServer:
 
     def _send_all(self, frames: list[SimulatedFrame]) -> None:
         for frame in frames:
+            self._running.ran(frame.device_id, self._variant_index[frame.variant])
             self._send(frame)
+
+    def _plan(self) -> PlanView:
+        """The plan in force, with what devices run while they cannot carry it out."""
+        return self._running.view(self._scheduler.view)
 
     def drop(self, frame: SimulatedFrame, reason: Reason) -> None:
         """Takes a frame that its device has given up."""

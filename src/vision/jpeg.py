@@ -121,9 +121,9 @@ def check_jpeg(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> JpegHeader:
             # Webcams leave the standard Huffman tables out; decoders know them, but no progressive ones.
             if not has_quantisation or (header.is_progressive and not has_huffman):
                 raise BadImageError(ImageRule.TABLES, "lacks Huffman or quantisation tables")
-            is_single = not header.is_progressive and data[start + 2] == header.num_components
-            if not is_single:
-                position = _end_of_scans(data, position, limits)
+            num_in_scan = _scan_header(data, start, length, header)
+            if header.is_progressive or num_in_scan < header.num_components:
+                position = _end_of_scans(data, position, header, limits)
             _check_end(data, position, limits)
             return header
         elif marker in _OTHER_FRAMES:
@@ -195,7 +195,20 @@ def _frame_header(
     return JpegHeader(width_px, height_px, num_components, is_progressive)
 
 
-def _end_of_scans(data: bytes, position: int, limits: ImageLimits) -> int:
+def _scan_header(data: bytes, start: int, length: int, header: JpegHeader) -> int:
+    """Returns how many components the scan that begins there holds."""
+    num_components = data[start + 2] if length > 2 else 0  # noqa: PLR2004 the byte may be missing
+    if length != 6 + 2 * num_components:
+        raise BadImageError(ImageRule.SEGMENTS, f"scan header of {length} bytes")
+    if not 1 <= num_components <= header.num_components:
+        raise BadImageError(
+            ImageRule.COMPONENTS,
+            f"{num_components} components in a scan: must be 1 to {header.num_components}",
+        )
+    return num_components
+
+
+def _end_of_scans(data: bytes, position: int, header: JpegHeader, limits: ImageLimits) -> int:
     """Returns where the end marker is, or should be; `position` is in the first scan."""
     num_scans = 1
     for _ in range(_MAX_SEGMENTS):
@@ -210,6 +223,7 @@ def _end_of_scans(data: bytes, position: int, limits: ImageLimits) -> int:
         if marker in _START_OF_FRAME or marker in _OTHER_FRAMES:
             raise BadImageError(ImageRule.SEGMENTS, "has two frame headers")
         if marker == _SOS:
+            _scan_header(data, start, length, header)
             num_scans += 1
             if num_scans > limits.max_scans:
                 raise BadImageError(ImageRule.SCANS, f"more than {limits.max_scans} scans")

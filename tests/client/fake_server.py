@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import google_crc32c
 import grpc
 import grpc.aio
+from free_ports import free_port
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -62,7 +63,7 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), *self.options])
         pb_grpc.add_ServingServicer_to_server(self, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self, self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port or free_port()}")
         await self._server.start()
 
     async def stop(self) -> None:
@@ -166,7 +167,7 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
             outbox.put_nowait(pb.ServerMessage(results=[result]))
 
 
-async def until(condition, timeout_s: float = 10.0) -> None:
+async def until(condition, timeout_s: float = 60.0) -> None:
     """Waits until a condition holds."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 any condition
@@ -176,8 +177,4 @@ async def until(condition, timeout_s: float = 10.0) -> None:
 @contextlib.asynccontextmanager
 async def unused_address():
     """An address where nobody listens."""
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    yield f"127.0.0.1:{port}"
+    yield f"127.0.0.1:{free_port()}"

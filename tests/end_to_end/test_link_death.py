@@ -1,4 +1,7 @@
-"""Links that die under real streams: cut for seconds, reset again and again, left half-open."""
+"""Links that die under real streams: cut for seconds, reset again and again, left half-open.
+
+How soon streams are served again is measured by `benchmarks/outages.py`; here they have to be.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from moonjelly.network.traces import constant_trace
 from moonjelly.server.running import RunningServer
 
 FPS, SLO_MS, MBPS = 15.0, 400.0, 20.0
+LIMIT_S = 60.0
 PICTURE = np.random.default_rng(1).integers(0, 255, (120, 160, 3), np.uint8)
 SERVER = ("--zoo", "replayed-gpu", "--devices", "replayed:gpu", "--replay-latency-ratio", "0.2")
 
@@ -49,20 +53,28 @@ class Watched:
         assert ledger.lost == ledger.duplicated == 0
         assert len({answer.sequence for _, answer in self.answers}) == ledger.captured
 
+    def is_served_between(self, start_s: float, end_s: float) -> bool:
+        """Whether an answer came in time between two moments."""
+        return any(start_s <= at_s < end_s and answer.is_in_time for at_s, answer in self.answers)
+
     def is_served_after(self, moment_s: float) -> bool:
         """Whether an answer came in time after a moment."""
-        return any(at_s >= moment_s and answer.is_in_time for at_s, answer in self.answers)
+        return self.is_served_between(moment_s, float("inf"))
 
     def drops(self, reason: Reason) -> int:
         return sum(1 for _, answer in self.answers if answer.drop and answer.drop.reason is reason)
 
 
-async def until(condition: Callable[[], bool], end_s: float) -> None:
-    """Waits for a condition, until a moment at most."""
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition."""
+    end_s = time.monotonic() + LIMIT_S
     while not condition():
-        if time.monotonic() >= end_s:
-            return
+        assert time.monotonic() < end_s, "it did not happen"
         await asyncio.sleep(0.02)
+
+
+async def sleep_until(moment_s: float) -> None:
+    await asyncio.sleep(max(0.0, moment_s - time.monotonic()))
 
 
 @contextlib.asynccontextmanager
@@ -109,11 +121,11 @@ def linked_server(
 
 
 @shapers
-async def test_streams_whose_links_die_for_5_s_are_served_within_3_s_of_the_return(
+async def test_streams_whose_links_die_for_3_s_are_served_again_with_nothing_stale(
     kind: str, tmp_path: Path
 ) -> None:
     names = [f"camera-{number}" for number in range(4)]
-    cut = Fault(4.0, FaultKind.CUT, 5.0)
+    cut = Fault(3.0, FaultKind.CUT, 3.0)
     with linked_server(kind, names, (cut,), tmp_path) as (addresses, zero_s):
         back_s = zero_s + cut.at_s + cut.seconds
         async with contextlib.AsyncExitStack() as stack:
@@ -121,48 +133,45 @@ async def test_streams_whose_links_die_for_5_s_are_served_within_3_s_of_the_retu
                 await stack.enter_async_context(streaming(address, name, zero_s))
                 for address, name in zip(addresses, names, strict=True)
             ]
-            await asyncio.sleep(back_s - time.monotonic())
-            await until(lambda: all(one.is_served_after(back_s) for one in cameras), back_s + 5)
-            await asyncio.sleep(0.5)
+            await sleep_until(back_s)
+            await until(lambda: all(one.is_served_after(back_s) for one in cameras))
     for camera in cameras:
         camera.check_ledger()
-        before = [a for at_s, a in camera.answers if at_s < zero_s + cut.at_s and a.is_in_time]
-        assert len(before) >= 10, "it was served before"
-        after = [
-            (at_s, answer, camera.captured_s(answer, zero_s))
+        assert camera.is_served_between(zero_s, zero_s + cut.at_s)
+        captured_s = [
+            camera.captured_s(answer, zero_s)
             for at_s, answer in camera.answers
             if at_s >= back_s and answer.detections is not None
         ]
-        assert min(at_s for at_s, answer, _ in after if answer.is_in_time) <= back_s + 3
-        assert all(captured_s >= back_s - 1 for _, _, captured_s in after), "nothing stale"
+        assert min(captured_s) >= back_s - 1, "nothing stale"
         assert not camera.drops(Reason.CONNECTION_LOST), "no session was lost"
         assert not camera.drops(Reason.NOT_CONNECTED)
 
 
 @shapers
-async def test_streams_that_are_reset_every_2_s_come_back_each_time(
+async def test_streams_that_are_reset_again_and_again_come_back_each_time(
     kind: str, tmp_path: Path
 ) -> None:
     names = ["first", "second"]
-    resets = tuple(Fault(3.0 + 2.0 * number, FaultKind.RESET) for number in range(3))
+    resets_s = (2.5, 5.0, 7.5)
+    resets = tuple(Fault(at_s, FaultKind.RESET) for at_s in resets_s)
     with linked_server(kind, names, resets, tmp_path) as (addresses, zero_s):
         async with contextlib.AsyncExitStack() as stack:
             cameras = [
                 await stack.enter_async_context(streaming(address, name, zero_s))
                 for address, name in zip(addresses, names, strict=True)
             ]
-            await asyncio.sleep(zero_s + resets[-1].at_s + 2 - time.monotonic())
+            ends_s = [zero_s + at_s for at_s in (*resets_s[1:], float("inf"))]
+            await sleep_until(ends_s[-2] + 0.2)
+            await until(lambda: all(one.is_served_after(ends_s[-2] + 0.2) for one in cameras))
+    most_under_way = FPS * SLO_MS / 1000 + 1
     for camera in cameras:
         camera.check_ledger()
-        for reset in resets:
-            start_s = zero_s + reset.at_s + 0.2  # by then it has happened
-            assert any(
-                start_s < at_s < start_s + 1.8 and answer.is_in_time
-                for at_s, answer in camera.answers
-            ), f"served again after the reset at {reset.at_s} s"
-        lost = camera.drops(Reason.CONNECTION_LOST) + camera.drops(Reason.NOT_CONNECTED)
-        assert lost >= 1, "the resets were felt"
-        assert camera.drops(Reason.CONNECTION_LOST) <= 2 * len(resets), "only what was under way"
+        for at_s, end_s in zip(resets_s, ends_s, strict=True):
+            assert camera.is_served_between(zero_s + at_s + 0.2, end_s), f"after {at_s} s"
+        lost = camera.drops(Reason.CONNECTION_LOST)
+        assert lost + camera.drops(Reason.NOT_CONNECTED) >= 1, "the resets were felt"
+        assert lost <= most_under_way * len(resets), "only what was under way"
 
 
 async def test_a_half_open_stream_gives_its_place_to_others(tmp_path: Path) -> None:
@@ -177,7 +186,7 @@ async def test_a_half_open_stream_gives_its_place_to_others(tmp_path: Path) -> N
             half_open = await stack.enter_async_context(
                 streaming(link.address, "half-open", zero_s, fps=10, slo_ms=150)
             )
-            await until(lambda: half_open.is_served_after(zero_s), zero_s + 20)
+            await until(lambda: half_open.is_served_after(zero_s))
 
             async def has_room(stream_id: str) -> bool:
                 try:
@@ -195,6 +204,6 @@ async def test_a_half_open_stream_gives_its_place_to_others(tmp_path: Path) -> N
             link.leave_half_open()
             start_s = time.monotonic()
             while not await has_room("successor"):
-                assert time.monotonic() - start_s < 10, "its place was not freed"
+                assert time.monotonic() - start_s < LIMIT_S, "its place was not freed"
                 await asyncio.sleep(0.05)
     half_open.check_ledger()

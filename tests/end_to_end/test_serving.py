@@ -23,6 +23,7 @@ from moonjelly.reporting.csv_log import CsvLog
 from moonjelly.server.running import RunningServer
 
 FPS = 15.0
+LIMIT_S = 60.0
 SLO_MS = 400.0  # generous: these tests ask what happens, not how fast this machine is
 PICTURE = np.random.default_rng(1).integers(0, 255, (120, 160, 3), np.uint8)
 
@@ -67,13 +68,12 @@ def is_replaced(server: RunningServer, name: str, pid: int) -> bool:
     return now is not None and now.pid != pid
 
 
-async def until(condition: Callable[[], bool], limit_s: float = 20.0) -> float:
-    """Waits for a condition; returns how long it took (s)."""
-    start = time.monotonic()
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition."""
+    end_s = time.monotonic() + LIMIT_S
     while not condition():
-        assert time.monotonic() - start < limit_s, "it did not happen in time"
+        assert time.monotonic() < end_s, "it did not happen"
         await asyncio.sleep(0.02)
-    return time.monotonic() - start
 
 
 class Watched:
@@ -261,7 +261,7 @@ async def test_a_killed_client_frees_its_place(serve: Callable[..., RunningServe
         *(sys.executable, "-c", CLIENT_PROGRAM, server.address), stdout=asyncio.subprocess.PIPE
     )
     assert victim.stdout is not None
-    assert await asyncio.wait_for(victim.stdout.readline(), 30) == b"answered\n"
+    assert await asyncio.wait_for(victim.stdout.readline(), LIMIT_S) == b"answered\n"
 
     async def has_room(stack: contextlib.AsyncExitStack, stream_id: str) -> bool:
         try:
@@ -279,9 +279,9 @@ async def test_a_killed_client_frees_its_place(serve: Callable[..., RunningServe
             assert number < 20, "twenty streams fitted"
         victim.kill()
         await victim.communicate()
-        start = time.monotonic()
+        end_s = time.monotonic() + LIMIT_S
         while not await has_room(stack, "successor"):
-            assert time.monotonic() - start < 10, "its place was not freed"
+            assert time.monotonic() < end_s, "its place was not freed"
 
 
 async def test_sigterm_under_load_drains_and_leaves_nothing_behind(
@@ -295,9 +295,7 @@ async def test_sigterm_under_load_drains_and_leaves_nothing_behind(
         ]
         await until(lambda: all(camera.in_time_after(0) >= 5 for camera in cameras))
         processes = list(children(server).values())
-        start = time.monotonic()
         assert await asyncio.to_thread(server.stop) == 0
-        assert time.monotonic() - start < 6
         assert not psutil.wait_procs(processes, timeout=0)[1]
     for camera in cameras:
         camera.check_ledger()
@@ -311,7 +309,7 @@ async def test_children_leave_with_a_killed_supervisor(serve: Callable[..., Runn
     processes = list(children(server).values())
     assert len(processes) == 3
     os.kill(server.pid, signal.SIGKILL)
-    gone, alive = await asyncio.to_thread(psutil.wait_procs, processes, 5)
+    gone, alive = await asyncio.to_thread(psutil.wait_procs, processes, LIMIT_S)
     assert len(gone) == 3
     assert not alive
 

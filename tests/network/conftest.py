@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 
 import pytest
 
+SEND_BUFFER_BYTES = 32 * 1024
+TRIES = 5
 SINK = """
 import json, socket, threading, time
 
@@ -65,9 +67,10 @@ def running_sink(server_command: Sequence[str]) -> Iterator[Sink]:
 
 
 def connect(address: str, limit_s: float = 10.0) -> socket.socket:
-    """A connection that has got the sink's greeting."""
+    """A connection that has got the sink's greeting, and lets little wait for the link."""
     host, _, port = address.rpartition(":")
     connection = socket.create_connection((host, int(port)), limit_s)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     assert connection.recv(1) == b"!"
     return connection
 
@@ -81,7 +84,36 @@ def send_for(connection: socket.socket, seconds: float) -> None:
             connection.send(bytes(16384))
 
 
+def send_until_stuck(connection: socket.socket) -> None:
+    """Sends until the link takes nothing for a second."""
+    connection.settimeout(1.0)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            connection.send(bytes(16384))
+
+
+def carried(sink: Sink, address: str, seconds: float) -> tuple[float, float]:
+    """What a link carries for a sender that sends for a while: megabits, and the seconds until they were there."""
+    start_s = time.monotonic()
+    with connect(address) as connection:
+        send_for(connection, seconds)
+    end_s, total = sink.report()["times"][-1]
+    return total * 8 / 1e6, end_s - start_s
+
+
+def in_some_try(passes: Callable[[], bool]) -> bool:
+    """Whether something is so at least once in several tries; for what a busy machine can spoil, never for more."""
+    return any(passes() for _ in range(TRIES))
+
+
 @pytest.fixture
 def laboratory() -> SimpleNamespace:
     """The functions above, for tests of this folder."""
-    return SimpleNamespace(running_sink=running_sink, connect=connect, send_for=send_for)
+    return SimpleNamespace(
+        running_sink=running_sink,
+        connect=connect,
+        send_for=send_for,
+        send_until_stuck=send_until_stuck,
+        carried=carried,
+        in_some_try=in_some_try,
+    )

@@ -93,20 +93,25 @@ async def test_bytes_arrive_unchanged_and_both_ends_hear_of_the_end():
 
 
 async def test_the_delivered_rate_is_the_rate_of_the_link():
-    trace = constant_trace(8.0)
-    async with (
-        echo_server() as (address, arrived, _),
-        Link(LinkConfig("a", address, trace)) as link,
-    ):
-        reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
-        started = time.monotonic()
-        writer.write(bytes(600_000))  # 0.6 s
-        writer.write_eof()
-        await reader.read(-1)
-        writer.close()
-        await writer.wait_closed()
-    seconds = arrived[-1][0] - started
-    assert 0.6 * 0.97 <= seconds <= 0.6 * 1.25, "slower only where the machine is busy"
+    async def seconds_for(num_bytes):
+        trace = constant_trace(8.0)
+        async with (
+            echo_server() as (address, arrived, _),
+            Link(LinkConfig("a", address, trace)) as link,
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
+            started = time.monotonic()
+            writer.write(bytes(num_bytes))
+            writer.write_eof()
+            await reader.read(-1)
+            writer.close()
+            await writer.wait_closed()
+        return arrived[-1][0] - started
+
+    fastest_s = min(
+        [await seconds_for(300_000) for _ in range(3)]
+    )  # slower where the machine is busy
+    assert 0.3 * 0.97 <= fastest_s <= 0.3 * 1.25
 
 
 async def test_a_sender_feels_a_slow_link():
@@ -168,7 +173,7 @@ async def test_a_reset_reaches_both_ends():
         with pytest.raises(ConnectionResetError):
             await reader.readexactly(1)
         writer.close()
-        await asyncio.wait_for(broken.wait(), 5)
+        await asyncio.wait_for(broken.wait(), 30)
 
 
 async def test_a_server_that_is_not_there_looks_so_through_the_link():
@@ -192,7 +197,7 @@ async def test_a_trace_sets_the_rate_again_and_again():
 
     trace = LinkTrace((4.0, 0.0, 2.0), period_s=0.02)
     async with Link(LinkConfig("a", "127.0.0.1:1", trace), take):
-        await asyncio.wait_for(is_enough.wait(), 5)
+        await asyncio.wait_for(is_enough.wait(), 30)
     assert set(rates) == {4000.0, 0.0, 2000.0}
     assert rates[0] == 4000.0
 

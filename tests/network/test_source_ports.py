@@ -23,11 +23,13 @@ from moonjelly.network.traces import constant_trace
 
 SCRIPT = Path(__file__).parents[2] / "network_shaping/shape_source_ports.py"
 SERVER = "198.19.255.2"
+PORTS = (50_001, 50_011, 50_021)
 
 SENDER = """
 import socket, sys, time
 host, port, source_port, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 connection = socket.create_connection((host, port), 10, ("", source_port))
+connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)
 connection.recv(1)
 connection.settimeout(0.1)
 end = time.monotonic() + seconds
@@ -63,7 +65,7 @@ def start_shaping(client: str, out_dir: Path, *links: str) -> subprocess.Popen[s
     """The script, once it shapes."""
     command = [*enter_command(client), sys.executable, SCRIPT, "--interface", "shared"]
     process = subprocess.Popen([*command, "--out", out_dir, *links])
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while queue_of(client).count("bfifo") + queue_of(client).count("blackhole") < len(links):
         assert process.poll() is None
         assert time.monotonic() < end
@@ -83,23 +85,30 @@ def test_each_source_port_gets_its_own_rate_and_others_are_left_alone(
     before = queue_of(client)
     with laboratory.running_sink(enter_command(server)) as sink:
         port = sink.address.rpartition(":")[2]
-        shaping = start_shaping(client, tmp_path, "50001=2", "50002=20")
-        mbits = {}
-        for source_port in (50_001, 50_002, 50_003):
+        slow, fast, free = (iter(range(first, first + 5)) for first in PORTS)  # one for each try
+        links = [f"{PORTS[0] + number}=2" for number in range(5)]
+        links += [f"{PORTS[1] + number}=20" for number in range(5)]
+        shaping = start_shaping(client, tmp_path, *links)
+
+        def carried(source_port: int) -> tuple[float, float]:
             start_s = time.monotonic()
             arguments = [SERVER, port, str(source_port), "1"]
             run_in(client, [sys.executable, "-c", SENDER, *arguments])
             end_s, total = sink.report()["times"][-1]
-            mbits[source_port] = (total * 8 / 1e6, end_s - start_s)
+            return total * 8 / 1e6, end_s - start_s
+
+        def is_filled(source_port: int, mbps: float) -> bool:
+            mbits, seconds = carried(source_port)
+            assert mbits <= mbps * (seconds * 1.01 + 0.05)
+            return mbits >= mbps * (seconds * 0.7 - 0.3)
+
+        assert laboratory.in_some_try(lambda: is_filled(next(slow), 2))
+        assert laboratory.in_some_try(lambda: is_filled(next(fast), 20))
+        assert laboratory.in_some_try(lambda: carried(next(free))[0] > 40), "nobody shapes this one"
         shaping.send_signal(signal.SIGINT)
         assert shaping.wait(30) == 0
-    for source_port, mbps in ((50_001, 2), (50_002, 20)):
-        carried, seconds = mbits[source_port]
-        assert carried <= mbps * (seconds * 1.01 + 0.05)
-        assert carried >= mbps * (seconds * 0.7 - 0.3)
-    assert mbits[50_003][0] > 2 * mbits[50_002][0], "nobody asked to shape this one"
     assert queue_of(client) == before
-    assert (tmp_path / "link-port-50002.csv").read_text().endswith(",20000.000\n")
+    assert (tmp_path / f"link-port-{PORTS[1]}.csv").read_text().endswith(",20000.000\n")
 
 
 @pytest.mark.network
@@ -108,15 +117,21 @@ def test_an_outage_and_its_end_are_replayed(
 ) -> None:
     client, server = namespaces
     trace = tmp_path / "trace.csv"
-    trace.write_text("time_s,rate_mbps\n0,10\n1,0\n2,10\n3,10\n4,10\n5,10\n6,10\n")
+    trace.write_text("time_s,rate_mbps\n0,10\n0.5,10\n1.0,0\n")  # and again
     with laboratory.running_sink(enter_command(server)) as sink:
         port = sink.address.rpartition(":")[2]
-        shaping = start_shaping(client, tmp_path, f"50001={trace}")
-        run_in(client, [sys.executable, "-c", SENDER, SERVER, port, "50001", "4.5"])
-        times = sink.report()["times"]
+        ports = iter(range(50_001, 50_006))
+        shaping = start_shaping(client, tmp_path, *(f"{50_001 + n}={trace}" for n in range(5)))
+
+        def meets_an_outage() -> bool:
+            arguments = [SERVER, port, str(next(ports)), "3"]
+            run_in(client, [sys.executable, "-c", SENDER, *arguments])
+            times = sink.report()["times"]
+            return max(b[0] - a[0] for a, b in itertools.pairwise(times)) >= 0.4
+
+        assert laboratory.in_some_try(meets_an_outage)
         shaping.terminate()
         assert shaping.wait(30) == 0
-    assert max(b[0] - a[0] for a, b in itertools.pairwise(times)) >= 0.8
 
 
 @pytest.mark.network

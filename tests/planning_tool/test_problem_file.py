@@ -53,7 +53,7 @@ def test_wire_delay_and_overhead_may_be_left_out(write):
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (("clients", 0, "fps"), -1, r"clients\[0\]: fps=-1.0: must be a number above 0"),
+        (("clients", 0, "fps"), -1, r"clients\[0\]\.fps: -1.0 must be 0.001 to 240"),
         (("clients", 0, "fps"), "a", r"clients\[0\]\.fps: 'a' must be a number"),
         (("clients", 0, "fps"), True, r"clients\[0\]\.fps: True must be a number"),
         (("clients", 0, "fps"), 10**400, r"clients\[0\]\.fps: 1000.* must be a finite number"),
@@ -68,8 +68,12 @@ def test_wire_delay_and_overhead_may_be_left_out(write):
         (("variants", 0, "input_size"), 128.5, r"variants\[0\]\.input_size: 128.5 must be whole"),
         (("variants", 0, "accuracy"), 2, r"variants\[0\]: accuracy=2.0: must be a number"),
         (("variants", 0, "latency_ms", "gpu"), [], r"latency_ms\.gpu: \[\] must list at least"),
-        (("variants", 0, "latency_ms", "gpu", 1), 0, r"latency_ms\.gpu\[1\]: 0.0 must be above 0"),
-        (("overhead_ms",), -2, r"overhead_ms=-2.0: must be a number of at least 0"),
+        (
+            ("variants", 0, "latency_ms", "gpu", 1),
+            0,
+            r"latency_ms\.gpu\[1\]: 0.0 must be 1e-06 to 60000",
+        ),
+        (("overhead_ms",), -2, r"overhead_ms: -2.0 must be 0 to 60000"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_place_value_and_rule(write, place, value, message):

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
+import pwd
 import runpy
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from moonjelly.core.errors import UsageError
+from moonjelly.core.errors import RunError, UsageError
 from moonjelly.profiles import (
     Fingerprint,
     LatencyFile,
@@ -25,7 +29,7 @@ from moonjelly.profiles import (
 )
 from moonjelly.profiles.fingerprint import _cpu_model, _gpu_model
 
-HERE = Fingerprint("This CPU", 1, "torch 2")
+HERE = Fingerprint("This CPU", 1, "torch 2 float32", "0123456789ab")
 FILE = LatencyFile(
     zoo="toy",
     device_type="cpu",
@@ -57,7 +61,10 @@ def test_a_shipped_profile_is_used_where_its_fingerprint_fits(profiles_dir: Path
     for other in (
         replace(HERE, processor="Other CPU"),
         replace(HERE, num_cores=2),
-        replace(HERE, runtime="torch 1"),
+        replace(HERE, runtime="torch 1 float32"),
+        replace(HERE, runtime="torch 2 float16"),
+        replace(HERE, weights="ba9876543210"),
+        replace(HERE, weights=""),
     ):
         assert find_profile("toy", "cpu", other, profiles_dir) is None
 
@@ -77,6 +84,57 @@ def test_an_own_profile_that_broke_or_lacks_a_variant_is_made_again(profiles_dir
     assert find_profile("toy", "cpu", HERE, profiles_dir) is None
     own.write_text("rubbish\n")
     assert find_profile("toy", "cpu", HERE, profiles_dir) is None
+
+
+def _without_a_home(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
+    """As a container runs under a user that nobody knows."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"uid not found: {uid}")
+
+    temporary.mkdir(exist_ok=True)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+
+@pytest.mark.parametrize("home", [None, "", "relative", "/nonexistent", "/dev/null", "/proc"])
+@pytest.mark.parametrize("cache", [None, "", "relative", "/dev/null/cache", "/proc/nowhere"])
+def test_a_profile_has_a_place_whatever_the_environment_says(
+    profiles_dir: Path, tmp_path: Path, monkeypatch, home, cache
+) -> None:
+    _without_a_home(monkeypatch, tmp_path / "tmp")
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("HOME", home), ("XDG_CACHE_HOME", cache)):
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert find_profile("toy", "cpu", HERE, profiles_dir) is None
+    own = machine_profile_path("toy", "cpu", HERE)
+    assert own.is_relative_to(tmp_path / "tmp" / f"moonjelly-{os.geteuid()}")
+    write_latency_file(own, FILE)
+    assert find_profile("toy", "cpu", HERE, profiles_dir) == own
+
+
+def test_a_place_that_others_made_in_the_temporary_folder_is_not_trusted(
+    profiles_dir: Path, tmp_path: Path, monkeypatch
+) -> None:
+    _without_a_home(monkeypatch, tmp_path / "tmp")
+    own = machine_profile_path("toy", "cpu", HERE)
+    write_latency_file(own, FILE)
+    (tmp_path / "tmp" / f"moonjelly-{os.geteuid()}").chmod(0o777)
+    assert find_profile("toy", "cpu", HERE, profiles_dir) is None
+    with pytest.raises(RunError, match="XDG_CACHE_HOME"):
+        machine_profile_path("toy", "cpu", HERE)
+
+
+def test_a_home_that_is_not_named_is_looked_up(tmp_path: Path, monkeypatch) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: SimpleNamespace(pw_dir=str(home)))
+    assert machine_profile_path("toy", "cpu", HERE).is_relative_to(home / ".cache")
 
 
 def test_a_broken_shipped_profile_is_refused(profiles_dir: Path) -> None:
@@ -116,6 +174,7 @@ def test_the_fingerprint_names_processor_cores_and_runtime() -> None:
     assert here.num_cores == 2
     assert here.runtime.startswith("torch ")
     assert here.label != cpu_fingerprint(1).label
+    assert cpu_fingerprint(2, "abc").label != cpu_fingerprint(2, "abd").label != here.label
     assert here.label.replace("-", "").replace(".", "").isalnum()
     assert cuda_fingerprint(0).num_cores == 0
 

@@ -6,6 +6,7 @@ The environment variable MOODS maps names to what the first, second, ... start d
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -14,7 +15,7 @@ import signal
 import sys
 from pathlib import Path
 
-from moonjelly.protos.internal_pb2 import Attach, ChildStatus, Envelope, Ready
+from moonjelly.protos.internal_pb2 import Attach, ChildStatus, Envelope, Heartbeat, Ready
 from moonjelly.server.channel import Channel, ChannelClosedError
 
 ROLE, NUMBER, _, CONTROL = sys.argv[1:]
@@ -56,7 +57,7 @@ def tell(envelope: Envelope, descriptors: tuple[int, ...]) -> None:
 
 
 def main() -> int:
-    for one in (signal.SIGINT, signal.SIGTERM):
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, signal.SIG_IGN)
     control = Channel.from_descriptor(int(CONTROL))
     poll = select.poll()
@@ -71,13 +72,19 @@ def main() -> int:
         status = ChildStatus(peer=NAME, is_alive=False, detail="option=1: must be 2")
         control.send(Envelope(child_status=status))
         return 2
+    if mood == "noisy":
+        for number in range(100_000):
+            with contextlib.suppress(BlockingIOError):
+                os.write(2, b"Corrupt JPEG data: %d bytes\n" % number)
     if mood != "mute":
         control.send(Envelope(ready=Ready(port=config["port"] or 4711)))
         if ROLE == "endpoint":
             control.send(Envelope(child_status=ChildStatus(peer=NAME, is_alive=True)))
     while True:
-        poll.poll()
+        poll.poll(500)
         try:
+            if mood not in ("mute", "silent"):
+                control.send(Envelope(heartbeat=Heartbeat()))
             for envelope, descriptors in control.drain():
                 tell(envelope, descriptors)
                 for descriptor in descriptors:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 
+import psutil
 import pytest
 
 from moonjelly.protos.internal_pb2 import (
@@ -221,3 +223,15 @@ async def test_a_callback_may_close_the_channel_and_gets_nothing_more(ends):
     await asyncio.wait_for(first.wait(), 30)
     await asyncio.sleep(0)
     assert len(seen) == 1
+
+
+def test_a_packet_that_is_no_envelope_leaves_no_descriptor_behind():
+    ours, theirs = socket_pair()
+    receiver = Channel(theirs)
+    before = psutil.Process().num_fds()
+    with ours:
+        socket.send_fds(ours, [b"\xff" * 10], [0, 1])
+        with pytest.raises(ChannelClosedError, match="no envelope"):
+            receiver.receive()
+        assert psutil.Process().num_fds() == before
+    receiver.close()

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from moonjelly.core.errors import RunError
 from moonjelly.reporting.csv_log import read_csv
-from moonjelly.server.run_log import open_log
+from moonjelly.server.run_log import RunLog, open_log
 
 
 class Row(NamedTuple):
@@ -20,15 +20,72 @@ def test_no_folder_means_no_log() -> None:
 
 def test_a_successor_writes_beside_its_predecessor(tmp_path: Path) -> None:
     for number in range(3):
-        log = open_log(str(tmp_path), "rows", Row)
-        assert log is not None
-        with log:
-            log.write(Row(number))
+        log = RunLog(tmp_path, "rows", Row)
+        log.write(Row(number))
+        log.close()
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["rows-2.csv", "rows-3.csv", "rows.csv"]
     assert read_csv(tmp_path / "rows-2.csv") == [{"number": 1}]
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="out_dir="):
-        open_log(str(tmp_path / "missing"), "rows", Row)
+@pytest.mark.parametrize("spoil", ["missing", "file"])
+def test_without_its_folder_a_process_goes_on_and_says_so_once(tmp_path, caplog, spoil) -> None:
+    folder = tmp_path / "out"
+    if spoil == "file":
+        folder.touch()
+    log = RunLog(folder, "rows", Row)
+    for number in range(100):
+        log.write(Row(number))
+    log.flush()
+    log.close()
+    assert log.num_dropped == 100
+    (record,) = caplog.records
+    assert f"out_dir={folder}: " in record.getMessage()
+    assert "serving without rows" in record.getMessage()
+
+
+def test_a_folder_in_the_place_of_the_log_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").mkdir()
+    log = RunLog(tmp_path, "rows", Row)
+    log.write(Row(1))
+    log.close()
+    assert read_csv(tmp_path / "rows-2.csv") == [{"number": 1}]
+
+
+def test_a_long_log_comes_in_parts_that_together_hold_every_row_once(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, "rows", Row, part_bytes=100)
+    for number in range(200):
+        log.write(Row(number))
+    log.close()
+    parts = [*tmp_path.iterdir()]
+    assert all(path.stat().st_size < 120 for path in parts)
+    rows = [row["number"] for path in parts for row in read_csv(path)]
+    assert sorted(rows) == [*range(200)]
+
+
+def test_the_oldest_part_goes_when_there_are_too_many(tmp_path: Path, caplog) -> None:
+    other = tmp_path / "rows.csv"
+    other.write_text("another process's\n")
+    log = RunLog(tmp_path, "rows", Row, part_bytes=100, max_parts=3)
+    for number in range(1000):
+        log.write(Row(number))
+    log.close()
+    assert len([*tmp_path.iterdir()]) == 4
+    assert other.exists()
+    rows = [row["number"] for path in tmp_path.glob("rows-*.csv") for row in read_csv(path)]
+    assert sorted(rows) == [*range(1000 - len(rows), 1000)]
+    assert any(record.levelno == logging.WARNING for record in caplog.records)
+
+
+def test_a_folder_that_vanishes_later_costs_the_log_alone(tmp_path: Path, caplog) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    log = RunLog(folder, "rows", Row, part_bytes=100)
+    log.write(Row(1))
+    (folder / "rows.csv").unlink()
+    folder.rmdir()
+    for number in range(100):
+        log.write(Row(number))
+    log.close()
+    assert log.num_dropped > 0
+    assert len(caplog.records) == 1

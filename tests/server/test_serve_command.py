@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
-import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -38,14 +39,31 @@ def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("--config", "/nowhere.yaml"), "/nowhere.yaml"),
         ((*REPLAYED, "--batcher", "sorted"), "batcher"),
         ((*REPLAYED, "--planner", "oracle"), "planner"),
+        ((*REPLAYED, "--budget-rule", "oracle"), "budget-rule"),
+        ((*REPLAYED, "--budget-rule", "fixed:7"), "no side of 7 px"),
+        ((*REPLAYED, "--log-level", "loud"), "log-level"),
+        ((*REPLAYED, "--variants", "nothing"), "nothing"),
+        (("--zoo", "traffic", "--variants", "nothing", "--devices", "cpu:0"), "nothing"),
     ],
 )
 def test_wrong_requests_are_refused_in_one_line_with_status_2(arguments, words):
     done = serve(*arguments)
     assert done.returncode == 2
     assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "line", ["planner: bogus", "batcher: bogus", "budget_rule: bogus", "budget_rule: fixed:7"]
+)
+def test_names_in_a_file_are_checked_before_anything_starts(tmp_path, line):
+    path = tmp_path / "server.yaml"
+    path.write_text(f"zoo: replayed-gpu\ndevices: replayed:gpu\n{line}\n")
+    done = serve("--config", str(path))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert line.partition(": ")[2] in done.stderr
 
 
 def test_a_second_server_on_the_same_port_is_refused_and_the_first_serves_on(tmp_path):
@@ -58,9 +76,8 @@ def test_a_second_server_on_the_same_port_is_refused_and_the_first_serves_on(tmp
         assert first.stop() == 0
 
 
+@pytest.mark.ipv6
 def test_an_ipv6_address_is_shown_in_brackets(tmp_path):
-    if not _has_ipv6():
-        pytest.skip("no IPv6 here")
     with RunningServer([*REPLAYED, "--host", "::1"], log_path=tmp_path / "log") as server:
         assert server.address.startswith("[::1]:")
 
@@ -68,6 +85,25 @@ def test_an_ipv6_address_is_shown_in_brackets(tmp_path):
 def test_several_endpoints_share_a_port(tmp_path):
     arguments = [*REPLAYED, "--endpoints", "2"]
     with RunningServer(arguments, log_path=tmp_path / "log") as server:
+        assert server.stop() == 0
+
+
+def test_a_folder_of_logs_that_vanishes_costs_the_logs_alone(tmp_path):
+    out = tmp_path / "out"
+    arguments = [*REPLAYED, "--out-dir", str(out)]
+    log = tmp_path / "log"
+    with RunningServer(arguments, log_path=log) as server:
+        shutil.rmtree(out)
+        children = psutil.Process(server.pid).children()
+        for child in children:
+            child.kill()
+        psutil.wait_procs(children, LIMIT_S)
+        while log.read_text().count(": ready") < 2 * len(children):
+            assert psutil.pid_exists(server.pid)
+            time.sleep(0.05)
+        text = log.read_text()
+        for name in ("server_frames", "plans", "batches-replayed0"):
+            assert text.count(f"serving without {name}") == 1
         assert server.stop() == 0
 
 
@@ -115,12 +151,3 @@ def test_devices_that_share_a_core_are_refused():
 
 def test_where_no_device_is_named_there_is_one():
     assert with_devices(ServerConfig()).devices
-
-
-def _has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True

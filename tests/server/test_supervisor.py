@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import json
 import os
 import selectors
@@ -17,17 +19,19 @@ import psutil
 import pytest
 
 from moonjelly.core.errors import RunError
+from moonjelly.server import supervisor
+from moonjelly.server.address import check_address
 from moonjelly.server.child_process import ChildProcess
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
-from moonjelly.server.supervisor import check_address
 
 CHILD = Path(__file__).with_name("hostile_child.py")
 MAIN = """
-import logging, os, sys
+import os, sys
 from moonjelly.core.errors import MoonjellyError
 from moonjelly.server.config import ServerConfig
+from moonjelly.server.log import set_up_log
 from moonjelly.server.supervisor import Supervisor
-logging.basicConfig(stream=sys.stderr, level="INFO")
+set_up_log("supervisor", "info")
 def tell(host, port):
     os.write(2, b'{"name": "main", "event": "serving", "port": %d}\\n' % port)
 try:
@@ -160,10 +164,8 @@ def test_a_killed_executor_comes_back_and_its_peers_hear_of_both(supervise):
     server.until_seen("status", name="endpoint-0", peer="executor-0", is_alive=True)
     server.until_seen("SOCKET", name="endpoint-0", peer="executor-0", generation=1)
     os.kill(server.pid("executor-0"), signal.SIGKILL)
-    killed_s = time.monotonic()
     server.until_seen("status", name="endpoint-0", peer="executor-0", is_alive=False)
     server.until_seen("status", name="endpoint-0", peer="executor-0", is_alive=True, times=2)
-    assert time.monotonic() - killed_s < LIMIT_S
     for peer in ("endpoint-0", "scheduler-0"):
         server.until_seen("SOCKET", name=peer, peer="executor-0", generation=2)
     assert len(server.all("start", name="executor-0")) == 2
@@ -208,6 +210,90 @@ def test_a_child_that_cannot_start_again_is_tried_until_it_can(supervise):
     assert server.end() == 0
 
 
+@pytest.mark.parametrize("name", ["endpoint-0", "scheduler-0", "executor-0"])
+def test_a_stopped_process_of_any_role_is_killed_and_restarted_like_a_dead_one(supervise, name):
+    server = supervise()
+    server.until_seen("serving")
+    os.kill(server.pid(name), signal.SIGSTOP)
+    server.until_seen("start", name=name, times=2)
+    assert any(f"{name}: hung: silent for" in line for line in server.lines)
+    for other in {"endpoint-0", "scheduler-0", "executor-0", "executor-1"} - {name}:
+        assert len(server.all("start", name=other)) == 1
+    assert server.end() == 0
+
+
+def test_a_process_that_runs_but_does_not_say_so_is_killed_too(supervise):
+    server = supervise({"executor-1": ["silent", "good"]})
+    server.until_seen("start", name="executor-1", times=2)
+    server.until_seen("status", name="endpoint-0", peer="executor-1", is_alive=True, times=2)
+    assert server.end() == 0
+
+
+def test_what_c_libraries_write_is_told_in_few_lines_and_delays_nobody(supervise):
+    server = supervise({"executor-0": ["noisy"]})
+    server.until_seen("serving")
+    os.kill(server.pid("executor-0"), signal.SIGKILL)
+    server.until_seen("start", name="executor-0", times=2)
+    assert server.end() == 0
+    noise = [line for line in server.lines if "Corrupt JPEG data" in line]
+    assert 1 <= len(noise) <= 100
+
+
+def test_a_process_that_is_still_starting_may_be_silent(supervise):
+    server = supervise({"executor-1": ["mute"]})
+    server.until_seen("start", times=4)
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(4.0)  # longer than a ready one may be silent
+    assert server.end() == 0
+    assert len(server.all("start")) == 4
+
+
+def test_a_server_that_was_stopped_as_a_whole_goes_on_without_a_kill(supervise):
+    server = supervise()
+    server.until_seen("serving")
+    names_of_all = ("endpoint-0", "scheduler-0", "executor-0", "executor-1")
+    pids = [server.process.pid, *(server.pid(name) for name in names_of_all)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(5.0)  # a suspended machine
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(1.5)
+    assert len(server.all("start")) == 4
+    assert server.end() == 0
+
+
+def test_a_supervisor_that_was_stopped_alone_hears_first_and_judges_then(supervise):
+    server = supervise()
+    server.until_seen("serving")
+    server.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(5.0)
+    server.process.send_signal(signal.SIGCONT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(1.5)
+    assert len(server.all("start")) == 4
+    assert server.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(supervise, number):
+    previous = signal.signal(number, signal.SIG_IGN)  # as nohup, or a shell with `&`, starts it
+    try:
+        server = supervise()
+    finally:
+        signal.signal(number, previous)
+    server.until_seen("serving")
+    server.process.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(1.0)
+    assert not server.all("drain")
+    other = signal.SIGTERM if number is not signal.SIGTERM else signal.SIGINT
+    assert server.end(other) == 0
+
+
 def test_draining_tells_endpoints_first_and_the_others_when_they_have_left(supervise):
     server = supervise(drain_grace_ms=1234.0)
     server.until_seen("serving")
@@ -222,10 +308,13 @@ def test_children_that_do_not_leave_are_killed_in_time(supervise):
         {"endpoint-0": ["stubborn"], "executor-1": ["stubborn"]}, drain_grace_ms=100.0
     )
     server.until_seen("serving")
-    started_s = time.monotonic()
     assert server.end() == 0
-    assert time.monotonic() - started_s < 6
     assert len(server.all("drain")) == 4
+
+
+def test_the_limits_of_leaving_add_up_to_less_than_six_seconds():
+    grace_s = ServerConfig().drain_grace_ms / 1000
+    assert grace_s + supervisor.DRAIN_EXTRA_S + supervisor.LEAVE_LIMIT_S < 6
 
 
 def test_a_second_signal_does_not_wait(supervise):
@@ -250,7 +339,7 @@ def test_signals_to_the_whole_group_are_left_to_the_supervisor(supervise):
     server = supervise()
     server.until_seen("serving")
     for name in ("endpoint-0", "scheduler-0", "executor-0", "executor-1"):
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             os.kill(server.pid(name), number)
     assert server.end() == 0
     assert len(server.all("drain")) == 4
@@ -279,7 +368,7 @@ def test_descriptors_do_not_pile_up_over_restarts(supervise):
         server.until_seen(
             "status", name="endpoint-0", peer="executor-0", is_alive=True, times=restarts + 1
         )
-    limit_s = time.monotonic() + 10  # the ends that it handed out are closed just after
+    limit_s = time.monotonic() + LIMIT_S  # the ends that it handed out are closed just after
     while process.num_fds() != before:
         assert time.monotonic() < limit_s, (process.num_fds(), before)
         time.sleep(0.01)
@@ -302,6 +391,21 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(supervise):
 def test_a_host_that_is_not_ours_is_refused_by_name(host):
     with pytest.raises(RunError, match=f"host={host}"):
         check_address(host, 0)
+
+
+def test_a_process_without_a_handle_is_ended_and_leaves_no_descriptor(monkeypatch):
+    def fail(_pid: int) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    gc.collect()
+    before = psutil.Process().num_fds()
+    child = ChildProcess("executor", 0)
+    monkeypatch.setattr(os, "pidfd_open", fail)
+    with pytest.raises(OSError, match="too many"):
+        child.start([sys.executable, "-c", "import time; time.sleep(60)"], ServerConfig())
+    assert not child.is_running
+    assert psutil.Process().num_fds() <= before
+    assert all("time.sleep(60)" not in one.cmdline()[-1] for one in psutil.Process().children())
 
 
 def test_pauses_double_up_to_five_seconds_and_shrink_after_a_quiet_minute():

@@ -165,7 +165,7 @@ def test_the_devices_that_streams_need_are_told(file, capsys):
         ([], "--like, or --fps, --slo-ms and --mbps: must be given"),
         (["--like", "bus"], "--like 'bus': "),
         (["--fps", "5"], "--like, or --fps"),
-        (["--like", "cam", "--fps", "-1"], "fps=-1.0: must be a number above 0"),
+        (["--like", "cam", "--fps", "-1"], "fps=-1.0: must be 0.001 to 240"),
         (["--like", "cam", "--mbps", "nan"], "mbps=nan"),
         (
             ["--like", "cam", "--target", "1.5"],

@@ -228,6 +228,82 @@ def test_many_tables_between_scans_are_refused() -> None:
     assert caught.value.rule is ImageRule.SEGMENTS
 
 
+GREY = encode(channels=1)
+HEADERS = {"colour": BASE, "grey": GREY, "progressive": encode(64, 48, *PROGRESSIVE)}
+
+
+@pytest.mark.parametrize("data", HEADERS.values(), ids=HEADERS)
+@pytest.mark.parametrize("length", [2, 3, 5, 6, 7, 14, 20])
+def test_a_scan_header_of_a_wrong_length_is_refused(data: bytes, length: int) -> None:
+    at = data.index(b"\xff\xda") + 2
+    right = data[at] << 8 | data[at + 1]
+    if length == right:
+        length += 1
+    with pytest.raises(BadImageError, match=f"scan header of {length} bytes"):
+        check_jpeg(data[:at] + struct.pack(">H", length) + data[at + 2 :])
+
+
+@pytest.mark.parametrize("data", HEADERS.values(), ids=HEADERS)
+def test_a_picture_that_ends_right_behind_a_scan_header_of_two_bytes_is_refused(
+    data: bytes,
+) -> None:
+    at = data.index(b"\xff\xda")
+    with pytest.raises(BadImageError, match="scan header of 2 bytes"):
+        check_jpeg(data[: at + 2] + b"\x00\x02")
+
+
+@pytest.mark.parametrize("data", HEADERS.values(), ids=HEADERS)
+def test_a_picture_cut_at_any_byte_is_refused(data: bytes) -> None:
+    for end in range(len(data)):
+        with pytest.raises(BadImageError):
+            check_jpeg(data[:end])
+
+
+@pytest.mark.parametrize("num_components", [0, 2, 3, 4, 255])
+def test_a_scan_of_components_that_a_grey_picture_lacks_is_refused(num_components: int) -> None:
+    at = GREY.index(b"\xff\xda")
+    body = bytes([num_components]) + b"\x01\x00" * num_components + b"\x00\x3f\x00"
+    with pytest.raises(BadImageError, match="components in a scan: must be 1 to 1"):
+        check_jpeg(GREY[:at] + segment(0xDA, body) + GREY[at + 10 :])
+
+
+def test_a_later_scan_header_is_checked_as_well() -> None:
+    data = HEADERS["progressive"]
+    at = data.rindex(b"\xff\xda")
+    with pytest.raises(BadImageError, match="scan header of 2 bytes"):
+        check_jpeg(data[:at] + b"\xff\xda\x00\x02" + data[-2:])
+
+
+class _Counted(bytes):
+    """Bytes that count how many of them are looked at one by one."""
+
+    num_reads = 0
+
+    def __getitem__(self, key):
+        self.num_reads += 1
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b"\xff" * 300_000,
+        segment(0xE0, b"x" * 60_000) * 20,
+        segment(0xE0, b"") * 100_000,
+        b"\xff\x00" * 200_000,
+        b"\xff\xd9" + b"\x00" * 300_000,
+    ],
+    ids=["fill", "long segments", "short segments", "stuffing", "trailing"],
+)
+@pytest.mark.parametrize("data", HEADERS.values(), ids=HEADERS)
+def test_no_byte_is_looked_at_again_and_again(data: bytes, inside: bytes) -> None:
+    for at in (2, data.index(b"\xff\xda"), len(data) - 2):
+        counted = _Counted(data[:at] + inside + data[at:])
+        with suppress(BadImageError):
+            check_jpeg(counted)
+        assert counted.num_reads <= len(counted) + 16 * 256
+
+
 def test_limits_can_be_set() -> None:
     with pytest.raises(BadImageError, match="each side must be 16 to 32"):
         check_jpeg(BASE, ImageLimits(max_side_px=32))

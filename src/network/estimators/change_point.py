@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from ...core.checks import require_not_negative, require_positive
-from .port import MAX_KBPS, SentFrame
+from .port import MAX_KBPS, SentFrame, between
 
 TAIL = 2.0
 """Shape of the delays: a frame is held up by more than x with probability (1 + x / scale) ** -TAIL."""
@@ -107,7 +107,7 @@ class _Stretch:
         # The fastest of n frames was held up too: by the median of the least of n delays.
         held_ms: float = scale_ms * (2.0 ** (1 / (TAIL * self.num_frames)) - 1)
         ms_per_kbit = self.ms_per_kbit - held_ms / self._fastest_kbits
-        return min(MAX_KBPS, 1000.0 / max(ms_per_kbit, self.ms_per_kbit / 2))
+        return between(1000.0 / max(ms_per_kbit, self.ms_per_kbit / 2))
 
     def _carry(self, frame: _Acked) -> float:
         """Has the link carry a frame at the rate; returns the cost of its delay.
@@ -193,7 +193,7 @@ class ChangePointEstimator:
             ValueError: naming the argument that is out of range.
         """
         self.wire_ms = require_not_negative("wire_ms", wire_ms)
-        self._estimate_kbps = require_positive("initial_kbps", initial_kbps, MAX_KBPS)
+        self._estimate_kbps = between(require_positive("initial_kbps", initial_kbps))
         self._stretches: list[_Stretch] = []  # the best one first
         self._scale_ms = FIRST_SCALE_MS
         self._heard_ms = -math.inf  # when the newest ack would have come, had it not been held
@@ -220,7 +220,7 @@ class ChangePointEstimator:
         waiting_cost = TAIL * math.log1p((waiting_ms - expected_ms) / scale_ms)
         if waiting_cost <= self._change_cost(now_ms):
             return self._estimate_kbps
-        return 1000.0 * oldest.kbits / waiting_ms
+        return between(1000.0 * oldest.kbits / waiting_ms)
 
     def _start_ms(self, frame: SentFrame) -> float:
         """When its ack would come, had it no size: frames wait for those before them."""

@@ -47,7 +47,7 @@ class ErrorBasedEstimator(PointEstimator):
 
     def __init__(self, initial_kbps: float, wire_ms: float = 0.0) -> None:
         super().__init__(initial_kbps, wire_ms)
-        self._bandwidth_kbps = initial_kbps
+        self._bandwidth_kbps = self._first_kbps
         self._filter = ErrorBasedFilter()
         self._side_px: int | None = None
 

@@ -13,7 +13,7 @@ class EwmaEstimator(PointEstimator):
 
     def __init__(self, initial_kbps: float, wire_ms: float = 0.0) -> None:
         super().__init__(initial_kbps, wire_ms)
-        self._bandwidth_kbps = initial_kbps
+        self._bandwidth_kbps = self._first_kbps
         self._has_sample = False
 
     def bandwidth_kbps(self, now_ms: float, oldest: SentFrame | None = None) -> float:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from ...core.checks import require_positive
+from ...core.limits import BANDWIDTH_KBPS
 from .point import PointEstimator, transmission_kbps
 from .port import SentFrame
-
-_ONE = 2**80  # inverses are kept in units of 1 / _ONE: whole numbers add up without an error
 
 
 class HarmonicMeanWindow:
     """Harmonic mean of the values of the last moments; the newest value never gets too old.
 
-    The harmonic mean is what counts for the time that frames take on the link.
+    The harmonic mean is what counts for the time that frames take on the link. Values that no link can have
+    count as the nearest that one can.
     """
 
     def __init__(self, initial_kbps: float, window_ms: float = 1000.0) -> None:
@@ -24,30 +25,28 @@ class HarmonicMeanWindow:
             ValueError: naming the argument that is out of range.
         """
         self._window_ms = require_positive("window_ms", window_ms)
-        inverse = _inverse(require_positive("initial_kbps", initial_kbps))
-        self._inverses: deque[tuple[float, int]] = deque([(float("-inf"), inverse)])
-        self._sum = inverse
+        require_positive("initial_kbps", initial_kbps)
+        self._times_ms = deque([-math.inf])
+        self._inverses = deque([1.0 / BANDWIDTH_KBPS.nearest(initial_kbps)])
 
     def add(self, now_ms: float, bandwidth_kbps: float) -> None:
         """Takes in a value above 0; times never fall."""
-        inverse = _inverse(require_positive("bandwidth_kbps", bandwidth_kbps))
-        self._inverses.append((now_ms, inverse))
-        self._sum += inverse
+        require_positive("bandwidth_kbps", bandwidth_kbps)
+        self._times_ms.append(now_ms)
+        self._inverses.append(1.0 / BANDWIDTH_KBPS.nearest(bandwidth_kbps))
         self._forget(now_ms)
 
     def value_kbps(self, now_ms: float) -> float:
         """The harmonic mean of the values of the window."""
         self._forget(now_ms)
-        return len(self._inverses) * _ONE / self._sum
+        # Summed anew, for a sum that is kept would keep the rounding of values that were forgotten.
+        return BANDWIDTH_KBPS.nearest(len(self._inverses) / math.fsum(self._inverses))
 
     def _forget(self, now_ms: float) -> None:
-        inverses, oldest_ms = self._inverses, now_ms - self._window_ms
-        while inverses[0][0] < oldest_ms and len(inverses) > 1:
-            self._sum -= inverses.popleft()[1]
-
-
-def _inverse(value: float) -> int:
-    return max(1, int(_ONE / value))
+        times_ms, oldest_ms = self._times_ms, now_ms - self._window_ms
+        while times_ms[0] < oldest_ms and len(times_ms) > 1:
+            times_ms.popleft()
+            self._inverses.popleft()
 
 
 class HarmonicMeanEstimator(PointEstimator):
@@ -55,7 +54,7 @@ class HarmonicMeanEstimator(PointEstimator):
 
     def __init__(self, initial_kbps: float, wire_ms: float = 0.0) -> None:
         super().__init__(initial_kbps, wire_ms)
-        self._window = HarmonicMeanWindow(initial_kbps)
+        self._window = HarmonicMeanWindow(self._first_kbps)
 
     def bandwidth_kbps(self, now_ms: float, oldest: SentFrame | None = None) -> float:
         """The harmonic mean over the last second."""

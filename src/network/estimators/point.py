@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from ...core.checks import require_not_negative, require_positive
-from .port import MAX_KBPS, SentFrame
+from .port import MAX_KBPS, SentFrame, between
 
 WIRE_CONFIDENCE_RATIO = 0.9
 """Share of the wire delay that is trusted, so that a frame always took some time to send."""
@@ -21,7 +21,7 @@ class PointEstimator(ABC):
             ValueError: naming the argument that is out of range.
         """
         self.wire_ms = require_not_negative("wire_ms", wire_ms)
-        require_positive("initial_kbps", initial_kbps, MAX_KBPS)
+        self._first_kbps = between(require_positive("initial_kbps", initial_kbps))
 
     def observe(self, frame: SentFrame, net_ms: float, now_ms: float) -> None:
         """Takes in one acknowledged frame."""
@@ -39,7 +39,7 @@ class PointEstimator(ABC):
 
 
 def transmission_kbps(kbits: float, net_ms: float, wire_ms: float) -> float:
-    """The rate at which a frame went through the link, above 0 and at most `MAX_KBPS`.
+    """The rate at which a frame went through the link, `MIN_KBPS` to `MAX_KBPS`.
 
     The round trip of frame and ack holds the wire delay twice. (Jellyfish takes it off once, which on a
     link of 20 ms doubles the transmission time of a small frame.)
@@ -53,4 +53,4 @@ def transmission_kbps(kbits: float, net_ms: float, wire_ms: float) -> float:
     sending_ms = net_ms - WIRE_CONFIDENCE_RATIO * there_and_back_ms
     if sending_ms <= 1000.0 * kbits / MAX_KBPS:
         return MAX_KBPS
-    return 1000.0 * kbits / sending_ms
+    return between(1000.0 * kbits / sending_ms)

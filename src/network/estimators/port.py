@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from ...core.limits import BANDWIDTH_KBPS
+
+MIN_KBPS = BANDWIDTH_KBPS.least
 MAX_KBPS = 1_000_000.0
 """Estimates are capped here: an ack at once tells that the link is fast, not how fast."""
+
+
+def between(bandwidth_kbps: float) -> float:
+    """The estimate that is nearest to a rate."""
+    return min(max(bandwidth_kbps, MIN_KBPS), MAX_KBPS)
 
 
 class SentFrame(NamedTuple):
@@ -27,7 +35,7 @@ class SentFrame(NamedTuple):
 class BandwidthEstimator(Protocol):
     """Tells the rate of an uplink from the frames that were acknowledged.
 
-    Estimates are finite, above 0 and at most `MAX_KBPS`, whatever was observed. Times are those of one
+    Estimates are `MIN_KBPS` to `MAX_KBPS`, whatever was guessed and observed. Times are those of one
     monotonic clock, and never fall from call to call.
 
     Attributes:

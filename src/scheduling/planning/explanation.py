@@ -228,13 +228,14 @@ def _wish(
     if client.budget_ms(frame, problem.overhead_ms) >= needed_ms:
         return Wish(variant, device_id, device_type, None, None)
     kbits = frame.frame_kbits * client.frame_size_ratio
-    left_ms = client.slo_ms - problem.overhead_ms - needed_ms - 2 * client.wire_ms
+    spent_ms = problem.overhead_ms + client.decode_ms
+    left_ms = client.slo_ms - spent_ms - needed_ms - 2 * client.wire_ms
     bandwidth = None
     if left_ms > 0:
         least = max(1000 * (kbits + client.response_kbits) / left_ms, client.fps * kbits)
         bandwidth = (math.floor(least / BANDWIDTH_STEP_KBPS) + 1) * BANDWIDTH_STEP_KBPS
     slo = None
     if client.can_carry(frame.frame_kbits):
-        least = client.network_ms(frame.frame_kbits) + problem.overhead_ms + needed_ms
+        least = client.network_ms(frame.frame_kbits) + spent_ms + needed_ms
         slo = (math.floor(least / SLO_STEP_MS) + 1) * SLO_STEP_MS
     return Wish(variant, device_id, device_type, bandwidth, slo)

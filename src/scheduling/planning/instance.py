@@ -128,15 +128,23 @@ def _budgets_ms(problem: Problem) -> Floats:
     ):
         return np.array([problem.budgets_ms(one) for one in problem.clients], np.float64)
     columns = [
-        (c.fps, c.slo_ms, c.bandwidth_kbps, c.wire_ms, c.response_kbits, c.frame_size_ratio)
+        (
+            c.fps,
+            c.slo_ms,
+            c.bandwidth_kbps,
+            c.wire_ms,
+            c.response_kbits,
+            c.frame_size_ratio,
+            problem.overhead_ms + c.decode_ms,
+        )
         for c in problem.clients
     ]
-    table = np.array(columns, np.float64).reshape(len(columns), 6)
-    fps, slo, bandwidth, wire, response, ratio = (table[:, [column]] for column in range(6))
+    table = np.array(columns, np.float64).reshape(len(columns), 7)
+    fps, slo, bandwidth, wire, response, ratio, overhead = (table[:, [k]] for k in range(7))
     frames = rule.size_ratio * np.array([one.frame_kbits for one in problem.variants], np.float64)
     with np.errstate(divide="ignore"):
         network = 1000.0 * (frames * ratio + response) / bandwidth + 2.0 * wire
-    budgets = np.maximum(0.0, slo - network - problem.overhead_ms)
+    budgets = np.maximum(0.0, slo - network - overhead)
     return np.where(bandwidth > fps * frames * ratio, budgets, 0.0)
 
 
@@ -166,8 +174,9 @@ def _in_units(
     else:  # nothing to place, or nowhere to place it
         unit_fps, weights = 1.0, [1] * len(rates_fps)
     safe_fps = unit_fps / (1 - EQUAL_RATIO)
+    enough = max(max_units, sum(weights))  # more is not needed, and planners count up to it
     return (
         unit_fps,
         np.array(weights, np.int64),
-        np.array([math.floor(limit / safe_fps) for limit in limits_fps], np.int64),
+        np.array([min(enough, math.floor(limit / safe_fps)) for limit in limits_fps], np.int64),
     )

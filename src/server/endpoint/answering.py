@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...core.advice import NO_ADVICE, SideAdvice
+from ...core.limits import OVERHEAD_MS
 from ...core.verdict import Place
 from ...protos import serving_pb2
 from ...protos.internal_pb2 import FrameResult, FrameResults
 from ...scheduling.advising import Adviser
 from ...scheduling.overhead import OverheadEstimate
 from ...scheduling.plan_view import PlanView
+from .failures import Failures
 from .frame import ArrivedFrame, DropNote
 from .frame_log import FrameLog
+from .session import Session
 
 RESULT_BYTES = 100
 DETECTION_BYTES = 24
@@ -24,7 +28,7 @@ class Answerer:
     """Writes the one result of each frame.
 
     Attributes:
-        overhead: checks, decoding, and the ways between processes.
+        overhead: checks, and the ways between processes. Decoding counts for its stream alone.
     """
 
     def __init__(
@@ -39,19 +43,20 @@ class Answerer:
         self._plan = plan
         self._adviser = adviser
         self._log = log
+        self._failures = Failures()
 
     def answer(self, frame: ArrivedFrame, part: FrameResult, batch: FrameResults) -> None:
         """Sends what was found in a frame."""
         now_ms = self._now_ms()
         session = frame.session
         endpoint_ms, server_ms = frame.handed_ms - frame.read_ms, now_ms - frame.read_ms
+        sides = self._sides(session, now_ms)
         result = session.outbox.add_result(frame.sequence)
         result.verdict = serving_pb2.ANSWERED
         result.detections.CopyFrom(part.detections)
         result.variant = batch.variant
         result.batch_size = batch.batch_size
         result.plan_epoch = batch.plan_epoch
-        sides = self._adviser.sides(session.observed, now_ms)
         result.advised_side_px, result.served_side_px = sides.side_px, sides.served_px
         timings = result.timings
         timings.endpoint_ms = endpoint_ms
@@ -61,8 +66,9 @@ class Answerer:
         timings.server_ms = server_ms
         num_bytes = RESULT_BYTES + DETECTION_BYTES * len(part.detections.scores)
         session.observed.response_kbits = num_bytes * KBITS_PER_BYTE
-        elsewhere_ms = part.queue_ms - part.decode_ms + batch.inference_ms
-        self.overhead.add(max(0.0, server_ms - elsewhere_ms))
+        own_ms = server_ms - part.queue_ms - batch.inference_ms
+        self.overhead.add(OVERHEAD_MS.nearest(own_ms))
+        session.observed.decoding.add(OVERHEAD_MS.nearest(part.decode_ms))
         session.num_answered += 1
         session.under_way.discard(frame)
         if self._log is not None:
@@ -74,6 +80,9 @@ class Answerer:
         """Says that a frame was given up."""
         now_ms = self._now_ms()
         session = frame.session
+        if note.decode_ms > 0:
+            session.observed.decoding.add(OVERHEAD_MS.nearest(note.decode_ms))
+        sides = self._sides(session, now_ms)
         result = session.outbox.add_result(frame.sequence)
         result.verdict = serving_pb2.DROPPED
         result.drop.place = _PLACES[note.place]
@@ -81,7 +90,6 @@ class Answerer:
         result.drop.code = note.code
         result.drop.detail = note.detail
         result.plan_epoch = self._plan().epoch
-        sides = self._adviser.sides(session.observed, now_ms)
         result.advised_side_px, result.served_side_px = sides.side_px, sides.served_px
         result.timings.server_ms = now_ms - frame.read_ms
         self._count_drop(frame, note, now_ms)
@@ -89,6 +97,14 @@ class Answerer:
     def abandon(self, frame: ArrivedFrame, note: DropNote) -> None:
         """Ends a frame whose client is gone."""
         self._count_drop(frame, note, self._now_ms())
+
+    def _sides(self, session: Session, now_ms: float) -> SideAdvice:
+        """The newest advice; none if we fail, since the frame has to end all the same."""
+        try:
+            return self._adviser.sides(session.observed, now_ms)
+        except Exception:  # noqa: BLE001 see above
+            self._failures.note("advising a stream", now_ms)
+            return NO_ADVICE
 
     def _count_drop(self, frame: ArrivedFrame, note: DropNote, now_ms: float) -> None:
         session = frame.session

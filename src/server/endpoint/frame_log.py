@@ -6,14 +6,14 @@ from typing import Any
 
 from ...core.records import ServerFrameRecord
 from ...protos.serving_pb2 import Result
-from ...reporting.csv_log import CsvLog
+from ..run_log import RunLog
 from .frame import ArrivedFrame, DropNote
 
 
 class FrameLog:
     """Writes how frames ended, as the endpoint saw it."""
 
-    def __init__(self, csv: CsvLog[ServerFrameRecord]) -> None:
+    def __init__(self, csv: RunLog[ServerFrameRecord]) -> None:
         self._csv = csv
 
     def answered(self, frame: ArrivedFrame, result: Result, now_ms: float) -> None:

@@ -41,7 +41,7 @@ def server_options(config: ServerConfig) -> list[tuple[str, int]]:
 
 
 def make_server(
-    config: ServerConfig, servicer: Servicer, health_servicer: health.HealthServicer
+    config: ServerConfig, servicer: Servicer, health_servicer: health.HealthServicer, port: int
 ) -> tuple[grpc.aio.Server, int]:
     """Returns a server that is not started, and the port it is bound to.
 
@@ -57,7 +57,7 @@ def make_server(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     host = f"[{config.host}]" if ":" in config.host else config.host
     try:
-        port = server.add_insecure_port(f"{host}:{config.port}")
+        port = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
-        raise RunError(f"host={config.host}, port={config.port}: cannot listen: {error}") from None
+        raise RunError(f"host={config.host}, port={port}: cannot listen: {error}") from None
     return server, port

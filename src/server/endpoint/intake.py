@@ -7,17 +7,20 @@ from collections.abc import Callable
 
 import google_crc32c
 
+from ...core.limits import MOST_AGE_MS
 from ...core.verdict import Place, Reason
 from ...protos.serving_pb2 import Frame
 from ...scheduling.intake import frame_limit, reason_to_drop
 from ...scheduling.plan_view import PlanView
+from ...scheduling.stalls import StallWatch
 from ...vision.jpeg import BadImageError, ImageRule, check_jpeg
 from ..config import ServerConfig
 from ..zoo import ServedZoo
 from .answering import Answerer
 from .dispatcher import Dispatcher
-from .frame import ArrivedFrame, DropNote
-from .problems import CODE_OF_REASON, Code, SessionError
+from .failures import Failures
+from .frame import ArrivedFrame, DropNote, drop
+from .problems import Code, SessionError
 from .registration import link_problem
 from .session import Session
 
@@ -38,6 +41,7 @@ class Intake:
         now_ms: Callable[[], float],
         dispatcher: Dispatcher,
         answerer: Answerer,
+        stalls: StallWatch,
     ) -> None:
         self.is_draining = False
         self._max_frame_bytes = config.max_frame_bytes
@@ -47,23 +51,29 @@ class Intake:
         self._now_ms = now_ms
         self._dispatcher = dispatcher
         self._answerer = answerer
+        self._stalls = stalls
+        self._failures = Failures()
 
     def take(self, session: Session, message: Frame, read_ms: float) -> None:
         """Takes one frame; its result, or its drop, follows in the session's outbox."""
         sequence = message.sequence
+        waited_ms = session.backlog.waited_ms(sequence, read_ms, self._stalls.latest)
         session.outbox.add_ack(sequence, read_ms)
         jpeg = message.jpeg  # each access copies it
         frame = ArrivedFrame(
             session=session,
             sequence=sequence,
             read_ms=read_ms,
-            age_ms=message.age_ms,
             num_bytes=len(jpeg),
             side_px=max(message.width_px, message.height_px),
-            bandwidth_kbps=message.link.bandwidth_kbps,
+            waited_ms=waited_ms,
         )
         session.num_arrived += 1
-        note = self._judge(frame, message, jpeg)
+        try:
+            note = self._judge(frame, message, jpeg)
+        except Exception:  # noqa: BLE001 whatever it is, this frame ends and the stream goes on
+            self._failures.note("judging a frame", read_ms)
+            note = bad("the server failed on it", Code.INTERNAL)
         if note is not None:
             self._answerer.drop(frame, note)
             if note.reason is Reason.BAD_FRAME and session.bad_frames.add(read_ms):
@@ -102,7 +112,7 @@ class Intake:
         if sequence < session.last_sequence:
             return bad(f"sequence={sequence}: must be above {session.last_sequence}")
         session.last_sequence = sequence
-        if session.policer.takes(frame.read_ms):
+        if session.policer.takes(frame.arrived_ms):
             return None
         if session.policer.is_incurable:
             session.fail(
@@ -116,8 +126,8 @@ class Intake:
         )
 
     def _check_fields(self, frame: ArrivedFrame, message: Frame) -> DropNote | None:
-        if not (math.isfinite(frame.age_ms) and frame.age_ms >= 0):
-            return bad(f"age_ms={frame.age_ms:g}: must be a number of at least 0")
+        if not 0 <= message.age_ms < math.inf:
+            return bad(f"age_ms={message.age_ms:g}: must be a number of at least 0")
         problem = link_problem(message.link)
         if problem:
             return bad(problem)
@@ -133,9 +143,11 @@ class Intake:
         return None
 
     def _learn(self, frame: ArrivedFrame, message: Frame) -> None:
-        """Takes in what the frame says of its stream's link and sizes; sets its deadline."""
+        """Takes in what the frame says of itself and of its stream's link; sets its deadline."""
+        frame.age_ms = min(message.age_ms, MOST_AGE_MS)
+        frame.bandwidth_kbps = message.link.bandwidth_kbps
         frame.network_ms, frame.deadline_ms = frame.session.observed.take_frame(
-            frame.read_ms,
+            frame.arrived_ms,
             frame.age_ms,
             frame.num_bytes * KBITS_PER_BYTE,
             self._kbits.get(frame.side_px),
@@ -150,11 +162,6 @@ class Intake:
         if reason is Reason.NOT_PLACED:
             return f"plan {self._plan().epoch} serves this stream nowhere"
         return f"{len(session.under_way)} frames are under way"
-
-
-def drop(reason: Reason, detail: str) -> DropNote:
-    """A frame given up at the endpoint."""
-    return DropNote(Place.ENDPOINT, reason, CODE_OF_REASON[reason], detail)
 
 
 def bad(detail: str, code: Code = Code.INVALID_ARGUMENT) -> DropNote:

@@ -7,11 +7,12 @@ import asyncio
 from ...protos.serving_pb2 import Notice, Result, ServerMessage
 
 FULL_LENGTH = 256
+RESULTS_PER_MESSAGE = 32  # of at most 1000 boxes, 25 kB, each: within 1 MiB
 ACK_GAP_S = 0.001
 
 
 class Outbox:
-    """Gathers acks, results and a notice until the sender takes them, all in one message.
+    """Gathers acks, results and a notice until the sender takes them, all in one message as a rule.
 
     Acks are due at once, unless something was taken less than a millisecond ago: then they wait for
     the rest of it, or for a result to go with. Writing costs more than all else that is done for a
@@ -75,12 +76,15 @@ class Outbox:
         return len(self._read_ms) + self._num_results >= FULL_LENGTH
 
     def take(self, now_ms: float) -> ServerMessage:
-        """Takes everything, to be written now."""
+        """Takes everything, to be written now; of many results the first ones."""
         message, self._message = self._message, ServerMessage()
+        if self._num_results > RESULTS_PER_MESSAGE:
+            self._message.results.extend(message.results[RESULTS_PER_MESSAGE:])
+            del message.results[RESULTS_PER_MESSAGE:]
         for ack, read_ms in zip(message.acks, self._read_ms, strict=True):
             ack.held_ms = now_ms - read_ms
         self._read_ms.clear()
-        self._num_results = 0
+        self._num_results = len(self._message.results)
         self._has_notice = False
         self._taken_s = asyncio.get_running_loop().time()
         if self._timer is not None:

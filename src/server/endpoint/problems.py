@@ -44,6 +44,15 @@ CODE_OF_REASON = {
 }
 
 
+DETAIL_OF_REASON = {
+    Reason.TOO_LATE: "could not be answered in time any more",
+    Reason.EXECUTOR_LOST: "its device failed",
+    Reason.BAD_FRAME: "jpeg: cannot be decoded",
+    Reason.MODEL_OUTPUT: "the detector failed on it",
+}
+"""What clients are told of a frame that a device gave up: our words, whatever a library there said."""
+
+
 class SessionError(Exception):
     """Ends a call.
 
@@ -59,12 +68,13 @@ class SessionError(Exception):
 
 
 class Refused(SessionError):  # noqa: N818 an answer more than an error
-    """A stream that does not fit.
+    """A stream that does not fit, or comes before there is a device.
 
     Attributes:
-        refusal: why, and what would fit.
+        refusal: why, and what would fit, or when to ask again.
     """
 
     def __init__(self, refusal: Refusal) -> None:
-        super().__init__(Code.RESOURCE_EXHAUSTED, refusal.detail)
+        is_early = refusal.reason == Refusal.NOT_READY
+        super().__init__(Code.UNAVAILABLE if is_early else Code.RESOURCE_EXHAUSTED, refusal.detail)
         self.refusal = refusal

@@ -9,15 +9,19 @@ import os
 import time
 from contextlib import suppress
 
+import grpc
+
 from ...network.retransmission import limit_waits
 from ...protos.internal_pb2 import Attach, ChildStatus, Envelope, Ready
 from ..channel import AsyncChannel, Channel
 from ..child import ChildContext
 from ..frame_memory import FrameWriter
+from ..heartbeat import beat
 from ..zoo import load_served_zoo
 from .endpoint import Endpoint
 from .grpc_server import make_server
 from .health_state import HealthState
+from .listener import Listener
 from .servicer import Servicer
 
 STOP_GRACE_S = 0.5
@@ -38,7 +42,6 @@ class EndpointProcess:
 
         Raises:
             UsageError: if one is missing or broken.
-            RunError: if the log cannot be created.
         """
         self._context = context
         self._devices = {
@@ -50,6 +53,12 @@ class EndpointProcess:
             context.config, load_served_zoo(context.config), now_ms, self._look_at_health
         )
         self._health = HealthState(self._is_able, self._say_health)
+        self._listener = Listener(
+            self._make_server,
+            lambda: Servicer(self._endpoint, context.config.session_grace_ms),
+            context.config.port,
+            self._look_at_health,
+        )
         self._control = AsyncChannel(context.control, self._on_packet, lambda: None)
 
     async def run(self) -> None:
@@ -57,31 +66,37 @@ class EndpointProcess:
 
         Raises:
             RunError: if the address cannot be had.
+            ExceptionGroup: if a task failed; nothing is left to serve with then.
         """
-        config = self._context.config
-        servicer = Servicer(self._endpoint, config.session_grace_ms)
-        server, port = make_server(config, servicer, self._health.servicer)
-        tasks = [
-            asyncio.create_task(self._health.run(), name="health"),
-            asyncio.create_task(self._endpoint.watch(), name="watch"),
-        ]
-        await asyncio.sleep(0)  # health says NOT_SERVING before anybody can ask
-        await server.start()
-        limit_waits(port)
-        gc.collect()
-        gc.freeze()  # what is loaded now stays; collections need not look at it again
-        self._control.send(Envelope(ready=Ready(port=port)))
+        self._listener.bind()
+        tasks: list[asyncio.Task[None]] = []
         try:
-            grace_ms = await self._drain_grace_ms
-            await self._health.drain()
-            await self._endpoint.drain(grace_ms)
-            await server.stop(STOP_GRACE_S)
+            async with asyncio.TaskGroup() as group:  # one that fails ends the process
+                for name, duty in (
+                    ("health", self._health.run()),
+                    ("watch", self._endpoint.watch()),
+                    ("beat", beat(self._control)),
+                ):
+                    tasks.append(group.create_task(duty, name=name))
+                await asyncio.sleep(0)  # health says NOT_SERVING before anybody can ask
+                await self._listener.start()
+                tasks.append(group.create_task(self._listener.watch(), name="listener"))
+                limit_waits(self._listener.port)
+                gc.collect()
+                gc.freeze()  # what is loaded now stays; collections need not look at it again
+                self._control.send(Envelope(ready=Ready(port=self._listener.port)))
+                grace_ms = await self._drain_grace_ms
+                await self._health.drain()
+                await self._endpoint.drain(grace_ms)
+                for task in tasks:
+                    task.cancel()
+            await self._listener.stop(STOP_GRACE_S)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._endpoint.shut()
             self._control.close()
+
+    def _make_server(self, servicer: Servicer, port: int) -> tuple[grpc.aio.Server, int]:
+        return make_server(self._context.config, servicer, self._health.servicer, port)
 
     def _on_packet(self, envelope: Envelope, descriptors: tuple[int, ...]) -> None:
         kind = envelope.WhichOneof("message")
@@ -89,6 +104,11 @@ class EndpointProcess:
             self._attach(envelope.attach, descriptors)
         elif kind == "drain" and not self._drain_grace_ms.done():
             self._drain_grace_ms.set_result(envelope.drain.grace_ms)
+        elif kind == "child_status" and envelope.child_status.peer in self._devices:
+            status = envelope.child_status
+            if not status.is_alive:
+                device_id = self._devices[status.peer]
+                self._endpoint.dispatcher.note_death(device_id, is_crash=status.is_crash)
 
     def _attach(self, attach: Attach, descriptors: tuple[int, ...]) -> None:
         (descriptor,) = descriptors
@@ -106,12 +126,16 @@ class EndpointProcess:
             os.close(descriptor)
 
     def _is_able(self) -> bool:
-        """Peers are attached when they are ready, and let go of at their end-of-file."""
+        """Whether the port is open and a device can run what comes; one that hangs is none.
+
+        Peers are attached when they are ready: an executor, once its first variant is loaded. They are
+        let go of at their end-of-file.
+        """
         endpoint = self._endpoint
         return (
-            endpoint.dispatcher.has_memory
+            self._listener.is_listening
             and endpoint.scheduler.is_attached
-            and any(True for _ in endpoint.dispatcher.device_ids)
+            and endpoint.dispatcher.can_run
         )
 
     def _look_at_health(self) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from ...core.checks import echo, require_id
+from ...core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS
 from ...protos.serving_pb2 import LinkEstimate, RegisterRequest
 from .problems import Code, SessionError
-
-MIN_FPS, MAX_FPS = 0.001, 240.0
-MIN_SLO_MS, MAX_SLO_MS = 1.0, 60_000.0
-MAX_BANDWIDTH_KBPS = 1e8
-MAX_WIRE_MS = 10_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +36,11 @@ def check_registration(request: RegisterRequest, zoo: str) -> Registration:
             Code.INVALID_ARGUMENT,
             f"stream_id={echo(request.stream_id)}: must begin with a letter or digit",
         )
-    _require("fps", request.fps, MIN_FPS, MAX_FPS)
-    _require("slo_ms", request.slo_ms, MIN_SLO_MS, MAX_SLO_MS)
-    problem = link_problem(request.link)
+    problem = (
+        FPS.problem("fps", request.fps)
+        or SLO_MS.problem("slo_ms", request.slo_ms)
+        or link_problem(request.link)
+    )
     if problem:
         raise SessionError(Code.INVALID_ARGUMENT, problem)
     _check_zoo(request.zoo, zoo)
@@ -58,15 +55,9 @@ def check_registration(request: RegisterRequest, zoo: str) -> Registration:
 
 def link_problem(link: LinkEstimate) -> str:
     """Says what is wrong with a link estimate; empty if nothing is."""
-    bandwidth_kbps, wire_ms = link.bandwidth_kbps, link.wire_ms
-    if not 0 < bandwidth_kbps <= MAX_BANDWIDTH_KBPS:
-        return (
-            f"link.bandwidth_kbps={bandwidth_kbps:g}: must be above 0 and "
-            f"at most {MAX_BANDWIDTH_KBPS:g}"
-        )
-    if not 0 <= wire_ms <= MAX_WIRE_MS:
-        return f"link.wire_ms={wire_ms:g}: must be 0 to {MAX_WIRE_MS:g}"
-    return ""
+    return BANDWIDTH_KBPS.problem("link.bandwidth_kbps", link.bandwidth_kbps) or WIRE_MS.problem(
+        "link.wire_ms", link.wire_ms
+    )
 
 
 def _check_zoo(asked: str, zoo: str) -> None:
@@ -77,10 +68,3 @@ def _check_zoo(asked: str, zoo: str) -> None:
     except ValueError as error:
         raise SessionError(Code.INVALID_ARGUMENT, str(error)) from None
     raise SessionError(Code.NOT_FOUND, f"zoo={echo(asked)}: this server has {zoo}")
-
-
-def _require(field: str, value: float, least: float, most: float) -> None:
-    if not (math.isfinite(value) and least <= value <= most):
-        raise SessionError(
-            Code.INVALID_ARGUMENT, f"{field}={value:g}: must be {least:g} to {most:g}"
-        )

@@ -20,11 +20,18 @@ _END = grpc.aio.EOF  # type: ignore[attr-defined] # the stubs lack it
 
 
 class Servicer(ServingServicer):
-    """`moonjelly.v1.Serving`."""
+    """`moonjelly.v1.Serving`.
+
+    Attributes:
+        is_unused: set while no stream is open here.
+    """
 
     def __init__(self, endpoint: Endpoint, open_limit_ms: float) -> None:
         self._endpoint = endpoint
         self._open_limit_ms = open_limit_ms
+        self._num_open = 0
+        self.is_unused = asyncio.Event()
+        self.is_unused.set()
 
     async def Register(self, request: RegisterRequest, context: Context) -> RegisterReply:  # noqa: N802
         """Gives one stream a place."""
@@ -36,9 +43,14 @@ class Servicer(ServingServicer):
         del requests  # read from the context, which takes fewer steps
         session = self._endpoint.open(await self._read_open(context))
         reader = asyncio.create_task(self._read(session, context), name=f"read {session.stream_id}")
+        self._num_open += 1
+        self.is_unused.clear()
         try:
             await self._write(session, context)
         finally:
+            self._num_open -= 1
+            if not self._num_open:
+                self.is_unused.set()
             self._endpoint.close(session)
             reader.cancel()
             await asyncio.wait([reader])

@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ...core.limits import FPS
 from ...core.verdict import Place, Reason
 from ...network.observed_stream import ObservedStream
 from ...protos.internal_pb2 import StreamState
 from ...scheduling.policing import BadFrameCounter, RatePolicer
+from ...scheduling.stalls import Backlog
 from .frame import ArrivedFrame
 from .outbox import Outbox
 from .problems import SessionError
-from .registration import MAX_FPS, Registration
+from .registration import Registration
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +34,7 @@ class Session:
         writing_since_ms: when the write that has not finished was begun; None if there is none.
         stop_writing: interrupts that write.
         observed: what its frames tell, for planning and advice.
+        backlog: tells which frames lay unread while this process stood still.
         num_arrived: frames read; each is answered or dropped in the end.
     """
 
@@ -48,6 +51,7 @@ class Session:
     end: SessionError | None = None
     last_sequence: int = -1
     observed: ObservedStream = field(init=False)
+    backlog: Backlog = field(init=False)
     under_way: set[ArrivedFrame] = field(default_factory=set)
     writing_since_ms: float | None = None
     stop_writing: Callable[[], object] | None = None
@@ -57,7 +61,8 @@ class Session:
 
     def __post_init__(self) -> None:
         declared = self.declared
-        self.newer_messages = RatePolicer(MAX_FPS, 1.0, self.registered_ms)
+        self.newer_messages = RatePolicer(FPS.most, 1.0, self.registered_ms)
+        self.backlog = Backlog(declared.fps, self.registered_ms)
         self.observed = ObservedStream(
             stream_id=declared.stream_id,
             fps=declared.fps,
@@ -83,6 +88,8 @@ class Session:
             wire_ms=client.wire_ms,
             response_kbits=client.response_kbits,
             frame_size_ratio=client.frame_size_ratio,
+            decode_ms=client.decode_ms,
+            is_unopened=not self.is_open,
         )
 
     @property

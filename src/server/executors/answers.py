@@ -8,11 +8,13 @@ from ...core.verdict import Reason
 from ...protos.internal_pb2 import FrameResult, FrameResults
 from ...protos.serving_pb2 import Detections as DetectionsMessage
 from ...vision.detections import Detections
+from ..channel import MAX_PACKET_BYTES
 from .endpoint_link import EndpointLink
 from .frame_queue import WaitingFrame
 
 MAX_DETECTIONS = 1000  # of one frame
-DETECTIONS_PER_PACKET = 4000  # about 21 bytes each, within a channel's packet
+FIELD_BYTES = 4  # around each result
+PACKET_BYTES = MAX_PACKET_BYTES - 1024  # what the results of a packet share is short
 
 _CODES = {
     Reason.TOO_LATE: "DEADLINE_EXCEEDED",
@@ -73,11 +75,11 @@ def _packets(results: Sequence[FrameResult]) -> Iterator[list[FrameResult]]:
     part: list[FrameResult] = []
     size = 0
     for result in results:
-        num_detections = len(result.detections.scores) + 1
-        if part and size + num_detections > DETECTIONS_PER_PACKET:
+        num_bytes = result.ByteSize() + FIELD_BYTES
+        if part and size + num_bytes > PACKET_BYTES:
             yield part
             part, size = [], 0
         part.append(result)
-        size += num_detections
+        size += num_bytes
     if part:
         yield part

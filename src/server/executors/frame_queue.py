@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class WaitingFrame:
 
 
 class FrameQueue:
-    """Waiting frames in order of arrival.
+    """Waiting frames in order of arrival; apart from them, those that are to run alone.
 
     Attributes:
         needs_pictures: whether frames have to be decoded before they are ready.
@@ -43,17 +44,20 @@ class FrameQueue:
     def __init__(self, *, needs_pictures: bool) -> None:
         self.needs_pictures = needs_pictures
         self._frames: dict[int, WaitingFrame] = {}
+        self._alone: dict[int, WaitingFrame] = {}
         self._by_ticket: dict[tuple[EndpointLink, int], int] = {}
         self._keys = itertools.count()
 
     def __len__(self) -> int:
+        """Frames that can be batched."""
         return len(self._frames)
 
     def add(self, source: EndpointLink, descriptor: FrameDescriptor, now_ms: float) -> None:
         """Queues a frame."""
         key = next(self._keys)
         queued = QueuedFrame(key, now_ms, descriptor.deadline_ms, not self.needs_pictures)
-        self._frames[key] = WaitingFrame(queued, source, descriptor)
+        frames = self._alone if descriptor.is_alone else self._frames
+        frames[key] = WaitingFrame(queued, source, descriptor)
         self._by_ticket[source, descriptor.ticket] = key
 
     def cancel(self, source: EndpointLink, tickets: Iterable[int]) -> None:
@@ -62,6 +66,7 @@ class FrameQueue:
             key = self._by_ticket.pop((source, ticket), None)
             if key is not None:
                 self._frames.pop(key, None)
+                self._alone.pop(key, None)
 
     def cancel_all(self, source: EndpointLink) -> None:
         """Forgets every frame of a connection that is gone."""
@@ -71,6 +76,16 @@ class FrameQueue:
     def view(self) -> list[QueuedFrame]:
         """What the batcher sees, in order of arrival."""
         return [frame.queued for frame in self._frames.values()]
+
+    def overdue(self, now_ms: float) -> list[WaitingFrame]:
+        """Frames whose deadline is past."""
+        return [frame for frame in self._frames.values() if frame.queued.deadline_ms < now_ms]
+
+    @property
+    def next_deadline_ms(self) -> float:
+        """The earliest deadline; infinite if there is none."""
+        deadlines = (frame.queued.deadline_ms for frame in self._frames.values())
+        return min(deadlines, default=math.inf)
 
     def take(self, keys: Collection[int]) -> list[WaitingFrame]:
         """Removes frames and returns them in the order of `keys`.
@@ -82,6 +97,14 @@ class FrameQueue:
         for frame in taken:
             self._by_ticket.pop((frame.source, frame.descriptor.ticket), None)
         return taken
+
+    def take_alone(self) -> WaitingFrame | None:
+        """Removes and returns the first frame that is to run alone; None if there is none."""
+        if not self._alone:
+            return None
+        frame = self._alone.pop(next(iter(self._alone)))
+        self._by_ticket.pop((frame.source, frame.descriptor.ticket), None)
+        return frame
 
     def holds(self, frame: WaitingFrame) -> bool:
         """Whether the frame still waits."""

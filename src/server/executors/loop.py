@@ -12,11 +12,11 @@ from ...core.profile import BatchLatency
 from ...core.records import BatchRecord
 from ...core.verdict import Reason
 from ...protos.internal_pb2 import DevicePlan, ExecutorStatus, FrameResults
-from ...scheduling.batching.port import FIRST_DECODE_MS, Batcher, DeviceState
-from ...scheduling.pacing import SHORTEST_WAIT_MS, STATUS_PERIOD_MS
-from ...scheduling.slowdown import Slowdown
+from ...scheduling.batching.port import FIRST_DECODE_MS, Batcher
+from ...scheduling.device_core import DeviceCore, DeviceOrders
 from ...vision.detections import Detections
 from . import answers
+from .endpoint_link import EndpointLink
 from .frame_queue import WaitingFrame
 from .port import NO_PICTURE, DeviceLostError, Executor
 from .watchdog import Watchdog
@@ -25,7 +25,7 @@ from .workload import Workload
 LOOK_AHEAD_BATCHES = 2
 HANG_FACTOR = 10.0  # of the p99
 HANG_LEAST_S = 2.0
-DECODE_WEIGHT = 0.1
+SPEAK_EVERY_MS = 100.0
 
 _DETAILS = {Reason.TOO_LATE: "could not have been answered by its deadline"}
 
@@ -52,6 +52,7 @@ class Batch:
     Attributes:
         batch_size: the largest that the plan allows.
         num_left: frames that stay queued.
+        is_alone: nothing else is decoded or run beside it.
     """
 
     frames: list[WaitingFrame]
@@ -59,6 +60,7 @@ class Batch:
     batch_size: int
     num_left: int
     plan_epoch: int
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,12 @@ class Run:
 
 
 class BatchLoop:
-    """Runs in a thread of its own; plans and variants are set from others."""
+    """Runs in a thread of its own; plans and variants are set from others.
+
+    Attributes:
+        num_turns: how often it has decided, so that others see it go on.
+        is_running: whether a batch runs, which the watchdog guards.
+    """
 
     def __init__(
         self,
@@ -86,32 +93,37 @@ class BatchLoop:
         on_status: Callable[[ExecutorStatus], None] = lambda _: None,
         on_batch: Callable[[BatchRecord], None] | None = None,
         watchdog: Watchdog | None = None,
+        decode_alone: Callable[[WaitingFrame, int], bool] | None = None,
     ) -> None:
-        """Takes what it works with; `on_status` and `on_batch` are called by the loop's thread."""
+        """Takes what it works with; `on_status` and `on_batch` are called by the loop's thread.
+
+        `decode_alone` gives a frame that is to be alone its picture, of a side, or gives it up and returns False.
+        """
+        self.num_turns = 0
+        self.is_running = False
         self._device_id = device_id
         self._work = work
         self._executor = executor
         self._variants = variants
-        self._batcher = batcher
         self._clock = clock
         self._on_status = on_status
         self._on_batch = on_batch
         self._watchdog = watchdog
-        self._slowdown = Slowdown()
-        self._active: DeviceVariant | None = None
+        self._decode_alone = decode_alone
+        self._core = DeviceCore(
+            {variant.name: variant.latency for variant in variants.values()},
+            batcher,
+            FIRST_DECODE_MS if work.queue.needs_pictures else 0.0,
+        )
         self._next: DeviceVariant | None = None  # loaded, to be taken between two batches
-        self._plan = self._wished_plan = DevicePlan(batch_size=1)
-        self._plan_epoch = 0
-        self._num_batches = 0
-        self._decode_ms = FIRST_DECODE_MS if work.queue.needs_pictures else 0.0
         self._free_since_ms = clock.now_ms()
-        self._status_at_ms = 0.0
+        self._spoke_ms = -math.inf
 
     def set_plan(self, plan: DevicePlan, epoch: int) -> None:
         """Takes a plan; its batch size holds once its variant is active."""
+        orders = DeviceOrders(plan.variant, plan.batch_size, plan.arrival_fps, epoch)
         with self._work.changed:
-            self._wished_plan = plan
-            self._plan_epoch = epoch
+            self._core.wish(orders)
             self._work.changed.notify()
 
     def activate(self, variant: str) -> None:
@@ -119,7 +131,7 @@ class BatchLoop:
         work = self._work
         with work.changed:
             self._next = self._variants[variant]
-            if self._active is None:  # before the loop's thread starts
+            if not self._core.active:  # before the loop's thread starts
                 self._switch(self._next)
             work.changed.notify()
             while self._next is not None and not work.is_closed:
@@ -127,12 +139,13 @@ class BatchLoop:
 
     def status(self) -> ExecutorStatus:
         """How the device does."""
+        core = self._core
         return ExecutorStatus(
             device_id=self._device_id,
-            variant=self._active.name if self._active else "",
-            slowdown_ratio=self._slowdown.ratio,
-            decode_ms=self._decode_ms,
-            num_batches=self._num_batches,
+            variant=core.active,
+            slowdown_ratio=core.slowdown_ratio,
+            decode_ms=core.decode_ms,
+            num_batches=core.num_batches,
         )
 
     def run(self) -> None:
@@ -142,7 +155,9 @@ class BatchLoop:
             DeviceLostError: if the device is lost.
         """
         while (batch := self._decide()) is not None:
-            self._account(batch, self._run(batch))
+            if not batch.is_alone or self._is_decoded(batch):
+                self._account(batch, self._run(batch))
+            self._clear_bench(batch)
 
     def _decide(self) -> Batch | None:
         """Waits for the next batch; gives up frames meanwhile. Returns None to leave."""
@@ -158,52 +173,101 @@ class BatchLoop:
 
     def _choose(self) -> tuple[Batch | None, list[tuple[WaitingFrame, Reason]]]:
         """Asks the batcher once, under the lock; waits if it has nothing to do."""
-        work = self._work
+        work, core = self._work, self._core
+        self.num_turns += 1
         if self._next is not None:
             self._switch(self._next)
-        if self._active is None:
+        if not core.active:
             raise RuntimeError("no variant is active")
-        if self._wished_plan.variant == self._active.name:
-            self._plan = self._wished_plan
-        work.look_ahead = LOOK_AHEAD_BATCHES * self._plan.batch_size
+        alone = work.queue.take_alone()
+        if alone is not None:
+            return self._choose_alone(alone)
+        work.look_ahead = LOOK_AHEAD_BATCHES * core.orders.batch_size
         if not len(work.queue):
-            self._wait(None)
+            work.changed.wait()
             return None, []
-        latency = self._active.latency
-        batch_size = min(max(1, self._plan.batch_size), latency.max_batch_size)
-        device = DeviceState(
-            latency, batch_size, self._plan.arrival_fps, self._slowdown.ratio, self._decode_ms
-        )
         now_ms = self._clock.now_ms()
-        decision = self._batcher.decide(work.queue.view(), device, now_ms)
-        reasons = [reason for _, reason in decision.drop]
+        decision = core.decide(work.queue.view(), now_ms)
         gone = work.queue.take([key for key, _ in decision.drop])
+        dropped = list(zip(gone, (reason for _, reason in decision.drop), strict=True))
         frames = work.queue.take(decision.run)
         if not frames:
             if not gone:
                 work.decoding_due.notify_all()  # frames that seemed hopeless may be wanted after all
-                limit_ms = decision.wait_until_ms
-                self._wait(None if limit_ms is None else (limit_ms - now_ms) / 1000)
-            return None, list(zip(gone, reasons, strict=True))
-        busy_ms = latency.p50_ms[len(frames) - 1] * self._slowdown.ratio
-        work.hopeless_ms = now_ms + busy_ms + latency.p50_ms[0]
+                limit_ms = min(decision.wait_until_ms or math.inf, self._speak(now_ms))
+                work.changed.wait(None if limit_ms == math.inf else (limit_ms - now_ms) / 1000)
+            return None, dropped
+        busy_ms = core.latency.p50_ms[len(frames) - 1] * core.slowdown_ratio
+        work.hopeless_ms = now_ms + busy_ms + core.latency.p50_ms[0]
         work.decoding_due.notify_all()
-        batch = Batch(frames, self._active, batch_size, len(work.queue), self._plan_epoch)
-        return batch, list(zip(gone, reasons, strict=True))
+        return self._lay(frames), dropped
 
-    def _wait(self, timeout_s: float | None) -> None:
-        """Sleeps until something changes, or so long."""
-        if timeout_s is not None:
-            self._work.changed.wait(max(SHORTEST_WAIT_MS / 1000, timeout_s))
-        elif self._watchdog is None:
-            self._work.changed.wait()
-        elif not self._work.changed.wait(self._watchdog.rest_within_s()):
-            self._watchdog.rest()
+    def _speak(self, now_ms: float) -> float:
+        """Says to endpoints whose frames are overdue that it waits with them and does not hang, now and then.
+
+        Returns:
+            When to call this again at the latest.
+        """
+        overdue = self._work.queue.overdue(now_ms)
+        if overdue and now_ms >= self._spoke_ms + SPEAK_EVERY_MS:
+            self._spoke_ms = now_ms
+            for link in {frame.source for frame in overdue}:
+                link.answer(FrameResults())
+        return self._spoke_ms + SPEAK_EVERY_MS if overdue else self._work.queue.next_deadline_ms
+
+    def _choose_alone(
+        self, frame: WaitingFrame
+    ) -> tuple[Batch | None, list[tuple[WaitingFrame, Reason]]]:
+        """Waits, under the lock, until no other frame is at work; the frame has left the queue."""
+        work = self._work
+        work.is_reserved = True
+        while work.num_decoding and not work.is_closed:
+            work.changed.wait()
+        if self._core.is_hopeless(frame.queued.deadline_ms, self._clock.now_ms()):
+            self._release()
+            return None, [(frame, Reason.TOO_LATE)]
+        return self._lay([frame], is_alone=True), []
+
+    def _lay(self, frames: list[WaitingFrame], *, is_alone: bool = False) -> Batch:
+        """Makes a batch, and puts its frames on the benches of their endpoints."""
+        tickets: dict[EndpointLink, list[int]] = {}
+        for frame in frames:
+            tickets.setdefault(frame.source, []).append(frame.descriptor.ticket)
+        for link, own in tickets.items():
+            link.bench.run(own)
+        core = self._core
+        return Batch(
+            frames,
+            self._variants[core.active],
+            core.batch_size,
+            len(self._work.queue),
+            core.orders.plan_epoch,
+            is_alone,
+        )
+
+    def _clear_bench(self, batch: Batch) -> None:
+        for link in {frame.source for frame in batch.frames}:
+            link.bench.run(())
+        if batch.is_alone:
+            with self._work.changed:
+                self._release()
+
+    def _release(self) -> None:
+        """Lets the decoder threads go on, under the lock."""
+        self._work.is_reserved = False
+        self._work.decoding_due.notify_all()
+
+    def _is_decoded(self, batch: Batch) -> bool:
+        """Decodes a frame that is alone; it was given up if that fails."""
+        if self._decode_alone is None:
+            return True
+        return self._decode_alone(batch.frames[0], batch.variant.input_side_px)
 
     def _switch(self, variant: DeviceVariant) -> None:
         """Makes a loaded variant the active one; frames decoded for another side are decoded again."""
         work = self._work
-        self._active, self._next = variant, None
+        self._next = None
+        self._core.activate(variant.name)
         work.side_px = variant.input_side_px
         if work.queue.needs_pictures:
             work.queue.require_side(variant.input_side_px)
@@ -212,11 +276,12 @@ class BatchLoop:
         self._tell_status(self._clock.now_ms())
 
     def _run(self, batch: Batch) -> Run:
+        pictures = [NO_PICTURE if f.picture is None else f.picture for f in batch.frames]
         if self._watchdog is not None:
             p99_ms = batch.variant.latency.p99_ms[len(batch.frames) - 1]
             self._watchdog.guard(max(HANG_LEAST_S, HANG_FACTOR * p99_ms / 1000))
-        pictures = [NO_PICTURE if f.picture is None else f.picture for f in batch.frames]
         start_ms = self._clock.now_ms()
+        self.is_running = True
         try:
             found = self._executor.run(batch.variant.name, pictures)
             error = "" if len(found) == len(batch.frames) else f"{len(found)} answers"
@@ -225,7 +290,12 @@ class BatchLoop:
         except Exception as failure:  # noqa: BLE001 - whatever a detector fails with ends with its batch
             _log.exception("a batch of %d failed", len(batch.frames))
             found, error = [], type(failure).__name__
-        return Run(start_ms, self._clock.now_ms() - start_ms, found, error)
+        finally:
+            self.is_running = False
+        end_ms = self._clock.now_ms()
+        if self._watchdog is not None:
+            self._watchdog.rest()
+        return Run(start_ms, end_ms - start_ms, found, error)
 
     def _account(self, batch: Batch, run: Run) -> None:
         """Answers every frame of the batch, then notes how it went."""
@@ -255,11 +325,9 @@ class BatchLoop:
         expected_ms = batch.variant.latency.p50_ms[size - 1]
         idle_ms = run.start_ms - self._free_since_ms
         self._free_since_ms = end_ms
-        self._num_batches += 1
         if not run.error:
-            self._slowdown.add(run.inference_ms, expected_ms)
-        decode_ms = sum(frame.decode_ms for frame in batch.frames) / size
-        self._decode_ms += DECODE_WEIGHT * (decode_ms - self._decode_ms)
+            decode_ms = sum(frame.decode_ms for frame in batch.frames) / size
+            self._core.ran(run.inference_ms, expected_ms, decode_ms)
         if self._on_batch is not None:
             self._on_batch(
                 BatchRecord(
@@ -274,7 +342,7 @@ class BatchLoop:
                     queue_length=batch.num_left,
                 )
             )
-        if end_ms - self._status_at_ms >= STATUS_PERIOD_MS:
+        if self._core.is_status_due(end_ms):
             self._tell_status(end_ms)
         if self._work.queue.needs_pictures:
             with self._work.decoding_due:
@@ -287,8 +355,8 @@ class BatchLoop:
             answers.dropped(frame, reason, _DETAILS.get(reason, ""), now_ms)
             for frame, reason in dropped
         ]
-        answers.send(frames, results, FrameResults(plan_epoch=self._plan_epoch))
+        answers.send(frames, results, FrameResults(plan_epoch=self._core.orders.plan_epoch))
 
     def _tell_status(self, now_ms: float) -> None:
-        self._status_at_ms = now_ms
+        self._core.told(now_ms)
         self._on_status(self.status())

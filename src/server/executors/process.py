@@ -8,13 +8,13 @@ import logging
 import os
 import selectors
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from ...core.clock import MonotonicClock
-from ...core.errors import UsageError
+from ...core.errors import MoonjellyError, UsageError
 from ...core.records import BatchRecord
 from ...protos.internal_pb2 import (
     Attach,
@@ -24,17 +24,22 @@ from ...protos.internal_pb2 import (
     PlanUpdate,
     Ready,
 )
-from ...reporting.csv_log import CsvLog
 from ...scheduling.batching.port import Batcher
 from ...scheduling.batching.registry import batcher
+from ...scheduling.heartbeats import BEAT_PERIOD_MS
+from ..bench import Bench
 from ..channel import Channel, ChannelClosedError
 from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
 from ..config import DeviceConfig, DeviceKind, ServerConfig
 from ..frame_memory import FrameReader
+from ..heartbeat import HEARTBEAT
+from ..run_log import open_log
 from ..zoo import ServedZoo, load_served_zoo
 from .endpoint_link import EndpointLink
+from .frame_queue import WaitingFrame
 from .loop import BatchLoop, DeviceVariant
 from .port import DeviceLostError, Executor
+from .pulse import Pulse
 from .variant_window import VariantWindow
 from .watchdog import Watchdog
 from .workload import Workload
@@ -48,19 +53,33 @@ _log = logging.getLogger(__name__)
 def run(context: ChildContext) -> None:
     """Runs the executor of `config.devices[number]` until it is told to leave."""
     device = context.config.devices[context.number]
-    threading.excepthook = _leave
+    threading.excepthook = _leave  # also of a thread that exits
     zoo = load_served_zoo(dataclasses.replace(context.config, devices=(device,)))
     executor = build_executor(device, zoo, context.config)
     process = ExecutorProcess(context, device, zoo, executor)
-    try:
+    with leaving_at_once():
         process.start()
         gc.collect()
         gc.freeze()  # a full collection over the libraries' objects would stop a batch for long
         process.serve()
-    except DeviceLostError as error:
-        _leave_lost(error)
     process.close()
     os._exit(0)  # the libraries' own clearing up takes longer than a drain may
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Ends the process with whatever ends this thread: what its words are for is passed on, nothing else."""
+    try:
+        yield
+    except DeviceLostError as error:
+        _leave_lost(error)
+    except (MoonjellyError, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001 - whatever it is, nothing can be relied on any more
+        try:
+            _log.critical("the receiving thread failed", exc_info=True)
+        finally:
+            os._exit(EXIT_CRASHED)
 
 
 def build_executor(device: DeviceConfig, zoo: ServedZoo, config: ServerConfig) -> Executor:
@@ -90,10 +109,12 @@ class ExecutorProcess:
         self._memories: dict[str, FrameReader] = {}
         self._endpoints: dict[str, EndpointLink] = {}
         self._scheduler: Channel | None = None
+        self._telling = threading.Lock()
+        self._backlog = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._selector = selectors.DefaultSelector()
         self._work = Workload(needs_pictures=executor.needs_pictures)
         self._num_decoders = config.decode_threads if executor.needs_pictures else 0
-        self._log = _open_log(config, device)
+        self._log = open_log(config.out_dir, f"batches-{device.device_id}", BatchRecord)
         self._variants = {
             variant.name: DeviceVariant(
                 variant.name,
@@ -112,11 +133,18 @@ class ExecutorProcess:
             on_status=self._tell_scheduler,
             on_batch=self._log.write if self._log is not None else None,
             watchdog=Watchdog(),
+            decode_alone=_decode_alone if executor.needs_pictures else None,
         )
         self._window = VariantWindow(
-            executor, list(self._variants), config.loaded_variants, self._loop.activate
+            executor,
+            list(self._variants),
+            config.loaded_variants,
+            self._loop.activate,
+            on_broken=self._tell_status,
         )
         self._thread = threading.Thread(target=self._loop.run, name="batches", daemon=True)
+        self._pulse = Pulse(self._work, self._loop)
+        self._beat_at_ms = 0.0
         self._is_leaving = False
 
     def start(self) -> None:
@@ -128,13 +156,26 @@ class ExecutorProcess:
             DecoderPool(self._work, self._num_decoders)
         self._thread.start()
         self._selector.register(self._control, selectors.EVENT_READ, self._read_control)
+        self._selector.register(self._backlog, selectors.EVENT_READ, self._on_backlog)
         self._control.send(Envelope(ready=Ready()))
 
     def serve(self) -> None:
         """Receives until told to leave."""
         while not self._is_leaving:
-            for key, _ in self._selector.select():
+            left_ms = max(0.0, self._beat_at_ms - self._clock.now_ms())
+            for key, _ in self._selector.select(left_ms / 1000):
                 key.data()
+            self._beat()
+
+    def _beat(self) -> None:
+        """Says, when it is time, that this thread receives and the batch loop decides or runs."""
+        now_ms = self._clock.now_ms()
+        if now_ms < self._beat_at_ms:
+            return
+        self._beat_at_ms = now_ms + BEAT_PERIOD_MS
+        if self._pulse.is_beating(BEAT_PERIOD_MS / 1000):
+            with suppress(ChannelClosedError):  # the reader tells
+                self._control.send(HEARTBEAT)
 
     def close(self) -> None:
         """Lets the running batch end, and closes the log."""
@@ -164,23 +205,31 @@ class ExecutorProcess:
         channel = Channel.from_descriptor(descriptor)
         if attach.peer.startswith("endpoint-"):
             self._drop_endpoint(self._endpoints.get(attach.peer))
-            link = EndpointLink(attach.peer, channel, self._memories[attach.peer])
+            memory = self._memories[attach.peer]
+            link = EndpointLink(attach.peer, channel, memory, self._note_backlog)
             self._endpoints[attach.peer] = link
             read: Callable[[], None] = partial(self._read_endpoint, link)
         else:
             self._drop_scheduler(self._scheduler)
             self._scheduler = channel
-            self._tell_scheduler(self._loop.status())  # it counts on devices that have spoken
+            self._tell_status()  # it counts on devices that have spoken
             read = partial(self._read_scheduler, channel)
         self._selector.register(channel, selectors.EVENT_READ, read)
 
     def _read_endpoint(self, link: EndpointLink) -> None:
+        """Sends what waited for room, and takes what has come."""
+        if self._endpoints.get(link.name) is not link:  # another took its place a moment ago
+            return
+        self._flush(link)
         frames: list[FrameDescriptor] = []
         try:
-            for envelope, _ in link.channel.drain():
+            for envelope, descriptors in link.channel.drain():
                 kind = envelope.WhichOneof("message")
                 if kind == "frame":
                     frames.append(envelope.frame)
+                elif kind == "attach":
+                    link.bench = Bench(descriptors[0])
+                    os.close(descriptors[0])
                 elif kind == "cancel":
                     self._add(link, frames)
                     frames = []
@@ -198,10 +247,30 @@ class ExecutorProcess:
         with work.changed:
             now_ms = self._clock.now_ms()
             for frame in frames:
+                link.bench.receive(frame.ticket)
                 work.queue.add(link, frame, now_ms)
+            link.bench.receive(0)
             work.changed.notify()
             if work.queue.needs_pictures:
                 work.decoding_due.notify(len(frames))
+
+    def _note_backlog(self) -> None:
+        """Has the receiving thread send what found no room; called by any thread."""
+        os.eventfd_write(self._backlog, 1)
+
+    def _on_backlog(self) -> None:
+        os.eventfd_read(self._backlog)
+        for link in self._endpoints.values():
+            self._flush(link)
+
+    def _flush(self, link: EndpointLink) -> None:
+        """Sends what there is room for, and waits for more room if something is left."""
+        if not link.has_backlog:
+            return
+        link.flush()
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.has_backlog else 0)
+        key = self._selector.get_key(link.channel)
+        self._selector.modify(link.channel, events, key.data)
 
     def _drop_endpoint(self, link: EndpointLink | None) -> None:
         """Forgets a dead endpoint and its frames: nobody waits for them."""
@@ -214,6 +283,8 @@ class ExecutorProcess:
         link.close()
 
     def _read_scheduler(self, channel: Channel) -> None:
+        if channel is not self._scheduler:
+            return
         try:
             for envelope, _ in channel.drain():
                 if envelope.WhichOneof("message") == "plan":
@@ -239,15 +310,26 @@ class ExecutorProcess:
             self._loop.set_plan(device, plan.epoch)
             self._window.wish(device.variant)
 
+    def _tell_status(self) -> None:
+        self._tell_scheduler(self._loop.status())
+
     def _tell_scheduler(self, status: ExecutorStatus) -> None:
-        """Sends a status, from the loop's thread; without a scheduler nobody misses it."""
+        """Sends a status, from any thread; without a scheduler nobody misses it."""
+        status.broken_variants.extend(self._window.broken)
         channel = self._scheduler
         if channel is None:
             return
         try:
-            channel.send(Envelope(executor_status=status))
+            with self._telling:
+                channel.send(Envelope(executor_status=status))
         except (ChannelClosedError, OSError):
             return  # the receiving thread tells, or has closed it already
+
+
+def _decode_alone(frame: WaitingFrame, side_px: int) -> bool:
+    from .decoding import decode_alone  # noqa: PLC0415 - loads OpenCV
+
+    return decode_alone(frame, side_px)
 
 
 def _build_batcher(name: str) -> Batcher:
@@ -257,31 +339,19 @@ def _build_batcher(name: str) -> Batcher:
         raise UsageError(str(error)) from error
 
 
-def _open_log(config: ServerConfig, device: DeviceConfig) -> CsvLog[BatchRecord] | None:
-    """Creates the batch log of this device; a restarted executor writes another one beside it."""
-    if not config.out_dir:
-        return None
-    folder = Path(config.out_dir)
-    name = f"batches-{device.device_id}"
-    path = folder / f"{name}.csv"
-    number = 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}-{number}.csv"
-    try:
-        return CsvLog(path, BatchRecord)
-    except OSError as error:
-        raise UsageError(f"out_dir={config.out_dir}: {error.strerror}") from error
-
-
 def _leave(failure: threading.ExceptHookArgs) -> None:
     """A thread that fails takes the process along: a new one is better than half of one."""
     if isinstance(failure.exc_value, DeviceLostError):
         _leave_lost(failure.exc_value)
-    _log.critical("%s failed", failure.thread, exc_info=failure.exc_value)
-    os._exit(EXIT_CRASHED)
+    try:
+        name = failure.thread.name if failure.thread is not None else "a thread"
+        _log.critical("%s failed", name, exc_info=failure.exc_value)
+    finally:
+        os._exit(EXIT_CRASHED)
 
 
 def _leave_lost(error: BaseException) -> NoReturn:
-    _log.critical("the device is lost: %s", error)
-    os._exit(EXIT_DEVICE_LOST)
+    try:
+        _log.critical("the device is lost: %s", error)
+    finally:
+        os._exit(EXIT_DEVICE_LOST)

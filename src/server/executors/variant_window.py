@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ...core.errors import RunError
-from .port import Executor
+from .port import DeviceLostError, Executor
 
 NICENESS = 10
 
@@ -29,6 +29,7 @@ class VariantWindow:
         variants: Sequence[str],
         num_loaded: int,
         activate: Callable[[str], None],
+        on_broken: Callable[[], None] = lambda: None,
     ) -> None:
         """Loads nothing yet.
 
@@ -37,11 +38,13 @@ class VariantWindow:
             variants: least accurate first.
             num_loaded: size of the window.
             activate: called when a wished variant is loaded; returns when the batch loop runs it.
+            on_broken: called when a variant turns out not to load, which is never tried again.
         """
         self._executor = executor
         self._variants = tuple(variants)
         self._half = num_loaded // 2
         self._activate = activate
+        self._on_broken = on_broken
         self._wish = self._active = ""
         self._is_closed = False
         self._changed = threading.Condition()
@@ -53,15 +56,21 @@ class VariantWindow:
         ]
 
     def start(self, variant: str) -> None:
-        """Loads and activates the first variant here and now, and its neighbours after.
+        """Loads and activates a first variant here and now, and its neighbours after.
+
+        If that one cannot be loaded, the first that can be takes its place.
 
         Raises:
-            RunError: if it cannot be loaded.
+            RunError: if none can be loaded.
+            DeviceLostError: if the device is lost.
         """
-        self._executor.load(variant)
-        self._loaded.add(variant)
-        self._activate(variant)
-        self._wish = self._active = variant
+        for first in dict.fromkeys((variant, *self._variants)):
+            if self._load(first):
+                break
+        else:
+            raise RunError("no variant of the zoo can be loaded on this device")
+        self._activate(first)
+        self._wish = self._active = first
         for thread in self._threads:
             thread.start()
 
@@ -85,6 +94,12 @@ class VariantWindow:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Variants that cannot be loaded, in order."""
+        with self._changed:
+            return tuple(sorted(self._broken))
 
     def window(self, variant: str) -> tuple[str, ...]:
         """The variants that should be loaded while one is active, least accurate first."""
@@ -140,10 +155,13 @@ class VariantWindow:
                 return variant in self._loaded
         try:
             self._executor.load(variant)
-        except RunError as error:
-            _log.error("%s; this device does without it", error)
+        except DeviceLostError:
+            raise
+        except Exception as error:  # noqa: BLE001 - libraries fail in many ways; better another variant than none
+            _log.error("%s; this device does without %s", error, variant)
             with self._changed:
                 self._broken.add(variant)
+            self._on_broken()
             return False
         with self._changed:
             self._loaded.add(variant)

@@ -19,6 +19,8 @@ class Workload:
         side_px: of the active variant; frames are decoded for it.
         look_ahead: how many frames are decoded ahead.
         hopeless_ms: frames with deadlines before that cannot make it while the running batch lasts.
+        num_decoding: frames that decoder threads are at.
+        is_reserved: a frame is to be alone: no decoder thread begins another.
         is_closed: every thread leaves.
     """
 
@@ -31,6 +33,8 @@ class Workload:
         self.side_px = 0
         self.look_ahead = 1
         self.hopeless_ms = -math.inf
+        self.num_decoding = 0
+        self.is_reserved = False
         self.is_closed = False
 
     def close(self) -> None:

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from free_ports import free_port
+from suite_needs import find_sshd
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-START_LIMIT_S = 10.0
+SSHD = find_sshd()
+START_LIMIT_S = 60.0
 
 
 class SshServer:
@@ -33,8 +35,7 @@ class SshServer:
         self.key = folder / "user_key"
         self.known_hosts = folder / "known_hosts"
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         for name in ("user_key", "host_key"):
             make_key(folder / name)
         public = (folder / "host_key.pub").read_text().split()
@@ -95,10 +96,7 @@ def make_key(path: Path) -> None:
 
 @pytest.fixture
 def ssh_server(tmp_path: Path) -> Iterator[SshServer]:
-    """A running SSH server, where sshd is installed."""
-    pytest.importorskip("asyncssh", reason="needs asyncssh: pip install 'moonjelly[ssh]'")
-    if SSHD is None or shutil.which("ssh-keygen") is None:
-        pytest.skip("needs sshd and ssh-keygen: apt-get install openssh-server")
+    """A running SSH server; for tests with the marker `ssh_server`."""
     folder = tmp_path / "sshd"
     folder.mkdir()
     server = SshServer(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,13 +17,14 @@ import pytest
 
 from moonjelly.protos import internal_pb2, serving_pb2
 from moonjelly.protos.serving_pb2_grpc import ServingStub
+from moonjelly.server.bench import Bench
 from moonjelly.server.channel import AsyncChannel, Channel, socket_pair
 from moonjelly.server.child import ChildContext
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
 from moonjelly.server.endpoint.process import EndpointProcess
 from moonjelly.server.frame_memory import FrameReader, create_frame_memory
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 LINK = serving_pb2.LinkEstimate(bandwidth_kbps=100_000, wire_ms=0.5)
 VARIANT = "yolov4-128"
 DEVICES = ("gpu0", "gpu1")
@@ -77,6 +79,7 @@ class FakeScheduler:
     def __init__(self) -> None:
         self.snapshots: list[internal_pb2.Snapshot] = []
         self.joins: list[internal_pb2.Join] = []
+        self.leaves: list[internal_pb2.Leave] = []
         self.refusal: serving_pb2.Refusal | None = None
         self.is_mute = False
         self.device_id = DEVICES[0]
@@ -106,11 +109,20 @@ class FakeScheduler:
     def _on_packet(self, envelope: internal_pb2.Envelope, _: tuple[int, ...]) -> None:
         if envelope.HasField("snapshot"):
             self.snapshots.append(envelope.snapshot)
-            return
-        join = envelope.join
-        self.joins.append(join)
-        if self.is_mute:
-            return
+        elif envelope.HasField("leave"):
+            self.leaves.append(envelope.leave)
+        else:
+            self.joins.append(envelope.join)
+            if not self.is_mute:
+                self.accept(envelope.join)
+
+    def supersede(self, stream_id: str) -> None:
+        assert self.channel is not None
+        superseded = internal_pb2.Superseded(stream_id=stream_id)
+        self.channel.send(internal_pb2.Envelope(superseded=superseded))
+
+    def accept(self, join: internal_pb2.Join) -> None:
+        """Answers as it is told to."""
         if self.refusal is None:
             self.placements[join.stream.stream_id] = self.device_id
             self.publish()
@@ -122,21 +134,26 @@ class FakeScheduler:
 
 
 class FakeExecutor:
-    """Answers every frame with one detection, unless it holds them."""
+    """Answers every frame with one detection, unless it holds them; says on its bench what the test tells it to."""
 
     def __init__(self, reader: FrameReader) -> None:
         self.reader = reader
         self.is_holding = False
         self.frames: list[internal_pb2.FrameDescriptor] = []
         self.cancelled: list[int] = []
+        self.bench = Bench()
         self.channel: AsyncChannel | None = None
 
     def connect(self, end: socket.socket) -> None:
         self.channel = AsyncChannel(Channel(end), self._on_packet, lambda: None)
 
-    def _on_packet(self, envelope: internal_pb2.Envelope, _: tuple[int, ...]) -> None:
+    def _on_packet(self, envelope: internal_pb2.Envelope, descriptors: tuple[int, ...]) -> None:
         if envelope.HasField("cancel"):
             self.cancelled.extend(envelope.cancel.tickets)
+            return
+        if envelope.HasField("attach"):
+            self.bench = Bench(descriptors[0])
+            os.close(descriptors[0])
             return
         self.frames.append(envelope.frame)
         if not self.is_holding:
@@ -187,6 +204,7 @@ class Harness:
         self.scheduler = FakeScheduler()
         self.executors: dict[str, FakeExecutor] = {}
         self._memory = create_frame_memory(config.frame_slots, config.max_frame_bytes)
+        self._reader = FrameReader(self._memory)
         ours, theirs = socket_pair()
         self._control = AsyncChannel(Channel(ours), self._on_packet, lambda: None)
         self.process = EndpointProcess(ChildContext("endpoint", 0, config, Channel(theirs)))
@@ -219,13 +237,19 @@ class Harness:
             self._attach(internal_pb2.Attach.SOCKET, "scheduler-0", theirs.fileno())
 
     def attach_executor(self, device_id: str) -> FakeExecutor:
-        executor = self.executors[device_id] = FakeExecutor(FrameReader(self._memory))
+        executor = self.executors[device_id] = FakeExecutor(self._reader)
         ours, theirs = socket_pair()
         executor.connect(ours)
         name = f"executor-{DEVICES.index(device_id)}"
         with theirs:
             self._attach(internal_pb2.Attach.SOCKET, name, theirs.fileno())
         return executor
+
+    def tell_death(self, device_id: str, *, is_crash: bool) -> None:
+        """The supervisor says what an executor died of."""
+        name = f"executor-{DEVICES.index(device_id)}"
+        status = internal_pb2.ChildStatus(peer=name, is_alive=False, is_crash=is_crash)
+        self._control.send(internal_pb2.Envelope(child_status=status))
 
     def stub(self) -> ServingStub:
         return ServingStub(self.channel())
@@ -261,6 +285,9 @@ class Harness:
             if peer.channel is not None:
                 peer.channel.close()
         self._control.close()
+        for memory in (self._reader, self.endpoint.dispatcher._memory):
+            memory.close()
+        os.close(self._memory)
 
     def _attach(self, what: internal_pb2.Attach.What, peer: str, descriptor: int) -> None:
         attach = internal_pb2.Attach(what=what, peer=peer, peer_generation=1)

@@ -34,6 +34,11 @@ BAD_FIELDS = {
     "bandwidth 0": ("INVALID_ARGUMENT", "bandwidth_kbps", {"link": link(0.0)}),
     "bandwidth NaN": ("INVALID_ARGUMENT", "bandwidth_kbps", {"link": link(math.nan)}),
     "bandwidth infinite": ("INVALID_ARGUMENT", "bandwidth_kbps", {"link": link(math.inf)}),
+    "bandwidth 1e-300": ("INVALID_ARGUMENT", "bandwidth_kbps", {"link": link(1e-300)}),
+    "bandwidth below 1 kbit/s": ("INVALID_ARGUMENT", "bandwidth_kbps", {"link": link(0.999)}),
+    "bandwidth 1e308": ("INVALID_ARGUMENT", "bandwidth_kbps", {"link": link(1e308)}),
+    "age -1e308": ("INVALID_ARGUMENT", "age_ms", {"age_ms": -1e308}),
+    "wire 1e308": ("INVALID_ARGUMENT", "wire_ms", {"link": link(wire_ms=1e308)}),
     "wire negative": ("INVALID_ARGUMENT", "wire_ms", {"link": link(wire_ms=-1.0)}),
     "wire NaN": ("INVALID_ARGUMENT", "wire_ms", {"link": link(wire_ms=math.nan)}),
     "declared length": ("INVALID_ARGUMENT", "jpeg_bytes", {"jpeg_bytes": 7}),
@@ -56,6 +61,10 @@ BAD_PICTURES = {
     "WEBP": ("INVALID_ARGUMENT", lambda _: other_format(".webp")),
     "truncated": ("INVALID_ARGUMENT", lambda jpeg: jpeg[: len(jpeg) // 2]),
     "no end marker": ("INVALID_ARGUMENT", lambda jpeg: jpeg[:-2]),
+    "scan header of two bytes": (
+        "INVALID_ARGUMENT",
+        lambda jpeg: jpeg[: jpeg.index(b"\xff\xda")] + b"\xff\xda\x00\x02",
+    ),
     "trailing junk": ("INVALID_ARGUMENT", lambda jpeg: jpeg + b"\0" * 70_000),
     "bomb": ("RESOURCE_EXHAUSTED", lambda jpeg: resized(jpeg, 4096)),
     "65535 x 65535": ("INVALID_ARGUMENT", lambda jpeg: resized(jpeg, 65_535)),
@@ -101,6 +110,52 @@ async def test_every_bad_picture_is_answered_in_band_and_the_stream_lives(harnes
     assert len(harness.executors["gpu0"].frames) == 1  # none of them reached a device
 
 
+WHAT_MAY_FAIL = {
+    "the order": "moonjelly.server.endpoint.intake.Intake._check_order",
+    "the fields": "moonjelly.server.endpoint.intake.link_problem",
+    "the picture": "moonjelly.server.endpoint.intake.check_jpeg",
+    "learning": "moonjelly.network.observed_stream.ObservedStream.take_frame",
+    "dispatching": "moonjelly.server.endpoint.dispatcher.Dispatcher.dispatch",
+    "sending to the device": "moonjelly.server.endpoint.dispatcher.Dispatcher._send",
+}
+
+
+@pytest.mark.parametrize("target", WHAT_MAY_FAIL.values(), ids=WHAT_MAY_FAIL)
+async def test_whatever_fails_ends_its_frame_alone_and_is_logged_once(
+    harness, monkeypatch, caplog, target: str
+) -> None:
+    client = await harness.stream()
+
+    def explode(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("secret /etc/passwd")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, explode)
+        for sequence in range(20):
+            drop = drop_of(await client.result_of(harness.frame(sequence)))
+            assert (drop.reason, drop.code) == ("bad_frame", "INTERNAL")
+            assert drop.detail == "the server failed on it"
+    await assert_lives(harness, client, 100)
+    assert len(client.acks) == len(client.results) == 21
+    assert harness.num_free_slots == 16
+    assert caplog.text.count("Traceback") == 1
+
+
+async def test_a_frame_is_answered_and_dropped_even_where_advice_fails(
+    harness, monkeypatch, caplog
+) -> None:
+    client = await harness.stream()
+
+    def explode(*_: object) -> None:
+        raise OverflowError("secret")
+
+    monkeypatch.setattr("moonjelly.scheduling.advising.Adviser.sides", explode)
+    await assert_lives(harness, client, 0)
+    drop_of(await client.result_of(harness.frame(1, age_ms=-1.0)))
+    await assert_lives(harness, client, 2)
+    assert caplog.text.count("Traceback") == 1
+
+
 @pytest.mark.parametrize(
     ("sequence", "code"), [(5, "ALREADY_EXISTS"), (4, "INVALID_ARGUMENT"), (0, "INVALID_ARGUMENT")]
 )
@@ -126,7 +181,7 @@ async def test_a_gap_in_the_sequence_is_fine(harness) -> None:
     await assert_lives(harness, client, 10**9)
 
 
-@pytest.mark.parametrize("age_ms", [2001.0, 59_000.0, 1e300])
+@pytest.mark.parametrize("age_ms", [2001.0, 59_000.0, 1e300, 1.79e308])
 async def test_a_frame_older_than_its_slo_is_dropped_before_anything_else(harness, age_ms) -> None:
     client = await harness.stream()
     drop = drop_of(await client.result_of(harness.frame(0, b"no picture", age_ms=age_ms)))
@@ -276,6 +331,35 @@ async def test_a_session_that_was_not_opened_in_time_is_not_found(make_harness) 
     code, _ = await first_message(harness, harness.open_of(session))
     assert code is grpc.StatusCode.NOT_FOUND
     await harness.until(lambda: not harness.scheduler.snapshots[-1].streams)
+
+
+@pytest.mark.parametrize("noise", ["joins", "leaves", "jumping links"])
+async def test_a_session_that_is_never_opened_expires_whatever_else_happens(
+    make_harness, noise: str
+) -> None:
+    harness = await make_harness(session_grace_ms=100.0)
+    await harness.register("silent")
+    honest = await harness.stream("honest")
+    stub = harness.stub()
+
+    async def make_noise() -> None:
+        for number in range(10**6):
+            if noise == "joins":
+                await stub.Register(harness.registration(f"s{number % 3}"))
+            elif noise == "leaves":
+                harness.endpoint.report(is_urgent=True)
+                await asyncio.sleep(0)
+            else:
+                kbps = 100_000 if number % 2 else 1000
+                link = serving_pb2.LinkEstimate(bandwidth_kbps=kbps, wire_ms=0.5)
+                await honest.result_of(harness.frame(number, link=link))
+
+    making = asyncio.create_task(make_noise())
+    await harness.until(lambda: harness.endpoint.sessions.find_stream("silent") is None)
+    assert not making.done()
+    making.cancel()
+    await asyncio.wait([making])
+    assert harness.endpoint.sessions.find_stream("honest") is not None
 
 
 async def test_a_session_opens_once(harness) -> None:

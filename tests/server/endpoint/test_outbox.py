@@ -103,3 +103,22 @@ async def test_a_result_takes_waiting_acks_along_at_once() -> None:
     message = outbox.take(0.0)
     assert (len(message.acks), len(message.results)) == (1, 1)
     assert outbox._timer is None
+
+
+async def test_no_message_is_larger_than_one_mebibyte_however_much_was_found() -> None:
+    outbox = Outbox()
+    for sequence in range(FULL_LENGTH):
+        outbox.add_ack(2**64 - 1, 0.0)
+        result = outbox.add_result(sequence)
+        result.detections.boxes.extend([0.5] * 4000)
+        result.detections.scores.extend([0.5] * 1000)
+        result.detections.class_ids.extend([1000] * 1000)
+        result.drop.detail = "x" * 512
+        result.variant = "v" * 64
+    sequences: list[int] = []
+    while not outbox.is_empty:
+        await asyncio.wait_for(outbox.wait(), 5)  # there is something
+        message = outbox.take(1.0)
+        assert message.ByteSize() <= 2**20
+        sequences += [result.sequence for result in message.results]
+    assert sequences == list(range(FULL_LENGTH))

@@ -67,7 +67,7 @@ def test_the_frames_under_way_are_bounded_by_rate_and_slo() -> None:
 
 def test_a_polite_session_closes_when_nothing_is_under_way() -> None:
     session = session_of()
-    frame = ArrivedFrame(session, 0, 0.0, 0.0, 1, 128, 1000.0)
+    frame = ArrivedFrame(session, 0, 0.0, 1, 128)
     session.under_way.add(frame)
     session.is_leaving = True
     session.close_when_done()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import select
 import subprocess
-import sys
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -23,6 +23,7 @@ from moonjelly.protos.internal_pb2 import (
 from moonjelly.server.channel import Channel, socket_pair
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
 from moonjelly.server.frame_memory import FrameWriter, create_frame_memory, read_only
+from moonjelly.server.supervisor import CHILD_COMMAND
 
 LIMIT_S = 60.0
 FAR_MS = 60_000.0
@@ -35,12 +36,10 @@ def now_ms() -> float:
 class ExecutorHarness:
     """Starts `executor-0` of a configuration, joined with one endpoint and one scheduler."""
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, command: Sequence[str] = CHILD_COMMAND) -> None:
         ours, theirs = socket_pair()
-        command = [sys.executable, "-P", "-m", "moonjelly.server.child", "executor", "0"]
-        self.process = subprocess.Popen(
-            [*command, "--control-fd", str(theirs.fileno())], pass_fds=[theirs.fileno()]
-        )
+        arguments = ["executor", "0", "--control-fd", str(theirs.fileno())]
+        self.process = subprocess.Popen([*command, *arguments], pass_fds=[theirs.fileno()])
         theirs.close()
         self.control = Channel(ours)
         self.control.send_bytes(config.to_json().encode())
@@ -129,11 +128,11 @@ def start():
     """Starts executors with a replayed device that answers at once, unless told otherwise."""
     made: list[ExecutorHarness] = []
 
-    def make(**options: object) -> ExecutorHarness:
+    def make(command: Sequence[str] = CHILD_COMMAND, **options: object) -> ExecutorHarness:
         device = DeviceConfig("device0", "gpu", DeviceKind.REPLAYED)
         defaults = {"zoo": "replayed-gpu", "devices": (device,), "replay_latency_ratio": 0.0}
         config = ServerConfig(**defaults | options, frame_slots=16, max_frame_bytes=1 << 18)
-        made.append(ExecutorHarness(config))
+        made.append(ExecutorHarness(config, command))
         return made[-1]
 
     yield make

@@ -14,9 +14,10 @@ import pytest
 from moonjelly.core.clock import MonotonicClock
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
-from moonjelly.protos.internal_pb2 import DevicePlan, FrameDescriptor
+from moonjelly.protos.internal_pb2 import DevicePlan, FrameDescriptor, FrameResult, FrameResults
 from moonjelly.scheduling.batching.port import BatchDecision
 from moonjelly.server.channel import Channel, socket_pair
+from moonjelly.server.executors import decoding, endpoint_link
 from moonjelly.server.executors.decoding import DecoderPool
 from moonjelly.server.executors.endpoint_link import EndpointLink
 from moonjelly.server.executors.loop import BatchLoop, DeviceVariant
@@ -99,6 +100,7 @@ class Bench:
             MonotonicClock(),
             on_batch=self.records.put,
             on_status=self.statuses.append,
+            decode_alone=decoding.decode_alone if executor.needs_pictures else None,
         )
         self.memory = create_frame_memory(8, 1 << 16)
         self.writer = FrameWriter(self.memory)
@@ -112,7 +114,14 @@ class Bench:
     def plan(self, variant: str, batch_size: int, epoch: int = 1) -> None:
         self.loop.set_plan(DevicePlan(variant=variant, batch_size=batch_size), epoch)
 
-    def add(self, ticket: int, deadline_in_ms: float = 60_000, jpeg: bytes = b"x") -> None:
+    def add(
+        self,
+        ticket: int,
+        deadline_in_ms: float = 60_000,
+        jpeg: bytes = b"x",
+        *,
+        is_alone: bool = False,
+    ) -> None:
         slot, generation = self.writer.allocate(jpeg)
         now_ms = MonotonicClock().now_ms()
         with self.work.changed:
@@ -125,6 +134,7 @@ class Bench:
                     jpeg_bytes=len(jpeg),
                     deadline_ms=now_ms + deadline_in_ms,
                     handed_ms=now_ms,
+                    is_alone=is_alone,
                 ),
                 now_ms,
             )
@@ -132,10 +142,14 @@ class Bench:
             self.work.decoding_due.notify()
 
     def await_results(self):
+        """The next results; without signs of life, which carry none."""
         poll = select.poll()
         poll.register(self.endpoint.fileno(), select.POLLIN)
-        assert poll.poll(1000 * LIMIT_S)
-        return self.endpoint.receive()[0].results
+        while True:
+            assert poll.poll(1000 * LIMIT_S)
+            results = self.endpoint.receive()[0].results
+            if results.frames:
+                return results
 
     def await_start(self) -> None:
         assert self.executor.started.acquire(timeout=LIMIT_S)
@@ -313,16 +327,196 @@ def test_a_broken_picture_is_a_bad_frame(decoding_bench, data):
     assert frame.drop_detail
 
 
-def test_a_frame_that_lost_its_slot_is_forgotten(decoding_bench):
+def test_a_frame_that_lost_its_slot_is_not_decoded_and_still_answered(decoding_bench):
     decoding_bench.add(1, jpeg=jpeg(64))
     decoding_bench.writer.free(0, 1)
     decoding_bench.writer.free(7, 1)
     decoding_bench.executor.permits.release()
     decoding_bench.thread.start()
     decoding_bench.add(2, jpeg=jpeg(64))
-    (frame,) = decoding_bench.await_results().frames
-    assert frame.ticket == 2
+    ended = {
+        frame.ticket: frame.drop_reason
+        for _ in range(2)
+        for frame in decoding_bench.await_results().frames
+    }
+    assert ended == {1: "too_late", 2: ""}
     assert len(decoding_bench.work.queue) == 0
+
+
+@pytest.mark.parametrize("failure", [cv2.error("inside"), MemoryError(), RuntimeError("odd")])
+def test_whatever_decoding_fails_with_costs_its_frame_alone(decoding_bench, monkeypatch, failure):
+    real = decoding.decode_frame
+
+    def decode(data, side_px):
+        if len(data) == 1:
+            raise failure
+        return real(data, side_px)
+
+    monkeypatch.setattr(decoding, "decode_frame", decode)
+    decoding_bench.executor.permits.release()
+    decoding_bench.thread.start()
+    decoding_bench.add(1, jpeg=b"x")
+    (frame,) = decoding_bench.await_results().frames
+    assert (frame.drop_reason, frame.drop_detail) == ("bad_frame", "jpeg: cannot be decoded")
+    decoding_bench.add(2, jpeg=jpeg(64))
+    (frame,) = decoding_bench.await_results().frames
+    assert (frame.ticket, frame.drop_reason) == (2, "")
+
+
+def test_a_result_names_the_plan_that_it_ran_under(bench):
+    bench.plan("small", 1, epoch=1)
+    for ticket in range(3):
+        bench.add(ticket)
+    bench.thread.start()
+    bench.await_start()
+    bench.plan("large", 2, epoch=2)  # its variant is not there yet
+    bench.executor.permits.release(2)
+    assert [bench.await_results().plan_epoch for _ in range(2)] == [1, 1]
+    bench.await_start()
+
+
+def test_the_bench_says_what_is_at_work(bench):
+    bench.plan("small", 2)
+    for ticket in (11, 12, 13):
+        bench.add(ticket)
+    assert bench.link.bench.tickets() == []
+    bench.thread.start()
+    bench.await_start()
+    assert bench.link.bench.tickets() == [11, 12]
+    bench.executor.permits.release()
+    bench.await_start()
+    assert bench.link.bench.tickets() == [13]
+    bench.executor.permits.release()
+    for _ in range(2):
+        bench.await_results()
+    bench.records.get(timeout=LIMIT_S)
+    bench.records.get(timeout=LIMIT_S)
+    bench.add(14)
+    bench.await_start()
+    assert bench.link.bench.tickets() == [14]
+
+
+def test_a_frame_in_a_decoder_is_at_work_and_one_that_waits_is_not(decoding_bench, monkeypatch):
+    started, may_go = threading.Semaphore(0), threading.Semaphore(0)
+    real = decoding.decode_frame
+
+    def decode(data, side_px):
+        started.release()
+        assert may_go.acquire(timeout=LIMIT_S)
+        return real(data, side_px)
+
+    monkeypatch.setattr(decoding, "decode_frame", decode)
+    decoding_bench.work.look_ahead = 2
+    for ticket in (1, 2, 3):
+        decoding_bench.add(ticket, jpeg=jpeg(64))
+    for _ in range(2):
+        assert started.acquire(timeout=LIMIT_S)
+    assert sorted(decoding_bench.link.bench.tickets()) == [1, 2]
+    may_go.release(3)
+
+
+def test_a_frame_that_is_to_be_alone_is_decoded_and_run_alone(decoding_bench, monkeypatch):
+    bench = decoding_bench
+    at_work: list[list[int]] = []
+    real = decoding.decode_frame
+
+    def decode(data, side_px):
+        at_work.append(bench.link.bench.tickets())
+        return real(data, side_px)
+
+    monkeypatch.setattr(decoding, "decode_frame", decode)
+    real_run = bench.executor.run
+
+    def run(variant, pictures):
+        at_work.append(bench.link.bench.tickets())
+        return real_run(variant, pictures)
+
+    bench.executor.run = run
+    bench.plan("small", 4)
+    for ticket in range(1, 7):
+        bench.add(ticket, jpeg=jpeg(64), is_alone=ticket in (3, 5))
+    bench.executor.permits.release(6)
+    bench.thread.start()
+    answered = 0
+    while answered < 6:
+        answered += len(bench.await_results().frames)
+    for own in (3, 5):
+        assert [tickets for tickets in at_work if own in tickets] == [[own], [own]]
+    assert not bench.work.is_reserved
+
+
+def test_a_frame_that_is_to_be_alone_is_given_up_like_any_other(decoding_bench):
+    bench = decoding_bench
+    bench.add(1, deadline_in_ms=-1, jpeg=jpeg(64), is_alone=True)
+    bench.add(2, jpeg=b"junk", is_alone=True)
+    bench.thread.start()
+    ended = {}
+    while len(ended) < 2:
+        for frame in bench.await_results().frames:
+            ended[frame.ticket] = frame.drop_reason
+    assert ended == {1: "too_late", 2: "bad_frame"}
+    bench.executor.permits.release()
+    bench.add(3, jpeg=jpeg(64))
+    (frame,) = bench.await_results().frames
+    assert frame.ticket == 3
+
+
+def test_an_endpoint_that_does_not_read_holds_nobody_up(bench):
+    stuck_end, stuck = socket_pair()
+    link = EndpointLink("endpoint-1", Channel(stuck), bench.link.memory)
+    with bench.work.changed:
+        for ticket in range(3000):
+            now_ms = MonotonicClock().now_ms()
+            late = FrameDescriptor(ticket=ticket + 1, deadline_ms=now_ms - 1, handed_ms=now_ms)
+            bench.work.queue.add(link, late, now_ms)
+            bench.loop._give_up(
+                [(frame, Reason.TOO_LATE) for frame in bench.work.queue.take([ticket])]
+            )
+            if link.has_backlog and ticket > 10 and link._backlog_bytes > 10_000:
+                break
+    assert link.has_backlog
+    bench.executor.permits.release()
+    bench.add(1)
+    bench.thread.start()
+    assert bench.await_results().frames[0].ticket == 1
+    reader = Channel(stuck_end)
+    heard: list[int] = []
+    while link.has_backlog or (packet := reader.receive()) is not None:
+        if link.has_backlog:
+            link.flush()
+            packet = reader.receive()
+        heard += [frame.ticket for frame in packet[0].results.frames]
+    assert heard == list(range(1, len(heard) + 1))  # nothing lost, and in order
+    assert len(heard) == ticket + 1
+    link.close()
+    reader.close()
+
+
+def test_the_backlog_of_an_endpoint_is_bounded(bench, monkeypatch):
+    monkeypatch.setattr(endpoint_link, "BACKLOG_BYTES", 1000)
+    far, near = socket_pair()
+    link = EndpointLink("endpoint-1", Channel(near), bench.link.memory)
+    results = FrameResults(frames=[FrameResult(ticket=1, drop_detail="x" * 500)])
+    for _ in range(5000):
+        link.answer(results)
+    assert link.has_backlog
+    assert link._backlog_bytes <= 1000
+    link.close()
+    far.close()
+
+
+def test_many_drops_at_once_fit_into_packets(bench):
+    bench.thread.start()
+    with bench.work.changed:
+        now_ms = MonotonicClock().now_ms()
+        for ticket in range(4000):
+            late = FrameDescriptor(ticket=ticket + 1, deadline_ms=now_ms - 1, handed_ms=now_ms)
+            bench.work.queue.add(bench.link, late, now_ms)
+        bench.work.changed.notify()
+    heard = 0
+    while heard < 4000:
+        bench.link.flush()
+        heard += len(bench.await_results().frames)
 
 
 def test_frames_decoded_for_another_variant_are_decoded_again(decoding_bench):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ from moonjelly.protos.internal_pb2 import Cancel, Envelope
 from moonjelly.reporting.csv_log import read_csv
 from moonjelly.server.child import EXIT_ORPHANED
 
+LIMIT_S = 60.0
 VARIANT = "yolov4-416"
 
 
@@ -26,6 +28,14 @@ def test_frames_are_answered_and_the_process_leaves_when_told(start, tmp_path):
     rows = read_csv(tmp_path / "batches-device0.csv")
     assert sum(row["batch_size"] for row in rows) == 8
     assert {row["device_id"] for row in rows} == {"device0"}
+
+
+def test_a_log_that_cannot_be_made_keeps_nobody_from_serving(start):
+    executor = start(out_dir="/proc/nowhere")
+    executor.await_ready()
+    executor.send(b"frame")
+    assert len(executor.await_results(1)) == 1
+    assert executor.drain() == 0
 
 
 def test_a_plan_changes_the_variant(start):
@@ -92,7 +102,6 @@ def test_signals_that_are_meant_for_the_supervisor_are_ignored(start):
     ("options", "words"),
     [
         ({"zoo": "nowhere"}, "variants.csv: cannot be read"),
-        ({"out_dir": "/proc/nowhere"}, "out_dir=/proc/nowhere: "),
     ],
 )
 def test_what_keeps_it_from_starting_is_told_in_words(start, options, words):
@@ -109,14 +118,16 @@ def test_an_idle_executor_takes_no_processor_time(start):
     executor.send(b"frame")
     executor.await_results(1)
     process = psutil.Process(executor.process.pid)
-    with pytest.raises(psutil.TimeoutExpired):
-        process.wait(timeout=0.5)  # what the first batch brings with it ends
-    before = sum(process.cpu_times()[:2])
-    switches = process.num_ctx_switches().voluntary
-    with pytest.raises(psutil.TimeoutExpired):
-        process.wait(timeout=2)
-    assert sum(process.cpu_times()[:2]) - before <= 0.06  # 3 % of a core
-    assert process.num_ctx_switches().voluntary - switches <= 10  # polling would be hundreds
+
+    def is_idle() -> bool:
+        before = sum(process.cpu_times()[:2])
+        switches = process.num_ctx_switches().voluntary
+        with pytest.raises(psutil.TimeoutExpired):
+            process.wait(timeout=1)
+        spent_s = sum(process.cpu_times()[:2]) - before
+        return spent_s <= 0.03 and process.num_ctx_switches().voluntary - switches <= 5
+
+    assert any(is_idle() for _ in range(20))  # what the first batch brings with it ends
 
 
 def test_it_starts_small(start):
@@ -140,4 +151,7 @@ def test_no_frame_and_no_memory_stays_behind(start):
         executor.endpoint = executor.attach("endpoint-0", generation)
         executor.send(b"frame")
         executor.await_results(1)
-    assert process.num_fds() == before
+    limit_s = time.monotonic() + LIMIT_S  # the old ends are closed just after
+    while process.num_fds() != before:
+        assert time.monotonic() < limit_s, (process.num_fds(), before)
+        time.sleep(0.01)

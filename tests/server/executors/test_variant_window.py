@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from moonjelly.core.errors import RunError
+from moonjelly.server.executors.port import DeviceLostError
 from moonjelly.server.executors.variant_window import VariantWindow
 
 VARIANTS = ("a", "b", "c", "d", "e", "f")
@@ -22,6 +23,7 @@ class Recorder:
         self.changed = threading.Condition()
         self.hold = hold
         self.broken: set[str] = set()
+        self.failure: Exception = RunError("cannot be loaded")
 
     def note(self, step: str) -> None:
         with self.changed:
@@ -31,7 +33,7 @@ class Recorder:
     def load(self, variant: str) -> None:
         self.note(f"load {variant}")
         if variant in self.broken:
-            raise RunError(f"variant {variant} cannot be loaded")
+            raise self.failure
         with self.changed:
             assert self.changed.wait_for(lambda: variant != self.hold, 30)
         self.loaded.add(variant)
@@ -59,8 +61,10 @@ class Recorder:
 def start():
     made: list[VariantWindow] = []
 
-    def make(recorder: Recorder, first: str, num_loaded: int = 3) -> VariantWindow:
-        window = VariantWindow(recorder, VARIANTS, num_loaded, recorder.activate)
+    def make(
+        recorder: Recorder, first: str, num_loaded: int = 3, on_broken=lambda: None
+    ) -> VariantWindow:
+        window = VariantWindow(recorder, VARIANTS, num_loaded, recorder.activate, on_broken)
         made.append(window)
         window.start(first)
         return window
@@ -154,8 +158,38 @@ def test_a_variant_that_cannot_be_loaded_is_tried_once_and_done_without(start):
     assert "activate c" not in recorder.steps
 
 
-def test_the_first_variant_has_to_load(start):
+def test_another_variant_takes_the_place_of_a_first_one_that_cannot_be_loaded(start):
+    recorder = Recorder()
+    recorder.broken = {"a", "b"}
+    window = start(recorder, "b")
+    assert recorder.steps[:4] == ["load b", "load a", "load c", "activate c"]
+    assert window.broken == ("a", "b")
+
+
+def test_some_variant_has_to_load(start):
+    recorder = Recorder()
+    recorder.broken = set(VARIANTS)
+    with pytest.raises(RunError, match="no variant"):
+        start(recorder, "b")
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("a library"), MemoryError(), KeyError("key")])
+def test_whatever_a_library_fails_with_breaks_one_variant_alone(start, failure):
+    recorder = Recorder()
+    recorder.broken = {"d"}
+    recorder.failure = failure
+    told = threading.Semaphore(0)
+    window = start(recorder, "a", num_loaded=1, on_broken=told.release)
+    window.wish("d")
+    assert told.acquire(timeout=30)
+    assert window.broken == ("d",)
+    window.wish("e")
+    recorder.await_step("activate e")
+
+
+def test_a_lost_device_is_no_broken_variant(start):
     recorder = Recorder()
     recorder.broken = {"b"}
-    with pytest.raises(RunError, match="variant b"):
+    recorder.failure = DeviceLostError("gone")
+    with pytest.raises(DeviceLostError):
         start(recorder, "b")

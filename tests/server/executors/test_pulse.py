@@ -1,0 +1,83 @@
+"""A batch loop that stands still is found out; one that is idle or busy is not."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from moonjelly.core.clock import MonotonicClock
+from moonjelly.core.profile import BatchLatency
+from moonjelly.server.executors.loop import BatchLoop, DeviceVariant
+from moonjelly.server.executors.pulse import Pulse
+from moonjelly.server.executors.workload import Workload
+
+LIMIT_S = 30.0
+VARIANTS = {"small": DeviceVariant("small", 64, BatchLatency((1.0,), (1.0,)))}
+
+
+class Looping:
+    """A batch loop in its thread, without frames."""
+
+    def __init__(self) -> None:
+        self.going_on = threading.Event()
+        self.going_on.set()
+        self.work = Workload(needs_pictures=False)
+        self.loop = BatchLoop(
+            "device0", self.work, None, VARIANTS, None, MonotonicClock(),
+            on_status=lambda _: self.going_on.wait(LIMIT_S),
+        )  # fmt: skip
+        self.loop.activate("small")
+        self.pulse = Pulse(self.work, self.loop)
+        self.thread = threading.Thread(target=self.loop.run)
+        self.thread.start()
+
+    def goes_round(self) -> None:
+        """Waits until it has, after it was woken."""
+        while self.loop.num_turns == self.pulse._turns_seen:
+            assert self.thread.is_alive()
+            threading.Event().wait(0.001)
+
+    def close(self) -> None:
+        self.going_on.set()
+        self.work.close()
+        self.thread.join(LIMIT_S)
+
+
+@pytest.fixture
+def looping():
+    made = Looping()
+    yield made
+    made.close()
+
+
+def test_an_idle_loop_beats_for_ever(looping):
+    for _ in range(50):
+        looping.goes_round()
+        assert looping.pulse.is_beating(LIMIT_S)
+
+
+def test_a_loop_that_never_comes_back_from_a_decision_does_not_beat(looping):
+    looping.going_on.clear()
+    switching = threading.Thread(target=looping.loop.activate, args=("small",))
+    switching.start()
+    while looping.loop._next is not None:  # it reports the switch, and that hangs, under the lock
+        threading.Event().wait(0.001)
+    assert not looping.pulse.is_beating(0.05)
+    looping.going_on.set()
+    switching.join(LIMIT_S)
+    assert looping.pulse.is_beating(LIMIT_S)
+
+
+def test_a_loop_that_is_gone_or_stuck_without_the_lock_does_not_beat(looping):
+    looping.goes_round()
+    assert looping.pulse.is_beating(LIMIT_S)
+    looping.close()
+    looping.pulse.is_beating(LIMIT_S)
+    assert not looping.pulse.is_beating(LIMIT_S)
+
+
+def test_a_long_batch_is_left_to_its_guard(looping):
+    looping.close()
+    looping.loop.is_running = True
+    assert all(looping.pulse.is_beating(LIMIT_S) for _ in range(5))
