@@ -10,7 +10,9 @@ pytest_plugins = ["suite_leaks", "suite_needs"]
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell put into the background:
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in a job that a shell put into the background:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start would ignore it too
 
 

@@ -78,4 +78,6 @@ def encoded(data: Any) -> bytes:  # noqa: ANN401 it comes from a stranger
     """
     if not isinstance(data, bytes):
         raise RunError(f"encoded picture of {echo(type(data).__name__)}: must be bytes")
+    if not data:
+        raise RunError("encoded picture of 0 bytes: must be a JPEG")
     return data

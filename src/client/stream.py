@@ -8,7 +8,7 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -73,9 +73,9 @@ class Stream:
         self._connection = connection
         self._source = source
         self._workers = workers
-        self._reader = OneThread(
-            f"read-{options.stream_id}"
-        )  # a source must not keep others waiting
+        # What a source does itself must not keep other streams waiting.
+        self._reader = OneThread(f"read-{options.stream_id}")
+        self._encoder = OneThread(f"encode-{options.stream_id}")
         self._clock = MonotonicClock() if clock is None else clock
         self._inbox = Inbox(options.max_unread)
         zero_ms = self._clock.now_ms() if options.zero_ms is None else options.zero_ms
@@ -247,7 +247,10 @@ class Stream:
             self._capturing.cancel()
         measuring = asyncio.create_task(self._keep_measuring_wire(), name="measure the wire")
         try:
-            await self._stay_connected(reply, _encode_of(source))
+            if isinstance(source, EncodingSource) and not reads_at_once(source):
+                await self._stay_connected(reply, _encode_of(source), self._encoder)
+            else:
+                await self._stay_connected(reply, _encode_of(source), self._workers.encoder)
             if self._source_problem is not None:
                 raise self._source_problem
         finally:
@@ -262,6 +265,7 @@ class Stream:
         reader = self._workers.reader if reads_at_once(source) else self._reader
         reader.submit(source.close)
         self._reader.shutdown(wait=False)
+        self._encoder.shutdown(wait=False)
 
     async def _keep_measuring_wire(self) -> None:
         """Follows the delay of the wire, unless it was given."""
@@ -319,13 +323,15 @@ class Stream:
         loop = asyncio.get_running_loop()
         frame.timer = loop.call_later(max(0.0, left_ms) / 1000, give_up)
 
-    async def _stay_connected(self, reply: pb.RegisterReply, encode: Encode) -> None:
+    async def _stay_connected(
+        self, reply: pb.RegisterReply, encode: Encode, encoder: Executor
+    ) -> None:
         """Serves session after session, until nothing is captured or open any more."""
         num_failures = 0
         while not self._settled.is_set():
             session = Session(
                 self._connection, reply, self._account, self._link, self._clock,
-                self._workers.encoder, encode, self.options, self.on_sent,
+                encoder, encode, self.options, self.on_sent,
             )  # fmt: skip
             self._session = session
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from .one_thread import OneThread
 
 
 class Workers:
@@ -16,8 +16,8 @@ class Workers:
     """
 
     def __init__(self) -> None:
-        self.reader = ThreadPoolExecutor(1, "moonjelly-read")
-        self.encoder = ThreadPoolExecutor(1, "moonjelly-encode")
+        self.reader = OneThread("moonjelly-read")
+        self.encoder = OneThread("moonjelly-encode")
 
     def close(self) -> None:
         """Ends the threads after what they have been given; does not wait for it."""

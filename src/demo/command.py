@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..client.answers import Answer
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
+from ..core.signals import leave_at_sigterm
 from ..live_run.scenes import RememberedScene
 from ..live_run.scoring import SERVER_FRAMES_FILES
 from ..live_run.streaming import SERVER_DIR, SERVER_LOG, Streamed, stream_cameras
@@ -68,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs the demo; 1 if the frames do not add up or a camera failed."""
     start_s = time.monotonic()
-    signal.signal(signal.SIGTERM, _leave)
+    leave_at_sigterm()
     console = Console(stderr=True, soft_wrap=True)
     if not 1 <= arguments.cameras <= MAX_CAMERAS:
         raise UsageError(f"--cameras={arguments.cameras}: must be 1 to {MAX_CAMERAS}")
@@ -107,11 +105,6 @@ def run(arguments: argparse.Namespace) -> int:
     for problem in problems:
         sys.stderr.write(f"moonjelly: {problem}\n")
     return 1 if problems else 0
-
-
-def _leave(signum: int, frame: FrameType | None) -> NoReturn:
-    """Ends as by an error, so that whatever was started is stopped."""
-    raise SystemExit(128 + signum)
 
 
 def _clear(out_dir: Path, server_dir: Path) -> None:

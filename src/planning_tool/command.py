@@ -13,6 +13,7 @@ from ..core.clock import MonotonicClock
 from ..core.errors import RunError, UsageError
 from ..core.plan import Plan
 from ..core.problem import Problem
+from ..scheduling.planning.effort import TimeLimit
 from ..scheduling.planning.explanation import explain
 from ..scheduling.planning.port import Planner
 from ..scheduling.planning.pricing import PricingPlanner
@@ -115,6 +116,20 @@ def _timed(chosen: Planner, problem: Problem, seed: int, path: Path) -> tuple[Pl
     return plan, plan_ms
 
 
+class _Hurried:
+    """Improves each plan for so long, by the clock alone."""
+
+    def __init__(self, budget_ms: float) -> None:
+        self._budget_ms = budget_ms
+        self._limit = TimeLimit(MonotonicClock().now_ms)
+        self._planner = PricingPlanner(UNLIMITED_STEPS, self._limit)
+
+    def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
+        """See `Planner`."""
+        self._limit.start(self._budget_ms)
+        return self._planner.plan(problem, previous, random)
+
+
 def _planner(name: str, budget_ms: float | None) -> Planner:
     try:
         chosen = planner(name)
@@ -125,7 +140,7 @@ def _planner(name: str, budget_ms: float | None) -> Planner:
     if not 0 < budget_ms < float("inf"):
         raise UsageError(f"--budget-ms={budget_ms:g}: must be above 0 and finite")
     if isinstance(chosen, PricingPlanner):
-        return PricingPlanner(UNLIMITED_STEPS, budget_ms, MonotonicClock())
+        return _Hurried(budget_ms)
     if name == "exact":
         from ..scheduling.planning.exact import ExactPlanner  # noqa: PLC0415 - loads the solver
 

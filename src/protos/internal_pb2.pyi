@@ -91,7 +91,7 @@ class Heartbeat(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamState(_message.Message):
-    __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio", "decode_ms")
+    __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio", "decode_ms", "is_unopened")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     FPS_FIELD_NUMBER: _ClassVar[int]
     SLO_MS_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +100,7 @@ class StreamState(_message.Message):
     RESPONSE_KBITS_FIELD_NUMBER: _ClassVar[int]
     FRAME_SIZE_RATIO_FIELD_NUMBER: _ClassVar[int]
     DECODE_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_UNOPENED_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     fps: float
     slo_ms: float
@@ -108,7 +109,8 @@ class StreamState(_message.Message):
     response_kbits: float
     frame_size_ratio: float
     decode_ms: float
-    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ..., response_kbits: _Optional[float] = ..., frame_size_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ...) -> None: ...
+    is_unopened: bool
+    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ..., response_kbits: _Optional[float] = ..., frame_size_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ..., is_unopened: _Optional[bool] = ...) -> None: ...
 
 class Join(_message.Message):
     __slots__ = ("request", "stream")

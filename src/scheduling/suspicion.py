@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 FORGET_MS = 60_000.0
+COME_BACK_MS = 5000.0
+"""How long an executor that died should take at most to come back."""
 GOOD_RATIO, MOST_GOOD = 8, 64
 MOST_KILLS = 2
 
@@ -56,13 +58,25 @@ class Suspicion:
         suspect = self._suspects.get(stream_id)
         return suspect is not None and suspect.is_condemned
 
-    def may_start(self, stream_id: str) -> bool:
-        """Whether a frame of the stream may be sent to a device now."""
+    def may_start(
+        self, stream_id: str, now_ms: float, *, has_run: bool = True, is_last_device: bool = False
+    ) -> bool:
+        """Whether a frame of the stream may be sent to a device now.
+
+        Args:
+            stream_id: of the stream.
+            now_ms: the time.
+            has_run: whether a frame of it ever ran well; one that none did of is not tried on the
+                last device that is left, until the lost one should have come back.
+            is_last_device: whether that is the case.
+        """
         suspect = self._suspects.get(stream_id)
         if suspect is None:
             return True
-        is_free = suspect.num_good_wanted == 0 or not suspect.is_under_way
-        return is_free and not suspect.is_condemned
+        if suspect.is_condemned or suspect.num_good_wanted == 0:
+            return not suspect.is_condemned
+        is_spared = is_last_device and not has_run and now_ms - suspect.lost_ms < COME_BACK_MS
+        return not (suspect.is_under_way or is_spared)
 
     def started(self, stream_id: str) -> None:
         """A frame of a suspect was sent to a device."""

@@ -30,7 +30,7 @@ def create_bench() -> int:
 
 
 class Bench:
-    """One end of a bench; each place has one writer. It is unmapped when nobody refers to it any more."""
+    """One end of a bench; each place has one writer."""
 
     def __init__(self, descriptor: int = -1) -> None:
         """Maps a bench; without a descriptor, one that nobody else sees.
@@ -40,7 +40,8 @@ class Bench:
         """
         if descriptor >= 0 and os.fstat(descriptor).st_size < BENCH_BYTES:
             raise ValueError(f"bench: must have {BENCH_BYTES} bytes")
-        self._places = memoryview(mmap.mmap(descriptor, BENCH_BYTES)).cast("Q")
+        self._map = mmap.mmap(descriptor, BENCH_BYTES)
+        self._places = memoryview(self._map).cast("Q")
         self._num_running = 0
 
     def receive(self, ticket: int) -> None:
@@ -64,3 +65,8 @@ class Bench:
         """The frames that are decoded or run; where there are none, the one that was being received."""
         at_work = [ticket for ticket in self._places[1:] if ticket]
         return at_work or [ticket for ticket in self._places[:1] if ticket]
+
+    def close(self) -> None:
+        """Unmaps it; nobody writes to it any more."""
+        self._places.release()
+        self._map.close()

@@ -99,9 +99,10 @@ class CountingHandler(logging.StreamHandler[TextIO]):
         for place, count in self._limit.take_left_out(now_s, after_s):
             last = self._last.pop(place)
             words = last.getMessage().partition("\n")[0]
-            summary = logging.makeLogRecord(last.__dict__)
-            summary.exc_info = summary.exc_text = summary.stack_info = None
-            summary.msg, summary.args = "left out %d more like: %.200s", (count, words)
+            summary = logging.LogRecord(
+                last.name, last.levelno, last.pathname, last.lineno,
+                "left out %d more like: %.200s", (count, words), None,
+            )  # fmt: skip
             super().emit(summary)
 
 

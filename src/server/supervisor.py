@@ -15,21 +15,20 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from ..core.errors import RunError, UsageError
-from ..protos.internal_pb2 import Drain, Envelope
+from ..protos.internal_pb2 import Envelope
 from ..scheduling.heartbeats import BEAT_PERIOD_MS, SILENCE_LIMIT_MS, Heartbeats
 from .address import check_address
 from .channel import ChannelClosedError
 from .child_process import LONGEST_PAUSE_S, ChildProcess
 from .config import ServerConfig
+from .ending import LEAVE_LIMIT_S, Ending
 from .event_loop import EventLoop
 from .joining import FrameMemories, join, status_of
 from .log_rotation import rotate_own_log
 from .stop_signals import stop_signals
 
 START_LIMIT_S = 120.0  # a GPU's libraries load slowly from a cold disk
-DRAIN_EXTRA_S = 0.3  # beyond the grace, before endpoints are killed
 SECOND_SIGNAL_S = 0.5  # those who signal a process and its group mean it once
-LEAVE_LIMIT_S = 0.5  # for scheduler and executors, which have nothing to wait for
 LOG_LOOK_S = 10.0
 
 CHILD_COMMAND = (sys.executable, "-P", "-m", "moonjelly.server.child")
@@ -68,9 +67,8 @@ class Supervisor:
         self._memories = FrameMemories()
         self._heartbeats = Heartbeats()
         self._loop = EventLoop()
+        self._ending = Ending(self._children, self._loop, config.drain_grace_ms)
         self._has_served = False
-        self._is_draining = False
-        self._draining_since_s = 0.0
         self._stop_signal: int | None = None  # of the second signal, which does not wait
 
     def run(self) -> int:
@@ -83,7 +81,7 @@ class Supervisor:
         with ExitStack() as stack:
             stack.enter_context(self._loop)
             stack.callback(self._memories.close)
-            stack.callback(self._kill_all)
+            stack.callback(self._ending.kill_all)
             stack.enter_context(stop_signals(self._loop, self._on_signal))
             if self._stop_with is not None:
                 self._drain_after(self._stop_with, stack)
@@ -94,7 +92,7 @@ class Supervisor:
                     self._start(child)
             self._judge()
             self._look_at_log()
-            while self._stop_signal is None and not self._is_over():
+            while self._stop_signal is None and not self._ending.is_over:
                 self._loop.step()
         return 0 if self._stop_signal is None else 128 + self._stop_signal
 
@@ -103,22 +101,22 @@ class Supervisor:
         try:
             pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
-            self._drain()
+            self._ending.begin()
             return
         stack.callback(os.close, pidfd)
 
         def on_end() -> None:
             self._loop.forget(pidfd)
             _log.info("process %d, which started this server, has ended", pid)
-            self._drain()
+            self._ending.begin()
 
         self._loop.watch(pidfd, on_end)
 
-    def _of(self, *roles: str) -> list[ChildProcess]:
-        return [child for child in self._children if child.role in roles]
+    def _endpoints(self) -> list[ChildProcess]:
+        return [child for child in self._children if child.role == "endpoint"]
 
     def _start(self, child: ChildProcess) -> None:
-        if self._is_draining:
+        if self._ending.has_begun:
             return
         try:
             child.start(self._command, dataclasses.replace(self._config, port=self._port))
@@ -204,7 +202,7 @@ class Supervisor:
             return
         if child.role == "endpoint" and not self._port:
             self._port = port
-            for other in self._of("endpoint")[1:]:
+            for other in self._endpoints()[1:]:
                 self._start(other)
         self._tell_serving()
 
@@ -212,7 +210,7 @@ class Supervisor:
         is_ready = all(child.is_ready for child in self._children)
         if self._has_served or not is_ready:
             return
-        if all(child.is_serving for child in self._of("endpoint")):
+        if all(child.is_serving for child in self._endpoints()):
             self._has_served = True
             self._on_serving(self._config.host, self._port)
 
@@ -227,10 +225,9 @@ class Supervisor:
         self._heartbeats.forget(child.name)
         status = child.bury()
         how = child.in_words(status)
-        if self._is_draining:
+        if self._ending.has_begun:
             _log.info("%s: left, %s", child.name, how)
-            if child.role == "endpoint" and not any(c.is_running for c in self._of("endpoint")):
-                self._dismiss_others()
+            self._ending.note_left(child)
             return
         if not self._has_served:
             if child.refusal and status == UsageError.exit_status:
@@ -242,54 +239,15 @@ class Supervisor:
         if child.is_quarantined:
             _log.error("%s: QUARANTINED after %d deaths in a minute", child.name, len(child.deaths))
         if child.role != "endpoint":
-            for endpoint in self._of("endpoint"):
+            for endpoint in self._endpoints():
                 endpoint.tell(status_of(child, is_alive=False, is_crash=child.is_crash(status)))
         self._loop.after(pause_s, lambda: self._start(child))
 
-    def _drain(self) -> None:
-        """Lets the endpoints answer what is under way; then the others have nothing left to do."""
-        if self._is_draining:
-            return
-        self._is_draining = True
-        self._draining_since_s = time.monotonic()
-        _log.info("draining")
-        for child in self._children:
-            if child.is_running and not child.is_ready:
-                child.kill()
-        endpoints = [child for child in self._of("endpoint") if child.is_ready]
-        for endpoint in endpoints:
-            endpoint.tell(Envelope(drain=Drain(grace_ms=self._config.drain_grace_ms)))
-        if not endpoints:
-            self._dismiss_others()
-        limit_s = self._config.drain_grace_ms / 1000 + DRAIN_EXTRA_S
-        self._loop.after(limit_s, lambda: self._kill("endpoint"))
-        self._loop.after(limit_s + LEAVE_LIMIT_S, lambda: self._kill("scheduler", "executor"))
-
-    def _dismiss_others(self) -> None:
-        for child in self._of("scheduler", "executor"):
-            child.tell(Envelope(drain=Drain(grace_ms=0)))
-
-    def _is_over(self) -> bool:
-        return self._is_draining and not any(child.is_running for child in self._children)
-
-    def _kill(self, *roles: str) -> None:
-        for child in self._of(*roles):
-            if child.is_running:
-                _log.warning("%s: killed, it did not leave in time", child.name)
-                child.kill()
-
-    def _kill_all(self) -> None:
-        for child in self._children:
-            child.kill()
-        for child in self._children:
-            if child.is_running:
-                child.bury()
-
     def _on_signal(self, number: signal.Signals) -> None:
         _log.info("%s", number.name)
-        if not self._is_draining:
-            self._drain()
-        elif time.monotonic() - self._draining_since_s > SECOND_SIGNAL_S:
+        if not self._ending.has_begun:
+            self._ending.begin()
+        elif self._ending.lasts_s > SECOND_SIGNAL_S:
             self._stop_signal = number
 
     def _look_at_log(self) -> None:

@@ -16,7 +16,7 @@ from ..network.adaptation.registry import policy
 from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink, ServerTimes
 from ..network.estimators import make_estimator
 from ..network.frame_sizes import FrameChoices
-from ..scheduling.planning.rounds import Refusal
+from ..scheduling.planning.admission import Refusal
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .links import SimulatedLink, jitter

@@ -1,31 +1,60 @@
-"""The scheduler: when plans are made, and whom they reach."""
+"""The scheduler: its core under the virtual clock."""
 
 from __future__ import annotations
 
+import itertools
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from random import Random
 
 from ..core.plan import Plan
 from ..core.problem import Client, Problem
 from ..core.records import PlanRecord
 from ..profiles import latency_table
 from ..scheduling.budgets import budget_rule
+from ..scheduling.cores.scheduler.core import SchedulerCore
+from ..scheduling.cores.scheduler.instructions import (
+    AnswerJoin,
+    Instruction,
+    NotePlan,
+    PublishedPlan,
+    ReportMistake,
+    TellDevice,
+    TellEndpoints,
+    WakeAt,
+)
+from ..scheduling.cores.scheduler.stimuli import (
+    DeviceCame,
+    DeviceReported,
+    EndpointCame,
+    JoinAsked,
+    Reported,
+    Stimulus,
+    Tick,
+)
 from ..scheduling.device_core import DeviceOrders
 from ..scheduling.device_table import DeviceTable
-from ..scheduling.pacing import LEAST_PLAN_GAP_MS
 from ..scheduling.plan_view import PlanView, RunningVariant
-from ..scheduling.planning.plan_records import arrival_fps, plan_records
+from ..scheduling.planning.admission import Refusal
+from ..scheduling.planning.effort import TimeLimit
+from ..scheduling.planning.plan_records import plan_records
+from ..scheduling.planning.port import Planner
 from ..scheduling.planning.registry import planner
-from ..scheduling.planning.rounds import Admission, Cause, Planning, Refusal, first_cause
+from ..scheduling.planning.rounds import Planning
 from ..scheduling.planning.switching import SwitchingCost
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario
 
+ENDPOINT = "endpoint-0"
+
+_log = logging.getLogger(__name__)
+
 
 class SimulatedScheduler:
-    """Plans periodically, and soon after joins, leaves and jumps of links or devices.
+    """The core's shell.
 
     Attributes:
         view: the plan in force.
@@ -45,64 +74,64 @@ class SimulatedScheduler:
         self._budget_rule = budget_rule(scenario.server.budget_rule, scenario.variants)
         self._events = events
         self._on_plan = on_plan
-        self._table = DeviceTable(
-            scenario.devices,
-            {
-                device.device_id: latency_table(
-                    scenario.profiles[device.device_type],
-                    scenario.variants,
-                    scenario.server.max_batch_size,
-                )
-                for device in scenario.devices
-            },
-        )
-        for device in scenario.devices:
-            self._table.add(device.device_id)
         self._types = {device.device_id: device.device_type for device in scenario.devices}
+        self._stopwatch = _Stopwatch()
+        limit = TimeLimit(self._stopwatch.elapsed_ms)
         switching = SwitchingCost(scenario.server.switching_cost_ratio)
-        self._planning = Planning(
-            planner(scenario.server.planner, switching),
-            scenario.seed,
-            lambda: events.now_ms,
-            switching,
+        chosen = _TimedPlanner(
+            planner(scenario.server.planner, switching), self._stopwatch, scenario.server.plan_ms
+        )
+        random = Random(scenario.seed)  # noqa: S311 plans are no secrets
+        self._core = SchedulerCore(
+            scenario.variants,
+            DeviceTable(
+                scenario.devices,
+                {
+                    device.device_id: latency_table(
+                        scenario.profiles[device.device_type],
+                        scenario.variants,
+                        scenario.server.max_batch_size,
+                    )
+                    for device in scenario.devices
+                },
+            ),
+            Planning(chosen, random, limit, switching),
+            limit,
+            scenario.server.plan_period_ms,
+            len(scenario.devices),
+            1,
+            events.now_ms,
         )
         self._devices: Mapping[str, SimulatedDevice] = {}
-        self._clients: dict[str, Client] = {}
-        self._admitted: dict[str, Client] = {}  # who has not heard of it yet
-        self._overhead_ms = 0.0
-        self._joins: list[tuple[Client, Callable[[Refusal | None], None]]] = []
-        self._causes: set[Cause] = set()
-        self._due_ms = math.inf  # of the next plan
-        self._planned_ms = -math.inf
-        self._published: tuple[object, ...] = ()
+        self._replies: dict[int, Callable[[Refusal | None], None]] = {}
+        self._requests = itertools.count()
+        self._free_ms = 0.0  # when it is done with what it is at
+        self._wake_ms = 0.0
 
     def attach(self, devices: Mapping[str, SimulatedDevice]) -> None:
         """Takes the devices that orders go to, and has a first plan made, for no stream."""
         self._devices = devices
-        self._want(Cause.DEVICE_CHANGE)
+        self._happened(EndpointCame(ENDPOINT))
+        for device_id in devices:
+            self._happened(DeviceCame(device_id))
+        self._happened(Reported(ENDPOINT, ()))
 
     def join(self, client: Client, on_reply: Callable[[Refusal | None], None]) -> None:
         """Asks for a place for one stream; `on_reply` takes the refusal, or None."""
-        self._joins.append((self._ruled(client), on_reply))
-        self._want(Cause.JOIN)
+        request = next(self._requests)
+        self._replies[request] = on_reply
+        self._happened(JoinAsked(ENDPOINT, request, self._ruled(client)))
 
     def take_report(
         self, clients: Sequence[Client], overhead_ms: float, *, is_urgent: bool
     ) -> None:
         """Takes in how the streams fare."""
-        has_lost = len(clients) + len(self._admitted) < len(self._clients)
-        self._clients = {client.client_id: self._ruled(client) for client in clients}
-        self._clients.update(self._admitted)
-        self._overhead_ms = overhead_ms
-        if has_lost:
-            self._want(Cause.LEAVE)
-        elif is_urgent:
-            self._want(Cause.LINK_JUMP)
+        ruled = tuple(self._ruled(client) for client in clients)
+        self._happened(Reported(ENDPOINT, ruled, (), overhead_ms, is_urgent))
 
     def take_status(self, device_id: str, slowdown_ratio: float) -> None:
         """Takes in how slow a device is."""
-        if self._table.observe(device_id, slowdown_ratio, self._events.now_ms):
-            self._want(Cause.DEVICE_CHANGE)
+        self._happened(DeviceReported(device_id, slowdown_ratio))
 
     def _ruled(self, client: Client) -> Client:
         """The client under the server's budget rule."""
@@ -110,117 +139,110 @@ class SimulatedScheduler:
             return client
         return replace(client, budget_rule=self._budget_rule)
 
-    def _want(self, cause: Cause) -> None:
-        self._causes.add(cause)
-        self._plan_at(max(self._events.now_ms, self._planned_ms + LEAST_PLAN_GAP_MS))
+    def _happened(self, stimulus: Stimulus) -> None:
+        """Hands the core a stimulus, once it is done with what it is at."""
+        now_ms = self._events.now_ms
+        if now_ms < self._free_ms:
+            self._events.at(self._free_ms, Priority.DECISION, self._happened, stimulus)
+            return
+        began_ms = self._stopwatch.elapsed_ms()
+        instructions = self._core.handle(stimulus, now_ms)
+        round_ms = 0.0
+        if any(isinstance(one, NotePlan) for one in instructions):
+            spent_ms = self._stopwatch.elapsed_ms() - began_ms
+            round_ms = max(spent_ms, self._scenario.server.plan_ms)
+        self._free_ms = now_ms + round_ms
+        for instruction in instructions:
+            if isinstance(instruction, WakeAt):
+                self._wake_at(instruction.at_ms)
+            elif round_ms:
+                self._events.at(
+                    self._free_ms, Priority.DECISION, self._perform, instruction, round_ms
+                )
+            else:
+                self._perform(instruction, round_ms)
 
-    def _plan_at(self, at_ms: float) -> None:
-        if at_ms < self._due_ms:
-            self._due_ms = at_ms
-            self._events.at(at_ms, Priority.DECISION, self._plan_if_due, at_ms)
+    def _wake_at(self, at_ms: float) -> None:
+        self._wake_ms = at_ms
+        if at_ms < math.inf:
+            at_ms = max(at_ms, self._events.now_ms)
+            self._events.at(at_ms, Priority.DECISION, self._wake, self._wake_ms)
 
-    def _plan_if_due(self, at_ms: float) -> None:
-        if at_ms != self._due_ms:
-            return  # an earlier one was made instead
-        self._due_ms = math.inf
-        self._planned_ms = at_ms + self._scenario.server.plan_ms
-        if self._table.forget(at_ms):
-            self._causes.add(Cause.DEVICE_CHANGE)
-        cause = first_cause(self._causes)
-        self._causes.clear()
-        if self._joins:
-            self._admit()
-            self._want(Cause.JOIN)  # the plan that makes the best of it
-        else:
-            problem = self._problem()
-            plan = self._planning.replan(problem)
-            if plan is not None:
-                self._when_planned(self._publish, problem, plan, cause)
-        if self._clients or self._joins:
-            next_ms = at_ms + self._scenario.server.plan_period_ms
-            self._plan_at(max(next_ms, self._planned_ms + LEAST_PLAN_GAP_MS))
+    def _wake(self, wake_ms: float) -> None:
+        if wake_ms == self._wake_ms:  # else something else was decided since
+            self._happened(Tick())
 
-    def _when_planned(self, action: Callable[..., None], *arguments: object) -> None:
-        """Calls an action once the plan that is being made would be there."""
-        if self._scenario.server.plan_ms:
-            self._events.at(self._planned_ms, Priority.DECISION, action, *arguments)
-        else:
-            action(*arguments)
-
-    def _admit(self) -> None:
-        joins, self._joins = self._joins, []
-        replies = {client.client_id: on_reply for client, on_reply in joins}
-        admissions = self._planning.admit(
-            self._problem(), [client for client, _ in joins], math.inf
-        )
-        for admission in admissions:
-            if admission.refusal is None:
-                self._admitted[admission.client.client_id] = admission.client
-        self._clients.update(self._admitted)
-        plan = self._planning.plan
-        if plan is not None:
-            self._when_planned(self._publish, self._problem(), plan, Cause.JOIN)
-        for admission in admissions:
-            reply = replies[admission.client.client_id]
-            self._when_planned(self._reply, admission, reply)
-
-    def _reply(self, admission: Admission, on_reply: Callable[[Refusal | None], None]) -> None:
-        self._admitted.pop(admission.client.client_id, None)
-        on_reply(admission.refusal)
-
-    def _problem(self) -> Problem:
-        devices, latencies = self._table.problem_part()
-        return Problem(
-            devices=devices,
-            variants=self._scenario.variants,
-            latency_ms=latencies,
-            clients=tuple(self._clients[name] for name in sorted(self._clients)),
-            overhead_ms=self._overhead_ms,
-        )
-
-    def _publish(self, problem: Problem, plan: Plan, cause: Cause) -> None:
-        """Puts a plan in force, and counts it if anything has changed."""
-        self.num_plans += 1
-        fps = arrival_fps(problem, plan)
-        published = (plan.devices, fps, dict(plan.placement))
-        if published != self._published:
-            self._published = published
-            self.view = self._view(plan)
-            for device in plan.devices:
-                self._devices[device.device_id].set_orders(
+    def _perform(self, instruction: Instruction, round_ms: float) -> None:
+        match instruction:
+            case TellEndpoints(_, plan):
+                self.view = self._view(plan)
+            case TellDevice(order, epoch):
+                self._devices[order.device_id].set_orders(
                     DeviceOrders(
-                        problem.variants[device.variant].name,
-                        device.batch_size,
-                        fps.get(device.device_id, 0.0),
-                        self.view.epoch,
+                        self._scenario.variants[order.variant].name,
+                        order.batch_size,
+                        order.arrival_fps,
+                        epoch,
                     )
                 )
+            case AnswerJoin(_, request, refusal):
+                self._replies.pop(request)(refusal)
+            case NotePlan():
+                self._note(instruction, round_ms)
+            case ReportMistake(mistake):
+                _log.error("%s", mistake.text, exc_info=mistake.error)
+
+    def _note(self, note: NotePlan, round_ms: float) -> None:
+        self.num_plans += 1
         if self._on_plan is not None:
+            now_ms = self._events.now_ms
             self._on_plan(
-                plan_records(
-                    self.view.epoch,
-                    self._events.now_ms,
-                    cause,
-                    self._scenario.server.plan_ms,
-                    problem,
-                    plan,
-                )
+                plan_records(note.epoch, now_ms, note.cause, round_ms, note.problem, note.plan)
             )
 
-    def _view(self, plan: Plan) -> PlanView:
+    def _view(self, plan: PublishedPlan) -> PlanView:
         scenario = self._scenario
         return PlanView(
-            self.view.epoch + 1,
+            plan.epoch,
             {
-                device.device_id: RunningVariant(
-                    device.device_id,
-                    device.variant,
-                    device.batch_size,
-                    scenario.profiles[self._types[device.device_id]].by_variant[
-                        scenario.variants[device.variant].name
+                order.device_id: RunningVariant(
+                    order.device_id,
+                    order.variant,
+                    order.batch_size,
+                    scenario.profiles[self._types[order.device_id]].by_variant[
+                        scenario.variants[order.variant].name
                     ],
                 )
-                for device in plan.devices
+                for order in plan.orders
             },
-            {stream_id: place for stream_id, place in plan.placement.items() if place is not None},
+            {one: place for one, place in plan.placement.items() if place is not None},
         )
+
+
+class _Stopwatch:
+    """Time spent on plans, each of which takes equally long."""
+
+    def __init__(self) -> None:
+        self._elapsed_ms = 0.0
+
+    def elapsed_ms(self) -> float:
+        """Reads it."""
+        return self._elapsed_ms
+
+    def add(self, duration_ms: float) -> None:
+        """Lets time pass."""
+        self._elapsed_ms += duration_ms
+
+
+class _TimedPlanner:
+    """A planner whose plans take a virtual time."""
+
+    def __init__(self, planner: Planner, stopwatch: _Stopwatch, plan_ms: float) -> None:
+        self._planner = planner
+        self._stopwatch = stopwatch
+        self._plan_ms = plan_ms
+
+    def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
+        """See `Planner`."""
+        self._stopwatch.add(self._plan_ms)
+        return self._planner.plan(problem, previous, random)

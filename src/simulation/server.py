@@ -15,7 +15,7 @@ from ..scheduling.intake import frame_limit, reason_to_drop
 from ..scheduling.overhead import OverheadEstimate
 from ..scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ..scheduling.plan_view import PlanView
-from ..scheduling.planning.rounds import Refusal
+from ..scheduling.planning.admission import Refusal
 from ..scheduling.policing import RatePolicer
 from ..scheduling.running import RunningPlan
 from .devices import SimulatedDevice
@@ -97,6 +97,7 @@ class SimulatedServer:
             session.observed.last_frame_ms = self._events.now_ms
             self._sessions[stream.stream_id] = session
             self._look_later()
+            self._report_soon()  # that it is open
             on_reply(None, self._adviser.sides(session.observed, self._events.now_ms))
 
         self._scheduler.join(session.observed.tell(now_ms), reply)

@@ -10,7 +10,7 @@ from ..core.ledger import Ledger
 from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
 from ..network.frame_sizes import FrameChoices, frame_sizes
 from ..scheduling.batching.registry import batcher
-from ..scheduling.planning.rounds import Refusal
+from ..scheduling.planning.admission import Refusal
 from .cameras import SimulatedCamera
 from .devices import SimulatedDevice, VariantLoading, draw_latency
 from .events import EventQueue

@@ -65,6 +65,7 @@ class ShowingCamera:
         port: where it listens.
         is_frozen: keeps its connections and sends nothing.
         num_cut_short: of how many of the next pictures only the beginning is sent (MJPEG).
+        has_first_boundary: sends a boundary before the first picture too (MJPEG).
         is_without_tables: leaves the standard Huffman tables out (MJPEG).
         num_readers: how many have come.
         num_sent: pictures.
@@ -74,6 +75,7 @@ class ShowingCamera:
         """Prepares the camera; with a `pace_ratio` of 1.01 its own clock is 1 % fast (RTSP)."""
         self.kind, self.fps, self.port = kind, fps, port
         self.is_frozen = self.is_without_tables = False
+        self.has_first_boundary = True
         self.num_cut_short = self.num_readers = self.num_sent = 0
         self._pace_ratio = pace_ratio
         self._listener = None
@@ -151,7 +153,7 @@ class ShowingCamera:
         reader = connection.makefile("rb")
         while reader.readline().strip():
             pass
-        connection.sendall(_HTTP + b"--next\r\n")
+        connection.sendall(_HTTP + b"--next\r\n" * self.has_first_boundary)
         return self._part
 
     def _part(self, shown_ms):

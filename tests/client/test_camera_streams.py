@@ -294,6 +294,23 @@ async def test_a_source_that_is_stuck_does_not_hold_up_the_end_of_its_stream():
     assert set(reasons(answers)) == {"source_lost"}
 
 
+async def test_a_source_that_is_stuck_encoding_holds_up_nobody_else():
+    go = threading.Event()
+
+    class Stuck(Own):
+        def encode(self, image, side_px, quality):
+            go.wait(WAIT_S)
+            return b"no JPEG"
+
+    async with FakeServer() as server, sdk.connect(server.address) as client:
+        stuck = client.stream(Stuck(lambda index: FLAT), fps=20, slo_ms=500, num_frames=5)
+        async with asyncio.timeout(WAIT_S), stuck:
+            async with client.stream(few(10), fps=20, slo_ms=5000) as stream:
+                answers = [answer async for answer in stream]
+            go.set()
+    assert reasons(answers)["in_time"], "it was answered while the other was stuck"
+
+
 STUCK = """
 import asyncio, sys, threading
 import moonjelly.client

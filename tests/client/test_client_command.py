@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import cv2
+import numpy as np
 import pytest
 
 from moonjelly.cli import main
@@ -40,6 +42,36 @@ def test_devices_are_emulated_over_shaped_links(threaded_server, pictures, tmp_p
     assert run["streams"][0]["link"] == "30 Mbit/s, 2 ms"
     rates = (out / "link-camera-0.csv").read_text().splitlines()
     assert rates[1].endswith(",30000.000")
+
+
+def test_a_source_whose_name_is_no_text_is_streamed(threaded_server, pictures, tmp_path, capsys):
+    folder = tmp_path / "caf\udce9"
+    folder.symlink_to(pictures)
+    out = tmp_path / "run"
+    status = client(
+        threaded_server.address, "--source", folder, "--fps", 20, "--slo-ms", 1000, "--seconds", 0.3,
+        "--out", out, "--video",
+    )  # fmt: skip
+    assert status == 0, capsys.readouterr().err
+    assert json.loads((out / "run.json").read_text())["streams"][0]["source"] == str(folder)
+
+
+def test_pictures_that_cannot_be_read_cost_their_frames(threaded_server, tmp_path, capsys):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for k in range(6):
+        cv2.imwrite(str(folder / f"{k}.png"), np.full((48, 64, 3), 90, np.uint8))
+    (folder / "2.png").write_bytes(b"no picture")
+    out = tmp_path / "run"
+    options = ("--source", folder, "--fps", 20, "--slo-ms", 1000, "--out", out, "--video")
+    assert client(threaded_server.address, *options) == 0, capsys.readouterr().err
+    total = json.loads((out / "summary.json").read_text())["total"]
+    assert total["captured"] == 6
+    assert total["dropped_by"]["client"]["source_lost"] == 1
+    for k in range(6):
+        (folder / f"{k}.png").write_bytes(b"no picture")
+    assert client(threaded_server.address, *options) == 1
+    assert "no picture of it can be read" in capsys.readouterr().err
 
 
 def test_a_trace_is_followed_from_different_places(threaded_server, pictures, tmp_path):

@@ -31,8 +31,8 @@ def run(example, server):
     exec(example.replace("127.0.0.1:10001", server.address), {"__name__": "__main__"})  # noqa: S102
 
 
-def test_the_page_has_its_three_examples():
-    assert len(EXAMPLES) == 3
+def test_the_page_has_its_four_examples():
+    assert len(EXAMPLES) == 4
     assert "In ten lines" in PAGE.read_text()
     statements = [line for line in EXAMPLES[0].splitlines() if line.strip()]
     assert len(statements) <= 10
@@ -71,9 +71,19 @@ def test_the_refused_example_takes_the_counter_offer(
     assert [(r.fps, r.slo_ms) for r in threaded_server.registrations] == [(30, 50), (20, 500)]
 
 
+def test_the_example_of_an_own_source_is_one(threaded_server):
+    namespace = {}
+    exec(EXAMPLES[3], namespace)  # noqa: S102
+    with (
+        moonjelly.client.connect_sync(threaded_server.address) as client,
+        client.stream(namespace["Noise"](), fps=20, slo_ms=5000, num_frames=3) as stream,
+    ):
+        assert len(list(stream)) == 3
+
+
 def test_the_reasons_the_page_names_exist():
     for word in (
-        "client_too_slow", "connection_lost", "link_too_slow", "no_answer", "not_connected", "superseded",
+        "client_too_slow", "connection_lost", "link_too_slow", "no_answer", "not_connected", "source_lost", "superseded",
     ):  # fmt: skip
         assert f"`{word}`" in PAGE.read_text()
         assert word in set(Reason)

@@ -117,3 +117,5 @@ def test_an_encoded_picture_is_bytes():
     for data in (None, "jpeg", SOUND, bytearray(b"jpeg")):
         with pytest.raises(RunError, match="must be bytes"):
             encoded(data)
+    with pytest.raises(RunError, match="must be a JPEG"):
+        encoded(b"")

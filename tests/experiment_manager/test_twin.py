@@ -7,13 +7,11 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from random import Random
+from typing import Any
 
 import pytest
 
 from moonjelly.core.errors import UsageError
-from moonjelly.core.plan import Plan
-from moonjelly.core.problem import Problem
 from moonjelly.experiment_manager.experiment_file import read_experiment
 from moonjelly.experiment_manager.live import run_live
 from moonjelly.experiment_manager.matrix import RunConfig
@@ -29,10 +27,9 @@ from moonjelly.experiment_manager.twin import (
 )
 from moonjelly.live_run.load import MachineLoad, write_load
 from moonjelly.live_run.simulated import Chance
+from moonjelly.profiles import latency_table
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import BatchDecision, DeviceState, QueuedFrame
-from moonjelly.scheduling.planning.port import Planner
-from moonjelly.scheduling.planning.registry import planner
 
 BUSY = MachineLoad(0.9, capture_late_p50_ms=0.8, capture_late_p99_ms=4.0, capture_late_max_ms=9.0)
 STARVED = dataclasses.replace(BUSY, capture_late_p99_ms=40.0)
@@ -53,33 +50,22 @@ class OneByOneBatcher:
         return dataclasses.replace(decision, run=decision.run[:1])
 
 
-class HastyPlanner:
-    """Planted bug: takes devices for twice as fast as they are."""
-
-    def __init__(self, sound: Planner) -> None:
-        self._sound = sound
-
-    def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
-        halved = {
-            kind: tuple(tuple(ms / 2 for ms in row) for row in table)
-            for kind, table in problem.latency_ms.items()
-        }
-        return self._sound.plan(dataclasses.replace(problem, latency_ms=halved), previous, random)
+def hasty_table(*arguments: Any) -> tuple[tuple[float, ...], ...]:
+    """Planted bug: the scheduler takes devices for twice as fast as they are."""
+    return tuple(tuple(ms / 2 for ms in row) for row in latency_table(*arguments))
 
 
 def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moonjelly.simulation.simulation.batcher", lambda _: OneByOneBatcher())
 
 
-def plant_planner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "moonjelly.simulation.scheduler.planner", lambda *options: HastyPlanner(planner(*options))
-    )
+def plant_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moonjelly.simulation.scheduler.latency_table", hasty_table)
 
 
 BUGS = [
     pytest.param(plant_batcher, id="batcher that runs one frame at a time"),
-    pytest.param(plant_planner, id="planner that takes devices for twice as fast"),
+    pytest.param(plant_table, id="scheduler that takes devices for twice as fast"),
 ]
 
 
@@ -157,7 +143,7 @@ def test_a_real_run_and_its_twin_agree_unless_one_has_a_bug(tmp_path, monkeypatc
         if not sound.missed(BUSY_BARS):
             break
     assert not sound.missed(BUSY_BARS) or sound.num_starved
-    for number, plant in enumerate((plant_batcher, plant_planner)):
+    for number, plant in enumerate((plant_batcher, plant_table)):
         with monkeypatch.context() as patch:
             plant(patch)
             cell = compared(folder, runs, folder / f"bug-{number}")

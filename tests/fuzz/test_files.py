@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mangling import mangled
 
 from moonjelly.core.errors import UsageError
+from moonjelly.core.records import FrameRecord
 from moonjelly.experiment_manager.experiment_file import SHIPPED_DIR, read_experiment
 from moonjelly.experiment_manager.hosts.host import read_hosts
 from moonjelly.network.traces import read_trace
@@ -19,7 +20,6 @@ from moonjelly.planning_tool.problem_file import read_problem
 from moonjelly.planning_tool.yardsticks import read_yardsticks
 from moonjelly.profiles import load_latency_profile, load_qualities, load_variants
 from moonjelly.reporting.csv_log import read_records
-from moonjelly.core.records import FrameRecord
 from moonjelly.scheduling.planning.registry import PLANNERS, planner
 from moonjelly.scheduling.planning.rules import violations
 from moonjelly.server.config_file import build_config

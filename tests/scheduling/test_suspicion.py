@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.scheduling.suspicion import FORGET_MS, AtWork, Suspicion
+from moonjelly.scheduling.suspicion import COME_BACK_MS, FORGET_MS, AtWork, Suspicion
 
 
 class Fleet:
@@ -27,7 +27,7 @@ class Fleet:
         batch = []
         for stream_id in streams:
             if stream_id in self.condemned:
-                assert not self.suspicion.may_start(stream_id)
+                assert not self.suspicion.may_start(stream_id, self.now_ms)
             elif self.suspicion.is_suspect(stream_id):
                 self.run_alone(stream_id, is_killed=is_killed)
             else:
@@ -35,9 +35,9 @@ class Fleet:
         self.run(batch, was_alone=False, is_killed=is_killed)
 
     def run_alone(self, stream_id: str, *, is_killed: bool) -> None:
-        assert self.suspicion.may_start(stream_id)
+        assert self.suspicion.may_start(stream_id, self.now_ms)
         self.suspicion.started(stream_id)
-        assert not self.suspicion.may_start(stream_id)
+        assert not self.suspicion.may_start(stream_id, self.now_ms)
         self.run([stream_id], was_alone=True, is_killed=is_killed and self.random.random() < 0.5)
 
     def run(self, batch: list[str], *, was_alone: bool, is_killed: bool) -> None:
@@ -54,7 +54,7 @@ class Fleet:
         self.condemned |= self.suspicion.died(at_work, is_crash=is_crash)
         if not was_alone:  # others take over at once; whoever was alone is not tried again
             for stream_id in batch:
-                if self.suspicion.may_start(stream_id) and self.random.random() < 0.5:
+                if self.suspicion.may_start(stream_id, self.now_ms) and self.random.random() < 0.5:
                     self.run_alone(stream_id, is_killed=False)
 
 
@@ -101,9 +101,9 @@ def test_what_hangs_is_tried_alone_and_once_at_a_time():
     assert suspicion.is_suspect("cam")
     suspicion.started("cam")
     suspicion.lost([AtWork("cam", was_alone=True)], 500.0)
-    assert not suspicion.may_start("cam")
+    assert not suspicion.may_start("cam", 500.0)
     assert not suspicion.died([AtWork("cam", was_alone=True)], is_crash=False)
-    assert suspicion.may_start("cam")
+    assert suspicion.may_start("cam", 500.0)
 
 
 def test_suspicion_is_forgotten_after_a_minute():
@@ -117,7 +117,20 @@ def test_suspicion_is_forgotten_after_a_minute():
 def test_of_streams_that_nobody_suspects_nothing_is_known():
     suspicion = Suspicion()
     suspicion.ended("cam", ran_well=True)
-    assert suspicion.may_start("cam")
+    assert suspicion.may_start("cam", 500.0)
     assert not suspicion.is_suspect("cam")
     assert not suspicion.is_condemned("cam")
     assert suspicion.died([AtWork("cam", was_alone=True)], is_crash=True) == set()
+
+
+def test_a_suspect_that_never_ran_is_not_tried_on_the_last_device_for_a_while():
+    suspicion = Suspicion()
+    suspicion.lost([AtWork("cam", was_alone=False)], 0.0)
+    for has_run, is_last_device, now_ms in [
+        (True, True, 0.0),
+        (False, False, 0.0),
+        (False, True, COME_BACK_MS),
+    ]:
+        assert suspicion.may_start("cam", now_ms, has_run=has_run, is_last_device=is_last_device)
+    assert not suspicion.may_start("cam", 0.0, has_run=False, is_last_device=True)
+    assert suspicion.may_start("other", 0.0, has_run=False, is_last_device=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import selectors
@@ -396,14 +397,15 @@ def test_a_process_without_a_handle_is_ended_and_leaves_no_descriptor(monkeypatc
     def fail(_pid: int) -> int:
         raise OSError(errno.EMFILE, "too many open files")
 
+    gc.collect()
     before = psutil.Process().num_fds()
     child = ChildProcess("executor", 0)
     monkeypatch.setattr(os, "pidfd_open", fail)
     with pytest.raises(OSError, match="too many"):
         child.start([sys.executable, "-c", "import time; time.sleep(60)"], ServerConfig())
     assert not child.is_running
-    assert psutil.Process().num_fds() == before
-    assert psutil.Process().children() == []
+    assert psutil.Process().num_fds() <= before
+    assert all("time.sleep(60)" not in one.cmdline()[-1] for one in psutil.Process().children())
 
 
 def test_pauses_double_up_to_five_seconds_and_shrink_after_a_quiet_minute():

@@ -16,7 +16,6 @@ from moonjelly.vision.postprocessing import (
     suppress,
 )
 
-
 ROUNDING = 1e-4  # of an overlap of float32 boxes
 
 

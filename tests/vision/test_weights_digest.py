@@ -35,5 +35,3 @@ def test_no_manifest_means_no_digest(tmp_path: Path, text: str | None) -> None:
 def test_the_shipped_profile_was_measured_with_the_shipped_weights() -> None:
     path = shipped_dir() / "traffic" / "latency-cpu-1core.csv"
     assert read_latency_file(path).fingerprint.weights == weights_digest()
-
-

@@ -156,7 +156,7 @@ class CameraSource:
                         continue
                     time_ms = camera_ms if container.has_times else None
                     captured_ms = clock.captured_ms(time_ms, came_ms)
-                    if arrived_ms - captured_ms > _TOO_OLD_MS:
+                    if came_ms - captured_ms > _TOO_OLD_MS:
                         return f"its pictures come {_TOO_OLD_MS / 1000:g} s late"
                     if clock.is_settled:
                         self._take(Picture(captured_ms, picture))

@@ -13,13 +13,15 @@ import av.video
 import cv2
 import numpy as np
 
-from ...vision.picture_header import MAX_PIXELS, check_sides
+from ...vision.picture_header import MAX_PIXELS, check_sides, check_size
 from ...vision.preprocessing import Image
 from .port import NoPicture
 
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
 _RTSP = {"rtsp_flags": "prefer_tcp", "probesize": "65536", "analyzeduration": "500000"}
+_JPEG_START = b"\xff\xd8"
+_SEGMENTED = ("hls", "dash")
 _PARSED_BY_RTSP = ("h264", "hevc")
 _THREADS = 2
 _USUAL_S = 0.04
@@ -48,8 +50,9 @@ class Container:
 
     @property
     def has_times(self) -> bool:
-        """Whether its pictures bear times."""
-        return not self._has_flag(av.format.Flags.no_timestamps)
+        """Whether its pictures bear times that tell when they came to be; segments come many pictures at once."""
+        is_segmented = self.container.format.name in _SEGMENTED
+        return not (is_segmented or self._has_flag(av.format.Flags.no_timestamps))
 
     @property
     def may_jump(self) -> bool:
@@ -119,8 +122,23 @@ def open_address(address: str, format_name: str | None = None) -> Container:
         ValueError: if it holds no video.
     """
     options = _RTSP if address.startswith(("rtsp://", "rtsps://")) else {}
-    container = _open(address, format_name, options)
+    try:
+        container = _open(address, format_name, options)
+    except ValueError:
+        if not address.startswith(("http://", "https://")):
+            raise
+        return _open_jpegs(address)
     return Container(container, _video_of(container))
+
+
+def _open_jpegs(address: str) -> Container:
+    """Opens a camera that sends JPEGs, whatever it puts between them; some leave the first boundary out."""
+    container = _open(address, "mjpeg")
+    opened = Container(container, _video_of(container))
+    if not opened.video.codec_context.width:
+        opened.close()
+        raise ValueError("holds no video")
+    return opened
 
 
 def picture_of(frame: av.VideoFrame) -> Image:
@@ -139,17 +157,19 @@ def picture_of(frame: av.VideoFrame) -> Image:
 
 
 def decode_jpeg(data: bytes) -> Image:
-    """Decodes a picture of a camera that sends JPEGs; the standard Huffman tables may be left out.
+    """Decodes a picture of a camera that sends JPEGs; the standard Huffman tables may be left out, junk may come first.
 
     Raises:
         NoPicture: if it is none, or was cut short.
     """
+    data = data[max(0, data.find(_JPEG_START)) :]
     try:
+        check_size(data)
         image = cv2.imdecode(
             np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
         )
-    except cv2.error:
-        image = None
+    except (ValueError, cv2.error) as error:
+        raise NoPicture(f"a JPEG of {len(data)} bytes cannot be decoded: {error}") from None
     if image is None:
         raise NoPicture(f"a JPEG of {len(data)} bytes cannot be decoded")
     return np.asarray(image, np.uint8)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from random import Random
 
+from .effort import TimeLimit
 from .mapping import Value
 
 INITIAL_TEMPERATURE = 0.0125
@@ -33,6 +34,7 @@ def anneal(
     most: Value,
     total_fps: float,
     random: Random,
+    limit: TimeLimit | None = None,
 ) -> State:
     """Returns the best state met.
 
@@ -47,7 +49,9 @@ def anneal(
         most: upper bounds of both figures over all states.
         total_fps: sum of the rates of the `most.num_served` streams.
         random: the only source of chance.
+        limit: when to stop; never if None.
     """
+    limit = limit or TimeLimit()
 
     def served_ratio(value: Value) -> float:
         return value.num_served / most.num_served
@@ -58,7 +62,15 @@ def anneal(
     if not most.num_served or not start:
         return start
     state = _phase(
-        start, num_variants, evaluate, DEGRADE_STEPS, served_ratio, lambda _: True, 1.0, random
+        start,
+        num_variants,
+        evaluate,
+        DEGRADE_STEPS,
+        served_ratio,
+        lambda _: True,
+        1.0,
+        random,
+        limit,
     )
     if evaluate(state).num_served < most.num_served:
         return state
@@ -71,6 +83,7 @@ def anneal(
         lambda value: value.num_served == most.num_served,
         accuracy(most),
         random,
+        limit,
     )
 
 
@@ -83,12 +96,15 @@ def _phase(
     is_allowed: Callable[[Value], bool],
     most_energy: float,
     random: Random,
+    limit: TimeLimit,
 ) -> State:
-    """Climbs `energy` among allowed states; stops when it is at its bound, or cold."""
+    """Climbs `energy` among allowed states; stops when it is at its bound, or cold, or the time is up."""
     current = best = start
     current_energy = best_energy = energy(evaluate(start))
     temperature = INITIAL_TEMPERATURE
-    while temperature > FINAL_TEMPERATURE and best_energy < most_energy - MIN_GAIN:
+    while (
+        temperature > FINAL_TEMPERATURE and best_energy < most_energy - MIN_GAIN and not limit.is_up
+    ):
         candidate = tuple(
             min(max(variant + random.choice(steps), 0), num_variants - 1) for variant in current
         )

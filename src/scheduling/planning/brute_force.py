@@ -10,6 +10,7 @@ from random import Random
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from .capacity import limit_fps
+from .effort import TimeLimit
 
 MAX_TRIES = 3_000_000
 
@@ -17,8 +18,11 @@ MAX_TRIES = 3_000_000
 class BruteForcePlanner:
     """Compares all choices of variant and batch for each device and of a device for each stream."""
 
+    def __init__(self, limit: TimeLimit | None = None) -> None:
+        self._limit = limit or TimeLimit()
+
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
-        """Returns the best plan there is; see `Planner`.
+        """Returns the best plan there is, or the best that was met when the time was up; see `Planner`.
 
         Raises:
             ValueError: if the problem is too large to try everything.
@@ -35,7 +39,9 @@ class BruteForcePlanner:
         best = _plan(problem, next(_settings(problem)), [None] * len(problem.clients))
         best_merit = (0, 0.0)
         for setting in _settings(problem):
-            merit, places = _best_places(problem, setting, best_merit)
+            if self._limit.is_up:
+                break
+            merit, places = _best_places(problem, setting, best_merit, self._limit)
             if places is not None:
                 best, best_merit = _plan(problem, setting, places), merit
         return best
@@ -58,9 +64,9 @@ def _settings(problem: Problem) -> Iterator[Setting]:
 
 
 def _best_places(
-    problem: Problem, setting: Setting, least: Merit
+    problem: Problem, setting: Setting, least: Merit, limit: TimeLimit
 ) -> tuple[Merit, list[int | None] | None]:
-    """Returns the best device per client if it beats `least`, by depth-first search."""
+    """Returns the best device per client if it beats `least`, by depth-first search as far as there is time."""
     latencies = [
         problem.latency_ms[device.device_type][variant][size - 1]
         for device, (variant, size) in zip(problem.devices, setting, strict=True)
@@ -82,7 +88,7 @@ def _best_places(
 
     def visit(client: int, served: int, value: float) -> None:
         nonlocal best, least
-        if served + len(places) - client < least[0]:
+        if served + len(places) - client < least[0] or limit.is_up:
             return
         if client == len(places):
             if served > least[0] or (served == least[0] and value > least[1] + 1e-9):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
@@ -23,6 +23,7 @@ class RefusalReason(StrEnum):
 
     INFEASIBLE = "infeasible"  # not even an idle server could serve it as it asks
     OVERLOAD = "overload"  # the devices are taken
+    NOT_READY = "not_ready"  # no device can run frames yet, or any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def admit(problem: Problem, client: Client, plan: Plan | None, planner: Planner)
     """
     if not fits_alone(problem, client):
         return None
-    return _admit(problem, client, plan, planner, _protected(problem, plan))
+    return _admit(problem, client, plan, planner, protected_clients(problem, plan))
 
 
 def refusal_reason(problem: Problem, client: Client) -> RefusalReason:
@@ -62,9 +63,7 @@ def counter_offers(
 ) -> tuple[CounterOffer, ...]:
     """Returns what would be admitted in place of a client that is not.
 
-    At most two offers: the highest rate at the same SLO, and the shortest SLO at the same rate, both
-    round numbers. Each was verified with `admit`. Halves its choices, so that it makes at most eight
-    plans for the rate and nine for the SLO.
+    At most two offers, each verified with `admit`; see `find_offers`.
 
     Args:
         problem: everybody else.
@@ -72,13 +71,31 @@ def counter_offers(
         plan: the plan in force, if there is one.
         planner: as for `admit`.
     """
-    protected = _protected(problem, plan)
+    protected = protected_clients(problem, plan)
+    return find_offers(
+        problem,
+        client,
+        lambda changed: _admit(problem, changed, plan, planner, protected) is not None,
+    )
+
+
+def find_offers(
+    problem: Problem, client: Client, is_taken: Callable[[Client], bool]
+) -> tuple[CounterOffer, ...]:
+    """Returns the highest rate at the same SLO, and the shortest SLO at the same rate, that would be taken.
+
+    Both are round numbers. Halves its choices, so that it asks at most eight times for the rate and nine
+    times for the SLO.
+
+    Args:
+        problem: everybody else.
+        client: who asks, and cannot be admitted.
+        is_taken: whether the client would be admitted in another form, which some idle device could serve.
+    """
 
     def is_admitted(fps: float, slo_ms: float) -> bool:
         changed = replace(client, fps=fps, slo_ms=slo_ms)
-        if not fits_alone(problem, changed):
-            return False
-        return _admit(problem, changed, plan, planner, protected) is not None
+        return fits_alone(problem, changed) and is_taken(changed)
 
     rates = _round_numbers(FPS.nearest(client.fps * LEAST_RATE_RATIO), client.fps)[::-1]
     fps = _first(rates, lambda rate: is_admitted(rate, client.slo_ms))
@@ -100,8 +117,8 @@ def fits_alone(problem: Problem, client: Client) -> bool:
     return _fits_one_of(_device_types(problem), problem, client)
 
 
-def _protected(problem: Problem, plan: Plan | None) -> set[str]:
-    """Names the clients that must stay served."""
+def protected_clients(problem: Problem, plan: Plan | None) -> set[str]:
+    """Names the clients that must stay served: those whom the plan serves, and some device could serve alone."""
     if plan is None:
         return set()
     served = [one for one in problem.clients if plan.placement.get(one.client_id) is not None]
@@ -144,8 +161,16 @@ def _fits_one_of(device_types: set[str], problem: Problem, client: Client) -> bo
 
 def with_client(problem: Problem, client: Client) -> Problem:
     """Returns the problem with one more client, which replaces one of the same id."""
-    others = (other for other in problem.clients if other.client_id != client.client_id)
-    return replace(problem, clients=(*others, client))
+    return with_clients(problem, (client,))
+
+
+def with_clients(problem: Problem, clients: Iterable[Client]) -> Problem:
+    """Returns the problem with more clients; each replaces one of the same id before it."""
+    more = {client.client_id: client for client in clients}
+    if not more:
+        return problem
+    others = (other for other in problem.clients if other.client_id not in more)
+    return replace(problem, clients=(*others, *more.values()))
 
 
 def _longest_useful_slo_ms(problem: Problem, client: Client) -> float:

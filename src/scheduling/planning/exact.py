@@ -19,16 +19,17 @@ from random import Random
 
 import numpy as np
 
-from ...core.clock import Clock, MonotonicClock
+from ...core.clock import MonotonicClock
 from ...core.plan import Plan
 from ...core.problem import Problem
 from .choices import Carrying, choices, in_order_of_accuracy, modes_of
 from .construct import Draft, empty_draft, to_plan
 from .continuity import align
+from .effort import Effort, TimeLimit
 from .instance import Bools, Floats, Instance, Ints, build
 from .integer_programs import ChoiceProgram, FleetProgram
 from .prices import Market, Prices, most_gained
-from .pricing import first_plan
+from .pricing import DEFAULT_STEPS, first_plan
 
 DEFAULT_TIME_LIMIT_S = 60.0
 TOLERANCE = 1e-7
@@ -36,6 +37,9 @@ FINE_UNITS = 1 << 20  # of rate
 MAX_LISTED_DEVICES = 6  # whose choices of modes are listed
 MAX_PROMISING = 500  # choices that get a program each
 LISTING_SHARE = 0.5  # of the time left
+MS_PER_PLACE = (
+    0.1  # that a fleet's program takes until it is solved for, at least; measured: 0.06 to 0.09
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,11 @@ class ExactPlanner:
     """Proves optimal plans for small problems: 4 devices and 24 clients mostly within a second."""
 
     def __init__(
-        self, time_limit_s: float = DEFAULT_TIME_LIMIT_S, clock: Clock | None = None
+        self, time_limit_s: float = DEFAULT_TIME_LIMIT_S, limit: TimeLimit | None = None
     ) -> None:
-        """Sets how long proving may take; a first plan is made in any case."""
+        """Sets how long proving may take, and how long all of planning; a first plan is made in any case."""
         self._time_limit_s = time_limit_s
-        self._clock = clock or MonotonicClock()
+        self._limit = limit or TimeLimit(MonotonicClock().now_ms)
 
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """Returns a plan for the problem; see `Planner`."""
@@ -75,12 +79,14 @@ class ExactPlanner:
 
     def solve(self, problem: Problem, previous: Plan | None = None) -> ExactSolution:
         """Returns a plan with proofs: first serves as many as can be, then as accurately."""
-        deadline_ms = self._clock.now_ms() + 1000 * self._time_limit_s
+        elapsed_ms = self._limit.elapsed_ms
+        until_ms = elapsed_ms() + 1000 * self._time_limit_s
+        limit = TimeLimit(elapsed_ms, min(until_ms, self._limit.until_ms))
         instance = build(problem, FINE_UNITS)
         if not instance.num_clients:
             nothing = to_plan(instance, empty_draft(instance), previous)
             return ExactSolution(nothing, is_optimal=True, served_bound=0, accuracy_bound=0.0)
-        draft, served_bound, bound = _Proof(instance, self._clock, deadline_ms).solve()
+        draft, served_bound, bound = _Proof(instance, limit).solve()
         served = sum(map(len, draft.members))
         is_optimal = served == served_bound and bound <= _value(instance, draft) * (1 + TOLERANCE)
         if previous is not None:
@@ -105,21 +111,20 @@ class _Promising:
 class _Proof:
     """Finds the best draft of one instance, and bounds."""
 
-    def __init__(self, instance: Instance, clock: Clock, deadline_ms: float) -> None:
+    def __init__(self, instance: Instance, limit: TimeLimit) -> None:
         self._instance = instance
-        self._clock = clock
-        self._deadline_ms = deadline_ms
+        self._limit = limit
         self._market = Market(instance)
         self._capacities = _fillable(instance)
 
     @property
     def _left_s(self) -> float:
-        return (self._deadline_ms - self._clock.now_ms()) / 1000
+        return self._limit.left_ms / 1000
 
     def solve(self) -> tuple[Draft, int, float]:
         """Returns the draft, a bound of clients served, and one of the value of those that serve as many."""
         instance = self._instance
-        draft = first_plan(instance, self._market)
+        draft = first_plan(instance, self._market, Effort(DEFAULT_STEPS, self._limit))
         clients = np.arange(instance.num_clients)
         num_devices = np.bincount(instance.types, minlength=instance.num_types)
         served = sum(map(len, draft.members))
@@ -134,11 +139,20 @@ class _Proof:
         draft, bound = self._most_accurate(draft, prices, served)
         return draft, served_bound, bound
 
+    def _has_time_for(self, places: Bools) -> bool:
+        """Whether a program of the fleet with these pairs of client and mode can even be built in time."""
+        instance = self._instance
+        num_devices = np.bincount(instance.types, minlength=instance.num_types)
+        count = int((places.sum(axis=0) * num_devices[instance.mode_type]).sum())
+        return count * MS_PER_PLACE <= self._limit.left_ms
+
     def _most_served(self, least: int, most: int) -> tuple[Draft | None, int]:
         """Returns a draft that serves more than `least` if there is one, and the proved bound."""
         instance = self._instance
         every = np.arange(len(instance.capacities))
         widest = _undominated(instance, every, self._capacities, np.zeros(len(every)))
+        if not self._has_time_for(instance.fits & widest):
+            return None, most
         program = FleetProgram(instance, instance.fits & widest, self._capacities)
         program.require_served(least + 1, most)
         bound = program.maximise(dict.fromkeys(program.places, 1.0), least + 1.0, self._left_s)
@@ -165,6 +179,8 @@ class _Proof:
         # A device in that mode, with that client on it, costs at least so much of the gap.
         costs = -(reduced + (loads * gains).clip(max=0))
         places = instance.fits & (costs <= gap * (1 + TOLERANCE) + TOLERANCE)
+        if not self._has_time_for(places):
+            return draft, prices.bound
         program = FleetProgram(instance, places, self._capacities)
         program.require_served(served, served)
         values = {
@@ -191,7 +207,8 @@ class _Proof:
             served: how many clients have to be served.
         """
         instance = self._instance
-        until_ms = self._clock.now_ms() + 1000 * LISTING_SHARE * self._left_s
+        listing = TimeLimit(self._limit.elapsed_ms)
+        listing.start(LISTING_SHARE * self._limit.left_ms)
         slots = sorted(instance.types.tolist())
         listed: dict[int, tuple[Ints, Floats]] = {}
         for number in set(slots):
@@ -215,7 +232,7 @@ class _Proof:
                 good &= carries_all
             found.append(_Promising(modes[good], bounds[good]))
             count += int(good.sum())
-            if count > MAX_PROMISING or self._clock.now_ms() > until_ms:
+            if count > MAX_PROMISING or listing.is_up:
                 return None
         return _Promising(
             np.concatenate([some.modes for some in found]),

@@ -6,11 +6,16 @@ from random import Random
 
 from ...core.plan import Plan
 from ...core.problem import Problem
+from .effort import TimeLimit
 from .mapping import Mapper, assemble
 
 
 class FixedPlanner:
     """Runs the same variant everywhere, as a server without adaptation would at its best."""
+
+    def __init__(self, limit: TimeLimit | None = None) -> None:
+        """Tries as many variants as there is time for, the smallest first."""
+        self._limit = limit or TimeLimit()
 
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """Returns a plan for the problem; see `Planner`."""
@@ -19,6 +24,8 @@ class FixedPlanner:
         count = len(problem.devices)
 
         def merit(variant: int) -> tuple[int, float]:
+            if variant and self._limit.is_up:
+                return -1, 0.0
             value = mapper.evaluate([variant] * count)
             return value.num_served, value.weighted_accuracy
 

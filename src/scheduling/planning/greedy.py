@@ -8,11 +8,15 @@ from random import Random
 from ...core.plan import Plan
 from ...core.problem import Problem
 from .capacity import largest_batch
+from .effort import TimeLimit
 from .mapping import assemble
 
 
 class GreedyPlanner:
-    """Places streams in the order they come; what is placed stays."""
+    """Places streams in the order they come, until the time is up; what is placed stays."""
+
+    def __init__(self, limit: TimeLimit | None = None) -> None:
+        self._limit = limit or TimeLimit()
 
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """Returns a plan for the problem; see `Planner`."""
@@ -37,6 +41,6 @@ class GreedyPlanner:
                         return
 
         for client in range(len(problem.clients)):
-            if problem.is_servable(problem.clients[client]):
+            if problem.is_servable(problem.clients[client]) and not self._limit.is_up:
                 place(client)
         return assemble(problem, [variant or 0 for variant in variants], members)

@@ -6,12 +6,16 @@ from random import Random
 
 from ...core.plan import Plan
 from ...core.problem import Problem
-from .carry_over import variants_in_force
+from .effort import TimeLimit
 from .mapping import Mapper, assemble
+from .seats import variants_in_force
 
 
 class HillClimbingPlanner:
-    """Takes the best single step up or down, until none is better."""
+    """Takes the best single step up or down, until none is better, or the time is up."""
+
+    def __init__(self, limit: TimeLimit | None = None) -> None:
+        self._limit = limit or TimeLimit()
 
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """Returns a plan for the problem; see `Planner`. Starts from the variants in force."""
@@ -32,7 +36,7 @@ class HillClimbingPlanner:
                 for variant in (current[device] - 1, current[device] + 1)
                 if 0 <= variant <= last
             }
-            scored = [(merit(step), step) for step in sorted(steps)]
+            scored = [(merit(step), step) for step in sorted(steps) if not self._limit.is_up]
             if not scored or max(scored)[0] <= best:
                 return assemble(problem, current, mapper.assign(current))
             best, current = max(scored)

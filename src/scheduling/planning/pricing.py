@@ -17,12 +17,11 @@ from random import Random
 
 import numpy as np
 
-from ...core.clock import Clock
 from ...core.plan import Plan
 from ...core.problem import Problem
 from .construct import Draft, construct, empty_draft, to_plan
 from .continuity import align, continued
-from .effort import Effort
+from .effort import Effort, TimeLimit
 from .improve import Improver
 from .instance import Instance, Ints, build
 from .prices import Market
@@ -50,30 +49,23 @@ class PricingPlanner:
     def __init__(
         self,
         steps: int = DEFAULT_STEPS,
-        budget_ms: float | None = None,
-        clock: Clock | None = None,
+        limit: TimeLimit | None = None,
         switching: SwitchingCost | None = None,
     ) -> None:
         """Sets limits.
 
         Args:
-            steps: how much is tried to improve a plan; without a budget, the only limit.
-            budget_ms: when to stop improving, on the clock. The first feasible plan is made anyway.
-            clock: needed with a budget.
+            steps: how much is tried to improve a plan.
+            limit: when to stop improving. The first feasible plan is made anyway.
             switching: what a change of the plan in force must gain, unless it serves more clients.
         """
-        if budget_ms is not None and clock is None:
-            raise ValueError("budget_ms: needs a clock")
         self._steps = steps
-        self._budget_ms = budget_ms
-        self._clock = clock
+        self._limit = limit or TimeLimit()
         self._switching = switching or SwitchingCost()
 
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """Returns a plan for the problem; see `Planner`. Takes no chances."""
-        effort = Effort(self._steps, self._clock)
-        if self._clock is not None and self._budget_ms is not None:
-            effort.deadline_ms = self._clock.now_ms() + self._budget_ms
+        effort = Effort(self._steps, self._limit)
         instance = build(problem)
         if not instance.num_clients:
             return to_plan(instance, empty_draft(instance), previous)
@@ -159,7 +151,7 @@ def _other_starts(instance: Instance, first: Draft, effort: Effort) -> Iterator[
         and effort.allows_ms(ANNEALING_MS)
     ):
         random = Random(0)  # noqa: S311 - as above
-        yield continued(instance, SaDpPlanner().plan(instance.problem, None, random))
+        yield continued(instance, SaDpPlanner(effort.limit).plan(instance.problem, None, random))
 
 
 def _most_served(instance: Instance, market: Market) -> int:

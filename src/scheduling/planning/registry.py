@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from ...core.checks import echo
+from .effort import TimeLimit
 from .port import Planner
 from .switching import SwitchingCost
 
@@ -22,12 +24,15 @@ PLANNERS = {
 }  # module and class
 
 
-def planner(name: str, switching: SwitchingCost | None = None) -> Planner:
+def planner(
+    name: str, switching: SwitchingCost | None = None, limit: TimeLimit | None = None
+) -> Planner:
     """Returns the planner of that name.
 
     Args:
         name: one of `PLANNERS`.
         switching: for a planner that weighs what a change costs; the default cost if None.
+        limit: of the time that each plan may take, started by whoever has one made; none if None.
 
     Raises:
         ValueError: listing the names there are.
@@ -35,13 +40,17 @@ def planner(name: str, switching: SwitchingCost | None = None) -> Planner:
     check_planner(name)
     module, attribute = PLANNERS[name]
     make = getattr(import_module(f".{module}", __package__), attribute)
-    chosen: Planner = make(switching=switching) if name == "pricing" else make()
+    options: dict[str, Any] = {} if name == "random" else {"limit": limit}  # it is done at once
+    if name == "pricing":
+        options["switching"] = switching
+    chosen: Planner = make(**options)
     return chosen
 
 
 def preload(name: str) -> None:
     """Loads what a planner needs only now and then, so that no plan waits for it: a third of a second."""
-    if name == "pricing":
+    import_module(f".{PLANNERS[name][0]}", __package__)
+    if name in ("pricing", "exact"):
         import_module("scipy.optimize")
 
 

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
 from ...core.plan import Plan
 from ...core.problem import Client, Problem
+from .admission import NO_PLAN, NOT_READY, Admission, AdmissionRound
 from .carry_over import carry_over
-from .counter_offer import (
-    CounterOffer,
-    RefusalReason,
-    admit,
-    counter_offers,
-    refusal_reason,
-    with_client,
-)
+from .counter_offer import with_clients
+from .effort import TimeLimit
 from .port import Planner
 from .rules import violations
+from .seats import Seats
 from .switching import SwitchingCost
 
-PLANS_PER_OFFER = 18  # counter-offers are found by trying
-RETRY_AFTER_MS = 1000.0
-
-_log = logging.getLogger(__name__)
+_NOTHING = Plan((), {})
 
 
 class Cause(StrEnum):
@@ -48,183 +41,152 @@ def first_cause(causes: Collection[Cause]) -> Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a stream may not join, and what would fit.
+class Mistake:
+    """What a planner did wrong; no variant changes because of it.
 
     Attributes:
-        detail: the same as `reason`, for people.
-        counter_offers: would be admitted at this moment.
-        retry_after_ms: when asking again makes sense; 0 where it does not.
+        error: that it raised, if it did.
     """
 
-    reason: RefusalReason
-    detail: str
-    counter_offers: tuple[CounterOffer, ...] = ()
-    retry_after_ms: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What became of a stream that wants to join; `refusal` is None if it may."""
-
-    client: Client
-    refusal: Refusal | None = None
-
-
-_TOO_MANY = Refusal(
-    reason=RefusalReason.OVERLOAD,
-    detail="too many streams ask at once",
-    retry_after_ms=RETRY_AFTER_MS,
-)
-
-
-class _KeepVariants:
-    """A planner that changes no variant, for quick answers."""
-
-    def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
-        """Returns the plan in force, carried over."""
-        del random
-        return carry_over(problem, previous or Plan((), {}))
+    text: str
+    error: Exception | None = None
 
 
 class Planning:
     """The plan in force, and how the next one comes about.
 
+    A stream that was admitted is **pending** until it is **open**. Where others ask to be admitted, pending streams count in full,
+    so that everybody who was told yes can open. In the plan in force they have a place and no say: variants are chosen for
+    open streams alone, so that one who never opens takes nothing from those who do.
+
     Attributes:
         plan: in force; None before the first.
+        problem: what it serves: the open streams, and those pending ones for which there is room beside them.
+        mistake: of the planner in the last round.
     """
 
     def __init__(
         self,
         planner: Planner,
-        seed: int,
-        now_ms: Callable[[], float],
+        random: Random,
+        limit: TimeLimit,
         switching: SwitchingCost | None = None,
     ) -> None:
-        self.plan: Plan | None = None
-        self._planner = planner
-        self._random = Random(seed)  # noqa: S311 plans are no secrets
-        self._now_ms = now_ms
-        self._switching = switching or SwitchingCost()
-        self._plan_ms = 0.0  # of the newest plan
-
-    def replan(self, problem: Problem) -> Plan | None:
-        """Plans anew; keeps what is in force unless a change serves more, or gains what it costs.
-
-        A planner that fails leaves the plan as it is.
-        """
-        started_ms = self._now_ms()
-        try:
-            new = self._planner.plan(problem, self.plan, self._random)
-            broken = violations(problem, new)
-            if self.plan is not None:
-                kept = carry_over(problem, self.plan)
-                if broken or not self._switching.is_worth_it(problem, kept, new, self.plan):
-                    new = kept
-        except Exception:  # noqa: BLE001 a mistake in a planner must not end the process
-            _log.exception("planning failed; the plan stays as it is")
-            return self.plan
-        if broken:
-            _log.error("the planner broke rules: %s", "; ".join(broken[:3]))
-            if self.plan is None:
-                return None
-        self.plan = new
-        self._plan_ms = self._now_ms() - started_ms
-        return new
-
-    def admit(
-        self, problem: Problem, joining: Sequence[Client], limit_ms: float
-    ) -> list[Admission]:
-        """Lets streams join, each only if nobody who is served loses his place.
-
-        Tries all at once, then one by one while there is time; the rest is asked to come again.
+        """Starts without a plan.
 
         Args:
-            problem: without the streams that want to join.
-            joining: in the order in which they asked.
-            limit_ms: when the answers are due.
+            planner: keeps to the limit.
+            random: the only source of chance.
+            limit: of the time; started here in each round.
+            switching: what a change of plan has to gain.
         """
-        try:
-            return self._admit(problem, joining, limit_ms)
-        except Exception:  # noqa: BLE001 as above
-            _log.exception("admission failed")
-            refusal = Refusal(
-                reason=RefusalReason.OVERLOAD,
-                detail="no plan could be made",
-                retry_after_ms=RETRY_AFTER_MS,
-            )
-            return [Admission(client, refusal) for client in joining]
+        self.plan: Plan | None = None
+        self.problem: Problem | None = None
+        self.mistake: Mistake | None = None
+        self._planner = planner
+        self._random = random
+        self._limit = limit
+        self._switching = switching or SwitchingCost()
+        self._promised: Plan | None = None  # serves everybody, pending ones in full
 
-    def _admit(
-        self, problem: Problem, joining: Sequence[Client], limit_ms: float
+    def replan(
+        self, problem: Problem, pending: Sequence[Client] = (), budget_ms: float = math.inf
+    ) -> None:
+        """Plans anew; keeps what is in force unless a change serves more, or gains what it costs.
+
+        A planner that fails, or breaks rules, changes no variant.
+
+        Args:
+            problem: with the open streams.
+            pending: admitted streams; of one that is open, too, the open form counts.
+            budget_ms: for the planner.
+        """
+        self._limit.start(budget_ms)
+        self.mistake = None
+        best = carry_over(problem, self.plan or _NOTHING)
+        new = self._suggestion(problem)
+        if new is not None and (
+            self.plan is None or self._switching.is_worth_it(problem, best, new, self.plan)
+        ):
+            best = new
+        if self._promised is not None:
+            promised = carry_over(problem, self._promised)
+            if _num_served(promised) > _num_served(best):
+                best = promised
+            if not pending:
+                self._promised = None
+        self._put_in_force(problem, best, pending)
+
+    def admit(
+        self,
+        problem: Problem,
+        joining: Sequence[Client],
+        pending: Sequence[Client] = (),
+        budget_ms: float = math.inf,
     ) -> list[Admission]:
+        """Lets streams join, each only if nobody who is served loses his place; see `AdmissionRound`.
+
+        Args:
+            problem: with the open streams.
+            joining: in the order in which they asked.
+            pending: streams that were admitted before.
+            budget_ms: for everything.
+        """
+        self._limit.start(budget_ms)
+        self.mistake = None
         if not problem.devices:
-            refusal = Refusal(
-                reason=RefusalReason.OVERLOAD,
-                detail="no device is ready",
-                retry_after_ms=RETRY_AFTER_MS,
-            )
-            return [Admission(client, refusal) for client in joining]
-        if len(joining) > 1 and self._admit_together(problem, joining):
-            return [Admission(client) for client in joining]
-        admissions = []
-        for client in joining:
-            if self._now_ms() > limit_ms:
-                admissions.append(Admission(client, _TOO_MANY))
-                continue
-            plan = self._place(problem, client, limit_ms)
-            if plan is None:
-                admissions.append(Admission(client, self._refuse(problem, client, limit_ms)))
-                continue
-            self.plan = plan
-            problem = with_client(problem, client)
-            admissions.append(Admission(client))
+            return [Admission(client, NOT_READY) for client in joining]
+        plans = [self.plan or _NOTHING, *([self._promised] if self._promised else [])]
+        try:
+            everybody = with_clients(problem, pending)
+            admitting = AdmissionRound(everybody, plans, self._planner, self._limit)
+            admissions = admitting.run(joining)
+        except Exception as error:  # noqa: BLE001 a mistake in a planner must not end the process
+            self.mistake = Mistake("admission failed", error)
+            return [Admission(client, NO_PLAN) for client in joining]
+        if admitting.plan is not None:
+            self._promised = admitting.plan
+            admitted = [one.client for one in admissions if one.refusal is None]
+            plan = carry_over(problem, self.plan or _NOTHING)
+            self._put_in_force(problem, plan, [*pending, *admitted])
         return admissions
 
-    def _admit_together(self, problem: Problem, joining: Sequence[Client]) -> bool:
-        """Places all of them with one plan, if there is one that serves everybody."""
-        *others, last = joining
-        for client in others:
-            problem = with_client(problem, client)
-        plan = self._timed_admit(problem, last, self._planner)
-        if plan is None or any(plan.placement.get(one.client_id) is None for one in others):
-            return False
-        self.plan = plan
-        return True
+    def _suggestion(self, problem: Problem) -> Plan | None:
+        """A sound plan of the planner, or None."""
+        try:
+            new = self._planner.plan(problem, self.plan, self._random)
+        except Exception as error:  # noqa: BLE001 as above
+            self.mistake = Mistake("planning failed", error)
+            return None
+        broken = violations(problem, new)
+        if broken:
+            self.mistake = Mistake(f"the planner broke rules: {'; '.join(broken[:3])}")
+        return None if broken else new
 
-    def _place(self, problem: Problem, client: Client, limit_ms: float) -> Plan | None:
-        if self.plan is not None:
-            plan = self._timed_admit(problem, client, _KeepVariants())
-            if plan is not None or self._now_ms() + self._plan_ms > limit_ms:
-                return plan  # the next plan makes the best of it
-        return self._timed_admit(problem, client, self._planner)
+    def _put_in_force(self, problem: Problem, plan: Plan, pending: Iterable[Client]) -> None:
+        """Takes a sound plan for the open streams, and gives each pending one a place.
 
-    def _timed_admit(self, problem: Problem, client: Client, planner: Planner) -> Plan | None:
-        started_ms = self._now_ms()
-        plan = admit(problem, client, self.plan, planner)
-        if planner is self._planner:
-            self._plan_ms = self._now_ms() - started_ms
-        return plan
-
-    def _refuse(self, problem: Problem, client: Client, limit_ms: float) -> Refusal:
-        """Says why, and what would fit as far as there is time to find out."""
-        reason = refusal_reason(problem, client)
-        is_hopeless = reason is RefusalReason.INFEASIBLE
-        now_ms = self._now_ms()
-        has_time = now_ms + PLANS_PER_OFFER * self._plan_ms <= limit_ms
-        offers = (
-            counter_offers(
-                problem, client, self.plan, self._planner if has_time else _KeepVariants()
-            )
-            if now_ms <= limit_ms
-            else ()
+        That is a seat where there is room beside the others; else just the device that is quickest as things stand, until the
+        stream opens and is planned for.
+        """
+        is_open = {client.client_id for client in problem.clients}
+        waiting = {one.client_id: one for one in pending if one.client_id not in is_open}
+        self.problem, self.plan = problem, plan
+        if not waiting or not problem.devices:
+            return
+        seats = Seats(problem, plan)
+        seated = [client for client in waiting.values() if seats.add(client)]
+        self.problem = with_clients(problem, seated)
+        plan = seats.plan(self.problem)
+        quickest, _ = min(
+            zip(problem.devices, plan.devices, strict=True),
+            key=lambda both: problem.latency_ms[both[0].device_type][both[1].variant][0],
         )
-        asked = f"{client.fps:g} frames/s within {client.slo_ms:g} ms at {client.bandwidth_kbps:g} kbit/s"
-        return Refusal(
-            reason=reason,
-            detail=f"not even an idle server could do {asked}"
-            if is_hopeless
-            else f"the devices are taken: there is no room for {asked}",
-            counter_offers=offers,
-            retry_after_ms=0.0 if is_hopeless else RETRY_AFTER_MS,
+        loose = waiting.keys() - {client.client_id for client in seated}
+        self.plan = Plan(
+            plan.devices, {**plan.placement, **dict.fromkeys(sorted(loose), quickest.device_id)}
         )
+
+
+def _num_served(plan: Plan) -> int:
+    return sum(place is not None for place in plan.placement.values())

@@ -22,13 +22,19 @@ from random import Random
 from ...core.plan import Plan
 from ...core.problem import Problem
 from .annealing import ITERATIONS_PER_PHASE, MIN_GAIN, State, anneal
-from .carry_over import carry_over, variants_in_force
+from .carry_over import carry_over
+from .effort import TimeLimit
 from .mapping import Mapper, Value, assemble
 from .rules import Score, score
+from .seats import variants_in_force
 
 
 class SaDpPlanner:
     """The published planner, corrected."""
+
+    def __init__(self, limit: TimeLimit | None = None) -> None:
+        """Takes the best of what it has seen when the time is up."""
+        self._limit = limit or TimeLimit()
 
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """Returns a plan for the problem; see `Planner`."""
@@ -47,7 +53,7 @@ class SaDpPlanner:
             ITERATIONS_PER_PHASE
         ):
             states = _states(len(problem.variants), len(start), alike)
-            best = _search(start, states, evaluate, mapper.bound)
+            best = _search(start, states, evaluate, mapper.bound, self._limit)
         else:
             accuracies = mapper.best_accuracies()
             rates = {client: problem.clients[client].fps for client in accuracies}
@@ -62,6 +68,7 @@ class SaDpPlanner:
                 most,
                 math.fsum(rates.values()),
                 random,
+                self._limit,
             )
         variants = _arrange(best, start, alike)
         members = mapper.assign(variants)
@@ -123,12 +130,13 @@ def _search(
     states: Iterable[State],
     evaluate: Callable[[State], Value],
     bound: Callable[[State], Value],
+    limit: TimeLimit,
 ) -> State:
-    """Returns the best of all states; `start` if none is better than it."""
+    """Returns the best of all states, as far as there is time; `start` if none is better than it."""
     best, best_value = start, evaluate(start)
     for most, state in sorted(((bound(state), state) for state in states), reverse=True):
-        if not _is_better(most, best_value):
-            break  # the others promise no more
+        if not _is_better(most, best_value) or limit.is_up:
+            break  # the others promise no more, or there is no time
         value = evaluate(state)
         if _is_better(value, best_value):
             best, best_value = state, value

@@ -98,6 +98,12 @@ class AttachedExecutor:
         known = self.held | self.gone
         return {ticket: known[ticket] for ticket in self._bench.tickets() if ticket in known}
 
+    def last_at_work(self) -> dict[int, Handed]:
+        """What it was working at when it ended; to be asked once."""
+        at_work = self.at_work()
+        self._bench.close()
+        return at_work
+
     def close(self) -> None:
         """Lets go of it."""
         self._channel.close()

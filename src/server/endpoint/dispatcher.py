@@ -10,12 +10,13 @@ from ...core.verdict import Place, Reason
 from ...protos.internal_pb2 import Cancel, Envelope, FrameResult, FrameResults
 from ...scheduling.device_silence import PATIENCE_MS
 from ...scheduling.plan_view import PlanView
-from ...scheduling.suspicion import FORGET_MS, AtWork, Suspicion
+from ...scheduling.suspicion import FORGET_MS
 from ..channel import Channel
 from ..frame_memory import FrameWriter
 from .attached_executor import AttachedExecutor, Handed
 from .frame import ArrivedFrame, DropNote, drop
 from .problems import CODE_OF_REASON, DETAIL_OF_REASON, Code
+from .suspects import Suspects
 from .waiting_room import WaitingRoom
 
 TICKETS_PER_CANCEL = 4096
@@ -63,10 +64,7 @@ class Dispatcher:
         self._next_ticket = 1
         self._tickets: dict[ArrivedFrame, int] = {}
         self._waiting = WaitingRoom()
-        self._suspicion = Suspicion()
-        self._dead: dict[
-            str, list[AtWork]
-        ] = {}  # by device: what it was at, until its death is explained
+        self._suspects = Suspects()
 
     @property
     def device_ids(self) -> Iterable[str]:
@@ -97,9 +95,12 @@ class Dispatcher:
         """Takes the channel of a device's executor, in place of its predecessor's."""
         self.detach(device_id)
         self._judge(device_id, is_crash=False)  # nobody said anything else
+        self._suspects.know(device_id)
         self._executors[device_id] = AttachedExecutor(
             device_id, channel, self._now_ms(), self._on_packet, self._on_close
         )
+        for stream_id in self._waiting.streams:
+            self._release(stream_id)
         self._on_change()
 
     def detach(self, device_id: str) -> None:
@@ -117,13 +118,12 @@ class Dispatcher:
 
     def dispatch(self, frame: ArrivedFrame, jpeg: bytes, device_id: str) -> DropNote | None:
         """Puts a frame into a slot and sends it to a device, now or soon; returns why that failed."""
-        stream_id = frame.session.stream_id
-        if self._suspicion.is_condemned(stream_id):
-            asyncio.get_running_loop().call_soon(self._on_poison, stream_id)
+        if self._suspects.is_condemned(frame):
+            asyncio.get_running_loop().call_soon(self._on_poison, frame.session.stream_id)
             return drop(Reason.EXECUTOR_LOST, "frames of this stream end executors")
         if self._choose(frame, device_id) is None:
             return drop(Reason.EXECUTOR_LOST, "its device is being restarted")
-        if not self._suspicion.may_start(stream_id):
+        if not self._may_start(frame):
             has_room = self._waiting.wait_for_stream(frame, jpeg)
         elif self._is_slot_free():
             return self._place(frame, jpeg, device_id)
@@ -172,7 +172,7 @@ class Dispatcher:
             self._end_overdue(executor, now_ms, batch_ms)
         for frame in self._waiting.hopeless(self._is_hopeless):
             self._free(frame)
-            is_suspect = self._suspicion.is_suspect(frame.session.stream_id)
+            is_suspect = self._suspects.is_suspect(frame)
             reason = Reason.EXECUTOR_LOST if is_suspect else Reason.NO_SLOT
             self._on_drop(frame, drop(reason, "waited for its turn until it was too late"))
         self._serve_waiting()
@@ -237,7 +237,7 @@ class Dispatcher:
             "the executor of %s is silent with %d frames", executor.device_id, len(executor.held)
         )
         at_work = executor.at_work()
-        self._suspect(executor, at_work)
+        self._suspects.lost(executor, at_work, self._now_ms())
         for ticket, handed in _safest_first(executor.held, at_work):
             if not handed.is_alone and self._move(handed.frame):
                 executor.gone[ticket] = executor.held.pop(ticket)
@@ -249,60 +249,46 @@ class Dispatcher:
         if self._executors.get(device_id) is executor:
             del self._executors[device_id]
         _log.warning("the executor of %s is gone with %d frames", device_id, len(executor.held))
-        at_work = executor.at_work()
-        self._dead[device_id] = self._suspect(executor, at_work)
+        at_work = executor.last_at_work()
+        self._suspects.lost(executor, at_work, self._now_ms())
         held, executor.held = executor.held, {}
-        waited = {
-            handed.stream_id
+        waited = [
+            handed
             for ticket, handed in (held | executor.gone).items()
             if handed.is_alone and ticket not in at_work
-        }
-        for stream_id in waited:  # alone, and had not begun
-            self._suspicion.ended(stream_id, ran_well=False)
+        ]
+        for handed in waited:  # alone, and had not begun
+            self._suspects.ended(handed, ran_well=False)
         for ticket, handed in _safest_first(held, at_work):
             is_over = handed.is_alone and ticket in at_work
             if is_over or not self._move(handed.frame):
                 self._give_up(handed.frame, "its device failed")
-        for stream_id in waited:
-            self._release(stream_id)
+        for handed in waited:
+            self._release(handed.stream_id)
         if executor.is_crash is not None:
             self._judge(device_id, is_crash=executor.is_crash)
         self._serve_waiting()
         self._on_change()
 
-    def _suspect(self, executor: AttachedExecutor, at_work: dict[int, Handed]) -> list[AtWork]:
-        """Suspects whoever was at work when a device was lost, and says so."""
-        for one in at_work.values():
-            _log.warning(
-                "%s was lost at work on frame %d of %s: %d bytes, crc32c %08x%s",
-                executor.device_id, one.frame.sequence, one.stream_id, one.frame.num_bytes,
-                one.frame.crc32c, ", alone" if one.is_alone else "",
-            )  # fmt: skip
-        frames = [AtWork(one.stream_id, one.is_alone) for one in at_work.values()]
-        self._suspicion.lost(frames, self._now_ms())
-        return frames
-
     def _judge(self, device_id: str, *, is_crash: bool) -> None:
         """Ends the streams that a dead executor was alone at work on, if they are guilty."""
-        at_work = self._dead.pop(device_id, [])
-        condemned = self._suspicion.died(at_work, is_crash=is_crash)
-        for stream_id in {one.stream_id for one in at_work if one.was_alone} - condemned:
+        tried, condemned = self._suspects.explain(device_id, is_crash=is_crash)
+        for stream_id in tried - condemned:
             self._release(stream_id)
         for stream_id in condemned:
             self._on_poison(stream_id)
 
     def _trial_over(self, handed: Handed, *, ran_well: bool) -> None:
         """A frame of a suspect is not at a device any more: the next one has its turn."""
-        self._suspicion.ended(handed.stream_id, ran_well=ran_well)
+        self._suspects.ended(handed, ran_well=ran_well)
         self._release(handed.stream_id)
 
     def _release(self, stream_id: str) -> None:
         """Sends what waits for other frames of a stream, as far as it may go."""
-        while self._suspicion.may_start(stream_id):
+        while (frame := self._waiting.first_of_stream(stream_id)) and self._may_start(frame):
             waiting = self._waiting.next_of_stream(stream_id)
-            if waiting is None:
-                return
-            self._start(*waiting)
+            if waiting is not None:
+                self._start(*waiting)
 
     def _serve_waiting(self) -> None:
         """Gives free slots to those who wait for them."""
@@ -321,7 +307,7 @@ class Dispatcher:
             if executor is None or not self._send(frame, executor):
                 self._give_up(frame, "its device failed")
             return
-        if not self._suspicion.may_start(frame.session.stream_id):
+        if not self._may_start(frame):
             has_room = self._waiting.wait_for_stream(frame, jpeg)
         elif self._memory is not None and self._memory.num_free:
             note = self._place(frame, jpeg, device_id)
@@ -355,12 +341,11 @@ class Dispatcher:
         self._next_ticket += 1
         frame.device_id = executor.device_id
         frame.handed_ms = self._now_ms()
-        handed = Handed(frame, self._suspicion.is_suspect(frame.session.stream_id))
+        handed = Handed(frame, self._suspects.is_suspect(frame))
         if not executor.send(ticket, handed):
             return False
         self._tickets[frame] = ticket
-        if handed.is_alone:
-            self._suspicion.started(handed.stream_id)
+        self._suspects.started(handed)
         return True
 
     def _move(self, frame: ArrivedFrame) -> bool:
@@ -369,20 +354,32 @@ class Dispatcher:
         if substitute is None:
             return False
         frame.was_moved = True
-        if self._suspicion.may_start(frame.session.stream_id):
+        if self._may_start(frame):
             return self._send(frame, substitute)
         self._tickets.pop(frame, None)
         return self._waiting.wait_for_stream(frame)
+
+    def _may_start(self, frame: ArrivedFrame) -> bool:
+        """Whether a frame may be sent now, as far as its stream is a suspect."""
+        num_devices = len(self._executors) - len(self.silent_devices)
+        return self._suspects.may_start(frame, self._now_ms(), num_devices)
 
     def _choose(self, frame: ArrivedFrame, device_id: str) -> AttachedExecutor | None:
         """The executor that is planned; where it is lost, another one that can make it, or the silent one after all."""
         planned = self._executors.get(device_id)
         if planned is not None and not planned.silence.is_silent:
-            return planned
+            is_fair = not self._suspects.is_suspect(frame) or not self._has_died(planned)
+            return planned if is_fair else self._substitute(frame) or planned
         return self._substitute(frame) or planned
 
+    def _has_died(self, executor: AttachedExecutor) -> bool:
+        return self._suspects.has_died(executor.device_id, self._now_ms())
+
     def _substitute(self, frame: ArrivedFrame) -> AttachedExecutor | None:
-        """The executor with the fewest frames that could answer in time; None if there is none."""
+        """The executor with the fewest frames that could answer in time; None if there is none.
+
+        Suspects are tried where nobody died of late, if there is such a device.
+        """
         plan, left_ms = self._plan(), frame.deadline_ms - self._now_ms()
         able = [
             executor
@@ -391,7 +388,10 @@ class Dispatcher:
             and (running := plan.devices.get(executor.device_id)) is not None
             and running.first_answer_ms <= left_ms
         ]
-        return min(able, key=lambda one: len(one.held), default=None)
+        is_suspect = self._suspects.is_suspect(frame)
+        return min(
+            able, key=lambda one: (is_suspect and self._has_died(one), len(one.held)), default=None
+        )
 
     def _is_hopeless(self, frame: ArrivedFrame) -> bool:
         """Whether its device could not answer a waiting frame in time any more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from ...core.records import ServerFrameRecord
 from ...core.verdict import Reason
@@ -21,6 +22,7 @@ from ...protos.serving_pb2 import (
     Zoo,
 )
 from ...scheduling.advising import Adviser
+from ...scheduling.duties import Duties
 from ...scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ...scheduling.plan_view import PlanView
 from ...scheduling.running import RunningPlan
@@ -41,7 +43,7 @@ from .session import Session
 from .sessions import Sessions
 
 WRITE_LIMIT_MS = 10_000.0
-WATCH_LATE_MS = 500.0
+EXPIRY_LOOK_MS, STUCK_LOOK_MS, FLUSH_MS = 100.0, 500.0, 250.0  # how often each is due
 DRAIN_NOTICE_S = 0.2  # frames that were on their way when the notice went out still get an answer
 DRAIN_STEP_S = 0.02
 RETRY_AFTER_MS = 1000.0
@@ -69,7 +71,7 @@ class Endpoint:
         """
         self.is_draining = False
         self.sessions = Sessions()
-        self.scheduler = SchedulerLink(zoo, self._scheduler_changed)
+        self.scheduler = SchedulerLink(zoo, self._scheduler_changed, self._supersede)
         self.dispatcher = Dispatcher(
             self._plan,
             now_ms,
@@ -88,6 +90,7 @@ class Endpoint:
         self._adviser = adviser
         self._answerer = Answerer(now_ms, self._plan, adviser, self._frames)
         self._stalls = StallWatch(now_ms())
+        self._known_stall = self._stalls.latest
         self._intake = Intake(
             config, zoo, self._plan, now_ms, self.dispatcher, self._answerer, self._stalls
         )
@@ -96,7 +99,6 @@ class Endpoint:
             lambda device_id, variant: zoo.latency(device_id, zoo.variants[variant].name)
         )
         self._silent_devices: list[str] = []
-        self._has_sessions = asyncio.Event()
         self._num_joining = 0
         self._wake = asyncio.Event()
         self._is_urgent = False
@@ -106,11 +108,19 @@ class Endpoint:
 
         Raises:
             SessionError: if a value is bad, or the server cannot answer now.
-            Refused: if it does not fit.
+            Refused: if it does not fit, or no device can run frames yet.
         """
         if self.is_draining:
             raise SessionError(Code.UNAVAILABLE, "the server is shutting down")
         declared = check_registration(request, self._zoo.name)
+        if not any(True for _ in self.dispatcher.device_ids):
+            raise Refused(
+                Refusal(
+                    reason=Refusal.NOT_READY,
+                    detail="no device can run frames yet",
+                    retry_after_ms=RETRY_AFTER_MS,
+                )
+            )
         older = self.sessions.find_stream(declared.stream_id)
         if older is None and len(self.sessions) + self._num_joining >= self._config.max_sessions:
             raise Refused(
@@ -140,17 +150,24 @@ class Endpoint:
         reply = await self.scheduler.join(session.state(now_ms), 2 * self._config.plan_period_ms)
         if not reply.is_accepted:
             raise Refused(reply.refusal)
-        self._check_slots(session)
+        refusal = self._slots_refusal(session)
+        if self.is_draining or refusal is not None:
+            self.scheduler.leave(reply.request, declared.stream_id)
         if self.is_draining:
             raise SessionError(Code.UNAVAILABLE, "the server is shutting down")
-        older = self.sessions.find_stream(declared.stream_id)
+        if refusal is not None:
+            raise Refused(refusal)
+        self._supersede(declared.stream_id)
+        self.sessions.add(session)
+        self.report()
+        return session
+
+    def _supersede(self, stream_id: str) -> None:
+        """Ends the session of a stream that was registered again, here or at another endpoint."""
+        older = self.sessions.find_stream(stream_id)
         if older is not None:
             self._forget(older)
             older.fail(SessionError(Code.ABORTED, "the stream was registered again"))
-        self.sessions.add(session)
-        self._has_sessions.set()
-        self._wake.set()
-        return session
 
     def open(self, token: str) -> Session:
         """Opens a registered session.
@@ -159,6 +176,7 @@ class Endpoint:
             SessionError: if there is none, or it is open already.
         """
         session = self.sessions.open(token, self.now_ms())
+        self.report(is_urgent=True)  # from now on it counts
         if self.is_draining:
             session.outbox.add_notice(Notice.DRAINING, "the server is shutting down")
         return session
@@ -196,53 +214,33 @@ class Endpoint:
     async def watch(self) -> None:
         """Looks after the sessions, and tells the scheduler how they fare, until cancelled.
 
-        Sleeps while there is nothing to look after.
+        Each of these duties has a due time of its own, whatever else happens. Sleeps while there is nothing to look after.
         """
-        period_s = self._config.plan_period_ms / REPORTS_PER_PLAN / 1000
-        due_ms = self.now_ms()
+        duties: Duties[Callable[[float], None]] = Duties(
+            {
+                self._look_for_stall: TICK_MS,  # first, or clients and devices would count as silent
+                self._sweep: TICK_MS,
+                self._expire: EXPIRY_LOOK_MS,
+                self._cut_off_stuck: STUCK_LOOK_MS,
+                self._flush: FLUSH_MS,
+                self._send_snapshot: self._config.plan_period_ms / REPORTS_PER_PLAN,
+            },
+            self.now_ms(),
+        )
         while True:
-            try:
-                async with asyncio.timeout(period_s if len(self.sessions) else None):
+            wait_s = (duties.next_ms - self.now_ms()) / 1000 if len(self.sessions) else None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
                     await self._wake.wait()
-            except TimeoutError:
-                self._look_after(late_ms=self.now_ms() - due_ms)
+            if wait_s is None:
+                duties.rest(self.now_ms())
+                self._stalls.restart(self.now_ms())
             if self._wake.is_set():
                 await asyncio.sleep(URGENT_GAP_MS / 1000)
-            self._wake.clear()
-            now_ms = self.now_ms()
-            is_urgent = self._is_urgent or any(
-                one.observed.has_jumped(now_ms) for one in self.sessions
-            )
-            self._is_urgent = False
-            states = [session.state(now_ms) for session in self.sessions]
-            self.scheduler.send_snapshot(
-                states,
-                self._overhead_ms(),
-                is_urgent=is_urgent,
-                silent_devices=self.dispatcher.silent_devices,
-            )
-            due_ms = now_ms + 1000.0 * period_s
-
-    async def tend(self) -> None:
-        """Notices stalls of this process, and what is overdue at devices, until cancelled.
-
-        Sleeps while there are no streams.
-        """
-        known = self._stalls.latest
-        while True:
-            if not len(self.sessions):
-                self._has_sessions.clear()
-                await self._has_sessions.wait()
-                self._stalls.restart(self.now_ms())
-            await asyncio.sleep(TICK_MS / 1000)
-            now_ms = self.now_ms()
-            stall = self._stalls.tick(now_ms)
-            if stall is known:
-                self.dispatcher.sweep(now_ms)
-            else:
-                known = stall
-                _log.warning("stood still for %.0f ms", stall.length_ms)
-                self.dispatcher.excuse(now_ms)
+                self._wake.clear()
+                duties.hasten(self._send_snapshot, self.now_ms())
+            for due in duties.take_due(self.now_ms()):
+                due.name(due.late_ms)
 
     async def drain(self, grace_ms: float) -> None:
         """Refuses what is new, answers what is under way, and ends all streams."""
@@ -276,20 +274,59 @@ class Endpoint:
         else:
             self.close(session)
 
-    def _look_after(self, late_ms: float) -> None:
+    def _send_snapshot(self, late_ms: float) -> None:
+        del late_ms
         now_ms = self.now_ms()
+        is_urgent = self._is_urgent or any(one.observed.has_jumped(now_ms) for one in self.sessions)
+        self._is_urgent = False
+        states = [session.state(now_ms) for session in self.sessions]
+        self.scheduler.send_snapshot(
+            states,
+            self._overhead_ms(),
+            is_urgent=is_urgent,
+            silent_devices=self.dispatcher.silent_devices,
+        )
+
+    def _look_for_stall(self, late_ms: float) -> None:
+        """If it was us who stood still, neither clients nor devices were silent."""
+        del late_ms
+        known, now_ms = self._known_stall, self.now_ms()
+        stall = self._known_stall = self._stalls.tick(now_ms)
+        if stall is known:
+            return
+        _log.warning("stood still for %.0f ms", stall.length_ms)
         for session in self.sessions:
-            if late_ms > WATCH_LATE_MS:  # we were stalled, not the clients
-                session.observed.last_frame_ms += late_ms
-            if not session.is_open:
-                if now_ms - session.registered_ms > self._config.session_grace_ms:
-                    _log.info("stream %s was never opened", session.stream_id)
-                    self.close(session)
-            elif (
-                session.writing_since_ms is not None
-                and now_ms - session.writing_since_ms > WRITE_LIMIT_MS
+            session.observed.last_frame_ms += stall.length_ms
+        self.dispatcher.excuse(now_ms)
+
+    def _sweep(self, late_ms: float) -> None:
+        """Notices what is overdue at devices."""
+        del late_ms
+        self.dispatcher.sweep(self.now_ms())
+
+    def _expire(self, late_ms: float) -> None:
+        """Ends sessions that were never opened."""
+        del late_ms
+        for session in self.sessions:
+            waited_ms = self.now_ms() - session.registered_ms
+            if not session.is_open and waited_ms > self._config.session_grace_ms:
+                _log.info("stream %s was never opened", session.stream_id)
+                self.close(session)
+
+    def _cut_off_stuck(self, late_ms: float) -> None:
+        """Ends calls whose clients take nothing of what they are sent."""
+        del late_ms
+        for session in self.sessions:
+            since_ms = session.writing_since_ms
+            if (
+                session.is_open
+                and since_ms is not None
+                and self.now_ms() - since_ms > WRITE_LIMIT_MS
             ):
                 self._cut_off(session)
+
+    def _flush(self, late_ms: float) -> None:
+        del late_ms
         if self._frames is not None:
             self._frames.flush()
 
@@ -301,12 +338,8 @@ class Endpoint:
         if session.stop_writing is not None:
             session.stop_writing()
 
-    def _check_slots(self, joining: Session) -> None:
-        """Refuses a stream for which the plan has room, and the frame memory has not.
-
-        Raises:
-            Refused: if that is so.
-        """
+    def _slots_refusal(self, joining: Session) -> Refusal | None:
+        """Refuses a stream for which the plan has room, and the frame memory has not."""
         plan = self._plan()
         others = [one for one in self.sessions if one.stream_id != joining.stream_id]
         needed = slots_needed(
@@ -314,14 +347,13 @@ class Endpoint:
             for one in (*others, joining)
             if (running := plan.serving(one.stream_id)) is not None
         )
-        if needed > self._config.frame_slots:
-            raise Refused(
-                Refusal(
-                    reason=Refusal.OVERLOAD,
-                    detail="the frame memory has no room for so many frames",
-                    retry_after_ms=RETRY_AFTER_MS,
-                )
-            )
+        if needed <= self._config.frame_slots:
+            return None
+        return Refusal(
+            reason=Refusal.OVERLOAD,
+            detail="the frame memory has no room for so many frames",
+            retry_after_ms=RETRY_AFTER_MS,
+        )
 
     def _end_poisonous(self, stream_id: str) -> None:
         """Ends a stream whose frames end executors; they are given up wherever they are."""

@@ -58,7 +58,7 @@ class Intake:
         """Takes one frame; its result, or its drop, follows in the session's outbox."""
         sequence = message.sequence
         waited_ms = session.backlog.waited_ms(sequence, read_ms, self._stalls.latest)
-        session.outbox.add_ack(sequence, read_ms - waited_ms)
+        session.outbox.add_ack(sequence, read_ms)
         jpeg = message.jpeg  # each access copies it
         frame = ArrivedFrame(
             session=session,

@@ -67,12 +67,13 @@ class SessionError(Exception):
 
 
 class Refused(SessionError):  # noqa: N818 an answer more than an error
-    """A stream that does not fit.
+    """A stream that does not fit, or comes before there is a device.
 
     Attributes:
-        refusal: why, and what would fit.
+        refusal: why, and what would fit, or when to ask again.
     """
 
     def __init__(self, refusal: Refusal) -> None:
-        super().__init__(Code.RESOURCE_EXHAUSTED, refusal.detail)
+        is_early = refusal.reason == Refusal.NOT_READY
+        super().__init__(Code.UNAVAILABLE if is_early else Code.RESOURCE_EXHAUSTED, refusal.detail)
         self.refusal = refusal

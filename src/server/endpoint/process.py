@@ -75,7 +75,6 @@ class EndpointProcess:
                 for name, duty in (
                     ("health", self._health.run()),
                     ("watch", self._endpoint.watch()),
-                    ("tend", self._endpoint.tend()),
                     ("beat", beat(self._control)),
                 ):
                     tasks.append(group.create_task(duty, name=name))

@@ -6,14 +6,22 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from ...protos.internal_pb2 import Envelope, Join, JoinReply, PlanUpdate, Snapshot, StreamState
+from ...protos.internal_pb2 import (
+    Envelope,
+    Join,
+    JoinReply,
+    Leave,
+    PlanUpdate,
+    Snapshot,
+    StreamState,
+)
 from ...scheduling.plan_view import PlanView
 from ..channel import AsyncChannel, Channel
 from ..zoo import ServedZoo
 from .plan_packets import read_plan
 from .problems import Code, SessionError
 
-STREAMS_PER_PACKET = 500  # of at most about 130 bytes each
+ENTRIES_PER_PACKET = 500  # of at most about 130 bytes each
 
 _log = logging.getLogger(__name__)
 
@@ -27,11 +35,23 @@ class SchedulerLink:
         plan: the plan in force.
     """
 
-    def __init__(self, zoo: ServedZoo, on_change: Callable[[], None]) -> None:
-        """Starts without a scheduler; `on_change` is called when one comes or goes."""
+    def __init__(
+        self,
+        zoo: ServedZoo,
+        on_change: Callable[[], None],
+        on_superseded: Callable[[str], None],
+    ) -> None:
+        """Starts without a scheduler.
+
+        Args:
+            zoo: what is served.
+            on_change: called when a scheduler comes or goes.
+            on_superseded: called with a stream whose session here is over, as it joined at another endpoint.
+        """
         self.plan = PlanView()
         self._zoo = zoo
         self._on_change = on_change
+        self._on_superseded = on_superseded
         self._channel: AsyncChannel | None = None
         self._joins: dict[int, asyncio.Future[JoinReply]] = {}
         self._next_request = 1
@@ -49,7 +69,7 @@ class SchedulerLink:
         self._on_change()
 
     async def join(self, stream: StreamState, limit_ms: float) -> JoinReply:
-        """Asks for a place for one stream.
+        """Asks for a place for one stream. Whoever stops waiting for the answer, or is stopped, leaves the place to others.
 
         Raises:
             SessionError: UNAVAILABLE, if no scheduler answers in time.
@@ -64,7 +84,11 @@ class SchedulerLink:
         try:
             async with asyncio.timeout(limit_ms / 1000):
                 return await reply
+        except asyncio.CancelledError:
+            self.leave(request, stream.stream_id)
+            raise
         except TimeoutError:
+            self.leave(request, stream.stream_id)
             raise SessionError(
                 Code.UNAVAILABLE, f"the scheduler did not answer within {limit_ms:g} ms"
             ) from None
@@ -79,19 +103,24 @@ class SchedulerLink:
         is_urgent: bool,
         silent_devices: Sequence[str] = (),
     ) -> None:
-        """Tells how all streams fare, and which devices hang; in parts where they are many."""
+        """Tells how all streams fare, and where frames are overdue; in as many parts as it takes."""
         if self._channel is None:
             return
-        for start in range(0, max(1, len(streams)), STREAMS_PER_PACKET):
-            snapshot = Snapshot(
-                streams=streams[start : start + STREAMS_PER_PACKET],
-                overhead_ms=overhead_ms,
-                is_urgent=is_urgent,
-                has_more=start + STREAMS_PER_PACKET < len(streams),
-                plan_epoch=self.plan.epoch,
-                silent_devices=silent_devices,
-            )
-            self._channel.send(Envelope(snapshot=snapshot))
+        parts = [
+            Snapshot(streams=streams[start : start + ENTRIES_PER_PACKET])
+            for start in range(0, len(streams), ENTRIES_PER_PACKET)
+        ]
+        parts += [
+            Snapshot(silent_devices=silent_devices[start : start + ENTRIES_PER_PACKET])
+            for start in range(0, len(silent_devices), ENTRIES_PER_PACKET)
+        ]
+        parts = parts or [Snapshot()]
+        for number, part in enumerate(parts, 1):
+            part.overhead_ms = overhead_ms
+            part.is_urgent = is_urgent
+            part.plan_epoch = self.plan.epoch
+            part.has_more = number < len(parts)
+            self._channel.send(Envelope(snapshot=part))
 
     def close(self) -> None:
         """Ends the conversation."""
@@ -108,6 +137,13 @@ class SchedulerLink:
             if not envelope.plan.has_more:
                 self.plan = read_plan(self._parts, self._zoo)
                 self._parts.clear()
+        elif envelope.HasField("superseded"):
+            self._on_superseded(envelope.superseded.stream_id)
+
+    def leave(self, request: int, stream_id: str) -> None:
+        """Takes a question back, or the place that it was answered with."""
+        if self._channel is not None:
+            self._channel.send(Envelope(leave=Leave(request=request, stream_id=stream_id)))
 
     def _on_close(self) -> None:
         _log.warning("the scheduler is gone; serving by plan %d", self.plan.epoch)

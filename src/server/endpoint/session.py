@@ -85,6 +85,7 @@ class Session:
             response_kbits=client.response_kbits,
             frame_size_ratio=client.frame_size_ratio,
             decode_ms=client.decode_ms,
+            is_unopened=not self.is_open,
         )
 
     @property

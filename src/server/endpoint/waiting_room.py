@@ -1,4 +1,4 @@
-"""Frames that wait at the endpoint: for a slot, or until another frame of their stream, under suspicion, is back."""
+"""Frames that wait at the endpoint: for a slot, or, their stream being a suspect, until they may be tried."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class WaitingRoom:
 
     def wait_for_slot(self, frame: ArrivedFrame, jpeg: bytes) -> bool:
         """Takes a frame in; returns False if there is no room."""
-        if not self._take(frame, jpeg):
+        if not self._take_in(frame, jpeg):
             return False
         heapq.heappush(self._for_slot, (frame.deadline_ms, next(self._order), frame))
         return True
 
     def wait_for_stream(self, frame: ArrivedFrame, jpeg: bytes = b"") -> bool:
-        """Takes in a frame of a suspect that has another one under way; returns False if there is no room."""
-        if not self._take(frame, jpeg):
+        """Takes in a frame of a suspect that may not be tried yet; returns False if there is no room."""
+        if not self._take_in(frame, jpeg):
             return False
         self._for_stream.setdefault(frame.session.stream_id, []).append(frame)
         return True
@@ -51,40 +51,53 @@ class WaitingRoom:
         if not self.is_slot_wanted:
             return None
         _, _, frame = heapq.heappop(self._for_slot)
-        return frame, self._drop(frame)
+        return frame, self._take_out(frame)
 
-    def next_of_stream(self, stream_id: str) -> tuple[ArrivedFrame, bytes] | None:
-        """Takes out the first frame that waits for others of that stream."""
+    @property
+    def streams(self) -> list[str]:
+        """Suspects with frames that wait."""
+        return list(self._for_stream)
+
+    def first_of_stream(self, stream_id: str) -> ArrivedFrame | None:
+        """The first frame of a suspect that waits."""
         frames = self._for_stream.get(stream_id, [])
         while frames:
-            frame = frames.pop(0)
-            if frame in self._jpegs:
-                return frame, self._drop(frame)
+            if frames[0] in self._jpegs:
+                return frames[0]
+            frames.pop(0)  # it was taken out
         self._for_stream.pop(stream_id, None)
         return None
+
+    def next_of_stream(self, stream_id: str) -> tuple[ArrivedFrame, bytes] | None:
+        """Takes out the first frame of a suspect that waits; its picture is empty where it has a slot."""
+        frame = self.first_of_stream(stream_id)
+        if frame is None:
+            return None
+        self._for_stream[stream_id].pop(0)
+        return frame, self._take_out(frame)
 
     def discard(self, frame: ArrivedFrame) -> bool:
         """Takes a frame out, if it is here; returns whether it was."""
         if frame not in self._jpegs:
             return False
-        self._drop(frame)
+        self._take_out(frame)
         return True
 
     def hopeless(self, is_hopeless: Callable[[ArrivedFrame], bool]) -> list[ArrivedFrame]:
         """Takes out the frames that have waited too long."""
         gone = [frame for frame in self._jpegs if is_hopeless(frame)]
         for frame in gone:
-            self._drop(frame)
+            self._take_out(frame)
         return gone
 
-    def _take(self, frame: ArrivedFrame, jpeg: bytes) -> bool:
+    def _take_in(self, frame: ArrivedFrame, jpeg: bytes) -> bool:
         if self._num_bytes + len(jpeg) > self._most_bytes:
             return False
         self._num_bytes += len(jpeg)
         self._jpegs[frame] = jpeg
         return True
 
-    def _drop(self, frame: ArrivedFrame) -> bytes:
+    def _take_out(self, frame: ArrivedFrame) -> bytes:
         jpeg = self._jpegs.pop(frame)
         self._num_bytes -= len(jpeg)
         return jpeg

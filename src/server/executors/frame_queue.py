@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -75,6 +76,16 @@ class FrameQueue:
     def view(self) -> list[QueuedFrame]:
         """What the batcher sees, in order of arrival."""
         return [frame.queued for frame in self._frames.values()]
+
+    def overdue(self, now_ms: float) -> list[WaitingFrame]:
+        """Frames whose deadline is past."""
+        return [frame for frame in self._frames.values() if frame.queued.deadline_ms < now_ms]
+
+    @property
+    def next_deadline_ms(self) -> float:
+        """The earliest deadline; infinite if there is none."""
+        deadlines = (frame.queued.deadline_ms for frame in self._frames.values())
+        return min(deadlines, default=math.inf)
 
     def take(self, keys: Collection[int]) -> list[WaitingFrame]:
         """Removes frames and returns them in the order of `keys`.

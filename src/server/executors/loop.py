@@ -25,6 +25,7 @@ from .workload import Workload
 LOOK_AHEAD_BATCHES = 2
 HANG_FACTOR = 10.0  # of the p99
 HANG_LEAST_S = 2.0
+SPEAK_EVERY_MS = 100.0
 
 _DETAILS = {Reason.TOO_LATE: "could not have been answered by its deadline"}
 
@@ -116,6 +117,7 @@ class BatchLoop:
         )
         self._next: DeviceVariant | None = None  # loaded, to be taken between two batches
         self._free_since_ms = clock.now_ms()
+        self._spoke_ms = -math.inf
 
     def set_plan(self, plan: DevicePlan, epoch: int) -> None:
         """Takes a plan; its batch size holds once its variant is active."""
@@ -192,13 +194,26 @@ class BatchLoop:
         if not frames:
             if not gone:
                 work.decoding_due.notify_all()  # frames that seemed hopeless may be wanted after all
-                limit_ms = decision.wait_until_ms
-                work.changed.wait(None if limit_ms is None else (limit_ms - now_ms) / 1000)
+                limit_ms = min(decision.wait_until_ms or math.inf, self._speak(now_ms))
+                work.changed.wait(None if limit_ms == math.inf else (limit_ms - now_ms) / 1000)
             return None, dropped
         busy_ms = core.latency.p50_ms[len(frames) - 1] * core.slowdown_ratio
         work.hopeless_ms = now_ms + busy_ms + core.latency.p50_ms[0]
         work.decoding_due.notify_all()
         return self._lay(frames), dropped
+
+    def _speak(self, now_ms: float) -> float:
+        """Says to endpoints whose frames are overdue that it waits with them and does not hang, now and then.
+
+        Returns:
+            When to call this again at the latest.
+        """
+        overdue = self._work.queue.overdue(now_ms)
+        if overdue and now_ms >= self._spoke_ms + SPEAK_EVERY_MS:
+            self._spoke_ms = now_ms
+            for link in {frame.source for frame in overdue}:
+                link.answer(FrameResults())
+        return self._spoke_ms + SPEAK_EVERY_MS if overdue else self._work.queue.next_deadline_ms
 
     def _choose_alone(
         self, frame: WaitingFrame

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import threading
 import time
 from fractions import Fraction
 from types import SimpleNamespace
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -234,6 +236,43 @@ def test_a_real_camera_that_freezes_is_opened_again(monkeypatch):
         next_of(source)
         source.close()
     assert camera.num_readers >= 2
+
+
+def test_a_camera_that_leaves_the_first_boundary_out_is_seen():
+    with ShowingCamera("mjpeg") as camera:
+        camera.has_first_boundary = False
+        source = open_source(camera.address, 10.0)
+        shown_ms = [shown_ms_of(next_of(source).image()) for _ in range(5)]
+        source.close()
+    assert shown_ms == sorted(set(shown_ms))
+
+
+def test_a_camera_that_sends_to_an_address_is_seen():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    is_seen = threading.Event()
+
+    def send():
+        with av.open(f"udp://127.0.0.1:{port}?pkt_size=1316", "w", format="mpegts") as container:
+            track = container.add_stream("libx264", rate=25)
+            track.width, track.height = 64, 48
+            track.options = {"preset": "ultrafast", "tune": "zerolatency", "g": "5"}
+            while not is_seen.wait(0.04):
+                image = np.full((48, 64, 3), 120, np.uint8)
+                container.mux(track.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        source = open_source(f"UDP://127.0.0.1:{port}", 10.0)
+        pictures = [next_of(source) for _ in range(5)]
+        source.close()
+    finally:
+        is_seen.set()
+        sending.join()
+    assert source.is_live
+    assert [value_of(picture) for picture in pictures] == pytest.approx([120] * 5, abs=3)
 
 
 def test_a_webcams_pictures_without_tables_are_decoded():

@@ -257,6 +257,17 @@ def test_what_is_not_behind_a_web_address_is_said_in_one_line(web):
     assert "secret" not in str(caught.value)
 
 
+def test_what_is_no_video_behind_a_web_address_is_said_in_one_line(web, video):
+    for name, content in (
+        ("page.html", b"<html>" * 99),
+        ("empty.mp4", b""),
+        ("x.bin", bytes(9999)),
+    ):
+        (video.parent / name).write_bytes(content)
+        with pytest.raises(RunError, match="cannot be opened"):
+            open_source(f"{web}/{name}", 10.0)
+
+
 def test_a_file_address_names_a_path(tmp_path, video):
     path = tmp_path / "a b.mp4"
     path.write_bytes(video.read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from itertools import product
 from random import Random
@@ -14,11 +15,13 @@ from moonjelly.core.device import Device
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.core.problem import Client, Problem
 from moonjelly.core.variant import Variant
+from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.mapping import Mapper
 from moonjelly.scheduling.planning.registry import PLANNERS, planner
 from moonjelly.scheduling.planning.rules import score, violations
 from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
 
+MOST_LOOKS_AFTERWARDS = 100
 rates = st.one_of(st.sampled_from([5, 7, 12, 15, 24, 25, 29.97]), st.floats(1e-3, 300))
 
 
@@ -83,6 +86,23 @@ def test_every_plan_is_sound_and_its_seed_fixes_it(name, problem, previous, seed
     plan = planner(name).plan(problem, previous, Random(seed))
     assert violations(problem, plan) == []
     assert planner(name).plan(problem, previous, Random(seed)) == plan
+
+
+@pytest.mark.parametrize("name", sorted(PLANNERS))
+@settings(max_examples=50, deadline=None)
+@given(
+    problem=problems(max_devices=2, max_clients=4, max_variants=3, max_batches=3),
+    previous=st.none() | plans(),
+    left_ms=st.sampled_from([-1.0, 0.0, 2.0, 30.0]),
+)
+def test_whatever_the_time_a_plan_is_sound_and_hardly_over_it(name, problem, previous, left_ms):
+    reads = itertools.count()  # each look at the stopwatch takes a millisecond
+    limit = TimeLimit(lambda: float(next(reads)))
+    chosen = planner(name, limit=limit)
+    limit.start(left_ms)
+    plan = chosen.plan(problem, previous, Random(0))
+    assert violations(problem, plan) == []
+    assert next(reads) <= max(left_ms, 0.0) + MOST_LOOKS_AFTERWARDS
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from random import Random
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moonjelly.scheduling.planning.brute_force import BruteForcePlanner
+from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.exact import ExactPlanner
 from moonjelly.scheduling.planning.instance import build
 from moonjelly.scheduling.planning.prices import Market
@@ -125,6 +127,20 @@ def test_the_exact_planner_tells_when_time_ran_out(fleet):
     assert result.num_served <= solution.served_bound
     assert not solution.is_optimal
     assert result.accuracy_per_request < solution.accuracy_bound
+
+
+def test_no_program_is_built_for_which_there_is_no_time(fleet, monkeypatch):
+    def fail(*_):
+        raise AssertionError("takes longer than there is time")
+
+    monkeypatch.setattr("moonjelly.scheduling.planning.exact.FleetProgram", fail)
+    problem = fleet(16, 120, seed=5)  # takes 15 s to build
+    elapsed_ms = itertools.count()
+    limit = TimeLimit(lambda: next(elapsed_ms) * 0.1)
+    limit.start(200.0)
+    solution = ExactPlanner(limit=limit).solve(problem)
+    assert violations(problem, solution.plan) == []
+    assert score(problem, solution.plan).num_served <= solution.served_bound
 
 
 @pytest.mark.slow

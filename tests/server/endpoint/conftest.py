@@ -79,6 +79,7 @@ class FakeScheduler:
     def __init__(self) -> None:
         self.snapshots: list[internal_pb2.Snapshot] = []
         self.joins: list[internal_pb2.Join] = []
+        self.leaves: list[internal_pb2.Leave] = []
         self.refusal: serving_pb2.Refusal | None = None
         self.is_mute = False
         self.device_id = DEVICES[0]
@@ -108,11 +109,20 @@ class FakeScheduler:
     def _on_packet(self, envelope: internal_pb2.Envelope, _: tuple[int, ...]) -> None:
         if envelope.HasField("snapshot"):
             self.snapshots.append(envelope.snapshot)
-            return
-        join = envelope.join
-        self.joins.append(join)
-        if self.is_mute:
-            return
+        elif envelope.HasField("leave"):
+            self.leaves.append(envelope.leave)
+        else:
+            self.joins.append(envelope.join)
+            if not self.is_mute:
+                self.accept(envelope.join)
+
+    def supersede(self, stream_id: str) -> None:
+        assert self.channel is not None
+        superseded = internal_pb2.Superseded(stream_id=stream_id)
+        self.channel.send(internal_pb2.Envelope(superseded=superseded))
+
+    def accept(self, join: internal_pb2.Join) -> None:
+        """Answers as it is told to."""
         if self.refusal is None:
             self.placements[join.stream.stream_id] = self.device_id
             self.publish()
@@ -194,6 +204,7 @@ class Harness:
         self.scheduler = FakeScheduler()
         self.executors: dict[str, FakeExecutor] = {}
         self._memory = create_frame_memory(config.frame_slots, config.max_frame_bytes)
+        self._reader = FrameReader(self._memory)
         ours, theirs = socket_pair()
         self._control = AsyncChannel(Channel(ours), self._on_packet, lambda: None)
         self.process = EndpointProcess(ChildContext("endpoint", 0, config, Channel(theirs)))
@@ -226,7 +237,7 @@ class Harness:
             self._attach(internal_pb2.Attach.SOCKET, "scheduler-0", theirs.fileno())
 
     def attach_executor(self, device_id: str) -> FakeExecutor:
-        executor = self.executors[device_id] = FakeExecutor(FrameReader(self._memory))
+        executor = self.executors[device_id] = FakeExecutor(self._reader)
         ours, theirs = socket_pair()
         executor.connect(ours)
         name = f"executor-{DEVICES.index(device_id)}"
@@ -274,6 +285,9 @@ class Harness:
             if peer.channel is not None:
                 peer.channel.close()
         self._control.close()
+        for memory in (self._reader, self.endpoint.dispatcher._memory):
+            memory.close()
+        os.close(self._memory)
 
     def _attach(self, what: internal_pb2.Attach.What, peer: str, descriptor: int) -> None:
         attach = internal_pb2.Attach(what=what, peer=peer, peer_generation=1)

@@ -333,6 +333,35 @@ async def test_a_session_that_was_not_opened_in_time_is_not_found(make_harness) 
     await harness.until(lambda: not harness.scheduler.snapshots[-1].streams)
 
 
+@pytest.mark.parametrize("noise", ["joins", "leaves", "jumping links"])
+async def test_a_session_that_is_never_opened_expires_whatever_else_happens(
+    make_harness, noise: str
+) -> None:
+    harness = await make_harness(session_grace_ms=100.0)
+    await harness.register("silent")
+    honest = await harness.stream("honest")
+    stub = harness.stub()
+
+    async def make_noise() -> None:
+        for number in range(10**6):
+            if noise == "joins":
+                await stub.Register(harness.registration(f"s{number % 3}"))
+            elif noise == "leaves":
+                harness.endpoint.report(is_urgent=True)
+                await asyncio.sleep(0)
+            else:
+                kbps = 100_000 if number % 2 else 1000
+                link = serving_pb2.LinkEstimate(bandwidth_kbps=kbps, wire_ms=0.5)
+                await honest.result_of(harness.frame(number, link=link))
+
+    making = asyncio.create_task(make_noise())
+    await harness.until(lambda: harness.endpoint.sessions.find_stream("silent") is None)
+    assert not making.done()
+    making.cancel()
+    await asyncio.wait([making])
+    assert harness.endpoint.sessions.find_stream("honest") is not None
+
+
 async def test_a_session_opens_once(harness) -> None:
     session = await harness.register()
     first = harness.stub().Stream()

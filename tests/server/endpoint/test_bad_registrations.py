@@ -136,6 +136,13 @@ async def test_a_message_above_the_limit_is_resource_exhausted(harness) -> None:
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+def refusal_of(error: grpc.aio.AioRpcError) -> serving_pb2.Refusal:
+    refusal = serving_pb2.Refusal()
+    packed = dict(error.trailing_metadata())["grpc-status-details-bin"]
+    assert Status.FromString(packed).details[0].Unpack(refusal)
+    return refusal
+
+
 async def test_a_refusal_is_a_status_with_standard_details(harness) -> None:
     harness.scheduler.refusal = serving_pb2.Refusal(
         reason=serving_pb2.Refusal.OVERLOAD,
@@ -162,9 +169,7 @@ async def test_the_table_of_sessions_is_bounded(make_harness) -> None:
     await harness.register("b")
     error = await refused(harness.stub(), harness.registration("c"))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    packed = dict(error.trailing_metadata())["grpc-status-details-bin"]
-    refusal = serving_pb2.Refusal()
-    assert Status.FromString(packed).details[0].Unpack(refusal)
+    refusal = refusal_of(error)
     assert refusal.reason == serving_pb2.Refusal.SESSION_LIMIT
     assert refusal.retry_after_ms > 0
     assert await harness.register("a")  # again is no more
@@ -207,9 +212,56 @@ async def test_registering_while_draining_is_unavailable(harness) -> None:
 
 async def test_registering_without_a_scheduler_is_unavailable(make_harness) -> None:
     harness = await make_harness(with_peers=False)
+    harness.attach_executor("gpu0")
+    await harness.until(lambda: list(harness.endpoint.dispatcher.device_ids))
     error = await refused(harness.stub(), harness.registration())
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert "scheduler" in error.details()
+
+
+async def test_registering_before_a_device_is_ready_is_answered_with_a_time(make_harness) -> None:
+    harness = await make_harness(with_peers=False)
+    harness.attach_scheduler()
+    error = await refused(harness.stub(), harness.registration())
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    refusal = refusal_of(error)
+    assert refusal.reason == serving_pb2.Refusal.NOT_READY
+    assert refusal.retry_after_ms > 0
+    assert harness.health == []  # it has not said that it serves
+    harness.attach_executor("gpu0")
+    await harness.until(lambda: harness.health == [True])
+    assert await harness.register()
+
+
+async def test_a_scheduler_without_a_device_is_passed_on_as_not_ready(harness) -> None:
+    harness.scheduler.refusal = serving_pb2.Refusal(
+        reason=serving_pb2.Refusal.NOT_READY, detail="no device", retry_after_ms=700
+    )
+    error = await refused(harness.stub(), harness.registration())
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert refusal_of(error).retry_after_ms == 700
+
+
+async def test_whoever_hangs_up_leaves_his_place_to_others(harness) -> None:
+    harness.scheduler.is_mute = True
+    call = harness.stub().Register(harness.registration())
+    await harness.until(lambda: harness.scheduler.joins)
+    call.cancel()
+    await harness.until(lambda: harness.scheduler.leaves)
+    (leave,) = harness.scheduler.leaves
+    assert leave.request == harness.scheduler.joins[0].request
+    assert leave.stream_id == "cam"
+    harness.scheduler.accept(harness.scheduler.joins[0])  # too late: nobody is there
+    harness.scheduler.is_mute = False
+    assert await harness.register("other")
+    assert [one.stream_id for one in harness.endpoint.sessions] == ["other"]
+
+
+async def test_who_gets_no_answer_in_time_leaves_his_place_to_others(make_harness) -> None:
+    harness = await make_harness(plan_period_ms=50.0)
+    harness.scheduler.is_mute = True
+    await refused(harness.stub(), harness.registration())
+    await harness.until(lambda: harness.scheduler.leaves)
 
 
 async def test_a_mute_scheduler_makes_registering_unavailable_in_time(make_harness) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import grpc
@@ -101,6 +102,26 @@ async def test_a_device_that_answers_others_is_not_lost_and_what_it_forgets_ends
     assert forgotten.timings.server_ms >= 350  # its deadline, and its SLO
     await harness.until(lambda: harness.num_free_slots == 16)
     assert harness.endpoint.dispatcher.num_held == 0
+
+
+async def test_a_device_that_waits_with_overdue_frames_and_says_so_is_not_silent(harness) -> None:
+    executor = harness.executors["gpu0"]
+    executor.is_holding = True
+    client = await harness.stream(slo_ms=100.0)
+    await client.send(harness.frame(0))
+    await harness.until(lambda: executor.frames)
+
+    async def speak() -> None:
+        while True:
+            executor.send(internal_pb2.FrameResults())
+            assert not harness.endpoint.dispatcher.silent_devices
+            await asyncio.sleep(0.05)
+
+    speaking = asyncio.create_task(speak())
+    (result,) = await client.results_of(1)
+    speaking.cancel()
+    assert result.drop.reason == "executor_lost"  # nothing was said of the frame itself
+    assert harness.health == [True]
 
 
 async def test_what_executors_said_while_this_process_stood_still_is_heard_first(

@@ -24,7 +24,7 @@ class ThreadedClient:
         self.harness = harness
         self.outgoing: queue.SimpleQueue = queue.SimpleQueue()
         self.results: list[serving_pb2.Result] = []
-        self.sent_s: list[float] = []
+        self.newest = 0
         self.must_stop = threading.Event()
         self.outgoing.put(harness.open_of(token))
         self.channel = grpc.insecure_channel(f"127.0.0.1:{harness.port}")
@@ -34,14 +34,12 @@ class ThreadedClient:
             thread.start()
 
     def send(self) -> None:
-        start_s = time.monotonic()
-        sequence = 0
-        while not self.must_stop.wait(
-            max(0.0, start_s + len(self.sent_s) / FPS - time.monotonic())
-        ):
-            sequence = int((time.monotonic() - start_s) * FPS)  # counts captures, sent or not
-            self.sent_s.append(time.monotonic())
+        start_s, sequence = time.monotonic(), 0
+        while not self.must_stop.wait(max(0.0, start_s + sequence / FPS - time.monotonic())):
+            self.newest = sequence
             self.outgoing.put(self.harness.frame(sequence))
+            elapsed_s = time.monotonic() - start_s
+            sequence = max(sequence + 1, int(elapsed_s * FPS))  # captures that were missed count
         self.outgoing.put(serving_pb2.ClientMessage(goodbye=serving_pb2.Goodbye()))
         self.outgoing.put(None)
 
@@ -62,11 +60,11 @@ async def test_frames_that_grew_old_meanwhile_are_dropped_unrun_and_fresh_ones_a
     client = ThreadedClient(harness, await harness.register(fps=FPS, slo_ms=SLO_MS))
     try:
         await harness.until(lambda: len(client.results) >= 5)
-        first = len(client.sent_s) + 1
+        first = client.newest + 1
         num_run = len(harness.executors["gpu0"].frames)
         time.sleep(STALL_S)  # noqa: ASYNC251 - the endpoint is in this process, and stands still
-        last = len(client.sent_s)
-        await harness.until(lambda: len(client.results) >= last + 20)
+        last = client.newest
+        await harness.until(lambda: client.results[-1].sequence >= last + 20)
     finally:
         await asyncio.to_thread(client.stop)
     by_sequence = {one.sequence: one for one in client.results}

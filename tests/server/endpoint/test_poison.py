@@ -6,8 +6,15 @@ import grpc
 import pytest
 
 from moonjelly.protos import serving_pb2
+from moonjelly.scheduling import suspicion
 
 ANSWERED = serving_pb2.ANSWERED
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    """Suspects are tried on the last device at once."""
+    monkeypatch.setattr(suspicion, "COME_BACK_MS", 0.0)
 
 
 async def hold(harness, *device_ids: str) -> None:
@@ -51,6 +58,7 @@ async def two_streams(harness, poison_slo_ms: float = 2000.0):
     return honest, poison
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_what_kills_is_found_and_its_stream_is_ended_at_the_second_death(harness) -> None:
     honest, poison = await two_streams(harness)
     first, second = harness.executors["gpu0"], harness.executors["gpu1"]
@@ -80,6 +88,7 @@ async def test_what_kills_is_found_and_its_stream_is_ended_at_the_second_death(h
     assert not harness.executors["gpu0"].frames[0].is_alone
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_condemned_stream_is_ended_again_before_it_runs(harness) -> None:
     _, poison = await two_streams(harness)
     first, second = harness.executors["gpu0"], harness.executors["gpu1"]
@@ -95,6 +104,7 @@ async def test_a_condemned_stream_is_ended_again_before_it_runs(harness) -> None
     assert not executor.frames
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_whoever_hangs_up_after_sending_poison_is_not_forgotten(harness) -> None:
     _, poison = await two_streams(harness)
     first = harness.executors["gpu0"]
@@ -124,6 +134,7 @@ async def test_whoever_hangs_up_after_sending_poison_is_not_forgotten(harness) -
     assert not third.frames
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_frames_of_a_suspect_go_one_at_a_time_until_one_ran_well(harness) -> None:
     client = await harness.stream()
     await hold(harness, "gpu0", "gpu1")
@@ -144,6 +155,7 @@ async def test_frames_of_a_suspect_go_one_at_a_time_until_one_ran_well(harness) 
     assert harness.num_free_slots == 16
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("is_crash", [False, True])
 async def test_somebody_else_may_end_executors_as_often_as_he_likes(harness, is_crash) -> None:
     client = await harness.stream()
@@ -156,7 +168,7 @@ async def test_somebody_else_may_end_executors_as_often_as_he_likes(harness, is_
         epoch = harness.scheduler.epoch
         await harness.until(lambda epoch=epoch: harness.endpoint.scheduler.plan.epoch == epoch)
         executor, other = harness.executors[device_id], harness.executors[other_id]
-        while harness.endpoint.dispatcher._suspicion.is_suspect("cam"):
+        while harness.endpoint.dispatcher._suspects._suspicion.is_suspect("cam"):
             executor.is_holding = False
             sequence += 1
             await client.result_of(harness.frame(sequence))
@@ -177,6 +189,7 @@ async def test_somebody_else_may_end_executors_as_often_as_he_likes(harness, is_
     assert not client.call.done()
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_what_makes_executors_hang_is_tried_alone_and_ended_when_they_are_killed(
     harness,
 ) -> None:
@@ -213,6 +226,7 @@ async def test_what_makes_executors_hang_is_tried_alone_and_ended_when_they_are_
     assert (await honest.result_of(harness.frame(2))).verdict == ANSWERED
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_kill_from_outside_condemns_nobody_unless_it_comes_again_and_again(harness) -> None:
     client = await harness.stream()
     await hold(harness, "gpu0", "gpu1")
@@ -232,6 +246,7 @@ async def test_a_kill_from_outside_condemns_nobody_unless_it_comes_again_and_aga
     assert not third.frames[1].is_alone
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_what_is_alone_at_every_kill_is_condemned(harness) -> None:
     client = await harness.stream()
     await hold(harness, "gpu0")
@@ -248,3 +263,50 @@ async def test_what_is_alone_at_every_kill_is_condemned(harness) -> None:
             harness.attach_executor("gpu0")
     code, _ = await client.end()
     assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_what_never_ran_is_not_tried_on_the_last_device_while_another_restarts(
+    harness,
+) -> None:
+    honest, poison = await two_streams(harness)
+    first, second = harness.executors["gpu0"], harness.executors["gpu1"]
+    die(harness, "gpu0", *first.frames[1:3])
+    await harness.until(lambda: second.frames)
+    second.answer(*second.frames)
+    assert {one.verdict for one in await honest.results_of(2)} == {ANSWERED}
+    await poison.send(harness.frame(1))
+    session = harness.endpoint.sessions.find_stream("poison")
+    await harness.until(lambda: len(session.under_way) == 2)
+    assert len(second.frames) == 1
+    await hold(harness, "gpu1")
+    successor = harness.attach_executor("gpu0")
+    await harness.until(lambda: len(second.frames) == 2)
+    assert second.frames[1].is_alone
+    assert not successor.frames
+    assert not poison.call.done()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_broken_device_is_not_held_against_whoever_runs_there(harness) -> None:
+    client = await harness.stream()
+    suspicion = harness.endpoint.dispatcher._suspects._suspicion
+    sequence = 0
+    for num_crashes in range(1, 4):
+        broken = harness.executors["gpu0"]
+        broken.is_holding = True
+        await client.send(harness.frame(sequence))
+        await harness.until(lambda b=broken: b.frames)
+        assert not broken.frames[0].is_alone
+        die(harness, "gpu0", broken.frames[0])
+        await client.results_of(sequence + 1)
+        broken = harness.attach_executor("gpu0")
+        await harness.until(lambda: "gpu0" in harness.endpoint.dispatcher.device_ids)
+        num_alone = 1
+        while suspicion.is_suspect("cam"):  # it is acquitted where nothing died
+            sequence += 1
+            await client.result_of(harness.frame(sequence))
+            num_alone += 1
+            assert not broken.frames
+        assert num_alone == 8 ** (num_crashes - 1)
+        sequence += 1
+    assert {one.verdict for one in client.results} == {ANSWERED}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import grpc
 import pytest
@@ -221,10 +222,10 @@ async def test_frames_that_no_executor_can_make_any_more_are_told_so(harness) ->
 
 
 async def test_a_restarted_executor_serves_again(harness) -> None:
+    client = await harness.stream()
     for executor in harness.executors.values():
         executor.channel.close()
     await harness.until(lambda: harness.health[-1] is False)
-    client = await harness.stream()
     result = await client.result_of(harness.frame(0))
     assert result.drop.reason == "executor_lost"
     harness.attach_executor("gpu0")
@@ -305,9 +306,12 @@ async def test_a_stall_of_our_own_makes_nobody_silent(harness) -> None:
     client = await harness.stream()
     await client.result_of(harness.frame(0))
     session = harness.endpoint.sessions.find_stream("cam")
-    session.observed.last_frame_ms -= 3000
-    harness.endpoint._look_after(late_ms=3000)
     assert not session.observed.is_silent(harness.endpoint.now_ms())
+    harness.scheduler.snapshots.clear()
+    time.sleep(3.0)  # noqa: ASYNC251 the loop that serves stands still
+    assert session.observed.is_silent(harness.endpoint.now_ms())
+    await harness.until(lambda: len(harness.scheduler.snapshots) > 1)
+    assert all(one.streams[0].bandwidth_kbps > 0 for one in harness.scheduler.snapshots)
 
 
 async def test_a_client_that_reads_nothing_is_cut_off(harness) -> None:
@@ -315,7 +319,6 @@ async def test_a_client_that_reads_nothing_is_cut_off(harness) -> None:
     await client.result_of(harness.frame(0))
     session = harness.endpoint.sessions.find_stream("cam")
     session.writing_since_ms = harness.endpoint.now_ms() - 11_000
-    harness.endpoint._look_after(late_ms=0)
     code, detail = await client.end()
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "not read" in detail
@@ -344,11 +347,34 @@ async def test_a_client_that_reads_nothing_is_not_read_either(harness) -> None:
     assert len(session.outbox._read_ms) <= 256
     await harness.until(lambda: session.writing_since_ms is not None)
     session.writing_since_ms -= 11_000
-    harness.endpoint._look_after(late_ms=0)
-    assert len(harness.endpoint.sessions) == 0
+    await harness.until(lambda: len(harness.endpoint.sessions) == 0)
     flooding.cancel()
     harness.drain()
     await asyncio.wait_for(harness.running, 10)  # although that write is still stuck
+
+
+async def test_a_stream_that_joined_at_another_endpoint_is_over_here(harness) -> None:
+    client = await harness.stream()
+    other = await harness.stream("other")
+    await client.result_of(harness.frame(0))
+    harness.scheduler.supersede("nobody")
+    harness.scheduler.supersede("cam")
+    code, detail = await client.end()
+    assert code is grpc.StatusCode.ABORTED
+    assert detail == "the stream was registered again"
+    assert (await other.result_of(harness.frame(0))).verdict == serving_pb2.ANSWERED
+
+
+async def test_the_scheduler_hears_at_once_that_a_stream_is_open(harness) -> None:
+    session = await harness.register()
+    await harness.until(lambda: harness.scheduler.snapshots and newest_state(harness).is_unopened)
+    harness.scheduler.snapshots.clear()
+    await harness.stub().Stream().write(harness.open_of(session))
+    await harness.until(
+        lambda: any(
+            one.is_urgent and not one.streams[0].is_unopened for one in harness.scheduler.snapshots
+        )
+    )
 
 
 async def test_draining_answers_what_is_under_way_and_ends_every_stream(harness) -> None:

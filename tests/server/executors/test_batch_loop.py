@@ -142,10 +142,14 @@ class Bench:
             self.work.decoding_due.notify()
 
     def await_results(self):
+        """The next results; without signs of life, which carry none."""
         poll = select.poll()
         poll.register(self.endpoint.fileno(), select.POLLIN)
-        assert poll.poll(1000 * LIMIT_S)
-        return self.endpoint.receive()[0].results
+        while True:
+            assert poll.poll(1000 * LIMIT_S)
+            results = self.endpoint.receive()[0].results
+            if results.frames:
+                return results
 
     def await_start(self) -> None:
         assert self.executor.started.acquire(timeout=LIMIT_S)

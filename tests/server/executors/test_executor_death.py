@@ -117,6 +117,18 @@ def test_a_batcher_that_waits_long_keeps_the_process_alive(start):
     assert result.HasField("detections")
 
 
+def test_a_batcher_that_waits_past_deadlines_is_not_taken_for_a_hang(start):
+    executor = start(batcher="interval:3000", replay_latency_ratio=1.0)
+    executor.await_ready()
+    executor.send(b"frame", deadline_in_ms=300.0)
+    executor.await_results(1)
+    ticket = executor.send(b"frame", deadline_in_ms=100.0)
+    signs = [executor.receive(executor.endpoint, "results").results for _ in range(6)]
+    assert [len(one.frames) for one in signs] == [0] * 6  # it waits with the frame, and says so
+    ((result, _),) = executor.await_results(1)
+    assert (result.ticket, result.drop_reason) == (ticket, "too_late")
+
+
 def test_a_variant_that_cannot_be_loaded_is_told_and_another_runs(start):
     code = f"""
     from moonjelly.server.executors.replayed_executor import ReplayedExecutor

@@ -1,0 +1,281 @@
+"""The scheduler's decisions, as a state machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ....core.problem import Client, Problem
+from ....core.variant import Variant
+from ...device_table import DeviceTable
+from ...planning.admission import NOT_READY
+from ...planning.effort import TimeLimit
+from ...planning.rounds import Cause, Planning
+from .instructions import (
+    AnswerJoin,
+    Instruction,
+    NotePlan,
+    PublishedPlan,
+    ReportMistake,
+    Supersede,
+    TellDevice,
+    TellEndpoints,
+    WakeAt,
+)
+from .publication import Publication
+from .rhythm import Rhythm
+from .stimuli import (
+    DeviceCame,
+    DeviceLost,
+    DeviceReported,
+    EndpointCame,
+    EndpointLost,
+    JoinAsked,
+    JoinLeft,
+    Reported,
+    Stimulus,
+    Tick,
+)
+from .streams import StreamTable
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A join that has no answer yet."""
+
+    endpoint: str
+    request: int
+    client: Client
+    since_ms: float
+
+
+class SchedulerCore:
+    """Takes what happens, and tells what to do about it.
+
+    Every join is answered once, or forgotten with whoever asked. There is a plan in every period while there are streams, whatever
+    else happens, and soon after joins, leaves and jumps of links or devices. A round is one plan, or one answer to all who wait;
+    where both are due they take turns.
+
+    It has no clock: whoever drives it says what time it is, and calls again at the time that the last `WakeAt` names. The stopwatch in
+    `limit` tells only how long its own rounds take.
+    """
+
+    def __init__(
+        self,
+        variants: Sequence[Variant],
+        devices: DeviceTable,
+        planning: Planning,
+        limit: TimeLimit,
+        period_ms: float,
+        num_devices: int,
+        num_endpoints: int,
+        now_ms: float,
+    ) -> None:
+        """Starts with nothing there.
+
+        Args:
+            variants: least accurate first.
+            devices: none of them ready.
+            planning: without a plan.
+            limit: that of `planning`.
+            period_ms: time between plans.
+            num_devices: how many are expected before the first plan.
+            num_endpoints: likewise.
+            now_ms: when it starts.
+        """
+        self._variants = tuple(variants)
+        self._devices = devices
+        self._planning = planning
+        self._limit = limit
+        self._rhythm = Rhythm(period_ms, now_ms)
+        self._num_devices = num_devices
+        self._num_endpoints = num_endpoints
+        self._streams = StreamTable()
+        self._publication = Publication()
+        self._present: set[str] = set()  # devices whose executors are there
+        self._joins: list[_Waiting] = []
+        self._wake_ms = math.inf
+        self._out: list[Instruction] = []
+
+    def handle(self, stimulus: Stimulus, now_ms: float) -> list[Instruction]:
+        """Takes one stimulus; returns what is to be done, in order.
+
+        All but `Tick` take next to no time.
+        """
+        self._out = []
+        match stimulus:
+            case Tick():
+                if now_ms >= self._due_ms():
+                    self._round(now_ms)
+            case JoinAsked():
+                self._ask(stimulus, now_ms)
+            case JoinLeft():
+                self._leave(stimulus)
+            case Reported():
+                self._take_report(stimulus)
+            case EndpointCame(endpoint):
+                self._lose_endpoint(endpoint)
+                self._streams.add_endpoint(endpoint)
+                if self._publication.plan is not None:
+                    self._out.append(TellEndpoints((endpoint,), self._publication.plan))
+            case EndpointLost(endpoint):
+                self._lose_endpoint(endpoint)
+            case DeviceCame(device_id):
+                self._devices.add(device_id)
+                self._present.add(device_id)
+                if self._publication.plan is not None:
+                    self._order(self._publication.plan, {device_id})
+                self._rhythm.want(Cause.DEVICE_CHANGE)
+            case DeviceLost(device_id):
+                self._devices.lose(device_id)
+                self._present.discard(device_id)
+                self._rhythm.want(Cause.DEVICE_CHANGE)
+            case DeviceReported(device_id, slowdown_ratio, broken):
+                if self._devices.observe(device_id, slowdown_ratio, now_ms, broken):
+                    self._rhythm.want(Cause.DEVICE_CHANGE)
+        wake_ms = self._due_ms()
+        if wake_ms != self._wake_ms:
+            self._wake_ms = wake_ms
+            self._out.append(WakeAt(wake_ms))
+        return self._out
+
+    def check_invariants(self) -> None:
+        """Raises AssertionError where the state contradicts itself; for tests."""
+        self._streams.check_invariants()
+        endpoints = set(self._streams.endpoints)
+        asked = [(one.endpoint, one.request) for one in self._joins]
+        if len(set(asked)) != len(asked):
+            raise AssertionError("a request waits twice")
+        if not {endpoint for endpoint, _ in asked} <= endpoints:
+            raise AssertionError("a join waits whose endpoint is gone")
+        if asked and self._wake_ms == math.inf:
+            raise AssertionError("a join waits, and nobody wakes up for it")
+
+    def _ask(self, asked: JoinAsked, now_ms: float) -> None:
+        if asked.endpoint not in self._streams.endpoints:
+            return
+        if not self._devices.num_ready:
+            refusal, epoch = NOT_READY, self._publication.epoch
+            self._out.append(AnswerJoin(asked.endpoint, asked.request, refusal, epoch))
+            return
+        self._joins.append(_Waiting(asked.endpoint, asked.request, asked.client, now_ms))
+        self._rhythm.asked(now_ms)
+
+    def _leave(self, left: JoinLeft) -> None:
+        self._joins = [
+            one
+            for one in self._joins
+            if (one.endpoint, one.request) != (left.endpoint, left.request)
+        ]
+        if self._streams.leave(left.endpoint, left.request, left.stream_id):
+            self._rhythm.want(Cause.LEAVE)
+
+    def _lose_endpoint(self, endpoint: str) -> None:
+        self._joins = [one for one in self._joins if one.endpoint != endpoint]
+        if self._streams.lose_endpoint(endpoint):
+            self._rhythm.want(Cause.LEAVE)
+
+    def _take_report(self, report: Reported) -> None:
+        if report.endpoint not in self._streams.endpoints:
+            return
+        self._publication.count_from(report.plan_epoch)
+        changes = self._streams.take(report)
+        self._out += [Supersede(endpoint, stream) for endpoint, stream in changes.superseded]
+        if sum(self._devices.silence(device_id) for device_id in report.silent_devices):
+            self._rhythm.want(Cause.DEVICE_CHANGE)
+        if changes.has_opened:
+            self._rhythm.want(Cause.JOIN)
+        if changes.has_left:
+            self._rhythm.want(Cause.LEAVE)
+        elif report.is_urgent:
+            self._rhythm.want(Cause.LINK_JUMP)
+
+    def _due_ms(self) -> float:
+        """When the next round is due."""
+        return self._rhythm.due_ms(
+            has_heard_all=self._streams.num_spoken >= self._num_endpoints
+            and self._devices.num_ready >= self._num_devices,
+            has_joins=bool(self._joins),
+            has_streams=not self._streams.is_empty,
+        )
+
+    def _round(self, now_ms: float) -> None:
+        """Plans, or answers those who want to join."""
+        began_ms = self._limit.elapsed_ms()
+        if self._devices.forget(now_ms):
+            self._rhythm.want(Cause.DEVICE_CHANGE)
+        if self._streams.forget(now_ms):
+            self._rhythm.want(Cause.LEAVE)
+        must_plan = not self._joins or (
+            not self._streams.is_empty
+            and self._rhythm.must_plan_first(now_ms, self._joins[0].since_ms)
+        )
+        if must_plan:
+            self._plan(now_ms)
+        else:
+            self._admit(now_ms)
+        self._rhythm.rest(now_ms + self._limit.elapsed_ms() - began_ms)
+
+    def _plan(self, now_ms: float) -> None:
+        cause = self._rhythm.plan(now_ms)
+        problem = self._problem()
+        if not problem.devices:
+            return  # streams stay where they are; the endpoints know which executors live
+        self._planning.replan(problem, self._streams.pending(), self._rhythm.plan_budget_ms)
+        self._publish(cause)
+
+    def _admit(self, now_ms: float) -> None:
+        """Answers all who wait; those who may join are told after the plan that has a place for them."""
+        waiting, self._joins = self._joins, []
+        joining = {one.client.client_id: one.client for one in waiting}
+        admissions = self._planning.admit(
+            self._problem(),
+            tuple(joining.values()),
+            self._streams.pending(),
+            self._rhythm.admission_budget_ms,
+        )
+        refusals = {one.client.client_id: one.refusal for one in admissions}
+        for one in waiting:
+            if refusals[one.client.client_id] is None:
+                client = joining[one.client.client_id]
+                self._streams.admit(one.endpoint, one.request, client, now_ms)
+        self._publish(Cause.JOIN)
+        self._out += [
+            AnswerJoin(
+                one.endpoint,
+                one.request,
+                refusals[one.client.client_id],
+                self._publication.epoch,
+            )
+            for one in waiting
+        ]
+
+    def _problem(self) -> Problem:
+        devices, latencies = self._devices.problem_part()
+        return Problem(
+            devices=devices,
+            variants=self._variants,
+            latency_ms=latencies,
+            clients=self._streams.opened(),
+            overhead_ms=self._streams.overhead_ms,
+        )
+
+    def _publish(self, cause: Cause) -> None:
+        """Tells everybody of the plan in force if it has changed."""
+        planning = self._planning
+        if planning.mistake is not None:
+            self._out.append(ReportMistake(planning.mistake))
+        if planning.plan is None or planning.problem is None:
+            return
+        if self._publication.update(planning.problem, planning.plan):
+            plan = self._publication.plan
+            if plan is not None:
+                self._out.append(TellEndpoints(self._streams.endpoints, plan))
+                self._order(plan, self._present)
+        self._out.append(NotePlan(cause, self._publication.epoch, planning.problem, planning.plan))
+
+    def _order(self, plan: PublishedPlan, device_ids: set[str]) -> None:
+        self._out += [
+            TellDevice(order, plan.epoch) for order in plan.orders if order.device_id in device_ids
+        ]

@@ -1,0 +1,39 @@
+"""Numbers plans, and tells whether anything has changed."""
+
+from __future__ import annotations
+
+from ....core.plan import Plan
+from ....core.problem import Problem
+from ...planning.plan_records import arrival_fps
+from .instructions import DeviceOrder, PublishedPlan
+
+
+class Publication:
+    """The plan as it was published last.
+
+    Attributes:
+        plan: None before the first.
+        epoch: its number, or one that somebody knows from before.
+    """
+
+    def __init__(self) -> None:
+        self.plan: PublishedPlan | None = None
+        self.epoch = 0
+
+    def count_from(self, epoch: int) -> None:
+        """Numbers the plans to come above one that somebody knows."""
+        self.epoch = max(self.epoch, epoch)
+
+    def update(self, problem: Problem, plan: Plan) -> bool:
+        """Takes in the plan in force; returns whether anything has changed."""
+        fps = arrival_fps(problem, plan)
+        orders = tuple(
+            DeviceOrder(one.device_id, one.variant, one.batch_size, fps.get(one.device_id, 0.0))
+            for one in plan.devices
+        )
+        before = self.plan
+        if before is not None and (before.orders, before.placement) == (orders, plan.placement):
+            return False
+        self.epoch += 1
+        self.plan = PublishedPlan(self.epoch, orders, dict(plan.placement))
+        return True

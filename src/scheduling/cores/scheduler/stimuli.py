@@ -1,0 +1,112 @@
+"""What happens to the scheduler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ....core.problem import Client
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointCame:
+    """An endpoint is there, and will say what it has; whoever had its name before is gone."""
+
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointLost:
+    """An endpoint is gone, with its streams and whatever it has asked."""
+
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinAsked:
+    """A stream wants to join.
+
+    Attributes:
+        request: number that the answer goes to; unique for its endpoint.
+    """
+
+    endpoint: str
+    request: int
+    client: Client
+
+
+@dataclass(frozen=True, slots=True)
+class JoinLeft:
+    """Whoever asked with this request has gone: the question is void, or the place is free again."""
+
+    endpoint: str
+    request: int
+    stream_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """An endpoint says how all its streams fare.
+
+    Attributes:
+        opened: streams whose clients are connected.
+        unopened: streams that were admitted, and whose clients have not connected yet.
+        overhead_ms: what the endpoint spends on a frame besides queueing and running it.
+        is_urgent: somebody came or left, or a link jumped.
+        plan_epoch: of the newest plan that it knows.
+        silent_devices: where frames that it handed over are overdue.
+    """
+
+    endpoint: str
+    opened: tuple[Client, ...]
+    unopened: tuple[Client, ...] = ()
+    overhead_ms: float = 0.0
+    is_urgent: bool = False
+    plan_epoch: int = 0
+    silent_devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCame:
+    """A device's executor is there, and can run frames."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLost:
+    """A device's executor is gone."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReported:
+    """An executor says how its device fares.
+
+    Attributes:
+        slowdown_ratio: recent batch time over the profile's median.
+        broken: indices of variants that cannot be loaded or run there.
+    """
+
+    device_id: str
+    slowdown_ratio: float
+    broken: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed. The only stimulus that makes plans, at most one for each."""
+
+
+Stimulus: TypeAlias = (
+    EndpointCame
+    | EndpointLost
+    | JoinAsked
+    | JoinLeft
+    | Reported
+    | DeviceCame
+    | DeviceLost
+    | DeviceReported
+    | Tick
+)

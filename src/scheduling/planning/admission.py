@@ -1,0 +1,164 @@
+"""Admission of several streams at once: each only if nobody who is served loses his place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from ...core.plan import Plan
+from ...core.problem import Client, Problem
+from .counter_offer import (
+    CounterOffer,
+    RefusalReason,
+    admit,
+    find_offers,
+    fits_alone,
+    protected_clients,
+    refusal_reason,
+    with_clients,
+)
+from .effort import TimeLimit
+from .port import Planner
+from .seats import Seats
+
+PLANS_PER_OFFER = 18  # counter-offers are found by trying
+RETRY_AFTER_MS = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a stream may not join, and what would fit.
+
+    Attributes:
+        detail: the same as `reason`, for people.
+        counter_offers: would be admitted at this moment.
+        retry_after_ms: when asking again makes sense; 0 where it does not.
+    """
+
+    reason: RefusalReason
+    detail: str
+    counter_offers: tuple[CounterOffer, ...] = ()
+    retry_after_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What became of a stream that wants to join; `refusal` is None if it may."""
+
+    client: Client
+    refusal: Refusal | None = None
+
+
+NOT_READY = Refusal(RefusalReason.NOT_READY, "no device can run frames", (), RETRY_AFTER_MS)
+NO_PLAN = Refusal(RefusalReason.OVERLOAD, "no plan could be made", (), RETRY_AFTER_MS)
+TOO_MANY = Refusal(RefusalReason.OVERLOAD, "too many streams ask at once", (), RETRY_AFTER_MS)
+
+
+class AdmissionRound:
+    """Answers those who ask together.
+
+    First they are seated one by one beside the others, all variants staying, which takes a time that grows with their number
+    alone. For those who are left a few plans are made: for all of them, for half of them, and so on. Counter-offers come last.
+    What there is no time for is left out, and the answer is no, for now.
+
+    Attributes:
+        plan: serves everybody, with those who were admitted; None if nobody was.
+    """
+
+    def __init__(
+        self, everybody: Problem, plans: Sequence[Plan], planner: Planner, limit: TimeLimit
+    ) -> None:
+        """Prepares a round.
+
+        Args:
+            everybody: the streams that are there already, each as it was promised.
+            plans: the one in force, whose streams must stay served, and any others that may serve them all.
+            planner: keeps to the limit.
+            limit: of the time, for everything.
+        """
+        self.plan: Plan | None = None
+        self._problem = everybody
+        self._previous = plans[0]
+        self._planner = planner
+        self._limit = limit
+        self._plan_ms = 0.0  # of the newest plan in this round
+        self._protected = protected_clients(everybody, plans[0])
+        candidates = (Seats(everybody, plan) for plan in plans)
+        self._seats = next((one for one in candidates if one.has(self._protected)), None)
+
+    def run(self, joining: Sequence[Client]) -> list[Admission]:
+        """Answers each stream, in the order in which they asked."""
+        unseen, left, seated = set(), [], []
+        for client in joining:
+            if self._limit.is_up:
+                unseen.add(client.client_id)
+            elif not fits_alone(self._problem, client):
+                continue
+            elif self._seats is not None and self._seats.add(client):
+                seated.append(client)
+            else:
+                left.append(client)
+        if seated and self._seats is not None:
+            self._problem = with_clients(self._problem, seated)
+            self._protected |= {client.client_id for client in seated}
+            self.plan = self._seats.plan(self._problem)
+        admitted = {client.client_id for client in seated} | self._by_planner(left)
+        return [
+            Admission(client)
+            if client.client_id in admitted
+            else Admission(client, TOO_MANY if client.client_id in unseen else self._refuse(client))
+            for client in joining
+        ]
+
+    def _by_planner(self, left: Sequence[Client]) -> set[str]:
+        """Names those of the streams that a plan serves together with everybody else."""
+        while left and not self._limit.is_up:
+            wider = with_clients(self._problem, left)
+            started_ms = self._limit.elapsed_ms()
+            # A fixed seed, so that an offer holds.
+            plan = self._planner.plan(wider, self.plan or self._previous, Random(0))  # noqa: S311
+            self._plan_ms = self._limit.elapsed_ms() - started_ms
+            served = {one for one, place in plan.placement.items() if place is not None}
+            admitted = {one.client_id for one in left} & served
+            if admitted and self._protected <= served:
+                clients = [one for one in left if one.client_id in admitted]
+                self._problem = with_clients(self._problem, clients)
+                refused = {one.client_id for one in left} - admitted
+                self.plan = Plan(
+                    plan.devices,
+                    {one: place for one, place in plan.placement.items() if one not in refused},
+                )
+                self._seats = Seats(self._problem, self.plan)
+                return admitted
+            left = left[: len(left) // 2]
+        return set()
+
+    def _refuse(self, client: Client) -> Refusal:
+        """Says why, and what would fit."""
+        asked = (
+            f"{client.fps:g} frames/s within {client.slo_ms:g} ms "
+            f"at {client.bandwidth_kbps:g} kbit/s"
+        )
+        reason = refusal_reason(self._problem, client)
+        if reason is RefusalReason.INFEASIBLE:
+            detail = f"not even an idle server could do {asked}"
+            return Refusal(reason, detail, self._offers(client))
+        detail = f"the devices are taken: there is no room for {asked}"
+        return Refusal(reason, detail, self._offers(client), RETRY_AFTER_MS)
+
+    def _offers(self, client: Client) -> tuple[CounterOffer, ...]:
+        """What would fit, as far as there is time to find out."""
+        if self._limit.is_up:
+            return ()
+        may_plan = self._limit.left_ms >= PLANS_PER_OFFER * self._plan_ms
+        plan = self.plan or self._previous
+
+        def is_taken(changed: Client) -> bool:
+            if self._limit.is_up:
+                return False
+            if self._seats is not None and self._seats.would_take(changed):
+                return True
+            return may_plan and admit(self._problem, changed, plan, self._planner) is not None
+
+        return find_offers(self._problem, client, is_taken)

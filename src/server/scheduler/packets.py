@@ -1,0 +1,211 @@
+"""Translates between the scheduler's packets and what its core takes and says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from ...core.budget import BudgetRule
+from ...core.checks import require_not_negative
+from ...core.problem import Client
+from ...core.variant import Variant
+from ...protos.internal_pb2 import (
+    DevicePlan,
+    Envelope,
+    ExecutorStatus,
+    Join,
+    JoinReply,
+    Leave,
+    Placement,
+    PlanUpdate,
+    Snapshot,
+    StreamState,
+    Superseded,
+)
+from ...protos.serving_pb2 import CounterOffer, Refusal
+from ...scheduling.cores.scheduler.instructions import (
+    AnswerJoin,
+    DeviceOrder,
+    PublishedPlan,
+    Supersede,
+    TellDevice,
+)
+from ...scheduling.cores.scheduler.stimuli import DeviceReported, JoinAsked, JoinLeft, Reported
+from ...scheduling.planning import admission
+from ...scheduling.planning.counter_offer import RefusalReason
+
+ENTRIES_PER_PACKET = 500  # of at most about 160 bytes each
+MOST = 1e12  # of any number that is said of a stream: sums of them can be worked with
+_NUMBERS = (
+    "fps",
+    "slo_ms",
+    "bandwidth_kbps",
+    "wire_ms",
+    "response_kbits",
+    "frame_size_ratio",
+    "decode_ms",
+)
+
+_REASONS = {
+    RefusalReason.INFEASIBLE: Refusal.INFEASIBLE,
+    RefusalReason.OVERLOAD: Refusal.OVERLOAD,
+    RefusalReason.NOT_READY: Refusal.NOT_READY,
+}
+
+Entry = TypeVar("Entry")
+
+_log = logging.getLogger(__name__)
+
+
+class EndpointReader:
+    """Reads what one endpoint says."""
+
+    def __init__(self, endpoint: str, budget_rule: BudgetRule) -> None:
+        """Every stream's budgets follow the rule."""
+        self._endpoint = endpoint
+        self._budget_rule = budget_rule
+        self._parts: list[Snapshot] = []  # the begin of a snapshot
+
+    def read(self, envelope: Envelope) -> JoinAsked | JoinLeft | Reported | None:
+        """Returns what has happened; None if that is not known yet, or nothing.
+
+        Raises:
+            ValueError: if no planning is possible with it.
+        """
+        kind = envelope.WhichOneof("message")
+        if kind == "join":
+            return self._read_join(envelope.join)
+        if kind == "leave":
+            return self._read_leave(envelope.leave)
+        if kind == "snapshot":
+            self._parts.append(envelope.snapshot)
+            if not envelope.snapshot.has_more:
+                parts, self._parts = self._parts, []
+                return self._read_snapshot(parts)
+        return None
+
+    def _read_join(self, join: Join) -> JoinAsked:
+        return JoinAsked(self._endpoint, join.request, read_client(join.stream, self._budget_rule))
+
+    def _read_leave(self, leave: Leave) -> JoinLeft:
+        return JoinLeft(self._endpoint, leave.request, leave.stream_id)
+
+    def _read_snapshot(self, parts: Sequence[Snapshot]) -> Reported:
+        clients: dict[bool, list[Client]] = {False: [], True: []}
+        for state in (state for part in parts for state in part.streams):
+            try:
+                clients[state.is_unopened].append(read_client(state, self._budget_rule))
+            except ValueError as error:
+                _log.error("stream %r cannot be planned: %s", state.stream_id, error)
+        last = parts[-1]
+        require_not_negative("overhead_ms", last.overhead_ms)
+        return Reported(
+            self._endpoint,
+            opened=tuple(clients[False]),
+            unopened=tuple(clients[True]),
+            overhead_ms=last.overhead_ms,
+            is_urgent=last.is_urgent,
+            plan_epoch=last.plan_epoch,
+            silent_devices=tuple(one for part in parts for one in part.silent_devices),
+        )
+
+
+def read_client(state: StreamState, budget_rule: BudgetRule) -> Client:
+    """Turns what an endpoint says of a stream into what planning takes.
+
+    Raises:
+        ValueError: if that is impossible.
+    """
+    for field in _NUMBERS:
+        require_not_negative(field, getattr(state, field), MOST)
+    return Client(
+        client_id=state.stream_id,
+        fps=state.fps,
+        slo_ms=state.slo_ms,
+        bandwidth_kbps=state.bandwidth_kbps,
+        wire_ms=state.wire_ms,
+        response_kbits=state.response_kbits,
+        frame_size_ratio=state.frame_size_ratio,
+        budget_rule=budget_rule,
+        decode_ms=state.decode_ms,
+    )
+
+
+def read_status(
+    device_id: str, status: ExecutorStatus, variants: Sequence[Variant]
+) -> DeviceReported:
+    """Reads what an executor says."""
+    broken = {number for number, one in enumerate(variants) if one.name in status.broken_variants}
+    return DeviceReported(device_id, status.slowdown_ratio, frozenset(broken))
+
+
+def plan_for_endpoints(plan: PublishedPlan, variants: Sequence[Variant]) -> Iterator[Envelope]:
+    """The whole plan, in as many parts as it takes."""
+    devices = [_device_plan(order, variants) for order in plan.orders]
+    placements = [
+        Placement(stream_id=stream_id, device_id=device_id or "")
+        for stream_id, device_id in plan.placement.items()
+    ]
+    parts = [PlanUpdate(devices=some) for some in _in_parts(devices)]
+    parts += [PlanUpdate(placements=some) for some in _in_parts(placements)]
+    parts = parts or [PlanUpdate()]
+    for number, part in enumerate(parts, 1):
+        part.epoch = plan.epoch
+        part.has_more = number < len(parts)
+        yield Envelope(plan=part)
+
+
+def plan_for_device(told: TellDevice, variants: Sequence[Variant]) -> Envelope:
+    """What one device runs."""
+    devices = [_device_plan(told.order, variants)]
+    return Envelope(plan=PlanUpdate(epoch=told.epoch, devices=devices))
+
+
+def join_reply(answer: AnswerJoin) -> Envelope:
+    """The answer to who wants to join."""
+    return Envelope(
+        join_reply=JoinReply(
+            request=answer.request,
+            is_accepted=answer.refusal is None,
+            refusal=None if answer.refusal is None else refusal_message(answer.refusal),
+            plan_epoch=answer.plan_epoch,
+        )
+    )
+
+
+def impossible_join(join: Join) -> Envelope:
+    """The answer to a stream with which no planning is possible."""
+    refusal = Refusal(reason=Refusal.INFEASIBLE, detail="cannot be planned")
+    return Envelope(join_reply=JoinReply(request=join.request, refusal=refusal))
+
+
+def superseded(told: Supersede) -> Envelope:
+    """Word to an endpoint that a session of its is over."""
+    return Envelope(superseded=Superseded(stream_id=told.stream_id))
+
+
+def refusal_message(refusal: admission.Refusal) -> Refusal:
+    """A refusal as endpoints and clients are told."""
+    return Refusal(
+        reason=_REASONS[refusal.reason],
+        detail=refusal.detail,
+        counter_offers=[
+            CounterOffer(fps=one.fps, slo_ms=one.slo_ms) for one in refusal.counter_offers
+        ],
+        retry_after_ms=refusal.retry_after_ms,
+    )
+
+
+def _device_plan(order: DeviceOrder, variants: Sequence[Variant]) -> DevicePlan:
+    return DevicePlan(
+        device_id=order.device_id,
+        variant=variants[order.variant].name,
+        batch_size=order.batch_size,
+        arrival_fps=order.arrival_fps,
+    )
+
+
+def _in_parts(entries: list[Entry]) -> Iterator[list[Entry]]:
+    for start in range(0, len(entries), ENTRIES_PER_PACKET):
+        yield entries[start : start + ENTRIES_PER_PACKET]
