@@ -19,6 +19,7 @@ from ..core.signals import leave_at_sigterm
 from ..live_run.scenes import RememberedScene
 from ..live_run.scoring import SERVER_FRAMES_FILES
 from ..live_run.streaming import SERVER_DIR, SERVER_LOG, Streamed, stream_cameras
+from ..profiles import number_gpus_by_place
 from ..reporting.run_folder import (
     DETECTIONS_FILE,
     FRAMES_FILE,
@@ -67,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs the demo; 1 if the frames do not add up or a camera failed."""
     start_s = time.monotonic()
     leave_at_sigterm()
+    number_gpus_by_place()
     console = Console(stderr=True, soft_wrap=True)
     if not 1 <= arguments.cameras <= MAX_CAMERAS:
         raise UsageError(f"--cameras={arguments.cameras}: must be 1 to {MAX_CAMERAS}")

@@ -17,6 +17,7 @@ from ..profiles import (
     Method,
     load_variants,
     machine_profile_path,
+    number_gpus_by_place,
     variants_path,
 )
 from ..server.config import ConfigError, DeviceConfig
@@ -79,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measures and writes the table; returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    number_gpus_by_place()
     console = Console(stderr=True, soft_wrap=True)
     device = _device(arguments.device)
     if arguments.quick:

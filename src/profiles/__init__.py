@@ -1,6 +1,7 @@
 """Reads and writes the tables under `profiles/`: a zoo's variants, and how long each takes."""
 
 from .fingerprint import Fingerprint, cpu_fingerprint, cuda_fingerprint
+from .gpus import number_gpus_by_place
 from .latency import (
     MAX_BATCH_SIZE,
     LatencyFile,
@@ -30,6 +31,7 @@ __all__ = [
     "load_qualities",
     "load_variants",
     "machine_profile_path",
+    "number_gpus_by_place",
     "read_latency_file",
     "read_variant_rows",
     "shipped_dir",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from .gpus import card_of, cards
 
 UNKNOWN = "unknown"
 PRECISION = "float32"  # of every executor that there is
@@ -64,15 +67,9 @@ def _cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
     return " ".join([name, *numbers])
 
 
-def _gpu_model(gpu: int, root: Path = Path("/proc/driver/nvidia/gpus")) -> str:
-    """The name that the driver gives the card. Reading it needs no CUDA context."""
-    try:
-        cards = sorted(root.iterdir())
-        lines = (cards[gpu] / "information").read_text(encoding="utf-8").splitlines()
-    except (OSError, IndexError):
-        return UNKNOWN
-    pairs = (line.partition(":") for line in lines)
-    return {key.strip(): value.strip() for key, _, value in pairs}.get("Model", UNKNOWN)
+def _gpu_model(gpu: int) -> str:
+    card = card_of(gpu, cards(), os.environ)
+    return UNKNOWN if card is None or not card.model else card.model
 
 
 def _runtime() -> str:

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ..core.errors import RunError, UsageError
+from ..profiles import number_gpus_by_place
 from ..scheduling.budgets import budget_rule
 from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
 from .config_flags import add_config_flags, config_from_flags
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status."""
     parent = os.getppid()  # first of all: it may end at any time
+    number_gpus_by_place()
     config = with_devices(config_from_flags(arguments))
     set_up_log("supervisor", config.log_level)
     if not config.is_loopback:

@@ -54,6 +54,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     yield
     module = item.getparent(pytest.Module)
     if module is not None and (nextitem is None or nextitem.getparent(pytest.Module) is not module):
+        if isinstance(item, pytest.Function):
+            item.funcargs.clear()  # what the last test was given is not left behind
         left = what_is_left(module.stash[_BEFORE], what_is_there, SETTLE_LIMIT_S)
         assert not left, f"the tests of {item.path.name} left behind: {', '.join(left)}"
 

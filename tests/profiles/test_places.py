@@ -27,7 +27,7 @@ from moonjelly.profiles import (
     variants_path,
     write_latency_file,
 )
-from moonjelly.profiles.fingerprint import _cpu_model, _gpu_model
+from moonjelly.profiles.fingerprint import _cpu_model
 
 HERE = Fingerprint("This CPU", 1, "torch 2 float32", "0123456789ab")
 FILE = LatencyFile(
@@ -187,11 +187,3 @@ def test_a_virtual_cpu_without_a_name_of_its_own_is_told_by_its_numbers(tmp_path
     )
     assert _cpu_model(path) == "Some Xeon family 6 model 143 stepping 8"
     assert _cpu_model(tmp_path / "nothing") != ""
-
-
-def test_a_gpu_is_told_by_the_name_its_driver_gives(tmp_path: Path) -> None:
-    for bus, name in (("0000:01", "First"), ("0000:02", "Second")):
-        (tmp_path / bus).mkdir()
-        (tmp_path / bus / "information").write_text(f"Model: \t\t {name}\nIRQ: 4\n")
-    assert _gpu_model(1, tmp_path) == "Second"
-    assert _gpu_model(2, tmp_path) == "unknown"

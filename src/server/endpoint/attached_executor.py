@@ -101,9 +101,10 @@ class AttachedExecutor:
     def last_at_work(self) -> dict[int, Handed]:
         """What it was working at when it ended; to be asked once."""
         at_work = self.at_work()
-        self._bench.close()
+        self.close()
         return at_work
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Lets go of it; closing twice is fine."""
         self._channel.close()
+        self._bench.close()

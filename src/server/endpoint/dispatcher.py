@@ -107,7 +107,6 @@ class Dispatcher:
         """Lets go of a device's executor, if there is one; its frames are sent elsewhere."""
         executor = self._executors.get(device_id)
         if executor is not None:
-            executor.close()
             self._on_close(executor)
 
     def close(self) -> None:

@@ -40,6 +40,21 @@ def server_options(config: ServerConfig) -> list[tuple[str, int]]:
     ]
 
 
+class _GenericHandlers:
+    """Takes the handlers of a service in the general way alone.
+
+    The library would wait for a call of each registered method apart. When a request without a readable path ends
+    its loop, it lets go of what it waits with, but its core does not: the next call would write into memory
+    that is somebody else's by then, and end the process. The general way has nothing open at that moment.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, *_: object) -> None:
+        """Does nothing; the same handlers come in the general way."""
+
+
 def make_server(
     config: ServerConfig, servicer: Servicer, health_servicer: health.HealthServicer, port: int
 ) -> tuple[grpc.aio.Server, int]:
@@ -53,8 +68,9 @@ def make_server(
         options=server_options(config),
         maximum_concurrent_rpcs=2 * config.max_sessions + SPARE_CALLS,
     )
-    add_ServingServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    handlers = _GenericHandlers(server)
+    add_ServingServicer_to_server(servicer, handlers)  # type: ignore[no-untyped-call]
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, handlers)
     host = f"[{config.host}]" if ":" in config.host else config.host
     try:
         port = server.add_insecure_port(f"{host}:{port}")

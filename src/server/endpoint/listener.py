@@ -9,6 +9,7 @@ server stays for its streams.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -65,6 +66,16 @@ class _Listening:
             while await self._is_alive_after(LOOK_S):
                 pass
         self.served_s = time.monotonic() - self.started_s
+
+    async def stop(self, grace_s: float) -> None:
+        """Ends all calls after a grace; when it returns, nothing of the server is left.
+
+        A server that died raises what it died of when it is told to stop, and only then begins to. Who let go of
+        it there would free what its library still works with, and a later call would end the process.
+        """
+        with contextlib.suppress(Exception):
+            await self.server.stop(grace_s)
+        await self.server.stop(grace_s)  # waits for the end; does nothing after a stop that went well
 
     async def _is_alive_after(self, seconds: float) -> bool:
         try:
@@ -143,10 +154,7 @@ class Listener:
     async def stop(self, grace_s: float) -> None:
         """Closes the port, and ends all calls after a grace."""
         self.is_listening = False
-        await asyncio.gather(
-            *(one.server.stop(grace_s) for one in (self._current, *self._old)),
-            return_exceptions=True,  # one that died raises its reason once more
-        )
+        await asyncio.gather(*(one.stop(grace_s) for one in (self._current, *self._old)))
 
     def _make(self, port: int) -> tuple[_Listening, int]:
         servicer = self._make_servicer()
@@ -178,5 +186,5 @@ class Listener:
 
     async def _end_when_unused(self, old: _Listening) -> None:
         await old.servicer.is_unused.wait()
-        await asyncio.gather(old.server.stop(OLD_GRACE_S), return_exceptions=True)
+        await old.stop(OLD_GRACE_S)
         self._old.remove(old)

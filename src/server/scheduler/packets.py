@@ -7,7 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from ...core.budget import BudgetRule
-from ...core.checks import require_not_negative
+from ...core.limits import (
+    ANSWER_KBITS,
+    BANDWIDTH_KBPS,
+    FPS,
+    OVERHEAD_MS,
+    SIZE_RATIO,
+    SLO_MS,
+    WIRE_MS,
+    Range,
+)
 from ...core.problem import Client
 from ...core.variant import Variant
 from ...protos.internal_pb2 import (
@@ -36,16 +45,15 @@ from ...scheduling.planning import admission
 from ...scheduling.planning.counter_offer import RefusalReason
 
 ENTRIES_PER_PACKET = 500  # of at most about 160 bytes each
-MOST = 1e12  # of any number that is said of a stream: sums of them can be worked with
-_NUMBERS = (
-    "fps",
-    "slo_ms",
-    "bandwidth_kbps",
-    "wire_ms",
-    "response_kbits",
-    "frame_size_ratio",
-    "decode_ms",
-)
+_RANGES = {
+    "fps": FPS,
+    "slo_ms": SLO_MS,
+    "bandwidth_kbps": Range(0.0, BANDWIDTH_KBPS.most),  # a link that is down has 0
+    "wire_ms": WIRE_MS,
+    "response_kbits": ANSWER_KBITS,
+    "frame_size_ratio": SIZE_RATIO,
+    "decode_ms": OVERHEAD_MS,
+}
 
 _REASONS = {
     RefusalReason.INFEASIBLE: Refusal.INFEASIBLE,
@@ -99,7 +107,7 @@ class EndpointReader:
             except ValueError as error:
                 _log.error("stream %r cannot be planned: %s", state.stream_id, error)
         last = parts[-1]
-        require_not_negative("overhead_ms", last.overhead_ms)
+        OVERHEAD_MS.require("overhead_ms", last.overhead_ms)
         return Reported(
             self._endpoint,
             opened=tuple(clients[False]),
@@ -117,8 +125,8 @@ def read_client(state: StreamState, budget_rule: BudgetRule) -> Client:
     Raises:
         ValueError: if that is impossible.
     """
-    for field in _NUMBERS:
-        require_not_negative(field, getattr(state, field), MOST)
+    for field, limits in _RANGES.items():
+        limits.require(field, getattr(state, field))
     return Client(
         client_id=state.stream_id,
         fps=state.fps,

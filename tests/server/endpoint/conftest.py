@@ -284,6 +284,8 @@ class Harness:
         for peer in (self.scheduler, *self.executors.values()):
             if peer.channel is not None:
                 peer.channel.close()
+        for executor in self.executors.values():
+            executor.bench.close()
         self._control.close()
         for memory in (self._reader, self.endpoint.dispatcher._memory):
             memory.close()

@@ -260,3 +260,17 @@ async def test_a_library_that_hides_its_serving_task_is_looked_at_instead(harnes
     listening.serving = None
     async with asyncio.timeout(LIMIT_S):
         await listening.wait_until_dead()
+
+
+async def test_no_call_is_waited_for_by_its_name(make_harness, monkeypatch) -> None:
+    """What the library waits with is freed when its loop dies, and written to by the next call of that name."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("a method was registered")
+
+    monkeypatch.setattr(grpc.aio._server.Server, "add_registered_method_handlers", fail)
+    harness = await make_harness()
+    client = await harness.stream()
+    assert (await client.result_of(harness.frame(0))).sequence == 0
+    reply = await HealthStub(harness.channel()).Check(HealthCheckRequest(), timeout=LIMIT_S)
+    assert reply.status == SERVING
