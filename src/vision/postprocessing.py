@@ -75,7 +75,7 @@ def _uncovered(
     rectangles = _SCALE * boxes.astype(np.float64)
     rectangles[:, 2:] -= rectangles[:, :2]
     ranks = np.arange(len(boxes), 0, -1, dtype=np.float32)  # for scores: earlier is better
-    kept = cv2.dnn.NMSBoxesBatched(rectangles, ranks, class_ids, 0.0, max_iou)
+    kept = cv2.dnn.NMSBoxesBatched(rectangles, ranks, class_ids, 0.0, max_iou)  # type: ignore[arg-type] # arrays are faster
     return np.asarray(kept, np.intp)
 
 

@@ -177,7 +177,7 @@ def test_a_bent_file_is_read_or_refused_in_one_line(fuzz, tmp_path, kind) -> Non
         try:
             read(path)
         except UsageError as error:
-            assert "\n" not in str(error)  # noqa: PT017 any other is raised
+            assert "\n" not in str(error)
             assert len(str(error)) < 1000
 
-    fuzz(check, st.integers(0, 2**64 - 1), examples=200)
+    fuzz(check, st.integers(0, 2**64 - 1), examples=25)

@@ -71,12 +71,12 @@ def test_what_is_learned_of_a_stream_stays_finite(
     stream = ObservedStream("cam", fps, slo_ms, first_kbps, wire_ms, now_ms)
     policer = RatePolicer(fps, 1.2, now_ms)
     assert frame_limit(fps, slo_ms) < 20_000
-    for gap_ms, age_ms, kbits, bandwidth_kbps, wire_ms, decode_ms in sent:
+    for gap_ms, age_ms, kbits, bandwidth_kbps, frame_wire_ms, decode_ms in sent:
         now_ms += gap_ms
         policer.takes(now_ms)
         for expected in (None, *(variant.frame_kbits for variant in VARIANTS)):
             there_ms, deadline_ms = stream.take_frame(
-                now_ms, age_ms, kbits, expected, bandwidth_kbps, wire_ms
+                now_ms, age_ms, kbits, expected, bandwidth_kbps, frame_wire_ms
             )
             assert math.isfinite(there_ms)
             assert math.isfinite(deadline_ms)
@@ -105,9 +105,9 @@ def test_what_is_learned_of_a_stream_stays_finite(
 def test_every_estimate_may_be_told_a_server(name, first_kbps, wire_ms, acked) -> None:
     estimator = make_estimator(first_kbps, wire_ms, name)
     now_ms = 0.0
-    for number, (kbits, net_ms, gap_ms, wire_ms) in enumerate(acked):
+    for number, (kbits, net_ms, gap_ms, measured_ms) in enumerate(acked):
         now_ms += gap_ms
-        estimator.wire_ms = wire_ms
+        estimator.wire_ms = measured_ms
         frame = SentFrame(number, 128, kbits, now_ms - max(0.0, net_ms))
         estimator.observe(frame, net_ms, now_ms)
         for oldest in (None, SentFrame(number + 1, 128, kbits, now_ms)):
