@@ -71,10 +71,9 @@ async def test_what_is_no_error_becomes_one(kind, is_live):
     assert len(answers) >= (1 if is_live else 3)  # a live source is read without pause
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("lens"), MemoryError(), RecursionError(), OSError(5, "x")]
-)
-async def test_an_error_of_a_source_reaches_its_user_as_it_is(error):
+@pytest.mark.parametrize("kind", [ValueError, MemoryError, RecursionError, OSError])
+async def test_an_error_of_a_source_reaches_its_user_as_it_is(kind):
+    error = kind("lens")
     _, caught = await outcome(Raising(error))
     assert caught is error
 
