@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
+from .core.addresses import mask_addresses
 from .core.errors import MoonjellyError
 from .core.open_files import allow_many_files
 
@@ -34,7 +35,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {mask_addresses(message)}\n")
 
 
 def build_parser(command: str | None) -> argparse.ArgumentParser:

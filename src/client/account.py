@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..core.addresses import mask_addresses
 from ..core.ledger import Ledger, Outcome
 from ..core.records import FrameRecord
-from ..core.verdict import Drop, Place, Reason, Verdict
+from ..core.verdict import Drop, Place, Reason, Verdict, reason_named
 from ..protos import serving_pb2 as pb
 from ..vision.detections import Detections
 from ..vision.preprocessing import Image
@@ -97,19 +98,24 @@ class Account:
         frame = self._open[sequence] = CapturedFrame(sequence, captured_ms, image)
         return frame
 
-    def give_up(self, frame: CapturedFrame, reason: Reason) -> None:
+    def give_up(self, frame: CapturedFrame, reason: Reason, detail: str = "") -> None:
         """Drops a frame at the client; does nothing if it has its verdict."""
         if frame.sequence not in self._open:
             return
         if frame.sent_ms is not None:
             self._given_up.append(frame.sequence)
-        self._close(frame, Outcome(Verdict.DROPPED, Drop(Place.CLIENT, reason)))
+        self._close(
+            frame, Outcome(Verdict.DROPPED, Drop(Place.CLIENT, reason)), mask_addresses(detail)
+        )
 
     def settle(self, result: pb.Result, now_ms: float) -> None:
         """Applies what the server said about a frame.
 
+        A server that is newer may say words that are not known here: they become `other`, and are kept in
+        the detail.
+
         Raises:
-            ValueError: if it says what cannot be: unknown words, or a frame that was never sent.
+            ValueError: if it says what cannot be: broken detections, or a frame that was never sent.
             LedgerError: if it names a frame that was never captured.
         """
         frame = self._open.get(result.sequence)
@@ -122,12 +128,10 @@ class Account:
             detections = detections_from_wire(result.detections)
             is_in_time = now_ms - frame.captured_ms <= self._slo_ms
             verdict = Verdict.IN_TIME if is_in_time else Verdict.LATE
-            self._close(frame, Outcome(verdict), result, now_ms, detections)
-        elif result.verdict == pb.DROPPED and result.drop.place in _PLACES:
-            drop = Drop(_PLACES[result.drop.place], Reason(result.drop.reason))
-            self._close(frame, Outcome(Verdict.DROPPED, drop), result, now_ms)
+            self._close(frame, Outcome(verdict), "", result, now_ms, detections)
         else:
-            raise ValueError(f"sequence={result.sequence}: a result without verdict or place")
+            drop, detail = _drop_told(result)
+            self._close(frame, Outcome(Verdict.DROPPED, drop), detail, result, now_ms)
 
     def _settle_again(self, sequence: int) -> None:
         """Counts an answer to a frame that has its verdict."""
@@ -142,6 +146,7 @@ class Account:
         self,
         frame: CapturedFrame,
         outcome: Outcome,
+        detail: str = "",
         result: pb.Result | None = None,
         now_ms: float | None = None,
         detections: Detections | None = None,
@@ -157,7 +162,7 @@ class Account:
                 sequence=frame.sequence,
                 verdict=outcome.verdict,
                 drop=outcome.drop,
-                detail=result.drop.detail if result is not None else "",
+                detail=detail,
                 detections=detections,
                 latency_ms=record.latency_ms,
                 record=record,
@@ -202,3 +207,20 @@ class Account:
             num_detections=None if detections is None else len(detections),
             jpeg_quality=frame.jpeg_quality,
         )
+
+
+def _drop_told(result: pb.Result) -> tuple[Drop, str]:
+    """Why the server gave a frame up, and its words about that.
+
+    What says neither that the frame was answered nor that it was dropped has no detections that could be used, so
+    it counts as dropped.
+    """
+    drop = result.drop
+    reason, detail = reason_named(drop.reason, drop.detail)
+    unknown = []
+    if result.verdict != pb.DROPPED:
+        unknown.append(f"verdict {result.verdict}")
+    if drop.place not in _PLACES:
+        unknown.append(f"place {drop.place}")
+    words = [*unknown, detail] if detail else unknown
+    return Drop(_PLACES.get(drop.place, Place.OTHER), reason), ": ".join(words)

@@ -13,6 +13,7 @@ from ..vision.detections import Detections
 from ..vision.preprocessing import Image
 
 _BOX_SIZE = 4
+_MAX_CLASS_ID = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ def detections_from_wire(message: pb.Detections) -> Detections:
     Raises:
         ValueError: if the fields do not belong together.
     """
+    if any(class_id > _MAX_CLASS_ID for class_id in message.class_ids):
+        raise ValueError(f"class_ids: must be at most {_MAX_CLASS_ID}")
     boxes = np.array(message.boxes, np.float32)
     if boxes.size % _BOX_SIZE:
         raise ValueError(f"boxes={boxes.size} numbers: must be 4 for each object")

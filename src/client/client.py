@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import weakref
 from types import TracebackType
 from typing import Any, Self
 
-from .connection import Connection, check_address
+from .connection import check_address
+from .connections import Connections
+from .forking import was_forked
 from .options import StreamOptions
 from .sources import FrameSource
 from .stream import Stream
@@ -17,9 +20,9 @@ DEFAULT_ADDRESS = "127.0.0.1:10001"
 
 
 class Client:
-    """A connection to a server; an asynchronous context manager.
+    """Streams to one server; an asynchronous context manager.
 
-    All its streams share one TCP connection, hence one link.
+    Up to 64 streams share a TCP connection, hence a link; of more streams each 64 have one.
     """
 
     def __init__(self, address: str, workers: Workers | None = None) -> None:
@@ -35,7 +38,8 @@ class Client:
         self.address = check_address(address)
         self._shared_workers = workers
         self._workers: Workers | None = None
-        self._connection: Connection | None = None
+        self._connections: Connections | None = None
+        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 
     def stream(
         self,
@@ -57,7 +61,7 @@ class Client:
             options: any other field of `StreamOptions`.
 
         Raises:
-            ValueError: naming the option that is out of range.
+            ValueError: naming the option that is out of range, or the source that is none.
             RuntimeError: if the client is not entered.
         """
         if stream_id is None:
@@ -72,15 +76,20 @@ class Client:
         """Prepares a stream from options that are checked already.
 
         Raises:
+            ValueError: if that is no source.
             RuntimeError: if the client is not entered.
         """
-        if self._connection is None or self._workers is None:
+        if self._connections is None or self._workers is None:
             raise RuntimeError("the client is not connected; use it as `async with connect(...)`")
-        return Stream(self._connection, source, options, self._workers)
+        stream = Stream(self._connections, source, options, self._workers)
+        self._streams.add(stream)
+        return stream
 
     async def __aenter__(self) -> Self:
+        if self._connections is not None:
+            raise RuntimeError("the client is entered already")
+        self._connections = Connections(self.address)
         self._workers = self._shared_workers or Workers()
-        self._connection = Connection(self.address)
         return self
 
     async def __aexit__(
@@ -89,9 +98,14 @@ class Client:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        if self._connections is None or was_forked():
+            return
+        self._connections.check_loop()
+        connections, self._connections = self._connections, None
+        for stream in list(self._streams):  # those whose block is not left yet
+            await stream.abandon()
+        self._streams.clear()
+        await connections.close()
         if self._workers is not None and self._shared_workers is None:
             self._workers.close()
         self._workers = None

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import random
+import logging
+import math
 import re
 import time
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from ..core.checks import echo
+from ..core.checks import echo, plain
+from ..network.reconnecting import FIRST_WAIT_MS, LAST_WAIT_MS
 from ..network.retransmission import limit_waits
 from ..protos import serving_pb2 as pb
 from ..protos import serving_pb2_grpc as pb_grpc
 from .errors import CounterOffer, Refused, StreamFailed, Unavailable
 
+_log = logging.getLogger(__name__)
+
 REGISTER_TIMEOUT_S = 5.0
-FIRST_BACKOFF_S = 0.2
-LAST_BACKOFF_S = 1.0
-BACKOFF_JITTER_RATIO = 0.2
 
 _WIRE_PROBES = 3
 _CALL_MS = 0.2  # what starting and ending a call takes beyond a frame and its ack, on loopback
@@ -34,9 +36,9 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     # The default waits up to two minutes before it tries again.
-    ("grpc.initial_reconnect_backoff_ms", int(FIRST_BACKOFF_S * 1000)),
-    ("grpc.min_reconnect_backoff_ms", int(LAST_BACKOFF_S * 1000)),
-    ("grpc.max_reconnect_backoff_ms", int(LAST_BACKOFF_S * 1000)),
+    ("grpc.initial_reconnect_backoff_ms", int(FIRST_WAIT_MS)),
+    ("grpc.min_reconnect_backoff_ms", int(LAST_WAIT_MS)),
+    ("grpc.max_reconnect_backoff_ms", int(LAST_WAIT_MS)),
     # A frame is sent once or not at all; nothing is suppressed as a duplicate by gRPC.
     ("grpc.enable_retries", 0),
     # The link that is measured is the one to the server, and each client has its own.
@@ -48,7 +50,6 @@ _FATAL = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
         grpc.StatusCode.ALREADY_EXISTS,
-        grpc.StatusCode.ABORTED,
         grpc.StatusCode.FAILED_PRECONDITION,
         grpc.StatusCode.OUT_OF_RANGE,
         grpc.StatusCode.PERMISSION_DENIED,
@@ -71,12 +72,14 @@ class Connection:
             address: HOST:PORT, checked by `check_address`.
         """
         self.address = address
+        self._is_closed = False
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self._stub = pb_grpc.ServingStub(self._channel)  # type: ignore[no-untyped-call]
         self._health = health_pb2_grpc.HealthStub(self._channel)
 
     async def close(self) -> None:
         """Ends the channel and what still runs on it."""
+        self._is_closed = True
         await self._channel.close(None)
 
     async def register(self, request: pb.RegisterRequest) -> pb.RegisterReply:
@@ -86,7 +89,9 @@ class Connection:
             Refused: if the server has no room.
             StreamFailed: if asking again would not help.
             Unavailable: if nobody answers, or not now.
+            RuntimeError: if it is closed.
         """
+        self._check_open()
         try:
             reply: pb.RegisterReply = await self._stub.Register(request, timeout=REGISTER_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
@@ -97,7 +102,8 @@ class Connection:
         return reply
 
     def open_stream(self) -> StreamCall:
-        """Starts the call that carries a stream."""
+        """Starts the call that carries a stream; RuntimeError if it is closed."""
+        self._check_open()
         call: StreamCall = self._stub.Stream()
         return call
 
@@ -106,9 +112,8 @@ class Connection:
     ) -> StreamFailed | None:
         """Says why a stream's call ended, if opening another one would not help."""
         if code in _FATAL:
-            return StreamFailed(
-                f"{stream_id}: {self.address} ended the stream: {detail or code.name}"
-            )
+            words = plain(detail) or code.name
+            return StreamFailed(f"{stream_id}: {self.address} ended the stream: {words}")
         return None
 
     async def measure_wire_ms(self) -> float | None:
@@ -118,7 +123,8 @@ class Connection:
         return min(answered_ms, default=None)
 
     async def probe_wire_ms(self) -> float | None:
-        """Measures the one-way delay with one small call; None if nobody answers."""
+        """Measures the one-way delay with one small call; None if nobody answers, RuntimeError if it is closed."""
+        self._check_open()
         start = time.monotonic()
         try:
             await self._health.Check(health_pb2.HealthCheckRequest(), timeout=_WIRE_PROBE_TIMEOUT_S)
@@ -129,17 +135,32 @@ class Connection:
         round_trip_ms = (time.monotonic() - start) * 1000
         return max(0.0, round_trip_ms - _CALL_MS) / 2
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise RuntimeError("the client is closed")
+
     def _explain(
         self, stream_id: str, error: grpc.aio.AioRpcError
     ) -> Refused | StreamFailed | Unavailable:
-        code, detail = error.code(), error.details() or ""
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return _refused(stream_id, error)
+        code, detail = error.code(), plain(error.details() or "")
+        refusal = _refusal_in(error)
+        is_final = refusal is not None and refusal.reason != pb.Refusal.NOT_READY
+        if refusal is not None and is_final and code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return _refused(stream_id, refusal)
         if code in _FATAL or code is grpc.StatusCode.NOT_FOUND:
             return StreamFailed(f"{stream_id}: {self.address} says {code.name}: {detail}")
         if _NO_CONNECTION in detail:
-            detail = detail.rpartition(": ")[2]
-        return Unavailable(f"no server at {self.address}: {detail or code.name}")
+            return Unavailable(f"no server at {self.address}: {detail.rpartition(': ')[2]}")
+        if refusal is not None:
+            words = f"takes no streams now: {plain(refusal.detail) or detail or code.name}"
+            retry_after_ms = _sound(refusal.retry_after_ms)
+            return Unavailable(f"the server at {self.address} {words}", retry_after_ms)
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            return Unavailable(f"no server at {self.address}: {detail or code.name}")
+        # Among others where it takes no more calls: that is RESOURCE_EXHAUSTED without a refusal.
+        return Unavailable(
+            f"the server at {self.address} takes no streams now: {detail or code.name}"
+        )
 
 
 def check_address(address: str) -> str:
@@ -148,30 +169,46 @@ def check_address(address: str) -> str:
     Raises:
         ValueError: if it is not.
     """
-    match = _ADDRESS_PATTERN.fullmatch(address)
+    match = _ADDRESS_PATTERN.fullmatch(address) if isinstance(address, str) else None
     if match is None or not 0 < int(match[2]) <= 65535:  # noqa: PLR2004
         raise ValueError(f"server={echo(address)}: must be HOST:PORT")
     return address
 
 
-def backoff_s(num_failures: int, generator: random.Random) -> float:
-    """How long to wait before asking again, after that many failures in a row (at least 1)."""
-    wait_s = min(LAST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(num_failures - 1, 10))
-    return wait_s * (1 + BACKOFF_JITTER_RATIO * generator.uniform(-1, 1))
+def _refusal_in(error: grpc.aio.AioRpcError) -> pb.Refusal | None:
+    """The details of a status, if they are a refusal."""
+    try:
+        # grpc_status reads what both kinds of call have; its stub knows only one of them.
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]
+        for packed in status.details if status is not None else ():
+            refusal = pb.Refusal()
+            if packed.Unpack(refusal):
+                return refusal
+    except (ValueError, DecodeError):  # they do not fit the status, or are none
+        _log.debug("the details of a status cannot be read", exc_info=True)
+    return None
 
 
-def _refused(stream_id: str, error: grpc.aio.AioRpcError) -> Refused:
-    """Unpacks why a registration was refused."""
-    refusal = pb.Refusal(detail=error.details() or "")
-    # grpc_status reads what both kinds of call have; its stub knows only one of them.
-    status = rpc_status.from_call(error)  # type: ignore[arg-type]
-    for packed in status.details if status is not None else ():
-        packed.Unpack(refusal)
-    reason = pb.Refusal.Reason.Name(refusal.reason) if refusal.reason else "UNSPECIFIED"
+def _refused(stream_id: str, refusal: pb.Refusal) -> Refused:
+    """Says why a registration was refused; a reason that is not known here becomes `other`."""
+    detail = plain(refusal.detail)
+    try:
+        reason = pb.Refusal.Reason.Name(refusal.reason).removeprefix("REASON_").lower()
+    except ValueError:
+        reason, detail = "other", f"reason {refusal.reason}: {detail}"
     return Refused(
         stream_id,
-        reason.lower(),
-        refusal.detail,
-        tuple(CounterOffer(offer.fps, offer.slo_ms) for offer in refusal.counter_offers),
-        refusal.retry_after_ms,
+        reason,
+        detail,
+        tuple(
+            CounterOffer(offer.fps, offer.slo_ms)
+            for offer in refusal.counter_offers
+            if _sound(offer.fps) and _sound(offer.slo_ms)
+        ),
+        _sound(refusal.retry_after_ms),
     )
+
+
+def _sound(value: float) -> float:
+    """A number that a server says, or 0 where it cannot be."""
+    return value if 0 < value < math.inf else 0.0

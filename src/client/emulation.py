@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import logging
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import cv2
 
@@ -23,16 +23,21 @@ from ..core.records import FrameRecord
 from ..network.adaptation.registry import DEFAULT_POLICY
 from ..network.estimators import DEFAULT_ESTIMATOR
 from ..reporting.csv_log import CsvLog
+from ..reporting.line_file import LineFile
 from ..reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, StreamInfo
 from .answers import Answer
 from .client import Client
 from .connection import check_address
 from .entering import describe
 from .errors import Refused
-from .options import StreamOptions
+from .options import DEFAULT_CONNECT_TIMEOUT_S, StreamOptions
 from .sources import FrameSource, open_source
 from .stream import Stream
 from .workers import Workers
+
+_log = logging.getLogger(__name__)
+
+FLUSH_PERIOD_S = 1.0
 
 _OPENED_AT_ONCE = 8
 
@@ -51,10 +56,11 @@ class EmulatedCamera:
         bandwidth_kbps: first guess of the uplink's rate.
         policy: how its frames adapt to the link.
         estimator: how it estimates the rate of its uplink.
+        connect_timeout_s: how long it waits for a server that takes streams.
     """
 
     stream_id: str
-    source: str
+    source: str = field(repr=False)  # perhaps with a password
     fps: float
     slo_ms: float
     server: str
@@ -62,6 +68,7 @@ class EmulatedCamera:
     bandwidth_kbps: float = 10_000.0
     policy: str = DEFAULT_POLICY
     estimator: str = DEFAULT_ESTIMATOR
+    connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
 
     def __post_init__(self) -> None:
         check_address(self.server)
@@ -77,6 +84,7 @@ class EmulatedCamera:
             bandwidth_kbps=self.bandwidth_kbps,
             policy=self.policy,
             estimator=self.estimator,
+            connect_timeout_s=self.connect_timeout_s,
         )
 
 
@@ -90,6 +98,7 @@ class CameraResult:
         class_names: of the zoo that answered, by class id.
         problem: what ended it early, or kept it from starting; a `Refused` holds what would fit.
         num_late_answers: answers that came after their frames had been given up.
+        num_taken: how often another registration of its id took its place.
     """
 
     camera: EmulatedCamera
@@ -97,10 +106,13 @@ class CameraResult:
     class_names: tuple[str, ...] = ()
     problem: RunError | None = None
     num_late_answers: int = 0
+    num_taken: int = 0
 
     def stream_info(self, link: str = "") -> StreamInfo:
         """The camera as `run.json` describes it."""
-        note = "refused" if isinstance(self.problem, Refused) else str(self.problem or "")
+        notes = [f"its place was taken {self.num_taken} times"] if self.num_taken else []
+        if self.problem is not None:
+            notes.insert(0, "refused" if isinstance(self.problem, Refused) else str(self.problem))
         return StreamInfo(
             stream_id=self.camera.stream_id,
             fps=self.camera.fps,
@@ -109,20 +121,20 @@ class CameraResult:
             duplicated=self.ledger.duplicated,
             source=self.camera.source,
             link=link,
-            note=note,
+            note="; ".join(notes),
         )
 
 
 class _Logs:
-    """The frame log and the detections of a run."""
+    """The frame log and the detections of a run; a full disk does not stop it."""
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self._frames = stack.enter_context(CsvLog(folder / FRAMES_FILE, FrameRecord))
-        self._detections: IO[str] = (folder / DETECTIONS_FILE).open("w", encoding="utf-8")
-        stack.callback(self._close)
+        self._detections = LineFile(folder / DETECTIONS_FILE)
+        stack.callback(self._detections.close)
 
     def write(self, answer: Answer) -> None:
-        """Writes an answer; a full disk does not stop the run."""
+        """Writes an answer."""
         self._frames.write(answer.record)
         if answer.detections is None:
             return
@@ -133,12 +145,26 @@ class _Logs:
             "scores": [round(score, 4) for score in answer.detections.scores.tolist()],
             "class_ids": answer.detections.class_ids.tolist(),
         }
-        with contextlib.suppress(OSError):
-            self._detections.write(json.dumps(row) + "\n")
+        self._detections.write(json.dumps(row) + "\n")
 
-    def _close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._detections.close()
+    async def keep_flushing(self) -> None:
+        """Hands over what was written, every second: whoever kills the program loses no more than that."""
+        while True:
+            self.flush()
+            await asyncio.sleep(FLUSH_PERIOD_S)
+
+    def flush(self) -> None:
+        """Hands over what was written."""
+        self._frames.flush()
+        self._detections.flush()
+
+    def problem(self) -> str:
+        """What was lost, in a line; empty if nothing was."""
+        num_rows, num_lines = self._frames.num_dropped, self._detections.num_lost
+        if not num_rows and not num_lines:
+            return ""
+        reason = self._frames.problem or self._detections.problem
+        return f"{FRAMES_FILE} lost {num_rows} rows and {DETECTIONS_FILE} {num_lines}: {reason}"
 
 
 OpenedSource = FrameSource | RunError
@@ -182,6 +208,7 @@ async def run_cameras(
     seed: int = 0,
     stop: asyncio.Event | None = None,
     on_answer: Callable[[Answer], None] | None = None,
+    on_loss: Callable[[str], None] | None = None,
 ) -> list[CameraResult]:
     """Streams cameras at the same time, and logs every frame in `frames.csv` and `detections.jsonl`.
 
@@ -198,6 +225,7 @@ async def run_cameras(
         seed: of the moments at which cameras start.
         stop: ends capturing early when it is set.
         on_answer: called with each answer.
+        on_loss: called at the end if rows of the logs were lost, as on a full disk, with a line that says so.
 
     Returns:
         What came of each camera, in their order.
@@ -232,6 +260,8 @@ async def run_cameras(
                 on_answer(answer)
 
         zero_ms = MonotonicClock().now_ms() if zero_ms is None else zero_ms
+        flushing = asyncio.create_task(logs.keep_flushing(), name="flush logs")
+        stack.callback(flushing.cancel)
         async with asyncio.TaskGroup() as group:
             for result, source, phase_s in zip(results, sources, phases_s, strict=True):
                 group.create_task(
@@ -240,6 +270,8 @@ async def run_cameras(
                     ),
                     name=f"camera {result.camera.stream_id}",
                 )  # fmt: skip
+    if on_loss is not None and (problem := logs.problem()):
+        on_loss(problem)
     return results
 
 
@@ -253,13 +285,15 @@ async def _run_camera(
     stop: asyncio.Event,
     take: Callable[[Answer], None],
 ) -> None:
-    """Streams one camera until its time is over."""
+    """Streams one camera until its time is over; whatever goes wrong is its own problem."""
     camera = result.camera
     if isinstance(source, RunError):
         result.problem = source
         return
-    await asyncio.sleep(delay_s)
     try:
+        if await _is_set_within(stop, delay_s):
+            workers.reader.submit(source.close)
+            return
         async with Client(camera.server, workers) as client:
             options = dataclasses.replace(
                 camera.stream_options(),
@@ -268,21 +302,48 @@ async def _run_camera(
             )
             stream = client.stream_of(source, options)
             result.ledger = stream.ledger
-            async with stream:
-                result.class_names = stream.class_names
-                stopping = asyncio.create_task(_stop_when_told(stream, stop), name="stop camera")
-                try:
+            entering = asyncio.create_task(stream.__aenter__(), name="connect camera")
+            stopping = asyncio.create_task(
+                _stop_when_told(stream, entering, stop), name="stop camera"
+            )
+            try:
+                async with contextlib.AsyncExitStack() as stack:
+                    stack.push_async_exit(stream)
+                    await _entered(entering, camera.stream_id)
+                    result.class_names = stream.class_names
                     async for answer in stream:
                         take(answer)
-                finally:
-                    stopping.cancel()
-                    result.num_late_answers = stream.num_late_answers
+            finally:
+                stopping.cancel()
+                result.num_late_answers = stream.num_late_answers
+                result.num_taken = stream.num_taken
     except RunError as problem:
         result.problem = problem
     except Exception as error:  # noqa: BLE001 no camera pays for another's source
         result.problem = RunError(f"{camera.stream_id}: {describe(error)}")
 
 
-async def _stop_when_told(stream: Stream, stop: asyncio.Event) -> None:
+async def _entered(entering: asyncio.Task[Stream], stream_id: str) -> None:
+    """Waits until a stream is entered; RunError if it was stopped before."""
+    try:
+        await entering
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():  # it is us who are cancelled
+            raise
+        raise RunError(f"{stream_id}: was stopped before the server took it") from None
+
+
+async def _stop_when_told(
+    stream: Stream, entering: asyncio.Task[Stream], stop: asyncio.Event
+) -> None:
     await stop.wait()
+    entering.cancel()
     stream.stop()
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Waits for an event, but no longer than that; returns whether it has come."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()

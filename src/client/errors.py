@@ -3,7 +3,7 @@
     RunError (exit status 1)
     +-- ClientError
         +-- Refused        the server has no room for the stream; holds what would fit
-        +-- Unavailable    no server answered in the time allowed
+        +-- Unavailable    no server answered in the time allowed, or none that takes streams
         +-- StreamFailed   the server ended the stream for good, or broke the protocol
 
 Arguments that cannot be are refused before anything is sent, with `ValueError`.
@@ -21,7 +21,15 @@ class ClientError(RunError):
 
 
 class Unavailable(ClientError):  # noqa: N818
-    """No server answered in the time allowed."""
+    """No server answered in the time allowed, or it takes no streams yet.
+
+    Attributes:
+        retry_after_ms: when to ask again, as the server advises; 0 if it does not.
+    """
+
+    def __init__(self, text: str, retry_after_ms: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_after_ms = retry_after_ms
 
 
 class StreamFailed(ClientError):  # noqa: N818
@@ -49,7 +57,7 @@ class Refused(ClientError):  # noqa: N818
 
     Attributes:
         stream_id: the stream.
-        reason: infeasible, overload, session_limit or unspecified.
+        reason: infeasible, overload, session_limit, not_ready, unspecified, or other: one that is not known here.
         detail: the server's words.
         counter_offers: what would be accepted now; may be empty.
         retry_after_ms: when to ask again, as the server advises; 0 if it does not.

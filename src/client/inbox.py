@@ -20,6 +20,7 @@ class Inbox:
         self._answers: deque[Answer] = deque(maxlen=max_answers)
         self._has_news = asyncio.Event()
         self._has_ended = False
+        self._is_read = False  # somebody waits in `get`
 
     def put(self, answer: Answer) -> None:
         """Adds an answer."""
@@ -34,10 +35,20 @@ class Inbox:
         self._has_news.set()
 
     async def get(self) -> Answer | None:
-        """Waits for the next answer; None at the end."""
-        while not self._answers:
-            if self._has_ended:
-                return None
-            self._has_news.clear()
-            await self._has_news.wait()
-        return self._answers.popleft()
+        """Waits for the next answer; None at the end.
+
+        Raises:
+            RuntimeError: if another task waits already: each would get some of the answers.
+        """
+        if self._is_read:
+            raise RuntimeError("the stream is iterated twice at the same time")
+        self._is_read = True
+        try:
+            while not self._answers:
+                if self._has_ended:
+                    return None
+                self._has_news.clear()
+                await self._has_news.wait()
+            return self._answers.popleft()
+        finally:
+            self._is_read = False

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.checks import require_id, require_positive
-from ..core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS
+from ..core.checks import (
+    LARGEST,
+    echo,
+    require_count,
+    require_flag,
+    require_id,
+    require_positive,
+)
+from ..core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS, Range
 from ..network.adaptation.registry import DEFAULT_POLICY, policy
-from ..network.adaptation.rungs import DEFAULT_LADDER
-from ..network.estimators import DEFAULT_ESTIMATOR, check_estimator
+from ..network.adaptation.rungs import DEFAULT_LADDER, parse_ladder
+from ..network.estimators import DEFAULT_ESTIMATOR, MAX_KBPS, check_estimator
+
+DEFAULT_CONNECT_TIMEOUT_S = 5.0
+MAX_CONNECT_TIMEOUT_S = 86_400.0
+MAX_UNREAD = 1_000_000
+GUESSED_KBPS = Range(BANDWIDTH_KBPS.least, MAX_KBPS)
+"""Of an uplink, before it is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +34,12 @@ class StreamOptions:
         stream_id: 1 to 64 characters of `[A-Za-z0-9._-]`, the first a letter or digit; registering an
             id again takes the older stream's place.
         zoo: the variants wanted; empty for the server's.
-        bandwidth_kbps: guess of the uplink's rate, until frames tell.
+        bandwidth_kbps: guess of the uplink's rate, until frames tell; at least 1.
         wire_ms: one-way delay of the link; None measures it.
         num_frames: number of frames that are due before the stream ends; None for no limit.
         keep_images: whether answers come with their pictures.
         zero_ms: time of the monotonic clock from which the times of the log count; None for now.
-        connect_timeout_s: how long the first registration may take.
+        connect_timeout_s: how long to wait for a server that takes streams; at most a day.
         max_unread: answers that wait for the user; older ones are thrown away, their frames stay
             counted.
         policy: how frames adapt to the link; docs/adaptation.md lists the names.
@@ -43,7 +56,7 @@ class StreamOptions:
     num_frames: int | None = None
     keep_images: bool = False
     zero_ms: float | None = None
-    connect_timeout_s: float = 5.0
+    connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
     max_unread: int = 256
     policy: str = DEFAULT_POLICY
     ladder: tuple[str, ...] = DEFAULT_LADDER
@@ -55,14 +68,33 @@ class StreamOptions:
         require_id("stream_id", self.stream_id)
         if not self.stream_id[0].isalnum():
             raise ValueError(f"stream_id={self.stream_id}: must begin with a letter or digit")
-        if self.zoo:
+        if not (isinstance(self.zoo, str) and not self.zoo):
             require_id("zoo", self.zoo)
-        BANDWIDTH_KBPS.require("bandwidth_kbps", self.bandwidth_kbps)
+        GUESSED_KBPS.require("bandwidth_kbps", self.bandwidth_kbps)
         if self.wire_ms is not None:
             WIRE_MS.require("wire_ms", self.wire_ms)
         if self.num_frames is not None:
-            require_positive("num_frames", self.num_frames)
-        require_positive("connect_timeout_s", self.connect_timeout_s, 3600)
-        require_positive("max_unread", self.max_unread)
+            require_count("num_frames", self.num_frames)
+        require_flag("keep_images", self.keep_images)
+        if self.zero_ms is not None:
+            _require_finite("zero_ms", self.zero_ms)
+        require_positive("connect_timeout_s", self.connect_timeout_s, MAX_CONNECT_TIMEOUT_S)
+        require_count("max_unread", self.max_unread, MAX_UNREAD)
+        for field, value in (("policy", self.policy), ("estimator", self.estimator)):
+            if not isinstance(value, str):
+                raise ValueError(f"{field}={echo(value)}: must be a name")  # noqa: TRY004 as all of them
+        _require_names("ladder", self.ladder)
+        parse_ladder(self.ladder)
         policy(self.policy, self.ladder)
         check_estimator(self.estimator)
+
+
+def _require_names(field: str, value: object) -> None:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f'{field}={echo(value)}: must be names, such as ("fps", "size")')
+
+
+def _require_finite(field: str, value: float) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (is_number and -LARGEST <= value <= LARGEST):
+        raise ValueError(f"{field}={echo(value)}: must be a finite number")

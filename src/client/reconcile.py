@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from enum import StrEnum
 from pathlib import Path
 
 from ..core.records import FrameRecord, ServerFrameRecord
@@ -76,9 +77,14 @@ def _disagreement(ours: FrameRecord, theirs: ServerFrameRecord | None) -> str:
         return f"{_end(ours)} at the client, {_end(theirs)} at the server"
     if ours.verdict in _ANSWERED_HERE:
         return "" if theirs.verdict == ANSWERED else f"answered, but {_end(theirs)} at the server"
-    if (ours.place, ours.reason) != (theirs.place, theirs.reason):
+    if not (_fits(ours.place, theirs.place, Place) and _fits(ours.reason, theirs.reason, Reason)):
         return f"{_end(ours)} at the client, {_end(theirs)} at the server"
     return ""
+
+
+def _fits(ours: str, theirs: str, known: type[StrEnum]) -> bool:
+    """Whether both ends mean the same; `other` stands for any word that only a newer server knows."""
+    return ours == theirs or (ours == "other" and theirs not in set(known))
 
 
 def _count_mismatches(

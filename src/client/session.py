@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from typing import NamedTuple, TypeVar
 
 import google_crc32c
 import grpc
 import grpc.aio
 
 from ..core.advice import SideAdvice
+from ..core.checks import plain
 from ..core.clock import Clock
 from ..core.ledger import LedgerError
+from ..core.limits import BANDWIDTH_KBPS
 from ..core.quality import JpegQuality
 from ..core.verdict import Reason
 from ..network.adaptation.port import Sending
@@ -27,8 +31,25 @@ from .connection import Connection, StreamCall
 from .errors import StreamFailed
 from .options import StreamOptions
 
+_log = logging.getLogger(__name__)
+
+Choice = TypeVar("Choice", FrameSize, JpegQuality)
+
 Encode = Callable[[Image, int, int], bytes]
 """Resizes a picture to a side (px) and encodes it with a JPEG quality."""
+
+
+class SessionEnd(NamedTuple):
+    """How a session ended, where another one may follow.
+
+    Attributes:
+        is_taken: whether another registration of the same id took its place.
+        detail: in words for people.
+    """
+
+    is_taken: bool
+    detail: str
+
 
 GOODBYE_TIMEOUT_S = 1.0
 _BITS_PER_BYTE = 8
@@ -72,7 +93,9 @@ class Session:
         try:
             self._choices = _choices(reply.zoo)
         except ValueError as error:
-            raise StreamFailed(f"{connection.address} names an input size: {error}") from None
+            raise StreamFailed(
+                f"{connection.address} names no input size that can be sent: {error}"
+            ) from None
         self._waiting: CapturedFrame | None = None
         self._wake = asyncio.Event()
         self._is_draining = False
@@ -106,7 +129,7 @@ class Session:
         is_links = self._link.is_to_blame(kbits, waited_ms, self._options.slo_ms, now_ms)
         self._account.give_up(frame, Reason.LINK_TOO_SLOW if is_links else Reason.CLIENT_TOO_SLOW)
 
-    async def run(self, settled: asyncio.Event) -> str:
+    async def run(self, settled: asyncio.Event) -> SessionEnd:
         """Carries frames until everything is settled, or the session is lost.
 
         Args:
@@ -146,7 +169,7 @@ class Session:
         failure = self._connection.explain_end(self._options.stream_id, code, detail)
         if failure is not None:
             raise failure
-        return detail or code.name
+        return SessionEnd(code is grpc.StatusCode.ABORTED, plain(detail) or code.name)
 
     async def _leave(self, call: StreamCall, settled: asyncio.Event) -> None:
         """Lets the sender say goodbye, and ends the call if the server does not."""
@@ -179,6 +202,11 @@ class Session:
             if self._waiting is not None:
                 self._account.give_up(self._waiting, Reason.DRAINING)
                 self._waiting = None
+        elif (
+            message.notice.kind
+        ):  # our message was not understood, or we do not understand this one
+            notice = message.notice
+            _log.debug("%s: notice %d: %s", self._options.stream_id, notice.kind, notice.detail)
         self._wake.set()
 
     async def _send(self, call: StreamCall, settled: asyncio.Event) -> None:
@@ -241,7 +269,7 @@ class Session:
         frame.sent_ms = now_ms
         frame.side_px, frame.jpeg_bytes = size.side_px, len(jpeg)
         frame.jpeg_quality = quality
-        frame.bandwidth_kbps = self._link.bandwidth_kbps(now_ms)
+        frame.bandwidth_kbps = BANDWIDTH_KBPS.nearest(self._link.bandwidth_kbps(now_ms))
         self._link.on_sent(frame.sequence, sending, kbits, now_ms)
         self._on_sent(frame)
         await call.write(
@@ -276,11 +304,21 @@ def _server_times(result: pb.Result) -> ServerTimes | None:
 
 
 def _choices(zoo: pb.Zoo) -> FrameChoices:
-    """What the server says may be sent; raises ValueError where that cannot be."""
-    return FrameChoices(
-        [FrameSize(size.side_px, size.frame_kbits, size.accuracy) for size in zoo.sizes],
-        [JpegQuality(one.quality, one.accuracy_ratio, one.size_ratio) for one in zoo.qualities],
-    )
+    """What the server says may be sent, less what cannot be used here; ValueError where nothing is left."""
+    sizes = ((one.side_px, one.frame_kbits, one.accuracy) for one in zoo.sizes)
+    qualities = ((one.quality, one.accuracy_ratio, one.size_ratio) for one in zoo.qualities)
+    return FrameChoices(_usable(FrameSize, sizes), _usable(JpegQuality, qualities))
+
+
+def _usable(kind: Callable[..., Choice], offers: Iterable[tuple[float, ...]]) -> list[Choice]:
+    """What a server offers, less what cannot be; perhaps only newer clients know what that means."""
+    usable = []
+    for fields in offers:
+        try:
+            usable.append(kind(*fields))
+        except ValueError as error:
+            _log.debug("an offer of the server is left out: %s", error)
+    return usable
 
 
 def _cancel_if_failed(task: asyncio.Task[None], call: StreamCall) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import random
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -24,12 +23,14 @@ from ..vision.preprocessing import Image, encode_frame
 from .account import Account, CapturedFrame
 from .answers import Answer
 from .capture import capture_frames
-from .connection import Connection, backoff_s
+from .connection import Connection
+from .connections import Connections
 from .entering import call_guarded, encoded
-from .errors import Refused, Unavailable
+from .forking import check_not_forked, was_forked
 from .inbox import Inbox
 from .one_thread import OneThread
 from .options import StreamOptions
+from .registrar import Registrar
 from .session import Encode, Session
 from .sources import EncodingSource, FrameSource, open_source
 from .sources.port import check_source, reads_at_once
@@ -37,8 +38,6 @@ from .wire_probe import keep_measuring_wire
 from .workers import Workers
 
 _log = logging.getLogger(__name__)
-
-MAX_RETRY_AFTER_MS = 60_000.0
 
 
 class Stream:
@@ -55,7 +54,7 @@ class Stream:
 
     def __init__(
         self,
-        connection: Connection,
+        connections: Connections,
         source: FrameSource | str | os.PathLike[str],
         options: StreamOptions,
         workers: Workers,
@@ -64,14 +63,12 @@ class Stream:
         """Prepares the stream; nothing is opened or sent yet.
 
         Raises:
-            TypeError: if that is no source.
+            ValueError: if that is no source.
         """
-        if not isinstance(source, (str, os.PathLike)):
-            check_source(source)
         self.options = options
         self.class_names: tuple[str, ...] = ()
-        self._connection = connection
-        self._source = source
+        self._connections = connections
+        self._source = check_source(source)
         self._workers = workers
         # What a source does itself must not keep other streams waiting.
         self._reader = OneThread(f"read-{options.stream_id}")
@@ -86,11 +83,13 @@ class Stream:
             make_estimator(options.bandwidth_kbps, options.wire_ms or 0.0, options.estimator),
             policy(options.policy, options.ladder),
         )
+        self._connection: Connection | None = None
         self._session: Session | None = None
         self._is_capturing = False
         self._is_stopped = False  # perhaps before capturing has begun
         self._settled = asyncio.Event()  # nothing will be captured, and no frame is open
-        self._generator = random.Random()  # noqa: S311 only spreads reconnections
+        self._registrar = Registrar(options, self._link, self._clock)
+        self._loop: asyncio.AbstractEventLoop | None = None  # in which it was entered
         self._capturing: asyncio.Task[None] | None = None
         self._source_problem: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
@@ -111,6 +110,11 @@ class Stream:
         return self._account.num_late_answers
 
     @property
+    def num_taken(self) -> int:
+        """How often another registration of its id took its place."""
+        return self._registrar.reconnecting.num_taken
+
+    @property
     def num_unread(self) -> int:
         """Answers thrown away because nobody took them."""
         return self._inbox.num_thrown_away
@@ -126,10 +130,14 @@ class Stream:
         return self._link.wire_ms
 
     def stop(self) -> None:
-        """Captures nothing any more; frames under way are still answered, then the iteration ends."""
+        """Captures nothing any more; frames under way are still answered, then the iteration ends.
+
+        May be called from any thread.
+        """
         self._is_stopped = True
-        if self._capturing is not None:
-            self._capturing.cancel()
+        if self._capturing is not None and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # a loop that is closed captures nothing
+                self._loop.call_soon_threadsafe(self._capturing.cancel)
 
     async def __aenter__(self) -> Self:
         """Opens the source and registers the stream.
@@ -138,21 +146,30 @@ class Stream:
             UsageError: if there is no such source.
             RunError: if the source cannot be opened.
             Refused: if the server has no room; with what would fit.
-            Unavailable: if no server answers within `connect_timeout_s`.
+            Unavailable: if no server takes streams within `connect_timeout_s`.
             StreamFailed: if the server does not take such a stream at all.
+            RuntimeError: if it was entered before, or its client is not open in this event loop.
         """
-        source = await self._open()
+        check_not_forked()
+        if self._loop is not None:
+            raise RuntimeError(f"{self.stream_id}: was entered before; a stream is good for once")
+        self._connection = self._connections.take()
+        self._loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self.options.connect_timeout_s):
-                reply = await self._register_first()
-        except TimeoutError:
-            self._close(source)
-            raise self._last_problem from None
+            source = await self._open()
+            try:
+                reply = await self._registrar.register_first(self._connection)
+            except BaseException:
+                self._close(source)
+                raise
         except BaseException:
-            self._close(source)
+            self._connections.give_back(self._connection)
             raise
         self.class_names = tuple(reply.zoo.class_names)
-        self._task = asyncio.create_task(self._run(source, reply), name=f"stream {self.stream_id}")
+        self._task = asyncio.create_task(
+            self._run(source, self._connection, reply), name=f"stream {self.stream_id}"
+        )
+        self._task.add_done_callback(partial(self._end, source, self._connection))
         return self
 
     async def __aexit__(
@@ -161,16 +178,24 @@ class Stream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._task is None:
+        if self._task is None or was_forked():
             return
+        self._check_loop()
         if error is None:
             self.stop()
             await self._task
         else:
+            await self.abandon()
+
+    async def abandon(self) -> None:
+        """Ends at once: what is under way is not waited for."""
+        if self._task is None:
+            return
+        if not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task})
-            if not self._task.cancelled():
-                self._task.exception()  # the one that is on its way matters more
+        if not self._task.cancelled():
+            self._task.exception()  # what made us leave matters more
 
     def __aiter__(self) -> Self:
         return self
@@ -181,13 +206,24 @@ class Stream:
         Raises:
             StreamFailed: if the server ended the stream for good.
             RunError: if the source failed.
+            RuntimeError: if it is not entered, or is iterated twice at the same time.
         """
+        if self._task is None:
+            raise RuntimeError(
+                f"{self.stream_id}: is not entered; use it as `async with client.stream(...) as stream`"
+            )
+        self._check_loop()
         answer = await self._inbox.get()
         if answer is None:
-            if self._task is not None and self._task.done() and not self._task.cancelled():
+            if self._task.done() and not self._task.cancelled():
                 self._task.result()
             raise StopAsyncIteration
         return answer
+
+    def _check_loop(self) -> None:
+        check_not_forked()
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(f"{self.stream_id}: belongs to another event loop")
 
     async def _open(self) -> FrameSource:
         """Opens the source, if text names it."""
@@ -201,34 +237,9 @@ class Stream:
             self._reader.shutdown(wait=False)
             raise
 
-    async def _register_first(self) -> pb.RegisterReply:
-        """Registers, asking again while no server is there."""
-        self._last_problem = Unavailable(f"no server at {self._connection.address}: no answer")
-        num_failures = 0
-        while True:
-            try:
-                return await self._register()
-            except Unavailable as problem:
-                self._last_problem = problem
-                num_failures += 1
-                await asyncio.sleep(backoff_s(num_failures, self._generator))
-
-    async def _register(self) -> pb.RegisterReply:
-        if self.options.wire_ms is None:
-            measured_ms = await self._connection.measure_wire_ms()
-            if measured_ms is not None:
-                self._link.wire_ms = measured_ms
-        return await self._connection.register(
-            pb.RegisterRequest(
-                stream_id=self.stream_id,
-                fps=self.options.fps,
-                slo_ms=self.options.slo_ms,
-                link=pb.LinkEstimate(bandwidth_kbps=self.bandwidth_kbps, wire_ms=self.wire_ms),
-                zoo=self.options.zoo,
-            )
-        )
-
-    async def _run(self, source: FrameSource, reply: pb.RegisterReply) -> None:
+    async def _run(
+        self, source: FrameSource, connection: Connection, reply: pb.RegisterReply
+    ) -> None:
         """Captures, and keeps a session open, until everything captured has its verdict."""
         self._is_capturing = True
         self._capturing = asyncio.create_task(
@@ -245,33 +256,40 @@ class Stream:
         self._capturing.add_done_callback(self._end_capture)
         if self._is_stopped:
             self._capturing.cancel()
-        measuring = asyncio.create_task(self._keep_measuring_wire(), name="measure the wire")
+        measuring = asyncio.create_task(
+            self._keep_measuring_wire(connection), name="measure the wire"
+        )
         try:
-            if isinstance(source, EncodingSource) and not reads_at_once(source):
-                await self._stay_connected(reply, _encode_of(source), self._encoder)
-            else:
-                await self._stay_connected(reply, _encode_of(source), self._workers.encoder)
+            is_apart = isinstance(source, EncodingSource) and not reads_at_once(source)
+            encoder = self._encoder if is_apart else self._workers.encoder
+            await self._stay_connected(connection, reply, _encode_of(source), encoder)
             if self._source_problem is not None:
                 raise self._source_problem
         finally:
             measuring.cancel()
             self._capturing.cancel()
-            self._lose_open_frames(Reason.NOT_CONNECTED)
-            self._inbox.end()
-            self._close(source)
+
+    def _end(self, source: FrameSource, connection: Connection, task: asyncio.Task[None]) -> None:
+        """Lets everything go, even if the task was ended before it could begin."""
+        del task
+        self._lose_open_frames(Reason.NOT_CONNECTED)
+        self._inbox.end()
+        self._connections.give_back(connection)
+        self._close(source)
 
     def _close(self, source: FrameSource) -> None:
         """Has a source closed after what it is doing, and waits for nothing."""
         reader = self._workers.reader if reads_at_once(source) else self._reader
-        reader.submit(source.close)
+        with contextlib.suppress(RuntimeError):  # the threads have been ended with the client
+            reader.submit(source.close)
         self._reader.shutdown(wait=False)
         self._encoder.shutdown(wait=False)
 
-    async def _keep_measuring_wire(self) -> None:
+    async def _keep_measuring_wire(self, connection: Connection) -> None:
         """Follows the delay of the wire, unless it was given."""
         if self.options.wire_ms is None:
             await keep_measuring_wire(
-                self._connection, self._link.wire_ms or None, self._clock, self._take_wire
+                connection, self._link.wire_ms or None, self._clock, self._take_wire
             )
 
     def _take_wire(self, wire_ms: float) -> None:
@@ -324,47 +342,36 @@ class Stream:
         frame.timer = loop.call_later(max(0.0, left_ms) / 1000, give_up)
 
     async def _stay_connected(
-        self, reply: pb.RegisterReply, encode: Encode, encoder: Executor
+        self, connection: Connection, reply: pb.RegisterReply, encode: Encode, encoder: Executor
     ) -> None:
         """Serves session after session, until nothing is captured or open any more."""
-        num_failures = 0
         while not self._settled.is_set():
             session = Session(
-                self._connection, reply, self._account, self._link, self._clock,
+                connection, reply, self._account, self._link, self._clock,
                 encoder, encode, self.options, self.on_sent,
             )  # fmt: skip
             self._session = session
+            start_ms = self._clock.now_ms()
             try:
-                problem = await session.run(self._settled)
+                end = await session.run(self._settled)
             finally:
                 self._session = None
                 self._lose_open_frames(Reason.NOT_CONNECTED)
                 self._link.on_disconnect()
             if self._settled.is_set():
                 return
-            _log.info("%s: the connection is lost: %s", self.stream_id, problem)
-            num_failures = 1 if session.has_worked else num_failures + 1
-            next_reply = await self._register_again(num_failures)
+            if end.is_taken:
+                wait_ms = self._registrar.reconnecting.on_taken(self._clock.now_ms() - start_ms)
+                _log.warning(
+                    "%s: its place was taken: %s; asking again", self.stream_id, end.detail
+                )
+            else:
+                wait_ms = self._registrar.reconnecting.on_loss(session.has_worked)
+                _log.info("%s: the connection is lost: %s", self.stream_id, end.detail)
+            next_reply = await self._registrar.register_again(connection, wait_ms, self._settled)
             if next_reply is None:
                 return
             reply = next_reply
-
-    async def _register_again(self, num_failures: int) -> pb.RegisterReply | None:
-        """Registers after a session was lost; None if nobody needs one any more."""
-        wait_s = backoff_s(num_failures, self._generator)
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), wait_s)
-                return None
-            num_failures += 1
-            wait_s = backoff_s(num_failures, self._generator)
-            try:
-                return await self._register()
-            except Unavailable as problem:
-                _log.debug("%s: %s", self.stream_id, problem)
-            except Refused as problem:
-                _log.info("%s", problem)
-                wait_s = max(wait_s, min(problem.retry_after_ms, MAX_RETRY_AFTER_MS) / 1000)
 
     def _lose_open_frames(self, reason_if_unsent: Reason) -> None:
         """Gives up every open frame, as the session is over."""

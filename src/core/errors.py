@@ -10,11 +10,17 @@ into a `UsageError`.
 
 from __future__ import annotations
 
+from .addresses import mask_addresses
+
 
 class MoonjellyError(Exception):
-    """Base of the errors whose message is meant for a person; one line, no traceback."""
+    """Base of the errors whose message is meant for a person; one line, no traceback, no password."""
 
     exit_status = 1
+
+    def __init__(self, text: str = "") -> None:
+        """Takes the message; addresses in it lose what opens the camera."""
+        super().__init__(mask_addresses(text))
 
 
 class UsageError(MoonjellyError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .checks import echo
+from .checks import echo, is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Range:
 
     def problem(self, field: str, value: object) -> str:
         """Says what is wrong with a value, naming field, value and rule; empty if nothing is."""
-        if isinstance(value, (int, float)) and self.least <= value <= self.most:
+        if is_number(value) and self.least <= value <= self.most:
             return ""
         return f"{field}={echo(value)}: must be {self}"
 

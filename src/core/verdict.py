@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .checks import plain
+
 
 class Verdict(StrEnum):
     """The three ends of a captured frame."""
@@ -20,6 +22,7 @@ class Place(StrEnum):
     CLIENT = "client"
     ENDPOINT = "endpoint"
     EXECUTOR = "executor"
+    OTHER = "other"  # a word of a newer peer
 
 
 class Reason(StrEnum):
@@ -42,6 +45,20 @@ class Reason(StrEnum):
     BAD_FRAME = "bad_frame"  # checksum, size or picture data wrong
     MODEL_OUTPUT = "model_output"  # the detector failed on it
     DRAINING = "draining"  # the server is shutting down
+    OTHER = "other"  # a word of a newer peer; the detail has it
+
+
+def reason_named(word: str, detail: str = "") -> tuple[Reason, str]:
+    """Reads a reason as a peer names it, which may be newer than we are.
+
+    Returns:
+        The reason, and the detail; of a word that is not known here `OTHER`, with the word kept in front of
+        the detail.
+    """
+    try:
+        return Reason(word), detail
+    except ValueError:
+        return Reason.OTHER, ": ".join(part for part in (plain(word), detail) if part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..vision.accuracy import Accuracy, FrameTruth, evaluate_detections
 from ..vision.detections import Detections
+from .line_file import whole_lines
 from .summary import TOTAL
 
 FrameKey = tuple[str, int]
@@ -28,7 +29,7 @@ def read_detections(path: Path) -> dict[FrameKey, Detections]:
     found: dict[FrameKey, Detections] = {}
     try:
         with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(whole_lines(file, path), 1):
                 try:
                     row = json.loads(line)
                     found[str(row["stream_id"]), int(row["sequence"])] = Detections(

@@ -30,6 +30,7 @@ WHITE: Colour = (255, 255, 255)
 DARK: Colour = (34, 34, 34)
 MIN_SCORE = 0.3  # answers hold less sure ones too, which accuracy is measured with
 STRIP_PX = 24
+VIEW_LIMITS_PX = (64, 960)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -40,6 +41,7 @@ def annotate(
     slo_ms: float,
     class_names: tuple[str, ...],
     width_px: int,
+    view_px: int | None = None,
 ) -> Image:
     """Draws one frame as its viewer sees it, with a line below that says what became of it.
 
@@ -49,16 +51,15 @@ def annotate(
         shown: boxes to draw; those of another frame are grey and thin.
         slo_ms: of its stream.
         class_names: by class id.
-        width_px: of the result; its height follows, is even, and includes the line.
+        width_px: of the result.
+        view_px: height of the result above the line; as suits the picture, if it is not given.
 
     Returns:
-        Blue, green, red, of the width asked for.
+        Blue, green, red, of the size asked for. A picture of another shape has bars beside it, or above and below.
     """
-    height, width = picture.shape[:2]
-    height_px = round(height * width_px / width) // 2 * 2
+    height_px = view_height_px(picture, width_px) if view_px is None else view_px
     canvas = np.full((height_px + STRIP_PX, width_px, 3), DARK, np.uint8)
-    canvas[:height_px] = cv2.resize(picture, (width_px, height_px), interpolation=cv2.INTER_AREA)
-    view = canvas[:height_px]
+    view = _fitted(canvas[:height_px], picture)
     if shown is not None:
         _draw_boxes(view, shown, class_names)
         if shown.age_ms > 0:
@@ -69,10 +70,33 @@ def annotate(
     return np.asarray(canvas, np.uint8)
 
 
+def view_height_px(picture: Image, width_px: int) -> int:
+    """Height that suits a picture drawn with that width; even, and within `VIEW_LIMITS_PX`."""
+    height, width = picture.shape[:2]
+    least_px, most_px = VIEW_LIMITS_PX
+    height_px: int = round(height * width_px / width) // 2 * 2
+    return min(max(height_px, least_px), most_px)
+
+
+def _fitted(space: Image, picture: Image) -> Image:
+    """Draws a picture in the middle of a space, as large as fits; returns the part that it takes."""
+    (height_px, width_px), (height, width) = space.shape[:2], picture.shape[:2]
+    scale = min(width_px / width, height_px / height)
+    size_px = [max(1, round(width * scale)), max(1, round(height * scale))]
+    for k, most_px in enumerate((width_px, height_px)):
+        if most_px - size_px[k] <= 2:  # noqa: PLR2004 of rounding, which is no other shape
+            size_px[k] = most_px
+    left, top = (width_px - size_px[0]) // 2, (height_px - size_px[1]) // 2
+    view = space[top : top + size_px[1], left : left + size_px[0]]
+    view[:] = cv2.resize(picture, tuple(size_px), interpolation=cv2.INTER_AREA)
+    return view
+
+
 def _draw_boxes(view: Image, shown: Shown, class_names: tuple[str, ...]) -> None:
     height, width = view.shape[:2]
     found = shown.detections
-    for box, score, class_id in zip(found.boxes, found.scores, found.class_ids, strict=True):
+    boxes = np.nan_to_num(found.boxes, nan=0.0).clip(-1.0, 2.0)  # whatever a server says
+    for box, score, class_id in zip(boxes, found.scores, found.class_ids, strict=True):
         if score < MIN_SCORE:
             continue
         x0, x1 = (round(float(v) * width) for v in (box[0], box[2]))

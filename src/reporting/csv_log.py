@@ -10,6 +10,7 @@ from types import TracebackType, UnionType
 from typing import Any, Generic, NamedTuple, Self, TypeVar, get_type_hints
 
 from ..core.errors import UsageError
+from .line_file import LineFile, whole_lines
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +21,6 @@ class CsvLog(Generic[Record]):
     """Appends records to a CSV file; a disk that is full never stops the run.
 
     Attributes:
-        num_dropped: rows that could not be written.
         num_bytes: about what was written so far.
     """
 
@@ -30,13 +30,23 @@ class CsvLog(Generic[Record]):
         Raises:
             OSError: if it cannot be created.
         """
-        self.num_dropped = 0
         self.num_bytes = 0
         self._templates: dict[tuple[type, ...], str] = {}
         self._num_commas = len(record_class._fields) - 1
-        self._file = path.open("w", newline="", encoding="utf-8")
+        self._file = LineFile(path)
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(record_class._fields)
+        self._file.flush()
+
+    @property
+    def num_dropped(self) -> int:
+        """Rows that could not be written."""
+        return self._file.num_lost
+
+    @property
+    def problem(self) -> str:
+        """Why rows could not be written; empty while all were."""
+        return self._file.problem
 
     def write(self, record: Record) -> None:
         """Appends one row; counts it instead where that fails.
@@ -50,36 +60,30 @@ class CsvLog(Generic[Record]):
             template = self._templates[types] = ",".join(map(_conversion, types))
         row = template % record
         self.num_bytes += len(row) + 1
-        try:
-            if (
-                row.count(",") == self._num_commas
-                and row
-                and not ('"' in row or "\n" in row or "\r" in row)
-            ):
-                self._file.write(row + "\n")
-            else:
-                self._writer.writerow([_conversion(type(value)) % value for value in record])
-        except OSError as error:
-            self._count(error)
+        if (
+            row.count(",") == self._num_commas
+            and row
+            and not ('"' in row or "\n" in row or "\r" in row)
+        ):
+            self._file.write(row + "\n")
+        else:
+            self._writer.writerow([_conversion(type(value)) % value for value in record])
 
     def flush(self) -> None:
         """Hands what was written to the operating system."""
-        try:
-            self._file.flush()
-        except OSError as error:
-            self._count(error)
+        num_before = self.num_dropped
+        self._file.flush()
+        self._warn(num_before)
 
     def close(self) -> None:
         """Flushes and closes the file."""
-        try:
-            self._file.close()
-        except OSError as error:
-            self._count(error)
+        num_before = self.num_dropped
+        self._file.close()
+        self._warn(num_before)
 
-    def _count(self, error: OSError) -> None:
-        if not self.num_dropped:
-            _log.warning("%s: rows are being lost: %s", self._file.name, error)
-        self.num_dropped += 1
+    def _warn(self, num_before: int) -> None:
+        if self.num_dropped and not num_before:
+            _log.warning("%s: rows are being lost: %s", self._file.name, self.problem)
 
     def __enter__(self) -> Self:
         return self
@@ -97,13 +101,14 @@ def iterate_records(path: Path, record_class: type[Record]) -> Iterator[Record]:
     """Reads a run log row by row, as the records that were written.
 
     Raises:
-        UsageError: naming file and row, if it cannot be read or is no such log.
+        UsageError: naming file and row, if it cannot be read or is no such log. A last row that was cut is
+            left out.
     """
     kinds = get_type_hints(record_class)
     num_rows = 0
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file, strict=True)
+            reader = csv.reader(whole_lines(file, path), strict=True)
             header = {name: index for index, name in enumerate(next(reader, ()))}
             if missing := kinds.keys() - header.keys():
                 raise UsageError(f"{path}:1: lacks the columns {', '.join(sorted(missing))}")

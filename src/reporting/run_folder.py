@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..core.addresses import mask_address, mask_addresses
 from ..core.checks import require_id, require_not_negative, require_positive
 from ..core.errors import UsageError
 
@@ -37,7 +38,7 @@ class StreamInfo:
         slo_ms: bound on capture to answer.
         captured: frames that the client's ledger took in.
         duplicated: answers that came for frames that had their verdict already.
-        source: where its frames come from, in words.
+        source: where its frames come from, in words; passwords in an address are hidden.
         link: what lies between it and the server, in words.
         note: what else befell it, for example a refusal.
     """
@@ -52,6 +53,8 @@ class StreamInfo:
     note: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "source", mask_address(self.source))
+        object.__setattr__(self, "note", mask_addresses(self.note))
         require_id("stream_id", self.stream_id)
         require_positive("fps", self.fps)
         require_positive("slo_ms", self.slo_ms)
@@ -76,6 +79,10 @@ class RunInfo:
     streams: tuple[StreamInfo, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     host: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = {name: mask_addresses(str(value)) for name, value in self.settings.items()}
+        object.__setattr__(self, "settings", settings)
 
     def stream(self, stream_id: str) -> StreamInfo:
         """A stream by its id; KeyError if the run has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,11 +12,12 @@ import av
 from ..core.records import FrameRecord
 from ..vision.detections import Detections
 from ..vision.preprocessing import Image
-from .annotation import annotate
+from .annotation import STRIP_PX, annotate, view_height_px
 from .run_folder import StreamInfo
 from .viewing import viewed
 
 WIDTH_PX = 640
+SLOWEST_FPS = Fraction(1, 1000)
 QUALITY = {"crf": "27", "preset": "veryfast"}
 
 
@@ -27,7 +29,9 @@ def write_video(
     picture_of: Callable[[int], Image],
     class_names: tuple[str, ...],
 ) -> None:
-    """Writes the annotated video of one stream.
+    """Writes the annotated video of one stream, whole or not at all.
+
+    Its size is that of the first picture; others are fitted into it.
 
     Args:
         path: the mp4.
@@ -39,20 +43,37 @@ def write_video(
 
     Raises:
         ValueError: if there are no frames.
+        OSError: if it cannot be written; also what `picture_of` raises.
     """
     if not frames:
         raise ValueError(f"frames of {stream.stream_id}: there must be at least one")
-    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
-        track = container.add_stream("libx264", rate=Fraction(stream.fps).limit_denominator(1000))
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _encode(draft, stream, frames, detections, picture_of, class_names)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _encode(
+    path: Path,
+    stream: StreamInfo,
+    frames: Sequence[FrameRecord],
+    detections: Mapping[int, Detections],
+    picture_of: Callable[[int], Image],
+    class_names: tuple[str, ...],
+) -> None:
+    rate = max(SLOWEST_FPS, Fraction(stream.fps).limit_denominator(1000))
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        track = container.add_stream("libx264", rate=rate)
         track.pix_fmt = "yuv420p"
         track.options = dict(QUALITY)
-        is_sized = False
+        view_px = None
         for frame, shown in viewed(frames, detections, stream.slo_ms):
-            picture = annotate(
-                picture_of(frame.sequence), frame, shown, stream.slo_ms, class_names, WIDTH_PX
-            )
-            if not is_sized:
-                track.height, track.width = picture.shape[:2]
-                is_sized = True
-            container.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+            picture = picture_of(frame.sequence)
+            if view_px is None:
+                view_px = view_height_px(picture, WIDTH_PX)
+                track.width, track.height = WIDTH_PX, view_px + STRIP_PX
+            drawn = annotate(picture, frame, shown, stream.slo_ms, class_names, WIDTH_PX, view_px)
+            container.mux(track.encode(av.VideoFrame.from_ndarray(drawn, format="bgr24")))
         container.mux(track.encode(None))

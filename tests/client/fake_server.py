@@ -30,6 +30,7 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
     served_px: int = 0  # 0 as from servers that do not tell
     qualities: tuple[pb.JpegQuality, ...] = ()
     refusal: pb.Refusal | None = None
+    refusal_code: int = code_pb2.RESOURCE_EXHAUSTED
     register_error: tuple[grpc.StatusCode, str] | None = None
     end_with: tuple[grpc.StatusCode, str] | None = None  # how it ends a stream that it just opened
     drop: pb.Drop | None = None  # instead of detections
@@ -37,6 +38,10 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
     is_mute: bool = False  # sends not even acks
     frames: list[pb.Frame] = field(default_factory=list)
     registrations: list[pb.RegisterRequest] = field(default_factory=list)
+    options: tuple[tuple[str, int], ...] = ()  # of gRPC
+    results: list[pb.Result] = field(
+        default_factory=list
+    )  # of the next frames, but for their sequence
     num_goodbyes: int = 0
     num_open: int = 0
     port: int = 0
@@ -55,7 +60,7 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
         await self.stop()
 
     async def start(self) -> None:
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), *self.options])
         pb_grpc.add_ServingServicer_to_server(self, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self, self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port or free_port()}")
@@ -72,6 +77,11 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
         for outbox in self._streams:
             outbox.put_nowait(message)
 
+    def end_all(self, code: grpc.StatusCode, detail: str) -> None:
+        """Ends every stream with a status."""
+        for outbox in self._streams:
+            outbox.put_nowait((code, detail))
+
     async def Check(self, request, context):  # noqa: N802
         return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 
@@ -83,7 +93,7 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
             detail = any_pb2.Any()
             detail.Pack(self.refusal)
             status = status_pb2.Status(
-                code=code_pb2.RESOURCE_EXHAUSTED, message=self.refusal.detail, details=[detail]
+                code=self.refusal_code, message=self.refusal.detail, details=[detail]
             )
             await context.abort_with_status(rpc_status.to_status(status))
         sizes = [pb.InputSize(side_px=side, frame_kbits=kbits) for side, kbits in SIZES]
@@ -103,6 +113,8 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
         reading = asyncio.create_task(self._read(request_iterator, outbox))
         try:
             while (message := await outbox.get()) is not None:
+                if isinstance(message, tuple):
+                    await context.abort(*message)
                 yield message
         finally:
             self._streams.discard(outbox)
@@ -139,7 +151,9 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
             served_side_px=self.served_px,
             plan_epoch=7,
         )
-        if self.drop is None:
+        if self.results:
+            result.MergeFrom(self.results.pop(0))
+        elif self.drop is None:
             result.verdict = pb.ANSWERED
             result.detections.boxes.extend([0.1, 0.2, 0.3, 0.4])
             result.detections.scores.append(0.9)

@@ -277,7 +277,7 @@ async def test_a_frame_without_a_picture_is_lost_alone():
 
 async def test_what_is_no_source_is_refused_before_anything_is_sent():
     async with FakeServer() as server, sdk.connect(server.address) as client:
-        with pytest.raises(TypeError, match="must have a method `read`"):
+        with pytest.raises(ValueError, match="read and close"):
             client.stream(FLAT, fps=1, slo_ms=1000)
 
 

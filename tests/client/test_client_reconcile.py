@@ -46,6 +46,16 @@ def test_logs_that_agree_have_no_problems():
     assert compare([], []) == []
 
 
+def test_words_of_a_newer_server_agree_with_other():
+    newer = [theirs(0, "dropped", "gate", "mood"), theirs(1, "dropped", "executor", "mood")]
+    client = [ours(0, "dropped", "other", "other"), ours(1, "dropped", "executor", "other")]
+    assert compare(client, newer) == []
+    older = [theirs(0, "dropped", "executor", "too_late"), newer[1]]
+    assert compare(client, older) == [
+        "a frame 0: dropped other other at the client, dropped executor too_late at the server"
+    ]
+
+
 @pytest.mark.parametrize(
     ("client_rows", "server_rows", "problem"),
     [

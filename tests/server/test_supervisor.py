@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from moonjelly.core.errors import RunError
-from moonjelly.server import supervisor
+from moonjelly.server import ending
 from moonjelly.server.address import check_address
 from moonjelly.server.child_process import ChildProcess
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
@@ -314,7 +314,7 @@ def test_children_that_do_not_leave_are_killed_in_time(supervise):
 
 def test_the_limits_of_leaving_add_up_to_less_than_six_seconds():
     grace_s = ServerConfig().drain_grace_ms / 1000
-    assert grace_s + supervisor.DRAIN_EXTRA_S + supervisor.LEAVE_LIMIT_S < 6
+    assert grace_s + ending.DRAIN_EXTRA_S + ending.LEAVE_LIMIT_S < 6
 
 
 def test_a_second_signal_does_not_wait(supervise):

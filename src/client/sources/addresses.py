@@ -1,4 +1,4 @@
-"""Addresses of network sources: which schemes there are, and how an address may be shown."""
+"""Addresses of network sources: which schemes there are, and what names a file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def checked_address(text: str) -> str:
     """
     scheme, _, rest = text.partition("://")
     if not rest or not (text.isascii() or text.isprintable()) or any(c <= " " for c in text):
-        raise UsageError(f"source={echo(masked(text))}: must be an address without blanks")
+        raise UsageError(f"source={echo(text)}: must be an address without blanks")
     return f"{scheme.lower()}://{rest}"
 
 
@@ -46,15 +46,6 @@ def path_of(text: str) -> Path:
         raise UsageError(f"source={echo(text)}: must be file:///PATH, of this machine")
     path = text[len("file://") + len(parts.netloc) :]
     return Path(unquote(path, errors="surrogateescape"))
-
-
-def masked(address: str) -> str:
-    """The address as it may stand in a message: without names, passwords and parameters."""
-    scheme, colon, rest = address.partition("://")
-    if not colon:
-        return address
-    rest, question, _ = rest.rpartition("@")[2].partition("?")
-    return f"{scheme}://{rest}" + ("?..." if question else "")
 
 
 def shown(path: str | Path) -> str:

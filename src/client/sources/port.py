@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
+from ...core.checks import echo
 from ...vision.preprocessing import Image
+
+Source = TypeVar("Source")
 
 
 class NoPicture(Exception):  # noqa: N818 - named for what it says
@@ -70,13 +74,21 @@ class EncodingSource(FrameSource, Protocol):
         ...
 
 
-def check_source(source: object) -> None:
-    """Raises TypeError unless that is a source, as far as can be seen."""
-    for name in ("read", "close"):
-        if not callable(getattr(source, name, None)):
-            raise TypeError(f"source={type(source).__name__}: must have a method `{name}`")
-    if not isinstance(getattr(source, "is_live", None), bool):
-        raise TypeError(f"source={type(source).__name__}: must have `is_live`, True or False")
+def check_source(source: Source) -> Source:
+    """Returns what may be a source, as far as can be seen: text, a path, or an object with the members of one.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return source
+    is_made = not isinstance(source, type)
+    has_methods = all(callable(getattr(source, name, None)) for name in ("read", "close"))
+    if not (is_made and has_methods and isinstance(getattr(source, "is_live", None), bool)):
+        raise ValueError(
+            f"source={echo(source)}: must be text, a path, or an object with is_live (True or False), read and close"
+        )
+    return source
 
 
 def reads_at_once(source: FrameSource) -> bool:

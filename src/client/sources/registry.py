@@ -7,13 +7,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from ...core.addresses import mask_address
 from ...core.checks import echo, require_positive
 from ...core.errors import RunError, UsageError
 from .addresses import (
     CAMERA_SCHEMES,
     WEB_SCHEMES,
     checked_address,
-    masked,
     path_of,
     scheme_of,
     shown,
@@ -76,7 +76,7 @@ def _open_device(text: str, fps: float) -> FrameSource:
 def _open_stream(text: str, fps: float) -> FrameSource:
     """Opens what is behind an address: a recording if its length is known, else a camera."""
     address = checked_address(text)
-    name = masked(address)
+    name = mask_address(address)
     try:
         container = open_address(address)
     except (OSError, ValueError) as error:

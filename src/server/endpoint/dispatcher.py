@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from ...core.verdict import Place, Reason
+from ...core.verdict import Place, Reason, reason_named
 from ...protos.internal_pb2 import Cancel, Envelope, FrameResult, FrameResults
 from ...scheduling.device_silence import PATIENCE_MS
 from ...scheduling.plan_view import PlanView
@@ -427,13 +427,10 @@ def _safest_first(held: dict[int, Handed], at_work: dict[int, Handed]) -> list[t
 
 def _told(result: FrameResult) -> DropNote:
     """What an executor says of a frame that it dropped."""
-    try:
-        reason = Reason(result.drop_reason)
-    except ValueError:
-        reason = Reason.MODEL_OUTPUT
+    reason, word = reason_named(result.drop_reason)
     try:
         code = Code(result.drop_code)
     except ValueError:
         code = CODE_OF_REASON.get(reason, Code.INTERNAL)
-    detail = DETAIL_OF_REASON.get(reason, "given up at its device")
+    detail = DETAIL_OF_REASON.get(reason, word or "given up at its device")
     return DropNote(Place.EXECUTOR, reason, code, detail, result.decode_ms)

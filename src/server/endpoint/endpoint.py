@@ -189,10 +189,16 @@ class Endpoint:
         if was_silent:
             self.report(is_urgent=True)
 
-    def take_unknown(self, session: Session) -> None:
-        """Takes a message that holds nothing known here."""
+    def take_unknown(self, session: Session, is_empty: bool) -> None:
+        """Takes a message that holds nothing known here.
+
+        A newer client may say more than we know, as often as any stream may send frames; what says nothing at all, or
+        comes more often, is bad.
+        """
         session.outbox.add_notice(Notice.BAD_MESSAGE, "a message held nothing that is known here")
-        if session.bad_frames.add(self.now_ms()):
+        now_ms = self.now_ms()
+        is_bad = is_empty or not session.newer_messages.takes(now_ms)
+        if is_bad and session.bad_frames.add(now_ms):
             session.fail(SessionError(Code.INVALID_ARGUMENT, "too many bad messages in 10 s"))
 
     def take_goodbye(self, session: Session) -> None:

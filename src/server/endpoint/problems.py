@@ -40,6 +40,7 @@ CODE_OF_REASON = {
     Reason.BAD_FRAME: Code.INVALID_ARGUMENT,
     Reason.MODEL_OUTPUT: Code.INTERNAL,
     Reason.DRAINING: Code.UNAVAILABLE,
+    Reason.OTHER: Code.INTERNAL,
 }
 
 

@@ -95,7 +95,7 @@ class Servicer(ServingServicer):
                 elif kind == "open":
                     session.fail(SessionError(Code.FAILED_PRECONDITION, "session: is open already"))
                 else:
-                    endpoint.take_unknown(session)
+                    endpoint.take_unknown(session, is_empty=not message.ByteSize())
                 if session.outbox.is_full:
                     await session.outbox.wait_for_room()
         except BaseException:

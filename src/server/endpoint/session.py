@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ...core.limits import FPS
 from ...core.verdict import Place, Reason
 from ...network.observed_stream import ObservedStream
 from ...protos.internal_pb2 import StreamState
@@ -28,6 +29,7 @@ class Session:
         is_leaving: whether the client said goodbye; what is under way is still answered.
         end: why its call ends, where that is not the client's goodbye.
         last_sequence: of the newest frame; -1 before the first.
+        newer_messages: how many messages of kinds that are not known here are passed over.
         under_way: frames at an executor.
         writing_since_ms: when the write that has not finished was begun; None if there is none.
         stop_writing: interrupts that write.
@@ -43,6 +45,7 @@ class Session:
     policer: RatePolicer
     outbox: Outbox = field(default_factory=Outbox)
     bad_frames: BadFrameCounter = field(default_factory=BadFrameCounter)
+    newer_messages: RatePolicer = field(init=False)
     is_open: bool = False
     is_leaving: bool = False
     end: SessionError | None = None
@@ -58,6 +61,7 @@ class Session:
 
     def __post_init__(self) -> None:
         declared = self.declared
+        self.newer_messages = RatePolicer(FPS.most, 1.0, self.registered_ms)
         self.backlog = Backlog(declared.fps, self.registered_ms)
         self.observed = ObservedStream(
             stream_id=declared.stream_id,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from moonjelly.client.sources import ArraySource, SceneSource, is_live_source, open_source
-from moonjelly.client.sources.addresses import masked, shown
+from moonjelly.client.sources.addresses import shown
 from moonjelly.client.sources.port import check_source
 from moonjelly.core.errors import RunError, UsageError
 
@@ -51,9 +51,9 @@ def test_a_rate_that_cannot_be_is_refused(fps):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rtsp://me:secret@127.0.0.1:1/x", "rtsp://127.0.0.1:1/x: cannot be opened: Connection refused"),
-        ("RTSP://me:secret@127.0.0.1:1/x", "rtsp://127.0.0.1:1/x: cannot be opened: Connection refused"),
-        ("http://127.0.0.1:1/x?pw=secret", "http://127.0.0.1:1/x?...: cannot be opened: Connection refused"),
+        ("rtsp://me:secret@127.0.0.1:1/x", "rtsp://***@127.0.0.1:1/x: cannot be opened: Connection refused"),
+        ("RTSP://me:secret@127.0.0.1:1/x", "rtsp://***@127.0.0.1:1/x: cannot be opened: Connection refused"),
+        ("http://127.0.0.1:1/x?pw=secret", "http://127.0.0.1:1/x?pw=***: cannot be opened: Connection refused"),
         ("tcp://127.0.0.1:1", "tcp://127.0.0.1:1: cannot be opened: Connection refused"),
         ("srt://127.0.0.1:1", "srt://127.0.0.1:1: cannot be opened: the installed PyAV lacks this protocol"),
         ("camera:0", "camera /dev/video0: cannot be opened: No such file or directory"),
@@ -82,20 +82,6 @@ def test_cameras_are_known_by_name(text, is_live):
     assert is_live_source(text) is is_live
 
 
-@pytest.mark.parametrize(
-    ("address", "text"),
-    [
-        ("rtsp://host/path", "rtsp://host/path"),
-        ("rtsp://me:se:c@ret@host:554/path", "rtsp://host:554/path"),
-        ("rtsp://me:se/cr@et@host/path", "rtsp://host/path"),
-        ("http://host/x?user=me&pw=secret", "http://host/x?..."),
-        ("/dev/video0", "/dev/video0"),
-    ],
-)
-def test_an_address_is_shown_without_secrets(address, text):
-    assert masked(address) == text
-
-
 def test_a_path_is_shown_in_one_line():
     assert shown("a\nb\udce9\x1b[31m é.mp4") == "a\\nb\\udce9\\x1b[31m é.mp4"
 
@@ -114,5 +100,5 @@ def test_what_has_not_the_members_of_a_source_is_none(source):
             pass
 
     for one in (source, Half()):
-        with pytest.raises(TypeError, match="source="):
-            check_source(one if not isinstance(one, type) else one.__name__)
+        with pytest.raises(ValueError, match="source="):
+            check_source(one)

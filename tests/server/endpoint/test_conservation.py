@@ -106,4 +106,5 @@ async def test_what_a_mad_executor_says_harms_nobody(harness) -> None:
     odd = internal_pb2.FrameResult(ticket=ticket, drop_reason="fish", drop_code="CHIPS")
     executor.send(internal_pb2.FrameResults(frames=[odd]))
     results = await client.results_of(2)
-    assert (results[1].drop.reason, results[1].drop.code) == ("model_output", "INTERNAL")
+    assert (results[1].drop.reason, results[1].drop.code) == ("other", "INTERNAL")
+    assert results[1].drop.detail == "fish"
