@@ -2,8 +2,8 @@
 
 For each number of candidates, the time from a network's output to detections, p50 and p99 (ms), of the
 worst of several crowds, with OpenCV's suppression and with one that follows the definition; their ratio;
-whether both found the same; and what share of a batch of one frame a candidate-rich picture adds, for the
-smallest and the largest variant of the zoo here.
+whether both found the same; and what share of a batch of one frame a candidate-rich picture adds, for a
+small, a middling and the largest variant of the zoo here.
 
     python benchmarks/postprocessing.py [--rounds 100]
 """
@@ -116,7 +116,7 @@ def main() -> int:
     postprocessing.suppress = OURS
     more_ms = rows[2]["p50_ms"] - rows[0]["p50_ms"]
     variants = load_zoo("traffic").variants
-    for variant in (variants[0], variants[-1]):
+    for variant in (variants[0], variants[len(variants) // 3], variants[-1]):
         detector = build_detector(variant.name)
         batch = np.zeros((1, variant.input_side_px, variant.input_side_px, 3), np.uint8)
         batch_ms = float(np.median([timed(detector, batch) for _ in range(20)]))

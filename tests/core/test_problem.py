@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -144,3 +145,9 @@ def test_a_problem_that_makes_no_sense_is_refused(change, problem):
     Problem(**good)
     with pytest.raises(ValueError, match=problem):
         Problem(**{**good, **change})
+
+
+def test_decoding_is_charged_to_its_stream():
+    light, heavy = C0, dataclasses.replace(C0, client_id="c1", decode_ms=7.0)
+    problem = Problem((GPU,), (SMALL,), {"gpu": ((10.0,),)}, (light, heavy), 3.0)
+    assert problem.budgets_ms(heavy) == (problem.budgets_ms(light)[0] - 7.0,)

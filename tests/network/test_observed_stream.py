@@ -79,3 +79,11 @@ def test_the_size_of_frames_settles_at_their_95th_percentile(median_ratio: float
     assert 0.03 < num_larger / 3000 < 0.08
     expected = median_ratio * math.exp(1.645 * 0.15)
     assert statistics.median(settled) == pytest.approx(expected, rel=0.05)
+
+
+def test_what_decoding_takes_is_learned_for_the_stream_alone() -> None:
+    light, heavy = (ObservedStream(name, 15, 150, 10_000, 1.0, 0.0) for name in "ab")
+    for _ in range(400):
+        heavy.decoding.add(60.0)
+    assert light.tell(0.0).decode_ms == 0.0
+    assert heavy.tell(0.0).decode_ms == pytest.approx(60.0, rel=0.05)

@@ -36,6 +36,7 @@ def clients(draw, max_size):
             draw(st.floats(0, 20)),
             draw(st.floats(0, 10)),
             draw(st.floats(0.5, 2)),
+            decode_ms=draw(st.sampled_from([0.0, 0.0, 2.5, 30.0])),
         )
         for index in range(draw(st.integers(0, max_size)))
     )

@@ -522,3 +522,27 @@ async def run_one(harness, stream_id: str) -> None:
         assert await client.goodbye() == (grpc.StatusCode.OK, "")
     else:
         client.call.cancel()
+
+
+async def test_large_pictures_cost_the_budget_of_their_stream_alone(harness) -> None:
+    heavy, light = await harness.stream("heavy"), await harness.stream("light")
+    executor = harness.executors["gpu0"]
+    executor.is_holding = True
+    for sequence in range(40):
+        for client, decode_ms in ((heavy, 80.0), (light, 0.0)):
+            await client.send(harness.frame(sequence))
+            await harness.until(lambda: executor.frames)
+            ticket = executor.frames.pop().ticket
+            part = internal_pb2.FrameResult(ticket=ticket, decode_ms=decode_ms, queue_ms=decode_ms)
+            if sequence % 2:
+                part.drop_reason = "too_late"  # what was decoded in vain is charged as well
+            else:
+                part.detections.SetInParent()
+            executor.send(internal_pb2.FrameResults(frames=[part], batch_size=1))
+            await client.results_of(sequence + 1)
+    harness.scheduler.snapshots.clear()
+    await harness.until(lambda: harness.scheduler.snapshots)
+    snapshot = harness.scheduler.snapshots[-1]
+    charged = {one.stream_id: one.decode_ms for one in snapshot.streams}
+    assert charged["heavy"] > 10.0
+    assert charged["light"] == 0.0
