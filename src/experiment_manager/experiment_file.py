@@ -19,7 +19,6 @@ from ..network.estimators import check_estimator
 from ..network.shapers import SHAPERS
 from ..network.traces import LinkTrace, read_trace
 from ..profiles import load_variants, variants_path
-from ..scheduling.planning.registry import check_planner
 from ..server.config import ConfigError, ServerConfig
 from ..server.config_file import READERS
 from ..server.yaml_file import (
@@ -155,8 +154,6 @@ class _Reader:
             raise ValueError("is for runs on this machine")
         value: Value = READERS[_KINDS[name]](node)
         ServerConfig(**{name: value})  # type: ignore[arg-type]
-        if name == "planner":
-            check_planner(str(value))
         return value
 
     def _read_devices(self, node: yaml.Node) -> Value:

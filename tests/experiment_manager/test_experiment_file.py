@@ -137,7 +137,7 @@ def test_cameras_share_a_scene_and_differ_in_their_place_in_the_trace(folder: Pa
             "shaper: [magic]",
             ":12: matrix: shaper: 'magic': must be one of relay, k",
         ),
-        ("[sa-dp,", "[best,", ":12: matrix: planner: planner='best': must be one of "),
+        ("[sa-dp,", "[best,", ":12: matrix: planner: 'best': must be one of "),
         ("matrix:", "hosts: [a]\nmatrix:", ":6: 'hosts': no such option"),
         ("seed: [0, 5]", f"seed: {list(range(1000))}", ": is 32000 runs: must be at most 10000"),
     ],
