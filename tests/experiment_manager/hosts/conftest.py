@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -73,9 +74,11 @@ class SshServer:
 
     def signal(self, signum: int) -> None:
         """Sends a signal to it and to the sessions that it has, not to what they run."""
-        everyone = psutil.Process(self._process.pid).children(recursive=True)
-        for one in [*(one for one in everyone if one.name().startswith("sshd")), self._process]:
-            one.send_signal(signum)
+        for one in psutil.Process(self._process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session that has just ended
+                if one.name().startswith("sshd"):
+                    one.send_signal(signum)
+        self._process.send_signal(signum)
 
     def kill(self) -> None:
         """The host dies, as far as SSH goes."""
