@@ -42,15 +42,14 @@ class SlowdownScript:
             ValueError: naming text and rule.
         """
         try:
-            steps = [
-                (float(start), float(factor))
-                for start, factor in (step.split(":") for step in text.split("+") if text)
-            ]
+            pairs = [step.split(":") for step in text.split("+") if text]
+            steps = [(float(start), float(factor)) for start, factor in pairs]
+        except ValueError:
+            raise ValueError(f"{echo(text)}: must be like 10:2+15:1, seconds and factors") from None
+        try:
             return cls(tuple(start for start, _ in steps), tuple(factor for _, factor in steps))
         except ValueError as error:
-            raise ValueError(
-                f"{echo(text)}: must be like 10:2+15:1, seconds and factors ({error})"
-            ) from None
+            raise ValueError(f"{echo(text)}: {error}") from None
 
     def factor(self, at_ms: float) -> float:
         """What holds at a time since the start."""

@@ -25,7 +25,7 @@ def planned_ratio(slowdown_ratio: float, spread_ratio: float) -> float:
 
     Throughput is planned from this, too; with all of the spread, an unsteady device would be planned at half of what it carries.
     """
-    ratio = slowdown_ratio * spread_ratio ** (1 / math.sqrt(STREAK_BATCHES))
+    ratio = slowdown_ratio * math.pow(spread_ratio, 1 / math.sqrt(STREAK_BATCHES))
     return min(MOST_RATIO, max(LEAST_RATIO, ratio))
 
 
