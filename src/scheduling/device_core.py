@@ -13,6 +13,7 @@ from .slowdown import Slowdown
 
 DECODE_WEIGHT = 0.1
 PROBE_RATIO = 1.05  # a device that is slower than that, and idle, is looked after
+DOUBT_MS = 20.0  # until an idle device is asked again that may be as good as lost
 NEWS_RATIO = 1.1  # a change that the scheduler hears of at once
 
 
@@ -141,12 +142,16 @@ class DeviceCore:
 
     def probe_at_ms(self) -> float:
         """When an idle device should run a blank frame, to learn whether it is still slow; infinite if it is not."""
+        if self._slowdown.is_in_doubt:
+            return self._ran_ms + DOUBT_MS
         if self._slowdown.ratio <= PROBE_RATIO or not self.active:
             return math.inf
         return self._ran_ms + PROBE_PERIOD_MS
 
     def is_status_due(self, now_ms: float) -> bool:
-        """Whether the scheduler should hear of the device."""
+        """Whether the scheduler should hear of the device; of one that may be as good as lost, when that is settled."""
+        if self._slowdown.is_in_doubt:
+            return False  # it would take a word for a sign of life
         ratio = self._slowdown.ratio / self._told_ratio
         is_news = max(ratio, 1 / ratio) >= NEWS_RATIO
         return is_news or now_ms - self._status_at_ms >= STATUS_PERIOD_MS

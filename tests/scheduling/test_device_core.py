@@ -6,7 +6,11 @@ import pytest
 
 from moonjelly.core.profile import BatchLatency
 from moonjelly.scheduling.batching.port import BatchDecision, QueuedFrame
-from moonjelly.scheduling.device_core import DeviceCore, DeviceOrders
+from moonjelly.scheduling.device_core import (
+    DOUBT_MS,
+    DeviceCore,
+    DeviceOrders,
+)
 from moonjelly.scheduling.pacing import PROBE_PERIOD_MS, SHORTEST_WAIT_MS, STATUS_PERIOD_MS
 
 LATENCIES = {
@@ -121,3 +125,21 @@ def test_a_device_that_may_be_as_good_as_lost_is_asked_with_a_short_batch():
     assert device.batch_size == 1
     device.ran("small", 1, 5.0, 65.0)
     assert device.batch_size == 4
+
+
+def test_a_device_that_may_be_as_good_as_lost_says_nothing_until_a_second_batch_tells():
+    device = core()
+    device.ran("small", 4, 600.0, 600.0)
+    assert device.probe_at_ms() == 600.0 + DOUBT_MS
+    assert not device.is_status_due(600.0)
+    device.ran("small", 1, 60.0, 680.0)
+    assert device.is_status_due(680.0)
+    assert device.slowdown_ratio == 12
+
+
+def test_a_device_whose_one_slow_batch_was_chance_is_not_asked_again():
+    device = core()
+    device.ran("small", 4, 60.0, 60.0)
+    device.ran("small", 1, 5.0, 65.0)
+    assert device.probe_at_ms() == math.inf
+    assert device.slowdown_ratio == 1
