@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..core.device import Device
 from .slowdown import FAR_OFF_RATIO
@@ -52,12 +52,14 @@ class _Ready:
         broken: indices of variants that cannot be loaded or run on it.
         is_silent: whether frames that it holds are overdue.
         is_far_off: whether it is so slow that it is as good as lost.
-        level: of its slowness.
+        slowdown_ratio: as it says.
+        level: the step that stands for it in plans.
     """
 
     broken: frozenset[int] = frozenset()
     is_silent: bool = False
     is_far_off: bool = False
+    slowdown_ratio: float = 1.0
     level: int = 0
 
     @property
@@ -102,13 +104,14 @@ class DeviceTable:
         one = self._ready.get(device_id)
         if one is None:
             return False
-        before = replace(one)
+        before = one.broken, one.is_silent, one.is_far_off, one.level
         one.broken, one.is_silent = frozenset(broken), False
         if 0 < slowdown_ratio < math.inf:
+            one.slowdown_ratio = slowdown_ratio
             one.is_far_off = slowdown_ratio >= FAR_OFF_RATIO
             spread_ratio = spread_ratio if 1 <= spread_ratio < math.inf else 1.0
             one.level = level_of(one.level, planned_ratio(slowdown_ratio, spread_ratio))
-        return one != before
+        return before != (one.broken, one.is_silent, one.is_far_off, one.level)
 
     def silence(self, device_id: str) -> bool:
         """Frames that it holds are overdue: as good as lost until its executor comes anew or says a word.
@@ -125,6 +128,10 @@ class DeviceTable:
     def lose(self, device_id: str) -> None:
         """Its executor is gone."""
         self._ready.pop(device_id, None)
+
+    def slowdowns(self) -> dict[str, float]:
+        """What the devices that are there say: recent batch time over the profile's median."""
+        return {device_id: one.slowdown_ratio for device_id, one in self._ready.items()}
 
     def problem_part(self) -> tuple[tuple[Device, ...], dict[str, Latencies]]:
         """The usable devices, and the latencies of their types.

@@ -197,7 +197,15 @@ class SimulatedScheduler:
         if self._on_plan is not None:
             now_ms = self._events.now_ms
             self._on_plan(
-                plan_records(note.epoch, now_ms, note.cause, round_ms, note.problem, note.plan)
+                plan_records(
+                    note.epoch,
+                    now_ms,
+                    note.cause,
+                    round_ms,
+                    note.problem,
+                    note.plan,
+                    note.slowdowns,
+                )
             )
 
     def _view(self, plan: PublishedPlan) -> PlanView:

@@ -17,28 +17,8 @@ QUIET_S = 0.02  # after which the server is taken to have said what it has to sa
 MOST_READ = 1 << 20
 STREAM, REGISTER = b"/moonjelly.v1.Serving/Stream", b"/moonjelly.v1.Serving/Register"
 PATHS = (STREAM, REGISTER, b"/grpc.health.v1.Health/Watch", b"/grpc.health.v1.Health/Check")
-ODD_PATHS = (
-    b"",
-    b"/",
-    b"/x\xff",
-    b"\xff\xfe",
-    b"/x\0y",
-    b"*",
-    b"/a/b/c",
-    b"/" + b"y" * 3000,
-    b"//",
-)
-ODD_VALUES = (
-    b"",
-    b"\xff",
-    b"\0",
-    b"a\r\nb: c",
-    b"z" * 5000,
-    b"1S",
-    b"99999999999H",
-    b"-1m",
-    b"gzip",
-)
+ODD_PATHS = (b"", b"/", b"/x\xff", b"\xff\xfe", b"/x\0y", b"*", b"/a/b/c", b"/" + b"y" * 3000, b"//")
+ODD_VALUES = (b"", b"\xff", b"\0", b"a\r\nb: c", b"z" * 5000, b"1S", b"99999999999H", b"-1m", b"gzip")
 NAMES = (
     *(b":method", b":scheme", b":path", b":authority", b":status", b":x", b"te", b"content-type"),
     *(b"grpc-timeout", b"grpc-encoding", b"grpc-status", b"grpc-message", b"user-agent", b"x-bin"),
@@ -46,9 +26,7 @@ NAMES = (
 )
 
 
-def frame(
-    kind: int, flags: int, stream: int, body: bytes = b"", length: int | None = None
-) -> bytes:
+def frame(kind: int, flags: int, stream: int, body: bytes = b"", length: int | None = None) -> bytes:
     length = len(body) if length is None else length
     return struct.pack(">I", length)[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + body
 
@@ -118,9 +96,7 @@ def odd_frame(rng: random.Random, stream: int) -> bytes:
         DATA: lambda: grpc_message(rng),
         HEADERS: lambda: headers(rng),
         RESET: lambda: struct.pack(">I", rng.randrange(20)),
-        SETTINGS: lambda: struct.pack(
-            ">HI", rng.randrange(8), rng.choice((0, 1, 2**31, 2**32 - 1))
-        ),
+        SETTINGS: lambda: struct.pack(">HI", rng.randrange(8), rng.choice((0, 1, 2**31, 2**32 - 1))),
         PING: lambda: rng.randbytes(8),
         GOAWAY: lambda: rng.randbytes(8),
         WINDOW: lambda: struct.pack(">I", rng.choice((0, 1, 2**31 - 1, 2**32 - 1))),

@@ -41,6 +41,6 @@ def test_without_a_script_a_device_is_as_its_profile_says():
     ],
 )
 def test_what_is_no_script_is_refused_and_named(text):
-    with pytest.raises(ValueError, match="must be|must begin") as error:
+    with pytest.raises(ValueError, match=r"must be|must begin") as error:
         SlowdownScript.parse(text)
     assert repr(text) in str(error.value)

@@ -102,6 +102,7 @@ def test_a_device_that_is_far_off_is_as_good_as_lost_until_it_is_back() -> None:
     devices.add("d1")
     assert devices.observe("d1", 12.0)
     assert set(planned(devices)) == {"d0"}
+    assert devices.slowdowns() == {"d0": 1.0, "d1": 12.0}
     assert devices.num_ready == 1
     assert not devices.observe("d1", 13.0)
     assert devices.observe("d1", 1.0)

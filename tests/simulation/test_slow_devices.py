@@ -31,6 +31,13 @@ def test_a_device_that_is_faster_than_its_profile_is_used_within_five_seconds(be
     assert row["in time"] >= 0.99
 
 
+def test_plans_show_how_slow_each_device_is(benchmark):
+    run = benchmark.Run(benchmark.Load(2, 8, seconds=6), {0: "2:2"}, seed=0)
+    last = {row.device_id: row.slowdown_ratio for row in run.plans[-1]}
+    assert last["gpu-0"] == pytest.approx(2, rel=0.1)
+    assert last["gpu-1"] == pytest.approx(1, rel=0.1)
+
+
 def test_plans_do_not_follow_each_of_many_pulses(benchmark):
     row = benchmark.pulses(0)
     assert row["plan changes a minute"] <= 6

@@ -75,9 +75,7 @@ class _Listening:
         """
         with contextlib.suppress(Exception):
             await self.server.stop(grace_s)
-        await self.server.stop(
-            grace_s
-        )  # waits for the end; does nothing after a stop that went well
+        await self.server.stop(grace_s)  # waits for the end; does nothing after a stop that went well
 
     async def _is_alive_after(self, seconds: float) -> bool:
         try:

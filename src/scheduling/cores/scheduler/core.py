@@ -271,7 +271,15 @@ class SchedulerCore:
             if plan is not None:
                 self._out.append(TellEndpoints(self._streams.endpoints, plan))
                 self._order(plan, self._present)
-        self._out.append(NotePlan(cause, self._publication.epoch, planning.problem, planning.plan))
+        self._out.append(
+            NotePlan(
+                cause,
+                self._publication.epoch,
+                planning.problem,
+                planning.plan,
+                self._devices.slowdowns(),
+            )
+        )
 
     def _order(self, plan: PublishedPlan, device_ids: set[str]) -> None:
         self._out += [
