@@ -83,6 +83,7 @@ class PlanRecord(NamedTuple):
     num_streams: int  # on this device
     served_ratio: float  # of the whole plan
     accuracy_per_request: float  # of the whole plan
+    slowdown_ratio: float = 1.0  # recent batch time of this device over its profile's median
 
 
 class BatchRecord(NamedTuple):

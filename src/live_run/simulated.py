@@ -10,6 +10,7 @@ from pathlib import Path
 from ..client.emulation import start_phases_s
 from ..core.device import Device
 from ..network.frame_sizes import DEFAULT_QUALITY
+from ..profiles.slowdown_script import SlowdownScript
 from ..reporting.run_logs import read_run_logs
 from ..server.config import DeviceConfig, DeviceKind, ServerConfig
 from ..server.zoo import load_served_zoo
@@ -112,6 +113,11 @@ def simulated_run(
         variants=zoo.variants,
         qualities=zoo.qualities,
         devices=tuple(Device(device.device_id, device.device_type) for device in devices),
+        slowdowns={
+            device.device_id: SlowdownScript.parse(device.slowdown)
+            for device in devices
+            if device.slowdown
+        },
         profiles={device.device_type: zoo.profiles[device.device_id] for device in devices},
         streams=tuple(
             SimulatedStream(

@@ -4,62 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..core.device import Device
+from .slowdown import FAR_OFF_RATIO
 
-STEP_RATIO = 1.25
-RISE_RATIO, FALL_RATIO = 1.2, 1.05
-MAX_LEVEL = 12
-STATUS_WEIGHT = 0.15
+STEP_RATIO = 1.1
+RISE_STEPS, FALL_STEPS = 0.8, 1.3
+SHORT_STEPS = 0.3  # a step may fall short of what it stands for by so much
+STREAK_BATCHES = 25  # over so many in a row, chance has to even out
+LEAST_RATIO, MOST_RATIO = 0.25, 4.0  # what is slower is planned only where nothing else is there
 NEVER_MS = 1e9  # as long as a variant takes that cannot run: no budget allows it
 LONGEST_TYPE = 48  # characters; a device's number follows
-FORGET_MS = 5000.0  # a device judged too slow gets no frames, so nothing else would clear it
 
 Latencies = tuple[tuple[float, ...], ...]
 
 
-class SlowdownLevel:
-    """A device's recent slowness in steps of 25 %, with a gap between rising and falling.
+def planned_ratio(slowdown_ratio: float, spread_ratio: float) -> float:
+    """What a device's batches are planned to take, over its profile: what the mean of a streak seldom exceeds.
 
-    On a machine that does other work a device's batches take longer than profiled, and by how much
-    changes all the time; plans should follow the trend and not each tremor.
-
-    Attributes:
-        level: the step in force; latencies are to be multiplied by `ratio`.
+    Throughput is planned from this, too; with all of the spread, an unsteady device would be planned at half of what it carries.
     """
+    ratio = slowdown_ratio * math.pow(spread_ratio, 1 / math.sqrt(STREAK_BATCHES))
+    return min(MOST_RATIO, max(LEAST_RATIO, ratio))
 
-    def __init__(self) -> None:
-        self.level = 0
-        self._mean = 1.0
-        self._changed_ms = 0.0
 
-    @property
-    def ratio(self) -> float:
-        """Latency now over the profile's."""
-        return float(STEP_RATIO**self.level)
+def level_of(before: int, ratio: float) -> int:
+    """The step of 10 % that a device is planned at: next to its slowness, and sticky.
 
-    def observe(self, slowdown_ratio: float, now_ms: float) -> bool:
-        """Takes in what an executor says; returns whether the step has changed."""
-        if not 0 < slowdown_ratio < math.inf:
-            return False
-        self._mean += STATUS_WEIGHT * (slowdown_ratio - self._mean)
-        self._changed_ms = now_ms
-        before = self.level
-        while self.level < MAX_LEVEL and self._mean > self.ratio * RISE_RATIO:
-            self.level += 1
-        while self.level and self._mean < self.ratio / STEP_RATIO * FALL_RATIO:
-            self.level -= 1
-        return self.level != before
+    It follows what executors say at once; they have weighed it already. Tremors of a few percent change nothing: plans should not follow them.
 
-    def forget(self, now_ms: float) -> bool:
-        """Lowers the step if nothing was heard for long; returns whether it has changed."""
-        if not self.level or now_ms - self._changed_ms < FORGET_MS:
-            return False
-        self.level -= 1
-        self._mean = self.ratio
-        self._changed_ms = now_ms
-        return True
+    Args:
+        before: the step in force; latencies are to be multiplied by `STEP_RATIO` to that power.
+        ratio: what it is planned to take at the moment, over its profile.
+    """
+    exact = math.log(ratio) / math.log(STEP_RATIO)
+    if before - FALL_STEPS <= exact <= before + RISE_STEPS:
+        return before
+    return math.ceil(exact - SHORT_STEPS)
 
 
 @dataclass(slots=True)
@@ -69,11 +51,21 @@ class _Ready:
     Attributes:
         broken: indices of variants that cannot be loaded or run on it.
         is_silent: whether frames that it holds are overdue.
+        is_far_off: whether it is so slow that it is as good as lost.
+        slowdown_ratio: as it says.
+        level: the step that stands for it in plans.
     """
 
-    slowdown: SlowdownLevel = field(default_factory=SlowdownLevel)
     broken: frozenset[int] = frozenset()
     is_silent: bool = False
+    is_far_off: bool = False
+    slowdown_ratio: float = 1.0
+    level: int = 0
+
+    @property
+    def ratio(self) -> float:
+        """What it is planned to take, over its profile."""
+        return float(STEP_RATIO**self.level)
 
 
 class DeviceTable:
@@ -88,7 +80,7 @@ class DeviceTable:
     @property
     def num_ready(self) -> int:
         """Devices that can run frames."""
-        return sum(self._is_usable(one) for one in self._ready)
+        return len(self._usable())
 
     def add(self, device_id: str) -> None:
         """Its executor has come, and is ready; nothing is known against it."""
@@ -98,23 +90,28 @@ class DeviceTable:
         self,
         device_id: str,
         slowdown_ratio: float,
-        now_ms: float,
         broken: Collection[int] = (),
+        spread_ratio: float = 1.0,
     ) -> bool:
         """Takes in an executor's status; returns whether plans must change.
 
         Args:
             device_id: whose status it is; one that is not there is not observed.
             slowdown_ratio: recent batch time over the profile's median.
-            now_ms: when.
             broken: indices of all variants that cannot be loaded or run there.
+            spread_ratio: how much wider than profiled batches spread.
         """
         one = self._ready.get(device_id)
         if one is None:
             return False
-        before = one.broken, one.is_silent
+        before = one.broken, one.is_silent, one.is_far_off, one.level
         one.broken, one.is_silent = frozenset(broken), False
-        return one.slowdown.observe(slowdown_ratio, now_ms) or before != (one.broken, False)
+        if 0 < slowdown_ratio < math.inf:
+            one.slowdown_ratio = slowdown_ratio
+            one.is_far_off = slowdown_ratio >= FAR_OFF_RATIO
+            spread_ratio = spread_ratio if 1 <= spread_ratio < math.inf else 1.0
+            one.level = level_of(one.level, planned_ratio(slowdown_ratio, spread_ratio))
+        return before != (one.broken, one.is_silent, one.is_far_off, one.level)
 
     def silence(self, device_id: str) -> bool:
         """Frames that it holds are overdue: as good as lost until its executor comes anew or says a word.
@@ -132,9 +129,9 @@ class DeviceTable:
         """Its executor is gone."""
         self._ready.pop(device_id, None)
 
-    def forget(self, now_ms: float) -> bool:
-        """Lets old slowness fade; returns whether any has changed."""
-        return sum(one.slowdown.forget(now_ms) for one in self._ready.values()) > 0
+    def slowdowns(self) -> dict[str, float]:
+        """What the devices that are there say: recent batch time over the profile's median."""
+        return {device_id: one.slowdown_ratio for device_id, one in self._ready.items()}
 
     def problem_part(self) -> tuple[tuple[Device, ...], dict[str, Latencies]]:
         """The usable devices, and the latencies of their types.
@@ -142,17 +139,17 @@ class DeviceTable:
         Devices of one type that are slowed down differently, or cannot run the same variants, are of different
         types to the planner.
         """
+        usable = self._usable()
         devices: list[Device] = []
         latencies: dict[str, Latencies] = {}
         names: dict[tuple[str, int, frozenset[int]], str] = {}
         for number, (device_id, device_type) in enumerate(self._types.items()):
-            if not self._is_usable(device_id):
+            if device_id not in usable:
                 continue
             one = self._ready[device_id]
-            level = one.slowdown.level
-            is_plain = not level and not one.broken
+            is_plain = not one.level and not one.broken
             name = names.setdefault(
-                (device_type, level, one.broken),
+                (device_type, one.level, one.broken),
                 device_type if is_plain else f"{device_type[:LONGEST_TYPE]}-as-{number}",
             )
             devices.append(Device(device_id, name))
@@ -160,15 +157,17 @@ class DeviceTable:
                 latencies[name] = tuple(
                     (NEVER_MS,) * len(row)
                     if variant in one.broken
-                    else tuple(one.slowdown.ratio * p99_ms for p99_ms in row)
+                    else tuple(one.ratio * p99_ms for p99_ms in row)
                     for variant, row in enumerate(self._latencies[device_id])
                 )
         return tuple(devices), latencies
 
-    def _is_usable(self, device_id: str) -> bool:
-        one = self._ready.get(device_id)
-        return (
-            one is not None
-            and not one.is_silent
-            and len(one.broken) < len(self._latencies[device_id])
-        )
+    def _usable(self) -> set[str]:
+        """Devices to plan with; those that are far off only if there are no others."""
+        usable = {
+            device_id: one
+            for device_id, one in self._ready.items()
+            if not one.is_silent and len(one.broken) < len(self._latencies[device_id])
+        }
+        sound = {device_id for device_id, one in usable.items() if not one.is_far_off}
+        return sound or set(usable)

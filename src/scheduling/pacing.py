@@ -14,5 +14,8 @@ URGENT_GAP_MS = 10.0
 STATUS_PERIOD_MS = 500.0
 """Between the statuses of a device that runs batches."""
 
+PROBE_PERIOD_MS = 1000.0
+"""Between the blank batches of an idle device that was slow."""
+
 SHORTEST_WAIT_MS = 0.2
 """A batcher that asks to be asked again at once must not spin."""

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Self, TypeVar
 
 from ..core.checks import echo, require_id
+from ..profiles.slowdown_script import SlowdownScript
 from ..scheduling.batching.registry import batcher
 from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
@@ -65,6 +66,7 @@ class DeviceConfig:
         device_type: names the latency profile it uses.
         cores: CPU cores that the executor is pinned to; empty for all.
         gpu: index among the CUDA devices, for `cuda` alone.
+        slowdown: script of how slow it is over time, for `replayed` alone; empty if it is always as its profile says.
     """
 
     device_id: str
@@ -72,6 +74,7 @@ class DeviceConfig:
     kind: DeviceKind = DeviceKind.CPU
     cores: tuple[int, ...] = ()
     gpu: int | None = None
+    slowdown: str = ""
 
     def __post_init__(self) -> None:
         for name in ("device_id", "device_type"):
@@ -99,6 +102,12 @@ class DeviceConfig:
             raise ConfigError(
                 "devices", f"gpu {echo(self.gpu)}: an index from 0, for kind cuda alone"
             )
+        if self.slowdown and self.kind is not DeviceKind.REPLAYED:
+            raise ConfigError("devices", f"slowdown {echo(self.slowdown)}: for kind replayed alone")
+        try:
+            SlowdownScript.parse(self.slowdown)
+        except ValueError as error:
+            raise ConfigError("devices", f"slowdown {error}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +128,8 @@ class ServerConfig:
     variants: tuple[str, ...] = option((), "serve only these variants of the zoo; none for all")
     profiles_dir: str = option("", "folder of the profiles; empty for the one in the repository")
     devices: tuple[DeviceConfig, ...] = option(
-        (), "devices, each cpu:CORES, cuda:GPU or replayed:PROFILE; none for what is found"
+        (),
+        "devices, each cpu:CORES, cuda:GPU or replayed:PROFILE[@SLOWDOWN]; none for what is found",
     )
     max_batch_size: int = option(12, "largest batch that is planned (frames)", least=1, most=256)
     planner: str = option(DEFAULT_PLANNER, "planning algorithm")

@@ -59,7 +59,8 @@ def parse_devices(texts: list[str]) -> tuple[DeviceConfig, ...]:
 
     Args:
         texts: each `cpu:CORES` with cores as in `1` or `2-3,6`, `cuda:GPU`, or `replayed:PROFILE` with the
-            device type of a latency profile; or `auto` alone.
+            device type of a latency profile, and how slow it is over time if that is wanted, as in
+            `replayed:gpu@10:2+15:1`; or `auto` alone.
 
     Raises:
         ConfigError: naming the text and the rule.
@@ -79,7 +80,10 @@ def parse_devices(texts: list[str]) -> tuple[DeviceConfig, ...]:
                 )
             devices.append(cuda_device(int(rest), names[int(rest)]))
         elif kind == DeviceKind.REPLAYED:
-            devices.append(DeviceConfig(f"replayed{number}", rest, DeviceKind.REPLAYED))
+            profile, _, slowdown = rest.partition("@")
+            devices.append(
+                DeviceConfig(f"replayed{number}", profile, DeviceKind.REPLAYED, slowdown=slowdown)
+            )
         else:
             raise ConfigError(
                 "devices",

@@ -11,6 +11,7 @@ from ..core.profile import BatchLatency
 from ..core.records import BatchRecord
 from ..core.verdict import Reason
 from ..profiles.replay import ReplayedLatency
+from ..profiles.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
 from ..scheduling.batching.port import Batcher, QueuedFrame
 from ..scheduling.device_core import DeviceCore, DeviceOrders
 from .events import EventQueue, Priority
@@ -70,9 +71,11 @@ class SimulatedDevice:
         batcher: Batcher,
         events: EventQueue,
         *,
+        slowdown: SlowdownScript = ALWAYS_AS_PROFILED,
+        probes_until_ms: float = 0.0,
         on_answers: Callable[[list[SimulatedFrame]], None],
         on_drop: Callable[[SimulatedFrame, Reason], None],
-        on_status: Callable[[str, float], None],
+        on_status: Callable[[str, float, float], None],
         on_batch: Callable[[BatchRecord], None] | None,
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
@@ -84,14 +87,18 @@ class SimulatedDevice:
             loading: tells how soon another variant runs.
             batcher: of its own.
             events: of the run.
+            slowdown: how slow it is over time.
+            probes_until_ms: when it runs no more blank batches, so that the run has an end.
             on_answers: takes the frames of each batch that has run.
             on_drop: takes each frame that was given up.
-            on_status: takes the device and its slowdown, every half second while batches run.
+            on_status: takes the device, its slowdown and its spread, when that is due.
             on_batch: takes each batch; None to spare the rows.
         """
         self.device_id = device_id
         self._core = DeviceCore(latencies, batcher)
         self._draw_ms = draw_ms
+        self._slowdown = slowdown
+        self._probes_until_ms = probes_until_ms
         self._loading = loading
         self._events = events
         self._on_answers = on_answers
@@ -181,15 +188,28 @@ class SimulatedDevice:
                         self._num_decisions,
                     )
                 return
+        self._look_after()
+
+    def _look_after(self) -> None:
+        """Runs a blank batch if that is due, or sees that it will be, unless frames come."""
+        at_ms = self._core.probe_at_ms()
+        if self._queue or at_ms >= self._probes_until_ms:
+            return
+        if at_ms <= self._events.now_ms:
+            self._core.probing(self._events.now_ms)
+            self._start([])
+            return
+        self._num_decisions += 1
+        self._events.at(at_ms, Priority.DECISION, self._decide_if_nothing_was, self._num_decisions)
 
     def _start(self, frames: list[SimulatedFrame]) -> None:
         start_ms = self._events.now_ms
-        size = len(frames)
+        size = max(1, len(frames))  # none make a blank batch
         core, variant = self._core, self._core.active
-        inference_ms = self._draw_ms(variant, size)
+        inference_ms = self._draw_ms(variant, size) * self._slowdown.factor(start_ms)
         expected_ms = core.latency.p50_ms[size - 1]
         self._is_busy = True
-        if self._on_batch is not None:
+        if self._on_batch is not None and frames:
             self._on_batch(
                 BatchRecord(
                     device_id=self.device_id,
@@ -209,15 +229,18 @@ class SimulatedDevice:
             frame.plan_epoch = core.orders.plan_epoch
             frame.queue_ms = start_ms - frame.handed_ms
             frame.inference_ms = inference_ms
-        self._events.at(start_ms + inference_ms, Priority.DONE, self._end, frames, expected_ms)
+        self._events.at(
+            start_ms + inference_ms, Priority.DONE, self._end, frames, variant, inference_ms
+        )
 
-    def _end(self, frames: list[SimulatedFrame], expected_ms: float) -> None:
+    def _end(self, frames: list[SimulatedFrame], variant: str, inference_ms: float) -> None:
         now_ms = self._events.now_ms
         self._is_busy = False
         self._free_since_ms = now_ms
-        self._on_answers(frames)
-        self._core.ran(frames[0].inference_ms or 0.0, expected_ms)
+        if frames:
+            self._on_answers(frames)
+        self._core.ran(variant, max(1, len(frames)), inference_ms, now_ms)
         if self._core.is_status_due(now_ms):
             self._core.told(now_ms)
-            self._on_status(self.device_id, self._core.slowdown_ratio)
+            self._on_status(self.device_id, self._core.slowdown_ratio, self._core.spread_ratio)
         self._wake()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -15,6 +16,7 @@ from ..network.adaptation.registry import DEFAULT_POLICY, policy
 from ..network.adaptation.rungs import DEFAULT_LADDER
 from ..network.estimators import DEFAULT_ESTIMATOR, check_estimator
 from ..network.traces import LinkTrace
+from ..profiles.slowdown_script import SlowdownScript
 from ..scheduling.batching.registry import batcher
 from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
@@ -204,6 +206,7 @@ class Scenario:
         profiles: device type to latency.
         streams: who joins.
         qualities: JPEG qualities below the default whose effect is known, best first.
+        slowdowns: device id to how slow it is over time; the others are as fast as their profiles.
     """
 
     seconds: float
@@ -215,6 +218,7 @@ class Scenario:
     server: ServerModel = field(default_factory=ServerModel)
     seed: int = 0
     qualities: tuple[JpegQuality, ...] = ()
+    slowdowns: Mapping[str, SlowdownScript] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_positive("seconds", self.seconds, MAX_SECONDS)
@@ -228,6 +232,8 @@ class Scenario:
             if len(set(ids)) != len(ids):
                 twice = next(one for one in ids if ids.count(one) > 1)
                 raise ValueError(f"{name}: {echo(twice)} is there twice")
+        for device_id in self.slowdowns.keys() - {device.device_id for device in self.devices}:
+            raise ValueError(f"slowdowns: there is no device {echo(device_id)}")
         for stream in self.streams:
             if stream.join_s >= self.seconds:
                 raise ValueError(

@@ -26,12 +26,13 @@ from ..profiles import (
     load_variants,
     variants_path,
 )
+from ..profiles.slowdown_script import SlowdownScript
 from .frame_sizes import FrameSizes, read_frame_sizes
 from .scenario import Sampling, Scenario, ServerModel, SimulatedStream, StreamKind
 
 MAX_FILE_BYTES = 1_000_000
 MAX_COUNT = 10_000
-_KEYS = ("seconds", "seed", "zoo", "profiles_dir", "devices", "server", "streams")
+_KEYS = ("seconds", "seed", "zoo", "profiles_dir", "devices", "slowdowns", "server", "streams")
 _LINK_KEYS = ("mbps", "trace", "offset", "offset_step", "scale_ratio", "wire_ms")
 _MODELLED_SIZES = ("frame_size_ratio", "frame_size_spread")
 _STREAM_OPTIONS = (
@@ -141,6 +142,7 @@ def read_scenario(
         devices=all_devices,
         profiles=profiles,
         streams=streams,
+        slowdowns=_read_slowdowns(path, top),
         qualities=load_qualities(zoo, profiles_dir),
         server=_read_server(path, top.values.get("server", {})),
     )
@@ -199,6 +201,20 @@ def _read_devices(
             raise place.error(kind, f"zoo {zoo} has no latency profile of that device type")
         profiles[kind] = load_latency_profile(table, variants)
     return tuple(devices), profiles
+
+
+def _read_slowdowns(path: Path, top: _Place) -> dict[str, SlowdownScript]:
+    """`slowdowns` maps devices to their scripts; that they are there is checked with the rest."""
+    values = top.values.get("slowdowns", {})
+    known = tuple(map(str, values)) if isinstance(values, dict) else ()
+    place = _Place(path, "slowdowns", values, known)
+    scripts: dict[str, SlowdownScript] = {}
+    for device_id in place.values:
+        try:
+            scripts[device_id] = SlowdownScript.parse(place.text(device_id))
+        except ValueError as error:
+            raise place.error(device_id, str(error)) from None
+    return scripts
 
 
 def _read_server(path: Path, values: object) -> ServerModel:

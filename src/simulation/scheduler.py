@@ -129,9 +129,9 @@ class SimulatedScheduler:
         ruled = tuple(self._ruled(client) for client in clients)
         self._happened(Reported(ENDPOINT, ruled, (), overhead_ms, is_urgent))
 
-    def take_status(self, device_id: str, slowdown_ratio: float) -> None:
-        """Takes in how slow a device is."""
-        self._happened(DeviceReported(device_id, slowdown_ratio))
+    def take_status(self, device_id: str, slowdown_ratio: float, spread_ratio: float) -> None:
+        """Takes in how slow a device is, and how unsteady."""
+        self._happened(DeviceReported(device_id, slowdown_ratio, spread_ratio=spread_ratio))
 
     def _ruled(self, client: Client) -> Client:
         """The client under the server's budget rule."""
@@ -197,7 +197,15 @@ class SimulatedScheduler:
         if self._on_plan is not None:
             now_ms = self._events.now_ms
             self._on_plan(
-                plan_records(note.epoch, now_ms, note.cause, round_ms, note.problem, note.plan)
+                plan_records(
+                    note.epoch,
+                    now_ms,
+                    note.cause,
+                    round_ms,
+                    note.problem,
+                    note.plan,
+                    note.slowdowns,
+                )
             )
 
     def _view(self, plan: PublishedPlan) -> PlanView:

@@ -9,6 +9,7 @@ from random import Random
 from ..core.ledger import Ledger
 from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
 from ..network.frame_sizes import FrameChoices, frame_sizes
+from ..profiles.slowdown_script import ALWAYS_AS_PROFILED
 from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.admission import Refusal
 from .cameras import SimulatedCamera
@@ -75,6 +76,8 @@ class Simulation:
                 loading,
                 batcher(scenario.server.batcher),
                 self._events,
+                slowdown=scenario.slowdowns.get(device.device_id, ALWAYS_AS_PROFILED),
+                probes_until_ms=1000 * scenario.seconds,
                 on_answers=self._server.answer,
                 on_drop=self._server.drop,
                 on_status=self._scheduler.take_status,

@@ -1,32 +1,178 @@
 from __future__ import annotations
 
+import random
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from moonjelly.scheduling.slowdown import Slowdown
+from moonjelly.scheduling.slowdown import (
+    FAR_OFF_RATIO,
+    HOLD_MS,
+    LEAST_RATIO,
+    MOST_CAUTION,
+    MOST_RATIO,
+    MOST_SPREAD_RATIO,
+    Slowdown,
+)
 
-
-def test_nothing_is_slow_before_the_first_batch():
-    assert Slowdown().ratio == 1
-
-
-def test_a_steady_slowdown_is_found():
-    slowdown = Slowdown()
-    for _ in range(100):
-        slowdown.add(20.0, 10.0)
-    assert slowdown.ratio == pytest.approx(2, abs=0.01)
-
-
-def test_a_fast_device_is_not_relied_on():
-    slowdown = Slowdown()
-    for _ in range(100):
-        slowdown.add(1.0, 10.0)
-    assert slowdown.ratio == 1
+P50_MS, P99_MS = 50.0, 56.0
+HANDFUL = 5
 
 
-def test_one_very_late_batch_counts_no_more_than_the_bound():
-    slowdown = Slowdown()
-    slowdown.add(60_000.0, 10.0)
-    assert slowdown.ratio == pytest.approx(1.3)
-    for _ in range(100):
-        slowdown.add(60_000.0, 10.0)
-    assert slowdown.ratio == pytest.approx(4, abs=0.01)
+class Device:
+    """A device whose slowness the test says, and what is thought of it."""
+
+    def __init__(self) -> None:
+        self.slowdown = Slowdown()
+        self.now_ms = 0.0
+
+    def run(self, *ratios: float, idle_ms: float = 0.0) -> list[float]:
+        """Runs a batch for each; returns the estimates."""
+        estimates = []
+        for ratio in ratios:
+            self.now_ms += ratio * P50_MS + idle_ms
+            self.slowdown.add(ratio * P50_MS, P50_MS, P99_MS, self.now_ms)
+            estimates.append(self.slowdown.ratio)
+        return estimates
+
+    def run_for(self, duration_ms: float, ratio: float, idle_ms: float = 0.0) -> list[float]:
+        """Runs batches for that long."""
+        return self.run(*[ratio] * round(duration_ms / (ratio * P50_MS + idle_ms)), idle_ms=idle_ms)
+
+
+def test_nothing_is_known_at_first():
+    assert (Slowdown().ratio, Slowdown().spread_ratio) == (1, 1)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.floats(0, 1e9), st.sampled_from([0.0, float("nan"), float("inf")])),
+            st.floats(0, 20_000),
+        ),
+        max_size=80,
+    )
+)
+def test_estimates_stay_within_their_bounds_whatever_comes(batches):
+    slowdown, now_ms = Slowdown(), 0.0
+    for measured_ms, gap_ms in batches:
+        now_ms += gap_ms
+        slowdown.add(measured_ms, P50_MS, P99_MS, now_ms)
+        assert LEAST_RATIO <= slowdown.ratio <= MOST_RATIO
+        assert 1 <= slowdown.spread_ratio <= MOST_SPREAD_RATIO
+
+
+@pytest.mark.parametrize("factor", [1.3, 2.0, 3.0, 5.0, 12.0])
+def test_a_step_is_there_in_full_after_a_handful_of_batches(factor):
+    device = Device()
+    device.run_for(5000, 1.0)
+    assert device.run(*[factor] * HANDFUL)[-1] == pytest.approx(factor, rel=0.01)
+
+
+@given(st.floats(1.0, 100.0), st.integers(0, 60))
+def test_one_outlier_changes_nothing(size, at):
+    device = Device()
+    ratios = [1.0] * 80
+    ratios[at] = size
+    assert max(device.run(*ratios)) <= 1.01
+
+
+def test_a_device_that_stops_again_and_again_is_found_by_what_batches_take_together():
+    device = Device()
+    device.run_for(5000, 1.0)
+    estimates = device.run(*[1.0, 1.0, 13.0] * 4)  # stopped for 240 of 300 ms, say
+    assert estimates[-1] >= FAR_OFF_RATIO
+
+
+@given(st.lists(st.floats(0.5, 8.0), min_size=12, max_size=60), st.floats(1.0, 2.0))
+def test_the_slower_every_batch_the_slower_the_device(ratios, factor):
+    slow, slower = Device(), Device()
+    slow.run_for(2000, 1.0)
+    slower.run_for(2000, 1.0)
+    slow.run(*ratios[:HANDFUL], idle_ms=0)
+    slower.run(*[factor * ratio for ratio in ratios[:HANDFUL]])
+    assert slower.slowdown.ratio >= 0.9 * slow.slowdown.ratio
+
+
+@given(st.floats(1.3, 3.9), st.floats(0.5, 1.0))
+def test_it_falls_only_when_batches_were_faster_for_long(factor, after):
+    device = Device()
+    device.run_for(3000, factor)
+    start_ms = device.now_ms
+    high = device.slowdown.ratio
+    while device.slowdown.ratio > high / 1.1:
+        device.run(after)
+        assert device.now_ms - start_ms < 2 * HOLD_MS
+    assert device.now_ms - start_ms >= HOLD_MS
+    device.run_for(2 * HOLD_MS, after)
+    assert device.slowdown.ratio == pytest.approx(after, rel=0.05)
+
+
+def test_a_device_that_is_faster_than_its_profile_is_used_after_a_few_seconds():
+    device = Device()
+    device.run_for(5000, 1.0)
+    assert device.run_for(2500, 1 / 1.5)[-1] >= 0.9
+    assert device.run_for(2500, 1 / 1.5)[-1] == pytest.approx(1 / 1.5, rel=0.05)
+
+
+def test_slow_changes_are_followed_without_jumps():
+    device = Device()
+    estimates = device.run(*[1 + at / 1000 for at in range(1000)])
+    assert estimates[-1] == pytest.approx(2, rel=0.1)
+    assert max(after / before for before, after in pairwise(estimates)) < 1.15
+
+
+def test_blank_batches_bring_a_lost_device_back():
+    device = Device()
+    device.run_for(3000, 12.0)
+    assert device.slowdown.is_far_off
+    assert device.run(12.0, 12.0, idle_ms=1000)[-1] == pytest.approx(12)
+    assert device.run(1.0, idle_ms=1000)[-1] == pytest.approx(12)  # one is not enough
+    assert device.run(1.0, idle_ms=1000)[-1] == pytest.approx(1)
+
+
+def test_batches_that_are_still_there_when_it_is_lost_do_not_bring_it_back():
+    device = Device()
+    device.run_for(3000, 12.0)
+    assert device.run(*[1.0] * 10)[-1] >= FAR_OFF_RATIO
+
+
+def test_who_is_slow_again_soon_has_to_be_fast_for_longer():
+    device = Device()
+    falls = 0
+    for _ in range(12):
+        device.run_for(5000, 2.0)
+        before = device.slowdown.ratio
+        falls += device.run_for(5000, 1.0)[-1] < 0.9 * before
+    assert falls <= 2
+    device.run_for(MOST_CAUTION * HOLD_MS + 3000, 1.0)
+    assert device.slowdown.ratio == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.02, 0.0487])
+def test_batches_as_the_profile_says_change_nothing(sigma):
+    device = Device()
+    rng = random.Random(3)
+    estimates = device.run(*[rng.lognormvariate(0, sigma) for _ in range(3000)])
+    assert max(estimates) < 1.06
+    assert min(estimates) > 0.95
+    assert device.slowdown.spread_ratio < 1.06
+
+
+def test_the_spread_is_kept_apart_from_the_middle():
+    device = Device()
+    rng = random.Random(3)
+    device.run(*[rng.lognormvariate(0, 0.2) for _ in range(500)])
+    assert device.slowdown.ratio == pytest.approx(1.0, abs=0.15)
+    assert device.slowdown.spread_ratio == pytest.approx(1.42, abs=0.2)  # exp(2.33 (0.2 - 0.0487))
+    device.run_for(10_000, device.slowdown.ratio)
+    assert device.slowdown.spread_ratio == 1
+
+
+def test_a_step_is_no_spread():
+    device = Device()
+    device.run_for(5000, 1.0)
+    device.run_for(1000, 2.0)
+    assert device.slowdown.spread_ratio == 1

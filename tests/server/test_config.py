@@ -102,6 +102,8 @@ def test_every_option_has_a_line_of_help() -> None:
         {"kind": "cuda", "gpu": -1},
         {"kind": "cuda", "gpu": 99},
         {"kind": "replayed", "gpu": 1},
+        {"slowdown": "1:2"},
+        {"kind": "replayed", "slowdown": "1"},
     ],
 )
 def test_a_bad_device_is_refused(values: dict[str, object]) -> None:

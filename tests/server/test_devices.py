@@ -41,11 +41,17 @@ def test_words_name_devices() -> None:
     assert parse_devices(["auto"]) == ()
 
 
+def test_a_replayed_device_may_obey_a_script():
+    (device,) = parse_devices(["replayed:gpu@10:2+15:1"])
+    assert device == DeviceConfig("replayed0", "gpu", DeviceKind.REPLAYED, slowdown="10:2+15:1")
+
+
 @pytest.mark.parametrize(
     "word",
     [
         *("", "cpu", "cpu:", "cpu:a", "cpu:1-", "cpu:2-1", "cpu:-1", "cpu:99999", "cpu:0,0"),
         *("cuda", "cuda:x", "tpu:0", "gpu:0", "replayed:", "replayed:a/b", "auto:1"),
+        *("replayed:gpu@x", "replayed:@1:2"),
     ],
 )
 def test_other_words_are_refused(word: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 import moonjelly.simulation
 from moonjelly.core.errors import UsageError
+from moonjelly.profiles.slowdown_script import SlowdownScript
 from moonjelly.simulation.scenario import Sampling
 from moonjelly.simulation.scenario_file import read_scenario
 
@@ -14,6 +15,7 @@ GOOD = """\
 seconds: 4
 seed: 3
 devices: {gpu: 2}
+slowdowns: {gpu-1: "1:2+2:1"}
 server: {planner: greedy, batcher: "fixed:2", max_batch_size: 4, sampling: replayed}
 streams:
   - {name: one, fps: 5, slo_ms: 300, link: {mbps: 4, wire_ms: 9}, leave_s: 2}
@@ -40,6 +42,7 @@ def test_a_file_says_everything(tmp_path):
     assert [device.device_id for device in scenario.devices] == ["gpu-0", "gpu-1"]
     assert scenario.server.sampling is Sampling.REPLAYED
     assert scenario.server.max_batch_size == 4
+    assert scenario.slowdowns == {"gpu-1": SlowdownScript((1.0, 2.0), (2.0, 1.0))}
     one, first, second = scenario.streams
     assert (one.stream_id, one.leave_s, one.wire_ms) == ("one", 2, 9)
     assert one.link.rate_kbps(0.0) == 4000
@@ -65,6 +68,9 @@ def test_the_examples_are_sound(path):
         ("seconds: 4", "", "seconds: is missing"),
         ("seed: 3", "seed: 0.5", "seed: 0.5: must be a whole number"),
         ("seed: 3", "sede: 3", "sede: is unknown; known are seconds"),
+        ("gpu-1:", "gpu-7:", "slowdowns: there is no device 'gpu-7'"),
+        ("1:2+2:1", "2", "slowdowns.gpu-1: '2': must be like 10:2"),
+        ('{gpu-1: "1:2+2:1"}', "[]", "slowdowns: must be a mapping"),
         ("{gpu: 2}", "{tpu: 2}", "devices.tpu: zoo replayed-gpu has no latency profile"),
         ("{gpu: 2}", "{gpu: 0}", "devices.gpu: 0: must be a whole number of at least 1"),
         ("{gpu: 2}", "[]", "devices: must map"),
@@ -82,7 +88,7 @@ def test_the_examples_are_sound(path):
         ("trace.txt", "gone.txt", "gone.txt: No such file"),
         ("leave_s: 2", "leave_s: 0", r"streams\[0\]: leave_s=0: must be after"),
         ("join_s: 1", "join_s: 4", "two-0: joins at 4 s"),
-        ("streams:", "streams: [", "scenario.yaml:6: is no YAML"),
+        ("streams:", "streams: [", "scenario.yaml:7: is no YAML"),
         (GOOD, "- 1", "must be a mapping"),
         (GOOD, "", "must be a mapping"),
         ("count: 2", "count: 1e7", r"streams\[1\].count: "),

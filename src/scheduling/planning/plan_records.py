@@ -12,9 +12,15 @@ from .rules import score
 
 
 def plan_records(
-    epoch: int, at_ms: float, cause: str, plan_ms: float, problem: Problem, plan: Plan
+    epoch: int,
+    at_ms: float,
+    cause: str,
+    plan_ms: float,
+    problem: Problem,
+    plan: Plan,
+    slowdowns: Mapping[str, float],
 ) -> list[PlanRecord]:
-    """Returns a row of `plans.csv` for each device."""
+    """Returns a row of `plans.csv` for each device of the plan; `slowdowns` by device."""
     rated = score(problem, plan)
     fps = arrival_fps(problem, plan)
     num_streams = Counter(plan.placement.values())
@@ -31,6 +37,7 @@ def plan_records(
             num_streams=num_streams[device.device_id],
             served_ratio=rated.served_ratio,
             accuracy_per_request=rated.accuracy_per_request,
+            slowdown_ratio=slowdowns.get(device.device_id, 1.0),
         )
         for device in plan.devices
     ]

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...core.clock import Clock
 from ...core.profile import BatchLatency
 from ...core.records import BatchRecord
@@ -18,7 +20,7 @@ from ...vision.detections import Detections
 from . import answers
 from .endpoint_link import EndpointLink
 from .frame_queue import WaitingFrame
-from .port import NO_PICTURE, DeviceLostError, Executor
+from .port import NO_PICTURE, DeviceLostError, Executor, Picture
 from .watchdog import Watchdog
 from .workload import Workload
 
@@ -47,7 +49,7 @@ class DeviceVariant:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Frames that run together.
+    """Frames that run together; none make a blank batch, which tells how slow the device is.
 
     Attributes:
         batch_size: the largest that the plan allows.
@@ -144,6 +146,7 @@ class BatchLoop:
             device_id=self._device_id,
             variant=core.active,
             slowdown_ratio=core.slowdown_ratio,
+            spread_ratio=core.spread_ratio,
             decode_ms=core.decode_ms,
             num_batches=core.num_batches,
         )
@@ -155,7 +158,9 @@ class BatchLoop:
             DeviceLostError: if the device is lost.
         """
         while (batch := self._decide()) is not None:
-            if not batch.is_alone or self._is_decoded(batch):
+            if not batch.frames:
+                self._learn(batch, self._run(batch))
+            elif not batch.is_alone or self._is_decoded(batch):
                 self._account(batch, self._run(batch))
             self._clear_bench(batch)
 
@@ -183,10 +188,14 @@ class BatchLoop:
         if alone is not None:
             return self._choose_alone(alone)
         work.look_ahead = LOOK_AHEAD_BATCHES * core.orders.batch_size
-        if not len(work.queue):
-            work.changed.wait()
-            return None, []
         now_ms = self._clock.now_ms()
+        if not len(work.queue):
+            limit_ms = core.probe_at_ms() - now_ms
+            if limit_ms <= 0:
+                core.probing(now_ms)
+                return self._lay([]), []
+            work.changed.wait(None if limit_ms == math.inf else limit_ms / 1000)
+            return None, []
         decision = core.decide(work.queue.view(), now_ms)
         gone = work.queue.take([key for key, _ in decision.drop])
         dropped = list(zip(gone, (reason for _, reason in decision.drop), strict=True))
@@ -277,18 +286,20 @@ class BatchLoop:
 
     def _run(self, batch: Batch) -> Run:
         pictures = [NO_PICTURE if f.picture is None else f.picture for f in batch.frames]
+        if not pictures:
+            pictures = [self._blank(batch.variant)]
         if self._watchdog is not None:
-            p99_ms = batch.variant.latency.p99_ms[len(batch.frames) - 1]
+            p99_ms = batch.variant.latency.p99_ms[len(pictures) - 1]
             self._watchdog.guard(max(HANG_LEAST_S, HANG_FACTOR * p99_ms / 1000))
         start_ms = self._clock.now_ms()
         self.is_running = True
         try:
             found = self._executor.run(batch.variant.name, pictures)
-            error = "" if len(found) == len(batch.frames) else f"{len(found)} answers"
+            error = "" if len(found) == len(pictures) else f"{len(found)} answers"
         except DeviceLostError:
             raise
         except Exception as failure:  # noqa: BLE001 - whatever a detector fails with ends with its batch
-            _log.exception("a batch of %d failed", len(batch.frames))
+            _log.exception("a batch of %d failed", len(pictures))
             found, error = [], type(failure).__name__
         finally:
             self.is_running = False
@@ -326,8 +337,7 @@ class BatchLoop:
         idle_ms = run.start_ms - self._free_since_ms
         self._free_since_ms = end_ms
         if not run.error:
-            decode_ms = sum(frame.decode_ms for frame in batch.frames) / size
-            self._core.ran(run.inference_ms, expected_ms, decode_ms)
+            self._core.decoded(sum(frame.decode_ms for frame in batch.frames) / size)
         if self._on_batch is not None:
             self._on_batch(
                 BatchRecord(
@@ -342,11 +352,25 @@ class BatchLoop:
                     queue_length=batch.num_left,
                 )
             )
-        if self._core.is_status_due(end_ms):
-            self._tell_status(end_ms)
+        self._learn(batch, run)
         if self._work.queue.needs_pictures:
             with self._work.decoding_due:
                 self._work.hopeless_ms = -math.inf
+
+    def _learn(self, batch: Batch, run: Run) -> None:
+        """Notes how a batch went, blank or not, and tells the scheduler when that is due."""
+        end_ms = run.start_ms + run.inference_ms
+        if not run.error:
+            size = max(1, len(batch.frames))
+            self._core.ran(batch.variant.name, size, run.inference_ms, end_ms)
+        if self._core.is_status_due(end_ms):
+            self._tell_status(end_ms)
+
+    def _blank(self, variant: DeviceVariant) -> Picture:
+        """A picture of nothing, to see how long a frame takes."""
+        if not self._work.queue.needs_pictures:
+            return NO_PICTURE
+        return np.zeros((variant.input_side_px, variant.input_side_px, 3), np.uint8)
 
     def _give_up(self, dropped: list[tuple[WaitingFrame, Reason]]) -> None:
         now_ms = self._clock.now_ms()

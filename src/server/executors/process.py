@@ -16,6 +16,7 @@ from typing import NoReturn
 from ...core.clock import MonotonicClock
 from ...core.errors import MoonjellyError, UsageError
 from ...core.records import BatchRecord
+from ...profiles.slowdown_script import SlowdownScript
 from ...protos.internal_pb2 import (
     Attach,
     Envelope,
@@ -88,7 +89,11 @@ def build_executor(device: DeviceConfig, zoo: ServedZoo, config: ServerConfig) -
         from .replayed_executor import ReplayedExecutor  # noqa: PLC0415
 
         latency = zoo.profiles[device.device_id].by_variant
-        return ReplayedExecutor(latency, is_instant=config.replay_latency_ratio == 0)
+        return ReplayedExecutor(
+            latency,
+            is_instant=config.replay_latency_ratio == 0,
+            slowdown=SlowdownScript.parse(device.slowdown),
+        )
     from .torch_executor import TorchExecutor  # noqa: PLC0415 - loads torch
 
     if device.kind is DeviceKind.CUDA:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ...core.clock import Clock, MonotonicClock
 from ...core.profile import BatchLatency
 from ...profiles.replay import P99_EVERY, ReplayedLatency
+from ...profiles.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
 from ...vision.detections import Detections
 from .port import Picture
 
@@ -27,6 +28,7 @@ class ReplayedExecutor:
         is_instant: bool = False,
         p99_every: int = P99_EVERY,
         answers: Sequence[Detections] = (),
+        slowdown: SlowdownScript = ALWAYS_AS_PROFILED,
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -37,6 +39,7 @@ class ReplayedExecutor:
             is_instant: answer without sleeping, to measure what everything else costs.
             p99_every: every how many batches the p99 is taken; 0 for never.
             answers: what is found, frame after frame, over and over; nothing if empty.
+            slowdown: how slow it is over time, counted from now.
             clock: for the time already spent.
             sleep: takes seconds.
         """
@@ -44,7 +47,9 @@ class ReplayedExecutor:
         self._times = ReplayedLatency(latency, p99_every)
         self._is_instant = is_instant
         self._answers = tuple(answers) or (Detections.empty(),)
+        self._slowdown = slowdown
         self._clock = clock or MonotonicClock()
+        self._began_ms = self._clock.now_ms()
         self._sleep = sleep
         self._loaded: set[str] = set()
         self._num_frames = 0
@@ -68,7 +73,8 @@ class ReplayedExecutor:
         ]
         self._num_frames += len(pictures)
         if not self._is_instant:
-            latency_ms = self._times.next_ms(variant, len(pictures))
+            factor = self._slowdown.factor(start_ms - self._began_ms)
+            latency_ms = factor * self._times.next_ms(variant, len(pictures))
             self._sleep(max(0.0, start_ms + latency_ms - self._clock.now_ms()) / 1000)
         return answers
 

@@ -145,7 +145,9 @@ def read_status(
 ) -> DeviceReported:
     """Reads what an executor says."""
     broken = {number for number, one in enumerate(variants) if one.name in status.broken_variants}
-    return DeviceReported(device_id, status.slowdown_ratio, frozenset(broken))
+    return DeviceReported(
+        device_id, status.slowdown_ratio, frozenset(broken), status.spread_ratio or 1.0
+    )
 
 
 def plan_for_endpoints(plan: PublishedPlan, variants: Sequence[Variant]) -> Iterator[Envelope]:

@@ -185,7 +185,13 @@ class SchedulerProcess:
             return
         plan_ms = now_ms() - handled_ms
         for record in plan_records(
-            note.epoch, handled_ms, note.cause, plan_ms, note.problem, note.plan
+            note.epoch,
+            handled_ms,
+            note.cause,
+            plan_ms,
+            note.problem,
+            note.plan,
+            note.slowdowns,
         ):
             self._log.write(record)
         self._log.flush()

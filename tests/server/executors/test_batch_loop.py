@@ -6,6 +6,7 @@ import os
 import queue
 import select
 import threading
+import time
 
 import cv2
 import numpy as np
@@ -86,7 +87,9 @@ class Puppet:
 class Bench:
     """A batch loop in a thread, with one endpoint."""
 
-    def __init__(self, executor: Puppet, num_decoders: int = 0, batcher=None) -> None:
+    def __init__(
+        self, executor: Puppet, num_decoders: int = 0, batcher=None, variants=VARIANTS
+    ) -> None:
         self.executor = executor
         self.work = Workload(needs_pictures=executor.needs_pictures)
         self.records: queue.SimpleQueue[object] = queue.SimpleQueue()
@@ -95,7 +98,7 @@ class Bench:
             "device0",
             self.work,
             executor,
-            VARIANTS,
+            variants,
             batcher or Greedy(),
             MonotonicClock(),
             on_batch=self.records.put,
@@ -565,3 +568,42 @@ def test_the_batcher_is_told_how_long_decoding_takes():
     assert sorted({device.decode_ms for device in batcher.devices}) == pytest.approx(
         sorted(told_ms[:3]), rel=1e-4
     )
+
+
+@pytest.mark.parametrize("needs_pictures", [False, True])
+def test_an_idle_device_that_was_slow_runs_blank_batches_until_it_is_fast(needs_pictures):
+    latency = BatchLatency((20.0,) * 4, (20.0,) * 4)
+    variants = {"small": DeviceVariant("small", 64, latency)}
+    puppet = Puppet(needs_pictures=needs_pictures)
+    bench = Bench(puppet, num_decoders=1 if needs_pictures else 0, variants=variants)
+    try:
+        bench.thread.start()
+        for ticket in (1, 2, 3):
+            bench.add(ticket, jpeg=jpeg(64))
+            bench.await_start()
+            time.sleep(0.2)  # the device is this slow
+            puppet.permits.release()
+            bench.await_results()
+        assert bench.loop.status().slowdown_ratio > 4
+        assert len(bench.statuses) >= 2  # at once
+        puppet.permits.release(1000)
+        for _ in range(2):
+            bench.await_start()
+            assert puppet.batches[-1] == ("small", 1)
+            assert puppet.sides[-1] == (64 if needs_pictures else 0)
+        bench.add(4, jpeg=jpeg(64))
+        bench.await_results()
+    finally:
+        bench.close()
+    assert bench.records.qsize() == 4  # blank ones are no frames
+
+
+def test_a_blank_batch_that_fails_costs_nothing(bench):
+    bench.executor.failure = RuntimeError("made to fail")
+    bench.executor.permits.release(1000)
+    loop = bench.loop
+    blank = loop._lay([])
+    run = loop._run(blank)
+    assert run.error == "RuntimeError"
+    loop._learn(blank, run)
+    assert loop.status().num_batches == 0

@@ -8,6 +8,7 @@ import pytest
 
 from moonjelly.core.clock import VirtualClock
 from moonjelly.core.profile import BatchLatency
+from moonjelly.profiles.slowdown_script import SlowdownScript
 from moonjelly.server.executors.port import NO_PICTURE
 from moonjelly.server.executors.replayed_executor import ReplayedExecutor
 from moonjelly.vision.detections import Detections
@@ -44,6 +45,15 @@ def test_time_already_spent_counts():
     executor, slept_ms = make(SlowClock())
     executor.run("v", [NO_PICTURE])
     assert slept_ms == [6.0]
+
+
+def test_batches_take_as_long_as_the_script_says():
+    clock = VirtualClock(500.0)
+    executor, slept_ms = make(clock, slowdown=SlowdownScript.parse("1:2+2:0.5"))
+    for at_ms in (500.0, 1499.0, 1500.0, 2500.0):
+        clock.advance_to(at_ms)
+        executor.run("v", [NO_PICTURE])
+    assert slept_ms == [10.0, 10.0, 20.0, 5.0]
 
 
 def test_one_batch_of_a_hundred_takes_the_p99():

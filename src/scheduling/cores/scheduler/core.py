@@ -131,8 +131,8 @@ class SchedulerCore:
                 self._devices.lose(device_id)
                 self._present.discard(device_id)
                 self._rhythm.want(Cause.DEVICE_CHANGE)
-            case DeviceReported(device_id, slowdown_ratio, broken):
-                if self._devices.observe(device_id, slowdown_ratio, now_ms, broken):
+            case DeviceReported(device_id, slowdown_ratio, broken, spread_ratio):
+                if self._devices.observe(device_id, slowdown_ratio, broken, spread_ratio):
                     self._rhythm.want(Cause.DEVICE_CHANGE)
         wake_ms = self._due_ms()
         if wake_ms != self._wake_ms:
@@ -203,8 +203,6 @@ class SchedulerCore:
     def _round(self, now_ms: float) -> None:
         """Plans, or answers those who want to join."""
         began_ms = self._limit.elapsed_ms()
-        if self._devices.forget(now_ms):
-            self._rhythm.want(Cause.DEVICE_CHANGE)
         if self._streams.forget(now_ms):
             self._rhythm.want(Cause.LEAVE)
         must_plan = not self._joins or (
@@ -273,7 +271,15 @@ class SchedulerCore:
             if plan is not None:
                 self._out.append(TellEndpoints(self._streams.endpoints, plan))
                 self._order(plan, self._present)
-        self._out.append(NotePlan(cause, self._publication.epoch, planning.problem, planning.plan))
+        self._out.append(
+            NotePlan(
+                cause,
+                self._publication.epoch,
+                planning.problem,
+                planning.plan,
+                self._devices.slowdowns(),
+            )
+        )
 
     def _order(self, plan: PublishedPlan, device_ids: set[str]) -> None:
         self._out += [

@@ -83,12 +83,14 @@ class NotePlan:
 
     Attributes:
         problem: what it serves.
+        slowdowns: of the devices that are there.
     """
 
     cause: Cause
     epoch: int
     problem: Problem
     plan: Plan
+    slowdowns: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,11 +87,13 @@ class DeviceReported:
     Attributes:
         slowdown_ratio: recent batch time over the profile's median.
         broken: indices of variants that cannot be loaded or run there.
+        spread_ratio: how much wider than profiled batches spread.
     """
 
     device_id: str
     slowdown_ratio: float
     broken: frozenset[int] = frozenset()
+    spread_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

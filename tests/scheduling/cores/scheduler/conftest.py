@@ -168,7 +168,7 @@ class CoreHarness:
                     self.told[endpoint] = instruction
             case TellDevice(order):
                 self.orders[order.device_id] = instruction
-            case NotePlan(_, _, problem, plan):
+            case NotePlan(_, _, problem, plan, _):
                 self.notes.append(instruction)
                 known = {one.client_id for one in problem.clients}
                 placed = {one: where for one, where in plan.placement.items() if one in known}
