@@ -106,5 +106,9 @@ def _measure(config: ServerConfig, device: DeviceConfig) -> None:
 
 def _tell_serving(host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
-    sys.stdout.write(f"{READY_PREFIX}{shown}:{port}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{READY_PREFIX}{shown}:{port}\n")
+        sys.stdout.flush()
+    except OSError as error:  # nobody reads it, or the disk is full; that is no reason not to serve
+        _log.warning("standard output: %s; serving at %s:%d", error.strerror, shown, port)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -188,3 +188,42 @@ async def test_a_stream_that_kills_executors_is_ended_at_the_second_death_and_no
         assert one.failure is None
         one.check_ledger()
     assert (tmp_path / "server.log").read_text().count("died, status 9") <= 2
+
+
+async def test_a_stream_whose_frames_hang_the_decoders_is_ended_and_no_other(
+    serve: Callable[..., RunningServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        textwrap.dedent(f"""
+        import sys, time
+        if "moonjelly.server.child" in sys.orig_argv and "executor" in sys.orig_argv:
+            from moonjelly.server.executors import decoding, replayed_executor
+            replayed_executor.ReplayedExecutor.needs_pictures = True
+            real = decoding.decode
+            def decode(frame, side_px):
+                while frame.descriptor.jpeg_bytes >= {POISON_BYTES}:
+                    time.sleep(1)
+                return real(frame, side_px)
+            decoding.decode = decode
+        """)
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    server = serve()
+    async with contextlib.AsyncExitStack() as stack:
+        honest = [
+            await stack.enter_async_context(camera(server.address, f"honest-{n}")) for n in range(3)
+        ]
+        await until(lambda: all(one.num_in_time >= 5 for one in honest))
+        poison = await stack.enter_async_context(camera(server.address, "poison", NOISE, fps=2.0))
+        await until(lambda: poison.failure is not None)
+        assert "POISON" in str(poison.failure)
+        before = [one.num_in_time for one in honest]
+        await until(
+            lambda: all(
+                one.num_in_time >= count + 10 for one, count in zip(honest, before, strict=True)
+            )
+        )
+    for one in honest:
+        assert one.failure is None
+        one.check_ledger()
+    assert (tmp_path / "server.log").read_text().count("died, status 1") <= 2

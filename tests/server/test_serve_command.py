@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import grpc
 import psutil
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from moonjelly.core.errors import UsageError
 from moonjelly.server.command import with_devices
@@ -105,6 +109,44 @@ def test_a_folder_of_logs_that_vanishes_costs_the_logs_alone(tmp_path):
         for name in ("server_frames", "plans", "batches-replayed0"):
             assert text.count(f"serving without {name}") == 1
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "streams", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "| true"], ids=lambda text: text
+)
+def test_a_server_without_its_standard_streams_serves_and_ends_as_any_other(tmp_path, streams):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = [sys.executable, "-m", "moonjelly", "serve", "--port", str(port), *REPLAYED]
+    status = tmp_path / "status"
+    script = f"({shlex.join(words)}; echo $? >{status}) {streams}"
+    log = (tmp_path / "log").open("w")
+    with log, subprocess.Popen(["bash", "-c", script], stdout=log, stderr=log) as shell:
+        limit_s = time.monotonic() + LIMIT_S
+        while not is_serving(port) and not status.exists():
+            assert time.monotonic() < limit_s
+            time.sleep(0.05)
+        assert not status.exists(), (tmp_path / "log").read_text()
+        (server,) = [
+            one
+            for one in psutil.Process(shell.pid).children(recursive=True)
+            if one.cmdline()[1:4] == ["-m", "moonjelly", "serve"]
+        ]
+        server.send_signal(signal.SIGTERM)
+        assert shell.wait(LIMIT_S) == 0
+    assert status.read_text() == "0\n"
+
+
+def is_serving(port: int) -> bool:
+    """Whether health says that the server can run frames."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        except grpc.RpcError:
+            return False
+    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def test_run_sh_starts_the_server_and_hands_it_the_signal():

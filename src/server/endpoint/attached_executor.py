@@ -40,6 +40,7 @@ class AttachedExecutor:
         is_crash: what it died of, where that is known before its end shows.
         held: the frames that are under way there, by ticket.
         gone: frames that were taken back from it, and that it may still be working at.
+        given_up: frames that it gave up while it was still at them, as where a decoder does not come back.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class AttachedExecutor:
         self.is_crash: bool | None = None
         self.held: dict[int, Handed] = {}
         self.gone: dict[int, Handed] = {}
+        self.given_up: dict[int, Handed] = {}
         self._channel = AsyncChannel(
             channel, lambda envelope, _: on_packet(self, envelope), lambda: on_close(self)
         )
@@ -95,8 +97,15 @@ class AttachedExecutor:
 
     def at_work(self) -> dict[int, Handed]:
         """The frames that it is working at, or was when it died, by ticket."""
-        known = self.held | self.gone
+        known = self.held | self.gone | self.given_up
         return {ticket: known[ticket] for ticket in self._bench.tickets() if ticket in known}
+
+    def note_given_up(self, given_up: dict[int, Handed]) -> None:
+        """Keeps those of the frames that it gave up, now or before, which it is still at."""
+        self.given_up |= given_up
+        if self.given_up:
+            at_work = self.at_work()
+            self.given_up = {k: one for k, one in self.given_up.items() if k in at_work}
 
     def last_at_work(self) -> dict[int, Handed]:
         """What it was working at when it ended; to be asked once."""

@@ -178,6 +178,7 @@ class Dispatcher:
 
     def _end_overdue(self, executor: AttachedExecutor, now_ms: float, batch_ms: float) -> None:
         """Gives up frames of which nothing will be heard, or nothing in time."""
+        executor.note_given_up({})
         is_silent = executor.silence.is_silent
         for ticket, handed in list(executor.held.items()):
             frame = handed.frame
@@ -198,6 +199,7 @@ class Dispatcher:
             return
         results = envelope.results
         was_silent = executor.silence.heard(self._now_ms())
+        given_up: dict[int, Handed] = {}
         for result in results.frames:
             handed = executor.held.pop(result.ticket, None)
             has_run = result.HasField("detections")
@@ -208,10 +210,13 @@ class Dispatcher:
                     self._on_result(handed.frame, result, results)
                 else:
                     self._on_drop(handed.frame, _told(result))
+                    given_up[result.ticket] = handed
             else:  # it was taken back in the meantime
                 handed = executor.gone.pop(result.ticket, None)
             if handed is not None and handed.is_alone:
                 self._trial_over(handed, ran_well=has_run)
+        if given_up:
+            executor.note_given_up(given_up)
         self._serve_waiting()
         if was_silent:
             _log.warning("the executor of %s speaks again", executor.device_id)

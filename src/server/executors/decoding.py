@@ -93,7 +93,7 @@ class DecoderPool:
             frame, side_px = chosen
             decoded = decode(frame, side_px)
             frame.source.bench.decode(decoder, 0)
-            self._finish(frame, decoded)
+            self._finish(decoder, frame, decoded)
 
     def _choose(self, decoder: int) -> tuple[WaitingFrame, int] | None:
         work = self._work
@@ -104,17 +104,17 @@ class DecoderPool:
                     frame = work.queue.next_to_decode(work.look_ahead, work.hopeless_ms)
                 if frame is not None:
                     frame.is_decoding = True
-                    work.num_decoding += 1
+                    work.decoding[decoder] = frame
                     frame.source.bench.decode(decoder, frame.descriptor.ticket)
                     return frame, work.side_px
                 work.decoding_due.wait()
         return None
 
-    def _finish(self, frame: WaitingFrame, decoded: Decoded) -> None:
+    def _finish(self, decoder: int, frame: WaitingFrame, decoded: Decoded) -> None:
         """Notes a picture; without one the frame is given up."""
         work = self._work
         with work.changed:
-            work.num_decoding -= 1
+            del work.decoding[decoder]
             is_waiting = work.queue.holds(frame)
             if is_waiting and decoded.picture is not None:
                 work.queue.set_decoded(frame, decoded.picture, decoded.decode_ms)

@@ -80,7 +80,7 @@ class BatchLoop:
 
     Attributes:
         num_turns: how often it has decided, so that others see it go on.
-        is_running: whether a batch runs, which the watchdog guards.
+        is_running: whether a batch runs, or is decoded, which the watchdog guards.
     """
 
     def __init__(
@@ -230,7 +230,7 @@ class BatchLoop:
         """Waits, under the lock, until no other frame is at work; the frame has left the queue."""
         work = self._work
         work.is_reserved = True
-        while work.num_decoding and not work.is_closed:
+        while work.decoding and not work.is_closed:
             work.changed.wait()
         if self._core.is_hopeless(frame.queued.deadline_ms, self._clock.now_ms()):
             self._release()
@@ -270,7 +270,15 @@ class BatchLoop:
         """Decodes a frame that is alone; it was given up if that fails."""
         if self._decode_alone is None:
             return True
-        return self._decode_alone(batch.frames[0], batch.variant.input_side_px)
+        if self._watchdog is not None:
+            self._watchdog.guard(HANG_LEAST_S)
+        self.is_running = True
+        try:
+            return self._decode_alone(batch.frames[0], batch.variant.input_side_px)
+        finally:
+            self.is_running = False
+            if self._watchdog is not None:
+                self._watchdog.rest()
 
     def _switch(self, variant: DeviceVariant) -> None:
         """Makes a loaded variant the active one; frames decoded for another side are decoded again."""

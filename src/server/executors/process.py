@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import gc
 import logging
 import os
@@ -178,9 +179,20 @@ class ExecutorProcess:
         if now_ms < self._beat_at_ms:
             return
         self._beat_at_ms = now_ms + BEAT_PERIOD_MS
-        if self._pulse.is_beating(BEAT_PERIOD_MS / 1000):
+        is_beating = self._pulse.is_beating(BEAT_PERIOD_MS / 1000)
+        if self._pulse.is_decoding_stuck:
+            self._leave_stuck()
+        if is_beating:
             with suppress(ChannelClosedError):  # the reader tells
                 self._control.send(HEARTBEAT)
+
+    def _leave_stuck(self) -> NoReturn:
+        """A decoder hangs: its bench tells at which frame. There are few decoders, and each may be next."""
+        try:
+            _log.critical("decoding hangs")
+            faulthandler.dump_traceback()
+        finally:
+            os._exit(EXIT_CRASHED)
 
     def close(self) -> None:
         """Lets the running batch end, and closes the log."""

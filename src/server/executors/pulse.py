@@ -1,18 +1,28 @@
-"""Whether the batch loop of an executor goes on."""
+"""Whether the threads of an executor go on."""
 
 from __future__ import annotations
 
+from .frame_queue import WaitingFrame
 from .loop import BatchLoop
 from .workload import Workload
 
+STUCK_LOOKS = 4  # so often, half a second apart, a decoder may be found at one frame
+
 
 class Pulse:
-    """Looks at the batch loop from another thread, and wakes it, so that an idle one goes round too."""
+    """Looks at the batch loop from another thread, and wakes it, so that an idle one goes round too.
+
+    Attributes:
+        is_decoding_stuck: whether a decoder thread never comes back from its frame. It is judged by looks and not by
+            a clock: a process that was stopped does not look.
+    """
 
     def __init__(self, work: Workload, loop: BatchLoop) -> None:
+        self.is_decoding_stuck = False
         self._work = work
         self._loop = loop
         self._turns_seen = -1
+        self._decoding: dict[int, tuple[WaitingFrame, int]] = {}  # how often each was seen there
 
     def is_beating(self, patience_s: float) -> bool:
         """Whether the loop went round since it was asked last, or runs a batch, which is guarded.
@@ -24,9 +34,18 @@ class Pulse:
         if not changed.acquire(timeout=patience_s):
             return False
         try:
+            self._look_at_decoders()
             is_beating = self._loop.is_running or self._loop.num_turns != self._turns_seen
             self._turns_seen = self._loop.num_turns
             changed.notify()
         finally:
             changed.release()
         return is_beating
+
+    def _look_at_decoders(self) -> None:
+        seen: dict[int, tuple[WaitingFrame, int]] = {}
+        for decoder, frame in self._work.decoding.items():
+            before, num_looks = self._decoding.get(decoder, (frame, 0))
+            seen[decoder] = frame, num_looks + 1 if frame is before else 1
+        self._decoding = seen
+        self.is_decoding_stuck = any(looks > STUCK_LOOKS for _, looks in seen.values())

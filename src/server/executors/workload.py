@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 
-from .frame_queue import FrameQueue
+from .frame_queue import FrameQueue, WaitingFrame
 
 
 class Workload:
@@ -19,7 +19,7 @@ class Workload:
         side_px: of the active variant; frames are decoded for it.
         look_ahead: how many frames are decoded ahead.
         hopeless_ms: frames with deadlines before that cannot make it while the running batch lasts.
-        num_decoding: frames that decoder threads are at.
+        decoding: the frame that each decoder thread is at, where it is at one.
         is_reserved: a frame is to be alone: no decoder thread begins another.
         is_closed: every thread leaves.
     """
@@ -33,7 +33,7 @@ class Workload:
         self.side_px = 0
         self.look_ahead = 1
         self.hopeless_ms = -math.inf
-        self.num_decoding = 0
+        self.decoding: dict[int, WaitingFrame] = {}
         self.is_reserved = False
         self.is_closed = False
 

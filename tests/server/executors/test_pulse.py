@@ -9,7 +9,7 @@ import pytest
 from moonjelly.core.clock import MonotonicClock
 from moonjelly.core.profile import BatchLatency
 from moonjelly.server.executors.loop import BatchLoop, DeviceVariant
-from moonjelly.server.executors.pulse import Pulse
+from moonjelly.server.executors.pulse import STUCK_LOOKS, Pulse
 from moonjelly.server.executors.workload import Workload
 
 LIMIT_S = 30.0
@@ -75,6 +75,26 @@ def test_a_loop_that_is_gone_or_stuck_without_the_lock_does_not_beat(looping):
     looping.close()
     looping.pulse.is_beating(LIMIT_S)
     assert not looping.pulse.is_beating(LIMIT_S)
+
+
+def look(looping, frame) -> bool:
+    """Looks once, with a decoder at that frame; returns whether it counts as stuck."""
+    with looping.work.changed:
+        looping.work.decoding[1] = frame
+    looping.pulse.is_beating(LIMIT_S)
+    return looping.pulse.is_decoding_stuck
+
+
+def test_a_decoder_that_never_comes_back_from_a_frame_is_found_out(looping):
+    frame = object()
+    assert not any(look(looping, frame) for _ in range(STUCK_LOOKS))
+    assert look(looping, frame)
+
+
+def test_a_decoder_that_is_at_another_frame_each_time_is_busy(looping):
+    assert not any(look(looping, object()) for _ in range(3 * STUCK_LOOKS))
+    looping.work.decoding.clear()
+    assert not looping.pulse.is_decoding_stuck
 
 
 def test_a_long_batch_is_left_to_its_guard(looping):
