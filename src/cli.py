@@ -16,7 +16,7 @@ from . import __version__
 from .core.addresses import mask_addresses
 from .core.errors import MoonjellyError
 from .core.open_files import allow_many_files
-from .core.standard_streams import open_missing_streams
+from .core.standard_streams import open_standard_streams
 
 COMMANDS = {
     "serve": ("server", "start the server"),
@@ -64,7 +64,7 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status: 0, 1 for a failure, 2 for a wrong request."""
-    open_missing_streams()  # before anything else takes their numbers
+    open_standard_streams()  # before anything else takes their numbers
     allow_many_files()  # a connection or a process takes some, and the usual limit is 1024
     argv = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in argv if not word.startswith("-")), None)

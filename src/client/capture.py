@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import numbers
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ..core.checks import echo
 from ..core.clock import Clock
 from ..core.errors import RunError
+from ..core.limits import SLO_MS
 from ..core.verdict import Reason
 from ..vision.preprocessing import Image
 from .due_frames import DueFrames, LiveFrames
@@ -25,6 +29,10 @@ Value = TypeVar("Value")
 
 _RESPITE_S = 0.001  # so that a source that does not wait keeps no core busy
 _LOST_RESPITE_S = 0.05
+_FAR_MS = SLO_MS.most  # no stream has use for an older picture, and none comes from so far ahead
+_CLOCK = "a time of the monotonic clock (time.monotonic() * 1000)"
+
+_log = logging.getLogger(__name__)
 
 
 async def capture_frames(
@@ -161,6 +169,7 @@ class _Reading:
         self._executor = executor
         self._clock = clock
         self._may_change = not pictures_stay(source)
+        self._has_told = False
 
     async def image(self, index: int) -> Image | Reason | None:
         """The picture of a frame, read ahead; None at the end."""
@@ -194,10 +203,21 @@ class _Reading:
             return _Read(None)
         if picture is None:
             return _Read(None, has_ended=True)
+        now_ms = self._clock.now_ms()
         if not isinstance(picture, Picture):
-            return _Read(Picture(self._clock.now_ms(), picture))
-        if not math.isfinite(picture.captured_ms):
-            raise RunError(f"captured_ms={picture.captured_ms}: must be finite")
+            return _Read(Picture(now_ms, picture))
+        captured_ms = picture.captured_ms
+        is_number = isinstance(captured_ms, numbers.Real)
+        if not (is_number and -math.inf < captured_ms <= now_ms + _FAR_MS):
+            raise RunError(f"captured_ms={echo(captured_ms)}: must be {_CLOCK}, now {now_ms:.0f}")
+        if captured_ms < now_ms - _FAR_MS:
+            if not self._has_told:
+                self._has_told = True
+                _log.warning(
+                    "captured_ms=%s: is too old for any stream; it must be %s, now %.0f",
+                    captured_ms, _CLOCK, now_ms,
+                )  # fmt: skip
+            return _Read(None)
         return _Read(picture)
 
     def _enter(self, image: Image | Callable[[], Image]) -> Image | Reason:

@@ -1,24 +1,33 @@
-"""Standard streams that a process was started without."""
+"""The three streams that every program may rely on."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-LAST_STANDARD = 2
+_STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
-def open_missing_streams() -> None:
-    """Opens standard streams that are closed at `os.devnull`; to be called first of all.
+def open_standard_streams() -> None:
+    """Has those that were closed when the process was started lead nowhere.
 
-    Otherwise there is nothing to write to, and the next file or socket that is opened takes the number of one.
+    Otherwise the next file that is opened gets the number of one, and whatever a library complains about lands in it.
     """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= LAST_STANDARD:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
-    if sys.stdin is None:
-        sys.stdin = open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 it stays open
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
+    for number, (name, mode) in enumerate(_STREAMS):
+        if getattr(sys, name) is not None:
+            continue
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor != number and not _is_open(number):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+            descriptor = number
+        os.set_inheritable(descriptor, descriptor == number)
+        setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True

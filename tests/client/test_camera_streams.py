@@ -232,6 +232,36 @@ async def test_what_is_no_picture_is_never_sent(bad, is_live):
     assert stream.ledger.captured == 0
 
 
+@pytest.mark.parametrize("captured_ms", ["1", None, float("nan"), float("inf"), 1e300, 10**400])
+async def test_what_is_no_time_of_the_monotonic_clock_ends_the_stream(captured_ms):
+    source = Own(lambda index: Picture(captured_ms, FLAT), is_live=True)
+    async with (
+        asyncio.timeout(WAIT_S),
+        FakeServer() as server,
+        sdk.connect(server.address) as client,
+    ):
+        stream = client.stream(source, fps=50, slo_ms=5000)
+        with pytest.raises(RunError, match=r"^captured_ms=.*: must be a time of the monotonic"):
+            await collect(stream, [])
+    assert stream.ledger.lost == 0
+
+
+async def test_pictures_that_are_too_old_for_any_stream_are_lost_and_that_is_told(caplog):
+    seconds = MonotonicClock().now_ms() / 1000 - 100  # in place of milliseconds
+    source = Own(lambda index: Picture(seconds, FLAT), is_live=True)
+    async with (
+        asyncio.timeout(WAIT_S),
+        FakeServer() as server,
+        streaming(server.address, source, fps=50, slo_ms=5000, num_frames=10) as stream,
+    ):
+        answers = [answer async for answer in stream]
+    check_account(stream, answers)
+    assert reasons(answers) == {"source_lost": 10}
+    told = [record.message for record in caplog.records if "captured_ms=" in record.message]
+    assert len(told) == 1
+    assert "time.monotonic() * 1000" in told[0]
+
+
 @pytest.mark.parametrize("is_live", [False, True])
 async def test_a_source_may_fill_one_buffer_again_and_again(is_live):
     buffer = np.zeros((48, 64, 3), np.uint8)

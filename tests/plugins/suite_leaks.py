@@ -106,7 +106,8 @@ def _programs() -> list[str]:
                 words = (
                     (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 )
-                found.append(f"{folder.name} {state} {words or name}")
+                is_dead = "Z " if state == "Z" else ""  # between running and sleeping they change
+                found.append(f"{folder.name} {is_dead}{words or name}")
         except OSError:  # it has ended, or is somebody else's
             continue
     return found
