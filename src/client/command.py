@@ -118,7 +118,7 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts) -> int:
                 ]
             results = asyncio.run(_stream(arguments, cameras, sources, zero_ms, tally, interrupts))
     except OSError as error:
-        raise RunError(f"--out {out_dir}: {error}") from None
+        raise RunError(f"--out {out_dir}: {error.strerror or error}") from None
     with interrupts.held():
         problems = write_report(arguments, results, tally)
     if arguments.video:

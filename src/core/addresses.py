@@ -14,6 +14,7 @@ HIDDEN = "***"
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{1,3}")
 _BARE_USER = re.compile(r"[^\s@:/'\"=]+:[^\s@]*@")
+_MAY_HIDE = re.compile(r"[=?#]")
 _PARTS = re.compile(r"([?&;/#])")
 _HARMLESS_NAMES = frozenset(
     [
@@ -62,7 +63,7 @@ def mask_address(text: str) -> str:
 
 def mask_addresses(text: str) -> str:
     """Returns words for people without the secrets of the addresses that they hold."""
-    if not ("@" in text or ("=" in text and ":/" in text)):
+    if not ("@" in text or (":/" in text and _MAY_HIDE.search(text))):
         return text
     starts = [found.start() for found in _SCHEME.finditer(text)]
     if not starts:

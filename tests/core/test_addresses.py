@@ -92,8 +92,11 @@ with_parameter = st.builds(
     schemes, hosts, st.sampled_from(["?", "?a=1&", "?x;", "#", "/", ";", "?u=a@b&"]), names, values,
     st.sampled_from(["", "&channel=1", "#top", "/more"]),
 )  # fmt: skip
+with_query = st.builds(
+    "{}://{}/v{}{}".format, schemes, hosts, st.sampled_from(["?", "#", "?a=1&"]), values
+)
 bare = st.builds("{}:{}@{}{}".format, users, passwords, hosts, paths)
-addresses = st.one_of(with_password, with_token, with_parameter, bare)
+addresses = st.one_of(with_password, with_token, with_parameter, with_query, bare)
 
 
 @given(addresses)
@@ -105,7 +108,7 @@ def test_no_masked_address_holds_its_secret(address):
     assert mask_address(masked) == masked
 
 
-@given(st.one_of(with_parameter, with_token, with_password), st.sampled_from(["", "camera ", "no '"]),
+@given(st.one_of(with_parameter, with_query, with_token, with_password), st.sampled_from(["", "camera ", "no '"]),
        st.sampled_from(["", ": cannot be opened", "' (5 of 6), gave up", "\nnext line"]))  # fmt: skip
 def test_no_masked_words_hold_a_secret(address, before, after):
     assert SECRET not in mask_addresses(before + address + after)

@@ -144,11 +144,15 @@ class CameraSource:
         clock = CameraClock()
         is_jpeg = container.video.codec_context.codec.canonical_name == "mjpeg"
         arrived_before_ms: float | None = None
+        waited_since_ms = self._clock.now_ms()
         try:
             for packet in container.packets():
                 arrived_ms = self._clock.now_ms()
                 if self._is_closed.is_set():
                     return "closed"
+                if arrived_ms - waited_since_ms > READ_TIMEOUT_S * 1000:
+                    # FFmpeg gives what it held back, and would wait as long again.
+                    return f"it was silent for {READ_TIMEOUT_S:g} s"
                 for camera_ms, picture in self._pictures_of(packet, is_jpeg):
                     # One that is late by one arrived when the one before it came out.
                     came_ms = arrived_before_ms if container.is_late_by_one else arrived_ms
@@ -161,6 +165,7 @@ class CameraSource:
                     if clock.is_settled:
                         self._take(Picture(captured_ms, picture))
                 arrived_before_ms = arrived_ms
+                waited_since_ms = self._clock.now_ms()
         except (av.FFmpegError, OSError) as error:
             return explain(error)
         except Exception as error:  # noqa: BLE001 the thread must not die unheard

@@ -66,6 +66,14 @@ class Container:
         return float(1 / rate) if rate else _USUAL_S
 
     @property
+    def length_s(self) -> float:
+        """How long the video is; 0 if that is not known, as sound may be longer."""
+        if self.video.duration and self.video.time_base:
+            return float(self.video.duration * self.video.time_base)
+        is_alone = len(self.container.streams) == 1
+        return (self.container.duration or 0) / av.time_base if is_alone else 0.0
+
+    @property
     def is_recording(self) -> bool:
         """Whether it has an end: its length is known, or it is a single picture."""
         has_length = self.container.duration is not None and self.container.duration > 0

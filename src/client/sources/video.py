@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Generator, Iterator
 from fractions import Fraction
@@ -16,6 +17,9 @@ from .file_times import GRACE_S, FileTimes
 from .spoiled import Spoiled
 
 _MAX_BROKEN_AT_ONCE = 1000
+_MISSED_S = 1.0
+
+_log = logging.getLogger(__name__)
 
 _Timed = tuple[float, av.VideoFrame]
 
@@ -100,6 +104,11 @@ class VideoSource:
                 num_at_once = 0
                 length_s = float(frame.duration * (frame.time_base or 0)) or None
                 yield self._times.shown_s(frame.time, length_s), frame
+        missing_s = self._container.length_s - self._times.ends_s
+        if missing_s > _MISSED_S:
+            _log.warning(
+                "%s: its last %.1f s hold no picture that can be read", self._name, missing_s
+            )
 
     def _packets(self) -> Iterator[av.Packet[Any]]:
         """Gives packets, beyond places that cannot be read."""

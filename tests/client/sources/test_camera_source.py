@@ -186,6 +186,26 @@ def test_a_camera_whose_pictures_come_far_too_late_is_opened_again():
     end.set()
 
 
+def test_a_picture_that_was_held_back_is_no_sign_of_life(caplog):
+    clock = SimpleNamespace(now_ms=lambda: clock.now)
+    clock.now = 0.0
+
+    def packets():  # FFmpeg gives up waiting after 5 s, and what it still had before that
+        yield Packet(jpeg(10), 0)
+        clock.now += 5010
+        yield Packet(jpeg(10), 33)
+        raise AssertionError("nobody waits for another 5 s")
+
+    end = threading.Event()
+    source = CameraSource("camera x", Script(packets(), [Packet(jpeg(20)), end]), clock=clock)
+    while value_of(next_of(source)) != 20:
+        pass
+    source.close()
+    end.set()
+    lost = "camera x: lost (it was silent for 5 s); it will be opened again"
+    assert caplog.records[0].message == lost
+
+
 @pytest.mark.parametrize("kind", ["mjpeg", "rtsp"])
 def test_pictures_are_captured_when_the_camera_made_them_however_seldom_they_are_read(kind):
     with ShowingCamera(kind) as camera:

@@ -23,10 +23,19 @@ def shade(value):
     return np.full((SIZE[1], SIZE[0], 3), value, np.uint8)
 
 
-def write(path, codec="libx264", pix_fmt="yuv420p", times_ms=None, rate=30, num=30, image_of=None):
+def write(
+    path,
+    codec="libx264",
+    pix_fmt="yuv420p",
+    times_ms=None,
+    rate=30,
+    num=30,
+    image_of=None,
+    options=None,
+):
     """Writes a video whose picture k has the brightness 8 k."""
     image_of = image_of or (lambda k: shade(8 * k))
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=options) as container:
         track = container.add_stream(codec, rate=rate)
         track.height, track.width = image_of(0).shape[:2]
         track.pix_fmt = pix_fmt
@@ -213,16 +222,30 @@ def test_a_video_of_which_nothing_can_be_decoded_is_refused(tmp_path):
         open_source(path, 10.0)
 
 
-def test_a_video_that_was_cut_off_plays_as_far_as_it_goes(tmp_path):
-    path = write(tmp_path / "v.mkv", "mjpeg", "yuvj420p")
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_video_that_was_cut_off_plays_as_far_as_it_goes_and_that_is_told(
+    tmp_path, suffix, caplog
+):
+    flags = {"movflags": "faststart"} if suffix == ".mp4" else None
+    path = write(tmp_path / f"v{suffix}", "mjpeg", "yuvj420p", rate=5, options=flags)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 2 // 3])
-    source = opened(path, 30.0)
+    source = opened(path, 5.0)
     shown = numbers(source, range(30))
     source.close()
     num = shown.index(None)
-    assert 0 < num < 30
+    assert 0 < num < 25
     assert shown == [*range(num), *[None] * (30 - num)]
+    assert f"{path}: its last {6 - num / 5:.1f} s hold no picture that can be read" in caplog.text
+
+
+def test_a_whole_video_is_played_without_a_word(tmp_path, caplog):
+    for suffix in (".mkv", ".mp4", ".avi"):
+        source = opened(write(tmp_path / f"v{suffix}", "mjpeg", "yuvj420p", rate=5), 5.0)
+        assert None not in numbers(source, range(30))
+        assert source.read(30) is None
+        source.close()
+    assert not caplog.records
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
