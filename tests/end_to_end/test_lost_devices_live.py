@@ -144,7 +144,7 @@ async def test_cameras_of_a_stopped_executor_are_served_by_the_other_one(
     for one in cameras:
         one.check_ledger()
         reasons = {str(answer.drop.reason) for answer in one.answers if answer.drop}
-        assert reasons <= {"executor_lost", "too_late", "queue_full", "superseded"}
+        assert not reasons & {"no_answer", "connection_lost", "not_connected"}, reasons
     assert "is silent" in (tmp_path / "server.log").read_text()
 
 
