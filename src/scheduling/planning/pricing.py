@@ -4,8 +4,8 @@
 2. Devices are settled one after the other, each with the mode and clients that lose least against
    the prices (`construct`).
 3. Small problems get a second start, from annealing.
-4. Pairs of devices are planned anew, exactly, until no pair gains, then threes and fours
-   (`improve`). Clients that are left over are worked in the same way.
+4. Pairs of devices are planned anew, exactly, until no pair gains, then threes and fours (`pairs`,
+   `larger_groups`). Clients that are left over are worked in the same way (`insertions`, `exchanges`).
 
 A plan in force is the start of the next; only what a change touches is looked at again.
 """
@@ -23,12 +23,16 @@ from ...core.problem import Problem
 from .construct import Draft, construct, empty_draft, to_plan
 from .continuity import align, continued
 from .effort import Effort
-from .improve import Improver
+from .exchanges import exchange
+from .improve import settle, upgrade_all
 from .instance import Instance, Ints, build
+from .larger_groups import regroup_all, regroup_larger
+from .pairs import regroup_pairs, shake
 from .prices import Market
 from .regroup import Regrouper
 from .sa_dp import SaDpPlanner
 from .switching import SwitchingCost
+from .working_draft import WorkingDraft
 
 DEFAULT_STEPS = 1000  # pairs of devices planned anew for a first plan, or the like
 REPLAN_STEPS = 60  # after a small change
@@ -91,11 +95,11 @@ class PricingPlanner:
     def _replan(self, instance: Instance, market: Market, kept: Draft, effort: Effort) -> Draft:
         """Repairs a plan in force and improves what gains enough."""
         most = _most_served(instance, market) if kept.unserved else instance.num_clients
-        improver = Improver(Regrouper(instance), market, kept, effort, self._switching)
-        improver.settle(most, kept.changed)
-        improver.upgrade_all()
-        improver.regroup_pairs(range(instance.num_devices))
-        return improver.draft
+        work = WorkingDraft(Regrouper(instance), market, kept, effort, self._switching)
+        settle(work, most, kept.changed)
+        upgrade_all(work)
+        regroup_pairs(work, range(instance.num_devices))
+        return work.draft
 
 
 def first_plan(instance: Instance, market: Market, effort: Effort | None = None) -> Draft:
@@ -104,8 +108,8 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
     regrouper = Regrouper(instance)
     most = _most_served(instance, market)
     random = Random(0)  # noqa: S311 - nobody's chance: the same problem gives the same plan
-    best = Improver(regrouper, market, construct(instance, market, most, effort), effort)
-    best.settle(most)
+    best = WorkingDraft(regrouper, market, construct(instance, market, most, effort), effort)
+    settle(best, most)
     if best.num_served:
         bound = market.prices(
             np.arange(instance.num_clients), _num_devices(instance), best.num_served
@@ -113,7 +117,7 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
         if (
             FEWEST_SHAKEN <= instance.num_devices <= MAX_DEVICES_AT_ONCE
             and not effort.is_spent
-            and best.regroup_all()
+            and regroup_all(best)
             and not best.draft.unserved
         ):
             return best.draft  # it is the optimum
@@ -121,8 +125,8 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
             if best.value >= bound:
                 break
             effort.spend(ANNEALING_STEPS)
-            other = Improver(regrouper, market, draft, effort)
-            other.settle(most)
+            other = WorkingDraft(regrouper, market, draft, effort)
+            settle(other, most)
             if other.merit > best.merit:
                 best = other
         reserve = int(effort.steps * (1 - DETOUR_SHARE))
@@ -132,8 +136,8 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
                 break
             draft = construct(instance, market, most, effort, (number % steps, 1 + number // steps))
             effort.spend(CONSTRUCTION_STEPS * instance.num_devices)
-            other = Improver(regrouper, market, draft, effort)
-            other.settle(most)
+            other = WorkingDraft(regrouper, market, draft, effort)
+            settle(other, most)
             if other.merit > best.merit:
                 best = other
         reserve = int(effort.steps * (1 - SHAKING_SHARE))
@@ -143,9 +147,9 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
             and not effort.is_spent
             and best.value < bound
         ):
-            best.shake(random)
-        best.regroup_larger(bound)
-        best.exchange()
+            shake(best, random)
+        regroup_larger(best, bound)
+        exchange(best)
     return best.draft
 
 
