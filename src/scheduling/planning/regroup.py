@@ -16,6 +16,7 @@ import numpy as np
 from .instance import Bools, Floats, Instance, Ints
 
 MIN_GAIN = 1e-9
+MANY_PAIRS = 1000  # of modes; of so many it pays to drop some first
 MAX_PACKINGS = 40  # bounds tried in one call; nearly always one of the first is reached
 
 
@@ -43,7 +44,8 @@ class Regrouper:
         self._modes_of = [
             np.flatnonzero(instance.mode_type == number) for number in range(instance.num_types)
         ]
-        self._same_lane = [~instance.starts_variant[modes][1:] for modes in self._modes_of]
+        self._is_of_type = [instance.mode_type == number for number in range(instance.num_types)]
+        self._ends_lane = instance.starts_variant[1:]
         self._weights: list[int] = instance.weights.tolist()
 
     def pair(
@@ -68,9 +70,23 @@ class Regrouper:
             if second_type == first_type
             else self.columns(second_type, clients)
         )
+        highs1 = np.minimum(instance.capacities[modes1], most1)
+        if len(modes1) * len(modes2) > MANY_PAIRS:
+            highs2 = np.minimum(instance.capacities[modes2], most2)
+            good1 = self._promising(modes1, highs1, modes2, highs2, total, value)
+            good2 = good1
+            if second_type != first_type:
+                good2 = self._promising(modes2, highs2, modes1, highs1, total, value)
+            modes1, loads1, most1, highs1 = (
+                modes1[good1],
+                loads1[:, good1],
+                most1[good1],
+                highs1[good1],
+            )
+            modes2, loads2, most2 = modes2[good2], loads2[:, good2], most2[good2]
         both = loads1.T @ (loads2 > 0)
         accuracy1, accuracy2 = instance.accuracies[modes1], instance.accuracies[modes2]
-        high = np.minimum(instance.capacities[modes1], most1)[:, None]
+        high = highs1[:, None]
         only1 = most1[:, None] - both
         low = np.maximum(only1, (total - instance.capacities[modes2])[None, :])
         only2 = most2[None, :] - both
@@ -81,18 +97,18 @@ class Regrouper:
         )
         if second_type == first_type:
             possible &= accuracy1[:, None] >= accuracy2[None, :]
-        rows, columns = np.nonzero(possible)
-        if not len(rows):
+        numbers1, numbers2 = np.nonzero(possible)
+        if not len(numbers1):
             return None
-        gains = accuracy1[rows] - accuracy2[columns]
-        fills = np.where(gains >= 0, high[rows, 0], low[rows, columns])
-        bounds = accuracy2[columns] * total + gains * fills
+        gains = accuracy1[numbers1] - accuracy2[numbers2]
+        fills = np.where(gains >= 0, high[numbers1, 0], low[numbers1, numbers2])
+        bounds = accuracy2[numbers2] * total + gains * fills
         tried = np.flatnonzero(bounds > value + MIN_GAIN)
         best: tuple[int, int, list[int], list[int]] | None = None
         for number in tried[np.argsort(-bounds[tried])][:MAX_PACKINGS].tolist():
             if bounds[number] <= value + MIN_GAIN:
                 break
-            row, column = int(rows[number]), int(columns[number])
+            row, column = int(numbers1[number]), int(numbers2[number])
             in1, in2 = loads1[:, row] > 0, loads2[:, column] > 0
             members = self._split(
                 clients,
@@ -114,6 +130,36 @@ class Regrouper:
         row, column, members1, members2 = best
         return Group(value, (int(modes1[row]), int(modes2[column])), (members1, members2))
 
+    def _promising(
+        self,
+        modes: Ints,
+        highs: Floats,
+        others: Ints,
+        other_highs: Floats,
+        total: int,
+        value: float,
+    ) -> Ints:
+        """Returns which modes one device of a pair may need to beat a value, as far as loads tell.
+
+        Args:
+            modes: of its type.
+            highs: what it carries in them at most.
+            others: modes of the other device.
+            other_highs: what that carries.
+            total: what both have to carry.
+            value: to be beaten.
+        """
+        accuracies = self.instance.accuracies
+        order = np.argsort(other_highs)
+        room = other_highs[order]
+        best = np.maximum.accumulate(accuracies[others[order[::-1]]])[::-1]  # of these, or roomier
+        place = np.searchsorted(room, total - highs)
+        good = np.flatnonzero(place < len(room))
+        partner = best[place[good]]
+        gains = accuracies[modes[good]] - partner
+        fills = np.where(gains >= 0, highs[good], total - room[-1])
+        return good[partner * total + gains * fills > value + MIN_GAIN]
+
     def columns(self, device_type: int, clients: Sequence[int]) -> tuple[Ints, Floats, Floats]:
         """Returns the modes worth a look for these clients: for equal clients, the largest batch.
 
@@ -122,16 +168,15 @@ class Regrouper:
         Returns:
             Modes; (clients, modes) weight where the client fits, else 0; (modes,) its sums.
         """
-        modes = self._modes_of[device_type]
         rows = self._loads[np.array(clients, np.int64)]
-        loads = rows if len(modes) == rows.shape[1] else rows[:, modes]
-        sums = loads.sum(axis=0)
-        useful = sums > 0
-        useful[:-1] &= ~(self._same_lane[device_type] & (loads[:, :-1] == loads[:, 1:]).all(axis=0))
+        sums = rows.sum(axis=0)
+        useful = (sums > 0) & self._is_of_type[device_type]
+        # Who fits a batch fits the one before it too: equal sums are equal clients.
+        useful[:-1] &= self._ends_lane | (sums[:-1] != sums[1:])
         chosen = np.flatnonzero(useful)
         if not len(chosen):
-            chosen = np.zeros(1, np.int64)  # the device stays idle
-        return modes[chosen], loads[:, chosen], sums[chosen]
+            chosen = self._modes_of[device_type][:1]  # the device stays idle
+        return chosen, rows[:, chosen], sums[chosen]
 
     def _split(
         self,
