@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .gathering import insert_gathered, regroup_gathered
 from .insertions import insert_all, refill_all
 from .pairs import regroup_pairs
 from .regroup import MIN_GAIN
@@ -25,8 +26,12 @@ def settle(work: WorkingDraft, most_served: int, devices: Iterable[int] | None =
         served, value = work.merit
         if work.draft.unserved:
             dirty |= refill_all(work)
+            if work.is_free_in_overload:
+                insert_gathered(work, most_served)
             dirty |= insert_all(work, most_served)
         regroup_pairs(work, sorted(dirty))
+        if work.is_free_in_overload:
+            regroup_gathered(work, 2)
         if not work.draft.unserved or work.merit <= (served, value + MIN_GAIN):
             break
 

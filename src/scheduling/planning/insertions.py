@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations
 
 from .pairs import NEIGHBOURS
@@ -11,6 +12,8 @@ from .regroup_many import regroup_many
 from .working_draft import STEPS_OF_SIZE, WorkingDraft
 
 MAX_FAILED_INSERTIONS = 4  # of clients in a row, lightest first
+MAX_OF_KINDS = 2  # pairs of devices alike that are tried, in overload
+MAX_THREES = 12  # that are tried, in overload
 ROOMIEST = 7  # devices of which threes are tried to make room for a client
 
 
@@ -41,7 +44,7 @@ def insert_all(work: WorkingDraft, most_served: int) -> set[int]:
         work: to improve.
         most_served: nobody tries to serve more than that.
     """
-    failed = 0
+    failed: list[int] = []
     changed: set[int] = set()
     choice = work.instance.fits[work.draft.unserved].sum(axis=1).tolist()
     order = sorted(
@@ -52,13 +55,21 @@ def insert_all(work: WorkingDraft, most_served: int) -> set[int]:
         if (
             work.effort.is_spent
             or work.num_served >= most_served
-            or failed == MAX_FAILED_INSERTIONS
+            or len(failed) == MAX_FAILED_INSERTIONS
         ):
             break
+        if any(_asks_no_less(work, client, other) for other in failed):
+            continue
         devices = _insert(work, client)
-        failed = 0 if devices else failed + 1
+        failed = [] if devices else [*failed, client]
         changed.update(devices)
     return changed
+
+
+def _asks_no_less(work: WorkingDraft, client: int, other: int) -> bool:
+    """Whether there is room for a client only where there is room for the other."""
+    fits = work.instance.fits
+    return work.weights[client] >= work.weights[other] and not (fits[client] & ~fits[other]).any()
 
 
 def _insert(work: WorkingDraft, client: int) -> tuple[int, ...]:
@@ -68,9 +79,14 @@ def _insert(work: WorkingDraft, client: int) -> tuple[int, ...]:
         The devices that it changed; none if there is no room.
     """
     best: tuple[float, tuple[int, int], Group] | None = None
+    tried: Counter[tuple[tuple[int, int, int], ...]] = Counter()
     for pair in _roomy_pairs(work):
         if work.effort.is_spent:
             break
+        kinds = tuple(map(work.kind, pair))
+        tried[kinds] += 1
+        if work.is_free_in_overload and tried[kinds] > MAX_OF_KINDS:
+            continue
         work.effort.spend()
         value = work.values[pair[0]] + work.values[pair[1]]
         least = -1.0 if best is None else value + best[0]
@@ -106,11 +122,15 @@ def _roomy_threes(work: WorkingDraft, client: int) -> list[tuple[int, ...]]:
     """Threes of devices that could carry the client if they split their loads well."""
     room = [_room(work, device) for device in range(len(work.types))]
     devices = sorted(range(len(room)), key=lambda device: -room[device])[:ROOMIEST]
-    return [
+    threes: list[tuple[int, ...]] = [
         three
         for three in combinations(sorted(devices), 3)
         if sum(room[device] for device in three) >= work.weights[client]
     ]
+    if work.is_free_in_overload:
+        threes.sort(key=lambda three: -sum(room[device] for device in three))
+        del threes[MAX_THREES:]
+    return threes
 
 
 def _room(work: WorkingDraft, device: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from random import Random
 
@@ -11,16 +11,24 @@ from .regroup import MIN_GAIN
 from .working_draft import WorkingDraft
 
 NEIGHBOURS = 24  # with how many others a device is regrouped, where there are more
+MAX_FAILED_OF_KINDS = (
+    2  # pairs of devices alike, in overload: gathering makes the best of each kind
+)
 
 
 def regroup_pairs(work: WorkingDraft, devices: Iterable[int]) -> None:
     """Regroups these devices with others, and those that this changes, until nothing is gained."""
     queue = deque((one, other) for one in devices for other in partners(work, one))
     queued = set(queue)
+    failed: Counter[tuple[tuple[int, int, int], ...]] = Counter()
     while queue and not work.effort.is_spent:
         pair = queue.popleft()
         queued.discard(pair)
+        kinds = tuple(sorted(map(work.kind, pair)))
+        if work.is_free_in_overload and failed[kinds] == MAX_FAILED_OF_KINDS:
+            continue
         if not work.regroup(pair):
+            failed[kinds] += 1
             continue
         for device in pair:
             for partner in partners(work, device):

@@ -50,6 +50,7 @@ class Market:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self._of_all: dict[int, Prices] = {}
         self._weights = instance.weights.astype(np.float64)
         starts = np.flatnonzero(instance.starts_variant)
         self._lane_type = instance.mode_type[starts]
@@ -67,6 +68,17 @@ class Market:
                 for number in range(instance.num_types)
             ]
         )
+
+    def of_all(self, num_served: int) -> Prices:
+        """Returns prices at which all devices serve that many of all clients, at least one."""
+        if num_served not in self._of_all:
+            instance = self._instance
+            self._of_all[num_served] = self.prices(
+                np.arange(instance.num_clients),
+                np.bincount(instance.types, minlength=instance.num_types),
+                num_served,
+            )
+        return self._of_all[num_served]
 
     def most_served(self, clients: Ints, num_devices: Ints) -> int:
         """Returns an upper bound of the number of clients that so many devices can serve."""

@@ -80,6 +80,11 @@ class WorkingDraft:
         return self.num_served, self.value
 
     @property
+    def is_free_in_overload(self) -> bool:
+        """Whether somebody is left over, and clients may move without a gain: no plan is in force."""
+        return self.switching is None and bool(self.draft.unserved)
+
+    @property
     def num_devices(self) -> Ints:
         """(types,) how many devices there are."""
         return np.bincount(self.instance.types, minlength=self.instance.num_types)
@@ -91,6 +96,10 @@ class WorkingDraft:
     def load(self, device: int) -> int:
         """Weight of what a device serves."""
         return sum(self.weights[client] for client in self.draft.members[device])
+
+    def kind(self, device: int) -> tuple[int, int, int]:
+        """What a device is like, but for who its clients are: type, mode and load."""
+        return self.types[device], self.draft.modes[device], self.load(device)
 
     def members_of(self, devices: Sequence[int]) -> list[int]:
         """The clients that these devices serve."""
