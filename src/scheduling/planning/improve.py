@@ -26,9 +26,9 @@ def settle(work: WorkingDraft, most_served: int, devices: Iterable[int] | None =
         served, value = work.merit
         if work.draft.unserved:
             dirty |= refill_all(work)
+            dirty |= insert_all(work, most_served)
             if work.is_free_in_overload:
                 insert_gathered(work, most_served)
-            dirty |= insert_all(work, most_served)
         regroup_pairs(work, sorted(dirty))
         if work.is_free_in_overload:
             regroup_gathered(work, 2)

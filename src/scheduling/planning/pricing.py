@@ -36,9 +36,9 @@ from .sa_dp import SaDpPlanner
 from .switching import SwitchingCost
 from .working_draft import WorkingDraft
 
-DEFAULT_STEPS = 1150  # pairs of devices planned anew for a first plan, or the like
-OVERLOAD_STEPS = 1500  # more, where somebody is left over
-LAST_SHARE = 0.13  # of the steps, for gathering clients at the end
+DEFAULT_STEPS = 1040  # pairs of devices planned anew for a first plan, or the like
+OVERLOAD_STEPS = 1650  # more, where somebody is left over
+LAST_SHARE = 0.038  # of the steps, for gathering clients at the end
 REPLAN_STEPS = 60  # after a small change
 SMALL_CHANGE_RATIO = 0.1  # share of the clients that have to be placed anew
 MAX_DETOURS = 12
