@@ -24,12 +24,16 @@ def regroup_pairs(work: WorkingDraft, devices: Iterable[int]) -> None:
     while queue and not work.effort.is_spent:
         pair = queue.popleft()
         queued.discard(pair)
-        kinds = tuple(sorted(map(work.kind, pair)))
-        if work.is_free_in_overload and failed[kinds] == MAX_FAILED_OF_KINDS:
-            continue
-        if not work.regroup(pair):
-            failed[kinds] += 1
-            continue
+        if not work.is_free_in_overload:
+            if not work.regroup(pair):
+                continue
+        else:
+            kinds = tuple(sorted(map(work.kind, pair)))
+            if failed[kinds] == MAX_FAILED_OF_KINDS:
+                continue
+            if not work.regroup(pair):
+                failed[kinds] += 1
+                continue
         for device in pair:
             for partner in partners(work, device):
                 if partner not in pair and (device, partner) not in queued:

@@ -146,8 +146,9 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
     _shake(best, bound)
     regroup_larger(best, bound)
     exchange(best)
-    effort.steps += last_steps
-    _gather_all(best, bound)
+    if best.draft.unserved or instance.num_devices > MAX_DEVICES_AT_ONCE:
+        effort.steps += last_steps
+        _gather_all(best, bound)
     return best.draft
 
 

@@ -64,29 +64,23 @@ class Regrouper:
         """
         instance = self.instance
         total = sum(self._weights[client] for client in clients)
-        modes1, loads1, most1 = self.columns(first_type, clients)
-        modes2, loads2, most2 = (
-            (modes1, loads1, most1)
-            if second_type == first_type
-            else self.columns(second_type, clients)
-        )
-        highs1 = np.minimum(instance.capacities[modes1], most1)
+        rows = self._loads.take(clients, axis=0)
+        sums = rows.sum(axis=0)
+        highs = np.minimum(instance.capacities, sums)
+        modes1 = self._useful(first_type, sums)
+        modes2 = modes1 if second_type == first_type else self._useful(second_type, sums)
         if len(modes1) * len(modes2) > MANY_PAIRS:
-            highs2 = np.minimum(instance.capacities[modes2], most2)
-            good1 = self._promising(modes1, highs1, modes2, highs2, total, value)
-            good2 = good1
+            all1, all2 = modes1, modes2
+            modes1 = self._promising(all1, all2, highs, total, value)
+            modes2 = modes1
             if second_type != first_type:
-                good2 = self._promising(modes2, highs2, modes1, highs1, total, value)
-            modes1, loads1, most1, highs1 = (
-                modes1[good1],
-                loads1[:, good1],
-                most1[good1],
-                highs1[good1],
-            )
-            modes2, loads2, most2 = modes2[good2], loads2[:, good2], most2[good2]
+                modes2 = self._promising(all2, all1, highs, total, value)
+        loads1 = rows.take(modes1, axis=1)
+        loads2 = loads1 if second_type == first_type else rows.take(modes2, axis=1)
+        most1, most2 = sums[modes1], sums[modes2]
         both = loads1.T @ (loads2 > 0)
         accuracy1, accuracy2 = instance.accuracies[modes1], instance.accuracies[modes2]
-        high = highs1[:, None]
+        high = highs[modes1][:, None]
         only1 = most1[:, None] - both
         low = np.maximum(only1, (total - instance.capacities[modes2])[None, :])
         only2 = most2[None, :] - both
@@ -131,34 +125,28 @@ class Regrouper:
         return Group(value, (int(modes1[row]), int(modes2[column])), (members1, members2))
 
     def _promising(
-        self,
-        modes: Ints,
-        highs: Floats,
-        others: Ints,
-        other_highs: Floats,
-        total: int,
-        value: float,
+        self, modes: Ints, others: Ints, highs: Floats, total: int, value: float
     ) -> Ints:
-        """Returns which modes one device of a pair may need to beat a value, as far as loads tell.
+        """Returns the modes that one device of a pair may need to beat a value, as far as loads tell.
 
         Args:
             modes: of its type.
-            highs: what it carries in them at most.
             others: modes of the other device.
-            other_highs: what that carries.
+            highs: (all modes,) what a device carries in them at most.
             total: what both have to carry.
             value: to be beaten.
         """
         accuracies = self.instance.accuracies
-        order = np.argsort(other_highs)
-        room = other_highs[order]
-        best = np.maximum.accumulate(accuracies[others[order[::-1]]])[::-1]  # of these, or roomier
-        place = np.searchsorted(room, total - highs)
-        good = np.flatnonzero(place < len(room))
+        order = others[highs[others].argsort()]
+        room = highs[order]
+        best = np.maximum.accumulate(accuracies[order[::-1]])[::-1]  # of these, or roomier
+        place = room.searchsorted(total - highs[modes])
+        good = place < len(room)
+        modes = modes[good]
         partner = best[place[good]]
-        gains = accuracies[modes[good]] - partner
-        fills = np.where(gains >= 0, highs[good], total - room[-1])
-        return good[partner * total + gains * fills > value + MIN_GAIN]
+        gains = accuracies[modes] - partner
+        fills = np.where(gains >= 0, highs[modes], total - room[-1])
+        return modes[partner * total + gains * fills > value + MIN_GAIN]
 
     def columns(self, device_type: int, clients: Sequence[int]) -> tuple[Ints, Floats, Floats]:
         """Returns the modes worth a look for these clients: for equal clients, the largest batch.
@@ -168,15 +156,18 @@ class Regrouper:
         Returns:
             Modes; (clients, modes) weight where the client fits, else 0; (modes,) its sums.
         """
-        rows = self._loads[np.array(clients, np.int64)]
+        rows = self._loads.take(clients, axis=0)
         sums = rows.sum(axis=0)
+        modes = self._useful(device_type, sums)
+        return modes, rows.take(modes, axis=1), sums[modes]
+
+    def _useful(self, device_type: int, sums: Floats) -> Ints:
+        """The same modes, from (all modes,) what the clients that fit weigh together."""
         useful = (sums > 0) & self._is_of_type[device_type]
         # Who fits a batch fits the one before it too: equal sums are equal clients.
         useful[:-1] &= self._ends_lane | (sums[:-1] != sums[1:])
-        chosen = np.flatnonzero(useful)
-        if not len(chosen):
-            chosen = self._modes_of[device_type][:1]  # the device stays idle
-        return chosen, rows[:, chosen], sums[chosen]
+        modes = useful.nonzero()[0]
+        return modes if len(modes) else self._modes_of[device_type][:1]  # the device stays idle
 
     def _split(
         self,
