@@ -2,19 +2,21 @@
 
 Four parts, each into one CSV, then every bar with what was measured:
 
-* `quality.csv`: every problem of a folder, planned by each planner; gaps to proved bounds where a table of
-  them is given; whether the default falls below SA-DP anywhere.
-* `scale.csv`: drawn problems of the published simulation's kind, ten clients a device, up to 1,000 devices:
+* `planning_quality.csv`: every drawn problem (`moonjelly.simulation.studies.families`), planned by each planner;
+  gaps to the bounds in `planning_bounds.csv` (made by `planning_bounds.py`); whether the default falls
+  below SA-DP anywhere. Or every problem of a folder, with its own table of bounds.
+* `planning_scale.csv`: drawn problems of the published simulation's kind, ten clients a device, up to 1,000 devices:
   time of the first plan, of the next one after one client's link changed, and the gap to the
   relaxation's bound. A planner leaves the comparison after the first size at which it takes more
   than `--patience-s`.
-* `changes.csv`: a minute of plans every 0.5 s while links wander: variants loaded a minute and
+* `planning_changes.csv`: a minute of plans every 0.5 s while links wander: variants loaded a minute and
   accuracy, by what a change is charged.
-* `exact.csv`: time to prove the optimum of the folder's problems with up to 4 devices and 24 clients.
+* `planning_exact.csv`: time to prove the optimum of these problems with up to 4 devices and 24 clients.
 
 Times are by the clock; `processor_ms` beside them is what other work on the machine disturbs less.
 
-    python benchmarks/planning.py PROBLEMS [--yardsticks FILE] [--out FOLDER] [--patience-s 20]
+    python benchmarks/planning.py [PROBLEMS [--yardsticks FILE]] [--out FOLDER] [--patience-s 20]
+    python plots/planning.py FOLDER
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from __future__ import annotations
 import argparse
 import csv
 import math
+import shlex
 import statistics
 import sys
 import time
@@ -32,18 +35,10 @@ from random import Random
 
 import numpy as np
 
-from moonjelly.core.device import Device
 from moonjelly.core.plan import Plan
-from moonjelly.core.problem import Client, Problem
+from moonjelly.core.problem import Problem
 from moonjelly.planning_tool.problem_file import read_problem
 from moonjelly.planning_tool.yardsticks import Yardstick, read_yardsticks
-from moonjelly.profiles import (
-    find_profile,
-    latency_table,
-    load_latency_profile,
-    load_variants,
-    variants_path,
-)
 from moonjelly.scheduling.planning.exact import ExactPlanner
 from moonjelly.scheduling.planning.instance import build
 from moonjelly.scheduling.planning.port import Planner
@@ -52,40 +47,52 @@ from moonjelly.scheduling.planning.pricing import PricingPlanner
 from moonjelly.scheduling.planning.registry import DEFAULT_PLANNER, planner
 from moonjelly.scheduling.planning.rules import score, violations
 from moonjelly.scheduling.planning.switching import SwitchingCost
+from moonjelly.simulation.studies.families import draw_benchmark
+from moonjelly.simulation.studies.instances import draw_problem
 
+FOLDER = Path(__file__).resolve().parent
+BOUNDS = FOLDER / "planning_bounds.csv"
 COMPARED = (DEFAULT_PLANNER, "sa-dp", "hill-climbing", "greedy", "fixed", "random")
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 CLIENTS_PER_DEVICE = 10
-MAX_BATCH = 8
 ROUNDS = 2
 REPLANS = 9
 PERIOD_S = 0.5
 COST_RATIOS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # of a switch
 MAX_EXACT_DEVICES, MAX_EXACT_CLIENTS, EXACT_LIMIT_S = 4, 24, 10.0
+FAR_PERCENT = 0.8  # of accuracy
 TOLERANCE = 0.001  # of accuracy, in "never below SA-DP"
 
 
 def main() -> int:
     """Measures everything; returns the exit status: 1 if a plan breaks a rule."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("problems", type=Path, help="folder of problems as JSON")
-    parser.add_argument("--yardsticks", type=Path, help="CSV of proved bounds")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("problems", type=Path, nargs="?", help="folder of problems as JSON")
+    parser.add_argument("--yardsticks", type=Path, help="CSV of bounds; default: of the drawn ones")
+    parser.add_argument("--out", type=Path, default=FOLDER / "results")
     parser.add_argument("--patience-s", type=float, default=20.0)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    yardsticks = read_yardsticks(arguments.yardsticks) if arguments.yardsticks else {}
-    quality = list(measure_quality(arguments.problems, yardsticks))
-    write(arguments.out / "quality.csv", quality)
+    yardsticks = {}
+    if arguments.problems is None:
+        problems = dict(draw_benchmark())
+        yardsticks = read_yardsticks(BOUNDS)
+    else:
+        paths = sorted(arguments.problems.glob("*.json"))
+        problems = {path.stem: read_problem(path) for path in paths}
+    if arguments.yardsticks is not None:
+        yardsticks = read_yardsticks(arguments.yardsticks)
+    quality = list(measure_quality(problems, yardsticks))
+    write(arguments.out / "planning_quality.csv", quality)
     bars = report_quality(quality)
     scale = list(measure_scale(arguments.patience_s))
-    write(arguments.out / "scale.csv", scale)
+    write(arguments.out / "planning_scale.csv", scale)
     bars += report_scale(scale)
     changes = list(measure_changes())
-    write(arguments.out / "changes.csv", changes)
+    write(arguments.out / "planning_changes.csv", changes)
     report(changes)
-    proofs = list(measure_exact(arguments.problems))
-    write(arguments.out / "exact.csv", proofs)
+    proofs = list(measure_exact(problems))
+    write(arguments.out / "planning_exact.csv", proofs)
     bars += report_exact(proofs)
     print("\nwhat: measured (bar; aim)")
     for bar in bars:
@@ -132,18 +139,19 @@ def timed(
     return plan, plan_ms, processor_ms
 
 
-def measure_quality(folder: Path, yardsticks: dict[str, Yardstick]) -> Iterable[dict[str, object]]:
+def measure_quality(
+    problems: dict[str, Problem], yardsticks: dict[str, Yardstick]
+) -> Iterable[dict[str, object]]:
     """Plans each problem with each planner; the default gets the better time of two."""
-    for path in sorted(folder.glob("*.json")):
-        problem = read_problem(path)
-        known = yardsticks.get(path.stem)
+    for title, problem in problems.items():
+        known = yardsticks.get(title)
         for name in COMPARED:
             rounds = ROUNDS if name == DEFAULT_PLANNER else 1
             runs = [timed(planner(name), problem) for _ in range(rounds)]
             result = score(problem, runs[0][0])
             bound = known.accuracy_bound if known else None
             yield {
-                "problem": path.stem,
+                "problem": title,
                 "planner": name,
                 "num_devices": len(problem.devices),
                 "num_clients": len(problem.clients),
@@ -175,6 +183,8 @@ def report_quality(rows: list[dict[str, object]]) -> list[Bar]:
             f"{100 * statistics.mean(gaps):.3f} % on average, {100 * max(gaps):.3f} % at worst; "
             f"served count at least {100 * min(served):.2f} % of the bound"
         )
+        for family in sorted({family_of(row) for row in ours}):
+            report_family(family, [row for row in ours if family_of(row) == family])
         bars += [
             Bar("mean shortfall of accuracy", 100 * statistics.mean(gaps), 0.3, 0.1, "%"),
             Bar("worst shortfall of accuracy", 100 * max(gaps), 2, 0.5, "%"),
@@ -204,27 +214,23 @@ def report_quality(rows: list[dict[str, object]]) -> list[Bar]:
     return bars
 
 
-def drawn_problem(num_devices: int, num_clients: int, random: Random) -> Problem:
-    """Draws a problem as the published simulation does, on the shipped replayed profile."""
-    variants = load_variants(variants_path("replayed-gpu"))
-    path = find_profile("replayed-gpu", "gpu", None)
-    if path is None:
-        raise SystemExit("the profile of replayed-gpu is not there")
-    rows = latency_table(load_latency_profile(path, variants), variants, MAX_BATCH)
-    return Problem(
-        devices=tuple(Device(f"gpu{index}", "gpu") for index in range(num_devices)),
-        variants=variants,
-        latency_ms={"gpu": rows},
-        clients=tuple(
-            Client(
-                f"c{index}",
-                random.choice((10, 15, 25)),
-                random.choice((75, 100, 150)),
-                random.uniform(7_500, 50_000),
-            )
-            for index in range(num_clients)
-        ),
-    )
+def family_of(row: dict[str, object]) -> str:
+    """The family of a problem; of overload, 8 and 16 devices are told apart."""
+    name = row["problem"].split("-")[0]
+    return f"{name} on {row['num_devices']}" if name == "overload" else name
+
+
+def report_family(family: str, rows: list[dict[str, object]]) -> None:
+    """Prints how far the default is from the proved bounds of one family."""
+    proved = [row for row in rows if row["is_proved"] and row["accuracy_bound"]]
+    equal = [row for row in proved if row["num_served"] == row["served_bound"]]
+    gaps = [100 * (1 - row["accuracy"] / row["accuracy_bound"]) for row in equal]
+    if gaps:
+        print(
+            f"  {family}: {len(proved)} of {len(rows)} proved, {len(equal)} with all that can be served: short by "
+            f"{statistics.mean(gaps):.3f} % on average, {max(gaps):.2f} % at worst, "
+            f"{sum(gap > FAR_PERCENT for gap in gaps)} by more than {FAR_PERCENT} %"
+        )
 
 
 def relative_gap(problem: Problem, plan: Plan) -> float:
@@ -250,7 +256,7 @@ def measure_scale(patience_s: float) -> Iterable[dict[str, object]]:
     """Times first plans and plans after one change, size by size."""
     alive = set(COMPARED)
     for size in SIZES:
-        problem = drawn_problem(size, CLIENTS_PER_DEVICE * size, Random(size))
+        problem = draw_problem(size, CLIENTS_PER_DEVICE * size, Random(size))
         for name in COMPARED:
             if name not in alive:
                 continue
@@ -321,10 +327,9 @@ def report_scale(rows: list[dict[str, object]]) -> list[Bar]:
     ]
 
 
-def measure_exact(folder: Path) -> Iterable[dict[str, object]]:
+def measure_exact(problems: dict[str, Problem]) -> Iterable[dict[str, object]]:
     """Proves the optimum of each small problem."""
-    for path in sorted(folder.glob("*.json")):
-        problem = read_problem(path)
+    for title, problem in problems.items():
         if len(problem.devices) > MAX_EXACT_DEVICES or len(problem.clients) > MAX_EXACT_CLIENTS:
             continue
         start_s = time.monotonic()
@@ -332,7 +337,7 @@ def measure_exact(folder: Path) -> Iterable[dict[str, object]]:
         prove_s = time.monotonic() - start_s
         result = score(problem, solution.plan)
         yield {
-            "problem": path.stem,
+            "problem": title,
             "num_devices": len(problem.devices),
             "num_clients": len(problem.clients),
             "is_proved": int(solution.is_optimal),
@@ -358,7 +363,7 @@ def report_exact(rows: list[dict[str, object]]) -> list[Bar]:
 
 def measure_changes() -> Iterable[dict[str, object]]:
     """Plans for a minute while links wander by a few per cent a period."""
-    start = drawn_problem(16, 120, Random(3))
+    start = draw_problem(16, 120, Random(3))
     for ratio in COST_RATIOS:
         chosen = PricingPlanner(switching=SwitchingCost(ratio))
         random = Random(4)
@@ -414,9 +419,17 @@ def report(rows: list[dict[str, object]]) -> None:
 def write(path: Path, rows: list[dict[str, object]]) -> None:
     """Writes rows as CSV."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        file.write(
+            f"# command: {shlex.join(['python', 'benchmarks/planning.py', *sys.argv[1:]])}\n"
+        )
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: text(value) for name, value in row.items()} for row in rows)
+
+
+def text(value: object) -> object:
+    """A cell: floats with seven digits."""
+    return f"{value:.7g}" if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -1,12 +1,17 @@
-"""Reads what is known about problems, to compare plans with."""
+"""What is known about problems, to compare plans with: a table of bounds."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
+from ..reporting.tidy_table import read_tidy_table
+
+COLUMNS = ("name", "served_bound", "accuracy_bound")
+PROVED = "proved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +35,22 @@ def read_yardsticks(path: Path) -> dict[str, Yardstick]:
     Raises:
         UsageError: naming file, row, column and rule.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path}: {error}") from error
     found = {}
-    for number, row in enumerate(rows, 2):
-        try:
-            found[row["name"]] = Yardstick(
-                int(row["served_bound"]), float(row["accuracy_bound"]), row.get("proved") == "1"
-            )
-        except KeyError as error:
-            raise UsageError(f"{path}: column {error} is missing") from error
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"{path}:{number}: served_bound, accuracy_bound: {error}") from error
+    for row in read_tidy_table(path, COLUMNS).rows:
+        served, accuracy = row.required("served_bound"), row.required("accuracy_bound")
+        if served != int(served):
+            raise UsageError(f"{row.where}:served_bound: {served:g}: must be whole")
+        found[row["name"]] = Yardstick(int(served), accuracy, row.cells.get(PROVED) == "1")
     return found
+
+
+def write_yardsticks(path: Path, yardsticks: Mapping[str, Yardstick], command: str) -> None:
+    """Writes such a table, with the command that made it."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# command: {command}\n")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow((*COLUMNS, PROVED))
+        for name, one in sorted(yardsticks.items()):
+            writer.writerow(
+                (name, one.served_bound, f"{one.accuracy_bound:.6f}", int(one.is_proved))
+            )

@@ -117,4 +117,14 @@ def test_columns_missing_in_yardsticks_are_named(problem_file, tmp_path, capsys)
     yardsticks = tmp_path / "yardsticks.csv"
     yardsticks.write_text("name,served_bound\nsix,6\n")
     assert main(["plan", str(problem_file), "--check", "--yardsticks", str(yardsticks)]) == 2
-    assert "column 'accuracy_bound' is missing" in capsys.readouterr().err
+    assert "yardsticks.csv:1: lacks the columns accuracy_bound" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("row", "rule"), [("six,x,0.5", "number"), ("six,1.5,0.5", "whole")])
+def test_values_of_yardsticks_are_checked(problem_file, tmp_path, capsys, row, rule):
+    yardsticks = tmp_path / "yardsticks.csv"
+    yardsticks.write_text(f"# a note\nname,served_bound,accuracy_bound\n{row}\n")
+    assert main(["plan", str(problem_file), "--check", "--yardsticks", str(yardsticks)]) == 2
+    error = capsys.readouterr().err
+    assert "yardsticks.csv:3:served_bound" in error
+    assert rule in error

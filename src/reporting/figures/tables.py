@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..tidy_table import TidyTable, read_header, read_tidy_table
-from . import estimators, studies, twin
+from . import estimators, planning, studies, twin
 from .experiment import RESULTS_FILE, RIVALS_TEXT, SUMMARY_FILE
 from .plate import Plate
 from .rivals import draw_rivals
@@ -83,6 +83,14 @@ TABLE_FIGURES: tuple[TableFigure, ...] = (
         studies.draw_timings,
         "Time of a plan",
         "Median processor time of a plan by clients in all, from least to most; the line is a period of 0.5 s.",
+    ),
+    TableFigure(
+        "planning",
+        planning.COLUMNS,
+        planning.draw_planning,
+        "Planners by size",
+        "Processor time of a plan, with a line at a period of 0.5 s, and by how much its accuracy is below the "
+        "bound of the relaxation, where everybody is served.",
     ),
 )
 

@@ -115,7 +115,7 @@ class _Proof:
         self._instance = instance
         self._limit = limit
         self._market = Market(instance)
-        self._capacities = _fillable(instance)
+        self._capacities = fillable(instance)
 
     @property
     def _left_s(self) -> float:
@@ -275,8 +275,8 @@ def _densities(instance: Instance, prices: Prices) -> Floats:
     return densities
 
 
-def _fillable(instance: Instance) -> Ints:
-    """The most that clients can fill of each mode's capacity: the largest sum of their weights."""
+def fillable(instance: Instance) -> Ints:
+    """Returns the most that clients can fill of each mode's capacity: the largest sum of their weights."""
     most = []
     for mode, capacity in enumerate(instance.capacities.tolist()):
         mask = (1 << (capacity + 1)) - 1

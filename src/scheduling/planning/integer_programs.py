@@ -168,6 +168,71 @@ class ChoiceProgram:
         return draft
 
 
+class PooledProgram:
+    """Bounds plans: devices that run one mode pool what they carry, and clients alike are counted.
+
+    No plan is better than its optimum; clients that the pool carries may not fit on single devices.
+    """
+
+    def __init__(self, instance: Instance, capacities: Ints) -> None:
+        """Builds the program.
+
+        Args:
+            instance: the problem.
+            capacities: (modes,) the most that counts on each device.
+        """
+        self._program = pulp.LpProblem("pool", pulp.LpMaximize)
+        self._accuracies = instance.accuracies
+        alike: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+        for client, fits in enumerate(instance.fits):
+            alike[int(instance.weights[client]), fits.tobytes()].append(client)
+        self._counts: dict[
+            tuple[int, int], pulp.LpVariable
+        ] = {}  # of the like of a client, in a mode
+        loads: dict[int, list[tuple[pulp.LpVariable, int]]] = defaultdict(list)
+        self._weights: dict[int, int] = {}
+        for (weight, _), (first, *others) in alike.items():
+            self._weights[first] = weight
+            own = []
+            for mode in np.flatnonzero(instance.fits[first]).tolist():
+                count = self._program.add_variable(
+                    f"count_{first}_{mode}", 0, 1 + len(others), cat=pulp.LpInteger
+                )
+                self._counts[first, mode] = count
+                own.append(count)
+                loads[mode].append((count, weight))
+            self._program += pulp.lpSum(own) <= 1 + len(others)
+        num_devices = np.bincount(instance.types, minlength=instance.num_types).tolist()
+        of_type: list[list[pulp.LpVariable]] = [[] for _ in num_devices]
+        for mode, load in loads.items():
+            number = int(instance.mode_type[mode])
+            runs = self._program.add_variable(
+                f"runs_{mode}", 0, num_devices[number], cat=pulp.LpInteger
+            )
+            of_type[number].append(runs)
+            self._program += pulp.LpAffineExpression(load) <= int(capacities[mode]) * runs
+        for variables, count in zip(of_type, num_devices, strict=True):
+            self._program += pulp.lpSum(variables) <= count
+
+    def most_served(self, least: int, time_limit_s: float) -> float:
+        """Returns a bound of the clients served; so many can be served for certain."""
+        objective = pulp.lpSum(self._counts.values())
+        return _maximise(self._program, objective, least, time_limit_s) or float(least)
+
+    def most_accurate(self, num_served: int, time_limit_s: float) -> tuple[float, float]:
+        """Returns a bound of weight x accuracy of so many clients, and the value found, 0 if none."""
+        self._program += pulp.lpSum(self._counts.values()) == num_served
+        objective = pulp.LpAffineExpression(
+            [
+                (count, self._weights[client] * float(self._accuracies[mode]))
+                for (client, mode), count in self._counts.items()
+            ]
+        )
+        bound = _maximise(self._program, objective, 0.0, time_limit_s) or 0.0
+        found = pulp.value(objective) if _has_solution(self._program) else 0.0
+        return bound, float(found)
+
+
 def _maximise(
     program: pulp.LpProblem,
     objective: pulp.LpAffineExpression,

@@ -50,6 +50,7 @@ class Market:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self._of_all: dict[int, Prices] = {}
         self._weights = instance.weights.astype(np.float64)
         starts = np.flatnonzero(instance.starts_variant)
         self._lane_type = instance.mode_type[starts]
@@ -67,6 +68,17 @@ class Market:
                 for number in range(instance.num_types)
             ]
         )
+
+    def of_all(self, num_served: int) -> Prices:
+        """Returns prices at which all devices serve that many of all clients, at least one."""
+        if num_served not in self._of_all:
+            instance = self._instance
+            self._of_all[num_served] = self.prices(
+                np.arange(instance.num_clients),
+                np.bincount(instance.types, minlength=instance.num_types),
+                num_served,
+            )
+        return self._of_all[num_served]
 
     def most_served(self, clients: Ints, num_devices: Ints) -> int:
         """Returns an upper bound of the number of clients that so many devices can serve."""
@@ -129,7 +141,7 @@ class Market:
         ray = self._scale if start is None else np.maximum(start, 1e-3 * reach)
 
         def excess_along_ray(factor: float) -> float:
-            used = demand.at(np.where(has_devices, factor * ray, current)).used
+            used = demand.used(np.where(has_devices, factor * ray, current))
             return float((used - num_devices)[has_devices] @ ray[has_devices])
 
         guess = float(offers.max(initial=0.0) or 1.0) / 2 if start is None else 1.0
@@ -181,14 +193,12 @@ class _Wish:
         densities: (clients,) what it gains there per unit of weight.
         nets: (clients,) what it gains.
         served: numbers of the clients to serve.
-        used: (types,) how many devices that takes.
     """
 
     lanes: Ints
     densities: Floats
     nets: Floats
     served: Ints
-    used: Floats
 
 
 class _Demand:
@@ -209,20 +219,33 @@ class _Demand:
         self._offers = offers
         self._num_served = num_served
         self._rows = np.arange(len(weights))
+        self._loads = weights[:, None] * shares
 
     def at(self, per_device: Floats) -> _Wish:
         """What the clients want at these prices."""
-        values = self._offers - per_device[self._lane_type] * self._shares
-        lanes = values.argmax(axis=1)
-        densities = values[self._rows, lanes]
+        lanes, densities = self._preferred(per_device)
         nets = self._weights * densities
-        served = self._served(nets)
-        used = np.bincount(
-            self._lane_type[lanes[served]],
-            weights=(self._weights * self._shares[self._rows, lanes])[served],
-            minlength=len(per_device),
-        ).astype(np.float64)
-        return _Wish(lanes, densities, nets, served, used)
+        return _Wish(lanes, densities, nets, self._served(nets))
+
+    def used(self, per_device: Floats) -> Floats:
+        """How many devices of each type that takes."""
+        lanes, densities = self._preferred(per_device)
+        loads = self._loads[self._rows, lanes]
+        if self._num_served is None or self._num_served < len(loads):
+            served = self._served(self._weights * densities)
+            lanes, loads = lanes[served], loads[served]
+        if len(per_device) == 1:
+            return np.array([loads.sum()])
+        return np.bincount(self._lane_type[lanes], weights=loads, minlength=len(per_device)).astype(
+            np.float64
+        )
+
+    def _preferred(self, per_device: Floats) -> tuple[Ints, Floats]:
+        """The lane that each client prefers, and what a unit of its weight gains there."""
+        prices = per_device if len(per_device) == 1 else per_device[self._lane_type]
+        values = self._offers - prices * self._shares
+        lanes = values.argmax(axis=1)
+        return lanes, values[self._rows, lanes]
 
     def excess_of_type(
         self, number: int, per_device: Floats, num_devices: float

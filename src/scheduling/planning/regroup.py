@@ -16,6 +16,7 @@ import numpy as np
 from .instance import Bools, Floats, Instance, Ints
 
 MIN_GAIN = 1e-9
+MANY_PAIRS = 1000  # of modes; of so many it pays to drop some first
 MAX_PACKINGS = 40  # bounds tried in one call; nearly always one of the first is reached
 
 
@@ -43,7 +44,8 @@ class Regrouper:
         self._modes_of = [
             np.flatnonzero(instance.mode_type == number) for number in range(instance.num_types)
         ]
-        self._same_lane = [~instance.starts_variant[modes][1:] for modes in self._modes_of]
+        self._is_of_type = [instance.mode_type == number for number in range(instance.num_types)]
+        self._ends_lane = instance.starts_variant[1:]
         self._weights: list[int] = instance.weights.tolist()
 
     def pair(
@@ -62,15 +64,23 @@ class Regrouper:
         """
         instance = self.instance
         total = sum(self._weights[client] for client in clients)
-        modes1, loads1, most1 = self.columns(first_type, clients)
-        modes2, loads2, most2 = (
-            (modes1, loads1, most1)
-            if second_type == first_type
-            else self.columns(second_type, clients)
-        )
+        rows = self._loads.take(clients, axis=0)
+        sums = rows.sum(axis=0)
+        highs = np.minimum(instance.capacities, sums)
+        modes1 = self._useful(first_type, sums)
+        modes2 = modes1 if second_type == first_type else self._useful(second_type, sums)
+        if len(modes1) * len(modes2) > MANY_PAIRS:
+            all1, all2 = modes1, modes2
+            modes1 = self._promising(all1, all2, highs, total, value)
+            modes2 = modes1
+            if second_type != first_type:
+                modes2 = self._promising(all2, all1, highs, total, value)
+        loads1 = rows.take(modes1, axis=1)
+        loads2 = loads1 if second_type == first_type else rows.take(modes2, axis=1)
+        most1, most2 = sums[modes1], sums[modes2]
         both = loads1.T @ (loads2 > 0)
         accuracy1, accuracy2 = instance.accuracies[modes1], instance.accuracies[modes2]
-        high = np.minimum(instance.capacities[modes1], most1)[:, None]
+        high = highs[modes1][:, None]
         only1 = most1[:, None] - both
         low = np.maximum(only1, (total - instance.capacities[modes2])[None, :])
         only2 = most2[None, :] - both
@@ -81,18 +91,18 @@ class Regrouper:
         )
         if second_type == first_type:
             possible &= accuracy1[:, None] >= accuracy2[None, :]
-        rows, columns = np.nonzero(possible)
-        if not len(rows):
+        numbers1, numbers2 = np.nonzero(possible)
+        if not len(numbers1):
             return None
-        gains = accuracy1[rows] - accuracy2[columns]
-        fills = np.where(gains >= 0, high[rows, 0], low[rows, columns])
-        bounds = accuracy2[columns] * total + gains * fills
+        gains = accuracy1[numbers1] - accuracy2[numbers2]
+        fills = np.where(gains >= 0, high[numbers1, 0], low[numbers1, numbers2])
+        bounds = accuracy2[numbers2] * total + gains * fills
         tried = np.flatnonzero(bounds > value + MIN_GAIN)
         best: tuple[int, int, list[int], list[int]] | None = None
         for number in tried[np.argsort(-bounds[tried])][:MAX_PACKINGS].tolist():
             if bounds[number] <= value + MIN_GAIN:
                 break
-            row, column = int(rows[number]), int(columns[number])
+            row, column = int(numbers1[number]), int(numbers2[number])
             in1, in2 = loads1[:, row] > 0, loads2[:, column] > 0
             members = self._split(
                 clients,
@@ -114,6 +124,30 @@ class Regrouper:
         row, column, members1, members2 = best
         return Group(value, (int(modes1[row]), int(modes2[column])), (members1, members2))
 
+    def _promising(
+        self, modes: Ints, others: Ints, highs: Floats, total: int, value: float
+    ) -> Ints:
+        """Returns the modes that one device of a pair may need to beat a value, as far as loads tell.
+
+        Args:
+            modes: of its type.
+            others: modes of the other device.
+            highs: (all modes,) what a device carries in them at most.
+            total: what both have to carry.
+            value: to be beaten.
+        """
+        accuracies = self.instance.accuracies
+        order = others[highs[others].argsort()]
+        room = highs[order]
+        best = np.maximum.accumulate(accuracies[order[::-1]])[::-1]  # of these, or roomier
+        place = room.searchsorted(total - highs[modes])
+        good = place < len(room)
+        modes = modes[good]
+        partner = best[place[good]]
+        gains = accuracies[modes] - partner
+        fills = np.where(gains >= 0, highs[modes], total - room[-1])
+        return modes[partner * total + gains * fills > value + MIN_GAIN]
+
     def columns(self, device_type: int, clients: Sequence[int]) -> tuple[Ints, Floats, Floats]:
         """Returns the modes worth a look for these clients: for equal clients, the largest batch.
 
@@ -122,16 +156,18 @@ class Regrouper:
         Returns:
             Modes; (clients, modes) weight where the client fits, else 0; (modes,) its sums.
         """
-        modes = self._modes_of[device_type]
-        rows = self._loads[np.array(clients, np.int64)]
-        loads = rows if len(modes) == rows.shape[1] else rows[:, modes]
-        sums = loads.sum(axis=0)
-        useful = sums > 0
-        useful[:-1] &= ~(self._same_lane[device_type] & (loads[:, :-1] == loads[:, 1:]).all(axis=0))
-        chosen = np.flatnonzero(useful)
-        if not len(chosen):
-            chosen = np.zeros(1, np.int64)  # the device stays idle
-        return modes[chosen], loads[:, chosen], sums[chosen]
+        rows = self._loads.take(clients, axis=0)
+        sums = rows.sum(axis=0)
+        modes = self._useful(device_type, sums)
+        return modes, rows.take(modes, axis=1), sums[modes]
+
+    def _useful(self, device_type: int, sums: Floats) -> Ints:
+        """The same modes, from (all modes,) what the clients that fit weigh together."""
+        useful = (sums > 0) & self._is_of_type[device_type]
+        # Who fits a batch fits the one before it too: equal sums are equal clients.
+        useful[:-1] &= self._ends_lane | (sums[:-1] != sums[1:])
+        modes = useful.nonzero()[0]
+        return modes if len(modes) else self._modes_of[device_type][:1]  # the device stays idle
 
     def _split(
         self,

@@ -1,7 +1,6 @@
 """Random planning problems of the published simulation's kind.
 
-Source: Jellyfish (RTSS 2022), simulation: rates, SLOs and bandwidths, variants that run at first, and
-which instances count. Variants and latencies are those of a profile of ours.
+Source: Jellyfish (RTSS 2022), simulation: variants that run at first, and which instances count. Variants and latencies are those of a profile of ours.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from random import Random
 from ...core.device import Device
 from ...core.errors import RunError
 from ...core.plan import DevicePlan, Plan
-from ...core.problem import Client, Problem
+from ...core.problem import Problem
 from ...core.variant import Variant
 from ...profiles import (
     find_profile,
@@ -23,13 +22,11 @@ from ...profiles import (
     variants_path,
 )
 from ...scheduling.planning.mapping import Mapper
+from .families import PAPER_CLIENTS
 
 ZOO = "replayed-gpu"
 DEVICE_TYPE = "gpu"
 MAX_BATCH = 8
-RATES_FPS = (10, 15, 25)
-SLOS_MS = (75, 100, 150)
-LEAST_KBPS, MOST_KBPS = 7_500, 50_000
 MAX_TRIES = 100_000
 
 
@@ -64,7 +61,7 @@ def draw_instance(size: Size, seed: int, number: int, least_served_ratio: float)
     """
     random = Random(f"{seed}/{size.num_devices}/{size.clients_per_device}/{number}")  # noqa: S311 - a study
     for _ in range(MAX_TRIES):
-        problem = _draw_problem(size, random)
+        problem = draw_problem(size.num_devices, size.num_devices * size.clients_per_device, random)
         running = [random.randrange(len(problem.variants)) for _ in problem.devices]
         num_servable = sum(map(problem.is_servable, problem.clients))
         num_served = Mapper(problem).evaluate(running).num_served
@@ -78,21 +75,14 @@ def draw_instance(size: Size, seed: int, number: int, least_served_ratio: float)
     raise RunError(f"{size}: none of {MAX_TRIES} random instances counts")
 
 
-def _draw_problem(size: Size, random: Random) -> Problem:
+def draw_problem(num_devices: int, num_clients: int, random: Random) -> Problem:
+    """Draws a problem of the published kind on the shipped replayed profile."""
     variants, rows = _zoo()
     return Problem(
-        devices=tuple(Device(f"gpu{index}", DEVICE_TYPE) for index in range(size.num_devices)),
+        devices=tuple(Device(f"gpu{index}", DEVICE_TYPE) for index in range(num_devices)),
         variants=variants,
         latency_ms={DEVICE_TYPE: rows},
-        clients=tuple(
-            Client(
-                f"c{index}",
-                random.choice(RATES_FPS),
-                random.choice(SLOS_MS),
-                random.uniform(LEAST_KBPS, MOST_KBPS),
-            )
-            for index in range(size.num_devices * size.clients_per_device)
-        ),
+        clients=PAPER_CLIENTS.draw(num_clients, random),
     )
 
 
