@@ -178,14 +178,17 @@ class ChildProcess:
         return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (len(self.deaths) - 1))
 
     @staticmethod
-    def in_words(status: int) -> str:
+    def in_words(status: int, *, took_all_memory: bool = False) -> str:
         """A process's status for people."""
-        return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+        if status >= 0:
+            return f"status {status}"
+        why = ", as memory ran out" if took_all_memory else ""
+        return f"killed by {signal.Signals(-status).name}{why}"
 
     @staticmethod
-    def is_crash(status: int) -> bool:
-        """Whether a process ended by itself: not killed from outside, nor since its device failed."""
-        return status not in (0, -signal.SIGKILL, EXIT_DEVICE_LOST)
+    def is_crash(status: int, *, took_all_memory: bool = False) -> bool:
+        """Whether a process ended of what it did: not killed by somebody, nor since its device failed."""
+        return took_all_memory or status not in (0, -signal.SIGKILL, EXIT_DEVICE_LOST)
 
     @property
     def is_quarantined(self) -> bool:

@@ -1,4 +1,4 @@
-"""How much memory control groups leave to this process; from the text of the kernel's files alone.
+"""How much memory control groups leave to this process, and whom it was too little for; from the text of the kernel's files alone.
 
 Version 2 and version 1 of control groups, and both at once. A group is bounded by its own limit
 and by those of all its ancestors. Page cache that the kernel would give back counts as free.
@@ -18,17 +18,20 @@ class _Version:
     limits: tuple[str, ...]
     used: str
     reclaimable: tuple[str, ...]  # keys of memory.stat, descendants included
+    events: str
 
 
 _V2 = _Version(
     ("memory.max", "memory.high"),
     "memory.current",
     ("inactive_file", "active_file", "slab_reclaimable"),
+    "memory.events",
 )
 _V1 = _Version(
     ("memory.limit_in_bytes",),
     "memory.usage_in_bytes",
     ("total_inactive_file", "total_active_file"),
+    "memory.oom_control",
 )
 
 
@@ -46,8 +49,7 @@ class MemoryGroup:
         used = _whole(files.get(self.version.used, ""))
         if not known or used is None:
             return None
-        pairs = (line.partition(" ") for line in files.get("memory.stat", "").splitlines())
-        facts = {key: value for key, _, value in pairs}
+        facts = _facts(files.get("memory.stat", ""))
         reclaimable = sum(_whole(facts.get(key, "")) or 0 for key in self.version.reclaimable)
         return max(0, min(known) - max(0, used - reclaimable))
 
@@ -96,6 +98,24 @@ def read_available_bytes(
         for group in memory_groups(*texts)
     ]
     return min((one for one in left if one is not None), default=None)
+
+
+def read_num_oom_kills(
+    proc: Path = Path("/proc/self"), read: Callable[[Path], str] = Path.read_text
+) -> int:
+    """How many processes of this one's group the kernel has killed for want of memory; 0 where it does not tell."""
+    texts = [_read(proc / name, read) for name in ("cgroup", "mountinfo")]
+    for group in memory_groups(*texts):
+        facts = _facts(_read(Path(group.folder / group.version.events), read))
+        num_kills = _whole(facts.get("oom_kill", ""))
+        if num_kills is not None:
+            return num_kills
+    return 0
+
+
+def _facts(text: str) -> dict[str, str]:
+    """A file of lines with a key and a value each."""
+    return {key: value for key, _, value in (line.partition(" ") for line in text.splitlines())}
 
 
 def _mounts(mountinfo: str) -> list[tuple[_Version, PurePosixPath, PurePosixPath]]:

@@ -25,6 +25,7 @@ from .ending import LEAVE_LIMIT_S, Ending
 from .event_loop import EventLoop
 from .joining import FrameMemories, join, status_of
 from .log_rotation import rotate_own_log
+from .memory_limits import read_num_oom_kills
 from .stop_signals import stop_signals
 
 START_LIMIT_S = 120.0  # a GPU's libraries load slowly from a cold disk
@@ -66,6 +67,7 @@ class Supervisor:
         ]
         self._memories = FrameMemories()
         self._heartbeats = Heartbeats()
+        self._num_oom_kills = read_num_oom_kills()
         self._loop = EventLoop()
         self._ending = Ending(self._children, self._loop, config.drain_grace_ms)
         self._has_served = False
@@ -224,7 +226,8 @@ class Supervisor:
         self._loop.forget(child.pidfd)
         self._heartbeats.forget(child.name)
         status = child.bury()
-        how = child.in_words(status)
+        took_all_memory = self._took_all_memory(status)
+        how = child.in_words(status, took_all_memory=took_all_memory)
         if self._ending.has_begun:
             _log.info("%s: left, %s", child.name, how)
             self._ending.note_left(child)
@@ -240,8 +243,14 @@ class Supervisor:
             _log.error("%s: QUARANTINED after %d deaths in a minute", child.name, len(child.deaths))
         if child.role != "endpoint":
             for endpoint in self._endpoints():
-                endpoint.tell(status_of(child, is_alive=False, is_crash=child.is_crash(status)))
+                is_crash = child.is_crash(status, took_all_memory=took_all_memory)
+                endpoint.tell(status_of(child, is_alive=False, is_crash=is_crash))
         self._loop.after(pause_s, lambda: self._start(child))
+
+    def _took_all_memory(self, status: int) -> bool:
+        """Whether it was the kernel that killed a child, for want of memory."""
+        known, self._num_oom_kills = self._num_oom_kills, read_num_oom_kills()
+        return status == -signal.SIGKILL and self._num_oom_kills > known
 
     def _on_signal(self, number: signal.Signals) -> None:
         _log.info("%s", number.name)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonjelly.server.memory_limits import memory_groups, read_available_bytes
+from moonjelly.server.memory_limits import (
+    memory_groups,
+    read_available_bytes,
+    read_num_oom_kills,
+)
 
 MIB = 1024 * 1024
 NO_LIMIT_V1 = "9223372036854771712\n"
@@ -23,8 +28,8 @@ V1_MOUNTS = """\
 V1_OWN = "9:name=systemd:/\n4:memory:/docker/abc\n2:cpu,cpuacct:/docker/abc\n0::/\n"
 
 
-def available(files: dict[str, str]) -> int | None:
-    """As a process that sees these files, and no others."""
+def reader(files: dict[str, str]) -> Callable[[Path], str]:
+    """Reads as a process that sees these files, and no others."""
 
     def read(path: Path) -> str:
         try:
@@ -32,7 +37,11 @@ def available(files: dict[str, str]) -> int | None:
         except KeyError:
             raise FileNotFoundError(path) from None
 
-    return read_available_bytes(Path("/proc/self"), read)
+    return read
+
+
+def available(files: dict[str, str]) -> int | None:
+    return read_available_bytes(Path("/proc/self"), reader(files))
 
 
 def v2(folder: str, limit: str, used: int, stat: str = "", high: str = "max") -> dict[str, str]:
@@ -130,3 +139,17 @@ def test_no_text_whatever_is_too_much(cgroup, mountinfo, text):
     for group in memory_groups(cgroup, mountinfo) + memory_groups("0::/x\n1:memory:/\n", V2_MOUNT):
         left = group.available_bytes(dict.fromkeys(group.file_names, text))
         assert left is None or left >= 0
+
+
+def test_whom_the_kernel_killed_for_want_of_memory_is_counted_in_the_own_group():
+    own = "/sys/fs/cgroup/system.slice/moonjelly.service"
+    files = proc("0::/system.slice/moonjelly.service\n", V2_MOUNT)
+    assert read_num_oom_kills(Path("/proc/self"), reader(files)) == 0
+    files["/sys/fs/cgroup/system.slice/memory.events"] = "low 0\noom 9\noom_kill 9\n"
+    files[f"{own}/memory.events"] = "low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\noom_group_kill 0\n"
+    assert read_num_oom_kills(Path("/proc/self"), reader(files)) == 2
+    files = proc(V1_OWN, V1_MOUNTS)
+    files["/sys/fs/cgroup/memory/docker/abc/memory.oom_control"] = (
+        "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"
+    )
+    assert read_num_oom_kills(Path("/proc/self"), reader(files)) == 4

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from moonjelly.core.errors import RunError
-from moonjelly.server import ending
+from moonjelly.server import ending, supervisor
 from moonjelly.server.address import check_address
 from moonjelly.server.child_process import ChildProcess
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
@@ -417,3 +417,16 @@ def test_pauses_double_up_to_five_seconds_and_shrink_after_a_quiet_minute():
     assert child.is_quarantined
     assert child.note_death(70) == 0.1
     assert not child.is_quarantined
+
+
+def test_who_is_killed_as_memory_ran_out_has_crashed(monkeypatch):
+    """It may be a frame that takes all memory; a kill by somebody says nothing of frames."""
+    num_kills = iter([1, 1, 2, 3])
+    monkeypatch.setattr(supervisor, "read_num_oom_kills", lambda: next(num_kills))
+    device = DeviceConfig("gpu0", "gpu", DeviceKind.REPLAYED)
+    one = supervisor.Supervisor(ServerConfig(devices=(device,)), lambda *_: None)
+    assert not one._took_all_memory(-signal.SIGKILL)
+    assert one._took_all_memory(-signal.SIGKILL)
+    assert not one._took_all_memory(1)
+    assert not ChildProcess.is_crash(-signal.SIGKILL)
+    assert ChildProcess.is_crash(-signal.SIGKILL, took_all_memory=True)
