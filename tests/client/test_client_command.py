@@ -63,7 +63,7 @@ def test_pictures_that_cannot_be_read_cost_their_frames(threaded_server, tmp_pat
         cv2.imwrite(str(folder / f"{k}.png"), np.full((48, 64, 3), 90, np.uint8))
     (folder / "2.png").write_bytes(b"no picture")
     out = tmp_path / "run"
-    options = ("--source", folder, "--fps", 20, "--slo-ms", 1000, "--out", out, "--video")
+    options = ("--source", folder, "--fps", 2, "--slo-ms", 5000, "--out", out, "--video")
     assert client(threaded_server.address, *options) == 0, capsys.readouterr().err
     total = json.loads((out / "summary.json").read_text())["total"]
     assert total["captured"] == 6

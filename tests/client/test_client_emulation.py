@@ -43,7 +43,7 @@ async def test_cameras_are_streamed_and_logged(tmp_path, pictures):
     }
     answered = [row for row in rows if row.verdict == "in_time"]
     assert answered
-    assert {row.reason for row in rows} <= {"", "superseded"}, "the machine may be busy"
+    assert not {row.reason for row in rows} & {"no_answer", "not_connected", "connection_lost"}
     for row in answered:
         assert 0 < row.captured_ms < row.sent_ms < row.answered_ms < 60_000
         assert row.latency_ms == pytest.approx(row.answered_ms - row.captured_ms, abs=0.01)
