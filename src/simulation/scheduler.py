@@ -34,7 +34,7 @@ from ..scheduling.cores.scheduler.stimuli import (
     Stimulus,
     Tick,
 )
-from ..scheduling.device_core import DeviceOrders
+from ..scheduling.cores.device.instructions import DeviceOrders
 from ..scheduling.device_table import DeviceTable
 from ..scheduling.plan_view import PlanView, RunningVariant
 from ..scheduling.planning.admission import Refusal
