@@ -10,8 +10,8 @@ from random import Random
 from ..core.profile import BatchLatency
 from ..core.records import BatchRecord
 from ..core.verdict import Reason
-from ..profiles.replay import ReplayedLatency
-from ..profiles.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
+from ..devices.replay import ReplayedLatency
+from ..devices.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
 from ..scheduling.batching.port import Batch
 from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.cores.device.instructions import DeviceOrders

@@ -86,13 +86,13 @@ class DeviceCore:
         """The largest batch that the plan and the active variant allow; 1 where a device may be as good as lost."""
         if self.condition.is_in_doubt:
             return 1
-        return min(max(1, self.orders.batch_size), self._latencies[self.variants.active].max_batch_size)
+        return min(
+            max(1, self.orders.batch_size), self._latencies[self.variants.active].max_batch_size
+        )
 
     # What happens
 
-    def take(
-        self, key: int, deadline_ms: float, now_ms: float, *, is_alone: bool = False
-    ) -> None:
+    def take(self, key: int, deadline_ms: float, now_ms: float, *, is_alone: bool = False) -> None:
         """A frame has come; `key` is no other's."""
         self._frames.add(key, deadline_ms, now_ms, is_alone=is_alone)
 
