@@ -10,10 +10,9 @@ from typing import Any
 
 import yaml
 
-from ..core.errors import UsageError
-from .config import ConfigError, ServerConfig
-from .devices import parse_devices
-from .yaml_file import (
+from ..core.errors import ConfigError, UsageError
+from ..devices.discovery import parse_devices
+from ..files.yaml_file import (
     entries,
     read_flag,
     read_mapping,
@@ -22,6 +21,7 @@ from .yaml_file import (
     read_texts,
     read_whole,
 )
+from .config import ServerConfig
 
 
 @dataclass(frozen=True, slots=True)

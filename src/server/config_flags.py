@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.checks import echo
-from ..core.errors import UsageError
-from .config import ConfigError, DeviceConfig, ServerConfig
+from ..core.errors import ConfigError, UsageError
+from ..devices.config import DeviceConfig
+from ..devices.discovery import parse_devices
+from .config import ServerConfig
 from .config_file import build_config
-from .devices import parse_devices
 
 FLAGS = "config_flags"  # where the namespace keeps what was given
 
