@@ -16,7 +16,7 @@ from ...core.verdict import Reason
 from ...devices.executors.port import NO_PICTURE, DeviceLostError, Executor, Picture
 from ...protos.internal_pb2 import DevicePlan, ExecutorStatus, FrameResults
 from ...scheduling.batching.port import FIRST_DECODE_MS, Batcher
-from ...scheduling.device_core import DeviceCore, DeviceOrders
+from ...scheduling.cores.device import DeviceCore, DeviceOrders
 from ...vision.detections import Detections
 from . import answers
 from .endpoint_link import EndpointLink

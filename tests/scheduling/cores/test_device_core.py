@@ -6,7 +6,7 @@ import pytest
 
 from moonjelly.core.profile import BatchLatency
 from moonjelly.scheduling.batching.port import BatchDecision, QueuedFrame
-from moonjelly.scheduling.device_core import (
+from moonjelly.scheduling.cores.device import (
     DOUBT_MS,
     DeviceCore,
     DeviceOrders,
