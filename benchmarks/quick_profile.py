@@ -2,7 +2,7 @@
 
     python benchmarks/quick_profile.py [--device cpu:1] [--rounds 3]
 
-Measures a quick profile, waits, and then has the server's own batch loop, with its decoder threads beside, run batches of several variants
+Measures a quick profile, waits half a minute, and then has the server's own batch loop, with its decoder threads beside, run batches of several variants
 and sizes one after the other, in rounds. Beside each the profiler's way of running is repeated, as the machine may have changed meanwhile: that
 ratio says what differs for other reasons. Medians of everything.
 """
@@ -46,7 +46,7 @@ from moonjelly.zoos import load_variants, variants_path
 VARIANTS = ("traffic-n-128", "traffic-n-320", "traffic-s-416", "traffic-s-608")
 SIZES = (1, 2, 4)
 NUM_BATCHES = 12
-WAIT_S = 60.0
+WAIT_S = 30.0
 
 
 class SteadyExecutor:
