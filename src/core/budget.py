@@ -9,17 +9,17 @@ from .checks import require_positive
 from .limits import FRAME_KBITS
 
 if TYPE_CHECKING:
-    from .problem import Client
+    from .stream import Stream
 
 
 class BudgetRule(Protocol):
     """Tells what the server may spend on a frame."""
 
-    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
-        """The budget of a client for a variant; 0 if it cannot be served with it.
+    def budget_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
+        """The budget of a stream for a variant; 0 if it cannot be served with it.
 
         Args:
-            client: the stream.
+            stream: the stream.
             frame_kbits: the zoo's encoded size of a frame for that variant.
             overhead_ms: what the server spends besides queueing and running.
         """
@@ -42,12 +42,12 @@ class ElasticBudget:
     def __post_init__(self) -> None:
         require_positive("size_ratio", self.size_ratio, 1)
 
-    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+    def budget_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
         """See `BudgetRule`."""
         kbits = self.size_ratio * frame_kbits
-        if not client.can_carry(kbits):
+        if not stream.can_carry(kbits):
             return 0.0
-        return max(0.0, client.slo_ms - client.network_ms(kbits) - overhead_ms)
+        return max(0.0, stream.slo_ms - stream.network_ms(kbits) - overhead_ms)
 
 
 FULL_BUDGET = ElasticBudget(1.0)
@@ -69,12 +69,12 @@ class FixedFrameBudget:
     def __post_init__(self) -> None:
         FRAME_KBITS.require("frame_kbits", self.frame_kbits)
 
-    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+    def budget_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
         """See `BudgetRule`."""
         del frame_kbits
-        if client.bandwidth_kbps <= 0:
+        if stream.bandwidth_kbps <= 0:
             return 0.0
-        return max(0.0, client.slo_ms - client.network_ms(self.frame_kbits) - overhead_ms)
+        return max(0.0, stream.slo_ms - stream.network_ms(self.frame_kbits) - overhead_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class SplitBudget:
     def __post_init__(self) -> None:
         require_positive("server_ratio", self.server_ratio, 1)
 
-    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+    def budget_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
         """See `BudgetRule`."""
         del frame_kbits, overhead_ms
-        return self.server_ratio * client.slo_ms if client.bandwidth_kbps > 0 else 0.0
+        return self.server_ratio * stream.slo_ms if stream.bandwidth_kbps > 0 else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..core.problem import Client
+from ..core.stream import Stream
 from ..scheduling.advising import Advice
 from ..scheduling.deadlines import executor_deadline_ms, network_ms
 from ..scheduling.overhead import OverheadEstimate
@@ -120,18 +120,18 @@ class ObservedStream:
             return planned != self._told_kbps
         return _is_jump(planned, self._told_kbps)
 
-    def tell(self, now_ms: float) -> Client:
+    def tell(self, now_ms: float) -> Stream:
         """What planning is told; a silent stream has no bandwidth, so that none is reserved."""
         self._told_kbps = 0.0 if self.is_silent(now_ms) else self.planned_kbps(now_ms)
-        return self._client(self._told_kbps)
+        return self._planned(self._told_kbps)
 
-    def client(self, now_ms: float) -> Client:
+    def planned(self, now_ms: float) -> Stream:
         """The stream as planning sees it."""
-        return self._client(self.planned_kbps(now_ms))
+        return self._planned(self.planned_kbps(now_ms))
 
-    def _client(self, bandwidth_kbps: float) -> Client:
-        return Client(
-            client_id=self.stream_id,
+    def _planned(self, bandwidth_kbps: float) -> Stream:
+        return Stream(
+            stream_id=self.stream_id,
             fps=self.fps,
             slo_ms=self.slo_ms,
             bandwidth_kbps=bandwidth_kbps,

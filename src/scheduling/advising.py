@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.advice import NO_ADVICE, SideAdvice
-from ..core.problem import Client
+from ..core.stream import Stream
 from ..core.variant import Variant
 from .advice import advised_variant
 from .plan_view import PlanView, RunningVariant
@@ -38,7 +38,7 @@ class AdvisedStream(Protocol):
         """The newest advice; the adviser's own to change."""
         ...
 
-    def client(self, now_ms: float) -> Client:
+    def planned(self, now_ms: float) -> Stream:
         """The stream as planning sees it."""
         ...
 
@@ -67,7 +67,7 @@ class Adviser:
         else:
             advised = advised_variant(
                 self._variants,
-                stream.client(now_ms),
+                stream.planned(now_ms),
                 self._overhead_ms(),
                 running.variant,
                 running.batch_p99_ms,

@@ -10,8 +10,9 @@ from dataclasses import replace
 from random import Random
 
 from ..core.plan import Plan
-from ..core.problem import Client, Problem
+from ..core.problem import Problem
 from ..core.records import PlanRecord
+from ..core.stream import Stream
 from ..profiles import latency_table
 from ..scheduling.budgets import budget_rule
 from ..scheduling.cores.scheduler.core import SchedulerCore
@@ -116,28 +117,28 @@ class SimulatedScheduler:
             self._happened(DeviceCame(device_id))
         self._happened(Reported(ENDPOINT, ()))
 
-    def join(self, client: Client, on_reply: Callable[[Refusal | None], None]) -> None:
+    def join(self, stream: Stream, on_reply: Callable[[Refusal | None], None]) -> None:
         """Asks for a place for one stream; `on_reply` takes the refusal, or None."""
         request = next(self._requests)
         self._replies[request] = on_reply
-        self._happened(JoinAsked(ENDPOINT, request, self._ruled(client)))
+        self._happened(JoinAsked(ENDPOINT, request, self._ruled(stream)))
 
     def take_report(
-        self, clients: Sequence[Client], overhead_ms: float, *, is_urgent: bool
+        self, streams: Sequence[Stream], overhead_ms: float, *, is_urgent: bool
     ) -> None:
         """Takes in how the streams fare."""
-        ruled = tuple(self._ruled(client) for client in clients)
+        ruled = tuple(self._ruled(stream) for stream in streams)
         self._happened(Reported(ENDPOINT, ruled, (), overhead_ms, is_urgent))
 
     def take_status(self, device_id: str, slowdown_ratio: float, spread_ratio: float) -> None:
         """Takes in how slow a device is, and how unsteady."""
         self._happened(DeviceReported(device_id, slowdown_ratio, spread_ratio=spread_ratio))
 
-    def _ruled(self, client: Client) -> Client:
-        """The client under the server's budget rule."""
-        if client.budget_rule is self._budget_rule:
-            return client
-        return replace(client, budget_rule=self._budget_rule)
+    def _ruled(self, stream: Stream) -> Stream:
+        """The stream under the server's budget rule."""
+        if stream.budget_rule is self._budget_rule:
+            return stream
+        return replace(stream, budget_rule=self._budget_rule)
 
     def _happened(self, stimulus: Stimulus) -> None:
         """Hands the core a stimulus, once it is done with what it is at."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.core.problem import Client
+from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.advice import advised_variant
 
@@ -20,11 +20,11 @@ VARIANTS = (
 
 
 def camera(kbps, fps=10.0, slo_ms=150.0):
-    return Client("c0", fps, slo_ms, kbps, wire_ms=1.0)
+    return Stream("c0", fps, slo_ms, kbps, wire_ms=1.0)
 
 
-def advised(client, running=5, batch_ms=30.0):
-    return VARIANTS[advised_variant(VARIANTS, client, 4.0, running, batch_ms)].input_side_px
+def advised(stream, running=5, batch_ms=30.0):
+    return VARIANTS[advised_variant(VARIANTS, stream, 4.0, running, batch_ms)].input_side_px
 
 
 def test_on_a_good_link_the_running_variants_own_side_is_advised():
@@ -72,12 +72,12 @@ def test_a_batch_that_takes_longer_leaves_less_for_the_link():
     st.floats(1, 200),
 )
 def test_what_is_advised_comes_in_time_unless_nothing_does(kbps, fps, slo_ms, running, batch_ms):
-    client = camera(kbps, fps, slo_ms)
-    side_px = advised(client, running, batch_ms)
+    stream = camera(kbps, fps, slo_ms)
+    side_px = advised(stream, running, batch_ms)
     fitting = {
         variant.input_side_px
         for variant in VARIANTS
         if variant.input_side_px <= VARIANTS[running].input_side_px
-        and client.budget_ms(variant, 4.0) >= 2 * batch_ms
+        and stream.budget_ms(variant, 4.0) >= 2 * batch_ms
     }
     assert side_px == max(fitting, default=128)

@@ -5,14 +5,15 @@ from dataclasses import replace
 import pytest
 
 from moonjelly.core.device import Device
-from moonjelly.core.problem import Client, Problem
+from moonjelly.core.problem import Problem
+from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.budgets import DEFAULT_BUDGET_RULE, budget_rule, check_budget_rule
 from moonjelly.scheduling.planning.instance import build
 
 VARIANTS = (Variant("small", 128, 0.2, 100.0), Variant("large", 352, 0.4, 400.0))
 # 10 Mbit/s: 100 and 400 kbit take 10 and 40 ms; 2 ms on the wire; 4 ms of overhead.
-CLIENT = Client("c", fps=15.0, slo_ms=100.0, bandwidth_kbps=10_000.0, wire_ms=1.0)
+STREAM = Stream("c", fps=15.0, slo_ms=100.0, bandwidth_kbps=10_000.0, wire_ms=1.0)
 
 
 @pytest.mark.parametrize(
@@ -27,9 +28,9 @@ CLIENT = Client("c", fps=15.0, slo_ms=100.0, bandwidth_kbps=10_000.0, wire_ms=1.
     ],
 )
 def test_budgets_by_hand(name, budgets_ms):
-    client = replace(CLIENT, budget_rule=budget_rule(name, VARIANTS))
-    assert [client.budget_ms(one, 4.0) for one in VARIANTS] == pytest.approx(budgets_ms)
-    problem = Problem((Device("d", "t"),), VARIANTS, {"t": ((5.0,), (10.0,))}, (client,), 4.0)
+    stream = replace(STREAM, budget_rule=budget_rule(name, VARIANTS))
+    assert [stream.budget_ms(one, 4.0) for one in VARIANTS] == pytest.approx(budgets_ms)
+    problem = Problem((Device("d", "t"),), VARIANTS, {"t": ((5.0,), (10.0,))}, (stream,), 4.0)
     assert build(problem).budgets_ms[0] == pytest.approx(budgets_ms)
 
 
@@ -44,13 +45,13 @@ def test_budgets_by_hand(name, budgets_ms):
 )
 def test_a_slow_link_by_hand(name, budgets_ms):
     # 1724 kbit/s carry 100 kbit 15 times a second, not 400 kbit
-    slow = replace(CLIENT, bandwidth_kbps=100_000 / 58, budget_rule=budget_rule(name, VARIANTS))
+    slow = replace(STREAM, bandwidth_kbps=100_000 / 58, budget_rule=budget_rule(name, VARIANTS))
     assert [slow.budget_ms(one, 4.0) for one in VARIANTS] == pytest.approx(budgets_ms, abs=0.5)
 
 
 @pytest.mark.parametrize("name", ["full", "elastic:70", "fixed:352", "split"])
 def test_a_dead_link_leaves_nothing(name):
-    dead = replace(CLIENT, bandwidth_kbps=0.0, budget_rule=budget_rule(name, VARIANTS))
+    dead = replace(STREAM, bandwidth_kbps=0.0, budget_rule=budget_rule(name, VARIANTS))
     assert [dead.budget_ms(one, 4.0) for one in VARIANTS] == [0.0, 0.0]
 
 

@@ -30,12 +30,12 @@ class Instance:
 
     Attributes:
         problem: what this was built from.
-        clients: index into the problem's clients, for each of the N servable clients that fit some
-            mode. All other arrays over clients follow this order.
+        streams: index into the problem's streams, for each of the N servable streams that fit some
+            mode. All other arrays over streams follow this order.
         unit_fps: the unit of rate.
-        weights: (N,) rate of each client in whole units; rounded up where there is no common unit.
+        weights: (N,) rate of each stream in whole units; rounded up where there is no common unit.
         budgets_ms: (N, variants).
-        fits: (N, modes) whether the client fits the mode, as far as it alone is concerned.
+        fits: (N, modes) whether the stream fits the mode, as far as it alone is concerned.
         mode_type, mode_variant, mode_batch: (modes,) what a mode is; types are numbers.
         capacities: (modes,) the most weight a device in that mode carries.
         accuracies: (modes,) accuracy of the mode's variant.
@@ -45,7 +45,7 @@ class Instance:
     """
 
     problem: Problem
-    clients: Ints
+    streams: Ints
     unit_fps: float
     weights: Ints
     budgets_ms: Floats
@@ -65,9 +65,9 @@ class Instance:
         return len(self.types)
 
     @property
-    def num_clients(self) -> int:
-        """How many clients could be served at all."""
-        return len(self.clients)
+    def num_streams(self) -> int:
+        """How many streams could be served at all."""
+        return len(self.streams)
 
 
 def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
@@ -83,7 +83,7 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
     budgets = _budgets_ms(problem)
     servable = np.flatnonzero(budgets[:, 0] > 0)
     budgets = budgets[servable]
-    rates = [problem.clients[client].fps for client in servable]
+    rates = [problem.streams[stream].fps for stream in servable]
 
     modes = [
         (number, variant, size, latency_ms)
@@ -104,7 +104,7 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
     number_of = {name: number for number, name in enumerate(names)}
     return Instance(
         problem=problem,
-        clients=servable[possible],
+        streams=servable[possible],
         unit_fps=unit_fps,
         weights=weights[possible],
         budgets_ms=budgets[possible],
@@ -121,12 +121,12 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
 
 
 def _budgets_ms(problem: Problem) -> Floats:
-    """(clients, variants): as `Client.budget_ms`, operation by operation, so that no bit differs."""
-    rule = problem.clients[0].budget_rule if problem.clients else FULL_BUDGET
+    """(streams, variants): as `Stream.budget_ms`, operation by operation, so that no bit differs."""
+    rule = problem.streams[0].budget_rule if problem.streams else FULL_BUDGET
     if not isinstance(rule, ElasticBudget) or any(
-        client.budget_rule is not rule for client in problem.clients
+        stream.budget_rule is not rule for stream in problem.streams
     ):
-        return np.array([problem.budgets_ms(one) for one in problem.clients], np.float64)
+        return np.array([problem.budgets_ms(one) for one in problem.streams], np.float64)
     columns = [
         (
             c.fps,
@@ -137,7 +137,7 @@ def _budgets_ms(problem: Problem) -> Floats:
             c.frame_size_ratio,
             problem.overhead_ms + c.decode_ms,
         )
-        for c in problem.clients
+        for c in problem.streams
     ]
     table = np.array(columns, np.float64).reshape(len(columns), 7)
     fps, slo, bandwidth, wire, response, ratio, overhead = (table[:, [k]] for k in range(7))
