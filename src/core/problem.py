@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .budget import FULL_BUDGET, BudgetRule
 from .checks import require_not_negative, require_positive
 from .device import Device
 from .stream import Stream
@@ -21,6 +22,7 @@ class Problem:
         latency_ms: per device type and variant index, the p99 of batch 1, 2, ... (ms).
         streams: streams to place.
         overhead_ms: what the server spends on any frame besides decoding, queueing and running it.
+        budget_rule: how budgets are worked out.
     """
 
     devices: tuple[Device, ...]
@@ -28,6 +30,7 @@ class Problem:
     latency_ms: Mapping[str, tuple[tuple[float, ...], ...]]
     streams: tuple[Stream, ...]
     overhead_ms: float = 0.0
+    budget_rule: BudgetRule = FULL_BUDGET
 
     def __post_init__(self) -> None:
         require_not_negative("overhead_ms", self.overhead_ms)
@@ -53,10 +56,15 @@ class Problem:
                 for value in row:
                     require_positive("latency_ms", value)
 
+    def budget_ms(self, stream: Stream, variant: int) -> float:
+        """What the server may spend on a frame of the stream for that variant, once decoded; 0 if it cannot be served."""
+        kbits = self.variants[variant].frame_kbits
+        return self.budget_rule.budget_ms(stream, kbits, self.overhead_ms)
+
     def budgets_ms(self, stream: Stream) -> tuple[float, ...]:
-        """The stream's latency budget for each variant (ms)."""
-        return tuple(stream.budget_ms(variant, self.overhead_ms) for variant in self.variants)
+        """The stream's budget for each variant (ms)."""
+        return tuple(self.budget_ms(stream, variant) for variant in range(len(self.variants)))
 
     def is_servable(self, stream: Stream) -> bool:
         """Whether the network leaves the stream a budget for the smallest variant."""
-        return stream.budget_ms(self.variants[0], self.overhead_ms) > 0
+        return self.budget_ms(stream, 0) > 0

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from .budget import FULL_BUDGET, BudgetRule
 from .checks import require_id, require_not_negative, require_positive
-from .variant import Variant
+from .link import Link
 
 DEFAULT_TENANT = "local"
 
@@ -47,14 +46,13 @@ class Stream:
     """One stream as the planner sees it.
 
     Attributes:
-        stream_id: unique.
+        stream_id: unique; the text of a `StreamKey`.
         fps: frame rate (frame/s), any positive number.
         slo_ms: bound on capture to answer.
         bandwidth_kbps: estimated uplink rate (1000 bit/s); 0 while the link is down.
         wire_ms: one-way propagation delay.
         response_kbits: size of an answer, charged to the same link as the frame.
         frame_size_ratio: this stream's encoded sizes relative to the zoo's `frame_kbits`.
-        budget_rule: how its budgets are worked out.
         decode_ms: what decoding one of its frames takes the server.
     """
 
@@ -65,11 +63,10 @@ class Stream:
     wire_ms: float = 0.0
     response_kbits: float = 0.0
     frame_size_ratio: float = 1.0
-    budget_rule: BudgetRule = FULL_BUDGET
     decode_ms: float = 0.0
 
     def __post_init__(self) -> None:
-        require_id("stream_id", self.stream_id)
+        StreamKey.parse(self.stream_id)
         require_positive("fps", self.fps)
         require_positive("slo_ms", self.slo_ms)
         require_not_negative("bandwidth_kbps", self.bandwidth_kbps)
@@ -78,18 +75,19 @@ class Stream:
         require_positive("frame_size_ratio", self.frame_size_ratio)
         require_not_negative("decode_ms", self.decode_ms)
 
+    @property
+    def link(self) -> Link:
+        """Its uplink."""
+        return Link(self.bandwidth_kbps, self.wire_ms)
+
+    def kbits(self, frame_kbits: float) -> float:
+        """Encoded size of its frames of the zoo's `frame_kbits`."""
+        return frame_kbits * self.frame_size_ratio
+
+    def is_carried(self, frame_kbits: float) -> bool:
+        """Whether its link carries such frames strictly faster than they are made."""
+        return self.link.carries(self.kbits(frame_kbits), self.fps)
+
     def network_ms(self, frame_kbits: float) -> float:
-        """Time on the network of a frame of the zoo's `frame_kbits` and its answer.
-
-        Source: Jellyfish, network latency T.
-        """
-        kbits = frame_kbits * self.frame_size_ratio + self.response_kbits
-        return 1000.0 * kbits / self.bandwidth_kbps + 2.0 * self.wire_ms
-
-    def can_carry(self, frame_kbits: float) -> bool:
-        """Whether the link carries frames of that size strictly faster than they are made."""
-        return self.bandwidth_kbps > self.fps * frame_kbits * self.frame_size_ratio
-
-    def budget_ms(self, variant: Variant, overhead_ms: float) -> float:
-        """What the server may spend on a frame for that variant, once decoded; 0 if it cannot be served."""
-        return self.budget_rule.budget_ms(self, variant.frame_kbits, overhead_ms + self.decode_ms)
+        """Time on the network of such a frame and its answer."""
+        return self.link.round_trip_ms(self.kbits(frame_kbits) + self.response_kbits)

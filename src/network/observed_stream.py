@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..core.link import Link
 from ..core.stream import Stream
 from ..scheduling.advising import Advice
-from ..scheduling.deadlines import executor_deadline_ms, network_ms
+from ..scheduling.deadlines import executor_deadline_ms
 from ..scheduling.overhead import OverheadEstimate
 from .estimators import HarmonicMeanWindow
 
@@ -84,7 +85,7 @@ class ObservedStream:
             self.observe_link(read_ms, bandwidth_kbps, wire_ms)
         if expected_kbits is not None:
             self.observe_size(kbits / expected_kbits)
-        there_ms = network_ms(kbits, bandwidth_kbps, wire_ms)
+        there_ms = Link(bandwidth_kbps, wire_ms).there_ms(kbits)
         return there_ms, executor_deadline_ms(read_ms, self.slo_ms, age_ms, there_ms, wire_ms)
 
     def observe_link(self, now_ms: float, bandwidth_kbps: float, wire_ms: float) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.advice import NO_ADVICE, SideAdvice
+from ..core.budget import BudgetRule
 from ..core.stream import Stream
 from ..core.variant import Variant
 from .advice import advised_variant
@@ -50,11 +51,13 @@ class Adviser:
         self,
         variants: Sequence[Variant],
         plan: Callable[[], PlanView],
+        rule: BudgetRule,
         overhead_ms: Callable[[], float],
     ) -> None:
         self._variants = tuple(variants)
         self._smallest_px = min(variant.input_side_px for variant in variants)
         self._plan = plan
+        self._rule = rule
         self._overhead_ms = overhead_ms
 
     def sides(self, stream: AdvisedStream, now_ms: float) -> SideAdvice:
@@ -68,6 +71,7 @@ class Adviser:
             advised = advised_variant(
                 self._variants,
                 stream.planned(now_ms),
+                self._rule,
                 self._overhead_ms(),
                 running.variant,
                 running.batch_p99_ms,

@@ -124,7 +124,6 @@ def can_be_planned(scenario: Scenario) -> bool:
     Links count with the harmonic mean of their rates, outages left out.
     """
     server = scenario.server
-    rule = budget_rule(server.budget_rule, scenario.variants)
     problem = Problem(
         devices=scenario.devices,
         variants=scenario.variants,
@@ -134,8 +133,9 @@ def can_be_planned(scenario: Scenario) -> bool:
             )
             for device_type in count_devices(scenario.devices)
         },
-        streams=tuple(replace(_planned(stream), budget_rule=rule) for stream in scenario.streams),
+        streams=tuple(map(_planned, scenario.streams)),
         overhead_ms=server.arrival_ms + server.answer_ms,
+        budget_rule=budget_rule(server.budget_rule, scenario.variants),
     )
     random = Random(scenario.seed)  # noqa: S311 plans are no secrets
     plan = planner(server.planner).plan(problem, None, random)

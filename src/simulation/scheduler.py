@@ -6,7 +6,6 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from random import Random
 
 from ..core.plan import Plan
@@ -72,7 +71,6 @@ class SimulatedScheduler:
         self.view = PlanView()
         self.num_plans = 0
         self._scenario = scenario
-        self._budget_rule = budget_rule(scenario.server.budget_rule, scenario.variants)
         self._events = events
         self._on_plan = on_plan
         self._types = {device.device_id: device.device_type for device in scenario.devices}
@@ -85,6 +83,7 @@ class SimulatedScheduler:
         random = Random(scenario.seed)  # noqa: S311 plans are no secrets
         self._core = SchedulerCore(
             scenario.variants,
+            budget_rule(scenario.server.budget_rule, scenario.variants),
             DeviceTable(
                 scenario.devices,
                 {
@@ -121,24 +120,17 @@ class SimulatedScheduler:
         """Asks for a place for one stream; `on_reply` takes the refusal, or None."""
         request = next(self._requests)
         self._replies[request] = on_reply
-        self._happened(JoinAsked(ENDPOINT, request, self._ruled(stream)))
+        self._happened(JoinAsked(ENDPOINT, request, stream))
 
     def take_report(
         self, streams: Sequence[Stream], overhead_ms: float, *, is_urgent: bool
     ) -> None:
         """Takes in how the streams fare."""
-        ruled = tuple(self._ruled(stream) for stream in streams)
-        self._happened(Reported(ENDPOINT, ruled, (), overhead_ms, is_urgent))
+        self._happened(Reported(ENDPOINT, tuple(streams), (), overhead_ms, is_urgent))
 
     def take_status(self, device_id: str, slowdown_ratio: float, spread_ratio: float) -> None:
         """Takes in how slow a device is, and how unsteady."""
         self._happened(DeviceReported(device_id, slowdown_ratio, spread_ratio=spread_ratio))
-
-    def _ruled(self, stream: Stream) -> Stream:
-        """The stream under the server's budget rule."""
-        if stream.budget_rule is self._budget_rule:
-            return stream
-        return replace(stream, budget_rule=self._budget_rule)
 
     def _happened(self, stimulus: Stimulus) -> None:
         """Hands the core a stimulus, once it is done with what it is at."""

@@ -11,6 +11,7 @@ from ..core.verdict import Drop, Place, Reason
 from ..network.frame_sizes import frame_sizes
 from ..network.observed_stream import ObservedStream
 from ..scheduling.advising import Adviser
+from ..scheduling.budgets import budget_rule
 from ..scheduling.intake import frame_limit, reason_to_drop
 from ..scheduling.overhead import OverheadEstimate
 from ..scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
@@ -62,7 +63,12 @@ class SimulatedServer:
             ]
         )
         self._variant_index = {one.name: number for number, one in enumerate(scenario.variants)}
-        self._adviser = Adviser(scenario.variants, self._plan, lambda: self._overhead.mean_ms)
+        self._adviser = Adviser(
+            scenario.variants,
+            self._plan,
+            budget_rule(scenario.server.budget_rule, scenario.variants),
+            lambda: self._overhead.mean_ms,
+        )
         self._looks_at_ms = -1.0
         self._is_report_due = False
 

@@ -154,8 +154,8 @@ def _fits_one_of(device_types: set[str], problem: Problem, stream: Stream) -> bo
         return False
     return any(
         stream.fps <= capacity_fps(problem.latency_ms[device_type][number], budget_ms)
-        for number, variant in enumerate(problem.variants)
-        if (budget_ms := stream.budget_ms(variant, problem.overhead_ms)) > 0
+        for number, budget_ms in enumerate(problem.budgets_ms(stream))
+        if budget_ms > 0
         for device_type in device_types
     )
 
@@ -182,7 +182,7 @@ def _longest_useful_slo_ms(problem: Problem, stream: Stream) -> float:
         + stream.decode_ms
         + 2 * max(row[number])
         for number, variant in enumerate(problem.variants)
-        if stream.can_carry(variant.frame_kbits)
+        if stream.is_carried(variant.frame_kbits)
         for row in (problem.latency_ms[device.device_type] for device in problem.devices)
     ]
     return float(math.ceil(min(max(useful, default=stream.slo_ms), SLO_MS.most)))

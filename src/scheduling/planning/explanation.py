@@ -148,10 +148,9 @@ def _binding(problem: Problem, stream: Stream, device: DevicePlan | None) -> Bin
     better = _better(problem, device)
     if not better:
         return Binding.NOTHING
-    variant = problem.variants[better[0]]
-    if not stream.can_carry(variant.frame_kbits):
+    if not stream.is_carried(problem.variants[better[0]].frame_kbits):
         return Binding.NETWORK_RATE
-    budget = stream.budget_ms(variant, problem.overhead_ms)
+    budget = problem.budget_ms(stream, better[0])
     for device_type in set(_types(problem).values()):
         if _least_ms(problem.latency_ms[device_type][better[0]], stream.fps, budget) <= budget:
             return Binding.THROUGHPUT
@@ -188,26 +187,24 @@ def _wishes(
     for device_id, other in running.items():
         if other.variant not in better:
             continue
-        variant = problem.variants[other.variant]
         there = members[device_id]
         needed = _least_ms(
             problem.latency_ms[types[device_id]][other.variant],
             math.fsum(one.fps for one in (*there, stream)),
-            min((one.budget_ms(variant, problem.overhead_ms) for one in there), default=math.inf),
+            min((problem.budget_ms(one, other.variant) for one in there), default=math.inf),
         )
         if needed < math.inf:
-            short = needed - stream.budget_ms(variant, problem.overhead_ms)
+            short = needed - problem.budget_ms(stream, other.variant)
             found.append(
                 (short, _wish(problem, stream, other.variant, device_id, types[device_id], needed))
             )
     wishes = [min(found, key=lambda pair: pair[0])[1]] if found else []
     further: list[tuple[float, Wish]] = []
     for number in sorted(better):
-        variant = problem.variants[number]
         for device_type in sorted(set(types.values())):
             needed = _least_ms(problem.latency_ms[device_type][number], stream.fps, math.inf)
             if needed < math.inf:
-                short = needed - stream.budget_ms(variant, problem.overhead_ms)
+                short = needed - problem.budget_ms(stream, number)
                 further.append(
                     (max(short, 0.0), _wish(problem, stream, number, None, device_type, needed))
                 )
@@ -225,10 +222,10 @@ def _wish(
     needed_ms: float,
 ) -> Wish:
     """What the stream has to bring for a budget of that much."""
-    frame = problem.variants[variant]
-    if stream.budget_ms(frame, problem.overhead_ms) >= needed_ms:
+    if problem.budget_ms(stream, variant) >= needed_ms:
         return Wish(variant, device_id, device_type, None, None)
-    kbits = frame.frame_kbits * stream.frame_size_ratio
+    frame_kbits = problem.variants[variant].frame_kbits
+    kbits = stream.kbits(frame_kbits)
     spent_ms = problem.overhead_ms + stream.decode_ms
     left_ms = stream.slo_ms - spent_ms - needed_ms - 2 * stream.wire_ms
     bandwidth = None
@@ -236,7 +233,7 @@ def _wish(
         least = max(1000 * (kbits + stream.response_kbits) / left_ms, stream.fps * kbits)
         bandwidth = (math.floor(least / BANDWIDTH_STEP_KBPS) + 1) * BANDWIDTH_STEP_KBPS
     slo = None
-    if stream.can_carry(frame.frame_kbits):
-        least = stream.network_ms(frame.frame_kbits) + spent_ms + needed_ms
+    if stream.is_carried(frame_kbits):
+        least = stream.network_ms(frame_kbits) + spent_ms + needed_ms
         slo = (math.floor(least / SLO_STEP_MS) + 1) * SLO_STEP_MS
     return Wish(variant, device_id, device_type, bandwidth, slo)

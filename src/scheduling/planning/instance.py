@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.budget import FULL_BUDGET, ElasticBudget
 from ...core.problem import Problem
+from ...core.stream import Stream
 from .capacity import EQUAL_RATIO, limit_fps
 from .subset_sum import MAX_UNITS, common_unit_fps
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+_STREAM_FIELDS = [field.name for field in fields(Stream)[1:]]  # those after its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,31 +126,24 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
 
 
 def _budgets_ms(problem: Problem) -> Floats:
-    """(streams, variants): as `Stream.budget_ms`, operation by operation, so that no bit differs."""
-    rule = problem.streams[0].budget_rule if problem.streams else FULL_BUDGET
-    if not isinstance(rule, ElasticBudget) or any(
-        stream.budget_rule is not rule for stream in problem.streams
-    ):
-        return np.array([problem.budgets_ms(one) for one in problem.streams], np.float64)
-    columns = [
-        (
-            c.fps,
-            c.slo_ms,
-            c.bandwidth_kbps,
-            c.wire_ms,
-            c.response_kbits,
-            c.frame_size_ratio,
-            problem.overhead_ms + c.decode_ms,
-        )
-        for c in problem.streams
-    ]
-    table = np.array(columns, np.float64).reshape(len(columns), 7)
-    fps, slo, bandwidth, wire, response, ratio, overhead = (table[:, [k]] for k in range(7))
-    frames = rule.size_ratio * np.array([one.frame_kbits for one in problem.variants], np.float64)
+    """(streams, variants) as `Problem.budgets_ms`: the same arithmetic on columns."""
+    rule = problem.budget_rule
+    columns = _columns(problem.streams)
+    frame_kbits: Any = np.array([one.frame_kbits for one in problem.variants], np.float64)
     with np.errstate(divide="ignore"):
-        network = 1000.0 * (frames * ratio + response) / bandwidth + 2.0 * wire
-    budgets = np.maximum(0.0, slo - network - overhead)
-    return np.where(bandwidth > fps * frames * ratio, budgets, 0.0)
+        left_ms = rule.left_ms(columns, frame_kbits, problem.overhead_ms)
+    budgets_ms = np.where(rule.allows(columns, frame_kbits), np.maximum(0.0, left_ms), 0.0)
+    return np.broadcast_to(budgets_ms, (len(problem.streams), len(frame_kbits)))
+
+
+def _columns(streams: Sequence[Stream]) -> Stream:
+    """All streams as one, whose fields but the first are columns."""
+    columns = object.__new__(Stream)  # what it checks are single values
+    rows = list(map(attrgetter(*_STREAM_FIELDS), streams))
+    table = np.array(rows, np.float64).reshape(len(streams), len(_STREAM_FIELDS))
+    for number, name in enumerate(_STREAM_FIELDS):
+        object.__setattr__(columns, name, table[:, [number]])
+    return columns
 
 
 @lru_cache(maxsize=1024)  # plan after plan asks of the same profiles

@@ -175,10 +175,7 @@ def assemble(problem: Problem, variants: Sequence[int], members: Sequence[Sequen
         if streams:
             batch_size = largest_batch(
                 problem.latency_ms[device.device_type][variant],
-                min(
-                    stream.budget_ms(problem.variants[variant], problem.overhead_ms)
-                    for stream in streams
-                ),
+                min(problem.budget_ms(stream, variant) for stream in streams),
                 math.fsum(stream.fps for stream in streams),
             )
         devices.append(DevicePlan(device.device_id, variant, batch_size))

@@ -112,9 +112,8 @@ def _load(
     problem: Problem, device: DevicePlan, latency_ms: float, streams: list[Stream]
 ) -> list[str]:
     found = []
-    variant = problem.variants[device.variant]
     for stream in streams:
-        budget_ms = stream.budget_ms(variant, problem.overhead_ms)
+        budget_ms = problem.budget_ms(stream, device.variant)
         if budget_ms < 2 * latency_ms:
             found.append(
                 f"{stream.stream_id} on {device.device_id}: budget {budget_ms:g} ms is below "

@@ -103,8 +103,7 @@ class Seats:
         return assemble(problem, self._variants, members)
 
     def _budget_ms(self, stream: Stream, device: int) -> float:
-        variant = self._problem.variants[self._variants[device]]
-        return stream.budget_ms(variant, self._problem.overhead_ms)
+        return self._problem.budget_ms(stream, self._variants[device])
 
     def _fits(self, stream: Stream, device: int) -> tuple[float, float] | None:
         """What the stream would bring, budget and rate, if the device takes it."""

@@ -22,6 +22,7 @@ from ...protos.serving_pb2 import (
     Zoo,
 )
 from ...scheduling.advising import Adviser
+from ...scheduling.budgets import budget_rule
 from ...scheduling.duties import Duties
 from ...scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ...scheduling.plan_view import PlanView
@@ -86,7 +87,12 @@ class Endpoint:
         self._on_change = on_change
         csv = open_log(config.out_dir, "server_frames", ServerFrameRecord)
         self._frames = FrameLog(csv) if csv is not None else None
-        adviser = Adviser(zoo.variants, self._plan, self._overhead_ms)
+        adviser = Adviser(
+            zoo.variants,
+            self._plan,
+            budget_rule(config.budget_rule, zoo.variants),
+            self._overhead_ms,
+        )
         self._adviser = adviser
         self._answerer = Answerer(now_ms, self._plan, adviser, self._frames)
         self._stalls = StallWatch(now_ms())

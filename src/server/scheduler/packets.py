@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from ...core.budget import BudgetRule
 from ...core.limits import (
     ANSWER_KBITS,
     BANDWIDTH_KBPS,
@@ -69,10 +68,8 @@ _log = logging.getLogger(__name__)
 class EndpointReader:
     """Reads what one endpoint says."""
 
-    def __init__(self, endpoint: str, budget_rule: BudgetRule) -> None:
-        """Every stream's budgets follow the rule."""
+    def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._budget_rule = budget_rule
         self._parts: list[Snapshot] = []  # the begin of a snapshot
 
     def read(self, envelope: Envelope) -> JoinAsked | JoinLeft | Reported | None:
@@ -94,7 +91,7 @@ class EndpointReader:
         return None
 
     def _read_join(self, join: Join) -> JoinAsked:
-        return JoinAsked(self._endpoint, join.request, read_stream(join.stream, self._budget_rule))
+        return JoinAsked(self._endpoint, join.request, read_stream(join.stream))
 
     def _read_leave(self, leave: Leave) -> JoinLeft:
         return JoinLeft(self._endpoint, leave.request, leave.stream_id)
@@ -103,7 +100,7 @@ class EndpointReader:
         streams: dict[bool, list[Stream]] = {False: [], True: []}
         for state in (state for part in parts for state in part.streams):
             try:
-                streams[state.is_unopened].append(read_stream(state, self._budget_rule))
+                streams[state.is_unopened].append(read_stream(state))
             except ValueError as error:
                 _log.error("stream %r cannot be planned: %s", state.stream_id, error)
         last = parts[-1]
@@ -119,7 +116,7 @@ class EndpointReader:
         )
 
 
-def read_stream(state: StreamState, budget_rule: BudgetRule) -> Stream:
+def read_stream(state: StreamState) -> Stream:
     """Turns what an endpoint says of a stream into what planning takes.
 
     Raises:
@@ -135,7 +132,6 @@ def read_stream(state: StreamState, budget_rule: BudgetRule) -> Stream:
         wire_ms=state.wire_ms,
         response_kbits=state.response_kbits,
         frame_size_ratio=state.frame_size_ratio,
-        budget_rule=budget_rule,
         decode_ms=state.decode_ms,
     )
 

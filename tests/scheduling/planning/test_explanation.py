@@ -54,8 +54,7 @@ def check_wishes(problem, plan, one):
             assert wish.slo_ms > stream.slo_ms
             changes.append(replace(stream, slo_ms=wish.slo_ms))
         if wish.bandwidth_kbps is None and wish.slo_ms is None:
-            variant = problem.variants[wish.variant]
-            if stream.budget_ms(variant, problem.overhead_ms) > 0:
+            if problem.budget_ms(stream, wish.variant) > 0:
                 assert granted(problem, plan, stream, wish, stream)
         elif stream.bandwidth_kbps or wish.bandwidth_kbps:
             for change in changes:

@@ -72,7 +72,7 @@ def test_slack_residues_of_the_best_plan_are_the_published_ones(golden):
     for stream in golden.streams:
         device = plan.device_of(stream.stream_id)
         latency_ms = golden.latency_ms["gpu"][device.variant][device.batch_size - 1]
-        budget_ms = stream.budget_ms(golden.variants[device.variant], golden.overhead_ms)
+        budget_ms = golden.budget_ms(stream, device.variant)
         slacks.append(budget_ms - 2 * latency_ms)
     assert slacks == pytest.approx([11.74, 8.74, 48.48, 5.96], abs=0.006)
 

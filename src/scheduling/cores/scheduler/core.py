@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ....core.budget import BudgetRule
 from ....core.problem import Problem
 from ....core.stream import Stream
 from ....core.variant import Variant
@@ -65,6 +66,7 @@ class SchedulerCore:
     def __init__(
         self,
         variants: Sequence[Variant],
+        rule: BudgetRule,
         devices: DeviceTable,
         planning: Planning,
         limit: TimeLimit,
@@ -77,6 +79,7 @@ class SchedulerCore:
 
         Args:
             variants: least accurate first.
+            rule: of all streams' budgets.
             devices: none of them ready.
             planning: without a plan.
             limit: that of `planning`.
@@ -86,6 +89,7 @@ class SchedulerCore:
             now_ms: when it starts.
         """
         self._variants = tuple(variants)
+        self._rule = rule
         self._devices = devices
         self._planning = planning
         self._limit = limit
@@ -258,6 +262,7 @@ class SchedulerCore:
             latency_ms=latencies,
             streams=self._streams.opened(),
             overhead_ms=self._streams.overhead_ms,
+            budget_rule=self._rule,
         )
 
     def _publish(self, cause: Cause) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from moonjelly.core.budget import FULL_BUDGET
 from moonjelly.core.device import Device
 from moonjelly.core.plan import Plan
 from moonjelly.core.problem import Problem
@@ -82,6 +83,7 @@ class CoreHarness:
         self.planning = Planning(self.planner, Random(0), limit)
         self.core = SchedulerCore(
             VARIANTS,
+            FULL_BUDGET,
             DeviceTable(devices, {device.device_id: LATENCY for device in devices}),
             self.planning,
             limit,
