@@ -21,9 +21,9 @@ import pytest
 from moonjelly.core.errors import RunError
 from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.server.config import ServerConfig
+from moonjelly.server.supervisor import ending, supervisor
 from moonjelly.server.supervisor.address import check_address
 from moonjelly.server.supervisor.child_process import ChildProcess
-from moonjelly.server.supervisor import ending, supervisor
 
 CHILD = Path(__file__).with_name("hostile_child.py")
 MAIN = """
