@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ...core.errors import UsageError
+from ...files.progress import LEFT, progress_bar
 from ...files.tidy_table import read_notes, read_tidy_table
 
 Part = TypeVar("Part")
@@ -77,16 +77,10 @@ def run_parts(
     num_workers: int,
 ) -> None:
     """Works through parts, adds each to the table, and shows how far it is and how long it takes."""
-    progress = Progress(
-        TextColumn("instances"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    amount = "{task.completed:.0f}/{task.total:.0f}"
+    progress = progress_bar(amount, *LEFT, console=Console(stderr=True))
     with progress:
-        task = progress.add_task("", total=len(parts))
+        task = progress.add_task("instances", total=len(parts))
         for rows in _results(parts, work, num_workers):
             table.add(rows)
             progress.advance(task)
