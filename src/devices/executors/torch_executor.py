@@ -26,11 +26,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """A batch under way: what the network gave, and which input each row is of."""
+    """A batch under way: what the network gives, which input each row is of, and the inputs, which must stay as long."""
 
     detector: TorchDetector
     parts: list[Outputs]
     order: list[int]
+    inputs: Sequence[Prepared]
 
 
 class TorchExecutor:
@@ -94,7 +95,8 @@ class TorchExecutor:
         detector = self._loaded[variant]
         batch, order = self._rings[detector.input_side_px].gather(inputs)
         try:
-            return _Running(detector, self._infer_within_memory(detector, batch), order)
+            parts = self._infer_within_memory(detector, batch)
+            return _Running(detector, parts, order, inputs)
         except RuntimeError as error:
             self._check_device(error)
             raise
