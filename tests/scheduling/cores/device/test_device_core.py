@@ -57,18 +57,18 @@ def run(core: DeviceCore, took_ms: float, now_ms: float, num_frames: int = 1) ->
 def test_a_plan_and_its_epoch_are_in_force_once_its_variant_is_loaded():
     core = make()
     core.order(DeviceOrders("small", 3, 50.0, 1))
-    assert (core.batch_size, core.orders.plan_epoch) == (3, 1)
+    assert (core.batch_size, core.variants.orders.plan_epoch) == (3, 1)
     core.order(DeviceOrders("large", 8, 60.0, 2))
-    assert (core.batch_size, core.orders.plan_epoch) == (3, 1)
+    assert (core.batch_size, core.variants.orders.plan_epoch) == (3, 1)
     core.loaded("large")
-    assert (core.batch_size, core.orders.plan_epoch) == (2, 2)  # within the profile
+    assert (core.batch_size, core.variants.orders.plan_epoch) == (2, 2)  # within the profile
 
 
 def test_a_plan_whose_variant_runs_already_is_in_force_at_once():
     core = make()
     core.order(DeviceOrders("large", 2, 50.0, 1))
     core.order(DeviceOrders("small", 4, 50.0, 2))
-    assert (core.variants.active, core.orders.plan_epoch) == ("small", 2)
+    assert (core.variants.active, core.variants.orders.plan_epoch) == ("small", 2)
 
 
 def test_a_plan_for_a_variant_that_there_is_not_changes_nothing():
