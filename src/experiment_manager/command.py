@@ -14,7 +14,6 @@ from rich.console import Console
 
 from ..core.errors import RunError, UsageError
 from ..files.signals import leave_at_sigterm
-from .campaign import CannotGoOnError, RunOne, run_missing
 from .experiment_file import SHIPPED_DIR, find_experiment, read_experiment
 from .folder import PROBLEMS_FILE, ExperimentFolder, open_folder
 from .hosts.host import Host, read_hosts
@@ -23,6 +22,7 @@ from .live import run_live
 from .machine import describe_machine
 from .matrix import RunConfig
 from .progress import START_AND_STOP_S, TerminalObserver, duration
+from .running_all import CannotGoOnError, RunOne, run_missing
 from .simulated import run_simulated
 from .tables import RESULTS_FILE, SUMMARY_FILE
 

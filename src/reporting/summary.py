@@ -19,7 +19,7 @@ TOTAL = "total"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FramesOutcome:
     """What came of the frames of one stream, or of all of them.
 
     Attributes:
@@ -76,7 +76,7 @@ class StreamOutcome:
     stream_id: str
     fps: float
     slo_ms: float
-    outcome: Outcome
+    outcome: FramesOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Summary:
     kind: str
     seconds: float
     streams: tuple[StreamOutcome, ...]
-    total: Outcome
+    total: FramesOutcome
 
     def problems(self) -> list[str]:
         """What does not add up, stream by stream; empty in a sound run."""
@@ -159,12 +159,12 @@ def _outcome(
     tallies: Sequence[StreamTally],
     seconds: float,
     accuracy: Accuracy | None,
-) -> Outcome:
+) -> FramesOutcome:
     tally = tallies[0] if len(tallies) == 1 else together(tallies)
     captured = sum(stream.captured for stream in streams)
     in_time = tally.total(Verdict.IN_TIME)
     p50_ms, p99_ms = quantiles_ms(tallies, 0.5, 0.99)
-    return Outcome(
+    return FramesOutcome(
         captured=captured,
         in_time=in_time,
         late=tally.total(Verdict.LATE),
@@ -201,7 +201,7 @@ def write_summary(folder: Path, summary: Summary) -> None:
     )
 
 
-def _fields(outcome: Outcome) -> dict[str, object]:
+def _fields(outcome: FramesOutcome) -> dict[str, object]:
     return {
         name: round(value, 4) if isinstance(value, float) else value
         for name, value in dataclasses.asdict(outcome).items()
@@ -225,10 +225,12 @@ def read_summary(folder: Path) -> Summary:
             kind=values["kind"],
             seconds=values["seconds"],
             streams=tuple(
-                StreamOutcome(stream_id, entry.pop("fps"), entry.pop("slo_ms"), Outcome(**entry))
+                StreamOutcome(
+                    stream_id, entry.pop("fps"), entry.pop("slo_ms"), FramesOutcome(**entry)
+                )
                 for stream_id, entry in values["streams"].items()
             ),
-            total=Outcome(**values["total"]),
+            total=FramesOutcome(**values["total"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: is no summary: {error}") from None

@@ -20,7 +20,7 @@ from ..zoos import number_gpus_by_place
 from .config import ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .log import set_up_log
-from .running import READY_PREFIX, STOP_WITH_PARENT
+from .running_server import READY_PREFIX, STOP_WITH_PARENT
 from .supervisor.supervisor import Supervisor
 from .zoo import find_device_profile, load_served_zoo
 

@@ -21,7 +21,7 @@ from ..links.traces import LinkTrace
 from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
 from ..scheduling.planning.switching import DEFAULT_COST_RATIO, SwitchingCost
-from .frame_sizes import FrameSizes
+from .recorded_sizes import RecordedSizes
 
 MAX_SECONDS = 1e6
 
@@ -73,7 +73,7 @@ class SimulatedStream:
     first_kbps: float = 10_000.0
     frame_size_ratio: float = 1.0
     frame_size_spread: float = 0.0
-    frame_sizes: FrameSizes | None = None
+    frame_sizes: RecordedSizes | None = None
     encode_ms: float = 2.0
     jitter_p50_ms: float = 0.0
     jitter_p99_ms: float = 0.0

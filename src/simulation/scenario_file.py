@@ -27,7 +27,7 @@ from ..zoos import (
     load_variants,
     variants_path,
 )
-from .frame_sizes import FrameSizes, read_frame_sizes
+from .recorded_sizes import RecordedSizes, read_frame_sizes
 from .scenario import Sampling, Scenario, ServerModel, SimulatedStream, StreamKind
 
 MAX_FILE_BYTES = 1_000_000
@@ -271,7 +271,7 @@ def _read_kind(path: Path, at: str, entry: object) -> StreamKind:
     return kind
 
 
-def _read_frame_sizes(path: Path, place: _Place) -> FrameSizes | None:
+def _read_frame_sizes(path: Path, place: _Place) -> RecordedSizes | None:
     if "frame_sizes" not in place.values:
         return None
     for key in _MODELLED_SIZES:

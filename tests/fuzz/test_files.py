@@ -22,7 +22,7 @@ from moonjelly.planning_tool.yardsticks import read_yardsticks
 from moonjelly.scheduling.planning.registry import PLANNERS, planner
 from moonjelly.scheduling.planning.rules import violations
 from moonjelly.server.config_file import build_config
-from moonjelly.simulation.frame_sizes import read_frame_sizes
+from moonjelly.simulation.recorded_sizes import read_frame_sizes
 from moonjelly.simulation.scenario_file import read_scenario
 from moonjelly.simulation.simulation import Simulation
 from moonjelly.zoos import load_latency_profile, load_qualities, load_variants

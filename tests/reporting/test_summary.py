@@ -22,7 +22,7 @@ from moonjelly.reporting.run_folder import (
 from moonjelly.reporting.run_logs import read_run_logs
 from moonjelly.reporting.summary import (
     TOTAL,
-    Outcome,
+    FramesOutcome,
     read_summary,
     summarise,
     write_summary,
@@ -120,7 +120,7 @@ def test_the_summary_is_written_and_read_back(tmp_path: Path) -> None:
 
 def test_every_field_of_the_summary_is_explained() -> None:
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
-    names = [field.name for field in fields(Outcome)]
+    names = [field.name for field in fields(FramesOutcome)]
     assert [name for name in names if f"`{name}`" not in text] == []
 
 

@@ -75,7 +75,7 @@ def tell(event: str, **fields: object) -> None:
 def _serve(request: Request, lease: Lease) -> None:
     """Runs a server until told to stop; details: arguments (of `moonjelly serve`)."""
     from ...live_run.streaming import SERVER_DIR, SERVER_LOG  # noqa: PLC0415 takes a second
-    from ...server.running import RunningServer  # noqa: PLC0415
+    from ...server.running_server import RunningServer  # noqa: PLC0415
 
     folder = request.folder
     arguments = [*request.details["arguments"], "--out-dir", str(folder / SERVER_DIR)]

@@ -22,9 +22,9 @@ from ...live_run.load import read_load, worst_load, write_load
 from ...live_run.reports import CameraReport
 from ...reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, describe_host, link_file
 from ...server.config_flags import to_arguments
-from ..campaign import CannotGoOnError, OnProgress
 from ..finishing import Played, finish_run, server_options, sides_px
 from ..matrix import RunConfig
+from ..running_all import CannotGoOnError, OnProgress
 from .agent import GO, REMOVE, STOP, Request
 from .connection import AgentCall, Connection, HostError, connect
 from .host import Host, Role, is_loopback

@@ -14,12 +14,12 @@ from rich.console import Console
 from moonjelly import __version__
 from moonjelly.core.errors import RunError
 from moonjelly.core.records import FrameRecord
-from moonjelly.experiment_manager.campaign import CannotGoOnError
 from moonjelly.experiment_manager.hosts import session as session_module
 from moonjelly.experiment_manager.hosts.connection import HostError
 from moonjelly.experiment_manager.hosts.host import Host, Role
 from moonjelly.experiment_manager.hosts.session import HostsSession
 from moonjelly.experiment_manager.matrix import RunConfig
+from moonjelly.experiment_manager.running_all import CannotGoOnError
 from moonjelly.files.csv_log import CsvLog
 from moonjelly.links.traces import constant_trace
 from moonjelly.live_run.load import MachineLoad, write_load

@@ -19,13 +19,13 @@ import psutil
 import pytest
 from rich.console import Console
 
-from moonjelly.experiment_manager.campaign import CannotGoOnError
 from moonjelly.experiment_manager.experiment_file import read_experiment
 from moonjelly.experiment_manager.hosts import connection
 from moonjelly.experiment_manager.hosts.connection import HostError
 from moonjelly.experiment_manager.hosts.host import read_hosts
 from moonjelly.experiment_manager.hosts.session import DEFAULT_LEASE_S, HostsSession
 from moonjelly.experiment_manager.matrix import RunConfig
+from moonjelly.experiment_manager.running_all import CannotGoOnError
 
 AGENT = "moonjelly.experiment_manager.hosts.agent"
 REMOTE_STOP_LIMIT_S = 60.0

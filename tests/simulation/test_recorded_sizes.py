@@ -6,7 +6,7 @@ import pytest
 
 from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
-from moonjelly.simulation.frame_sizes import read_frame_sizes
+from moonjelly.simulation.recorded_sizes import read_frame_sizes
 from moonjelly.simulation.scenario_file import read_scenario
 from moonjelly.simulation.simulation import Observers, Simulation
 

@@ -15,7 +15,7 @@ from ..devices.slowdown_script import SlowdownScript
 from ..reporting.run_logs import read_run_logs
 from ..server.config import ServerConfig
 from ..server.zoo import load_served_zoo
-from ..simulation.frame_sizes import FrameSizes
+from ..simulation.recorded_sizes import RecordedSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
 from .cameras import LiveCamera
 from .load import MachineLoad, read_load
@@ -86,7 +86,7 @@ def simulated_run(
     seed: int,
     config: ServerConfig,
     devices: Sequence[DeviceConfig],
-    sizes: Mapping[int, FrameSizes],
+    sizes: Mapping[int, RecordedSizes],
     chance: Chance = CALM,
 ) -> Scenario:
     """What `stream_cameras` plays, as a scenario.
@@ -146,10 +146,10 @@ def simulated_run(
     )
 
 
-def measured_sizes(scene: LoopedScene, sides_px: Iterable[int]) -> FrameSizes:
+def measured_sizes(scene: LoopedScene, sides_px: Iterable[int]) -> RecordedSizes:
     """The sizes of a scene's frames at each side, encoded as its cameras do."""
     quality = DEFAULT_QUALITY.quality
-    return FrameSizes(
+    return RecordedSizes(
         {
             side_px: tuple(
                 KBITS_PER_BYTE * len(scene.encode(image, side_px, quality))
