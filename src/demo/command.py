@@ -32,7 +32,8 @@ from ..reporting.run_folder import (
     write_run_info,
 )
 from ..reporting.table import outcome_table
-from ..server.config import DeviceConfig, DeviceKind, ServerConfig
+from ..devices.device_config import DeviceConfig, DeviceKind
+from ..server.config import ServerConfig
 from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, to_arguments
 from ..server.devices import find_devices
 from ..server.zoo import find_device_profile

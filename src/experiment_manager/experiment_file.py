@@ -19,7 +19,7 @@ from ..network.estimators import check_estimator
 from ..network.shapers import SHAPERS
 from ..network.traces import LinkTrace, read_trace
 from ..profiles import load_variants, variants_path
-from ..server.config import ConfigError, ServerConfig
+from ..server.config import ServerConfig
 from ..server.config_file import READERS
 from ..server.yaml_file import (
     entries,

@@ -16,7 +16,8 @@ from ..reporting.accuracy import read_detections
 from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.run_folder import DETECTIONS_FILE, RunInfo, write_run_info
 from ..reporting.run_logs import read_run_logs
-from ..server.config import DeviceKind, ServerConfig
+from ..devices.device_config import DeviceKind
+from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
 from ..server.devices import parse_devices
 from ..vision.classes import TRAFFIC_CLASSES
@@ -117,7 +118,7 @@ def server_config(run: RunConfig) -> ServerConfig:
     """The options of the run's server on this machine.
 
     Raises:
-        ConfigError: if one breaks its rule.
+        ValueError: if one breaks its rule.
     """
     options = server_options(run)
     if isinstance(devices := options.get("devices"), tuple):

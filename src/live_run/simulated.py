@@ -12,7 +12,8 @@ from ..core.device import Device
 from ..network.frame_sizes import DEFAULT_QUALITY
 from ..profiles.slowdown_script import SlowdownScript
 from ..reporting.run_logs import read_run_logs
-from ..server.config import DeviceConfig, DeviceKind, ServerConfig
+from ..devices.device_config import DeviceConfig, DeviceKind
+from ..server.config import ServerConfig
 from ..server.zoo import load_served_zoo
 from ..simulation.frame_sizes import FrameSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream

@@ -14,7 +14,7 @@ from ..client.answers import Answer
 from ..client.emulation import CameraResult
 from ..core.clock import MonotonicClock
 from ..network.shapers import open_shaper
-from ..server.config import DeviceConfig
+from ..devices.device_config import DeviceConfig
 from ..server.running import RunningServer
 from .cameras import LiveCamera
 from .playing import play_cameras

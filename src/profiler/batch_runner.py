@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..core.errors import UsageError
 from ..core.variant import Variant
-from ..server.config import DeviceConfig, DeviceKind
+from ..devices.device_config import DeviceConfig, DeviceKind
 from ..server.executors.port import Executor
 from ..vision.preprocessing import decode_frame
 from .frames import draw_frames

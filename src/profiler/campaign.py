@@ -23,7 +23,7 @@ from ..core.clock import Clock, MonotonicClock
 from ..core.errors import UsageError
 from ..core.variant import Variant
 from ..profiles import LatencyFile, Method, write_latency_file
-from ..server.config import DeviceConfig
+from ..devices.device_config import DeviceConfig
 from ..server.zoo import fingerprint_of
 from .batch_runner import BatchRunner
 from .measuring import Amount, measure

@@ -20,7 +20,7 @@ from ..profiles import (
     number_gpus_by_place,
     variants_path,
 )
-from ..server.config import ConfigError, DeviceConfig
+from ..devices.device_config import DeviceConfig
 from ..server.devices import check_cores, find_devices, parse_devices
 from ..server.zoo import fingerprint_of
 from .batch_runner import open_runner
@@ -121,8 +121,8 @@ def _device(text: str) -> DeviceConfig:
     try:
         devices = parse_devices([text]) or find_devices()
         check_cores(devices)
-    except ConfigError as error:
-        raise UsageError(f"device: {error.problem}") from None
+    except ValueError as error:
+        raise UsageError(f"device: {error}") from None
     return devices[0]
 
 

@@ -14,7 +14,7 @@ from ..profiles import (
     machine_profile_path,
     variants_path,
 )
-from ..server.config import DeviceConfig
+from ..devices.device_config import DeviceConfig
 from ..server.zoo import fingerprint_of
 from .batch_runner import open_runner
 from .campaign import Campaign, carry_out

@@ -15,7 +15,8 @@ from pathlib import Path
 from ..core.errors import RunError, UsageError
 from ..profiles import number_gpus_by_place
 from ..scheduling.budgets import budget_rule
-from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
+from ..devices.device_config import DeviceConfig, DeviceKind
+from .config import ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .devices import check_cores, find_devices
 from .log import set_up_log
@@ -58,8 +59,8 @@ def with_devices(config: ServerConfig) -> ServerConfig:
     try:
         found = dataclasses.replace(config, devices=config.devices or find_devices())
         check_cores(found.devices)
-    except ConfigError as error:
-        raise UsageError(f"{error.key}: {error.problem}") from None
+    except ValueError as error:
+        raise UsageError(f"devices: {error}") from None
     return found
 
 

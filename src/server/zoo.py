@@ -22,7 +22,8 @@ from ..profiles import (
 )
 from ..vision.classes import TRAFFIC_CLASSES
 from ..vision.weights_digest import weights_digest
-from .config import DeviceConfig, DeviceKind, ServerConfig
+from ..devices.device_config import DeviceConfig, DeviceKind
+from .config import ServerConfig
 
 LEAST_REPLAY_RATIO = 0.001  # planning needs latencies above 0
 CLASS_NAMES = {"traffic": TRAFFIC_CLASSES}

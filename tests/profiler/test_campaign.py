@@ -16,7 +16,7 @@ from moonjelly.profiler.batch_runner import BatchRunner
 from moonjelly.profiler.campaign import Campaign, carry_out
 from moonjelly.profiler.measuring import Amount
 from moonjelly.profiles import Method, find_profile, read_latency_file
-from moonjelly.server.config import DeviceConfig, DeviceKind
+from moonjelly.devices.device_config import DeviceConfig, DeviceKind
 from moonjelly.server.executors.port import Picture
 from moonjelly.server.zoo import fingerprint_of
 from moonjelly.vision.detections import Detections

@@ -22,7 +22,8 @@ from moonjelly.core.errors import RunError
 from moonjelly.server import ending, supervisor
 from moonjelly.server.address import check_address
 from moonjelly.server.child_process import ChildProcess
-from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.server.config import ServerConfig
 
 CHILD = Path(__file__).with_name("hostile_child.py")
 MAIN = """

@@ -32,7 +32,8 @@ from ...scheduling.heartbeats import BEAT_PERIOD_MS
 from ..bench import Bench
 from ..channel import Channel, ChannelClosedError
 from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
-from ..config import DeviceConfig, DeviceKind, ServerConfig
+from ...devices.device_config import DeviceConfig, DeviceKind
+from ..config import ServerConfig
 from ..frame_memory import FrameReader
 from ..heartbeat import HEARTBEAT
 from ..run_log import open_log

@@ -20,7 +20,8 @@ from moonjelly.protos.serving_pb2_grpc import ServingStub
 from moonjelly.server.bench import Bench
 from moonjelly.server.channel import AsyncChannel, Channel, socket_pair
 from moonjelly.server.child import ChildContext
-from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.endpoint.process import EndpointProcess
 from moonjelly.server.frame_memory import FrameReader, create_frame_memory
 

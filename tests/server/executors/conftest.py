@@ -21,7 +21,8 @@ from moonjelly.protos.internal_pb2 import (
     PlanUpdate,
 )
 from moonjelly.server.channel import Channel, socket_pair
-from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.frame_memory import FrameWriter, create_frame_memory, read_only
 from moonjelly.server.supervisor import CHILD_COMMAND
 

@@ -26,7 +26,8 @@ from moonjelly.reporting.csv_log import read_csv
 from moonjelly.scheduling.cores.scheduler.stimuli import DeviceCame
 from moonjelly.server.channel import AsyncChannel, Channel, socket_pair
 from moonjelly.server.child import ChildContext
-from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.scheduler.process import SchedulerProcess
 
 LIMIT_S = 60.0
