@@ -37,3 +37,8 @@ def check_ranges(options: Any) -> None:  # noqa: ANN401 any dataclass
         value = getattr(options, item.name)
         if limits is not None and not (value is None and item.default is None):
             limits.require(item.name, value)
+
+
+def same_options(options: Any, shared: type) -> dict[str, Any]:  # noqa: ANN401 as above
+    """The values of those fields that a dataclass has from another one."""
+    return {item.name: getattr(options, item.name) for item in dataclasses.fields(shared)}

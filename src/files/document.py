@@ -151,10 +151,16 @@ class Document:
         name, is_named, rest = problem.partition("=")
         if is_named and name == next((one for one in reversed(place) if isinstance(one, str)), ""):
             return self.error(place, rest)
-        inside = self._at(place)
-        if is_named and isinstance(inside, dict) and name in inside:
+        if is_named and self._is_given((*place, name)):
             return self.error((*place, name), rest)
         return self.error(place, problem)
+
+    def _is_given(self, place: Place) -> bool:
+        try:
+            self._at(place)
+        except (LookupError, TypeError):
+            return False
+        return True
 
     def _at(self, place: Place) -> Any:  # noqa: ANN401 of JSON's types
         return functools.reduce(lambda inside, step: inside[step], place, self.data)
