@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Self
 
+from ..core.addresses import is_loopback
 from ..core.checks import echo, require_id
 from ..core.limits import Range
 from ..core.options import option
@@ -108,10 +109,7 @@ class ServerConfig(ServingOptions):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the host."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
     def to_json(self) -> str:
         """Writes the options for a child process."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 
 from ...client.connection import check_address
+from ...core.addresses import is_loopback
 from ...core.errors import RunError
 from ...core.records import FrameRecord
 from ...live_run.cameras import LiveCamera
@@ -27,7 +28,7 @@ from ..finishing import Played, finish_run, server_options, sides_px
 from ..matrix import RunConfig
 from .agent import GO, REMOVE, STOP, Request
 from .connection import AgentCall, Connection, HostError, connect
-from .host import Host, Role, is_loopback
+from .host import Host, Role
 
 HOSTS_DIR = "hosts"  # in a run's folder: what is told by each client host
 DEFAULT_LEASE_S = 20.0
