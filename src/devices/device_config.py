@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..core.checks import echo, require_id
-from ..profiles.slowdown_script import SlowdownScript
+from .slowdown_script import SlowdownScript
 
 MAX_CORES = 4096
 MAX_GPUS = 64

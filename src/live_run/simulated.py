@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..client.emulation import start_phases_s
 from ..core.device import Device
 from ..core.options import same_options
-from ..network.frame_sizes import DEFAULT_QUALITY
-from ..profiles.slowdown_script import SlowdownScript
+from ..devices.device_config import DeviceConfig, DeviceKind
+from ..devices.slowdown_script import SlowdownScript
 from ..reporting.run_logs import read_run_logs
 from ..scheduling.serving_options import ServingOptions
-from ..devices.device_config import DeviceConfig, DeviceKind
 from ..server.config import ServerConfig
 from ..server.zoo import load_served_zoo
 from ..simulation.frame_sizes import FrameSizes

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..core.budget_rules import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..core.limits import Range
 from ..core.options import check_ranges, option
 from .batching.registry import batcher
-from .budgets import DEFAULT_BUDGET_RULE, check_budget_rule
 from .planning.registry import DEFAULT_PLANNER, check_planner
 from .planning.switching import DEFAULT_COST_RATIO
 

@@ -14,9 +14,9 @@ from ..core.checks import echo, require_id
 from ..core.limits import Range
 from ..core.options import option
 from ..devices.device_config import DeviceConfig
+from ..devices.discovery import parse_devices
 from ..files.document import ReadBy
 from ..scheduling.serving_options import ServingOptions
-from .devices import parse_devices
 
 HOST_PATTERN = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
 KIB = 1024

@@ -10,8 +10,8 @@ from typing import Any, get_origin, get_type_hints
 
 from ..core.errors import UsageError
 from ..files.document import Document, given_type
+from ..files.yaml_file import read_yaml, scalar
 from .config import ServerConfig
-from .yaml_file import read_yaml, scalar
 
 FLAGS = "config_flags"  # where the namespace keeps what was given
 _KINDS = {int: "N", float: "X", tuple: "NAME,...", str: "TEXT"}

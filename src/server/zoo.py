@@ -10,7 +10,10 @@ from ..core.errors import UsageError
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
-from ..profiles import (
+from ..devices.device_config import DeviceConfig, DeviceKind
+from ..vision.classes import TRAFFIC_CLASSES
+from ..vision.weights_digest import weights_digest
+from ..zoos import (
     Fingerprint,
     cpu_fingerprint,
     cuda_fingerprint,
@@ -20,9 +23,6 @@ from ..profiles import (
     load_variants,
     variants_path,
 )
-from ..vision.classes import TRAFFIC_CLASSES
-from ..vision.weights_digest import weights_digest
-from ..devices.device_config import DeviceConfig, DeviceKind
 from .config import ServerConfig
 
 LEAST_REPLAY_RATIO = 0.001  # planning needs latencies above 0

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated
 
+from ..adapting.estimators import DEFAULT_ESTIMATOR, check_estimator
+from ..adapting.policies.registry import DEFAULT_POLICY, policy
+from ..adapting.policies.rungs import DEFAULT_LADDER
 from ..core.checks import echo, require_id, require_not_negative, require_positive
 from ..core.device import Device
 from ..core.limits import BANDWIDTH_KBPS, FPS, SIZE_RATIO, SLO_MS, WIRE_MS, Range
@@ -14,12 +17,9 @@ from ..core.options import check_ranges, option, required
 from ..core.profile import LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
+from ..devices.slowdown_script import SlowdownScript
 from ..files.document import ReadBy
-from ..network.adaptation.registry import DEFAULT_POLICY, policy
-from ..network.adaptation.rungs import DEFAULT_LADDER
-from ..network.estimators import DEFAULT_ESTIMATOR, check_estimator
-from ..network.traces import LinkTrace
-from ..profiles.slowdown_script import SlowdownScript
+from ..links.traces import LinkTrace
 from ..scheduling.serving_options import ServingOptions
 from .frame_sizes import FrameSizes
 

@@ -11,18 +11,18 @@ from ..core.checks import echo, require_positive
 from ..core.device import Device
 from ..core.limits import WIRE_MS, Range
 from ..core.options import check_ranges, option, required, same_options
-from ..core.shipped import shipped_folder
+from ..devices.slowdown_script import SlowdownScript
 from ..files.document import Document, ReadBy
-from ..network.traces import LinkTrace, constant_trace, read_trace
-from ..profiles import (
+from ..files.shipped import shipped_folder
+from ..files.yaml_file import read_yaml
+from ..links.traces import LinkTrace, constant_trace, read_trace
+from ..zoos import (
     find_profile,
     load_latency_profile,
     load_qualities,
     load_variants,
     variants_path,
 )
-from ..profiles.slowdown_script import SlowdownScript
-from ..server.yaml_file import read_yaml
 from .frame_sizes import read_frame_sizes
 from .scenario import (
     DEFAULT_WIRE_MS,

@@ -16,7 +16,7 @@ from ...core.checks import echo, require_id
 from ...core.limits import Range
 from ...core.options import check_ranges, option
 from ...files.document import ReadBy
-from ...server.yaml_file import read_yaml
+from ...files.yaml_file import read_yaml
 
 LOOPBACK = "127.0.0.1"
 MAX_HOSTS = 64
