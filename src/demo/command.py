@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..client.answers import Answer
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
-from ..devices.device_config import DeviceConfig, DeviceKind
+from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.discovery import find_devices
 from ..files.signals import leave_at_sigterm
 from ..live_run.scenes import RememberedScene

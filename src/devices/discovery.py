@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from ..core.checks import echo
-from .device_config import DeviceConfig, DeviceKind
+from .config import DeviceConfig, DeviceKind
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.variant import Variant
-from ..devices.device_config import DeviceKind
+from ..devices.config import DeviceKind
 from ..devices.discovery import parse_devices
 from ..live_run.reports import CameraReport
 from ..live_run.scenes import looped_scene

@@ -11,7 +11,7 @@ from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..client.emulation import start_phases_s
 from ..core.device import Device
 from ..core.options import same_options
-from ..devices.device_config import DeviceConfig, DeviceKind
+from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.slowdown_script import SlowdownScript
 from ..reporting.run_logs import read_run_logs
 from ..scheduling.serving_options import ServingOptions

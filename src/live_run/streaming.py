@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from ..client.answers import Answer
 from ..client.emulation import CameraResult
 from ..core.clock import MonotonicClock
-from ..devices.device_config import DeviceConfig
+from ..devices.config import DeviceConfig
 from ..links.shapers import open_shaper
 from ..server.running import RunningServer
 from .cameras import LiveCamera

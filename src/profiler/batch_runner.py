@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..core.errors import UsageError
 from ..core.variant import Variant
-from ..devices.device_config import DeviceConfig, DeviceKind
+from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.executors.port import Executor
 from ..vision.preprocessing import decode_frame
 from .frames import draw_frames

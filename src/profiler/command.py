@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ..core.checks import echo
 from ..core.errors import UsageError
-from ..devices.device_config import DeviceConfig
+from ..devices.config import DeviceConfig
 from ..devices.discovery import check_cores, find_devices, parse_devices
 from ..server.zoo import fingerprint_of
 from ..zoos import (

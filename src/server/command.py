@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..core.budget_rules import budget_rule
 from ..core.errors import RunError, UsageError
-from ..devices.device_config import DeviceConfig, DeviceKind
+from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.discovery import check_cores, find_devices
 from ..zoos import number_gpus_by_place
 from .config import ServerConfig

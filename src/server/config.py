@@ -13,7 +13,7 @@ from ..core.addresses import is_loopback
 from ..core.checks import echo, require_id
 from ..core.limits import Range
 from ..core.options import option
-from ..devices.device_config import DeviceConfig
+from ..devices.config import DeviceConfig
 from ..devices.discovery import parse_devices
 from ..files.document import ReadBy
 from ..scheduling.serving_options import ServingOptions

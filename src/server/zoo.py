@@ -10,7 +10,7 @@ from ..core.errors import UsageError
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
-from ..devices.device_config import DeviceConfig, DeviceKind
+from ..devices.config import DeviceConfig, DeviceKind
 from ..vision.classes import TRAFFIC_CLASSES
 from ..vision.weights_digest import weights_digest
 from ..zoos import (

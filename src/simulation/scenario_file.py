@@ -10,7 +10,7 @@ from typing import Annotated
 from ..core.checks import echo, require_positive
 from ..core.device import Device
 from ..core.limits import WIRE_MS, Range
-from ..core.options import check_ranges, option, required, same_options
+from ..core.options import check_ranges, option, same_options
 from ..devices.slowdown_script import SlowdownScript
 from ..files.document import Document, ReadBy
 from ..files.shipped import shipped_folder

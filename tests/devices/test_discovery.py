@@ -5,7 +5,7 @@ import os
 import pytest
 
 from moonjelly.devices import discovery as devices
-from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.devices.discovery import check_cores, find_devices, parse_devices
 
 

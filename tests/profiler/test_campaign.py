@@ -11,7 +11,7 @@ from rich.console import Console
 from moonjelly.core.clock import VirtualClock
 from moonjelly.core.errors import UsageError
 from moonjelly.core.variant import Variant
-from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.devices.executors.port import Picture
 from moonjelly.profiler import quick
 from moonjelly.profiler.batch_runner import BatchRunner

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moonjelly.core.errors import UsageError
-from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.files.document import Document
 from moonjelly.server.config import ServerConfig
 

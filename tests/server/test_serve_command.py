@@ -18,7 +18,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from moonjelly.core.errors import UsageError
-from moonjelly.devices.device_config import DeviceConfig
+from moonjelly.devices.config import DeviceConfig
 from moonjelly.server.command import with_devices
 from moonjelly.server.config import ServerConfig
 from moonjelly.server.running import READY_PREFIX, RunningServer

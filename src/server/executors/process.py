@@ -17,7 +17,7 @@ from typing import NoReturn
 from ...core.clock import MonotonicClock
 from ...core.errors import MoonjellyError, UsageError
 from ...core.records import BatchRecord
-from ...devices.device_config import DeviceConfig, DeviceKind
+from ...devices.config import DeviceConfig, DeviceKind
 from ...devices.executors.port import DeviceLostError, Executor
 from ...devices.slowdown_script import SlowdownScript
 from ...protos.internal_pb2 import (

@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 import pytest
 
-from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.protos import internal_pb2, serving_pb2
 from moonjelly.protos.serving_pb2_grpc import ServingStub
 from moonjelly.server.child import ChildContext

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.protos.internal_pb2 import (
     Attach,
     DevicePlan,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.files.csv_log import read_csv
 from moonjelly.protos.internal_pb2 import (
     Attach,

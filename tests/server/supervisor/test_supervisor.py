@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from moonjelly.core.errors import RunError
-from moonjelly.devices.device_config import DeviceConfig, DeviceKind
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.server.config import ServerConfig
 from moonjelly.server.supervisor import ending, supervisor
 from moonjelly.server.supervisor.address import check_address
