@@ -92,7 +92,7 @@ def _plain(
             lines[inside] = line
             values[key_node.value] = _plain(path, one, inside, lines, doubts)
         return values
-    if node.style is not None:
+    if not isinstance(node, yaml.ScalarNode) or node.style is not None:
         return node.value
     try:
         value = scalar(node.value)

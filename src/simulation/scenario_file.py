@@ -160,7 +160,7 @@ def read_scenario(
             if table is None:
                 raise ValueError(f"zoo {file.zoo} has no latency profile of that device type")
             profiles[kind] = load_latency_profile(table, variants)
-    kinds = _kinds(document, file)
+    kinds = _kinds(path.parent, document, file)
     with document.blamed():
         return Scenario(
             seconds=file.seconds,
@@ -183,13 +183,12 @@ def read_scenario(
 def read_stream_kinds(path: Path) -> list[StreamKind]:
     """Reads the streams of a scenario, kind by kind; raises UsageError as `read_scenario`."""
     document = read_yaml(path)
-    return _kinds(document, document.read(_ScenarioFile))
+    return _kinds(path.parent, document, document.read(_ScenarioFile))
 
 
-def _kinds(document: Document, file: _ScenarioFile) -> list[StreamKind]:
-    assert document.path is not None
+def _kinds(folder: Path, document: Document, file: _ScenarioFile) -> list[StreamKind]:
     kinds = []
     for number, streams in enumerate(file.streams):
         with document.blamed(("streams", number)):
-            kinds.append(streams.kind(document.path.parent))
+            kinds.append(streams.kind(folder))
     return kinds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -124,7 +124,7 @@ def read_hosts(path: Path) -> tuple[Host, ...]:
         UsageError: naming file, line, key and rule.
     """
     document = read_yaml(path)
-    read = document.read(Mapping[str, Host])
+    read = document.read(dict[str, Host])
     hosts = tuple(replace(host, name=name) for name, host in read.items())
     if len(hosts) > MAX_HOSTS:
         raise document.error((), f"has {len(hosts)} hosts: must be at most {MAX_HOSTS}")

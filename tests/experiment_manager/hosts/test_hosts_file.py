@@ -76,7 +76,7 @@ def test_a_wrong_file_is_refused_with_line_key_and_rule(
 def test_host_keys_must_be_known_and_the_users_key_private(tmp_path: Path, good: str) -> None:
     path = tmp_path / "hosts.yaml"
     path.write_text(good.replace(f"  known_hosts: {tmp_path / 'known'}\n", ""))
-    with pytest.raises(UsageError, match="edge.known_hosts: must be given"):
+    with pytest.raises(UsageError, match=r"edge\.known_hosts: must be given"):
         read_hosts(path)
     path.write_text(good)
     (tmp_path / "key").chmod(0o644)
