@@ -20,7 +20,7 @@ from ..core.checks import echo
 from ..core.errors import UsageError
 
 if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler, ValidationError
+    from pydantic import GetCoreSchemaHandler, TypeAdapter, ValidationError
     from pydantic_core import CoreSchema
 
 T = TypeVar("T")
@@ -33,12 +33,13 @@ _RULES = {
     "missing": "is missing",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
+    "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
     "string_type": "must be text; put it in quotes",
     "tuple_type": "must be a list",
     "dict_type": "must be a mapping of names to values",
     "dataclass_type": "must be a mapping of names to values",
-    "json_invalid": "must be text that can be written",
+    "json_invalid": "must be of whole characters, and not nested so deep",
 }
 
 
@@ -108,48 +109,43 @@ class Document:
         doubts = {at: word for at, word in other.doubts.items() if at[0] not in self.data}
         return Document(other.path, {**other.data, **self.data}, other.lines, self.flags, doubts)
 
-    def read(self, wanted: type[T], place: Place = ()) -> T:
-        """Reads all, or what is at one place, as a type.
+    def read(self, wanted: type[T]) -> T:
+        """Reads all of it as a type.
 
         Raises:
             UsageError: naming file, line or flag, place, value and rule.
         """
-        from pydantic import ConfigDict, TypeAdapter, ValidationError  # noqa: PLC0415 as above
+        from pydantic import ValidationError  # noqa: PLC0415 as above
 
-        config = ConfigDict(
-            strict=True, extra="forbid"
-        )  # passed down by a type that is no dataclass
-        adapter = TypeAdapter(cast("type[tuple[T]]", tuple[wanted]), config=config)  # type: ignore[valid-type]
         try:
-            value = adapter.validate_json(json.dumps([self._at(place)]))[0]
+            value = _reader(wanted).validate_json(json.dumps([self.data]))[0]
         except ValidationError as error:
-            raise self._refusal(error, wanted, place) from None
-        for doubtful, word in self.doubts.items():
-            if doubtful[: len(place)] == place:
-                rule = "must be a decimal number, true, false, or text in quotes"
-                raise self.error(doubtful, f"{echo(word)}: {rule}")
+            raise self._told(error, wanted) from None
+        for place, word in self.doubts.items():
+            rule = "must be a decimal number, true, false, or text in quotes"
+            raise self.error(place, f"{echo(word)}: {rule}")
         return value
 
-    def _refusal(self, error: ValidationError, wanted: Any, place: Place) -> UsageError:  # noqa: ANN401
+    def _told(self, error: ValidationError, wanted: Any) -> UsageError:  # noqa: ANN401 any type
         # A name that is not known tells more than that the one which was meant is missing.
         found = min(error.errors(include_url=False), key=lambda one: one["type"] != _UNKNOWN)
-        kind, steps = found["type"], found["loc"][1:]
-        value = self.doubts.get(place + steps, found["input"])
+        kind, place = found["type"], found["loc"][1:]
+        value = self.doubts.get(place, found["input"])
         if kind == "value_error":
-            return self.refusal(place + steps, str(found["ctx"]["error"]))
+            return self.refusal(place, str(found["ctx"]["error"]))
         if kind == _UNKNOWN:
-            problem = "no such option" + _suggestion(str(steps[-1]), _names_at(wanted, steps[:-1]))
+            problem = "no such option" + _suggestion(str(place[-1]), _names_at(wanted, place[:-1]))
         elif kind == "enum":
             problem = f"{echo(value)}: must be {found['ctx']['expected']}"
         else:
             rule = _RULES.get(kind, found["msg"])
-            problem = rule if kind == "missing" else f"{echo(value)}: {rule}"
-        return self.error(place + steps, problem)
+            problem = rule if kind in ("missing", "json_invalid") else f"{echo(value)}: {rule}"
+        return self.error(place, problem)
 
     def refusal(self, place: Place, problem: str) -> UsageError:
         """The error of what a value says of itself: `field=value: rule` belongs to that field."""
         name, is_named, rest = problem.partition("=")
-        if is_named and name == next((one for one in reversed(place) if isinstance(one, str)), ""):
+        if is_named and name in place:
             return self.error(place, rest)
         if is_named and self._is_given((*place, name)):
             return self.error((*place, name), rest)
@@ -157,13 +153,10 @@ class Document:
 
     def _is_given(self, place: Place) -> bool:
         try:
-            self._at(place)
+            functools.reduce(lambda inside, step: inside[step], place, self.data)
         except (LookupError, TypeError):
             return False
         return True
-
-    def _at(self, place: Place) -> Any:  # noqa: ANN401 of JSON's types
-        return functools.reduce(lambda inside, step: inside[step], place, self.data)
 
     @contextmanager
     def blamed(self, place: Place = ()) -> Iterator[None]:
@@ -181,6 +174,15 @@ class Document:
         line = next((self.lines[one] for one in inside if one in self.lines), None)
         where = f"{self.path}" if line is None else f"{self.path}:{line}"
         return UsageError(": ".join(part for part in (where, in_words(place), problem) if part))
+
+
+@functools.cache
+def _reader(wanted: type[T]) -> TypeAdapter[tuple[T]]:
+    from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415 as above
+
+    # Strict, so that "10" is no number and `yes` not true. A dataclass has that passed down by the tuple.
+    config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    return TypeAdapter(cast("type[tuple[T]]", tuple[wanted]), config=config)  # type: ignore[valid-type]
 
 
 def in_words(place: Place) -> str:

@@ -8,9 +8,7 @@ and key.
 from __future__ import annotations
 
 import math
-import os
 import re
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import yaml
 from ..core.checks import echo
 from ..core.errors import UsageError
 from .document import Document, Place, in_words
+from .text_file import read_text
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_DEPTH = 8
@@ -35,7 +34,7 @@ def read_yaml(path: Path) -> Document:
     Raises:
         UsageError: naming file, line, key and rule.
     """
-    root = _compose(path, _read(path))
+    root = _compose(path, read_text(path, MAX_FILE_BYTES))
     if not isinstance(root, yaml.MappingNode):
         raise UsageError(f"{path}:1: must be a mapping of options to values")
     lines: dict[Place, int] = {}
@@ -102,26 +101,6 @@ def _plain(
         doubts[place] = node.value
         return None
     return value
-
-
-def _read(path: Path) -> str:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no path"
-        raise UsageError(f"{path}: cannot be read: {reason}") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UsageError(f"{path}: must be a file")
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise UsageError(f"{path}: must be at most {MAX_FILE_BYTES} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}:{line}: must be text in UTF-8") from None
 
 
 def _compose(path: Path, text: str) -> yaml.Node | None:

@@ -85,7 +85,7 @@ def test_the_examples_are_sound(path):
         ("name: one", "name: two-1", "streams: 'two-1': is there twice"),
         ("mbps: 4", "mbps: 0", r":7: streams\[0\].link.mbps: 0.0: must be"),
         ("mbps: 4", "mbps: 4, trace: trace.txt", r"streams\[0\].link: must have either"),
-        ("trace.txt", "gone.txt", "gone.txt: No such file"),
+        ("trace.txt", "gone.txt", "gone.txt: cannot be read: No such file"),
         ("leave_s: 2", "leave_s: 0", r"streams\[0\].leave_s: 0: must be after"),
         ("join_s: 1", "join_s: 4", "two-0: joins at 4 s"),
         ("streams:", "streams: [", "scenario.yaml:7: while parsing"),
