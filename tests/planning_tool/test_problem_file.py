@@ -56,7 +56,7 @@ def test_wire_delay_and_overhead_may_be_left_out(write):
         (("clients", 0, "fps"), -1, r"clients\[0\]\.fps: -1.0: must be 0.001 to 240"),
         (("clients", 0, "fps"), "a", r"clients\[0\]\.fps: 'a': must be a number"),
         (("clients", 0, "fps"), True, r"clients\[0\]\.fps: True: must be a number"),
-        (("clients", 0, "fps"), 10**400, r"clients\[0\]\.fps: inf: must be 0.001 to 240"),
+        (("clients", 0, "fps"), 10**400, r"clients\[0\]\.fps: 1000.*: must be a finite number"),
         (("clients", 0, "id"), 7, r"clients\[0\]\.id: 7: must be text"),
         (("clients", 0, "id"), "a b", r"clients\[0\]: client_id='a b': must be 1 to 64"),
         (("clients", 0, "speed"), 7, r"clients\[0\]\.speed: no such option"),
