@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn
 
 from ..client.answers import Answer
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
 from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.discovery import find_devices
+from ..files.progress import progress_bar
 from ..files.signals import leave_at_sigterm
 from ..live_run.scenes import RememberedScene
 from ..live_run.scoring import SERVER_FRAMES_FILES
@@ -159,15 +160,8 @@ def _stream(
     server_arguments = [] if arguments.config is None else ["--config", str(arguments.config)]
     server_arguments += to_arguments(given)
     total = sum(max(1, round(arguments.seconds * camera.kind.fps)) for camera in cameras)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("frames, {task.fields[share]:.1f} % in time"),
-        TimeElapsedColumn(),
-        console=console,
-    )
-    with progress:
+    told = "frames, {task.fields[share]:.1f} % in time"
+    with progress_bar(console, MofNCompleteColumn(), told) as progress:
         task = progress.add_task("starting", total=total, share=100.0)
         num_in_time = num_answers = 0
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 
 from ...core.errors import UsageError
+from ...files.progress import progress_bar
 from ...reporting.tidy_table import read_tidy_table
 
 Part = TypeVar("Part")
@@ -77,16 +78,9 @@ def run_parts(
     num_workers: int,
 ) -> None:
     """Works through parts, adds each to the table, and shows how far it is and how long it takes."""
-    progress = Progress(
-        TextColumn("instances"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with progress:
-        task = progress.add_task("", total=len(parts))
+    console = Console(stderr=True)
+    with progress_bar(console, MofNCompleteColumn(), is_long=True) as progress:
+        task = progress.add_task("instances", total=len(parts))
         for rows in _results(parts, work, num_workers):
             table.add(rows)
             progress.advance(task)
