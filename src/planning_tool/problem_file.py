@@ -25,7 +25,8 @@ from ..core.device import Device
 from ..core.limits import BANDWIDTH_KBPS, FPS, LATENCY_MS, OVERHEAD_MS, SLO_MS, WIRE_MS
 from ..core.options import check_ranges, option, required
 from ..core.plan import Plan
-from ..core.problem import Client, Problem
+from ..core.problem import Problem
+from ..core.stream import Stream
 from ..core.variant import Variant
 from ..files.document import ReadBy
 from ..files.json_file import read_json
@@ -78,16 +79,16 @@ class _Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Client:
+class _Stream:
     id: str
     fps: float = required(FPS)
     slo_ms: float = required(SLO_MS)
     bandwidth_kbps: Annotated[float, ReadBy(_rate)]
     wire_ms: float = option(0.0, limits=WIRE_MS)
 
-    def noun(self) -> Client:
+    def noun(self) -> Stream:
         check_ranges(self)
-        return Client(self.id, self.fps, self.slo_ms, self.bandwidth_kbps, self.wire_ms)
+        return Stream(self.id, self.fps, self.slo_ms, self.bandwidth_kbps, self.wire_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ class _ProblemFile:
 
     devices: tuple[Annotated[Device, ReadBy(_Device.noun, _Device)], ...]
     variants: tuple[Annotated[Any, ReadBy(_Variant.noun, _Variant)], ...]
-    clients: tuple[Annotated[Client, ReadBy(_Client.noun, _Client)], ...]
+    clients: tuple[Annotated[Stream, ReadBy(_Stream.noun, _Stream)], ...]
     name: str = ""
     overhead_ms: float = option(0.0, limits=OVERHEAD_MS)
 
@@ -141,8 +142,8 @@ def plan_as_json(
             for device in plan.devices
         ],
         "clients": [
-            {"id": client.client_id, "device": plan.placement[client.client_id]}
-            for client in problem.clients
+            {"id": stream.stream_id, "device": plan.placement[stream.stream_id]}
+            for stream in problem.streams
         ],
         "served_ratio": score.served_ratio,
         "accuracy_per_request": score.accuracy_per_request,
