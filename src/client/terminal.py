@@ -9,9 +9,15 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any, cast
 
 from rich.console import Console, RenderableType
-from rich.progress import MofNCompleteColumn, Task
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
-from ..files.progress import progress_bar
 from .answers import Answer
 from .emulation import EmulatedCamera
 
@@ -55,8 +61,14 @@ def complain(text: str) -> None:
 @contextlib.contextmanager
 def show_progress(cameras: Sequence[EmulatedCamera], seconds: float | None) -> Iterator[Bar]:
     """Shows how far the run is, on standard error."""
-    console = Console(file=cast("IO[str]", Terminal(sys.stderr)))
-    progress = progress_bar(console, MofNCompleteColumn(), "{task.fields[note]}")
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=Console(file=cast("IO[str]", Terminal(sys.stderr))),
+    )
     total = None if seconds is None else sum(max(1, round(seconds * one.fps)) for one in cameras)
     title = f"{len(cameras)} device{'s' if len(cameras) > 1 else ''}"
     progress.add_task(title, total=total, note="waiting for the server")

@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{duration(about_s)} left; Ctrl-C stops, the same command goes on",
                 markup=False, highlight=False,
             )  # fmt: skip
-            observer = TerminalObserver(console, len(runs), num_finished)
+            observer = TerminalObserver(console, len(runs), num_finished, experiment.seconds)
             try:
                 with observer:
                     num_failed = run_missing(runs, folder, run_one, observer)

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn
+from rich.progress import ProgressColumn, Task
+from rich.text import Text
 
 from ..files.progress import progress_bar
 from ..live_run.load import LOAD_FILE, read_load
@@ -19,22 +20,63 @@ from .matrix import RunConfig, value_text
 START_AND_STOP_S = 5.0  # of a run, until one has shown how long it takes here
 
 
+class TimeLeft:
+    """Estimates from the runs so far when the last one will end."""
+
+    def __init__(self, num_runs: int, run_s: float) -> None:
+        """Knows how many runs are left, and a first guess of how long each takes."""
+        self._num_left = num_runs
+        self._guess_s = run_s
+        self._spent_s: list[float] = []
+        self._begun_s: float | None = None
+
+    def begin(self, now_s: float) -> None:
+        """A run starts."""
+        self._begun_s = now_s
+
+    def end(self, now_s: float) -> float:
+        """A run has ended; returns how long it took."""
+        spent_s = 0.0 if self._begun_s is None else now_s - self._begun_s
+        self._spent_s.append(spent_s)
+        self._num_left -= 1
+        self._begun_s = None
+        return spent_s
+
+    def seconds(self, now_s: float) -> float:
+        """How long the rest takes if each run takes as long as those before, on average."""
+        each_s = sum(self._spent_s) / len(self._spent_s) if self._spent_s else self._guess_s
+        under_way_s = 0.0 if self._begun_s is None else min(now_s - self._begun_s, each_s)
+        return each_s * self._num_left - under_way_s
+
+
+class _TimeLeftColumn(ProgressColumn):
+    def __init__(self, left: TimeLeft) -> None:
+        super().__init__()
+        self._left = left
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{duration(self._left.seconds(time.monotonic()))} left")
+
+
 class TerminalObserver:
     """A line for each run that has ended, above a progress bar where there is a terminal."""
 
-    def __init__(self, console: Console, num_runs: int, num_finished: int) -> None:
+    def __init__(self, console: Console, num_runs: int, num_finished: int, seconds: float) -> None:
         """Prepares the bar.
 
         Args:
             console: to write on.
             num_runs: of the experiment.
             num_finished: runs that need not be made any more.
+            seconds: length of a run.
         """
         self.num_done = num_finished
         self._num_runs = num_runs
-        self._begun_s = 0.0
+        self._left = TimeLeft(num_runs - num_finished, seconds + START_AND_STOP_S)
         self._progress = progress_bar(
-            console, MofNCompleteColumn(), "runs  {task.fields[share]}", is_long=True
+            "{task.completed:.0f}/{task.total:.0f} runs  {task.fields[share]}",
+            _TimeLeftColumn(self._left),
+            console=console,
         )
         self._task = self._progress.add_task(
             "experiment", total=num_runs, completed=num_finished, share=""
@@ -45,7 +87,7 @@ class TerminalObserver:
     def begin(self, run: RunConfig) -> None:
         """Shows the run that starts."""
         self._num_answers = self._num_in_time = 0
-        self._begun_s = time.monotonic()
+        self._left.begin(time.monotonic())
         self._progress.update(self._task, share="starting")
 
     def count(self, num_answers: int, num_in_time: int) -> None:
@@ -57,7 +99,7 @@ class TerminalObserver:
 
     def end(self, run: RunConfig, problems: Sequence[str], folder: Path) -> None:
         """Prints a line about the run."""
-        spent_s = time.monotonic() - self._begun_s
+        spent_s = self._left.end(time.monotonic())
         self.num_done += 1
         words = " ".join(f"{name}={value_text(value)}" for name, value in run.factors().items())
         if problems:

@@ -1,4 +1,4 @@
-"""The one kind of progress bar that people see."""
+"""The bar that commands show while they work."""
 
 from __future__ import annotations
 
@@ -7,32 +7,27 @@ from rich.progress import (
     BarColumn,
     Progress,
     ProgressColumn,
+    TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
-_A_DAY_S = 86_400.0  # the time left is that of all steps so far: one of them may take minutes
+LEFT = (TextColumn("left"), TimeRemainingColumn())
+PERCENT = "{task.percentage:>3.0f}%"
 
 
 def progress_bar(
-    console: Console, *told: str | ProgressColumn, is_long: bool = False, is_kept: bool = True
+    amount: str, *more: ProgressColumn, console: Console, is_transient: bool = False
 ) -> Progress:
-    """What is done, a bar, and the time that it has taken.
+    """A bar between what is being done and how much of it is, with the time that it took so far.
 
     Args:
-        console: where it is shown.
-        told: what stands behind the bar, as rich takes it.
-        is_long: whether the time that is left is shown, too.
-        is_kept: whether the bar stays when it is full.
+        amount: how much is done, with the fields of `task`.
+        more: what stands at the end, for instance `*LEFT`.
+        console: to show it on.
+        is_transient: whether it goes when it is done.
     """
-    left = ("left", TimeRemainingColumn()) if is_long else ()
     return Progress(
-        "{task.description}",
-        BarColumn(),
-        *told,
-        TimeElapsedColumn(),
-        *left,
-        console=console,
-        transient=not is_kept,
-        speed_estimate_period=_A_DAY_S,
-    )
+        TextColumn("{task.description}"), BarColumn(), TextColumn(amount), TimeElapsedColumn(), *more,
+        console=console, transient=is_transient,
+    )  # fmt: skip

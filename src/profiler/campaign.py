@@ -10,13 +10,13 @@ from random import Random
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress, TaskProgressColumn
+from rich.progress import Progress
 
 from ..core.clock import Clock, MonotonicClock
 from ..core.errors import UsageError
 from ..core.variant import Variant
 from ..devices.config import DeviceConfig
-from ..files.progress import progress_bar
+from ..files.progress import LEFT, PERCENT, progress_bar
 from ..server.zoo import fingerprint_of
 from ..zoos import LatencyFile, Method, write_latency_file
 from .batch_runner import BatchRunner
@@ -75,7 +75,7 @@ def carry_out(
         )
     with (
         SampleFile(samples_path, campaign.cells) as file,
-        progress_bar(console, TaskProgressColumn(), is_long=True) as progress,
+        progress_bar(PERCENT, *LEFT, console=console) as progress,
     ):
         meter = _Meter(campaign, file, progress, clock)
         measure(

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field, replace
 
 from rich import box
 from rich.console import Console
-from rich.progress import Progress, TaskProgressColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from ..core.checks import echo, require_not_negative, require_positive
 from ..core.errors import UsageError
-from ..files.progress import progress_bar
+from ..files.progress import PERCENT, progress_bar
 from ..links.traces import constant_trace
 from .capacity import (
     Trial,
@@ -290,6 +290,6 @@ class _Trials:
 
 @contextmanager
 def _trials(target_ratio: float) -> Iterator[_Trials]:
-    console = Console(stderr=True)
-    with progress_bar(console, TaskProgressColumn(), is_kept=False) as progress:
+    progress = progress_bar(PERCENT, console=Console(stderr=True), is_transient=True)
+    with progress:
         yield _Trials(target_ratio, progress)

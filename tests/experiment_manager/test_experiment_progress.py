@@ -8,9 +8,22 @@ import pytest
 from rich.console import Console
 
 from moonjelly.experiment_manager.matrix import RunConfig
-from moonjelly.experiment_manager.progress import TerminalObserver, duration
+from moonjelly.experiment_manager.progress import TerminalObserver, TimeLeft, duration
 from moonjelly.links.traces import constant_trace
 from moonjelly.live_run.load import MachineLoad, worst_load, write_load
+
+
+def test_time_left_is_guessed_at_first_and_then_follows_the_runs() -> None:
+    left = TimeLeft(4, 10.0)
+    assert left.seconds(0.0) == 40.0
+    left.begin(100.0)
+    assert left.seconds(104.0) == 36.0
+    assert left.seconds(150.0) == 30.0  # a run that takes longer never makes the rest negative
+    assert left.end(120.0) == 20.0
+    assert left.seconds(120.0) == 60.0
+    left.begin(121.0)
+    left.end(161.0)
+    assert left.seconds(161.0) == 60.0
 
 
 @pytest.mark.parametrize(
@@ -31,7 +44,7 @@ def test_a_run_on_a_starved_machine_is_told_apart(
         tmp_path, worst_load([MachineLoad(0.9, 1.0, 1.0, 1.0), MachineLoad(0.5, 0.1, late_ms, 30)])
     )
     shown = io.StringIO()
-    with TerminalObserver(Console(file=shown, width=200), 1, 0) as observer:
+    with TerminalObserver(Console(file=shown, width=200), 1, 0, 1.0) as observer:
         observer.begin(run)
         observer.end(run, [], tmp_path)
     assert "80.0% in time" in shown.getvalue()

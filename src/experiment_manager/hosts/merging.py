@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...core.records import FrameRecord
-from ...files.csv_log import CsvLog, iterate_records
+from ...files.csv_log import CsvLog, read_records
 from ...live_run.load import read_load, worst_load, write_load
 from ...reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, link_file
 from .host import Host
@@ -29,7 +29,7 @@ def merge_logs(folder: Path, shares: Sequence[Share]) -> None:
     places = [host_folder(folder, share.connection.host) for share in shares]
     with CsvLog(folder / FRAMES_FILE, FrameRecord) as log:
         for place in places:
-            for record in iterate_records(place / FRAMES_FILE, FrameRecord):
+            for record in read_records(place / FRAMES_FILE, FrameRecord):
                 log.write(record)
     with (folder / DETECTIONS_FILE).open("wb") as whole:
         for place in places:
