@@ -90,7 +90,7 @@ class Document:
     """Values and where they stand.
 
     Attributes:
-        path: the file; None for a command line alone.
+        path: the file; None where there is none.
         data: of JSON's types.
         lines: from 1, by place; a value under a key has the key's. Without one, the file alone is named.
         flags: first step of a place to the flag that gave it.
@@ -172,7 +172,8 @@ class Document:
             return UsageError(f"{self.flags[str(place[0])]}: {problem}")
         inside = (place[:length] for length in range(len(place), -1, -1))
         line = next((self.lines[one] for one in inside if one in self.lines), None)
-        where = f"{self.path}" if line is None else f"{self.path}:{line}"
+        where = "" if self.path is None else str(self.path)
+        where += "" if line is None else f":{line}"
         return UsageError(": ".join(part for part in (where, in_words(place), problem) if part))
 
 

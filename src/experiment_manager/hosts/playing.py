@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ...client.connection import check_address
 from ...core.addresses import is_loopback
+from ...files.document import Document
 from ...live_run.reports import CameraReport
 from ...server.config_flags import to_arguments
 from ..finishing import server_options, sides_px
@@ -94,7 +95,8 @@ async def _play_cameras(
             target.mkdir(parents=True)
             await call.fetch(fields["files"], target)
             await call.send(REMOVE)
-    reports = [CameraReport.from_json(one) for fields in done for one in fields["reports"]]
+    told = [one for fields in done for one in fields["reports"]]
+    reports = Document(None, told).read(tuple[CameraReport, ...])
     order = {camera.stream_id: number for number, camera in enumerate(run.cameras())}
     return sorted(reports, key=lambda report: order[report.info.stream_id])
 
