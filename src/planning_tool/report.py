@@ -21,7 +21,7 @@ def table_lines(
     for device, planned in zip(problem.devices, plan.devices, strict=True):
         streams = [c for c in problem.streams if plan.placement[c.stream_id] == device.device_id]
         mode = Mode(planned.variant, planned.batch_size)
-        throughput_fps = problem.tables[device.device_type].throughput_fps(mode)
+        throughput_fps = problem.tables[device.device_type].cost(mode).throughput_fps
         fps = math.fsum(stream.fps for stream in streams)
         rows.append(
             (

@@ -162,9 +162,9 @@ def _least_ms(table: ModeTable, variant: int, rate_fps: float, most_ms: float) -
         most_ms: the least budget of those that are there already.
     """
     possible = [
-        2 * table.p99_ms(mode)
-        for mode in table.modes(variant)
-        if rate_fps <= limit_fps(table, mode) and 2 * table.p99_ms(mode) <= most_ms
+        2 * cost.p99_ms
+        for cost in table.costs(variant)
+        if rate_fps <= limit_fps(cost) and 2 * cost.p99_ms <= most_ms
     ]
     return min(possible, default=math.inf)
 

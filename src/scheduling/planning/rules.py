@@ -68,7 +68,7 @@ def violations(problem: Problem, plan: Plan) -> list[str]:
         streams.setdefault(plan.placement[stream.stream_id], []).append(stream)
     for device in plan.devices:
         table = problem.tables[types[device.device_id]]
-        most = len(table.modes(device.variant))
+        most = len(table.costs(device.variant))
         if not 1 <= device.batch_size <= most:
             found.append(
                 f"{device.device_id}: batch size {device.batch_size} is not within 1..{most}"
@@ -113,8 +113,8 @@ def _load(
     problem: Problem, device: DevicePlan, table: ModeTable, streams: list[Stream]
 ) -> list[str]:
     found = []
-    mode = Mode(device.variant, device.batch_size)
-    latency_ms = table.p99_ms(mode)
+    cost = table.cost(Mode(device.variant, device.batch_size))
+    latency_ms = cost.p99_ms
     for stream in streams:
         budget_ms = problem.budget_ms(stream, device.variant)
         if budget_ms < 2 * latency_ms:
@@ -123,10 +123,9 @@ def _load(
                 f"twice the batch latency {latency_ms:g} ms"
             )
     rate_fps = math.fsum(stream.fps for stream in streams)
-    throughput_fps = table.throughput_fps(mode)
-    if rate_fps >= throughput_fps:
+    if rate_fps >= cost.throughput_fps:
         found.append(
             f"{device.device_id}: rate {rate_fps:g} frame/s is not below "
-            f"its throughput {throughput_fps:g} frame/s"
+            f"its throughput {cost.throughput_fps:g} frame/s"
         )
     return found
