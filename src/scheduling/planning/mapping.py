@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from ...core.mode import Mode
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from .capacity import EQUAL_RATIO, capacity_fps, largest_batch
@@ -177,5 +178,5 @@ def assemble(problem: Problem, variants: Sequence[int], members: Sequence[Sequen
                 min(problem.budget_ms(stream, variant) for stream in streams),
                 math.fsum(stream.fps for stream in streams),
             )
-        devices.append(DevicePlan(device.device_id, variant, batch_size))
+        devices.append(DevicePlan.of(device.device_id, Mode(variant, batch_size)))
     return Plan(tuple(devices), placement)

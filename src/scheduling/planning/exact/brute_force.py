@@ -108,7 +108,7 @@ def _best_places(
 def _plan(problem: Problem, setting: Setting, places: list[int | None]) -> Plan:
     return Plan(
         tuple(
-            DevicePlan(device.device_id, mode.variant, mode.batch_size)
+            DevicePlan.of(device.device_id, mode)
             for device, mode in zip(problem.devices, setting, strict=True)
         ),
         {
