@@ -23,6 +23,7 @@ from typing import Annotated, Any
 from ..core.checks import echo
 from ..core.device import Device
 from ..core.limits import BANDWIDTH_KBPS, FPS, LATENCY_MS, OVERHEAD_MS, SLO_MS, WIRE_MS
+from ..core.mode import ModeTable
 from ..core.options import check_ranges, option, required
 from ..core.plan import Plan
 from ..core.problem import Problem
@@ -122,7 +123,10 @@ def read_problem(path: Path) -> Problem:
         return Problem(
             file.devices,
             tuple(variant for variant, _ in file.variants),
-            {name: tuple(latency_ms[name] for _, latency_ms in file.variants) for name in types},
+            {
+                name: ModeTable(tuple(latency_ms[name] for _, latency_ms in file.variants))
+                for name in types
+            },
             file.clients,
             file.overhead_ms,
         )
@@ -136,8 +140,8 @@ def plan_as_json(
         "devices": [
             {
                 "id": device.device_id,
-                "variant": problem.variants[device.variant].name,
-                "batch_size": device.batch_size,
+                "variant": problem.variants[device.mode.variant].name,
+                "batch_size": device.mode.batch_size,
             }
             for device in plan.devices
         ],
