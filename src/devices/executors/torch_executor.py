@@ -126,8 +126,3 @@ class TorchExecutor:
         is_memory = isinstance(error, torch.OutOfMemoryError)
         if self._is_cuda and not is_memory and "CUDA" in str(error):
             raise DeviceLostError(str(error)) from error
-
-    def close(self) -> None:
-        """Unloads every variant."""
-        self._loaded.clear()
-        self._rings.clear()

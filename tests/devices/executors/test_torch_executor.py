@@ -31,4 +31,3 @@ def test_answers_are_those_of_the_detector_in_the_order_of_the_pictures_however_
         assert_same(found, expected)
     for found, expected in zip(executor.finish(second), [alone[3], alone[0]], strict=True):
         assert_same(found, expected)
-    executor.close()

@@ -18,12 +18,10 @@ class Condition:
     """Learns from batches.
 
     Attributes:
-        num_batches: that went well.
         decode_ms: recent time to decode a frame.
     """
 
     def __init__(self, first_decode_ms: float) -> None:
-        self.num_batches = 0
         self.decode_ms = first_decode_ms
         self._slowdown = Slowdown()
         self._ran_ms = -math.inf
@@ -47,7 +45,6 @@ class Condition:
 
     def ran(self, batch: Batch, took_ms: float, now_ms: float) -> None:
         """Learns from a batch that went well, blank or not."""
-        self.num_batches += 1
         self._ran_ms = now_ms
         self._slowdown.add(took_ms, batch.p50_ms, batch.p99_ms, now_ms)
 
