@@ -15,6 +15,7 @@ from typing import Any
 from ..core.addresses import mask_address, mask_addresses
 from ..core.checks import require_id, require_not_negative, require_positive
 from ..core.errors import UsageError
+from ..files.whole_file import write_whole
 
 RUN_FILE = "run.json"
 FRAMES_FILE = "frames.csv"
@@ -128,12 +129,7 @@ def read_run_info(folder: Path) -> RunInfo:
 
 def write_json(path: Path, values: object) -> None:
     """Writes a JSON file, whole or not at all; NaN and infinity are refused with ValueError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
