@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import UsageError
 from ..core.records import FrameRecord
+from ..files.json_file import read_json, write_json
 from ..reporting.profile_accuracy import ProfileAccuracy
-from ..reporting.run_folder import read_json, write_json
 from ..reporting.scores import Scores
 from ..reporting.summary import TOTAL, Summary
 
@@ -117,10 +116,4 @@ def read_outcome(folder: Path) -> RunOutcome:
     Raises:
         UsageError: if it is broken.
     """
-    path = folder / CAMERAS_FILE
-    try:
-        values = read_json(path)
-        cameras = tuple(CameraOutcome(**row) for row in values["cameras"])
-        return RunOutcome(cameras, Scores(**values["scores"]))
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"{path}: holds no cameras' outcomes: {error}") from None
+    return read_json(folder / CAMERAS_FILE).read(RunOutcome)

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.checks import echo
 from ..core.errors import UsageError
+from ..core.options import same_options
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
+from ..files.json_file import read_json, write_json
 from ..vision.accuracy import Accuracy
-from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo, read_json, write_json
+from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo
 from .tally import StreamTally, quantiles_ms, together
 
 SCHEMA_VERSION = 1
@@ -208,29 +211,34 @@ def _fields(outcome: FramesOutcome) -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Stream(FramesOutcome):
+    fps: float
+    slo_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class _SummaryFile:
+    schema_version: int
+    kind: str
+    seconds: float
+    streams: Mapping[str, _Stream]
+    total: FramesOutcome
+
+
 def read_summary(folder: Path) -> Summary:
     """Reads `summary.json`.
 
     Raises:
         UsageError: if it is not there, of another schema, or broken.
     """
-    path = folder / SUMMARY_FILE
-    values = read_json(path)
-    try:
-        if values["schema_version"] != SCHEMA_VERSION:
-            raise UsageError(
-                f"{path}: schema_version is {values['schema_version']}: must be {SCHEMA_VERSION}"
-            )
-        return Summary(
-            kind=values["kind"],
-            seconds=values["seconds"],
-            streams=tuple(
-                StreamOutcome(
-                    stream_id, entry.pop("fps"), entry.pop("slo_ms"), FramesOutcome(**entry)
-                )
-                for stream_id, entry in values["streams"].items()
-            ),
-            total=FramesOutcome(**values["total"]),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: is no summary: {error}") from None
+    document = read_json(folder / SUMMARY_FILE)
+    version = document.data.get("schema_version") if isinstance(document.data, dict) else None
+    if version not in (None, SCHEMA_VERSION):
+        raise document.error(("schema_version",), f"{echo(version)}: must be {SCHEMA_VERSION}")
+    file = document.read(_SummaryFile)
+    streams = tuple(
+        StreamOutcome(name, one.fps, one.slo_ms, FramesOutcome(**same_options(one, FramesOutcome)))
+        for name, one in file.streams.items()
+    )
+    return Summary(file.kind, file.seconds, streams, file.total)

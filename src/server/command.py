@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ..core.budget_rules import budget_rule
-from ..core.errors import ConfigError, RunError, UsageError
+from ..core.errors import RunError, UsageError
 from ..devices.config import DeviceKind
 from ..devices.discovery import check_cores, device_text, find_devices
 from ..zoos import number_gpus_by_place
@@ -57,8 +57,8 @@ def with_devices(config: ServerConfig) -> ServerConfig:
     try:
         found = dataclasses.replace(config, devices=config.devices or find_devices())
         check_cores(found.devices)
-    except ConfigError as error:
-        raise UsageError(f"{error.key}: {error.problem}") from None
+    except ValueError as error:
+        raise UsageError(f"devices: {error}") from None
     return found
 
 
