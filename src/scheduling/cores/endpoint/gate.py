@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ....core.codes import Code
 from ....core.limits import FPS
 from ....core.verdict import Drop, Reason
-from ....network.observed_stream import ObservedStream
-from ...intake import frame_limit
-from ...policing import BadFrameCounter, RatePolicer
-from ...stalls import Backlog
+from ...streams.intake import frame_limit
+from ...streams.observed_stream import ObservedStream
+from ...streams.policing import BadFrameCounter, RatePolicer
+from ...streams.stalls import Backlog
 from .drop_notes import DropNote, bad, given_up
-from ....core.codes import Code
 
 
 @dataclass(frozen=True, slots=True)
