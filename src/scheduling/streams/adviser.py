@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ...core.advice import NO_ADVICE, SideAdvice
 from ...core.problem import Client
 from ...core.variant import Variant
-from ..plan_view import PlanView, RunningVariant
+from ..plan_view import RunningVariant
 from .advice import advised_variant
 
 FRESH_MS = 20.0  # advice moves with the link, which is measured over a second
@@ -29,11 +29,6 @@ class AdvisedStream(Protocol):
     """A stream that gets advice."""
 
     @property
-    def stream_id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
     def advice(self) -> Advice:
         """The newest advice; the adviser's own to change."""
         ...
@@ -46,20 +41,26 @@ class AdvisedStream(Protocol):
 class Adviser:
     """Works out advice between plans, from the newest link estimate."""
 
-    def __init__(
-        self,
-        variants: Sequence[Variant],
-        plan: Callable[[], PlanView],
-        overhead_ms: Callable[[], float],
-    ) -> None:
+    def __init__(self, variants: Sequence[Variant]) -> None:
         self._variants = tuple(variants)
         self._smallest_px = min(variant.input_side_px for variant in variants)
-        self._plan = plan
-        self._overhead_ms = overhead_ms
 
-    def sides(self, stream: AdvisedStream, now_ms: float) -> SideAdvice:
-        """What to tell a stream; the smallest side while it is served nowhere."""
-        advice, running = stream.advice, self._plan().serving(stream.stream_id)
+    def sides(
+        self,
+        stream: AdvisedStream,
+        running: RunningVariant | None,
+        overhead_ms: float,
+        now_ms: float,
+    ) -> SideAdvice:
+        """What to tell a stream; the smallest side while it is served nowhere.
+
+        Args:
+            stream: whose frames it is about.
+            running: what serves it.
+            overhead_ms: what the server spends on a frame besides queueing and running it.
+            now_ms: the time.
+        """
+        advice = stream.advice
         if advice.running is running and now_ms - advice.at_ms < FRESH_MS:
             return advice.sides
         if running is None:
@@ -68,7 +69,7 @@ class Adviser:
             advised = advised_variant(
                 self._variants,
                 stream.client(now_ms),
-                self._overhead_ms(),
+                overhead_ms,
                 running.variant,
                 running.batch_p99_ms,
             )

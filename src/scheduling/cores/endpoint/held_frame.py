@@ -24,7 +24,7 @@ class HeldFrame:
         crc32c: likewise, where the shell has worked it out.
         age_ms: from capture to sending, as the client says; 0 if it says what cannot be.
         bandwidth_kbps: the client's estimate in this frame; likewise.
-        waited_ms: how long it lay unread before, as this process stood still.
+        unread_ms: how long it lay unread before, as this process stood still.
         way_ms: its time on the way here, as estimated.
         deadline_ms: when its detections must leave the executor.
         ticket: its number at the device that has it; 0 while none has.
@@ -47,7 +47,7 @@ class HeldFrame:
     crc32c: int = 0
     age_ms: float = 0.0
     bandwidth_kbps: float | None = None
-    waited_ms: float = 0.0
+    unread_ms: float = 0.0
     way_ms: float = 0.0
     deadline_ms: float = 0.0
     ticket: int = 0
