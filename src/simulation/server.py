@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from ..core.advice import NO_ADVICE, SideAdvice
+from ..core.codes import CODE_OF_REASON
 from ..core.records import ServerFrameRecord
 from ..core.verdict import Drop, Place, Reason
-from ..core.codes import CODE_OF_REASON
 from ..scheduling.cores.endpoint.core import EndpointCore
 from ..scheduling.cores.endpoint.drop_notes import DropNote
 from ..scheduling.cores.endpoint.gate import Declared, StreamGate
@@ -146,10 +146,7 @@ class SimulatedServer:
     def _take_results(self, device_id: str, frames: list[SimulatedFrame]) -> None:
         first = frames[0]
         done = BatchDone(
-            [
-                FrameDone(one.ticket, one.queue_ms, 0.0, FIRST_RESPONSE_KBITS)
-                for one in frames
-            ],
+            [FrameDone(one.ticket, one.queue_ms, 0.0, FIRST_RESPONSE_KBITS) for one in frames],
             first.variant,
             first.batch_size or 0,
             first.inference_ms,
@@ -166,11 +163,11 @@ class SimulatedServer:
         for one in instructions:
             match one:
                 case Dispatch(frame):
-                    self._dispatch(cast(SimulatedFrame, frame))
+                    self._dispatch(cast("SimulatedFrame", frame))
                 case Answer(frame, _) | Dropped(frame, True):
-                    self._send(cast(SimulatedFrame, frame))
+                    self._send(cast("SimulatedFrame", frame))
                 case Dropped(frame, _):
-                    self._log(cast(SimulatedFrame, frame))
+                    self._log(cast("SimulatedFrame", frame))
                 case WakeAt(at_ms):
                     self._wake_at(at_ms)
                 case Report():

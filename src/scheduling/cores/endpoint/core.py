@@ -8,10 +8,10 @@ from ....core.codes import Code
 from ....core.verdict import Reason
 from ...plan_view import PlanView
 from ...streams.intake import reason_to_drop
-from .drop_notes import DRAINING, POISON, TOO_LATE, DropNote, given_up
+from .drop_notes import DRAINING, FAILED, POISON, TOO_LATE, DropNote, given_up
 from .gate import Declared, StreamGate
 from .held_frame import HeldFrame
-from .instructions import EndCall, Instruction, Note, Registered
+from .instructions import EndCall, Instruction, Mistake, Note, Registered
 from .parts import EndpointParts
 from .stimuli import BatchDone
 
@@ -42,7 +42,7 @@ class EndpointCore(EndpointParts):
         self._registrar.hang_up(request)
         return self._settled()
 
-    def join_answered(self, request: int, refusal: Any, now_ms: float) -> list[Instruction]:
+    def join_answered(self, request: int, refusal: object, now_ms: float) -> list[Instruction]:
         """The scheduler's answer: None, or why there is no place."""
         gate = self._registrar.answered(request, refusal)
         if gate is not None:
@@ -120,10 +120,12 @@ class EndpointCore(EndpointParts):
         gate.num_under_way += 1
         if gate.observed.is_silent(read_ms):
             self.sessions.report_soon(read_ms, is_urgent=True)
-        note = self._judge(frame, wire_ms, flaw)
-        if note is not None:
-            return self.refuse(frame, note, read_ms)
-        return self._done()
+        try:
+            note = self._judge(frame, wire_ms, flaw)
+        except Exception as error:  # noqa: BLE001 whatever it is, this frame ends and the stream goes on
+            self._out.append(Mistake("judging a frame", error))
+            note = FAILED
+        return self._done() if note is None else self.refuse(frame, note, read_ms)
 
     def refuse(self, frame: HeldFrame, note: DropNote, now_ms: float) -> list[Instruction]:
         """Ends a frame that was read and is nowhere."""
@@ -147,7 +149,11 @@ class EndpointCore(EndpointParts):
             return self._settled()
         running = self._running.view.serving(stream_id)
         device_id = running.device_id if running is not None else ""
-        note = self._dispatcher.dispatch(frame, device_id, now_ms)
+        try:
+            note = self._dispatcher.dispatch(frame, device_id, now_ms)
+        except Exception as error:  # noqa: BLE001 as above
+            self._out.append(Mistake("dispatching a frame", error))
+            note = FAILED
         return self._done() if note is None else self.refuse(frame, note, now_ms)
 
     def _judge(self, frame: HeldFrame, wire_ms: float, flaw: DropNote | None) -> DropNote | None:

@@ -183,9 +183,7 @@ class Dispatcher:
             return True
         return self._waiting.wait_for_stream(frame)
 
-    def end(
-        self, frame: HeldFrame, note: DropNote, now_ms: float, *, is_told: bool = True
-    ) -> None:
+    def end(self, frame: HeldFrame, note: DropNote, now_ms: float, *, is_told: bool = True) -> None:
         """Ends a frame, which is nowhere any more, and frees its slot."""
         self._free(frame)
         self._ends.dropped(frame, note, now_ms, is_told=is_told)

@@ -45,7 +45,9 @@ class EndpointParts:
         """
         out: list[Instruction] = []
         self._out = out
-        self._kbits: dict[int, float] = {}  # of each side; where variants share it, of the larger frames
+        self._kbits: dict[
+            int, float
+        ] = {}  # of each side; where variants share it, of the larger frames
         for one in variants:
             known = self._kbits.get(one.input_side_px, 0.0)
             self._kbits[one.input_side_px] = max(known, one.frame_kbits)

@@ -78,7 +78,7 @@ class Registrar:
         self._joining[request] = _Joining(gate, now_ms + WAIT_PERIODS * rules.plan_period_ms)
         self._out.append(AskScheduler(request, gate.observed.tell(now_ms)))
 
-    def answered(self, request: int, refusal: Any) -> StreamGate | None:
+    def answered(self, request: int, refusal: object) -> StreamGate | None:
         """The scheduler says yes, with None, or no; returns who has a place now."""
         joining = self._joining.pop(request, None)
         if joining is None:

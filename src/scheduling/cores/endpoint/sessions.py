@@ -63,9 +63,7 @@ class Sessions:
         gate = self.find(stream_id)
         if gate is None:
             return
-        self._out.append(
-            Note("ERROR", f"stream {stream_id} is ended: its frames end executors")
-        )
+        self._out.append(Note("ERROR", f"stream {stream_id} is ended: its frames end executors"))
         self._dispatcher.take_back(gate, POISON, now_ms, is_told=True)
         detail = "POISON: two executors ended at work on frames of this stream"
         self.end_call(gate, Code.INVALID_ARGUMENT, detail)
