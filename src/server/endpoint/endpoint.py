@@ -111,7 +111,8 @@ class Endpoint:
         """
         declared = check_registration(request, self._zoo_name)
         number = next(self._requests)
-        reply = self._shell.replies[number] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[RegisterReply] = asyncio.get_running_loop().create_future()
+        self._shell.replies[number] = reply
         try:
             self._shell.perform(self.core.register(number, declared, self.now_ms()))
             return await reply

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ....core.codes import Code
 from ....core.verdict import Reason
 from ...plan_view import PlanView

@@ -34,6 +34,7 @@ class Dispatcher:
         fleet: the devices.
         suspects: whose frames may kill devices.
         has_memory: whether the frame memory is there.
+        num_free: its slots that no frame is in.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Dispatcher:
         self.has_memory = False
         self._running = running
         self._bench = bench
-        self._num_free = num_slots
+        self.num_free = num_slots
         self._ends = ends
         self._out = out
         self._waiting = WaitingRoom()
@@ -61,11 +62,6 @@ class Dispatcher:
         """Frames at the devices, and those that wait to be sent there."""
         held = sum(len(one.held) for one in self.fleet.devices.values())
         return held + len(self._waiting)
-
-    @property
-    def num_free(self) -> int:
-        """Slots that are free."""
-        return self._num_free
 
     def attach(self, device_id: str, generation: int, now_ms: float) -> None:
         """A device has come; nobody of its name is there."""
@@ -228,7 +224,7 @@ class Dispatcher:
             self.suspects.started(frame)
         if not frame.has_slot:
             frame.has_slot = True
-            self._num_free -= 1
+            self.num_free -= 1
         self._out.append(Dispatch(frame))
 
     def _is_hopeless(self, frame: HeldFrame, now_ms: float) -> bool:
@@ -238,9 +234,9 @@ class Dispatcher:
         return frame.deadline_ms < now_ms + first_answer_ms
 
     def _has_slot(self) -> bool:
-        return self._num_free > 0 and self.has_memory
+        return self.num_free > 0 and self.has_memory
 
     def _free(self, frame: HeldFrame) -> None:
         if frame.has_slot:
             frame.has_slot = False
-            self._num_free += 1
+            self.num_free += 1

@@ -91,6 +91,11 @@ class EndpointParts:
         return self._dispatcher.num_held
 
     @property
+    def num_free_slots(self) -> int:
+        """Slots of the frame memory that no frame is in."""
+        return self._dispatcher.num_free
+
+    @property
     def plan(self) -> PlanView:
         """The plan in force, as it is carried out."""
         return self._running.view
