@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from random import Random
 
 from ..core.budget_rules import budget_rule
 from ..core.plan import Plan
-from ..core.problem import Client, Problem
+from ..core.problem import Problem
 from ..core.records import PlanRecord
+from ..core.stream import Stream
 from ..scheduling.cores.device import DeviceOrders
 from ..scheduling.cores.endpoint.instructions import Report
 from ..scheduling.cores.scheduler.core import SchedulerCore
@@ -70,7 +70,6 @@ class SimulatedScheduler:
         """Knows the devices, which are ready from the start, and no stream."""
         self.num_plans = 0
         self._scenario = scenario
-        self._budget_rule = budget_rule(scenario.server.budget_rule, scenario.variants)
         self._events = events
         self._on_plan = on_plan
         self._types = {device.device_id: device.device_type for device in scenario.devices}
@@ -83,6 +82,7 @@ class SimulatedScheduler:
         random = Random(scenario.seed)  # noqa: S311 plans are no secrets
         self._core = SchedulerCore(
             scenario.variants,
+            budget_rule(scenario.server.budget_rule, scenario.variants),
             DeviceTable(
                 scenario.devices,
                 {
@@ -119,11 +119,11 @@ class SimulatedScheduler:
         self._happened(Reported(ENDPOINT, ()))
 
     def join(
-        self, request: int, client: Client, on_reply: Callable[[int, Refusal | None], None]
+        self, request: int, stream: Stream, on_reply: Callable[[int, Refusal | None], None]
     ) -> None:
         """Asks for a place for one stream; `on_reply` takes the request, and the refusal or None."""
         self._replies[request] = on_reply
-        self._happened(JoinAsked(ENDPOINT, request, self._ruled(client)))
+        self._happened(JoinAsked(ENDPOINT, request, stream))
 
     def leave(self, request: int, stream_id: str) -> None:
         """Takes such a question back, or the place that it was answered with."""
@@ -131,8 +131,7 @@ class SimulatedScheduler:
 
     def take_report(self, report: Report) -> None:
         """Takes in how the streams fare."""
-        opened = tuple(self._ruled(client) for client in report.opened)
-        unopened = tuple(self._ruled(client) for client in report.unopened)
+        opened, unopened = tuple(report.opened), tuple(report.unopened)
         silent = tuple(report.silent_devices)
         overhead_ms, is_urgent = report.overhead_ms, report.is_urgent
         self._happened(
@@ -142,12 +141,6 @@ class SimulatedScheduler:
     def take_status(self, device_id: str, slowdown_ratio: float, spread_ratio: float) -> None:
         """Takes in how slow a device is, and how unsteady."""
         self._happened(DeviceReported(device_id, slowdown_ratio, spread_ratio=spread_ratio))
-
-    def _ruled(self, client: Client) -> Client:
-        """The client under the server's budget rule."""
-        if client.budget_rule is self._budget_rule:
-            return client
-        return replace(client, budget_rule=self._budget_rule)
 
     def _happened(self, stimulus: Stimulus) -> None:
         """Hands the core a stimulus, once it is done with what it is at."""

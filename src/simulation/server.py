@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ..core.advice import NO_ADVICE, SideAdvice
+from ..core.budget_rules import budget_rule
 from ..core.codes import CODE_OF_REASON
 from ..core.records import ServerFrameRecord
 from ..core.verdict import Drop, Place, Reason
@@ -89,6 +90,7 @@ class SimulatedServer:
                 rate_tolerance_ratio=model.rate_tolerance_ratio,
                 session_grace_ms=math.inf,
                 plan_period_ms=model.plan_period_ms,
+                budget_rule=budget_rule(model.budget_rule, scenario.variants),
             ),
             scenario.variants,
             lambda device, variant: scenario.profiles[types[device]].by_variant[names[variant]],
@@ -172,8 +174,8 @@ class SimulatedServer:
                     self._wake_at(at_ms)
                 case Report():
                     self._scheduler.take_report(one)
-                case AskScheduler(request, client):
-                    self._scheduler.join(request, client, self._take_reply)
+                case AskScheduler(request, stream):
+                    self._scheduler.join(request, stream, self._take_reply)
                 case LeaveScheduler(request, stream_id):
                     self._scheduler.leave(request, stream_id)
                 case Registered(request, gate, advice, _):

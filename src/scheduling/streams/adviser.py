@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...core.advice import NO_ADVICE, SideAdvice
-from ...core.problem import Client
+from ...core.budget import BudgetRule
+from ...core.stream import Stream
 from ...core.variant import Variant
 from ..plan_view import RunningVariant
 from .advice import advised_variant
@@ -33,7 +34,7 @@ class AdvisedStream(Protocol):
         """The newest advice; the adviser's own to change."""
         ...
 
-    def client(self, now_ms: float) -> Client:
+    def planned(self, now_ms: float) -> Stream:
         """The stream as planning sees it."""
         ...
 
@@ -41,8 +42,9 @@ class AdvisedStream(Protocol):
 class Adviser:
     """Works out advice between plans, from the newest link estimate."""
 
-    def __init__(self, variants: Sequence[Variant]) -> None:
+    def __init__(self, variants: Sequence[Variant], rule: BudgetRule) -> None:
         self._variants = tuple(variants)
+        self._rule = rule
         self._smallest_px = min(variant.input_side_px for variant in variants)
 
     def sides(
@@ -68,7 +70,8 @@ class Adviser:
         else:
             advised = advised_variant(
                 self._variants,
-                stream.client(now_ms),
+                stream.planned(now_ms),
+                self._rule,
                 overhead_ms,
                 running.variant,
                 running.batch_p99_ms,

@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import Callable
 
+from ...core.budget_rules import budget_rule
 from ...core.codes import Code
 from ...core.limits import MOST_AGE_MS
 from ...core.records import ServerFrameRecord
@@ -79,6 +80,7 @@ class Endpoint:
                 rate_tolerance_ratio=config.rate_tolerance_ratio,
                 session_grace_ms=config.session_grace_ms,
                 plan_period_ms=config.plan_period_ms,
+                budget_rule=budget_rule(config.budget_rule, zoo.variants),
             ),
             zoo.variants,
             lambda device_id, variant: zoo.latency(device_id, names[variant]),

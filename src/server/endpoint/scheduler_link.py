@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from ...core.problem import Client
+from ...core.stream import Stream
 from ...protos.internal_pb2 import (
     Envelope,
     Join,
@@ -67,7 +67,7 @@ class SchedulerLink:
 
     def ask(self, question: AskScheduler) -> bool:
         """Asks for a place; returns False if that cannot be sent."""
-        join = Join(request=question.request, stream=_state(question.client, is_unopened=True))
+        join = Join(request=question.request, stream=_state(question.stream, is_unopened=True))
         return self._channel is not None and self._channel.send(Envelope(join=join))
 
     def leave(self, leave: LeaveScheduler) -> None:
@@ -130,16 +130,16 @@ class SchedulerLink:
             self._on_lost()
 
 
-def _state(client: Client, *, is_unopened: bool = False) -> StreamState:
+def _state(stream: Stream, *, is_unopened: bool = False) -> StreamState:
     """How one stream fares, as the scheduler is told."""
     return StreamState(
-        stream_id=client.client_id,
-        fps=client.fps,
-        slo_ms=client.slo_ms,
-        bandwidth_kbps=client.bandwidth_kbps,
-        wire_ms=client.wire_ms,
-        response_kbits=client.response_kbits,
-        frame_size_ratio=client.frame_size_ratio,
-        decode_ms=client.decode_ms,
+        stream_id=stream.stream_id,
+        fps=stream.fps,
+        slo_ms=stream.slo_ms,
+        bandwidth_kbps=stream.bandwidth_kbps,
+        wire_ms=stream.wire_ms,
+        response_kbits=stream.response_kbits,
+        frame_size_ratio=stream.frame_size_ratio,
+        decode_ms=stream.decode_ms,
         is_unopened=is_unopened,
     )

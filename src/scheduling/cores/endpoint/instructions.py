@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ....core.advice import SideAdvice
 from ....core.codes import Code
-from ....core.problem import Client
+from ....core.stream import Stream
 from .gate import StreamGate
 from .held_frame import HeldFrame
 
@@ -104,7 +104,7 @@ class AskScheduler(NamedTuple):
     """Ask the scheduler for a place."""
 
     request: int
-    client: Client
+    stream: Stream
 
 
 class LeaveScheduler(NamedTuple):
@@ -125,8 +125,8 @@ class Report(NamedTuple):
         plan_epoch: of the plan in force here.
     """
 
-    opened: Sequence[Client]
-    unopened: Sequence[Client]
+    opened: Sequence[Stream]
+    unopened: Sequence[Stream]
     overhead_ms: float
     is_urgent: bool
     silent_devices: Sequence[str]

@@ -53,7 +53,7 @@ class EndpointParts:
             self._kbits[one.input_side_px] = max(known, one.frame_kbits)
         self._index = {variant.name: number for number, variant in enumerate(variants)}
         self._running = RunningPlan(latency)
-        self._ends = FrameEnds(self._running, Adviser(variants), out)
+        self._ends = FrameEnds(self._running, Adviser(variants, rules.budget_rule), out)
         self._dispatcher = Dispatcher(self._running, bench, rules.frame_slots, self._ends, out)
         self._fleet = self._dispatcher.fleet
         self.sessions = Sessions(self._dispatcher, out)

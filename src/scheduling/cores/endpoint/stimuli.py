@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ....core.budget import BudgetRule
 from .drop_notes import DropNote
 
 
@@ -20,6 +21,7 @@ class EndpointRules:
         rate_tolerance_ratio: by how much streams may exceed their rates.
         session_grace_ms: how long a stream may take to open.
         plan_period_ms: time between plans.
+        budget_rule: by which streams are advised.
     """
 
     max_sessions: int
@@ -28,6 +30,7 @@ class EndpointRules:
     rate_tolerance_ratio: float
     session_grace_ms: float
     plan_period_ms: float
+    budget_rule: BudgetRule
 
 
 class FrameDone(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from moonjelly.core.budget import FULL_BUDGET
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.variant import Variant
 from moonjelly.core.verdict import Drop
@@ -54,6 +55,7 @@ class EndpointShell:
             rate_tolerance_ratio=1e6,
             session_grace_ms=1000.0,
             plan_period_ms=PERIOD_MS,
+            budget_rule=FULL_BUDGET,
         )
         self.core = EndpointCore(
             rules,
@@ -168,8 +170,8 @@ class EndpointShell:
                 case told.Dropped(frame, _):
                     assert frame.note is not None
                     self._end(frame)
-                case told.AskScheduler(request, client):
-                    self.asked[request] = self.now_ms, client.client_id
+                case told.AskScheduler(request, stream):
+                    self.asked[request] = self.now_ms, stream.stream_id
                 case told.LeaveScheduler(request, _):
                     self.asked.pop(request, None)
                 case told.Registered(request, gate, _, _):

@@ -55,7 +55,7 @@ def test_reports_come_twice_a_period_and_once_for_several_changes(shell) -> None
     first, second = shell.join("a"), shell.join("b")
     shell.wait(10.0)
     (report,) = shell.reports
-    assert [one.client_id for one in report.opened] == ["a", "b"]
+    assert [one.stream_id for one in report.opened] == ["a", "b"]
     assert report.is_urgent
     shell.wait(250.0)
     assert len(shell.reports) == 3
