@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.records import FrameRecord
 from ..core.verdict import Drop, Verdict
 from ..scheduling.cores.endpoint.held_frame import HeldFrame
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class SimulatedFrame(HeldFrame):
     """One captured frame, as camera and server know it; what comes later is filled in as it happens.
 
@@ -22,11 +22,11 @@ class SimulatedFrame(HeldFrame):
 
     stream_id: str
     captured_ms: float
-    is_open: bool = True
-    waited_ms: float = 0.0
-    jpeg_quality: int | None = None
-    sent_ms: float | None = None
-    network_ms: float | None = None
+    is_open: bool = field(default=True, init=False)
+    waited_ms: float = field(default=0.0, init=False)
+    jpeg_quality: int | None = field(default=None, init=False)
+    sent_ms: float | None = field(default=None, init=False)
+    network_ms: float | None = field(default=None, init=False)
 
     @property
     def drop(self) -> Drop | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...scheduling.cores.endpoint.held_frame import HeldFrame
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class ArrivedFrame(HeldFrame):
     """One frame that was read from a stream.
 
@@ -17,5 +17,5 @@ class ArrivedFrame(HeldFrame):
     """
 
     jpeg: bytes
-    slot: int = -1
-    slot_generation: int = 0
+    slot: int = field(default=-1, init=False)
+    slot_generation: int = field(default=0, init=False)

@@ -141,7 +141,8 @@ class EndpointCore(EndpointParts):
         stream_id = frame.gate.stream_id
         if flaw is not None:
             return self.refuse(frame, flaw, now_ms)
-        if self._dispatcher.suspects.is_condemned(frame):
+        suspects = self._dispatcher.suspects
+        if not suspects.is_empty and suspects.is_condemned(frame):
             self._ends.dropped(frame, POISON, now_ms)
             self.sessions.condemn(stream_id, now_ms)
             return self._settled()
@@ -158,8 +159,7 @@ class EndpointCore(EndpointParts):
         """Sets a frame's deadline, and says why it is given up, if it is."""
         gate, read_ms, stalls = frame.gate, frame.read_ms, self._upkeep.stalls
         stalls.look(read_ms)
-        frame.unread_ms = gate.backlog.waited_ms(frame.sequence, read_ms, stalls.latest)
-        arrived_ms = read_ms - frame.unread_ms
+        arrived_ms = read_ms - gate.backlog.waited_ms(frame.sequence, read_ms, stalls.latest)
         note = gate.check_order(frame.sequence, arrived_ms) or flaw
         if note is not None:
             return note

@@ -72,7 +72,9 @@ class Dispatcher:
 
     def dispatch(self, frame: HeldFrame, device_id: str, now_ms: float) -> DropNote | None:
         """Has a frame sent to a device, now or soon; returns why that failed."""
-        device = self.fleet.choose(frame, device_id, now_ms)
+        device = self.fleet.devices.get(device_id)
+        if device is None or device.silence.is_silent or not self.suspects.is_empty:
+            device = self.fleet.choose(frame, device_id, now_ms)
         if device is None:
             return NO_DEVICE
         if not self.fleet.may_start(frame, now_ms):
@@ -218,10 +220,11 @@ class Dispatcher:
         self._next_ticket += 1
         frame.device_id = device.device_id
         frame.handed_ms = now_ms
-        frame.is_alone = self.suspects.is_suspect(frame)
+        if not self.suspects.is_empty:
+            frame.is_alone = self.suspects.is_suspect(frame)
+            if frame.is_alone:
+                self.suspects.started(frame)
         device.held[ticket] = Handed(frame, frame.is_alone)
-        if frame.is_alone:
-            self.suspects.started(frame)
         if not frame.has_slot:
             frame.has_slot = True
             self.num_free -= 1

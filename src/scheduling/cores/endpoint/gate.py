@@ -93,11 +93,12 @@ class StreamGate:
 
     def check_order(self, sequence: int, arrived_ms: float) -> DropNote | None:
         """Takes in the number of a frame, and says what is wrong with it, or that there are too many."""
-        last, self.last_sequence = self.last_sequence, max(sequence, self.last_sequence)
+        last = self.last_sequence
         if sequence == last:
             return bad(f"sequence={sequence}: was sent before", Code.ALREADY_EXISTS)
         if sequence < last:
             return bad(f"sequence={sequence}: must be above {last}")
+        self.last_sequence = sequence
         if self.policer.takes(arrived_ms):
             return None
         return given_up(Reason.RATE_EXCEEDED, self.excess)

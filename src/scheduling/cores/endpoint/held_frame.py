@@ -12,9 +12,11 @@ from .gate import StreamGate
 BYTES_PER_KBIT = 125
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class HeldFrame:
     """One frame that arrived, and what became of it. Shells add what is theirs: its picture, its slot.
+
+    Without slots, what has not happened yet takes no time to set up.
 
     Attributes:
         gate: of its stream.
@@ -24,7 +26,6 @@ class HeldFrame:
         crc32c: likewise, where the shell has worked it out.
         age_ms: from capture to sending, as the client says; 0 if it says what cannot be.
         bandwidth_kbps: the client's estimate in this frame; likewise.
-        unread_ms: how long it lay unread before, as this process stood still.
         way_ms: its time on the way here, as estimated.
         deadline_ms: when its detections must leave the executor.
         ticket: its number at the device that has it; 0 while none has.
@@ -44,27 +45,26 @@ class HeldFrame:
     read_ms: float = 0.0
     side_px: int | None = None
     kbits: float = 0.0
-    crc32c: int = 0
     age_ms: float = 0.0
     bandwidth_kbps: float | None = None
-    unread_ms: float = 0.0
-    way_ms: float = 0.0
-    deadline_ms: float = 0.0
-    ticket: int = 0
-    is_alone: bool = False
-    has_slot: bool = False
-    was_moved: bool = False
-    device_id: str = ""
-    handed_ms: float = 0.0
-    variant: str = ""
-    batch_size: int | None = None
-    queue_ms: float = 0.0
-    decode_ms: float = 0.0
-    inference_ms: float = 0.0
-    server_ms: float = 0.0
-    note: DropNote | None = None
-    advice: SideAdvice = NO_ADVICE
-    plan_epoch: int | None = None
+    crc32c: int = field(default=0, init=False)
+    way_ms: float = field(default=0.0, init=False)
+    deadline_ms: float = field(default=0.0, init=False)
+    ticket: int = field(default=0, init=False)
+    is_alone: bool = field(default=False, init=False)
+    has_slot: bool = field(default=False, init=False)
+    was_moved: bool = field(default=False, init=False)
+    device_id: str = field(default="", init=False)
+    handed_ms: float = field(default=0.0, init=False)
+    variant: str = field(default="", init=False)
+    batch_size: int | None = field(default=None, init=False)
+    queue_ms: float = field(default=0.0, init=False)
+    decode_ms: float = field(default=0.0, init=False)
+    inference_ms: float = field(default=0.0, init=False)
+    server_ms: float = field(default=0.0, init=False)
+    note: DropNote | None = field(default=None, init=False)
+    advice: SideAdvice = field(default=NO_ADVICE, init=False)
+    plan_epoch: int | None = field(default=None, init=False)
 
     @property
     def num_bytes(self) -> int:

@@ -104,7 +104,9 @@ class EndpointParts:
         """All that is to be done."""
         if self.sessions.report_at_ms < self._upkeep.wake_ms:
             self._upkeep.set_alarm()
-        out = self._out[:]
+        if not self._out:
+            return []
+        out = self._out.copy()
         self._out.clear()
         return out
 

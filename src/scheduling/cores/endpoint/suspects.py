@@ -19,6 +19,11 @@ class Suspects:
         self._died_ms: dict[str, float] = {}  # when a device was lost last
         self._unexplained: dict[str, list[AtWork]] = {}  # what lost devices were at
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is suspected of anything, as is the rule."""
+        return self._suspicion.is_empty
+
     def know(self, device_id: str) -> None:
         """A device has come."""
         self._known_devices.add(device_id)

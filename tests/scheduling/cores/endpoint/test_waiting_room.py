@@ -22,9 +22,9 @@ class Room(RuleBasedStateMachine):
         self.for_stream: dict[str, list[HeldFrame]] = {"a": [], "b": []}
 
     def frame(self, stream_id: str, deadline_ms: float, size: int) -> HeldFrame:
-        frame = HeldFrame(sequence=0, deadline_ms=deadline_ms, kbits=size / BYTES_PER_KBIT)
+        frame = HeldFrame(sequence=0, kbits=size / BYTES_PER_KBIT)
         frame.gate = SimpleNamespace(stream_id=stream_id)  # type: ignore[assignment]
-        frame.has_slot = not size
+        frame.deadline_ms, frame.has_slot = deadline_ms, not size
         return frame
 
     @property
