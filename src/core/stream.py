@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
 
 from .checks import require_id, require_not_negative, require_positive
@@ -55,6 +55,7 @@ class Stream:
         response_kbits: size of an answer, charged to the same link as the frame.
         frame_size_ratio: this stream's encoded sizes relative to the zoo's `frame_kbits`.
         decode_ms: what decoding one of its frames takes the server.
+        link: its uplink, of the above.
     """
 
     stream_id: str
@@ -65,6 +66,7 @@ class Stream:
     response_kbits: float = 0.0
     frame_size_ratio: float = 1.0
     decode_ms: float = 0.0
+    link: Link = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_key(self.stream_id)
@@ -75,18 +77,15 @@ class Stream:
         require_not_negative("response_kbits", self.response_kbits)
         require_positive("frame_size_ratio", self.frame_size_ratio)
         require_not_negative("decode_ms", self.decode_ms)
+        self.__dict__["link"] = Link(self.bandwidth_kbps, self.wire_ms)
 
     @classmethod
     def trusted(cls, **values: str | float) -> Self:
         """One whose values are sound, unchecked: advice makes one for every frame."""
         stream = object.__new__(cls)
         stream.__dict__.update(values)
+        stream.__dict__["link"] = Link(stream.bandwidth_kbps, stream.wire_ms)
         return stream
-
-    @cached_property
-    def link(self) -> Link:
-        """Its uplink."""
-        return Link(self.bandwidth_kbps, self.wire_ms)
 
     def kbits(self, frame_kbits: float) -> float:
         """Encoded size of its frames of the zoo's `frame_kbits`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...device_silence import DeviceSilence
-from ...running import RunningPlan
+from ...running_plan import RunningPlan
 from .attached_device import AttachedDevice, Handed
 from .drop_notes import (
     MEMORY_FULL,

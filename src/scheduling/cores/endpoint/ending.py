@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....core.advice import NO_ADVICE, SideAdvice
 from ....core.limits import OVERHEAD_MS
-from ...running import RunningPlan
+from ...running_plan import RunningPlan
 from ...streams.adviser import Adviser
 from ...streams.observed_stream import ObservedStream
 from ...streams.overhead import OverheadEstimate

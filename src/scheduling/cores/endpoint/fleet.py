@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...running import RunningPlan
+from ...running_plan import RunningPlan
 from .attached_device import AttachedDevice
 from .held_frame import HeldFrame
 from .suspects import Suspects

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ...device_silence import PATIENCE_MS
-from ...running import RunningPlan
+from ...running_plan import RunningPlan
 from ...suspicion import FORGET_MS
 from .attached_device import AttachedDevice, Handed, safest_first
 from .dispatcher import Dispatcher

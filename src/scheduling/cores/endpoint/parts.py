@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ....core.profile import BatchLatency
 from ....core.variant import Variant
 from ...plan_view import PlanView
-from ...running import RunningPlan
+from ...running_plan import RunningPlan
 from ...streams.adviser import Adviser
 from .dispatcher import Bench, Dispatcher
 from .ending import FrameEnds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...running import RunningPlan
+from ...running_plan import RunningPlan
 from ...slots import slots_needed
 from .gate import Declared, StreamGate
 from .instructions import AskScheduler, Instruction, LeaveScheduler, NotRegistered, Why

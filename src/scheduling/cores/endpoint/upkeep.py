@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ...duties import Duties
 from ...pacing import REPORTS_PER_PLAN
-from ...running import RunningPlan
+from ...running_plan import RunningPlan
 from ...streams.stalls import TICK_MS, StallWatch
 from .ending import FrameEnds
 from .instructions import DevicesChanged, EndCall, Instruction, Note, Report, WakeAt
