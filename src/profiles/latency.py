@@ -180,6 +180,25 @@ def load_latency_profile(path: Path, variants: Sequence[Variant] | None = None) 
     return read_latency_file(path, variants).profile()
 
 
+def batch_latencies(
+    profile: LatencyProfile, variants: Sequence[Variant], max_batch: int
+) -> tuple[BatchLatency, ...]:
+    """The latency of each variant, of batches no larger than that.
+
+    Raises:
+        UsageError: if a variant was not profiled.
+    """
+    rows: list[BatchLatency] = []
+    for variant in variants:
+        latency = profile.by_variant.get(variant.name)
+        if latency is None:
+            raise UsageError(
+                f"profile of {profile.device_type}: has no latency of variant {variant.name}"
+            )
+        rows.append(BatchLatency(latency.p50_ms[:max_batch], latency.p99_ms[:max_batch]))
+    return tuple(rows)
+
+
 def latency_table(
     profile: LatencyProfile, variants: Sequence[Variant], max_batch: int
 ) -> tuple[tuple[float, ...], ...]:
@@ -188,15 +207,7 @@ def latency_table(
     Raises:
         UsageError: if a variant was not profiled.
     """
-    rows: list[tuple[float, ...]] = []
-    for variant in variants:
-        latency = profile.by_variant.get(variant.name)
-        if latency is None:
-            raise UsageError(
-                f"profile of {profile.device_type}: has no latency of variant {variant.name}"
-            )
-        rows.append(latency.p99_ms[:max_batch])
-    return tuple(rows)
+    return tuple(latency.p99_ms for latency in batch_latencies(profile, variants, max_batch))
 
 
 def write_latency_file(path: Path, file: LatencyFile) -> None:

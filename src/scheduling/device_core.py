@@ -10,11 +10,16 @@ from ..core.profile import BatchLatency
 from .batching.port import BatchDecision, Batcher, DeviceState, QueuedFrame
 from .pacing import PROBE_PERIOD_MS, SHORTEST_WAIT_MS, STATUS_PERIOD_MS
 from .slowdown import Slowdown
+from .slowness import AS_PROFILED, Slowness
 
 DECODE_WEIGHT = 0.1
 PROBE_RATIO = 1.05  # a device that is slower than that, and idle, is looked after
 DOUBT_MS = 20.0  # until an idle device is asked again that may be as good as lost
 NEWS_RATIO = 1.1  # a change that the scheduler hears of at once
+FRESH_RATIO = 1.02  # what is expected of batches is worked out anew when it is off by more
+HANG_LEAST_MS = 2000.0
+HANG_RATIO = 20.0  # of the p99: a device may become as slow as can be from one batch to the next
+HANG_SLOW_RATIO = 5.0  # of what is expected of a device that is known to be slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,11 @@ class DeviceCore:
     """
 
     def __init__(
-        self, latencies: Mapping[str, BatchLatency], batcher: Batcher, first_decode_ms: float = 0.0
+        self,
+        latencies: Mapping[str, BatchLatency],
+        batcher: Batcher,
+        first_decode_ms: float = 0.0,
+        slowness: Slowness = AS_PROFILED,
     ) -> None:
         """Starts without a variant.
 
@@ -45,6 +54,7 @@ class DeviceCore:
             latencies: its profile, by variant.
             batcher: of its own.
             first_decode_ms: what decoding a frame is taken to cost at first; 0 if none is decoded.
+            slowness: how slow it was when it ran last.
         """
         self.active = ""
         self.orders = DeviceOrders("", 1, 0.0, 0)
@@ -52,33 +62,63 @@ class DeviceCore:
         self._latencies = latencies
         self._batcher = batcher
         self._wished = self.orders
-        self._slowdown = Slowdown()
+        self._span_ms = (
+            min(one.p50_ms[0] for one in latencies.values()),
+            max(one.p50_ms[-1] for one in latencies.values()),
+        )
+        self._slowdown = Slowdown(self._span_ms, slowness)
+        self._expected = slowness
+        self._expected_latency: dict[str, BatchLatency] = {}
         self._decode_ms = first_decode_ms
         self._ran_ms = -math.inf
         self._status_at_ms = 0.0
-        self._told_ratio = 1.0
+        self._told = AS_PROFILED
+
+    @property
+    def profiled(self) -> BatchLatency:
+        """What the profile says of the active variant."""
+        return self._latencies[self.active]
 
     @property
     def latency(self) -> BatchLatency:
-        """Of the active variant."""
-        return self._latencies[self.active]
+        """What is expected of the active variant as slow as the device is."""
+        slowness = self._slowdown.slowness
+        if _difference(slowness, self._expected, self._span_ms) > FRESH_RATIO:
+            self._expected = slowness
+            self._expected_latency = {}
+        latency = self._expected_latency.get(self.active)
+        if latency is None:
+            latency = self._expected_latency[self.active] = self._expected.of(self.profiled)
+        return latency
 
     @property
     def batch_size(self) -> int:
         """The largest batch that the plan and the active variant allow; 1 where a device may be as good as lost."""
         if self._slowdown.is_in_doubt:
             return 1
-        return min(max(1, self.orders.batch_size), self.latency.max_batch_size)
+        return min(max(1, self.orders.batch_size), self.profiled.max_batch_size)
 
     @property
-    def slowdown_ratio(self) -> float:
-        """Recent batch time over the profile's median."""
-        return self._slowdown.ratio
+    def slowness(self) -> Slowness:
+        """How slow the device is."""
+        return self._slowdown.slowness
 
     @property
-    def spread_ratio(self) -> float:
-        """How much wider than profiled batches spread: p99 over median, over the same of the profile."""
-        return self._slowdown.spread_ratio
+    def is_far_off(self) -> bool:
+        """Whether the device is as good as lost."""
+        return self._slowdown.is_far_off
+
+    def is_off_for_long(self, now_ms: float) -> bool:
+        """Whether the profile should be measured again."""
+        return self._slowdown.is_off_for_long(now_ms)
+
+    def hang_ms(self, batch_size: int) -> float:
+        """What a batch of the active variant that does not hang has ended in."""
+        return max(
+            HANG_LEAST_MS,
+            HANG_RATIO * self.profiled.p99_ms[batch_size - 1],
+            HANG_SLOW_RATIO * self.latency.p99_ms[batch_size - 1],
+        )
 
     @property
     def decode_ms(self) -> float:
@@ -109,7 +149,6 @@ class DeviceCore:
             self.latency,
             self.batch_size,
             self.orders.arrival_fps,
-            self._slowdown.ratio,
             self._decode_ms,
         )
         decision = self._batcher.decide(queue, state, now_ms)
@@ -120,7 +159,7 @@ class DeviceCore:
 
     def is_hopeless(self, deadline_ms: float, now_ms: float) -> bool:
         """Whether a frame could not be in time even if it ran alone at once."""
-        return deadline_ms < now_ms + self.latency.p50_ms[0] * self._slowdown.ratio
+        return deadline_ms < now_ms + self.latency.p50_ms[0]
 
     def ran(self, variant: str, batch_size: int, inference_ms: float, now_ms: float) -> None:
         """Learns from a batch that went well, blank or not.
@@ -144,7 +183,7 @@ class DeviceCore:
         """When an idle device should run a blank frame, to learn whether it is still slow; infinite if it is not."""
         if self._slowdown.is_in_doubt:
             return self._ran_ms + DOUBT_MS
-        if self._slowdown.ratio <= PROBE_RATIO or not self.active:
+        if not self.active or self.slowness.at(self.profiled.p50_ms[0]) <= PROBE_RATIO:
             return math.inf
         return self._ran_ms + PROBE_PERIOD_MS
 
@@ -152,11 +191,20 @@ class DeviceCore:
         """Whether the scheduler should hear of the device; of one that may be as good as lost, when that is settled."""
         if self._slowdown.is_in_doubt:
             return False  # it would take a word for a sign of life
-        ratio = self._slowdown.ratio / self._told_ratio
-        is_news = max(ratio, 1 / ratio) >= NEWS_RATIO
+        is_news = _difference(self.slowness, self._told, self._span_ms) >= NEWS_RATIO
         return is_news or now_ms - self._status_at_ms >= STATUS_PERIOD_MS
 
     def told(self, now_ms: float) -> None:
         """The scheduler has been told how the device does."""
         self._status_at_ms = now_ms
-        self._told_ratio = self._slowdown.ratio
+        self._told = self.slowness
+
+
+def _difference(one: Slowness, other: Slowness, span_ms: tuple[float, float]) -> float:
+    """By what factor they differ in the middle or in the tail of any mode."""
+    if one is other:
+        return 1.0
+    middles = [one.at(ms) / other.at(ms) for ms in span_ms]
+    spread = one.spread_ratio / other.spread_ratio
+    ratios = [*middles, *(spread * ratio for ratio in middles)]
+    return max(*ratios, *(1 / ratio for ratio in ratios))

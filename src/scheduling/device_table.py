@@ -7,41 +7,47 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.device import Device
-from .slowdown import FAR_OFF_RATIO
+from ..core.profile import BatchLatency
+from .slowness import AS_PROFILED, FAR_OFF_RATIO, Slowness
 
-STEP_RATIO = 1.1
-RISE_STEPS, FALL_STEPS = 0.8, 1.3
-SHORT_STEPS = 0.3  # a step may fall short of what it stands for by so much
-STREAK_BATCHES = 25  # over so many in a row, chance has to even out
-LEAST_RATIO, MOST_RATIO = 0.25, 4.0  # what is slower is planned only where nothing else is there
+STEP_RATIO = 1.05
+RISE_RATIO, FALL_RATIO = 1.06, 1.13
 NEVER_MS = 1e9  # as long as a variant takes that cannot run: no budget allows it
 LONGEST_TYPE = 48  # characters; a device's number follows
 
 Latencies = tuple[tuple[float, ...], ...]
+Span = tuple[float, float]
 
 
-def planned_ratio(slowdown_ratio: float, spread_ratio: float) -> float:
-    """What a device's batches are planned to take, over its profile: what the mean of a streak seldom exceeds.
+def planned_slowness(before: Slowness, said: Slowness, span_ms: Span) -> Slowness:
+    """What a device is planned at: next to its slowness, and sticky.
 
-    Throughput is planned from this, too; with all of the spread, an unsteady device would be planned at half of what it carries.
-    """
-    ratio = slowdown_ratio * math.pow(spread_ratio, 1 / math.sqrt(STREAK_BATCHES))
-    return min(MOST_RATIO, max(LEAST_RATIO, ratio))
-
-
-def level_of(before: int, ratio: float) -> int:
-    """The step of 10 % that a device is planned at: next to its slowness, and sticky.
-
-    It follows what executors say at once; they have weighed it already. Tremors of a few percent change nothing: plans should not follow them.
+    It follows what executors say at once; they have weighed it already. Tremors of a few percent change nothing: plans should not
+    follow them. Rounded to steps of 5 %, so that devices that do alike are alike to the planner.
 
     Args:
-        before: the step in force; latencies are to be multiplied by `STEP_RATIO` to that power.
-        ratio: what it is planned to take at the moment, over its profile.
+        before: what is in force.
+        said: how slow it is at the moment.
+        span_ms: the profile's shortest median and its longest.
     """
-    exact = math.log(ratio) / math.log(STEP_RATIO)
-    if before - FALL_STEPS <= exact <= before + RISE_STEPS:
+    if said.is_far_off(span_ms):
+        return Slowness(FAR_OFF_RATIO)  # where nothing else is there
+    middles = [said.at(ms) / before.at(ms) for ms in span_ms]
+    tail = said.spread_ratio**0.2 / before.spread_ratio
+    changes = [*middles, *(tail * middle for middle in middles)]
+    if 1 / FALL_RATIO <= min(changes) and max(changes) <= RISE_RATIO:
         return before
-    return math.ceil(exact - SHORT_STEPS)
+    extra_step_ms = (STEP_RATIO - 1) * span_ms[0]
+    return Slowness(
+        _stepped(said.ratio),
+        round(said.extra_ms / extra_step_ms) * extra_step_ms,
+        _stepped(said.spread_ratio**0.2),
+    )
+
+
+def _stepped(ratio: float) -> float:
+    step = math.log(STEP_RATIO)
+    return math.exp(step * round(math.log(ratio) / step))
 
 
 @dataclass(slots=True)
@@ -52,30 +58,27 @@ class _Ready:
         broken: indices of variants that cannot be loaded or run on it.
         is_silent: whether frames that it holds are overdue.
         is_far_off: whether it is so slow that it is as good as lost.
-        slowdown_ratio: as it says.
-        level: the step that stands for it in plans.
+        said: how slow it says it is.
+        planned: what it is planned at.
     """
 
     broken: frozenset[int] = frozenset()
     is_silent: bool = False
     is_far_off: bool = False
-    slowdown_ratio: float = 1.0
-    level: int = 0
-
-    @property
-    def ratio(self) -> float:
-        """What it is planned to take, over its profile."""
-        return float(STEP_RATIO**self.level)
+    said: Slowness = AS_PROFILED
+    planned: Slowness = AS_PROFILED
 
 
 class DeviceTable:
     """The devices of the server, in the options' order."""
 
-    def __init__(self, devices: Sequence[Device], latencies: Mapping[str, Latencies]) -> None:
-        """Starts without a ready device; `latencies` holds each device's by variant and batch (ms)."""
+    def __init__(
+        self, devices: Sequence[Device], latencies: Mapping[str, Sequence[BatchLatency]]
+    ) -> None:
+        """Starts without a ready device; `latencies` holds each device's profile by variant."""
         self._types = {device.device_id: device.device_type for device in devices}
         self._ready: dict[str, _Ready] = {}
-        self._latencies = dict(latencies)
+        self._latencies = {device_id: tuple(rows) for device_id, rows in latencies.items()}
 
     @property
     def num_ready(self) -> int:
@@ -89,29 +92,27 @@ class DeviceTable:
     def observe(
         self,
         device_id: str,
-        slowdown_ratio: float,
+        slowness: Slowness,
         broken: Collection[int] = (),
-        spread_ratio: float = 1.0,
     ) -> bool:
         """Takes in an executor's status; returns whether plans must change.
 
         Args:
             device_id: whose status it is; one that is not there is not observed.
-            slowdown_ratio: recent batch time over the profile's median.
+            slowness: of the device; what is not sound is not heard.
             broken: indices of all variants that cannot be loaded or run there.
-            spread_ratio: how much wider than profiled batches spread.
         """
         one = self._ready.get(device_id)
         if one is None:
             return False
-        before = one.broken, one.is_silent, one.is_far_off, one.level
+        before = one.broken, one.is_silent, one.is_far_off, one.planned
         one.broken, one.is_silent = frozenset(broken), False
-        if 0 < slowdown_ratio < math.inf:
-            one.slowdown_ratio = slowdown_ratio
-            one.is_far_off = slowdown_ratio >= FAR_OFF_RATIO
-            spread_ratio = spread_ratio if 1 <= spread_ratio < math.inf else 1.0
-            one.level = level_of(one.level, planned_ratio(slowdown_ratio, spread_ratio))
-        return before != (one.broken, one.is_silent, one.is_far_off, one.level)
+        if slowness.is_sound:
+            span_ms = self._span_ms(device_id)
+            one.said = slowness
+            one.is_far_off = slowness.is_far_off(span_ms)
+            one.planned = planned_slowness(one.planned, slowness, span_ms)
+        return before != (one.broken, one.is_silent, one.is_far_off, one.planned)
 
     def silence(self, device_id: str) -> bool:
         """Frames that it holds are overdue: as good as lost until its executor comes anew or says a word.
@@ -130,8 +131,11 @@ class DeviceTable:
         self._ready.pop(device_id, None)
 
     def slowdowns(self) -> dict[str, float]:
-        """What the devices that are there say: recent batch time over the profile's median."""
-        return {device_id: one.slowdown_ratio for device_id, one in self._ready.items()}
+        """Batch time over the profile's median, of the devices that are there: at the middle of what they run."""
+        return {
+            device_id: one.said.at(math.sqrt(math.prod(self._span_ms(device_id))))
+            for device_id, one in self._ready.items()
+        }
 
     def problem_part(self) -> tuple[tuple[Device, ...], dict[str, Latencies]]:
         """The usable devices, and the latencies of their types.
@@ -142,25 +146,32 @@ class DeviceTable:
         usable = self._usable()
         devices: list[Device] = []
         latencies: dict[str, Latencies] = {}
-        names: dict[tuple[str, int, frozenset[int]], str] = {}
+        names: dict[tuple[str, Slowness, frozenset[int]], str] = {}
         for number, (device_id, device_type) in enumerate(self._types.items()):
             if device_id not in usable:
                 continue
             one = self._ready[device_id]
-            is_plain = not one.level and not one.broken
+            is_plain = one.planned == AS_PROFILED and not one.broken
             name = names.setdefault(
-                (device_type, one.level, one.broken),
+                (device_type, one.planned, one.broken),
                 device_type if is_plain else f"{device_type[:LONGEST_TYPE]}-as-{number}",
             )
             devices.append(Device(device_id, name))
             if name not in latencies:
                 latencies[name] = tuple(
-                    (NEVER_MS,) * len(row)
+                    (NEVER_MS,) * latency.max_batch_size
                     if variant in one.broken
-                    else tuple(one.ratio * p99_ms for p99_ms in row)
-                    for variant, row in enumerate(self._latencies[device_id])
+                    else one.planned.of(latency).p99_ms
+                    for variant, latency in enumerate(self._latencies[device_id])
                 )
         return tuple(devices), latencies
+
+    def _span_ms(self, device_id: str) -> Span:
+        latencies = self._latencies[device_id]
+        return (
+            min(one.p50_ms[0] for one in latencies),
+            max(one.p50_ms[-1] for one in latencies),
+        )
 
     def _usable(self) -> set[str]:
         """Devices to plan with; those that are far off only if there are no others."""

@@ -14,6 +14,7 @@ from ..profiles.replay import ReplayedLatency
 from ..profiles.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
 from ..scheduling.batching.port import Batcher, QueuedFrame
 from ..scheduling.device_core import DeviceCore, DeviceOrders
+from ..scheduling.slowness import Slowness
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .scenario import Sampling
@@ -75,7 +76,7 @@ class SimulatedDevice:
         probes_until_ms: float = 0.0,
         on_answers: Callable[[list[SimulatedFrame]], None],
         on_drop: Callable[[SimulatedFrame, Reason], None],
-        on_status: Callable[[str, float, float], None],
+        on_status: Callable[[str, Slowness], None],
         on_batch: Callable[[BatchRecord], None] | None,
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
@@ -91,7 +92,7 @@ class SimulatedDevice:
             probes_until_ms: when it runs no more blank batches, so that the run has an end.
             on_answers: takes the frames of each batch that has run.
             on_drop: takes each frame that was given up.
-            on_status: takes the device, its slowdown and its spread, when that is due.
+            on_status: takes the device and its slowness, when that is due.
             on_batch: takes each batch; None to spare the rows.
         """
         self.device_id = device_id
@@ -207,7 +208,7 @@ class SimulatedDevice:
         size = max(1, len(frames))  # none make a blank batch
         core, variant = self._core, self._core.active
         inference_ms = self._draw_ms(variant, size) * self._slowdown.factor(start_ms)
-        expected_ms = core.latency.p50_ms[size - 1]
+        expected_ms = core.profiled.p50_ms[size - 1]
         self._is_busy = True
         if self._on_batch is not None and frames:
             self._on_batch(
@@ -242,5 +243,5 @@ class SimulatedDevice:
         self._core.ran(variant, max(1, len(frames)), inference_ms, now_ms)
         if self._core.is_status_due(now_ms):
             self._core.told(now_ms)
-            self._on_status(self.device_id, self._core.slowdown_ratio, self._core.spread_ratio)
+            self._on_status(self.device_id, self._core.slowness)
         self._wake()

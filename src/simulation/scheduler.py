@@ -12,7 +12,7 @@ from random import Random
 from ..core.plan import Plan
 from ..core.problem import Client, Problem
 from ..core.records import PlanRecord
-from ..profiles import latency_table
+from ..profiles import batch_latencies
 from ..scheduling.budgets import budget_rule
 from ..scheduling.cores.scheduler.core import SchedulerCore
 from ..scheduling.cores.scheduler.instructions import (
@@ -44,6 +44,7 @@ from ..scheduling.planning.port import Planner
 from ..scheduling.planning.registry import planner
 from ..scheduling.planning.rounds import Planning
 from ..scheduling.planning.switching import SwitchingCost
+from ..scheduling.slowness import Slowness
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario
@@ -87,7 +88,7 @@ class SimulatedScheduler:
             DeviceTable(
                 scenario.devices,
                 {
-                    device.device_id: latency_table(
+                    device.device_id: batch_latencies(
                         scenario.profiles[device.device_type],
                         scenario.variants,
                         scenario.server.max_batch_size,
@@ -129,9 +130,9 @@ class SimulatedScheduler:
         ruled = tuple(self._ruled(client) for client in clients)
         self._happened(Reported(ENDPOINT, ruled, (), overhead_ms, is_urgent))
 
-    def take_status(self, device_id: str, slowdown_ratio: float, spread_ratio: float) -> None:
-        """Takes in how slow a device is, and how unsteady."""
-        self._happened(DeviceReported(device_id, slowdown_ratio, spread_ratio=spread_ratio))
+    def take_status(self, device_id: str, slowness: Slowness) -> None:
+        """Takes in how slow a device is."""
+        self._happened(DeviceReported(device_id, slowness))
 
     def _ruled(self, client: Client) -> Client:
         """The client under the server's budget rule."""

@@ -15,7 +15,7 @@ from ...core.records import BatchRecord
 from ...core.verdict import Reason
 from ...protos.internal_pb2 import DevicePlan, ExecutorStatus, FrameResults
 from ...scheduling.batching.port import FIRST_DECODE_MS, Batcher
-from ...scheduling.device_core import DeviceCore, DeviceOrders
+from ...scheduling.device_core import HANG_LEAST_MS, DeviceCore, DeviceOrders
 from ...vision.detections import Detections
 from . import answers
 from .endpoint_link import EndpointLink
@@ -25,8 +25,6 @@ from .watchdog import Watchdog
 from .workload import Workload
 
 LOOK_AHEAD_BATCHES = 2
-HANG_FACTOR = 10.0  # of the p99
-HANG_LEAST_S = 2.0
 SPEAK_EVERY_MS = 100.0
 
 _DETAILS = {Reason.TOO_LATE: "could not have been answered by its deadline"}
@@ -145,8 +143,9 @@ class BatchLoop:
         return ExecutorStatus(
             device_id=self._device_id,
             variant=core.active,
-            slowdown_ratio=core.slowdown_ratio,
-            spread_ratio=core.spread_ratio,
+            slowdown_ratio=core.slowness.ratio,
+            extra_ms=core.slowness.extra_ms,
+            spread_ratio=core.slowness.spread_ratio,
             decode_ms=core.decode_ms,
             num_batches=core.num_batches,
         )
@@ -206,7 +205,7 @@ class BatchLoop:
                 limit_ms = min(decision.wait_until_ms or math.inf, self._speak(now_ms))
                 work.changed.wait(None if limit_ms == math.inf else (limit_ms - now_ms) / 1000)
             return None, dropped
-        busy_ms = core.latency.p50_ms[len(frames) - 1] * core.slowdown_ratio
+        busy_ms = core.latency.p50_ms[len(frames) - 1]
         work.hopeless_ms = now_ms + busy_ms + core.latency.p50_ms[0]
         work.decoding_due.notify_all()
         return self._lay(frames), dropped
@@ -271,7 +270,7 @@ class BatchLoop:
         if self._decode_alone is None:
             return True
         if self._watchdog is not None:
-            self._watchdog.guard(HANG_LEAST_S)
+            self._watchdog.guard(HANG_LEAST_MS / 1000)
         self.is_running = True
         try:
             return self._decode_alone(batch.frames[0], batch.variant.input_side_px)
@@ -297,8 +296,7 @@ class BatchLoop:
         if not pictures:
             pictures = [self._blank(batch.variant)]
         if self._watchdog is not None:
-            p99_ms = batch.variant.latency.p99_ms[len(pictures) - 1]
-            self._watchdog.guard(max(HANG_LEAST_S, HANG_FACTOR * p99_ms / 1000))
+            self._watchdog.guard(self._core.hang_ms(len(pictures)) / 1000)
         start_ms = self._clock.now_ms()
         self.is_running = True
         try:

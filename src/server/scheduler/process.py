@@ -13,7 +13,7 @@ from random import Random
 from ...core.device import Device
 from ...core.errors import UsageError
 from ...core.records import PlanRecord
-from ...profiles import latency_table
+from ...profiles import batch_latencies
 from ...protos.internal_pb2 import Envelope, Ready
 from ...scheduling.budgets import budget_rule
 from ...scheduling.cores.scheduler.core import SchedulerCore
@@ -90,7 +90,7 @@ class SchedulerProcess:
         devices = DeviceTable(
             [Device(device.device_id, device.device_type) for device in config.devices],
             {
-                device.device_id: latency_table(
+                device.device_id: batch_latencies(
                     zoo.profiles[device.device_id], zoo.variants, config.max_batch_size
                 )
                 for device in config.devices
