@@ -32,7 +32,9 @@ OFF_RATIO = 0.03  # standard deviation of how far off the plan's mean is
 
 def latency_of(batch_size: int, fixed_share: float, spread: float) -> BatchLatency:
     """A device that takes 40 ms for a full batch at the median."""
-    p50_ms = [40.0 * (fixed_share + (1 - fixed_share) * n / batch_size) for n in range(1, batch_size + 1)]
+    p50_ms = [
+        40.0 * (fixed_share + (1 - fixed_share) * n / batch_size) for n in range(1, batch_size + 1)
+    ]
     return BatchLatency.monotone(tuple(p50_ms), tuple(spread * ms for ms in p50_ms))
 
 
@@ -99,7 +101,12 @@ def main() -> int:
             cells = []
             for load in LOADS:
                 shares = [
-                    missed(latency_of(batch_size, fixed, spread), load, arguments.seconds, Random(f"{seed}"))
+                    missed(
+                        latency_of(batch_size, fixed, spread),
+                        load,
+                        arguments.seconds,
+                        Random(f"{seed}"),
+                    )
                     for fixed in FIXED_SHARES[: 1 if batch_size == 1 else None]
                     for seed in range(arguments.seeds)
                 ]

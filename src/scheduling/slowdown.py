@@ -8,8 +8,15 @@ from collections.abc import Sequence
 from itertools import islice
 from statistics import median
 
-from .slowness import AS_PROFILED, FAR_OFF_RATIO, FLOOR_MS, LEAST_RATIO, MOST_RATIO, Slowness
-from .slowness import SlownessLine
+from .slowness import (
+    AS_PROFILED,
+    FAR_OFF_RATIO,
+    FLOOR_MS,
+    LEAST_RATIO,
+    MOST_RATIO,
+    Slowness,
+    SlownessLine,
+)
 
 LEAST_SPREAD_RATIO, MOST_SPREAD_RATIO = 0.5, 2.0
 SAMPLE_MS = 5000.0  # what is older says nothing of now
@@ -145,7 +152,10 @@ class Slowdown:
         if trend > LIKE_RATIO:
             self._line.scale(trend)
             self._confirmed_ms = now_ms
-        elif trend * LIKE_RATIO >= 1 and median(news[-RECENT:]) * max(LIKE_RATIO, most**MEDIAN_SHARE) >= 1:
+        elif (
+            trend * LIKE_RATIO >= 1
+            and median(news[-RECENT:]) * max(LIKE_RATIO, most**MEDIAN_SHARE) >= 1
+        ):
             self._line.learn(p50_ms, min(most, max(1 / most, news[-1])) - 1)
             self._confirmed_ms = now_ms
         elif now_ms - self._confirmed_ms >= HOLD_MS * self._caution:

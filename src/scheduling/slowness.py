@@ -116,7 +116,9 @@ class SlownessLine:
         self._ratio += of_level / total * error
         self._extra += of_slope / total * error
         slope -= of_slope * of_slope / total
-        kept = min(1.0, self.SLOPE_VARIANCE / slope)  # what is not heard of for long is not all forgotten
+        kept = min(
+            1.0, self.SLOPE_VARIANCE / slope
+        )  # what is not heard of for long is not all forgotten
         self._variances = (
             kept * (level - of_level * of_level / total),
             kept * (cross - of_level * of_slope / total),
