@@ -35,7 +35,7 @@ def planned_slowness(before: Slowness, said: Slowness, span_ms: Span) -> Slownes
     middles = [said.at(ms) / before.at(ms) for ms in span_ms]
     tail = said.spread_ratio**0.2 / before.spread_ratio
     changes = [*middles, *(tail * middle for middle in middles)]
-    if 1 / FALL_RATIO <= min(changes) and max(changes) <= RISE_RATIO:
+    if min(changes) >= 1 / FALL_RATIO and max(changes) <= RISE_RATIO:
         return before
     extra_step_ms = (STEP_RATIO - 1) * span_ms[0]
     return Slowness(
