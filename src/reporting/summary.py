@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..vision.accuracy import Accuracy
+from .device_tally import DeviceOutcome
 from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo, read_json, write_json
 from .tally import StreamTally, quantiles_ms, together
 
@@ -81,12 +82,13 @@ class StreamOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of a run."""
+    """What came of a run; of its devices, where their logs are at hand."""
 
     kind: str
     seconds: float
     streams: tuple[StreamOutcome, ...]
     total: Outcome
+    devices: Mapping[str, DeviceOutcome] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
         """What does not add up, stream by stream; empty in a sound run."""
@@ -111,12 +113,18 @@ class RunTally:
             tally = self._streams[frame.stream_id] = StreamTally()
         tally.add(frame)
 
-    def summary(self, info: RunInfo, accuracy: Mapping[str, Accuracy] | None = None) -> Summary:
+    def summary(
+        self,
+        info: RunInfo,
+        accuracy: Mapping[str, Accuracy] | None = None,
+        devices: Mapping[str, DeviceOutcome] | None = None,
+    ) -> Summary:
         """Sums up what was counted.
 
         Args:
             info: the run; its streams say how many frames were captured, independently of the log.
             accuracy: by stream id, and under `TOTAL` of all frames together; where it was measured.
+            devices: how slow they were, where that is known.
 
         Raises:
             UsageError: if a frame belonged to no stream of the run.
@@ -139,6 +147,7 @@ class RunTally:
                 for one, tally in zip(info.streams, tallies, strict=True)
             ),
             total=_outcome(info.streams, tallies, info.seconds, accuracy.get(TOTAL)),
+            devices=devices or {},
         )
 
 
@@ -146,12 +155,13 @@ def summarise(
     info: RunInfo,
     frames: Iterable[FrameRecord],
     accuracy: Mapping[str, Accuracy] | None = None,
+    devices: Mapping[str, DeviceOutcome] | None = None,
 ) -> Summary:
     """Counts the rows of `frames.csv`; see `RunTally`."""
     tally = RunTally()
     for frame in frames:
         tally.add(frame)
-    return tally.summary(info, accuracy)
+    return tally.summary(info, accuracy, devices)
 
 
 def _outcome(
@@ -197,6 +207,7 @@ def write_summary(folder: Path, summary: Summary) -> None:
             "seconds": summary.seconds,
             "streams": streams,
             "total": _fields(summary.total),
+            "devices": {name: dataclasses.asdict(one) for name, one in summary.devices.items()},
         },
     )
 
@@ -229,6 +240,9 @@ def read_summary(folder: Path) -> Summary:
                 for stream_id, entry in values["streams"].items()
             ),
             total=Outcome(**values["total"]),
+            devices={
+                name: DeviceOutcome(**entry) for name, entry in values.get("devices", {}).items()
+            },
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{path}: is no summary: {error}") from None

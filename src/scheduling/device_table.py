@@ -33,7 +33,7 @@ def planned_slowness(before: Slowness, said: Slowness, span_ms: Span) -> Slownes
     if said.is_far_off(span_ms):
         return Slowness(FAR_OFF_RATIO)  # where nothing else is there
     middles = [said.at(ms) / before.at(ms) for ms in span_ms]
-    tail = said.spread_ratio**0.2 / before.spread_ratio
+    tail = said.spread_ratio / before.spread_ratio
     changes = [*middles, *(tail * middle for middle in middles)]
     if min(changes) >= 1 / FALL_RATIO and max(changes) <= RISE_RATIO:
         return before
@@ -41,7 +41,7 @@ def planned_slowness(before: Slowness, said: Slowness, span_ms: Span) -> Slownes
     return Slowness(
         _stepped(said.ratio),
         round(said.extra_ms / extra_step_ms) * extra_step_ms,
-        _stepped(said.spread_ratio**0.2),
+        _stepped(said.spread_ratio),
     )
 
 

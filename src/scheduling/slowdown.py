@@ -17,24 +17,22 @@ from .slowness import (
     Slowness,
     SlownessLine,
 )
+from .spread import Spread
 
-LEAST_SPREAD_RATIO, MOST_SPREAD_RATIO = 0.5, 2.0
 SAMPLE_MS = 5000.0  # what is older says nothing of now
 RECENT, LATELY, TREND = 5, 10, 21  # batches
 MEDIAN_LEAST = 3  # a median of fewer is no more than one of them says
 TWICE = 2  # what happens two times in a row is no outlier
-SPREAD_BATCHES, SPREAD_LEAST, SPREAD_EVERY = 100, 30, 5
-LEAST_SURPRISE, MOST_SURPRISE = 1.1, 2.0  # over the estimate; about the p99 of a single batch
-MEDIAN_SHARE = 0.56  # of that (its logarithm) is about the p99 of a median of five
+MEDIAN_SHARE, TREND_SHARE = (
+    0.56,
+    0.25,
+)  # of that (its logarithm), for a median of five and a mean of twenty
 LIKE_RATIO = 1.1  # what differs by less is followed slowly, up and down
 HOLD_MS = 3000.0  # so long are they, before it falls
 RETURN_MS = 1000.0  # likewise, from being far off
 FLAP_MS, CALM_MS = 10_000.0, 30_000.0
 MOST_CAUTION = 8
 REFRESH_MS = 600_000.0  # off for so long, the profile is wrong rather than the device
-NOISE_WEIGHT = 0.05
-Z90, Z99 = 1.2816, 2.3263  # of a normal distribution
-NORMAL_RATIO = 1.2533  # likewise, of the standard deviation to the mean distance
 
 
 class Slowdown:
@@ -58,16 +56,13 @@ class Slowdown:
         """
         self._span_ms = span_ms
         self._line = SlownessLine(first, span_ms)
-        self._spread_ratio = first.spread_ratio
+        self._spread = Spread(first.spread_ratio)
         self._slowness = first
         self._samples: deque[tuple[float, float, float]] = deque(maxlen=TREND)  # when, ratio, p50
-        self._deviations: deque[tuple[float, float]] = deque(maxlen=SPREAD_BATCHES)
-        self._confirmed_ms = -math.inf  # when batches were last as slow as the estimate
+        self._confirmed_ms: float | None = None  # when batches were last as slow as the estimate
         self._num_good = 1  # batches in a row that were not far off
         self._jumped_ms = self._fell_ms = -math.inf
         self._caution = 1
-        self._num_batches = 0
-        self._noise = 0.0  # about the standard deviation of the batches' logarithms
         self._off_since_ms = math.inf
 
     @property
@@ -104,14 +99,14 @@ class Slowdown:
         ratio = max(FLOOR_MS, measured_ms) / max(FLOOR_MS, p50_ms)
         ratio = min(MOST_RATIO, max(LEAST_RATIO, ratio))
         line.saw(p50_ms)
-        self._spread(ratio / line.at(p50_ms), profiled)
+        most = self._spread.surprise(profiled)
+        self._spread.add(ratio / line.at(p50_ms), profiled)
         while self._samples and now_ms - self._samples[0][0] > SAMPLE_MS:
             self._samples.popleft()
         self._samples.append((now_ms, ratio, p50_ms))
         self._num_good = 0 if ratio >= FAR_OFF_RATIO else self._num_good + 1
-        if not self._num_good:
+        if not self._num_good or self._confirmed_ms is None:
             self._confirmed_ms = now_ms
-        most = min(MOST_SURPRISE, max(LEAST_SURPRISE, profiled * self._spread_ratio))
         news = [ratio / line.at(p50_ms) for _, ratio, p50_ms in self._samples]  # 1 is none
         level = _level(news, min(one[1] for one in islice(reversed(self._samples), TWICE)))
         if level > most:
@@ -120,7 +115,7 @@ class Slowdown:
             self._return(news, now_ms)
         elif len(news) >= RECENT:
             self._follow(news, p50_ms, most, now_ms)
-        self._slowness = line.told(max(math.log(profiled) / Z99, self._noise), self._spread_ratio)
+        self._slowness = line.told(self._spread.noise(profiled), self._spread.ratio)
         if max(line.at(p50_ms), 1 / line.at(p50_ms)) < LIKE_RATIO:
             self._off_since_ms = math.inf
         elif self._off_since_ms == math.inf:
@@ -138,8 +133,7 @@ class Slowdown:
 
     def _return(self, news: Sequence[float], now_ms: float) -> None:
         """Falls from being far off, once a few batches in a row say so."""
-        has_held = now_ms - self._confirmed_ms >= RETURN_MS * self._caution
-        if self._num_good >= TWICE and has_held:
+        if self._num_good >= TWICE and self._has_held(RETURN_MS, now_ms):
             self._fall(max(news[-TWICE:]), now_ms)
             self._samples.clear()
 
@@ -149,36 +143,24 @@ class Slowdown:
         Nothing is learned of batches that look like the begin of a change.
         """
         trend = _without_largest(news)
-        if trend > LIKE_RATIO:
+        like = max(LIKE_RATIO, most**TREND_SHARE)
+        if trend > like:
             self._line.scale(trend)
             self._confirmed_ms = now_ms
         elif (
-            trend * LIKE_RATIO >= 1
-            and median(news[-RECENT:]) * max(LIKE_RATIO, most**MEDIAN_SHARE) >= 1
+            trend * like >= 1 and median(news[-RECENT:]) * max(LIKE_RATIO, most**MEDIAN_SHARE) >= 1
         ):
             self._line.learn(p50_ms, min(most, max(1 / most, news[-1])) - 1)
             self._confirmed_ms = now_ms
-        elif now_ms - self._confirmed_ms >= HOLD_MS * self._caution:
+        elif self._has_held(HOLD_MS, now_ms):
             self._fall(trend, now_ms)
+
+    def _has_held(self, patience_ms: float, now_ms: float) -> bool:
+        return now_ms - (self._confirmed_ms or 0.0) >= patience_ms * self._caution
 
     def _fall(self, level: float, now_ms: float) -> None:
         self._line.scale(level)
         self._fell_ms = self._confirmed_ms = now_ms
-
-    def _spread(self, deviation: float, profiled: float) -> None:
-        """Compares the 90th percentile of batches with the one that the profile's p99 makes likely.
-
-        The p99 itself would be one batch of a hundred. It is lowered only as far as the largest of the hundred allows.
-        """
-        tail = math.log(deviation)
-        self._noise += NOISE_WEIGHT * (NORMAL_RATIO * abs(tail) - self._noise)
-        self._deviations.append((tail - math.log(profiled) * Z90 / Z99, tail - math.log(profiled)))
-        self._num_batches += 1
-        if len(self._deviations) >= SPREAD_LEAST and not self._num_batches % SPREAD_EVERY:
-            tails, wholes = zip(*self._deviations, strict=True)
-            wider = math.exp(sorted(tails)[int(0.9 * len(tails))] * Z99 / Z90)
-            steadier = min(1.0, math.exp(max(wholes)))
-            self._spread_ratio = min(MOST_SPREAD_RATIO, max(LEAST_SPREAD_RATIO, wider, steadier))
 
 
 def _level(news: Sequence[float], least_ratio: float) -> float:

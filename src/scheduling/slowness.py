@@ -71,7 +71,9 @@ class SlownessLine:
     and leave its slope as it was learned from others. A slope that may be chance is not told.
     """
 
-    LEVEL_VARIANCE, SLOPE_VARIANCE = 0.2, 10.0  # after a jump
+    LEVEL_VARIANCE = 0.2  # after a jump
+    SLOPE_VARIANCE, LEARNED_VARIANCE = 4.0, 0.05  # at first; where it was learned before
+    JUMP_VARIANCE = 1.0  # what a jump adds
     LEVEL_DRIFT, SLOPE_DRIFT = 0.0025, 0.0001  # so that a batch counts a twentieth, in the long run
     SURE, UNSURE = 5.0, 2.5  # deviations that a slope has to show, and still to have
     MEAN_WEIGHT = 0.05
@@ -81,9 +83,9 @@ class SlownessLine:
         self._reference_ms = max(FLOOR_MS, math.sqrt(span_ms[0] * span_ms[1]))
         self._ratio = first.ratio
         self._extra = first.extra_ms / self._reference_ms
-        self._middle = 1.0  # where batches are, in references over their medians
+        self._middle = 0.0  # where batches are, in references over their medians; 0 before the first
         self._is_sloped = first.extra_ms != 0
-        self._forget()
+        self._variances = 0.0, 0.0, 0.0
 
     def at(self, p50_ms: float) -> float:
         """Batch time over the profile's median, where that is so long."""
@@ -98,11 +100,14 @@ class SlownessLine:
         factor = min(MOST_RATIO, max(LEAST_RATIO, factor * now)) / now
         self._ratio *= factor
         self._extra *= factor
-        self._forget()
+        self._forget(min(self.SLOPE_VARIANCE, self._variances[2] + self.JUMP_VARIANCE))
 
     def saw(self, p50_ms: float) -> None:
         """A batch had that median, whatever it took."""
         where = self._reference_ms / max(FLOOR_MS, p50_ms)
+        if not self._middle:
+            self._middle = where
+            self._forget(self.LEARNED_VARIANCE if self._is_sloped else self.SLOPE_VARIANCE)
         self._middle += self.MEAN_WEIGHT * (where - self._middle)
 
     def learn(self, p50_ms: float, surprise: float) -> None:
@@ -140,8 +145,7 @@ class SlownessLine:
             return Slowness(middle, 0.0, spread_ratio)
         return Slowness(self._ratio, self._extra * self._reference_ms, spread_ratio)
 
-    def _forget(self) -> None:
-        """It is known where batches are; how it goes on from there is not."""
-        slope = self.SLOPE_VARIANCE
+    def _forget(self, slope: float) -> None:
+        """It is known where batches are; how it goes on from there is not, or less so."""
         cross = -self._middle * slope
         self._variances = (self.LEVEL_VARIANCE - self._middle * cross, cross, slope)

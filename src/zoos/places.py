@@ -89,7 +89,7 @@ def find_profile(
     fingerprint: Fingerprint | None,
     profiles_dir: Path | None = None,
 ) -> Path | None:
-    """Finds the latency profile to use: a shipped one that fits, else this machine's own.
+    """Finds the latency profile to use: what this machine measured for itself, else a shipped one that fits.
 
     Args:
         zoo: whose variants.
@@ -104,16 +104,7 @@ def find_profile(
         UsageError: if the zoo does not exist, or a shipped table is broken.
     """
     variants = load_variants(variants_path(zoo, profiles_dir))
-    shipped = (profiles_dir or shipped_dir()) / zoo / f"latency-{device_type}.csv"
-    if shipped.exists():
-        file = read_latency_file(shipped, variants)
-        if fingerprint is None:
-            return shipped
-        if file.method is not Method.SYNTHETIC and file.fingerprint == fingerprint:
-            return shipped
-    if fingerprint is None:
-        return None
-    for folder in machine_dirs():
+    for folder in machine_dirs() if fingerprint is not None else ():
         own = folder / _own_path(zoo, device_type, fingerprint)
         try:
             if own.exists():
@@ -123,4 +114,9 @@ def find_profile(
             continue
         except UsageError as error:  # we wrote it and can write it again
             _log.warning("%s; it will be measured again", error)
-    return None
+    shipped = (profiles_dir or shipped_dir()) / zoo / f"latency-{device_type}.csv"
+    if not shipped.exists():
+        return None
+    file = read_latency_file(shipped, variants)
+    is_real = file.method is not Method.SYNTHETIC and file.fingerprint == fingerprint
+    return shipped if fingerprint is None or is_real else None

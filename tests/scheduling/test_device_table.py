@@ -6,20 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moonjelly.core.device import Device
+from moonjelly.core.profile import BatchLatency
 from moonjelly.scheduling.device_table import (
-    MOST_RATIO,
+    FALL_RATIO,
     NEVER_MS,
-    STEP_RATIO,
+    RISE_RATIO,
     DeviceTable,
-    level_of,
+    planned_slowness,
 )
-from moonjelly.scheduling.slowdown import FAR_OFF_RATIO
+from moonjelly.scheduling.slowness import AS_PROFILED, FAR_OFF_RATIO, Slowness
 
 LATENCIES = ((11.0, 13.0), (40.0, 60.0))
+PROFILE = tuple(BatchLatency(row, row) for row in LATENCIES)
 
 
 def table() -> DeviceTable:
-    latencies = ((11.0, 13.0),)
+    latencies = PROFILE[:1]
     return DeviceTable(
         [Device(one, "gpu") for one in ("d0", "d1")], {"d0": latencies, "d1": latencies}
     )
@@ -40,8 +42,8 @@ def test_slow_devices_are_of_a_type_of_their_own() -> None:
     devices = table()
     devices.add("d0")
     devices.add("d1")
-    assert not devices.observe("d1", 1.05)
-    assert devices.observe("d1", 2.0)
+    assert not devices.observe("d1", Slowness(1.05))
+    assert devices.observe("d1", Slowness(2.0))
     (fast, slow), latencies = devices.problem_part()
     assert fast.device_type == "gpu"
     assert slow.device_type != "gpu"
@@ -49,7 +51,7 @@ def test_slow_devices_are_of_a_type_of_their_own() -> None:
 
 
 def test_a_device_that_is_not_there_is_not_observed() -> None:
-    assert not table().observe("d0", 5.0)
+    assert not table().observe("d0", Slowness(5.0))
 
 
 def planned(devices: DeviceTable) -> dict[str, float]:
@@ -62,7 +64,7 @@ def test_tremors_change_nothing() -> None:
     rng = random.Random(4)
     devices = table()
     devices.add("d0")
-    assert not any(devices.observe("d0", rng.uniform(0.93, 1.07)) for _ in range(400))
+    assert not any(devices.observe("d0", Slowness(rng.uniform(0.93, 1.05))) for _ in range(400))
 
 
 @given(st.lists(st.floats(0.3, 3.9), min_size=1, max_size=20))
@@ -70,42 +72,59 @@ def test_what_a_device_says_is_planned_at_once_up_and_down(ratios) -> None:
     devices = table()
     devices.add("d0")
     for ratio in ratios:
-        devices.observe("d0", ratio)
-        assert 0.92 <= planned(devices)["d0"] / ratio <= 1.14
+        devices.observe("d0", Slowness(ratio))
+        assert 1 / 1.07 <= planned(devices)["d0"] / max(0.5, ratio) <= FALL_RATIO
 
 
-@given(st.floats(0.3, 4.0), st.floats(-0.4, 0.4))
-def test_a_step_that_was_taken_is_not_left_for_a_tremor(ratio, tremor) -> None:
-    level = level_of(99, ratio)
-    assert level_of(level, ratio * STEP_RATIO**tremor) == level
+SPAN_MS = (11.0, 60.0)
+SLOWNESS = st.builds(Slowness, st.floats(0.6, 3.9), st.floats(-1.0, 8.0), st.floats(0.6, 2.0))
+
+
+@given(SLOWNESS, SLOWNESS, st.floats(0.97, 1.03))
+def test_a_step_that_was_taken_is_not_left_for_a_tremor(before, said, tremor) -> None:
+    planned = planned_slowness(before, said, SPAN_MS)
+    moved = Slowness(tremor * said.ratio, tremor * said.extra_ms, said.spread_ratio)
+    if planned is not before:
+        assert planned_slowness(planned, moved, SPAN_MS) == planned
+
+
+@given(SLOWNESS, SLOWNESS)
+def test_every_mode_is_planned_near_what_it_is_said_to_take(before, said) -> None:
+    planned = planned_slowness(before, said, SPAN_MS)
+    for p50_ms in (*SPAN_MS, 30.0):
+        middle = said.at(p50_ms) / planned.at(p50_ms)
+        tail = middle * said.spread_ratio / planned.spread_ratio
+        assert 0.99 / FALL_RATIO <= min(middle, tail)
+        assert max(middle, tail) <= 1.01 * RISE_RATIO
 
 
 def test_odd_ratios_are_ignored() -> None:
     devices = table()
     devices.add("d0")
     for ratio in (0.0, -1.0, float("nan"), float("inf")):
-        assert not devices.observe("d0", ratio)
-        assert not devices.observe("d0", 1.0, spread_ratio=ratio)
+        assert not devices.observe("d0", Slowness(ratio))
+        assert not devices.observe("d0", Slowness(1.0, spread_ratio=ratio))
+    assert not devices.observe("d0", Slowness(1.0, float("inf")))
     assert planned(devices) == {"d0": 1.0}
 
 
-def test_an_unsteady_device_is_planned_with_some_reserve() -> None:
+def test_an_unsteady_device_is_planned_with_its_tail() -> None:
     devices = table()
     devices.add("d0")
-    assert devices.observe("d0", 1.5, spread_ratio=2.0)
-    assert 1.5 < planned(devices)["d0"] < 2.0
+    assert devices.observe("d0", Slowness(1.5, spread_ratio=1.5))
+    assert 2.0 < planned(devices)["d0"] < 2.5
 
 
 def test_a_device_that_is_far_off_is_as_good_as_lost_until_it_is_back() -> None:
     devices = table()
     devices.add("d0")
     devices.add("d1")
-    assert devices.observe("d1", 12.0)
+    assert devices.observe("d1", Slowness(12.0))
     assert set(planned(devices)) == {"d0"}
     assert devices.slowdowns() == {"d0": 1.0, "d1": 12.0}
     assert devices.num_ready == 1
-    assert not devices.observe("d1", 13.0)
-    assert devices.observe("d1", 1.0)
+    assert not devices.observe("d1", Slowness(13.0))
+    assert devices.observe("d1", AS_PROFILED)
     assert planned(devices) == {"d0": 1.0, "d1": 1.0}
 
 
@@ -113,32 +132,32 @@ def test_where_all_are_far_off_they_do_what_they_can() -> None:
     devices = table()
     devices.add("d0")
     devices.add("d1")
-    devices.observe("d0", 12.0)
-    devices.observe("d1", FAR_OFF_RATIO)
-    assert all(ratio >= 0.9 * MOST_RATIO for ratio in planned(devices).values())
+    devices.observe("d0", Slowness(12.0))
+    devices.observe("d1", Slowness(FAR_OFF_RATIO))
+    assert all(ratio >= 0.9 * FAR_OFF_RATIO for ratio in planned(devices).values())
     assert devices.num_ready == 2
 
 
 def test_a_variant_that_is_broken_is_never_quick_enough() -> None:
     devices = DeviceTable(
-        [Device("d0", "gpu"), Device("d1", "gpu")], dict.fromkeys(("d0", "d1"), LATENCIES)
+        [Device("d0", "gpu"), Device("d1", "gpu")], dict.fromkeys(("d0", "d1"), PROFILE)
     )
     devices.add("d0")
     devices.add("d1")
-    assert devices.observe("d1", 1.0, {0})
-    assert not devices.observe("d1", 1.0, {0})  # no news
+    assert devices.observe("d1", AS_PROFILED, {0})
+    assert not devices.observe("d1", AS_PROFILED, {0})  # no news
     (whole, broken), latencies = devices.problem_part()
     assert latencies[whole.device_type] == LATENCIES
     assert latencies[broken.device_type] == ((NEVER_MS, NEVER_MS), LATENCIES[1])
-    assert devices.observe("d1", 1.0)
+    assert devices.observe("d1", AS_PROFILED)
     (one, other), _ = devices.problem_part()
     assert one.device_type == other.device_type == "gpu"
 
 
 def test_a_device_that_can_run_nothing_is_not_ready() -> None:
-    devices = DeviceTable([Device("d0", "gpu")], {"d0": LATENCIES})
+    devices = DeviceTable([Device("d0", "gpu")], {"d0": PROFILE})
     devices.add("d0")
-    devices.observe("d0", 1.0, {0, 1})
+    devices.observe("d0", AS_PROFILED, {0, 1})
     assert devices.num_ready == 0
     assert devices.problem_part() == ((), {})
     devices.add("d0")  # its executor was restarted
@@ -152,7 +171,7 @@ def test_a_silent_device_is_left_out_until_it_comes_or_speaks() -> None:
     assert not devices.silence("d0")
     assert not devices.silence("d1")  # is not there
     assert devices.num_ready == 0
-    assert devices.observe("d0", 1.0)
+    assert devices.observe("d0", AS_PROFILED)
     assert devices.num_ready == 1
     devices.silence("d0")
     devices.add("d0")
@@ -167,7 +186,9 @@ def test_a_silent_device_is_left_out_until_it_comes_or_speaks() -> None:
 def test_each_device_is_planned_with_its_own_latencies(levels, broken, types) -> None:
     profiles = {
         f"d{number}": tuple(
-            tuple(ms * len(set(types[: number + 1])) for ms in row) for row in LATENCIES
+            BatchLatency(scaled, scaled)
+            for row in LATENCIES
+            if (scaled := tuple(ms * len(set(types[: number + 1])) for ms in row))
         )
         for number in range(3)
     }
@@ -177,7 +198,7 @@ def test_each_device_is_planned_with_its_own_latencies(levels, broken, types) ->
     )
     for number in range(3):
         devices.add(f"d{number}")
-        devices.observe(f"d{number}", levels[number], broken[number])
+        devices.observe(f"d{number}", Slowness(levels[number]), broken[number])
     there, latencies = devices.problem_part()
     assert len(there) == sum(len(some) < 2 for some in broken)
     for device in there:
@@ -185,6 +206,7 @@ def test_each_device_is_planned_with_its_own_latencies(levels, broken, types) ->
         rows = latencies[device.device_type]
         for variant, row in enumerate(profiles[device.device_id]):
             if variant in broken[number]:
-                assert rows[variant] == (NEVER_MS,) * len(row)
+                assert rows[variant] == (NEVER_MS,) * row.max_batch_size
             else:
-                assert 0.92 * levels[number] <= rows[variant][0] / row[0] <= 1.14 * levels[number]
+                ratio = rows[variant][0] / row.p99_ms[0]
+                assert 0.93 * levels[number] <= ratio <= 1.07 * levels[number]
