@@ -83,7 +83,9 @@ class SlownessLine:
         self._reference_ms = max(FLOOR_MS, math.sqrt(span_ms[0] * span_ms[1]))
         self._ratio = first.ratio
         self._extra = first.extra_ms / self._reference_ms
-        self._middle = 0.0  # where batches are, in references over their medians; 0 before the first
+        self._middle = (
+            0.0  # where batches are, in references over their medians; 0 before the first
+        )
         self._is_sloped = first.extra_ms != 0
         self._variances = 0.0, 0.0, 0.0
 

@@ -13,7 +13,7 @@ from ..core.budget_rules import budget_rule
 from ..core.plan import Plan
 from ..core.problem import Client, Problem
 from ..core.records import PlanRecord
-from ..scheduling.cores.device import DeviceOrders
+from ..scheduling.cores.device.instructions import DeviceOrders
 from ..scheduling.cores.scheduler.core import SchedulerCore
 from ..scheduling.cores.scheduler.instructions import (
     AnswerJoin,

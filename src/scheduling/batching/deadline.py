@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from ...core.profile import BatchLatency
 from ...core.verdict import Reason
-from .port import BatchDecision, DeviceState, QueuedFrame
+from .port import Batch, BatchDecision, DeviceState, QueuedFrame
 
 # A larger batch is worth waiting for if it needs at least this much less time per frame.
 MIN_BATCHING_GAIN_RATIO = 0.1
@@ -110,6 +110,9 @@ class DeadlineBatcher:
         return BatchDecision(
             run=tuple(frames[index].key for index in run), drop=drop + _too_late(lost)
         )
+
+    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
+        """Needs not know: the slowdown tells."""
 
 
 @lru_cache(maxsize=256)  # of the variants that devices run, again and again

@@ -1,4 +1,4 @@
-"""The `Batcher` port: which queued frames make the next batch, and when it starts."""
+"""The `Batcher` port: which queued frames make the next batch, when it starts, and what came of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...core.profile import BatchLatency
+from ...core.records import BatchRecord
 from ...core.verdict import Reason
 
 FIRST_DECODE_MS = 2.0
@@ -63,6 +64,62 @@ class BatchDecision:
     wait_until_ms: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Frames that run together. None make a blank batch, which tells how slow the device is.
+
+    Attributes:
+        frames: in the order in which they run.
+        variant: that runs them.
+        latency: its profile.
+        start_ms: when it began.
+        idle_ms: how long the device had nothing to run before.
+        batch_size: the largest that the plan allowed.
+        num_left: frames that stayed queued.
+        plan_epoch: of the plan that it runs under.
+        is_alone: nothing else may be decoded or run beside it.
+    """
+
+    frames: tuple[QueuedFrame, ...]
+    variant: str
+    latency: BatchLatency
+    start_ms: float
+    idle_ms: float
+    batch_size: int
+    num_left: int
+    plan_epoch: int
+    is_alone: bool = False
+
+    @property
+    def size(self) -> int:
+        """Frames that the device runs; a blank one is one."""
+        return max(1, len(self.frames))
+
+    @property
+    def p50_ms(self) -> float:
+        """What the profile expects of it."""
+        return self.latency.p50_ms[self.size - 1]
+
+    @property
+    def p99_ms(self) -> float:
+        """What it takes at most, says the profile, but for one in a hundred."""
+        return self.latency.p99_ms[self.size - 1]
+
+    def record(self, device_id: str, took_ms: float) -> BatchRecord:
+        """Its row of the log."""
+        return BatchRecord(
+            device_id=device_id,
+            at_ms=self.start_ms,
+            variant=self.variant,
+            plan_batch_size=self.batch_size,
+            batch_size=self.size,
+            idle_ms=self.idle_ms,
+            inference_ms=took_ms,
+            expected_ms=self.p50_ms,
+            queue_length=self.num_left,
+        )
+
+
 class Batcher(Protocol):
     """Forms batches on one device."""
 
@@ -70,4 +127,14 @@ class Batcher(Protocol):
         self, queue: Sequence[QueuedFrame], device: DeviceState, now_ms: float
     ) -> BatchDecision:
         """Decides for an idle device. `queue` holds every waiting frame, in order of arrival."""
+        ...
+
+    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
+        """Is told of every batch of frames that has run, whatever came of it.
+
+        Args:
+            batch: that this batcher chose, or frames that had to run alone.
+            took_ms: of the device.
+            energy_mj: likewise; None where nobody measures it.
+        """
         ...
