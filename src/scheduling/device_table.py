@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..core.device import Device
 from ..core.profile import BatchLatency
@@ -12,6 +12,9 @@ from .slowness import AS_PROFILED, FAR_OFF_RATIO, Slowness
 
 STEP_RATIO = 1.05
 RISE_RATIO, FALL_RATIO = 1.06, 1.13
+LEAST_STEPS = 0.3  # a spread may fall short of its tail by so much
+TREMOR = 0.1  # of the logarithm of a spread, by which its device trembles
+PAIR = math.sqrt(0.5)  # of the logarithm of a spread, that of two batches in a row
 NEVER_MS = 1e9  # as long as a variant takes that cannot run: no budget allows it
 LONGEST_TYPE = 48  # characters; a device's number follows
 
@@ -23,7 +26,8 @@ def planned_slowness(before: Slowness, said: Slowness, span_ms: Span) -> Slownes
     """What a device is planned at: next to its slowness, and sticky.
 
     It follows what executors say at once; they have weighed it already. Tremors of a few percent change nothing: plans should not
-    follow them. Rounded to steps of 5 %, so that devices that do alike are alike to the planner.
+    follow them. Rounded to steps of 5 %, so that devices that do alike are alike to the planner. Its tail is that of two batches in
+    a row, as a frame may have to wait for one and runs in the next: not each of them will be the one in a hundred.
 
     Args:
         before: what is in force.
@@ -32,22 +36,22 @@ def planned_slowness(before: Slowness, said: Slowness, span_ms: Span) -> Slownes
     """
     if said.is_far_off(span_ms):
         return Slowness(FAR_OFF_RATIO)  # where nothing else is there
-    middles = [said.at(ms) / before.at(ms) for ms in span_ms]
-    tail = said.spread_ratio / before.spread_ratio
-    changes = [*middles, *(tail * middle for middle in middles)]
-    if min(changes) >= 1 / FALL_RATIO and max(changes) <= RISE_RATIO:
+    unsteady = max(1.0, said.spread_ratio)
+    said = replace(said, spread_ratio=said.spread_ratio**PAIR)
+    changes = said.over(before, span_ms)
+    is_like = max(changes) <= RISE_RATIO * unsteady**TREMOR
+    if is_like and min(changes) * FALL_RATIO * unsteady ** (2 * TREMOR) >= 1:
         return before
     extra_step_ms = (STEP_RATIO - 1) * span_ms[0]
     return Slowness(
-        _stepped(said.ratio),
+        STEP_RATIO ** round(_steps(said.ratio)),
         round(said.extra_ms / extra_step_ms) * extra_step_ms,
-        _stepped(said.spread_ratio),
+        STEP_RATIO ** math.ceil(_steps(said.spread_ratio) - LEAST_STEPS),
     )
 
 
-def _stepped(ratio: float) -> float:
-    step = math.log(STEP_RATIO)
-    return math.exp(step * round(math.log(ratio) / step))
+def _steps(ratio: float) -> float:
+    return math.log(ratio) / math.log(STEP_RATIO)
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 from ..core.limits import LATENCY_MS
 from ..core.profile import BatchLatency
@@ -43,6 +44,12 @@ class Slowness:
     def is_far_off(self, span_ms: Iterable[float]) -> bool:
         """Whether the device is as good as lost whatever it runs, from the shortest median to the longest."""
         return min(map(self.at, span_ms)) >= FAR_OFF_RATIO
+
+    def over(self, other: Self, span_ms: tuple[float, float]) -> tuple[float, ...]:
+        """How many times as slow it is as another: the ends of the span, in the middle and in the tail."""
+        short, long = (self.at(ms) / other.at(ms) for ms in span_ms)
+        tail = self.spread_ratio / other.spread_ratio
+        return short, long, short * tail, long * tail
 
     def of(self, latency: BatchLatency) -> BatchLatency:
         """What a variant takes on such a device."""

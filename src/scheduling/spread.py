@@ -7,7 +7,7 @@ from collections import deque
 
 LEAST_SPREAD_RATIO, MOST_SPREAD_RATIO = 0.5, 2.0
 LEAST_SURPRISE, MOST_SURPRISE = 1.1, 2.0
-SPREAD_BATCHES, SPREAD_LEAST, SPREAD_EVERY = 100, 30, 5
+SPREAD_BATCHES, SPREAD_LEAST, SPREAD_EVERY = 200, 30, 10
 NOISE_WEIGHT = 0.05
 Z90, Z99 = 1.2816, 2.3263  # of a normal distribution
 DIFFERENCE_RATIO = 0.8862  # likewise, of the standard deviation to the mean difference of two

@@ -187,7 +187,7 @@ def test_the_spread_is_kept_apart_from_the_middle():
     assert device.slowdown.slowness.spread_ratio == pytest.approx(
         1.42, abs=0.2
     )  # exp(2.33 (0.2 - 0.0487))
-    device.run_for(10_000, device.ratio)
+    device.run_for(15_000, device.ratio)
     assert device.slowdown.slowness.spread_ratio < 1
 
 

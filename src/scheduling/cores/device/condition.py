@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ....core.profile import BatchLatency
 from ...batching.port import Batch
@@ -45,7 +46,7 @@ class Condition:
         )
         self._slowdown = Slowdown(self._span_ms, slowness)
         self._expected: dict[str, BatchLatency] = {}
-        self._expected_of = slowness
+        self._expected_of = replace(slowness, spread_ratio=1.0)
         self._ran_ms = -math.inf
         self._status_at_ms = 0.0
         self._told = AS_PROFILED
@@ -56,9 +57,9 @@ class Condition:
         return self._slowdown.slowness
 
     def expected(self, variant: str) -> BatchLatency:
-        """What a variant takes on a device that is so slow."""
-        slowness = self._slowdown.slowness
-        if self._difference(slowness, self._expected_of) > FRESH_RATIO:
+        """What a variant takes on a device that is so slow; apart from chance, which would keep batches small."""
+        slowness = replace(self._slowdown.slowness, spread_ratio=1.0)
+        if not self._is_like(slowness, self._expected_of, FRESH_RATIO):
             self._expected, self._expected_of = {}, slowness
         latency = self._expected.get(variant)
         if latency is None:
@@ -105,7 +106,7 @@ class Condition:
         """Whether the scheduler should hear of the device; of one that may be as good as lost, when that is settled."""
         if self._slowdown.is_in_doubt:
             return False  # it would take a word for a sign of life
-        is_news = self._difference(self.slowness, self._told) >= NEWS_RATIO
+        is_news = not self._is_like(self.slowness, self._told, NEWS_RATIO)
         return is_news or now_ms - self._status_at_ms >= STATUS_PERIOD_MS
 
     def told(self, now_ms: float) -> None:
@@ -113,11 +114,9 @@ class Condition:
         self._status_at_ms = now_ms
         self._told = self.slowness
 
-    def _difference(self, one: Slowness, other: Slowness) -> float:
-        """By what factor they differ in the middle or in the tail of any mode."""
-        if one == other:
-            return 1.0
-        tail = one.spread_ratio / other.spread_ratio
-        middles = [one.at(ms) / other.at(ms) for ms in self._span_ms]
-        most, least = max(middles), min(middles)
-        return max(most, most * tail, 1 / least, 1 / (least * tail))
+    def _is_like(self, one: Slowness, other: Slowness, ratio: float) -> bool:
+        """Whether they differ by less than that, in the middle and in the tail of every mode."""
+        if one is other:
+            return True
+        changes = one.over(other, self._span_ms)
+        return max(changes) < ratio and min(changes) * ratio > 1
