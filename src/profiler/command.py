@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"sizes on {device.device_type}, {arguments.samples} samples each; samples go to {samples}; "
         f"after an interruption the same command continues",
     )
-    runner = open_runner(device, variants)
+    runner = open_runner(device, variants, campaign.max_batch_size)
     carry_out(campaign, runner, samples, arguments.out or own, console)
     console.print(f"wrote {arguments.out or own}")
     return 0

@@ -20,9 +20,9 @@ from .batch_runner import open_runner
 from .campaign import Campaign, carry_out
 from .measuring import Amount
 
-BATCH_SIZES = (1, 2, 4)
+BATCH_SIZES = (1, 4)
 MAX_BATCH_SIZE = 8
-AMOUNT = Amount(num_samples=30, visit_samples=2, visit_warm_up=0, limit_ms=30_000.0)
+AMOUNT = Amount(num_samples=30, visit_samples=2, limit_ms=35_000.0)
 
 
 def ensure_profile(
@@ -60,7 +60,7 @@ def ensure_profile(
         seed=0,
         method=Method.QUICK,
     )
-    runner = open_runner(device, variants)
+    runner = open_runner(device, variants, MAX_BATCH_SIZE)
     samples = out.with_name(f"quick-samples-{device.device_type}.csv")
     samples.unlink(missing_ok=True)
     carry_out(campaign, runner, samples, out, console)

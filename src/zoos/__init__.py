@@ -13,6 +13,7 @@ from .latency import (
     read_latency_file,
     write_latency_file,
 )
+from .learned import LearnedFile, learned_file
 from .places import find_profile, machine_profile_path, shipped_dir, variants_path
 from .qualities import load_qualities
 from .variants import VariantRow, load_variants, read_variant_rows, write_variants
@@ -22,6 +23,7 @@ __all__ = [
     "Fingerprint",
     "LatencyFile",
     "LatencyRow",
+    "LearnedFile",
     "Method",
     "VariantRow",
     "batch_latencies",
@@ -29,6 +31,7 @@ __all__ = [
     "cuda_fingerprint",
     "find_profile",
     "latency_table",
+    "learned_file",
     "load_latency_profile",
     "load_qualities",
     "load_variants",

@@ -66,11 +66,9 @@ class LearnedFile:
 
 
 def learned_file(
-    zoo: str, device_id: str, device_type: str, fingerprint: Fingerprint | None, profile: Path
+    zoo: str, device_id: str, device_type: str, fingerprint: Fingerprint, profile: Path
 ) -> LearnedFile | None:
-    """Where a device keeps what it learns; None if it is a replayed one, or there is no place."""
-    if fingerprint is None:
-        return None
+    """Where a device keeps what it learns; None if there is no place."""
     try:
         folder = machine_profile_path(zoo, device_type, fingerprint).parent
     except RunError as error:

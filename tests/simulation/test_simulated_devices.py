@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
 from moonjelly.scheduling.batching.registry import batcher
-from moonjelly.scheduling.cores.device import DeviceOrders
-from moonjelly.simulation.devices import SimulatedDevice, VariantLoading
+from moonjelly.scheduling.cores.device.core import DeviceCore
+from moonjelly.scheduling.cores.device.instructions import DeviceOrders
+from moonjelly.simulation.devices import SimulatedDevice
 from moonjelly.simulation.events import EventQueue, Priority
 from moonjelly.simulation.frame import SimulatedFrame
 
@@ -31,10 +32,9 @@ class Bench:
         self.statuses: list[tuple[str, float]] = []
         self.device = SimulatedDevice(
             "gpu-0",
-            LATENCIES,
+            DeviceCore(LATENCIES, batcher(batching), num_loaded=num_loaded),
             lambda variant, size: slowness * LATENCIES[variant].p50_ms[size - 1],
-            VariantLoading(("small", "large"), num_loaded=num_loaded, load_ms=30.0),
-            batcher(batching),
+            30.0,
             self.events,
             on_answers=lambda frames: self.answered.extend(
                 (frame.sequence, self.events.now_ms, frame.variant) for frame in frames

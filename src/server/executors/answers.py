@@ -10,7 +10,7 @@ from ...protos.serving_pb2 import Detections as DetectionsMessage
 from ...vision.detections import Detections
 from ..wire.channel import MAX_PACKET_BYTES
 from .endpoint_link import EndpointLink
-from .frame_queue import WaitingFrame
+from .workload import WaitingFrame
 
 MAX_DETECTIONS = 1000  # of one frame
 FIELD_BYTES = 4  # around each result

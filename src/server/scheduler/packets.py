@@ -146,7 +146,7 @@ def read_status(
 ) -> DeviceReported:
     """Reads what an executor says."""
     broken = {number for number, one in enumerate(variants) if one.name in status.broken_variants}
-    slowness = Slowness(status.slowdown_ratio, status.extra_ms, status.spread_ratio)
+    slowness = Slowness(status.slowdown_ratio, status.extra_ms, status.spread_ratio or 1.0)
     return DeviceReported(device_id, slowness, frozenset(broken))
 
 

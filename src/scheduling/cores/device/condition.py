@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ....core.profile import BatchLatency
@@ -66,10 +66,18 @@ class Condition:
             latency = self._expected[variant] = self._expected_of.of(self._latencies[variant])
         return latency
 
-    def hang_ms(self, batch: Batch) -> float:
-        """What no batch takes that ever ends."""
-        slow_ms = self.expected(batch.variant).p99_ms[batch.size - 1]
-        return max(HANG_LEAST_MS, HANG_RATIO * batch.p99_ms, HANG_SLOW_RATIO * slow_ms)
+    def hang_ms(self, batches: Iterable[Batch]) -> float:
+        """What no such batches take that ever end, one after the other."""
+        total_ms = 0.0
+        for batch in batches:
+            slow_ms = self.expected(batch.variant).p99_ms[batch.size - 1]
+            total_ms += max(HANG_RATIO * batch.p99_ms, HANG_SLOW_RATIO * slow_ms)
+        return max(HANG_LEAST_MS, total_ms)
+
+    @property
+    def is_far_off(self) -> bool:
+        """Whether the device is as good as lost."""
+        return self._slowdown.is_far_off
 
     def is_off_for_long(self, now_ms: float) -> bool:
         """Whether the profile should be measured again."""

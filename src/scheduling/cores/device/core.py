@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ....core.profile import BatchLatency
 from ....core.verdict import Reason
-from ...batching.port import Batch, Batcher, DeviceState, QueuedFrame
+from ...batching.port import FIRST_DECODE_MS, Batch, Batcher, DeviceState, QueuedFrame
 from ...pacing import SHORTEST_WAIT_MS
 from ...slowness import AS_PROFILED, Slowness
 from .condition import Condition
@@ -42,7 +42,6 @@ class DeviceCore:
         *,
         num_loaded: int = 1,
         sides_px: Mapping[str, int] | None = None,
-        first_decode_ms: float = 0.0,
         slowness: Slowness = AS_PROFILED,
         depth: int = 1,
         now_ms: float = 0.0,
@@ -54,11 +53,11 @@ class DeviceCore:
             batcher: of its own.
             num_loaded: variants that are kept loaded.
             sides_px: by variant, where frames have to be decoded before they can run.
-            first_decode_ms: what decoding a frame is taken to cost at first; 0 if none is decoded.
             slowness: how slow it was when it ran last.
             depth: batches that may be under way at once.
             now_ms: when it starts.
         """
+        first_decode_ms = FIRST_DECODE_MS if sides_px else 0.0
         self.condition = Condition(latencies, first_decode_ms, slowness)
         self.orders = _NO_ORDERS
         self._latencies = latencies
@@ -185,13 +184,15 @@ class DeviceCore:
         """What is to be unloaded now; none of it runs, or can be asked for meanwhile."""
         return self.variants.unload([batch.variant for batch in self._under_way])
 
-    def decode(self, decoder: int, now_ms: float) -> Decode | None:
+    def decode(self, decoder: int) -> Decode | None:
         """A decoder is free; returns a frame, or None until something has happened."""
         if self._is_reserved:
             return None
         first_ms = self.condition.expected(self.variants.active).p50_ms[0]
         hopeless_ms = self._free_ms + first_ms if self._under_way else -math.inf
-        key = self._frames.next_to_decode(LOOK_AHEAD_BATCHES * self.orders.batch_size, hopeless_ms)
+        key = self._frames.next_to_decode(
+            LOOK_AHEAD_BATCHES * max(1, self.orders.batch_size), hopeless_ms
+        )
         if key is None:
             return None
         self._frames.decoding[decoder] = key
@@ -227,7 +228,8 @@ class DeviceCore:
 
     def _turn(self, now_ms: float) -> Turn:
         """Asks the batcher until it knows what to do."""
-        frames, drop = self._frames, ()
+        frames = self._frames
+        drop: tuple[tuple[int, Reason], ...] = ()
         while len(frames):
             state = DeviceState(
                 self.condition.expected(self.variants.active),
