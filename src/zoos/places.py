@@ -104,7 +104,9 @@ def find_profile(
         UsageError: if the zoo does not exist, or a shipped table is broken.
     """
     variants = load_variants(variants_path(zoo, profiles_dir))
-    for folder in machine_dirs() if fingerprint is not None else ():
+    for folder in machine_dirs():
+        if fingerprint is None:
+            break
         own = folder / _own_path(zoo, device_type, fingerprint)
         try:
             if own.exists():

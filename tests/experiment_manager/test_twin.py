@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from moonjelly.core.errors import UsageError
+from moonjelly.core.profile import BatchLatency
 from moonjelly.experiment_manager.experiment_file import read_experiment
 from moonjelly.experiment_manager.live import run_live
 from moonjelly.experiment_manager.matrix import RunConfig
@@ -29,7 +30,8 @@ from moonjelly.live_run.load import MachineLoad, write_load
 from moonjelly.live_run.simulated import Chance
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import Batch, BatchDecision, DeviceState, QueuedFrame
-from moonjelly.zoos import latency_table
+from moonjelly.scheduling.slowness import Slowness
+from moonjelly.zoos import batch_latencies
 
 BUSY = MachineLoad(0.9, capture_late_p50_ms=0.8, capture_late_p99_ms=4.0, capture_late_max_ms=9.0)
 STARVED = dataclasses.replace(BUSY, capture_late_p99_ms=40.0)
@@ -53,9 +55,9 @@ class OneByOneBatcher:
         self._sound.ran(batch, took_ms, energy_mj)
 
 
-def hasty_table(*arguments: Any) -> tuple[tuple[float, ...], ...]:
+def hasty_latencies(*arguments: Any) -> tuple[BatchLatency, ...]:
     """Planted bug: the scheduler takes devices for twice as fast as they are."""
-    return tuple(tuple(ms / 2 for ms in row) for row in latency_table(*arguments))
+    return tuple(Slowness(0.5).of(latency) for latency in batch_latencies(*arguments))
 
 
 def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +65,7 @@ def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plant_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moonjelly.simulation.scheduler.latency_table", hasty_table)
+    monkeypatch.setattr("moonjelly.simulation.scheduler.batch_latencies", hasty_latencies)
 
 
 BUGS = [
