@@ -24,10 +24,10 @@ def test_an_instance_is_fixed_by_its_number_and_counts_as_published():
     for one in drawn:
         problem, running = one.problem, [device.variant for device in one.first.devices]
         assert len(problem.devices) == 2
-        assert len(problem.clients) == 16
-        assert {client.fps for client in problem.clients} <= {10, 15, 25}
-        assert {client.slo_ms for client in problem.clients} <= {75, 100, 150}
-        assert all(7_500 <= client.bandwidth_kbps <= 50_000 for client in problem.clients)
+        assert len(problem.streams) == 16
+        assert {client.fps for client in problem.streams} <= {10, 15, 25}
+        assert {client.slo_ms for client in problem.streams} <= {75, 100, 150}
+        assert all(7_500 <= client.bandwidth_kbps <= 50_000 for client in problem.streams)
         assert Mapper(problem).evaluate(running).num_served == 16
 
 
