@@ -58,7 +58,7 @@ class Slowdown:
         self._line = SlownessLine(first, span_ms)
         self._spread = Spread(first.spread_ratio)
         self._slowness = first
-        self._samples: deque[tuple[float, float, float]] = deque(maxlen=TREND)  # when, ratio, p50
+        self._samples: deque[tuple[float, float, float]] = deque(maxlen=TREND)  # when, ratio, where
         self._confirmed_ms: float | None = None  # when batches were last as slow as the estimate
         self._num_good = 1  # batches in a row that were not far off
         self._jumped_ms = self._fell_ms = -math.inf
@@ -98,25 +98,26 @@ class Slowdown:
         line, profiled = self._line, p99_ms / p50_ms
         ratio = max(FLOOR_MS, measured_ms) / max(FLOOR_MS, p50_ms)
         ratio = min(MOST_RATIO, max(LEAST_RATIO, ratio))
-        line.saw(p50_ms)
+        where = line.where(p50_ms)
+        line.saw(where)
         most = self._spread.surprise(profiled)
-        self._spread.add(ratio / line.at(p50_ms), profiled)
+        self._spread.add(ratio / line.at(where), profiled)
         while self._samples and now_ms - self._samples[0][0] > SAMPLE_MS:
             self._samples.popleft()
-        self._samples.append((now_ms, ratio, p50_ms))
+        self._samples.append((now_ms, ratio, where))
         self._num_good = 0 if ratio >= FAR_OFF_RATIO else self._num_good + 1
         if not self._num_good or self._confirmed_ms is None:
             self._confirmed_ms = now_ms
-        news = [ratio / line.at(p50_ms) for _, ratio, p50_ms in self._samples]  # 1 is none
+        news = [ratio / line.at(where) for _, ratio, where in self._samples]  # 1 is none
         level = _level(news, min(one[1] for one in islice(reversed(self._samples), TWICE)))
         if level > most:
             self._jump(level, now_ms)
         elif self.is_far_off:
             self._return(news, now_ms)
         elif len(news) >= RECENT:
-            self._follow(news, p50_ms, most, now_ms)
+            self._follow(news, where, most, now_ms)
         self._slowness = line.told(self._spread.noise(profiled), self._spread.ratio)
-        if max(line.at(p50_ms), 1 / line.at(p50_ms)) < LIKE_RATIO:
+        if 1 / LIKE_RATIO < line.at(where) < LIKE_RATIO:
             self._off_since_ms = math.inf
         elif self._off_since_ms == math.inf:
             self._off_since_ms = now_ms
@@ -137,7 +138,7 @@ class Slowdown:
             self._fall(max(news[-TWICE:]), now_ms)
             self._samples.clear()
 
-    def _follow(self, news: Sequence[float], p50_ms: float, most: float, now_ms: float) -> None:
+    def _follow(self, news: Sequence[float], where: float, most: float, now_ms: float) -> None:
         """Follows slow changes up, and falls to them when they have lasted.
 
         Nothing is learned of batches that look like the begin of a change.
@@ -150,7 +151,7 @@ class Slowdown:
         elif (
             trend * like >= 1 and median(news[-RECENT:]) * max(LIKE_RATIO, most**MEDIAN_SHARE) >= 1
         ):
-            self._line.learn(p50_ms, min(most, max(1 / most, news[-1])) - 1)
+            self._line.learn(where, min(most, max(1 / most, news[-1])) - 1)
             self._confirmed_ms = now_ms
         elif self._has_held(HOLD_MS, now_ms):
             self._fall(trend, now_ms)

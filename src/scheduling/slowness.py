@@ -96,37 +96,36 @@ class SlownessLine:
         self._is_sloped = first.extra_ms != 0
         self._variances = 0.0, 0.0, 0.0
 
-    def at(self, p50_ms: float) -> float:
-        """Batch time over the profile's median, where that is so long."""
-        return self._at(self._reference_ms / max(FLOOR_MS, p50_ms))
+    def where(self, p50_ms: float) -> float:
+        """The place on the line of batches with that median."""
+        return self._reference_ms / max(FLOOR_MS, p50_ms)
 
-    def _at(self, where: float) -> float:
+    def at(self, where: float) -> float:
+        """Batch time over the profile's median there."""
         return min(MOST_RATIO, max(LEAST_RATIO, self._ratio + self._extra * where))
 
     def scale(self, factor: float) -> None:
         """The device has become slower or faster by so much, where batches are; its shape may have changed, too."""
-        now = self._at(self._middle)
+        now = self.at(self._middle)
         factor = min(MOST_RATIO, max(LEAST_RATIO, factor * now)) / now
         self._ratio *= factor
         self._extra *= factor
         self._forget(min(self.SLOPE_VARIANCE, self._variances[2] + self.JUMP_VARIANCE))
 
-    def saw(self, p50_ms: float) -> None:
-        """A batch had that median, whatever it took."""
-        where = self._reference_ms / max(FLOOR_MS, p50_ms)
+    def saw(self, where: float) -> None:
+        """A batch ran there, whatever it took."""
         if not self._middle:
             self._middle = where
             self._forget(self.LEARNED_VARIANCE if self._is_sloped else self.SLOPE_VARIANCE)
         self._middle += self.MEAN_WEIGHT * (where - self._middle)
 
-    def learn(self, p50_ms: float, surprise: float) -> None:
+    def learn(self, where: float, surprise: float) -> None:
         """Takes in that a batch took longer than the line says, by that share of it."""
-        where = self._reference_ms / max(FLOOR_MS, p50_ms)
         level, cross, slope = self._variances
         level, slope = level + self.LEVEL_DRIFT, slope + self.SLOPE_DRIFT
         of_level, of_slope = level + cross * where, cross + slope * where
         total = of_level + of_slope * where + 1.0
-        error = surprise * self._at(where)
+        error = surprise * self.at(where)
         self._ratio += of_level / total * error
         self._extra += of_slope / total * error
         slope -= of_slope * of_slope / total
@@ -146,7 +145,7 @@ class SlownessLine:
             noise: standard deviation of a batch, as a share of what it takes.
             spread_ratio: of the device.
         """
-        middle = self._at(self._middle)
+        middle = self.at(self._middle)
         chance = noise * middle * math.sqrt(max(0.0, self._variances[2]))
         deviations = self.UNSURE if self._is_sloped else self.SURE
         self._is_sloped = self._ratio > 0 and abs(self._extra) > deviations * chance

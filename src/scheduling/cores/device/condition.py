@@ -47,6 +47,7 @@ class Condition:
         self._slowdown = Slowdown(self._span_ms, slowness)
         self._expected: dict[str, BatchLatency] = {}
         self._expected_of = replace(slowness, spread_ratio=1.0)
+        self._seen = slowness
         self._ran_ms = -math.inf
         self._status_at_ms = 0.0
         self._told = AS_PROFILED
@@ -58,9 +59,11 @@ class Condition:
 
     def expected(self, variant: str) -> BatchLatency:
         """What a variant takes on a device that is so slow; apart from chance, which would keep batches small."""
-        slowness = replace(self._slowdown.slowness, spread_ratio=1.0)
-        if not self._is_like(slowness, self._expected_of, FRESH_RATIO):
-            self._expected, self._expected_of = {}, slowness
+        if self.slowness is not self._seen:
+            self._seen = self.slowness
+            slowness = replace(self._seen, spread_ratio=1.0)
+            if not self._is_like(slowness, self._expected_of, FRESH_RATIO):
+                self._expected, self._expected_of = {}, slowness
         latency = self._expected.get(variant)
         if latency is None:
             latency = self._expected[variant] = self._expected_of.of(self._latencies[variant])
