@@ -24,6 +24,7 @@ from ..core.checks import echo
 from ..core.device import Device
 from ..core.errors import UsageError
 from ..core.limits import BANDWIDTH_KBPS, FPS, LATENCY_MS, OVERHEAD_MS, SLO_MS, WIRE_MS, Range
+from ..core.mode import ModeTable
 from ..core.plan import Plan
 from ..core.problem import Problem
 from ..core.stream import Stream
@@ -122,7 +123,7 @@ class _Reader:
             lambda: Problem(
                 devices,
                 tuple(variants),
-                {name: tuple(tables.get(name, ())) for name in types},
+                {name: ModeTable(tuple(tables.get(name, ()))) for name in types},
                 clients,
                 overhead,
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..core.mode import Mode
 from ..core.plan import Plan
 from ..core.problem import Problem
 from ..scheduling.planning.explanation import Binding, Explanation, Wish
@@ -19,7 +20,8 @@ def table_lines(
     rows = [("device", "type", "variant", "batch", "load", "clients")]
     for device, planned in zip(problem.devices, plan.devices, strict=True):
         streams = [c for c in problem.streams if plan.placement[c.stream_id] == device.device_id]
-        latency_ms = problem.latency_ms[device.device_type][planned.variant][planned.batch_size - 1]
+        mode = Mode(planned.variant, planned.batch_size)
+        throughput_fps = problem.tables[device.device_type].throughput_fps(mode)
         fps = math.fsum(stream.fps for stream in streams)
         rows.append(
             (
@@ -27,7 +29,7 @@ def table_lines(
                 device.device_type,
                 problem.variants[planned.variant].name,
                 str(planned.batch_size),
-                f"{fps:g} of {1000 * planned.batch_size / latency_ms:.1f} frame/s",
+                f"{fps:g} of {throughput_fps:.1f} frame/s",
                 " ".join(stream.stream_id for stream in streams) or "-",
             )
         )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..core.device import Device
-from ..core.profile import BatchLatency
+from ..core.mode import ModeTable
 from .slowness import AS_PROFILED, FAR_OFF_RATIO, Slowness
 
 STEP_RATIO = 1.05
@@ -15,10 +15,8 @@ RISE_RATIO, FALL_RATIO = 1.06, 1.13
 LEAST_STEPS = 0.3  # a spread may fall short of its tail by so much
 TREMOR = 0.1  # of the logarithm of a spread, by which its device trembles
 PAIR = math.sqrt(0.5)  # of the logarithm of a spread, that of two batches in a row
-NEVER_MS = 1e9  # as long as a variant takes that cannot run: no budget allows it
 LONGEST_TYPE = 48  # characters; a device's number follows
 
-Latencies = tuple[tuple[float, ...], ...]
 Span = tuple[float, float]
 
 
@@ -76,13 +74,11 @@ class _Ready:
 class DeviceTable:
     """The devices of the server, in the options' order."""
 
-    def __init__(
-        self, devices: Sequence[Device], latencies: Mapping[str, Sequence[BatchLatency]]
-    ) -> None:
-        """Starts without a ready device; `latencies` holds each device's profile by variant."""
+    def __init__(self, devices: Sequence[Device], tables: Mapping[str, ModeTable]) -> None:
+        """Starts without a ready device; `tables` holds each device's modes as profiled."""
         self._types = {device.device_id: device.device_type for device in devices}
         self._ready: dict[str, _Ready] = {}
-        self._latencies = {device_id: tuple(rows) for device_id, rows in latencies.items()}
+        self._tables = dict(tables)
 
     @property
     def num_ready(self) -> int:
@@ -112,7 +108,7 @@ class DeviceTable:
         before = one.broken, one.is_silent, one.is_far_off, one.planned
         one.broken, one.is_silent = frozenset(broken), False
         if slowness.is_sound:
-            span_ms = self._span_ms(device_id)
+            span_ms = self._tables[device_id].span_ms
             one.said = slowness
             one.is_far_off = slowness.is_far_off(span_ms)
             one.planned = planned_slowness(one.planned, slowness, span_ms)
@@ -137,19 +133,19 @@ class DeviceTable:
     def slowdowns(self) -> dict[str, float]:
         """Batch time over the profile's median, of the devices that are there: at the middle of what they run."""
         return {
-            device_id: one.said.at(math.sqrt(math.prod(self._span_ms(device_id))))
+            device_id: one.said.at(math.sqrt(math.prod(self._tables[device_id].span_ms)))
             for device_id, one in self._ready.items()
         }
 
-    def problem_part(self) -> tuple[tuple[Device, ...], dict[str, Latencies]]:
-        """The usable devices, and the latencies of their types.
+    def problem_part(self) -> tuple[tuple[Device, ...], dict[str, ModeTable]]:
+        """The usable devices, and the tables of their types.
 
         Devices of one type that are slowed down differently, or cannot run the same variants, are of different
         types to the planner.
         """
         usable = self._usable()
         devices: list[Device] = []
-        latencies: dict[str, Latencies] = {}
+        tables: dict[str, ModeTable] = {}
         names: dict[tuple[str, Slowness, frozenset[int]], str] = {}
         for number, (device_id, device_type) in enumerate(self._types.items()):
             if device_id not in usable:
@@ -161,28 +157,18 @@ class DeviceTable:
                 device_type if is_plain else f"{device_type[:LONGEST_TYPE]}-as-{number}",
             )
             devices.append(Device(device_id, name))
-            if name not in latencies:
-                latencies[name] = tuple(
-                    (NEVER_MS,) * latency.max_batch_size
-                    if variant in one.broken
-                    else one.planned.of(latency).p99_ms
-                    for variant, latency in enumerate(self._latencies[device_id])
+            if name not in tables:
+                tables[name] = self._tables[device_id].slowed(
+                    one.planned.at, one.planned.spread_ratio, one.broken
                 )
-        return tuple(devices), latencies
-
-    def _span_ms(self, device_id: str) -> Span:
-        latencies = self._latencies[device_id]
-        return (
-            min(one.p50_ms[0] for one in latencies),
-            max(one.p50_ms[-1] for one in latencies),
-        )
+        return tuple(devices), tables
 
     def _usable(self) -> set[str]:
         """Devices to plan with; those that are far off only if there are no others."""
         usable = {
             device_id: one
             for device_id, one in self._ready.items()
-            if not one.is_silent and len(one.broken) < len(self._latencies[device_id])
+            if not one.is_silent and len(one.broken) < self._tables[device_id].num_variants
         }
         sound = {device_id for device_id, one in usable.items() if not one.is_far_off}
         return sound or set(usable)

@@ -44,7 +44,7 @@ from ..scheduling.planning.registry import planner
 from ..scheduling.planning.rounds import Planning
 from ..scheduling.planning.switching import SwitchingCost
 from ..scheduling.slowness import Slowness
-from ..zoos import batch_latencies
+from ..zoos import mode_table
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario
@@ -88,7 +88,7 @@ class SimulatedScheduler:
             DeviceTable(
                 scenario.devices,
                 {
-                    device.device_id: batch_latencies(
+                    device.device_id: mode_table(
                         scenario.profiles[device.device_type],
                         scenario.variants,
                         scenario.server.max_batch_size,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from moonjelly.core.errors import UsageError
-from moonjelly.core.profile import BatchLatency
+from moonjelly.core.mode import ModeTable
 from moonjelly.experiment_manager.experiment_file import read_experiment
 from moonjelly.experiment_manager.live import run_live
 from moonjelly.experiment_manager.matrix import RunConfig
@@ -30,8 +30,7 @@ from moonjelly.live_run.load import MachineLoad, write_load
 from moonjelly.live_run.simulated import Chance
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import Batch, BatchDecision, DeviceState, QueuedFrame
-from moonjelly.scheduling.slowness import Slowness
-from moonjelly.zoos import batch_latencies
+from moonjelly.zoos import mode_table
 
 BUSY = MachineLoad(0.9, capture_late_p50_ms=0.8, capture_late_p99_ms=4.0, capture_late_max_ms=9.0)
 STARVED = dataclasses.replace(BUSY, capture_late_p99_ms=40.0)
@@ -55,9 +54,9 @@ class OneByOneBatcher:
         self._sound.ran(batch, took_ms, energy_mj)
 
 
-def hasty_latencies(*arguments: Any) -> tuple[BatchLatency, ...]:
+def hasty_table(*arguments: Any) -> ModeTable:
     """Planted bug: the scheduler takes devices for twice as fast as they are."""
-    return tuple(Slowness(0.5).of(latency) for latency in batch_latencies(*arguments))
+    return mode_table(*arguments).slowed(lambda _: 0.5)
 
 
 def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +64,7 @@ def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plant_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moonjelly.simulation.scheduler.batch_latencies", hasty_latencies)
+    monkeypatch.setattr("moonjelly.simulation.scheduler.mode_table", hasty_table)
 
 
 BUGS = [

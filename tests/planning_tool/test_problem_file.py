@@ -6,6 +6,7 @@ import json
 import pytest
 
 from moonjelly.core.errors import UsageError
+from moonjelly.core.mode import ModeTable
 from moonjelly.planning_tool.problem_file import read_problem
 
 GOOD = {
@@ -38,7 +39,7 @@ def write(tmp_path):
 def test_a_problem_is_read(write):
     problem = read_problem(write(GOOD))
     assert [device.device_type for device in problem.devices] == ["gpu", "cpu"]
-    assert problem.latency_ms == {"gpu": ((10.0, 14.5),), "cpu": ((40.0,),)}
+    assert problem.tables == {"gpu": ModeTable(((10.0, 14.5),)), "cpu": ModeTable(((40.0,),))}
     assert problem.streams[0].wire_ms == 0.5
     assert problem.overhead_ms == 2
 

@@ -13,8 +13,8 @@ from moonjelly.zoos import (
     LatencyFile,
     LatencyRow,
     Method,
-    latency_table,
     load_latency_profile,
+    mode_table,
     read_latency_file,
     write_latency_file,
 )
@@ -190,10 +190,10 @@ def test_the_planner_s_table_follows_the_variants_and_the_batch_limit(tmp_path: 
     path = tmp_path / "latency-cpu.csv"
     path.write_text(GOOD)
     profile = load_latency_profile(path)
-    assert latency_table(profile, VARIANTS, 12) == ((6.0, 10.0), (16.5,))
-    assert latency_table(profile, VARIANTS, 1) == ((6.0,), (16.5,))
+    assert mode_table(profile, VARIANTS, 12).p99_rows_ms == ((6.0, 10.0), (16.5,))
+    assert mode_table(profile, VARIANTS, 1).p99_rows_ms == ((6.0,), (16.5,))
     with pytest.raises(UsageError, match="no latency of variant c"):
-        latency_table(profile, (Variant("c", 128, 0.2, 80),), 1)
+        mode_table(profile, (Variant("c", 128, 0.2, 80),), 1)
 
 
 @settings(max_examples=30)

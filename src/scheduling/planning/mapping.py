@@ -137,12 +137,12 @@ class Mapper:
     def _lane(self, device_type: str, variant: int) -> _Lane:
         key = device_type, variant
         if key not in self._lanes:
-            row = self._problem.latency_ms[device_type][variant]
+            table = self._problem.tables[device_type]
             entries = []
             for stream, budgets in enumerate(self._budgets):
                 if budgets is None:
                     continue
-                limit = capacity_fps(row, budgets[variant])
+                limit = capacity_fps(table, variant, budgets[variant])
                 if self._rates[stream] <= limit:
                     entries.append((-budgets[variant], stream, limit))
             entries.sort()
@@ -174,7 +174,8 @@ def assemble(problem: Problem, variants: Sequence[int], members: Sequence[Sequen
         batch_size = 1
         if streams:
             batch_size = largest_batch(
-                problem.latency_ms[device.device_type][variant],
+                problem.tables[device.device_type],
+                variant,
                 min(problem.budget_ms(stream, variant) for stream in streams),
                 math.fsum(stream.fps for stream in streams),
             )

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
+from ...core.mode import Mode, ModeTable
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from ...core.stream import Stream
@@ -66,14 +67,14 @@ def violations(problem: Problem, plan: Plan) -> list[str]:
     for stream in problem.streams:
         streams.setdefault(plan.placement[stream.stream_id], []).append(stream)
     for device in plan.devices:
-        row = problem.latency_ms[types[device.device_id]][device.variant]
-        if not 1 <= device.batch_size <= len(row):
+        table = problem.tables[types[device.device_id]]
+        most = len(table.modes(device.variant))
+        if not 1 <= device.batch_size <= most:
             found.append(
-                f"{device.device_id}: batch size {device.batch_size} is not within 1..{len(row)}"
+                f"{device.device_id}: batch size {device.batch_size} is not within 1..{most}"
             )
             continue
-        there = streams.get(device.device_id, [])
-        found += _load(problem, device, row[device.batch_size - 1], there)
+        found += _load(problem, device, table, streams.get(device.device_id, []))
     return found
 
 
@@ -109,9 +110,11 @@ def _structure(problem: Problem, plan: Plan) -> list[str]:
 
 
 def _load(
-    problem: Problem, device: DevicePlan, latency_ms: float, streams: list[Stream]
+    problem: Problem, device: DevicePlan, table: ModeTable, streams: list[Stream]
 ) -> list[str]:
     found = []
+    mode = Mode(device.variant, device.batch_size)
+    latency_ms = table.p99_ms(mode)
     for stream in streams:
         budget_ms = problem.budget_ms(stream, device.variant)
         if budget_ms < 2 * latency_ms:
@@ -120,7 +123,7 @@ def _load(
                 f"twice the batch latency {latency_ms:g} ms"
             )
     rate_fps = math.fsum(stream.fps for stream in streams)
-    throughput_fps = 1000.0 * device.batch_size / latency_ms
+    throughput_fps = table.throughput_fps(mode)
     if rate_fps >= throughput_fps:
         found.append(
             f"{device.device_id}: rate {rate_fps:g} frame/s is not below "

@@ -35,10 +35,7 @@ class Seats:
         """
         self._problem = problem
         self._variants = variants_in_force(problem, previous)
-        self._rows = [
-            problem.latency_ms[device.device_type][variant]
-            for device, variant in zip(problem.devices, self._variants, strict=True)
-        ]
+        self._tables = [problem.tables[device.device_type] for device in problem.devices]
         self._best_first = sorted(
             range(len(self._variants)),
             key=lambda device: -problem.variants[self._variants[device]].accuracy,
@@ -109,7 +106,8 @@ class Seats:
         """What the stream would bring, budget and rate, if the device takes it."""
         budget_ms = self._budget_ms(stream, device)
         fits = largest_batch(
-            self._rows[device],
+            self._tables[device],
+            self._variants[device],
             min(budget_ms, self._least_ms[device]),
             math.fsum([*self._rates[device], stream.fps]),
         )

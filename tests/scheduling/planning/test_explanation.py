@@ -28,7 +28,7 @@ def granted(problem, plan, stream, wish, change):
     target = wish.device_id or "new"
     device_type = next(one.device_type for one in changed.devices if one.device_id == target)
     sound = []
-    for size in range(1, len(changed.latency_ms[device_type][wish.variant]) + 1):
+    for size in range(1, len(changed.tables[device_type].modes(wish.variant)) + 1):
         moved = Plan(
             tuple(
                 replace(one, batch_size=size) if one.device_id == target else one

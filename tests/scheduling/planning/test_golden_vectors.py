@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from moonjelly.core.mode import Mode
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.scheduling.planning.mapping import Mapper, Value, assemble
 from moonjelly.scheduling.planning.published.annealing import ITERATIONS_PER_PHASE, anneal
@@ -56,7 +57,7 @@ def test_the_mapping_is_the_published_one(
     assert result.accuracy_per_request == pytest.approx(per_request)
     assert result.accuracy_per_stream == pytest.approx(per_stream)
     for device, streams, expected in zip(plan.devices, members, used, strict=True):
-        latency_ms = golden.latency_ms["gpu"][device.variant][device.batch_size - 1]
+        latency_ms = golden.tables["gpu"].p99_ms(Mode(device.variant, device.batch_size))
         rate_fps = sum(golden.streams[index].fps for index in streams)
         assert rate_fps * latency_ms / device.batch_size / 1000 == pytest.approx(expected)
 
@@ -71,7 +72,7 @@ def test_slack_residues_of_the_best_plan_are_the_published_ones(golden):
     slacks = []
     for stream in golden.streams:
         device = plan.device_of(stream.stream_id)
-        latency_ms = golden.latency_ms["gpu"][device.variant][device.batch_size - 1]
+        latency_ms = golden.tables["gpu"].p99_ms(Mode(device.variant, device.batch_size))
         budget_ms = golden.budget_ms(stream, device.variant)
         slacks.append(budget_ms - 2 * latency_ms)
     assert slacks == pytest.approx([11.74, 8.74, 48.48, 5.96], abs=0.006)

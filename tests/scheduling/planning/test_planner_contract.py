@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.device import Device
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
@@ -58,7 +59,10 @@ def problems(draw, max_devices=3, max_variants=4, max_batches=4, max_streams=8):
             Variant(f"v{index}", 128 + 32 * index, 0.2 + 0.1 * index, 50.0 * (index + 1))
             for index in range(num_variants)
         ),
-        latency_ms={kind: tuple(draw(row) for _ in range(num_variants)) for kind in ("gpu", "cpu")},
+        tables={
+            kind: ModeTable(tuple(draw(row) for _ in range(num_variants)))
+            for kind in ("gpu", "cpu")
+        },
         streams=draw(streams(max_streams)),
         overhead_ms=draw(st.floats(0, 10)),
     )
@@ -125,7 +129,7 @@ def optimum(problem):
         [
             DevicePlan(device.device_id, variant, size)
             for variant in range(len(problem.variants))
-            for size in range(1, len(problem.latency_ms[device.device_type][variant]) + 1)
+            for size in range(1, len(problem.tables[device.device_type].modes(variant)) + 1)
         ]
         for device in problem.devices
     ]
@@ -191,7 +195,7 @@ def test_a_rate_that_equals_the_throughput_is_not_placed():
     problem = Problem(
         devices=(Device("gpu0", "gpu"),),
         variants=(Variant("v", 128, 0.2, 80),),
-        latency_ms={"gpu": ((40.0,),)},  # 25 frame/s
+        tables={"gpu": ModeTable(((40.0,),))},  # 25 frame/s
         streams=(Stream("c0", 25, 1000, 100_000),),
     )
     assert SaDpPlanner().plan(problem, None, Random(0)).placement == {"c0": None}
@@ -203,7 +207,10 @@ def unlike(num_streams=4, fps=20.0):
     return Problem(
         devices=(Device("slow", "cpu"), Device("fast", "gpu"), Device("fast2", "gpu")),
         variants=(Variant("small", 128, 0.2, 80), Variant("large", 256, 0.4, 200)),
-        latency_ms={"cpu": ((30.0,), (400.0,)), "gpu": ((5.0, 6.0), (10.0, 14.0))},
+        tables={
+            "cpu": ModeTable(((30.0,), (400.0,))),
+            "gpu": ModeTable(((5.0, 6.0), (10.0, 14.0))),
+        },
         streams=tuple(Stream(f"c{i}", fps, 100, 50_000) for i in range(num_streams)),
     )
 
@@ -256,9 +263,9 @@ def test_annealing_serves_everybody_on_many_devices():
         problem,
         devices=tuple(Device(f"d{i}", "gpu" if i % 3 else "cpu") for i in range(12)),
         variants=tuple(Variant(f"v{i}", 128 + 32 * i, 0.2 + i / 20, 80 + 20 * i) for i in range(8)),
-        latency_ms={
-            "cpu": tuple((20.0 + 20 * i,) for i in range(8)),
-            "gpu": tuple((5.0 + 2 * i, 6.0 + 3 * i, 7.0 + 4 * i) for i in range(8)),
+        tables={
+            "cpu": ModeTable(tuple((20.0 + 20 * i,) for i in range(8))),
+            "gpu": ModeTable(tuple((5.0 + 2 * i, 6.0 + 3 * i, 7.0 + 4 * i) for i in range(8))),
         },
         streams=tuple(Stream(f"c{i}", (7, 12.5, 29.97)[i % 3], 120, 50_000) for i in range(40)),
     )

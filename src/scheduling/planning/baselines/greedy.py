@@ -33,7 +33,8 @@ class GreedyPlanner:
                 for device, running in enumerate(variants):
                     together = [*members[device], stream]
                     if running in (None, variant) and largest_batch(
-                        problem.latency_ms[problem.devices[device].device_type][variant],
+                        problem.tables[problem.devices[device].device_type],
+                        variant,
                         min(budgets[one][variant] for one in together),
                         math.fsum(problem.streams[one].fps for one in together),
                     ):

@@ -67,7 +67,7 @@ def to_plan(instance: Instance, draft: Draft, previous: Plan | None) -> Plan:
         last = mode
         while (
             last + 1 < len(instance.mode_batch)
-            and not instance.starts_variant[last + 1]
+            and not instance.starts_lane[last + 1]
             and instance.fits[members, last + 1].all()
         ):
             last += 1

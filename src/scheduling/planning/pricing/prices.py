@@ -52,7 +52,7 @@ class Market:
         self._instance = instance
         self._of_all: dict[int, Prices] = {}
         self._weights = instance.weights.astype(np.float64)
-        starts = np.flatnonzero(instance.starts_variant)
+        starts = np.flatnonzero(instance.starts_lane)
         self._lane_type = instance.mode_type[starts]
         modes = np.where(instance.fits, np.arange(len(instance.capacities)), -1)
         last_modes = np.maximum.reduceat(modes, starts, axis=1)

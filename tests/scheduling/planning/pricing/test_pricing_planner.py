@@ -9,6 +9,7 @@ import pytest
 
 from moonjelly.core.clock import VirtualClock
 from moonjelly.core.device import Device
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.mapping import Mapper, assemble
@@ -156,11 +157,11 @@ def test_it_stops_at_the_deadline_with_a_sound_plan(fleet):
 
 def test_a_device_type_that_can_run_nothing_is_left_idle(fleet):
     problem = fleet(2, 12)
-    hopeless = tuple((5000.0,) for _ in problem.variants)
+    hopeless = ModeTable(tuple((5000.0,) for _ in problem.variants))
     mixed = replace(
         problem,
         devices=(Device("slow", "stone"), *problem.devices),
-        latency_ms={**problem.latency_ms, "stone": hopeless},
+        tables={**problem.tables, "stone": hopeless},
     )
     plan = plan_of(mixed)
     assert "slow" not in plan.placement.values()
