@@ -172,7 +172,7 @@ class Device(RuleBasedStateMachine):
         """Whatever was left undone ends when everybody does what he is told."""
         for _ in range(20 * self.num_taken + 60):
             while self.decoding:
-                decoder, (key, side_px) = self.decoding.popitem()
+                decoder, (_, side_px) = self.decoding.popitem()
                 self.core.decoded(decoder, side_px, is_good=True)
             if self.under_way:
                 self.batch_ends(1.0, 5)
