@@ -95,7 +95,7 @@ class SimulatedDevice:
     @property
     def num_queued(self) -> int:
         """Frames that wait."""
-        return self._core.num_waiting
+        return len(self._core.frames)
 
     def set_orders(self, orders: DeviceOrders) -> None:
         """Takes a plan. The variants of the first one are there: the server has been up for long."""
@@ -146,7 +146,7 @@ class SimulatedDevice:
     def _decide(self) -> None:
         self._decides_at_ms = -1.0
         core, now_ms = self._core, self._events.now_ms
-        while core.variants.active and (core.num_waiting or now_ms < self._probes_until_ms):
+        while core.variants.active and (len(core.frames) or now_ms < self._probes_until_ms):
             self._num_decisions += 1
             turn = core.turn(now_ms)
             for key, reason in turn.drop:
@@ -156,7 +156,7 @@ class SimulatedDevice:
                 return
             wait_ms = turn.wait_until_ms
             if wait_ms > now_ms:
-                if core.num_waiting or wait_ms < self._probes_until_ms:
+                if len(core.frames) or wait_ms < self._probes_until_ms:
                     self._events.at(
                         wait_ms,
                         Priority.DECISION,
@@ -167,14 +167,15 @@ class SimulatedDevice:
 
     def _start(self, batch: Batch) -> None:
         now_ms = self._events.now_ms
-        took_ms = self._draw_ms(batch.variant, batch.size) * self._slowdown.factor(now_ms)
+        size = batch.size
+        took_ms = self._draw_ms(batch.variant, size) * self._slowdown.factor(now_ms)
         self._is_busy = True
         frames = [self._frames.pop(queued.key) for queued in batch.frames]
         if self._on_batch is not None and frames:
             self._on_batch(batch.record(self.device_id, took_ms))
         for frame in frames:
             frame.variant = batch.variant
-            frame.batch_size = batch.size
+            frame.batch_size = size
             frame.plan_epoch = batch.plan_epoch
             frame.queue_ms = now_ms - frame.handed_ms
             frame.inference_ms = took_ms

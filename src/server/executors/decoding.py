@@ -58,8 +58,7 @@ def decode(frame: WaitingFrame, side_px: int, prepare: Prepare) -> Decoded:
 
 def give_up(frame: WaitingFrame, reason: Reason, detail: str) -> None:
     """Answers for a frame that has no input."""
-    result = answers.dropped(frame, reason, detail, MonotonicClock().now_ms())
-    answers.send([frame], [result], FrameResults())
+    answers.give_up([frame], [reason], detail, FrameResults(), MonotonicClock().now_ms())
 
 
 def decode_alone(frame: WaitingFrame, side_px: int, prepare: Prepare) -> bool:
@@ -114,10 +113,10 @@ class DecoderPool:
         """Notes an input; without one the frame is given up."""
         work, reason = self._work, decoded.reason
         with work.changed:
-            key = work.core.decoding[decoder]
+            key = work.core.frames.decoding[decoder]
             frame.input = decoded.input
             frame.decode_ms += decoded.decode_ms
-            is_waiting = work.core.decoded(decoder, side_px, is_good=reason is None)
+            is_waiting = work.core.decoded(decoder, side_px if reason is None else 0)
             if is_waiting and reason is not None:
                 work.take([key])
             work.changed.notify()

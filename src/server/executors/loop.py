@@ -13,7 +13,7 @@ import numpy as np
 from ...core.clock import Clock
 from ...core.records import BatchRecord
 from ...core.verdict import Reason
-from ...devices.executors.port import DeviceLostError, Executor, Input, Running
+from ...devices.executors.port import DeviceLostError, Executor, Input
 from ...protos.internal_pb2 import ExecutorStatus, FrameResults
 from ...scheduling.batching.port import Batch
 from ...scheduling.cores.device.instructions import Turn
@@ -21,22 +21,9 @@ from ...vision.detections import Detections
 from . import answers
 from .endpoint_link import EndpointLink
 from .watchdog import Watchdog
-from .workload import WaitingFrame, Workload
-
-_DETAILS = {Reason.TOO_LATE: "could not have been answered by its deadline"}
+from .workload import Lot, WaitingFrame, Workload
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class _Lot:
-    """A batch with its frames; `error` says why the detector failed, if it did."""
-
-    batch: Batch
-    frames: list[WaitingFrame]
-    start_ms: float = 0.0
-    running: Running = None
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +33,7 @@ class _Step:
     turn: Turn
     dropped: list[WaitingFrame]
     overdue: list[WaitingFrame]
-    lot: _Lot | None
+    lot: Lot | None
 
 
 class BatchLoop:
@@ -86,7 +73,7 @@ class BatchLoop:
         self._on_batch = on_batch
         self._watchdog = watchdog
         self._decode_alone = decode_alone
-        self._under_way: deque[_Lot] = deque()
+        self._under_way: deque[Lot] = deque()
         self._free_ms = -math.inf  # when the last batch ended
 
     def status(self) -> ExecutorStatus:
@@ -109,7 +96,9 @@ class BatchLoop:
         """
         while (step := self._decide()) is not None:
             if step.dropped:
-                self._give_up(step.turn, step.dropped)
+                common = FrameResults(plan_epoch=self._core.orders.plan_epoch)
+                reasons = [reason for _, reason in step.turn.drop]
+                answers.give_up(step.dropped, reasons, "", common, self._clock.now_ms())
             for link in {frame.source for frame in step.overdue}:
                 link.answer(FrameResults())  # it waits with them, and does not hang
             if step.lot is not None:
@@ -139,9 +128,9 @@ class BatchLoop:
                 work.changed.wait(None if wait_ms == math.inf else max(0.0, wait_ms / 1000))
         return None
 
-    def _lay(self, batch: Batch) -> _Lot:
+    def _lay(self, batch: Batch) -> Lot:
         """Takes the frames of a batch, and puts them on the benches of their endpoints."""
-        lot = _Lot(batch, self._work.take(frame.key for frame in batch.frames))
+        lot = Lot(batch, self._work.take(frame.key for frame in batch.frames))
         self._under_way.append(lot)
         self._show_benches(lot.frames)
         return lot
@@ -155,7 +144,7 @@ class BatchLoop:
         for link, own in tickets.items():
             link.bench.run(own)
 
-    def _start(self, lot: _Lot) -> None:
+    def _start(self, lot: Lot) -> None:
         """Starts a batch; one whose only frame cannot be decoded is over."""
         batch = lot.batch
         self._guard()
@@ -165,7 +154,7 @@ class BatchLoop:
                 self._guard()
                 self._show_benches(lot.frames)
                 with self._work.changed:
-                    self._core.abandon(batch, self._clock.now_ms())
+                    self._core.ran(batch, 0.0, self._clock.now_ms(), is_good=False)
                 return
             self._guard()
         inputs = [frame.input for frame in lot.frames] or [self._blank(batch.variant)]
@@ -177,7 +166,7 @@ class BatchLoop:
         except Exception as failure:  # noqa: BLE001 - whatever a detector fails with ends with its batch
             lot.error = self._note_failure(batch, failure)
 
-    def _finish(self, lot: _Lot) -> None:
+    def _finish(self, lot: Lot) -> None:
         """Ends the oldest batch; answers every frame of it, then notes how it went."""
         found: list[Detections] = []
         try:
@@ -212,28 +201,27 @@ class BatchLoop:
         else:
             self._watchdog.rest()
 
-    def _answer(self, lot: _Lot, found: list[Detections], took_ms: float, end_ms: float) -> None:
-        if lot.error:
-            detail = f"the detector failed: {lot.error}"
-            results = [
-                answers.dropped(frame, Reason.MODEL_OUTPUT, detail, end_ms) for frame in lot.frames
-            ]
-        else:
-            results = [
-                answers.answered(frame, one, lot.start_ms)
-                for frame, one in zip(lot.frames, found, strict=True)
-            ]
+    def _answer(self, lot: Lot, found: list[Detections], took_ms: float, end_ms: float) -> None:
         common = FrameResults(
             variant=lot.batch.variant,
             inference_ms=took_ms,
             plan_epoch=lot.batch.plan_epoch,
             batch_size=lot.batch.size,
         )
-        answers.send(lot.frames, results, common)
+        if lot.error:
+            detail = f"the detector failed: {lot.error}"
+            reasons = [Reason.MODEL_OUTPUT] * len(lot.frames)
+            answers.give_up(lot.frames, reasons, detail, common, end_ms)
+        else:
+            results = [
+                answers.answered(frame, one, lot.start_ms)
+                for frame, one in zip(lot.frames, found, strict=True)
+            ]
+            answers.send(lot.frames, results, common)
         if self._on_batch is not None:
             self._on_batch(lot.batch.record(self._device_id, took_ms))
 
-    def _learn(self, lot: _Lot, took_ms: float, end_ms: float) -> None:
+    def _learn(self, lot: Lot, took_ms: float, end_ms: float) -> None:
         """Notes how a batch went, blank or not, and tells the scheduler when that is due."""
         core, frames = self._core, lot.frames
         decode_ms = sum(frame.decode_ms for frame in frames) / len(frames) if frames else None
@@ -260,11 +248,3 @@ class BatchLoop:
             return None
         side_px = self._sides_px[variant]
         return self._executor.prepare(np.zeros((side_px, side_px, 3), np.uint8))
-
-    def _give_up(self, turn: Turn, frames: list[WaitingFrame]) -> None:
-        now_ms = self._clock.now_ms()
-        results = [
-            answers.dropped(frame, reason, _DETAILS.get(reason, ""), now_ms)
-            for frame, (_, reason) in zip(frames, turn.drop, strict=True)
-        ]
-        answers.send(frames, results, FrameResults(plan_epoch=self._core.orders.plan_epoch))

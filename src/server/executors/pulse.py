@@ -45,7 +45,7 @@ class Pulse:
 
     def _look_at_decoders(self) -> None:
         seen: dict[int, tuple[int, int]] = {}
-        for decoder, key in self._work.core.decoding.items():
+        for decoder, key in self._work.core.frames.decoding.items():
             before, num_looks = self._decoding.get(decoder, (key, 0))
             seen[decoder] = key, num_looks + 1 if key == before else 1
         self._decoding = seen

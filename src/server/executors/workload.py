@@ -7,8 +7,9 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...devices.executors.port import Input
+from ...devices.executors.port import Input, Running
 from ...protos.internal_pb2 import FrameDescriptor
+from ...scheduling.batching.port import Batch
 from ...scheduling.cores.device.core import DeviceCore
 from .endpoint_link import EndpointLink
 
@@ -27,6 +28,17 @@ class WaitingFrame:
     descriptor: FrameDescriptor
     input: Input = None
     decode_ms: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Lot:
+    """A batch with its frames; `error` says why the detector failed, if it did."""
+
+    batch: Batch
+    frames: list[WaitingFrame]
+    start_ms: float = 0.0
+    running: Running = None
+    error: str = ""
 
 
 class Workload:

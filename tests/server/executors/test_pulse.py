@@ -89,7 +89,7 @@ def test_a_loop_that_is_gone_or_stuck_without_the_lock_does_not_beat(looping):
 def look(looping, frame) -> bool:
     """Looks once, with a decoder at that frame; returns whether it counts as stuck."""
     with looping.work.changed:
-        looping.work.core._frames.decoding[1] = frame
+        looping.work.core.frames.decoding[1] = frame
     looping.pulse.is_beating(LIMIT_S)
     return looping.pulse.is_decoding_stuck
 
@@ -102,7 +102,7 @@ def test_a_decoder_that_never_comes_back_from_a_frame_is_found_out(looping):
 
 def test_a_decoder_that_is_at_another_frame_each_time_is_busy(looping):
     assert not any(look(looping, object()) for _ in range(3 * STUCK_LOOKS))
-    looping.work.core._frames.decoding.clear()
+    looping.work.core.frames.decoding.clear()
     assert not looping.pulse.is_decoding_stuck
 
 

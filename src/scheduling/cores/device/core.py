@@ -16,7 +16,6 @@ from .variant_window import VariantWindow
 from .waiting_frames import WaitingFrames
 
 LOOK_AHEAD_BATCHES = 2  # frames are decoded for so many
-SPEAK_EVERY_MS = 100.0
 LEAD_MS = 3.0  # before a batch ends, the next one is chosen where several may be under way
 
 _NO_ORDERS = DeviceOrders("", 1, 0.0, 0)
@@ -31,7 +30,8 @@ class DeviceCore:
 
     Attributes:
         condition: how the device does.
-        variants: what is loaded, and what should be. To be read; `order`, `loaded` and `broke` change it.
+        variants: what is loaded, and what should be; to be read.
+        frames: those that wait or are decoded; to be read.
         orders: the plan in force. A newer one is in force once its variant is loaded.
     """
 
@@ -66,22 +66,11 @@ class DeviceCore:
         self._depth = depth
         self.variants = VariantWindow(list(latencies), num_loaded)
         self._newest = _NO_ORDERS
-        self._frames = WaitingFrames(needs_decoding=bool(sides_px))
+        self.frames = WaitingFrames(needs_decoding=bool(sides_px))
         self._under_way: list[Batch] = []
-        self._is_reserved = False  # a frame is to be alone: nothing else begins
-        self._free_ms = -math.inf  # when the batches under way should have ended
+        self._is_reserved = False  # a frame that is to be alone is next: no decoder begins another
+        self._free_ms = -math.inf  # when the newest batch should have ended
         self._ended_ms = now_ms
-        self._spoke_ms = -math.inf
-
-    @property
-    def num_waiting(self) -> int:
-        """Frames that wait to be batched."""
-        return len(self._frames)
-
-    @property
-    def decoding(self) -> Mapping[int, int]:
-        """The frame that each decoder is at."""
-        return self._frames.decoding
 
     @property
     def batch_size(self) -> int:
@@ -96,11 +85,11 @@ class DeviceCore:
 
     def take(self, key: int, deadline_ms: float, now_ms: float, *, is_alone: bool = False) -> None:
         """A frame has come; `key` is no other's."""
-        self._frames.add(key, deadline_ms, now_ms, is_alone=is_alone)
+        self.frames.add(key, deadline_ms, now_ms, is_alone=is_alone)
 
     def cancel(self, key: int) -> bool:
         """Nobody waits for a frame any more; returns whether it still waited here."""
-        return self._frames.remove(key) is not None
+        return self.frames.remove(key) is not None
 
     def order(self, orders: DeviceOrders) -> None:
         """A plan has come.
@@ -125,19 +114,20 @@ class DeviceCore:
     def _take_orders(self) -> None:
         if self._newest.variant == self.variants.active:
             self.orders = self._newest
-        if self._sides_px and self.variants.active:
-            self._frames.require_side(self._sides_px[self.variants.active])
+        self._require_side()
 
-    def decoded(self, decoder: int, side_px: int, *, is_good: bool) -> bool:
-        """A decoder is done with its frame; returns whether it still waited.
+    def _require_side(self) -> None:
+        """Has frames decoded anew that were decoded for another variant's side."""
+        if self._sides_px and self.variants.active:
+            self.frames.require_side(self._sides_px[self.variants.active])
+
+    def decoded(self, decoder: int, side_px: int) -> bool:
+        """A decoder is done with its frame: for a side, or 0 if it has no picture; returns whether it still waited.
 
         A frame that has no picture waits no longer.
         """
-        key = self._frames.decoding.pop(decoder)
-        if not is_good:
-            return self.cancel(key)
-        is_waiting = self._frames.set_decoded(key, side_px)
-        self._frames.require_side(self._sides_px[self.variants.active])
+        is_waiting = self.frames.decoded(decoder, side_px)
+        self._require_side()
         return is_waiting
 
     def ran(
@@ -153,30 +143,19 @@ class DeviceCore:
 
         Args:
             batch: that was told to start.
-            took_ms: of the device.
+            took_ms: of the device; 0 if its only frame could not be decoded.
             now_ms: when it ended.
             is_good: whether it has answers for its frames.
             decode_ms: the mean time to decode one of them; None if they were not decoded.
         """
-        self._end(batch, now_ms)
+        self._under_way.remove(batch)
+        self._ended_ms = now_ms
         if batch.frames:
             self._batcher.ran(batch, took_ms)
         if is_good:
             self.condition.ran(batch, took_ms, now_ms)
             if decode_ms is not None:
                 self.condition.decoded(decode_ms)
-
-    def abandon(self, batch: Batch, now_ms: float) -> None:
-        """A batch was not run: its frame, which had to be alone, could not be decoded."""
-        self._end(batch, now_ms)
-
-    def _end(self, batch: Batch, now_ms: float) -> None:
-        self._under_way.remove(batch)
-        self._ended_ms = now_ms
-        if batch.is_alone:
-            self._is_reserved = False
-        if not self._under_way:
-            self._free_ms = -math.inf
 
     # Who asks what to do
 
@@ -186,17 +165,12 @@ class DeviceCore:
 
     def decode(self, decoder: int) -> Decode | None:
         """A decoder is free; returns a frame, or None until something has happened."""
-        if self._is_reserved:
+        if self._is_reserved or any(batch.is_alone for batch in self._under_way):
             return None
-        first_ms = self.condition.expected(self.variants.active).p50_ms[0]
-        hopeless_ms = self._free_ms + first_ms if self._under_way else -math.inf
-        key = self._frames.next_to_decode(
-            LOOK_AHEAD_BATCHES * max(1, self.orders.batch_size), hopeless_ms
-        )
-        if key is None:
-            return None
-        self._frames.decoding[decoder] = key
-        return Decode(key, self._sides_px[self.variants.active])
+        hopeless_ms = self._free_ms + self._alone_ms() if self._under_way else -math.inf
+        look_ahead = LOOK_AHEAD_BATCHES * max(1, self.orders.batch_size)
+        key = self.frames.decode(decoder, look_ahead, hopeless_ms)
+        return None if key is None else Decode(key, self._sides_px[self.variants.active])
 
     def turn(self, now_ms: float) -> Turn:
         """The device could start a batch; returns what to do.
@@ -206,19 +180,19 @@ class DeviceCore:
         """
         if not self.variants.active:
             raise RuntimeError("no variant is active")
-        alone = self._frames.first_alone
+        alone = self.frames.first_alone
         if alone is not None:
             return self._turn_alone(alone, now_ms)
-        self._is_reserved = any(batch.is_alone for batch in self._under_way)
+        self._is_reserved = False
         if self._under_way:
-            if len(self._under_way) >= self._depth or self._is_reserved:
+            if len(self._under_way) >= self._depth or self._under_way[0].is_alone:
                 return Turn(must_finish=True)
             if now_ms < self._free_ms - LEAD_MS:
                 return Turn(wait_until_ms=self._free_ms - LEAD_MS)
             turn = self._turn(max(now_ms, self._free_ms))
             turn.must_finish = turn.batch is None and not turn.drop
             return turn
-        if not len(self._frames):
+        if not len(self.frames):
             at_ms = self.condition.probe_at_ms()
             if at_ms > now_ms:
                 return Turn(wait_until_ms=at_ms)
@@ -228,7 +202,7 @@ class DeviceCore:
 
     def _turn(self, now_ms: float) -> Turn:
         """Asks the batcher until it knows what to do."""
-        frames = self._frames
+        frames = self.frames
         drop: tuple[tuple[int, Reason], ...] = ()
         while len(frames):
             state = DeviceState(
@@ -250,13 +224,7 @@ class DeviceCore:
         self, until_ms: float | None, drop: tuple[tuple[int, Reason], ...], now_ms: float
     ) -> Turn:
         """Waits for frames, or decoders; now and then says so to endpoints whose frames are overdue."""
-        limit_ms = self._frames.next_deadline_ms()
-        overdue: tuple[int, ...] = ()
-        if limit_ms < now_ms:
-            if now_ms >= self._spoke_ms + SPEAK_EVERY_MS:
-                self._spoke_ms = now_ms
-                overdue = self._frames.overdue(now_ms)
-            limit_ms = self._spoke_ms + SPEAK_EVERY_MS
+        overdue, limit_ms = self.frames.overdue(now_ms)
         if until_ms is not None:
             limit_ms = min(until_ms, limit_ms)
         return Turn(None, drop, overdue, wait_until_ms=max(limit_ms, now_ms + SHORTEST_WAIT_MS))
@@ -266,14 +234,17 @@ class DeviceCore:
         if self._under_way:
             return Turn(must_finish=True)
         self._is_reserved = True
-        if self._frames.decoding:
+        if self.frames.decoding:
             return Turn()
-        self._frames.remove(frame.key)
-        first_ms = self.condition.expected(self.variants.active).p50_ms[0]
-        if frame.deadline_ms < now_ms + first_ms:
-            self._is_reserved = False
+        self._is_reserved = False
+        self.frames.remove(frame.key)
+        if frame.deadline_ms < now_ms + self._alone_ms():
             return Turn(drop=((frame.key, Reason.TOO_LATE),), wait_until_ms=now_ms)
         return Turn(self._lay((frame,), now_ms, is_alone=True))
+
+    def _alone_ms(self) -> float:
+        """What a frame takes that runs alone."""
+        return self.condition.expected(self.variants.active).p50_ms[0]
 
     def _lay(
         self, frames: tuple[QueuedFrame, ...], now_ms: float, *, is_alone: bool = False
@@ -286,7 +257,7 @@ class DeviceCore:
             now_ms,
             now_ms - self._ended_ms,
             self.batch_size,
-            len(self._frames),
+            len(self.frames),
             self.orders.plan_epoch,
             is_alone,
         )
@@ -296,11 +267,10 @@ class DeviceCore:
 
     def check_invariants(self) -> None:
         """Raises AssertionError where the state contradicts itself; for tests."""
-        if len(self._under_way) > self._depth:
+        is_alone = any(batch.is_alone for batch in self._under_way)
+        if len(self._under_way) > (1 if is_alone else self._depth):
             raise AssertionError("more batches are under way than may be")
-        if any(batch.is_alone for batch in self._under_way) and (
-            len(self._under_way) > 1 or self._frames.decoding
-        ):
+        if is_alone and self.frames.decoding:
             raise AssertionError("a frame that is to be alone is not")
         if self._newest.variant == self.variants.active != self.orders.variant:
             raise AssertionError("orders are not in force although their variant is active")

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from ...batching.port import QueuedFrame
 
+SPEAK_EVERY_MS = 100.0  # of frames that wait past their deadlines
+
 
 class WaitingFrames:
     """Frames in order of arrival; apart from them, those that are to run alone.
@@ -22,6 +24,7 @@ class WaitingFrames:
         self._frames: dict[int, QueuedFrame] = {}
         self._alone: dict[int, QueuedFrame] = {}
         self._sides_px: dict[int, int] = {}  # of decoded frames
+        self._told_ms = -math.inf
 
     def __len__(self) -> int:
         """Frames that can be batched."""
@@ -41,13 +44,16 @@ class WaitingFrames:
         """The first frame that is to run alone; None if there is none."""
         return next(iter(self._alone.values())) if self._alone else None
 
-    def next_deadline_ms(self) -> float:
-        """The earliest deadline; infinite if there is none."""
-        return min([frame.deadline_ms for frame in self._frames.values()], default=math.inf)
-
-    def overdue(self, now_ms: float) -> tuple[int, ...]:
-        """Frames whose deadline is past."""
-        return tuple(key for key, frame in self._frames.items() if frame.deadline_ms < now_ms)
+    def overdue(self, now_ms: float) -> tuple[tuple[int, ...], float]:
+        """Returns frames whose deadlines are past, now and then, and when to ask again at the latest."""
+        next_ms = min([frame.deadline_ms for frame in self._frames.values()], default=math.inf)
+        if next_ms >= now_ms:
+            return (), next_ms
+        if now_ms < self._told_ms + SPEAK_EVERY_MS:
+            return (), self._told_ms + SPEAK_EVERY_MS
+        self._told_ms = now_ms
+        overdue = [key for key, frame in self._frames.items() if frame.deadline_ms < now_ms]
+        return tuple(overdue), now_ms + SPEAK_EVERY_MS
 
     def remove(self, key: int) -> QueuedFrame | None:
         """Removes and returns a frame; None if it does not wait."""
@@ -65,10 +71,11 @@ class WaitingFrames:
                 self._sides_px.pop(key, None)
         return tuple([self._frames.pop(key) for key in keys])
 
-    def next_to_decode(self, look_ahead: int, hopeless_ms: float) -> int | None:
-        """The frame with the earliest deadline that is not decoded; None if none is due.
+    def decode(self, decoder: int, look_ahead: int, hopeless_ms: float) -> int | None:
+        """Gives a decoder the frame with the earliest deadline that is not decoded; None if none is due.
 
         Args:
+            decoder: that is free.
             look_ahead: a frame is due if fewer than that many decoded ones come before it.
             hopeless_ms: frames with deadlines before that are left to the batcher to drop.
         """
@@ -86,16 +93,25 @@ class WaitingFrames:
             for frame in self._frames.values()
             if frame.is_ready or frame.key in at_work
         )
-        return first.key if num_before < look_ahead else None
+        if num_before >= look_ahead:
+            return None
+        self.decoding[decoder] = first.key
+        return first.key
 
-    def set_decoded(self, key: int, side_px: int) -> bool:
-        """Notes that a frame is decoded, for a side; returns whether it still waits."""
+    def decoded(self, decoder: int, side_px: int) -> bool:
+        """Takes a decoder's frame back, decoded for a side, or without a picture: then it waits no longer.
+
+        Returns:
+            Whether it still waited.
+        """
+        key = self.decoding.pop(decoder)
+        if not side_px:
+            return self.remove(key) is not None
         frame = self._frames.get(key)
-        if frame is None:
-            return False
-        self._sides_px[key] = side_px
-        self._frames[key] = replace(frame, is_ready=True)
-        return True
+        if frame is not None:
+            self._sides_px[key] = side_px
+            self._frames[key] = replace(frame, is_ready=True)
+        return frame is not None
 
     def require_side(self, side_px: int) -> None:
         """Has frames decoded again that are ready for another side: the variant has changed."""

@@ -8,8 +8,9 @@ from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
 from moonjelly.scheduling.batching.port import BatchDecision
 from moonjelly.scheduling.cores.device.condition import DOUBT_MS, HANG_LEAST_MS
-from moonjelly.scheduling.cores.device.core import LEAD_MS, SPEAK_EVERY_MS, DeviceCore
+from moonjelly.scheduling.cores.device.core import LEAD_MS, DeviceCore
 from moonjelly.scheduling.cores.device.instructions import Decode, DeviceOrders
+from moonjelly.scheduling.cores.device.waiting_frames import SPEAK_EVERY_MS
 from moonjelly.scheduling.pacing import PROBE_PERIOD_MS, SHORTEST_WAIT_MS, STATUS_PERIOD_MS
 
 LATENCIES = {
@@ -151,10 +152,10 @@ def test_decoders_are_given_frames_for_the_side_of_the_active_variant():
     assert core.turn(0.0).batch is None
     core.order(DeviceOrders("large", 1, 50.0, 1))
     core.loaded("large")
-    assert core.decoded(0, 64, is_good=True)  # too late: it is decoded anew
+    assert core.decoded(0, 64)  # too late: it is decoded anew
     assert core.turn(0.0).batch is None
     assert core.decode(0) == Decode(1, 128)
-    core.decoded(0, 128, is_good=True)
+    core.decoded(0, 128)
     assert [frame.key for frame in core.turn(0.0).batch.frames] == [1]
 
 
@@ -164,14 +165,14 @@ def test_a_frame_that_was_cancelled_while_it_was_decoded_is_forgotten():
     core.decode(0)
     assert core.cancel(1)
     assert not core.cancel(1)
-    assert not core.decoded(0, 64, is_good=False)
+    assert not core.decoded(0, 0)
 
 
 def test_what_is_hopeless_while_a_batch_runs_is_not_decoded_until_it_has_ended():
     core = make(sides_px=SIDES_PX)
     core.take(1, 100.0, 0.0)
     core.decode(0)
-    core.decoded(0, 64, is_good=True)
+    core.decoded(0, 64)
     batch = core.turn(0.0).batch
     core.take(2, 9.0, 1.0)  # 5 ms until the device is free, and 5 ms to run
     core.take(3, 11.0, 1.0)
@@ -189,12 +190,12 @@ def test_a_frame_that_is_to_be_alone_waits_until_nothing_else_is_at_work():
     assert core.turn(0.0).batch is None
     core.take(3, 100.0, 0.0)
     assert core.decode(1) is None  # reserved
-    core.decoded(0, 64, is_good=True)
+    core.decoded(0, 64)
     batch = core.turn(1.0).batch
     assert ([frame.key for frame in batch.frames], batch.is_alone) == ([2], True)
     assert core.decode(1) is None
     assert core.turn(1.0).must_finish
-    core.abandon(batch, 2.0)
+    core.ran(batch, 0.0, 2.0, is_good=False)
     assert core.decode(1).key == 3
     assert [frame.key for frame in core.turn(2.0).batch.frames] == [1]
 

@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from moonjelly.core.profile import BatchLatency
 from moonjelly.scheduling.batching.registry import batcher
-from moonjelly.scheduling.cores.device.core import SPEAK_EVERY_MS, DeviceCore
+from moonjelly.scheduling.cores.device.core import DeviceCore
 from moonjelly.scheduling.cores.device.instructions import DeviceOrders
+from moonjelly.scheduling.cores.device.waiting_frames import SPEAK_EVERY_MS
 
 LATENCIES = {
     name: BatchLatency(tuple(ms * (1 + k) for k in range(4)), tuple(ms * (2 + k) for k in range(4)))
@@ -114,7 +115,7 @@ class Device(RuleBasedStateMachine):
     def decoding_ends(self, is_good: bool, data) -> None:
         decoder = data.draw(st.sampled_from(sorted(self.decoding)))
         key, side_px = self.decoding.pop(decoder)
-        is_waiting = self.core.decoded(decoder, side_px, is_good=is_good)
+        is_waiting = self.core.decoded(decoder, side_px if is_good else 0)
         assert is_waiting == (key in self.open)
         if is_waiting and not is_good:
             self.end(key)
@@ -136,7 +137,7 @@ class Device(RuleBasedStateMachine):
                 assert not self.decoding
             self.under_way.append(turn.batch)
             self.is_stale = True
-        elif self.core.num_waiting and not turn.drop:
+        elif len(self.core.frames) and not turn.drop:
             # nobody waits for long: the next batch, a deadline or a sign of life comes first
             latest_ms = self.now_ms + max(60.0, SPEAK_EVERY_MS)
             assert turn.must_finish or turn.wait_until_ms <= latest_ms or self.decoding
@@ -150,7 +151,7 @@ class Device(RuleBasedStateMachine):
         took_ms = slowness * batch.p50_ms
         self.now_ms += took_ms
         if how == 0 and batch.is_alone:
-            self.core.abandon(batch, self.now_ms)
+            self.core.ran(batch, 0.0, self.now_ms, is_good=False)
         else:
             self.core.ran(batch, took_ms, self.now_ms, is_good=how > 1, decode_ms=1.0)
         for frame in batch.frames:
@@ -173,7 +174,7 @@ class Device(RuleBasedStateMachine):
         for _ in range(20 * self.num_taken + 60):
             while self.decoding:
                 decoder, (_, side_px) = self.decoding.popitem()
-                self.core.decoded(decoder, side_px, is_good=True)
+                self.core.decoded(decoder, side_px)
             if self.under_way:
                 self.batch_ends(1.0, 5)
             for decoder in range(2):
@@ -225,7 +226,7 @@ def test_two_orders_of_what_happens_at_the_same_time_end_in_the_same_ledger(
         for happens in moment:
             happens(core)
         ended, now_ms = {}, 10.0
-        while core.num_waiting:
+        while len(core.frames):
             turn = core.turn(now_ms)
             ended.update({key: str(reason) for key, reason in turn.drop})
             if turn.batch is not None:

@@ -17,8 +17,8 @@ def make(*deadlines_ms: float, needs_decoding: bool = True) -> WaitingFrames:
 def decode_all(frames: WaitingFrames, look_ahead: int, hopeless_ms: float = -math.inf) -> list[int]:
     """Decodes what is due, one frame after the other; returns them in that order."""
     keys: list[int] = []
-    while (key := frames.next_to_decode(look_ahead, hopeless_ms)) is not None:
-        assert frames.set_decoded(key, 64)
+    while (key := frames.decode(0, look_ahead, hopeless_ms)) is not None:
+        assert frames.decoded(0, 64)
         keys.append(key)
     return keys
 
@@ -52,9 +52,10 @@ def test_decoding_goes_by_deadline_and_only_so_far_ahead():
 
 def test_a_frame_that_is_being_decoded_is_not_chosen_again_and_counts():
     frames = make(10, 20)
-    frames.decoding[0] = frames.next_to_decode(1, -math.inf)
-    assert frames.next_to_decode(1, -math.inf) is None
-    assert frames.next_to_decode(2, -math.inf) == 1
+    assert frames.decode(0, 1, -math.inf) == 0
+    assert frames.decode(1, 1, -math.inf) is None
+    assert frames.decode(1, 2, -math.inf) == 1
+    assert frames.decoding == {0: 0, 1: 1}
 
 
 def test_a_more_urgent_frame_is_decoded_although_others_are_ahead():
@@ -80,9 +81,17 @@ def test_another_variant_has_frames_of_another_side_decoded_again():
 
 def test_a_frame_that_was_removed_is_forgotten_also_by_its_decoder():
     frames = make(1, 2)
+    assert frames.decode(5, 1, -math.inf) == 0
     assert frames.remove(0).key == 0
     assert frames.remove(0) is None
-    assert not frames.set_decoded(0, 64)
+    assert not frames.decoded(5, 64)
+    assert [frame.key for frame in frames.view()] == [1]
+
+
+def test_a_frame_without_a_picture_waits_no_longer():
+    frames = make(1, 2)
+    assert frames.decode(0, 1, -math.inf) == 0
+    assert frames.decoded(0, 0)
     assert [frame.key for frame in frames.view()] == [1]
 
 
@@ -90,6 +99,6 @@ def test_frames_that_are_to_be_alone_are_in_no_batch():
     frames = make(10)
     frames.add(7, 5, 1, is_alone=True)
     assert (len(frames), frames.first_alone.key) == (1, 7)
-    assert frames.next_to_decode(9, -math.inf) == 0
+    assert frames.decode(0, 9, -math.inf) == 0
     assert frames.remove(7).key == 7
     assert frames.first_alone is None
