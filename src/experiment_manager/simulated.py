@@ -10,7 +10,7 @@ from pathlib import Path
 from ..devices.discovery import find_devices
 from ..live_run.cameras import LiveCamera
 from ..live_run.simulated import CALM, Chance, measured_sizes, simulated_run
-from ..reporting.device_tally import read_devices
+from ..reporting.device_outcome import read_devices
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary

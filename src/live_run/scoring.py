@@ -9,7 +9,7 @@ from ..client.reconcile import compare
 from ..core.records import ServerFrameRecord
 from ..files.csv_log import read_records
 from ..reporting.accuracy import FrameKey, score_streams
-from ..reporting.device_tally import read_devices
+from ..reporting.device_outcome import read_devices
 from ..reporting.run_logs import RunLogs
 from ..reporting.summary import Summary, summarise, write_summary
 from ..vision.accuracy import Accuracy

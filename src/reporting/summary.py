@@ -11,7 +11,7 @@ from ..core.errors import UsageError
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..vision.accuracy import Accuracy
-from .device_tally import DeviceOutcome
+from .device_outcome import DeviceOutcome
 from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo, read_json, write_json
 from .tally import StreamTally, quantiles_ms, together
 

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .device_tally import DeviceOutcome
+from .device_outcome import DeviceOutcome
 from .summary import Outcome, StreamOutcome, Summary
 
 MAX_ROWS = 60

@@ -15,7 +15,7 @@ from rich.console import Console
 from ..core.errors import RunError
 from ..core.records import FrameRecord
 from ..files.signals import leave_at_sigterm
-from ..reporting.device_tally import read_devices
+from ..reporting.device_outcome import read_devices
 from ..reporting.html import write_report
 from ..reporting.picture import Picture
 from ..reporting.run_folder import write_run_info

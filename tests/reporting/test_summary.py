@@ -13,7 +13,7 @@ from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Place, Reason, Verdict
 from moonjelly.reporting.accuracy import read_detections, score_streams
-from moonjelly.reporting.device_tally import DeviceOutcome
+from moonjelly.reporting.device_outcome import DeviceOutcome
 from moonjelly.reporting.run_folder import (
     RunInfo,
     StreamInfo,
