@@ -9,7 +9,8 @@ A problem is
      "clients":  [{"id": "c0", "fps": 15, "slo_ms": 100, "bandwidth_kbps": 20480.0, "wire_ms": 0.5}],
      "overhead_ms": 0.0}
 
-with the smallest variant first. `name`, `wire_ms` and `overhead_ms` may be left out.
+with the smallest variant first. `name`, `wire_ms` and `overhead_ms` may be left out. A device may have a `slowdown`: how many times
+as long as its type it takes; to the planner that is a type of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Set
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -30,9 +33,11 @@ from ..core.problem import Problem
 from ..core.stream import Stream
 from ..core.variant import Variant
 from ..scheduling.planning.rules import Score
+from ..scheduling.slowness import LEAST_RATIO, MOST_RATIO
 
 T = TypeVar("T")
 
+SLOWDOWN = Range(LEAST_RATIO, MOST_RATIO)
 MAX_BYTES = 256 << 20
 
 
@@ -86,6 +91,17 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
+def _slowed(device: Device) -> Device:
+    """The device, of a type that is as slow."""
+    if device.slowdown_ratio == 1:
+        return device
+    return replace(device, device_type=f"{device.device_type}-x{device.slowdown_ratio:g}")
+
+
+def _alike(ratio: float, _: float) -> float:
+    return ratio
+
+
 class _Reader:
     """Takes a problem apart; errors name the file and the place."""
 
@@ -113,6 +129,7 @@ class _Reader:
             variants.append(variant)
             for name, latencies in table.items():
                 tables.setdefault(name, []).append(latencies)
+        profiled = {name: ModeTable(tuple(tables.get(name, ()))) for name in types}
         clients = tuple(
             self._client(f"clients[{n}]", row)
             for n, row in enumerate(self._list("clients", top["clients"]))
@@ -121,20 +138,27 @@ class _Reader:
         return self._built(
             "$",
             lambda: Problem(
-                devices,
+                tuple(_slowed(one) for one in devices),
                 tuple(variants),
-                {name: ModeTable(tuple(tables.get(name, ()))) for name in types},
+                {
+                    _slowed(one).device_type: profiled[one.device_type].slowed(
+                        partial(_alike, one.slowdown_ratio)
+                    )
+                    for one in devices
+                },
                 clients,
                 overhead,
             ),
         )
 
     def _device(self, where: str, data: object) -> Device:
-        row = self._object(where, data, {"id", "type"})
+        row = self._object(where, data, {"id", "type"}, {"slowdown"})
         return self._built(
             where,
             lambda: Device(
-                self._string(f"{where}.id", row["id"]), self._string(f"{where}.type", row["type"])
+                self._string(f"{where}.id", row["id"]),
+                self._string(f"{where}.type", row["type"]),
+                self._within(f"{where}.slowdown", row.get("slowdown", 1.0), SLOWDOWN),
             ),
         )
 

@@ -133,8 +133,7 @@ class DeviceTable:
     def slowdowns(self) -> dict[str, float]:
         """Batch time over the profile's median, of the devices that are there: at the middle of what they run."""
         return {
-            device_id: one.said.at(math.sqrt(math.prod(self._tables[device_id].span_ms)))
-            for device_id, one in self._ready.items()
+            device_id: self._middle(device_id, one.said) for device_id, one in self._ready.items()
         }
 
     def problem_part(self) -> tuple[tuple[Device, ...], dict[str, ModeTable]]:
@@ -156,12 +155,15 @@ class DeviceTable:
                 (device_type, one.planned, one.broken),
                 device_type if is_plain else f"{device_type[:LONGEST_TYPE]}-as-{number}",
             )
-            devices.append(Device(device_id, name))
+            devices.append(Device(device_id, name, self._middle(device_id, one.planned)))
             if name not in tables:
                 tables[name] = self._tables[device_id].slowed(
                     one.planned.at, one.planned.spread_ratio, one.broken
                 )
         return tuple(devices), tables
+
+    def _middle(self, device_id: str, slowness: Slowness) -> float:
+        return slowness.at(math.sqrt(math.prod(self._tables[device_id].span_ms)))
 
     def _usable(self) -> set[str]:
         """Devices to plan with; those that are far off only if there are no others."""
