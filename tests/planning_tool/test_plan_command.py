@@ -64,7 +64,7 @@ def test_clients_are_explained(problem_file, capsys):
 def test_a_slow_device_is_planned_and_explained_as_one(tmp_path, capsys):
     devices = [{"id": "gpu0", "type": "gpu", "slowdown": 1.5}, {"id": "gpu1", "type": "gpu"}]
     path = tmp_path / "slow.json"
-    variants = PROBLEM["variants"][:1]
+    variants = [{**PROBLEM["variants"][0], "latency_ms": {"gpu": [12.8]}}]
     path.write_text(json.dumps({**PROBLEM, "devices": devices, "variants": variants}))
     assert main(["plan", str(path), "--explain"]) == 0
     lines = capsys.readouterr().out.splitlines()
