@@ -71,7 +71,8 @@ class Batch:
     Attributes:
         frames: in the order in which they run.
         variant: that runs them.
-        latency: its profile.
+        p50_ms: what the profile expects of it.
+        p99_ms: what it takes at most, says the profile, but for one in a hundred.
         start_ms: when it began.
         idle_ms: how long the device had nothing to run before.
         batch_size: the largest that the plan allowed.
@@ -82,7 +83,8 @@ class Batch:
 
     frames: tuple[QueuedFrame, ...]
     variant: str
-    latency: BatchLatency
+    p50_ms: float
+    p99_ms: float
     start_ms: float
     idle_ms: float
     batch_size: int
@@ -94,16 +96,6 @@ class Batch:
     def size(self) -> int:
         """Frames that the device runs; a blank one is one."""
         return max(1, len(self.frames))
-
-    @property
-    def p50_ms(self) -> float:
-        """What the profile expects of it."""
-        return self.latency.p50_ms[self.size - 1]
-
-    @property
-    def p99_ms(self) -> float:
-        """What it takes at most, says the profile, but for one in a hundred."""
-        return self.latency.p99_ms[self.size - 1]
 
     def record(self, device_id: str, took_ms: float) -> BatchRecord:
         """Its row of the log."""

@@ -6,7 +6,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,14 +26,13 @@ from .workload import Lot, WaitingFrame, Workload
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A turn with the frames that it is about."""
+class _Step(NamedTuple):
+    """What to do, with the frames that it is about."""
 
     turn: Turn
+    lot: Lot | None
     dropped: list[WaitingFrame]
     overdue: list[WaitingFrame]
-    lot: Lot | None
 
 
 class BatchLoop:
@@ -94,16 +93,18 @@ class BatchLoop:
         Raises:
             DeviceLostError: if the device is lost.
         """
+        depth = self._executor.depth
         while (step := self._decide()) is not None:
-            if step.dropped:
+            turn, lot, dropped, overdue = step
+            if dropped:
                 common = FrameResults(plan_epoch=self._core.orders.plan_epoch)
-                reasons = [reason for _, reason in step.turn.drop]
-                answers.give_up(step.dropped, reasons, "", common, self._clock.now_ms())
-            for link in {frame.source for frame in step.overdue}:
+                reasons = [reason for _, reason in turn.drop]
+                answers.give_up(dropped, reasons, "", common, self._clock.now_ms())
+            for link in {frame.source for frame in overdue}:
                 link.answer(FrameResults())  # it waits with them, and does not hang
-            if step.lot is not None:
-                self._start(step.lot)
-            elif step.turn.must_finish:
+            if lot is not None:
+                self._start(lot)
+            if turn.must_finish or len(self._under_way) >= depth:
                 self._finish(self._under_way.popleft())
 
     def _decide(self) -> _Step | None:
@@ -116,21 +117,22 @@ class BatchLoop:
                 turn = self._core.turn(now_ms)
                 if self._executor.needs_pictures:
                     work.decoding_due.notify_all()  # other frames may be hopeless now, or wanted
-                step = _Step(
-                    turn,
-                    work.take(key for key, _ in turn.drop),
-                    [work.frames[key] for key in turn.overdue],
-                    None if turn.batch is None else self._lay(turn.batch),
-                )
-                if step.lot is not None or turn.must_finish or turn.drop or turn.overdue:
-                    return step
+                if turn.batch is not None or turn.must_finish or turn.drop or turn.overdue:
+                    return _Step(
+                        turn,
+                        None if turn.batch is None else self._lay(turn.batch),
+                        work.take([key for key, _ in turn.drop]),
+                        [work.frames[key] for key in turn.overdue],
+                    )
+                if self._watchdog is not None:
+                    self._watchdog.rest()
                 wait_ms = turn.wait_until_ms - now_ms
                 work.changed.wait(None if wait_ms == math.inf else max(0.0, wait_ms / 1000))
         return None
 
     def _lay(self, batch: Batch) -> Lot:
         """Takes the frames of a batch, and puts them on the benches of their endpoints."""
-        lot = Lot(batch, self._work.take(frame.key for frame in batch.frames))
+        lot = Lot(batch, self._work.take([frame.key for frame in batch.frames]))
         self._under_way.append(lot)
         self._show_benches(lot.frames)
         return lot
@@ -191,15 +193,11 @@ class BatchLoop:
         return type(failure).__name__
 
     def _guard(self) -> None:
-        """Has the watchdog look after what is under way."""
+        """Has the watchdog look after what is under way; it rests when the loop waits."""
         self.is_running = bool(self._under_way)
-        if self._watchdog is None:
-            return
-        if self._under_way:
+        if self._watchdog is not None and self._under_way:
             hang_ms = self._core.condition.hang_ms(lot.batch for lot in self._under_way)
             self._watchdog.guard(hang_ms / 1000)
-        else:
-            self._watchdog.rest()
 
     def _answer(self, lot: Lot, found: list[Detections], took_ms: float, end_ms: float) -> None:
         common = FrameResults(

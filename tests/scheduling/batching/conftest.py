@@ -81,7 +81,7 @@ def run_device(
         tally.num_batches += 1
         tally.busy_ms += batch_ms
         frames = tuple(queue[key] for key in decision.run)
-        batch = Batch(frames, "v", latency, now_ms, 0.0, state.batch_size, len(queue), 1)
+        batch = Batch(frames, "v", batch_ms, batch_ms, now_ms, 0.0, state.batch_size, len(queue), 1)
         batcher.ran(batch, batch_ms)
         for key in decision.run:
             frame = queue.pop(key)

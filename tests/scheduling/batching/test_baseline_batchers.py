@@ -43,7 +43,7 @@ def test_intervals_start_batches_at_least_that_far_apart_whoever_chose_them():
     queue = [frame(key, 90) for key in range(6)]
     assert batcher.decide(queue, DEVICE, 5).run == (0, 1, 2, 3)
     assert batcher.decide(queue, DEVICE, 6).run == (0, 1, 2, 3)  # it did not run after all
-    batcher.ran(Batch(tuple(queue[:4]), "v", LATENCY, 6.0, 0.0, 4, 2, 1), 9.0)
+    batcher.ran(Batch(tuple(queue[:4]), "v", 25.0, 25.0, 6.0, 0.0, 4, 2, 1), 9.0)
     assert batcher.decide(queue[4:], DEVICE, 15) == BatchDecision(wait_until_ms=26)
     assert batcher.decide(queue[4:], DEVICE, 26) == BatchDecision(run=(4, 5))
 

@@ -17,9 +17,9 @@ PROBE_RATIO = 1.05  # a device that is slower than that, and idle, is looked aft
 DOUBT_MS = 20.0  # until an idle device is asked again that may be as good as lost
 NEWS_RATIO = 1.1  # a change that the scheduler hears of at once
 FRESH_RATIO = 1.02  # what is expected is worked out anew when it is off by more
-HANG_LEAST_MS = 2000.0
-HANG_RATIO = 20.0  # of the p99: a device may become as slow as can be from one batch to the next
-HANG_SLOW_RATIO = 5.0  # of what is expected of a device that is known to be slow
+HANG_LEAST_MS = 1500.0  # a batch is given up after that, or twice that
+HANG_RATIO = 16.0  # of the p99: a device may become as slow as can be from one batch to the next
+HANG_SLOW_RATIO = 4.0  # of what is expected of a device that is known to be slow
 
 
 class Condition:

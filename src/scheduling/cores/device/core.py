@@ -249,11 +249,13 @@ class DeviceCore:
     def _lay(
         self, frames: tuple[QueuedFrame, ...], now_ms: float, *, is_alone: bool = False
     ) -> Batch:
-        variant = self.variants.active
+        variant, index = self.variants.active, max(1, len(frames)) - 1
+        latency = self._latencies[variant]
         batch = Batch(
             frames,
             variant,
-            self._latencies[variant],
+            latency.p50_ms[index],
+            latency.p99_ms[index],
             now_ms,
             now_ms - self._ended_ms,
             self.batch_size,
