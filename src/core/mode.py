@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .checks import require_positive
 
@@ -29,6 +29,22 @@ class Mode:
     clock_mhz: int | None = None
 
 
+class ModeCost(NamedTuple):
+    """What a mode costs a device.
+
+    Attributes:
+        mode: which one.
+        p50_ms: what a batch takes at the median.
+        p99_ms: the 99th percentile of it.
+        throughput_fps: what the device carries; its load stays below.
+    """
+
+    mode: Mode
+    p50_ms: float
+    p99_ms: float
+    throughput_fps: float
+
+
 @dataclass(frozen=True, slots=True)
 class ModeTable:
     """What each mode costs a device of one type. Whoever wants to know asks; how it is kept is the table's own.
@@ -40,6 +56,7 @@ class ModeTable:
 
     p99_rows_ms: Rows
     p50_rows_ms: Rows = ()
+    _costs: tuple[tuple[ModeCost, ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not all(self.p99_rows_ms):
@@ -47,40 +64,41 @@ class ModeTable:
         for row in (*self.p99_rows_ms, *self.p50_rows_ms):
             for value in row:
                 require_positive("latency_ms", value)
+        rows = zip(self.p50_rows_ms or self.p99_rows_ms, self.p99_rows_ms, strict=True)
+        costs = tuple(
+            tuple(
+                ModeCost(Mode(variant, size), p50_ms, p99_ms, _throughput_fps(size, p50_ms, p99_ms))
+                for size, (p50_ms, p99_ms) in enumerate(zip(*both, strict=True), 1)
+            )
+            for variant, both in enumerate(rows)
+        )
+        object.__setattr__(self, "_costs", costs)
 
     @property
     def num_variants(self) -> int:
         """Of how many variants it knows the modes."""
-        return len(self.p99_rows_ms)
+        return len(self._costs)
+
+    def costs(self, variant: int) -> tuple[ModeCost, ...]:
+        """The modes of a variant and what they cost, the smallest batch first."""
+        return self._costs[variant]
 
     def modes(self, variant: int) -> tuple[Mode, ...]:
         """The modes of a variant, the smallest batch first."""
-        return _modes(variant, len(self.p99_rows_ms[variant]))
+        return tuple(cost.mode for cost in self._costs[variant])
+
+    def cost(self, mode: Mode) -> ModeCost:
+        """What one mode costs."""
+        return self._costs[mode.variant][mode.batch_size - 1]
 
     def p99_ms(self, mode: Mode) -> float:
         """The 99th percentile of what a batch takes."""
-        return self.p99_rows_ms[mode.variant][mode.batch_size - 1]
-
-    def p50_ms(self, mode: Mode) -> float:
-        """What a batch takes at the median."""
-        return (self.p50_rows_ms or self.p99_rows_ms)[mode.variant][mode.batch_size - 1]
+        return self.cost(mode).p99_ms
 
     @property
     def span_ms(self) -> tuple[float, float]:
         """The shortest median and the longest."""
-        rows = self.p50_rows_ms or self.p99_rows_ms
-        return min(row[0] for row in rows), max(row[-1] for row in rows)
-
-    def throughput_fps(self, mode: Mode) -> float:
-        """What a device carries in that mode; the load stays below. The one place where that is said.
-
-        Many batches in a row take their mean, which a median tells that is known; the tail, at least, is what
-        a steady device may be filled up to.
-
-        Source: Jellyfish, throughput from the tail of what a batch takes.
-        """
-        batch_ms = min(self.p99_ms(mode), self.p50_ms(mode) / MOST_UTILISATION)
-        return 1000.0 * mode.batch_size / batch_ms
+        return min(row[0].p50_ms for row in self._costs), max(row[-1].p50_ms for row in self._costs)
 
     def published(self) -> ModeTable:
         """The table for planners that are to reckon as published: throughput from the tail."""
@@ -115,6 +133,11 @@ class ModeTable:
         return ModeTable(scaled(self.p99_rows_ms, spread_ratio), scaled(self.p50_rows_ms, 1.0))
 
 
-@lru_cache(maxsize=1024)
-def _modes(variant: int, most: int) -> tuple[Mode, ...]:
-    return tuple(Mode(variant, size) for size in range(1, most + 1))
+def _throughput_fps(batch_size: int, p50_ms: float, p99_ms: float) -> float:
+    """The one place where it is said.
+
+    Many batches in a row take their mean, which a median tells where it is known. A steady device may be filled up to its tail.
+
+    Source: Jellyfish, throughput from the tail of what a batch takes, which is what is left where nothing else is known.
+    """
+    return 1000.0 * batch_size / min(p99_ms, p50_ms / MOST_UTILISATION)

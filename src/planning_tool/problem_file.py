@@ -71,8 +71,8 @@ def plan_as_json(
         "devices": [
             {
                 "id": device.device_id,
-                "variant": problem.variants[device.variant].name,
-                "batch_size": device.batch_size,
+                "variant": problem.variants[device.mode.variant].name,
+                "batch_size": device.mode.batch_size,
             }
             for device in plan.devices
         ],

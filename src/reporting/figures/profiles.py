@@ -40,14 +40,14 @@ def draw_profiles(variants: Sequence[Variant], profile: LatencyProfile) -> Figur
         )  # fmt: skip
         for one in mine:
             p99_ms = profile.by_variant[one.name].p99_ms
-            table = ModeTable((p99_ms,))
+            costs = ModeTable((p99_ms,)).costs(0)
             sizes = range(1, len(p99_ms) + 1)
             look = {
                 "color": DARK_TO_LIGHT(shade(one.input_side_px)), "lw": 1.1, "ls": style.dashes,
                 "marker": style.marker, "ms": 2,
             }  # fmt: skip
             latency.plot(sizes, p99_ms, **look)
-            throughput.plot(sizes, [table.throughput_fps(mode) for mode in table.modes(0)], **look)
+            throughput.plot(sizes, [cost.throughput_fps for cost in costs], **look)
     for axes in (latency, throughput):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

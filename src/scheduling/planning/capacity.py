@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from ...core.mode import Mode, ModeTable
+from ...core.mode import ModeCost, ModeTable
 
 # Throughput is a strict bound. A rate this close to it counts as equal, so that no sum of floats,
 # in whatever order, slips over it.
 EQUAL_RATIO = 1e-9
 
 
-def limit_fps(table: ModeTable, mode: Mode) -> float:
-    """Returns the rate that a device must stay below, or at, in that mode."""
-    return table.throughput_fps(mode) * (1.0 - EQUAL_RATIO)
+def limit_fps(cost: ModeCost) -> float:
+    """Returns the rate that a device must stay below, or at, in a mode of that cost."""
+    return cost.throughput_fps * (1.0 - EQUAL_RATIO)
 
 
 def capacity_fps(table: ModeTable, variant: int, budget_ms: float) -> float:
@@ -26,11 +26,7 @@ def capacity_fps(table: ModeTable, variant: int, budget_ms: float) -> float:
         Rate (frame/s) to stay below, or at; 0 if the budget is short of twice every latency.
     """
     return max(
-        (
-            limit_fps(table, mode)
-            for mode in table.modes(variant)
-            if 2 * table.p99_ms(mode) <= budget_ms
-        ),
+        (limit_fps(cost) for cost in table.costs(variant) if 2 * cost.p99_ms <= budget_ms),
         default=0.0,
     )
 
@@ -42,9 +38,9 @@ def largest_batch(table: ModeTable, variant: int, budget_ms: float, rate_fps: fl
     """
     return max(
         (
-            mode.batch_size
-            for mode in table.modes(variant)
-            if 2 * table.p99_ms(mode) <= budget_ms and rate_fps <= limit_fps(table, mode)
+            cost.mode.batch_size
+            for cost in table.costs(variant)
+            if 2 * cost.p99_ms <= budget_ms and rate_fps <= limit_fps(cost)
         ),
         default=0,
     )

@@ -180,7 +180,7 @@ def _longest_useful_slo_ms(problem: Problem, stream: Stream) -> float:
         stream.network_ms(variant.frame_kbits)
         + problem.overhead_ms
         + stream.decode_ms
-        + 2 * max(map(table.p99_ms, table.modes(number)))
+        + 2 * max(cost.p99_ms for cost in table.costs(number))
         for number, variant in enumerate(problem.variants)
         if stream.is_carried(variant.frame_kbits)
         for table in (problem.tables[device_type] for device_type in _device_types(problem))

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ...core.mode import Mode, ModeTable
+from ...core.mode import ModeTable
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from ...core.stream import Stream
@@ -107,7 +107,7 @@ def explain(
             Explanation(
                 stream_id=stream.stream_id,
                 device=device,
-                budget_ms=budgets[device.variant if device else 0],
+                budget_ms=budgets[device.mode.variant if device else 0],
                 needed_ms=2 * _latency_ms(problem, device) if device else 0.0,
                 binding=_binding(problem, stream, device),
                 wishes=_wishes(problem, stream, device, running, members),
@@ -129,12 +129,12 @@ def _types(problem: Problem) -> dict[str, str]:
 
 def _latency_ms(problem: Problem, device: DevicePlan) -> float:
     table = problem.tables[_types(problem)[device.device_id]]
-    return table.p99_ms(Mode(device.variant, device.batch_size))
+    return table.p99_ms(device.mode)
 
 
 def _better(problem: Problem, device: DevicePlan | None) -> list[int]:
     """Variants more accurate than what the device runs, the next one first."""
-    now = problem.variants[device.variant].accuracy if device else -1.0
+    now = problem.variants[device.mode.variant].accuracy if device else -1.0
     better = [n for n, variant in enumerate(problem.variants) if variant.accuracy > now]
     return sorted(better, key=lambda number: problem.variants[number].accuracy)
 
@@ -162,9 +162,9 @@ def _least_ms(table: ModeTable, variant: int, rate_fps: float, most_ms: float) -
         most_ms: the least budget of those that are there already.
     """
     possible = [
-        2 * table.p99_ms(mode)
-        for mode in table.modes(variant)
-        if rate_fps <= limit_fps(table, mode) and 2 * table.p99_ms(mode) <= most_ms
+        2 * cost.p99_ms
+        for cost in table.costs(variant)
+        if rate_fps <= limit_fps(cost) and 2 * cost.p99_ms <= most_ms
     ]
     return min(possible, default=math.inf)
 
@@ -181,19 +181,22 @@ def _wishes(
     better = set(_better(problem, device))
     found: list[tuple[float, Wish]] = []
     for device_id, other in running.items():
-        if other.variant not in better:
+        if other.mode.variant not in better:
             continue
         there = members[device_id]
         needed = _least_ms(
             problem.tables[types[device_id]],
-            other.variant,
+            other.mode.variant,
             math.fsum(one.fps for one in (*there, stream)),
-            min((problem.budget_ms(one, other.variant) for one in there), default=math.inf),
+            min((problem.budget_ms(one, other.mode.variant) for one in there), default=math.inf),
         )
         if needed < math.inf:
-            short = needed - problem.budget_ms(stream, other.variant)
+            short = needed - problem.budget_ms(stream, other.mode.variant)
             found.append(
-                (short, _wish(problem, stream, other.variant, device_id, types[device_id], needed))
+                (
+                    short,
+                    _wish(problem, stream, other.mode.variant, device_id, types[device_id], needed),
+                )
             )
     wishes = [min(found, key=lambda pair: pair[0])[1]] if found else []
     further: list[tuple[float, Wish]] = []

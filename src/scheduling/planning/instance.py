@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.link import Link
 from ...core.mode import Mode, ModeTable
 from ...core.problem import Problem
 from ...core.stream import Stream
@@ -22,7 +23,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_STREAM_FIELDS = [field.name for field in fields(Stream)[1:]]  # those after its name
+_STREAM_FIELDS = [field.name for field in fields(Stream)[1:] if field.init]  # numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
     """
     variants = problem.variants
     names = list(dict.fromkeys(device.device_type for device in problem.devices))
-    budgets = _budgets_ms(problem)
+    budgets = budgets_table_ms(problem)
     servable = np.flatnonzero(budgets[:, 0] > 0)
     budgets = budgets[servable]
     rates = [problem.streams[stream].fps for stream in servable]
@@ -124,7 +125,7 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
     )
 
 
-def _budgets_ms(problem: Problem) -> Floats:
+def budgets_table_ms(problem: Problem) -> Floats:
     """(streams, variants) as `Problem.budgets_ms`: the same arithmetic on columns."""
     rule = problem.budget_rule
     columns = _columns(problem.streams)
@@ -136,12 +137,13 @@ def _budgets_ms(problem: Problem) -> Floats:
 
 
 def _columns(streams: Sequence[Stream]) -> Stream:
-    """All streams as one, whose fields but the first are columns."""
+    """All streams as one whose fields are columns."""
     columns = object.__new__(Stream)  # what it checks are single values
     rows = list(map(attrgetter(*_STREAM_FIELDS), streams))
     table = np.array(rows, np.float64).reshape(len(streams), len(_STREAM_FIELDS))
     for number, name in enumerate(_STREAM_FIELDS):
         object.__setattr__(columns, name, table[:, [number]])
+    object.__setattr__(columns, "link", Link(columns.bandwidth_kbps, columns.wire_ms))
     return columns
 
 
@@ -151,13 +153,11 @@ def _useful_modes(table: ModeTable) -> tuple[tuple[Mode, float, float], ...]:
     useful: list[tuple[Mode, float, float]] = []
     for variant in range(table.num_variants):
         best_fps = 0.0
-        for mode in sorted(
-            table.modes(variant), key=lambda mode: (table.p99_ms(mode), -mode.batch_size)
-        ):
-            fps = limit_fps(table, mode)
-            if fps > best_fps:
-                best_fps = fps
-                useful.append((mode, table.p99_ms(mode), fps))
+        costs = table.costs(variant)
+        for cost in sorted(costs, key=lambda one: (one.p99_ms, -one.mode.batch_size)):
+            if limit_fps(cost) > best_fps:
+                best_fps = limit_fps(cost)
+                useful.append((cost.mode, cost.p99_ms, best_fps))
     return tuple(useful)
 
 

@@ -182,7 +182,9 @@ class Planning:
         plan = seats.plan(self.problem)
         quickest, _ = min(
             zip(problem.devices, plan.devices, strict=True),
-            key=lambda both: problem.tables[both[0].device_type].p99_ms(Mode(both[1].variant, 1)),
+            key=lambda both: problem.tables[both[0].device_type].p99_ms(
+                Mode(both[1].mode.variant, 1)
+            ),
         )
         loose = waiting.keys() - {stream.stream_id for stream in seated}
         self.plan = Plan(

@@ -14,7 +14,9 @@ from .mapping import assemble
 
 def variants_in_force(problem: Problem, previous: Plan | None) -> tuple[int, ...]:
     """Returns what each device of the problem runs now; the smallest variant where that is not known."""
-    running = {device.device_id: device.variant for device in previous.devices} if previous else {}
+    running = (
+        {device.device_id: device.mode.variant for device in previous.devices} if previous else {}
+    )
     last = len(problem.variants) - 1
     return tuple(min(max(running.get(device.device_id, 0), 0), last) for device in problem.devices)
 

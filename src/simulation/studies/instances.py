@@ -11,7 +11,7 @@ from random import Random
 
 from ...core.device import Device
 from ...core.errors import RunError
-from ...core.mode import ModeTable
+from ...core.mode import Mode, ModeTable
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from ...core.variant import Variant
@@ -68,7 +68,7 @@ def draw_instance(size: Size, seed: int, number: int, least_served_ratio: float)
         num_served = Mapper(problem).evaluate(running).num_served
         if num_served >= least_served_ratio * num_servable:
             devices = tuple(
-                DevicePlan(device.device_id, variant, 1)
+                DevicePlan.of(device.device_id, Mode(variant, 1))
                 for device, variant in zip(problem.devices, running, strict=True)
             )
             placement = {stream.stream_id: None for stream in problem.streams}

@@ -55,9 +55,9 @@ def plan_for(problem):
 def test_a_stream_is_admitted_by_giving_up_accuracy():
     problem = server(camera("a"), camera("b"))
     before = plan_for(problem)
-    assert before.devices[0].variant == 1
+    assert before.devices[0].mode.variant == 1
     plan = admit(problem, camera("c"), before, SaDpPlanner())
-    assert plan.devices[0].variant == 0
+    assert plan.devices[0].mode.variant == 0
     assert set(plan.placement.values()) == {"cpu0"}
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.device import Device
-from moonjelly.core.mode import ModeTable
+from moonjelly.core.mode import Mode, ModeTable
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
@@ -75,7 +75,8 @@ def plans(draw):
     devices = draw(st.lists(names, unique=True))
     return Plan(
         tuple(
-            DevicePlan(name, draw(st.integers(0, 6)), draw(st.integers(1, 9))) for name in devices
+            DevicePlan.of(name, Mode(draw(st.integers(0, 6)), draw(st.integers(1, 9))))
+            for name in devices
         ),
         {
             f"c{index}": draw(st.one_of(st.none(), names))
@@ -127,7 +128,7 @@ def optimum(problem):
     """The most streams served, and the best accuracy with that many, by trying everything."""
     choices = [
         [
-            DevicePlan(device.device_id, variant, size)
+            DevicePlan.of(device.device_id, Mode(variant, size))
             for variant in range(len(problem.variants))
             for size in range(1, len(problem.tables[device.device_type].modes(variant)) + 1)
         ]
@@ -218,8 +219,8 @@ def unlike(num_streams=4, fps=20.0):
 def test_an_unlike_device_gets_what_it_can_run():
     plan = SaDpPlanner().plan(unlike(12), None, Random(0))
     assert None not in plan.placement.values()
-    assert plan.devices[0].variant == 0
-    assert plan.devices[1].variant == plan.devices[2].variant == 1
+    assert plan.devices[0].mode.variant == 0
+    assert plan.devices[1].mode.variant == plan.devices[2].mode.variant == 1
 
 
 def test_one_hopeless_stream_does_not_keep_the_others_from_better_variants(golden):
@@ -228,19 +229,24 @@ def test_one_hopeless_stream_does_not_keep_the_others_from_better_variants(golde
     problem = replace(golden, streams=(*golden.streams, hopeless))
     assert problem.is_servable(hopeless)
     plan = SaDpPlanner().plan(problem, None, Random(0))
-    assert [device.variant for device in plan.devices] == [3, 3]
+    assert [device.mode.variant for device in plan.devices] == [3, 3]
     assert [name for name, place in plan.placement.items() if place is None] == ["c9"]
 
 
 def test_a_new_variant_goes_where_the_nearest_is_loaded():
     problem = unlike(12)
     previous = Plan(
-        (DevicePlan("slow", 0, 1), DevicePlan("fast", 1, 1), DevicePlan("fast2", 0, 1)), {}
+        (
+            DevicePlan.of("slow", Mode(0, 1)),
+            DevicePlan.of("fast", Mode(1, 1)),
+            DevicePlan.of("fast2", Mode(0, 1)),
+        ),
+        {},
     )
     # With few streams on one device only; the other two keep what they hold.
     few = replace(problem, streams=problem.streams[:1])
     plan = SaDpPlanner().plan(few, previous, Random(0))
-    assert [device.variant for device in plan.devices] == [0, 1, 0]
+    assert [device.mode.variant for device in plan.devices] == [0, 1, 0]
     assert plan.placement == {"c0": "fast"}
 
 
@@ -249,7 +255,7 @@ def test_nothing_moves_without_a_gain(golden):
     swapped = {"gpu0": "gpu1", "gpu1": "gpu0"}
     previous = Plan(
         tuple(
-            DevicePlan(device.device_id, other.variant, other.batch_size)
+            DevicePlan.of(device.device_id, Mode(other.mode.variant, other.mode.batch_size))
             for device, other in zip(plan.devices, reversed(plan.devices), strict=True)
         ),
         {name: swapped[place] for name, place in plan.placement.items()},
@@ -269,7 +275,7 @@ def test_annealing_serves_everybody_on_many_devices():
         },
         streams=tuple(Stream(f"c{i}", (7, 12.5, 29.97)[i % 3], 120, 50_000) for i in range(40)),
     )
-    top = Plan(tuple(DevicePlan(device.device_id, 7, 1) for device in many.devices), {})
+    top = Plan(tuple(DevicePlan.of(device.device_id, Mode(7, 1)) for device in many.devices), {})
     for previous in (None, top):
         plan = SaDpPlanner().plan(many, previous, Random(3))
         assert violations(many, plan) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moonjelly.core.device import Device
-from moonjelly.core.mode import ModeTable
+from moonjelly.core.mode import Mode, ModeTable
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
@@ -21,7 +21,7 @@ PROBLEM = Problem(
 
 
 def plan(variants, places):
-    devices = tuple(DevicePlan(f"d{n}", variant, 1) for n, variant in enumerate(variants))
+    devices = tuple(DevicePlan.of(f"d{n}", Mode(variant, 1)) for n, variant in enumerate(variants))
     return Plan(devices, {f"c{n}": place for n, place in enumerate(places)})
 
 

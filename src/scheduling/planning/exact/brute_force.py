@@ -67,8 +67,8 @@ def _best_places(
 ) -> tuple[Merit, list[int | None] | None]:
     """Returns the best device per stream if it beats `least`, by depth-first search as far as there is time."""
     tables = [problem.tables[device.device_type] for device in problem.devices]
-    latencies = [table.p99_ms(mode) for table, mode in zip(tables, setting, strict=True)]
-    room = [limit_fps(table, mode) for table, mode in zip(tables, setting, strict=True)]
+    costs = [table.cost(mode) for table, mode in zip(tables, setting, strict=True)]
+    room = [limit_fps(cost) for cost in costs]
     accuracies = [problem.variants[mode.variant].accuracy for mode in setting]
     choices = []
     for stream in problem.streams:
@@ -77,7 +77,7 @@ def _best_places(
             [
                 device
                 for device, mode in enumerate(setting)
-                if problem.is_servable(stream) and budgets[mode.variant] >= 2 * latencies[device]
+                if problem.is_servable(stream) and budgets[mode.variant] >= 2 * costs[device].p99_ms
             ]
         )
     best: list[int | None] | None = None
@@ -108,7 +108,7 @@ def _best_places(
 def _plan(problem: Problem, setting: Setting, places: list[int | None]) -> Plan:
     return Plan(
         tuple(
-            DevicePlan(device.device_id, mode.variant, mode.batch_size)
+            DevicePlan.of(device.device_id, mode)
             for device, mode in zip(problem.devices, setting, strict=True)
         ),
         {
