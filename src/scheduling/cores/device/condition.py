@@ -18,7 +18,9 @@ DOUBT_MS = 20.0  # until an idle device is asked again that may be as good as lo
 NEWS_RATIO = 1.1  # a change that the scheduler hears of at once
 FRESH_RATIO = 1.02  # what is expected is worked out anew when it is off by more
 HANG_LEAST_MS = 1500.0  # a batch is given up after that, or twice that
-HANG_RATIO = 16.0  # of the p99: a device may become as slow as can be from one batch to the next
+HANG_RATIO = (
+    13.0  # of the p99: throttling can make a device 12 times as slow from one batch to the next
+)
 HANG_SLOW_RATIO = 4.0  # of what is expected of a device that is known to be slow
 
 
