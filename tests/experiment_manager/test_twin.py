@@ -26,8 +26,8 @@ from moonjelly.experiment_manager.twin import (
     simulate_twins,
     tidy_rows,
 )
+from moonjelly.live_run.as_scenario import Chance
 from moonjelly.live_run.load import MachineLoad, write_load
-from moonjelly.live_run.simulated import Chance
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import Batch, BatchDecision, DeviceState, QueuedFrame
 from moonjelly.zoos import mode_table

@@ -6,8 +6,8 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from virtual_clock import VirtualClock
 
-from moonjelly.core.clock import VirtualClock
 from moonjelly.core.device import Device
 from moonjelly.core.mode import Mode, ModeTable
 from moonjelly.core.plan import DevicePlan, Plan
