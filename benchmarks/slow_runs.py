@@ -20,7 +20,7 @@ from moonjelly.core.records import BatchRecord, PlanRecord, ServerFrameRecord
 from moonjelly.devices.slowdown_script import SlowdownScript
 from moonjelly.files.csv_log import read_records
 from moonjelly.links.traces import constant_trace
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 from moonjelly.simulation.scenario import Scenario, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation
 from moonjelly.zoos import find_profile, load_latency_profile, load_variants, variants_path
@@ -37,6 +37,7 @@ class Load:
 
     Attributes:
         variants: that may be served; empty for all.
+        p99_ratio: p99 over median of the devices' profile; 0 for the zoo's own. In the simulator alone.
     """
 
     num_devices: int
@@ -44,6 +45,7 @@ class Load:
     seconds: float = 30.0
     fps: float = FPS
     variants: tuple[str, ...] = ()
+    p99_ratio: float = 0.0
 
 
 class Seen(NamedTuple):
@@ -151,7 +153,7 @@ class Twin(Run):
             zoo=ZOO,
             variants=variants,
             devices=tuple(Device(f"gpu-{k}", TYPE) for k in range(load.num_devices)),
-            profiles={TYPE: profile()},
+            profiles={TYPE: profile(load.p99_ratio)},
             slowdowns={f"gpu-{k}": SlowdownScript.parse(text) for k, text in scripts.items()},
             streams=tuple(
                 SimulatedStream(
@@ -248,23 +250,25 @@ class Live(Run):
         ]
 
 
-def profile() -> LatencyProfile:
+def profile(p99_ratio: float = 0.0) -> LatencyProfile:
     """Of the devices."""
     path = find_profile(ZOO, TYPE, None)
     if path is None:
         raise FileNotFoundError(f"{ZOO}: has no profile {TYPE}")
     latencies = load_latency_profile(path, load_variants(variants_path(ZOO))).by_variant
-    return LatencyProfile(TYPE, {name: _scaled(one, EDGE_RATIO) for name, one in latencies.items()})
+    return LatencyProfile(TYPE, {name: _scaled(one, p99_ratio) for name, one in latencies.items()})
 
 
-def _scaled(latency: BatchLatency, ratio: float) -> BatchLatency:
-    return BatchLatency(
-        tuple(ratio * ms for ms in latency.p50_ms), tuple(ratio * ms for ms in latency.p99_ms)
-    )
+def _scaled(latency: BatchLatency, p99_ratio: float) -> BatchLatency:
+    p50_ms = tuple(EDGE_RATIO * ms for ms in latency.p50_ms)
+    p99_ms = tuple(EDGE_RATIO * ms for ms in latency.p99_ms)
+    if p99_ratio:
+        p99_ms = tuple(p99_ratio * ms for ms in p50_ms)
+    return BatchLatency.monotone(p50_ms, p99_ms)
 
 
-def closed_loop_fps(variant: str) -> float:
+def closed_loop_fps(variant: str, p99_ratio: float = 0.0) -> float:
     """What a device carries when the largest batches follow each other."""
-    latency = profile().by_variant[variant]
+    latency = profile(p99_ratio).by_variant[variant]
     sigma = math.log(latency.p99_ms[-1] / latency.p50_ms[-1]) / 2.3263
     return 1000 * latency.max_batch_size / (latency.p50_ms[-1] * math.exp(sigma * sigma / 2))
