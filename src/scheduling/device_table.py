@@ -11,7 +11,7 @@ from ..core.mode import ModeTable
 from .slowness import AS_PROFILED, FAR_OFF_RATIO, Slowness
 
 STEP_RATIO = 1.05
-RISE_RATIO, FALL_RATIO = 1.06, 1.13
+RISE_RATIO, FALL_RATIO = 1.06, 1.08
 LEAST_STEPS = 0.3  # a spread may fall short of its tail by so much
 TREMOR = 0.1  # of the logarithm of a spread, by which its device trembles
 PAIR = math.sqrt(0.5)  # of the logarithm of a spread, that of two batches in a row

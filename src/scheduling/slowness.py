@@ -81,7 +81,7 @@ class SlownessLine:
     LEVEL_VARIANCE = 0.2  # after a jump
     SLOPE_VARIANCE, LEARNED_VARIANCE = 4.0, 0.05  # at first; where it was learned before
     JUMP_VARIANCE = 1.0  # what a jump adds
-    LEVEL_DRIFT, SLOPE_DRIFT = 0.0025, 0.0001  # so that a batch counts a twentieth, in the long run
+    LEVEL_DRIFT, SLOPE_DRIFT = 0.0005, 0.0001  # so that a batch counts a fortieth, in the long run
     SURE, UNSURE = 5.0, 2.5  # deviations that a slope has to show, and still to have
     MEAN_WEIGHT = 0.05
 
