@@ -2,7 +2,7 @@
 
     python benchmarks/quick_profile.py [--device cpu:1] [--rounds 3]
 
-Measures a quick profile, waits half a minute, and then has the server's own batch loop, with its decoder threads beside, run batches of several variants
+Measures a quick profile, waits, and then has the server's own batch loop, with its decoder threads beside, run batches of several variants
 and sizes one after the other, in rounds. Beside each the profiler's way of running is repeated, as the machine may have changed meanwhile: that
 ratio says what differs for other reasons. Medians of everything.
 """
@@ -43,10 +43,8 @@ from moonjelly.server.wire.channel import Channel, socket_pair
 from moonjelly.server.wire.frame_memory import FrameReader, FrameWriter, create_frame_memory
 from moonjelly.zoos import load_variants, variants_path
 
-VARIANTS = ("traffic-n-128", "traffic-n-320", "traffic-s-416", "traffic-s-608")
-SIZES = (1, 2, 4)
-NUM_BATCHES = 12
-WAIT_S = 30.0
+VARIANTS = ("traffic-n-128", "traffic-n-320", "traffic-n-480", "traffic-s-416")
+SIZES = (1, 4)
 
 
 class SteadyExecutor:
@@ -57,7 +55,7 @@ class SteadyExecutor:
         self._frames = frames
         self._memory = create_frame_memory(2 * MAX_BATCH_SIZE * 4, 1 << 20)
 
-    def run(self, variant: str, side_px: int, batch_size: int) -> list[float]:
+    def run(self, variant: str, side_px: int, batch_size: int, num_batches: int) -> list[float]:
         """Returns what batches took (ms), the first one left out."""
         latency = BatchLatency((1e3,) * MAX_BATCH_SIZE, (1e3,) * MAX_BATCH_SIZE)
         core = DeviceCore({variant: latency}, FixedBatcher(batch_size), sides_px={variant: side_px})
@@ -85,7 +83,7 @@ class SteadyExecutor:
 
         def ran(record: BatchRecord) -> None:
             took_ms.append(record.inference_ms)
-            if len(took_ms) > NUM_BATCHES:
+            if len(took_ms) > num_batches:
                 has_enough.set()
             feed(batch_size)
 
@@ -107,6 +105,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batches", type=int, default=12, help="of each cell in a round")
+    parser.add_argument("--wait", type=float, default=30.0, help="s, before the rounds begin")
     arguments = parser.parse_args()
     device: DeviceConfig = (parse_devices([arguments.device]) or find_devices())[0]
     variants = load_variants(variants_path("traffic"))
@@ -120,7 +120,7 @@ def main() -> None:
         out = Path(folder) / "latency.csv"
         campaign = quick_campaign("traffic", device, variants)
         table = carry_out(campaign, runner, Path(folder) / "samples.csv", out, Console(stderr=True))
-    time.sleep(WAIT_S)
+    time.sleep(arguments.wait)
     profile = table.profile().by_variant
     steady = SteadyExecutor(executor, frames)
     cells = [Cell(variant, size) for variant in VARIANTS for size in SIZES]
@@ -129,8 +129,8 @@ def main() -> None:
     for _ in range(arguments.rounds):
         for cell in cells:
             side_px = sides_px[cell.variant]
-            served[cell] += steady.run(cell.variant, side_px, cell.batch_size)
-            again[cell] += runner.run(cell, NUM_BATCHES + 1)[1:]
+            served[cell] += steady.run(cell.variant, side_px, cell.batch_size, arguments.batches)
+            again[cell] += runner.run(cell, arguments.batches + 1)[1:]
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(
         "| variant | batch | profile, ms | executor, ms | ratio | profiler's way beside it, ratio |"

@@ -34,7 +34,7 @@ def measure(
     amount: Amount,
     random: Random,
     clock: Clock,
-    on_visit: Callable[[Cell, list[float]], None],
+    on_visit: Callable[[Cell], None],
 ) -> None:
     """Takes samples until every cell has enough, or the time is over and each has one.
 
@@ -44,7 +44,7 @@ def measure(
         amount: how much.
         random: shuffles each round.
         clock: for the limit.
-        on_visit: told of each visit, and what its batches took (ms), counted or not.
+        on_visit: told of each visit that is over.
     """
     start_ms = clock.now_ms()
 
@@ -58,6 +58,6 @@ def measure(
                 num_samples = 0 if file.samples[cell] else 1
             if num_samples:
                 took_ms = run(cell, amount.visit_warm_up + num_samples)
-                on_visit(cell, took_ms)
                 for one in took_ms[amount.visit_warm_up :]:
                     file.add(cell, one)
+                on_visit(cell)

@@ -92,11 +92,6 @@ class SimulatedDevice:
         self._num_decisions = 0  # a wake-up counts only if nothing was decided since it was set
         self._decides_at_ms = -1.0
 
-    @property
-    def num_queued(self) -> int:
-        """Frames that wait."""
-        return len(self._core.frames)
-
     def set_orders(self, orders: DeviceOrders) -> None:
         """Takes a plan. The variants of the first one are there: the server has been up for long."""
         takes_ms = self._load_ms if self._core.variants.active else 0.0

@@ -32,7 +32,7 @@ class Device:
 def carry_out(path: Path, amount: Amount, seed: int = 0) -> tuple[Device, SampleFile]:
     device = Device()
     with SampleFile(path, CELLS) as file:
-        measure(device.run, file, amount, Random(seed), device.clock, lambda cell, ms: None)
+        measure(device.run, file, amount, Random(seed), device.clock, lambda cell: None)
     return device, file
 
 

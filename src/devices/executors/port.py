@@ -18,8 +18,6 @@ Input: TypeAlias = Any
 Running: TypeAlias = Any
 """A batch under way, as its executor knows it."""
 
-NO_PICTURE: Picture = np.empty((0, 0, 3), np.uint8)
-
 
 class DeviceLostError(Exception):
     """The device failed in a way that only a new process can mend; nothing more can run here."""
@@ -80,8 +78,4 @@ class Executor(Protocol):
             DeviceLostError: if the device is lost.
             Exception: whatever else the detector fails with; the next batch may be fine.
         """
-        ...
-
-    def close(self) -> None:
-        """Unloads everything."""
         ...

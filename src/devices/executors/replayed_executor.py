@@ -92,7 +92,3 @@ class ReplayedExecutor:
         if left_ms > 0:
             self._sleep(left_ms / 1000)
         return list(answers)
-
-    def close(self) -> None:
-        """Forgets every variant."""
-        self._loaded.clear()

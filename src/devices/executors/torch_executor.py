@@ -26,11 +26,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """A batch under way: what the network gave, and which input each row is of."""
+    """A batch under way: what the network gives, which input each row is of, and the inputs, which must stay as long."""
 
     detector: TorchDetector
     parts: list[Outputs]
     order: list[int]
+    inputs: Sequence[Prepared]
 
 
 class TorchExecutor:
@@ -94,7 +95,8 @@ class TorchExecutor:
         detector = self._loaded[variant]
         batch, order = self._rings[detector.input_side_px].gather(inputs)
         try:
-            return _Running(detector, self._infer_within_memory(detector, batch), order)
+            parts = self._infer_within_memory(detector, batch)
+            return _Running(detector, parts, order, inputs)
         except RuntimeError as error:
             self._check_device(error)
             raise
@@ -124,8 +126,3 @@ class TorchExecutor:
         is_memory = isinstance(error, torch.OutOfMemoryError)
         if self._is_cuda and not is_memory and "CUDA" in str(error):
             raise DeviceLostError(str(error)) from error
-
-    def close(self) -> None:
-        """Unloads every variant."""
-        self._loaded.clear()
-        self._rings.clear()

@@ -97,7 +97,7 @@ class BatchLoop:
         while (step := self._decide()) is not None:
             turn, lot, dropped, overdue = step
             if dropped:
-                common = FrameResults(plan_epoch=self._core.orders.plan_epoch)
+                common = FrameResults(plan_epoch=self._core.variants.orders.plan_epoch)
                 reasons = [reason for _, reason in turn.drop]
                 answers.give_up(dropped, reasons, "", common, self._clock.now_ms())
             for link in {frame.source for frame in overdue}:

@@ -38,8 +38,7 @@ def loaded(request):
     executor, sides = request.param()
     first, second = sides
     executor.load(first, 3)
-    yield executor, sides, first, second
-    executor.close()
+    return executor, sides, first, second
 
 
 def pictures(side: int, number: int) -> list[np.ndarray]:
@@ -85,10 +84,3 @@ def test_another_variant_can_be_loaded_while_batches_run(loaded):
     while loader.is_alive():
         assert len(run(executor, first, pictures(sides[first], 2))) == 2
     assert len(run(executor, second, pictures(sides[second], 2))) == 2
-
-
-def test_nothing_is_loaded_after_closing(loaded):
-    executor, sides, first, _ = loaded
-    executor.close()
-    with pytest.raises(KeyError):
-        run(executor, first, pictures(sides[first], 1))

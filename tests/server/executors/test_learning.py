@@ -25,7 +25,7 @@ class Device:
     def run_for(self, duration_ms: float, ratio: float) -> None:
         """Runs batches for that long."""
         for _ in range(round(duration_ms / (50.0 * ratio))):
-            batch = Batch((), "small", LATENCY, self.now_ms, 0.0, 1, 0, 0)
+            batch = Batch((), "small", 50.0, 56.0, self.now_ms, 0.0, 1, 0, 0)
             self.now_ms += 50.0 * ratio
             self.condition.ran(batch, 50.0 * ratio, self.now_ms)
 

@@ -21,6 +21,7 @@ class Looping:
     """A batch loop in its thread, without frames."""
 
     needs_pictures = False
+    depth = 1
 
     def __init__(self) -> None:
         self.going_on = threading.Event()
@@ -72,6 +73,7 @@ def test_a_loop_that_never_comes_back_from_a_decision_does_not_beat(looping):
     with looping.work.changed:
         looping.work.changed.notify()
     while looping.loop.num_turns == num_turns:
+        assert looping.thread.is_alive()
         threading.Event().wait(0.001)
     assert not looping.pulse.is_beating(0.05)
     looping.going_on.set()

@@ -28,7 +28,6 @@ class Condition:
     """Learns from batches.
 
     Attributes:
-        num_batches: that went well.
         decode_ms: recent time to decode a frame.
     """
 
@@ -39,7 +38,6 @@ class Condition:
         slowness: Slowness = AS_PROFILED,
     ) -> None:
         """Starts with what was learned before; `latencies` is the profile, by variant."""
-        self.num_batches = 0
         self.decode_ms = first_decode_ms
         self._latencies = latencies
         self._span_ms = (
@@ -95,7 +93,6 @@ class Condition:
 
     def ran(self, batch: Batch, took_ms: float, now_ms: float) -> None:
         """Learns from a batch that went well, blank or not."""
-        self.num_batches += 1
         self._ran_ms = now_ms
         self._slowdown.add(took_ms, batch.p50_ms, batch.p99_ms, now_ms)
 

@@ -18,8 +18,6 @@ from .waiting_frames import WaitingFrames
 LOOK_AHEAD_BATCHES = 2  # frames are decoded for so many
 LEAD_MS = 3.0  # before a batch ends, the next one is chosen where several may be under way
 
-_NO_ORDERS = DeviceOrders("", 1, 0.0, 0)
-
 
 class DeviceCore:
     """Takes what happens at a device, and tells whoever is free there what to do.
@@ -30,9 +28,8 @@ class DeviceCore:
 
     Attributes:
         condition: how the device does.
-        variants: what is loaded, and what should be; to be read.
+        variants: what is loaded, what should be, and the plan in force; to be read.
         frames: those that wait or are decoded; to be read.
-        orders: the plan in force. A newer one is in force once its variant is loaded.
     """
 
     def __init__(
@@ -59,13 +56,11 @@ class DeviceCore:
         """
         first_decode_ms = FIRST_DECODE_MS if sides_px else 0.0
         self.condition = Condition(latencies, first_decode_ms, slowness)
-        self.orders = _NO_ORDERS
         self._latencies = latencies
         self._batcher = batcher
         self._sides_px = sides_px or {}
         self._depth = depth
         self.variants = VariantWindow(list(latencies), num_loaded)
-        self._newest = _NO_ORDERS
         self.frames = WaitingFrames(needs_decoding=bool(sides_px))
         self._under_way: list[Batch] = []
         self._is_reserved = False  # a frame that is to be alone is next: no decoder begins another
@@ -78,10 +73,9 @@ class DeviceCore:
         if self.condition.is_in_doubt:
             return 1
         return min(
-            max(1, self.orders.batch_size), self._latencies[self.variants.active].max_batch_size
+            max(1, self.variants.orders.batch_size),
+            self._latencies[self.variants.active].max_batch_size,
         )
-
-    # What happens
 
     def take(self, key: int, deadline_ms: float, now_ms: float, *, is_alone: bool = False) -> None:
         """A frame has come; `key` is no other's."""
@@ -92,28 +86,18 @@ class DeviceCore:
         return self.frames.remove(key) is not None
 
     def order(self, orders: DeviceOrders) -> None:
-        """A plan has come.
-
-        Raises:
-            KeyError: if there is no such variant.
-        """
-        self.variants.wish(orders.variant)
-        self._newest = orders
-        self._take_orders()
+        """A plan has come; raises KeyError if there is no such variant."""
+        self.variants.order(orders)
+        self._require_side()
 
     def loaded(self, variant: str) -> None:
         """A variant has been loaded."""
         self.variants.loaded(variant)
-        self._take_orders()
+        self._require_side()
 
     def broke(self, variant: str) -> None:
         """A variant could not be loaded."""
         self.variants.broke(variant)
-        self._take_orders()
-
-    def _take_orders(self) -> None:
-        if self._newest.variant == self.variants.active:
-            self.orders = self._newest
         self._require_side()
 
     def _require_side(self) -> None:
@@ -122,10 +106,7 @@ class DeviceCore:
             self.frames.require_side(self._sides_px[self.variants.active])
 
     def decoded(self, decoder: int, side_px: int) -> bool:
-        """A decoder is done with its frame: for a side, or 0 if it has no picture; returns whether it still waited.
-
-        A frame that has no picture waits no longer.
-        """
+        """A decoder is done with its frame, for a side; returns whether it still waited. With 0 it waits no longer."""
         is_waiting = self.frames.decoded(decoder, side_px)
         self._require_side()
         return is_waiting
@@ -157,8 +138,6 @@ class DeviceCore:
             if decode_ms is not None:
                 self.condition.decoded(decode_ms)
 
-    # Who asks what to do
-
     def unload(self) -> list[str]:
         """What is to be unloaded now; none of it runs, or can be asked for meanwhile."""
         return self.variants.unload([batch.variant for batch in self._under_way])
@@ -168,7 +147,7 @@ class DeviceCore:
         if self._is_reserved or any(batch.is_alone for batch in self._under_way):
             return None
         hopeless_ms = self._free_ms + self._alone_ms() if self._under_way else -math.inf
-        look_ahead = LOOK_AHEAD_BATCHES * max(1, self.orders.batch_size)
+        look_ahead = LOOK_AHEAD_BATCHES * max(1, self.variants.orders.batch_size)
         key = self.frames.decode(decoder, look_ahead, hopeless_ms)
         return None if key is None else Decode(key, self._sides_px[self.variants.active])
 
@@ -208,7 +187,7 @@ class DeviceCore:
             state = DeviceState(
                 self.condition.expected(self.variants.active),
                 self.batch_size,
-                self.orders.arrival_fps,
+                self.variants.orders.arrival_fps,
                 self.condition.decode_ms,
             )
             decision = self._batcher.decide(frames.view(), state, now_ms)
@@ -225,9 +204,8 @@ class DeviceCore:
     ) -> Turn:
         """Waits for frames, or decoders; now and then says so to endpoints whose frames are overdue."""
         overdue, limit_ms = self.frames.overdue(now_ms)
-        if until_ms is not None:
-            limit_ms = min(until_ms, limit_ms)
-        return Turn(None, drop, overdue, wait_until_ms=max(limit_ms, now_ms + SHORTEST_WAIT_MS))
+        wait_ms = min(math.inf if until_ms is None else until_ms, limit_ms)
+        return Turn(None, drop, overdue, wait_until_ms=max(wait_ms, now_ms + SHORTEST_WAIT_MS))
 
     def _turn_alone(self, frame: QueuedFrame, now_ms: float) -> Turn:
         """Waits until no other frame is at work; then the frame runs, if there is time."""
@@ -260,7 +238,7 @@ class DeviceCore:
             now_ms - self._ended_ms,
             self.batch_size,
             len(self.frames),
-            self.orders.plan_epoch,
+            self.variants.orders.plan_epoch,
             is_alone,
         )
         self._under_way.append(batch)
@@ -274,5 +252,3 @@ class DeviceCore:
             raise AssertionError("more batches are under way than may be")
         if is_alone and self.frames.decoding:
             raise AssertionError("a frame that is to be alone is not")
-        if self._newest.variant == self.variants.active != self.orders.variant:
-            raise AssertionError("orders are not in force although their variant is active")

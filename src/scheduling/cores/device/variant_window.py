@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from .instructions import DeviceOrders
+
 
 class VariantWindow:
     """Keeps `[active - h, active + h]` loaded, with h half of the window, within the zoo.
 
     Attributes:
         active: the variant that runs from the next batch on; empty before the first.
+        orders: the plan in force. A newer one is in force once its variant is active.
         broken: variants that cannot be loaded, which is never tried again.
     """
 
@@ -24,38 +27,45 @@ class VariantWindow:
             num_loaded: size of the window.
         """
         self.active = ""
+        self.orders = self._newest = DeviceOrders("", 1, 0.0, 0)
         self.broken: set[str] = set()
         self._variants = tuple(variants)
         self._half = num_loaded // 2
         self._loaded: set[str] = set()
         self._wish = self._variants[0]
 
-    def wish(self, variant: str) -> None:
-        """Asks for another active variant; the newest wish counts.
+    def order(self, orders: DeviceOrders) -> None:
+        """A plan wishes for a variant; the newest wish counts.
 
         Raises:
             KeyError: if there is no such variant.
         """
+        variant = orders.variant
         if variant not in self._variants:
             raise KeyError(variant)
+        self._newest = orders
+        self._wish = variant
         if variant in self._loaded:
-            self.active = self._wish = variant
+            self._activate()
         elif variant in self.broken:
             self._do_without()
-        else:
-            self._wish = variant
 
     def loaded(self, variant: str) -> None:
         """A variant can run now."""
         self._loaded.add(variant)
         if variant == self._wish:
-            self.active = variant
+            self._activate()
 
     def broke(self, variant: str) -> None:
         """A variant could not be loaded."""
         self.broken.add(variant)
         if variant == self._wish:
             self._do_without()
+
+    def _activate(self) -> None:
+        self.active = self._wish
+        if self._newest.variant == self.active:
+            self.orders = self._newest
 
     def _do_without(self) -> None:
         """Better another variant than none."""

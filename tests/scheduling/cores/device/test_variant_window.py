@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from moonjelly.scheduling.cores.device.instructions import DeviceOrders
 from moonjelly.scheduling.cores.device.variant_window import VariantWindow
 
 VARIANTS = ("a", "b", "c", "d", "e", "f")
@@ -19,9 +20,13 @@ def load(window: VariantWindow, broken: str = "") -> list[str]:
         (window.broke if variant in broken else window.loaded)(variant)
 
 
+def orders(variant: str, plan_epoch: int = 1) -> DeviceOrders:
+    return DeviceOrders(variant, 4, 50.0, plan_epoch)
+
+
 def make(first: str, num_loaded: int = 3, broken: str = "") -> VariantWindow:
     window = VariantWindow(VARIANTS, num_loaded)
-    window.wish(first)
+    window.order(orders(first))
     load(window, broken)
     return window
 
@@ -48,14 +53,14 @@ def test_the_least_accurate_is_first_where_nothing_is_wished():
 
 def test_the_wished_variant_is_loaded_before_its_neighbours():
     window = VariantWindow(VARIANTS, 3)
-    window.wish("c")
+    window.order(orders("c"))
     assert load(window) == ["load c", "load b", "load d"]
     assert window.active == "c"
 
 
 def test_a_neighbour_is_switched_to_at_once_then_the_window_follows():
     window = make("b")
-    window.wish("c")
+    window.order(orders("c"))
     assert window.active == "c"
     assert load(window) == ["unload a", "load d"]
 
@@ -63,13 +68,13 @@ def test_a_neighbour_is_switched_to_at_once_then_the_window_follows():
 def test_a_variant_counts_as_loaded_by_what_was_loaded_and_not_by_where_it_lies():
     window = VariantWindow(VARIANTS, 3)
     window.loaded("a")
-    window.wish("b")
+    window.order(orders("b"))
     assert (window.active, window.next_wished()) == ("a", "b")
 
 
 def test_a_far_variant_is_loaded_before_it_is_active_and_the_old_ones_go_after():
     window = make("a")
-    window.wish("e")
+    window.order(orders("e"))
     assert (window.active, window.unload(())) == ("a", [])
     assert load(window) == ["load e", "unload a", "unload b", "load d", "load f"]
     assert window.active == "e"
@@ -77,7 +82,7 @@ def test_a_far_variant_is_loaded_before_it_is_active_and_the_old_ones_go_after()
 
 def test_what_runs_is_not_unloaded():
     window = make("a", num_loaded=1)
-    window.wish("e")
+    window.order(orders("e"))
     window.loaded("e")
     assert window.unload(["a"]) == []
     assert window.unload([]) == ["a"]
@@ -86,8 +91,8 @@ def test_what_runs_is_not_unloaded():
 
 def test_the_newest_wish_counts():
     window = make("a", num_loaded=1)
-    window.wish("c")
-    window.wish("f")
+    window.order(orders("c"))
+    window.order(orders("f"))
     window.loaded("c")
     assert (window.active, window.next_wished()) == ("a", "f")
     assert load(window) == ["load f", "unload a", "unload c"]
@@ -95,16 +100,16 @@ def test_the_newest_wish_counts():
 
 def test_an_unknown_variant_is_refused():
     with pytest.raises(KeyError):
-        make("a").wish("z")
+        make("a").order(orders("z"))
 
 
 def test_a_variant_that_cannot_be_loaded_is_tried_once_and_done_without():
     window = make("b", broken="c")
-    window.wish("c")
+    window.order(orders("c"))
     assert (window.active, load(window)) == ("b", [])
-    window.wish("d")
+    window.order(orders("d"))
     assert load(window, broken="c") == ["load d", "unload a", "unload b", "load e"]
-    window.wish("c")
+    window.order(orders("c"))
     assert (window.active, window.broken) == ("d", {"c"})
 
 
@@ -116,3 +121,16 @@ def test_another_variant_takes_the_place_of_a_first_one_that_cannot_be_loaded():
 def test_nothing_is_asked_for_where_nothing_can_be_loaded():
     window = make("b", broken="abcdef")
     assert (window.active, window.next_wished(), window.broken) == ("", "", set(VARIANTS))
+
+
+def test_a_plan_is_in_force_once_its_variant_is_active_and_another_one_runs_under_the_plan_before():
+    window = make("a", num_loaded=1)
+    window.order(orders("b", 2))
+    assert window.orders.plan_epoch == 1
+    window.loaded("b")
+    assert window.orders.plan_epoch == 2
+    window.order(orders("c", 3))
+    window.broke("c")
+    assert (window.active, window.orders.plan_epoch) == ("b", 2)
+    window.order(orders("b", 4))
+    assert window.orders.plan_epoch == 4
