@@ -42,7 +42,11 @@ def draw_latency(
 
 
 class SimulatedDevice:
-    """Runs one batch at a time; decides anew when a batch ends, a frame comes or a wait is over."""
+    """Runs one batch at a time; decides anew when a batch ends, a frame comes or a wait is over.
+
+    Attributes:
+        is_busy: whether a batch runs.
+    """
 
     def __init__(
         self,
@@ -88,7 +92,7 @@ class SimulatedDevice:
         self._loading: dict[Callable[[], str], str] = {}  # by who asks for it
         self._frames: dict[int, SimulatedFrame] = {}
         self._keys = count()
-        self._is_busy = False
+        self.is_busy = False
         self._num_decisions = 0  # a wake-up counts only if nothing was decided since it was set
         self._decides_at_ms = -1.0
 
@@ -120,7 +124,6 @@ class SimulatedDevice:
     def take(self, frame: SimulatedFrame) -> None:
         """Queues a frame."""
         now_ms = self._events.now_ms
-        frame.queued_ms = now_ms
         key = next(self._keys)
         self._frames[key] = frame
         self._core.take(key, frame.deadline_ms, now_ms)
@@ -129,13 +132,13 @@ class SimulatedDevice:
     def _wake(self) -> None:
         """Has it decide at the end of this moment, once everything that happens in it is there."""
         now_ms = self._events.now_ms
-        if self._is_busy or self._decides_at_ms == now_ms:
+        if self.is_busy or self._decides_at_ms == now_ms:
             return
         self._decides_at_ms = now_ms
         self._events.at(now_ms, Priority.DECISION, self._decide)
 
     def _decide_if_nothing_was(self, num_decisions: int) -> None:
-        if num_decisions == self._num_decisions and not self._is_busy:
+        if num_decisions == self._num_decisions and not self.is_busy:
             self._decide()
 
     def _decide(self) -> None:
@@ -164,7 +167,7 @@ class SimulatedDevice:
         now_ms = self._events.now_ms
         size = batch.size
         took_ms = self._draw_ms(batch.variant, size) * self._slowdown.factor(now_ms)
-        self._is_busy = True
+        self.is_busy = True
         frames = [self._frames.pop(queued.key) for queued in batch.frames]
         if self._on_batch is not None and frames:
             self._on_batch(batch.record(self.device_id, took_ms))
@@ -178,7 +181,7 @@ class SimulatedDevice:
 
     def _end(self, batch: Batch, frames: list[SimulatedFrame], took_ms: float) -> None:
         now_ms = self._events.now_ms
-        self._is_busy = False
+        self.is_busy = False
         if frames:
             self._on_answers(frames)
         self._core.ran(batch, took_ms, now_ms)
