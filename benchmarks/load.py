@@ -85,7 +85,8 @@ async def run_camera(
     A refused camera keeps its schedule: its frames count as offered and are never answered.
     """
     count = CameraCount()
-    async with grpc.aio.insecure_channel(address) as channel:
+    own = [("grpc.use_local_subchannel_pool", 1)]  # a connection for each camera
+    async with grpc.aio.insecure_channel(address, options=own) as channel:
         stub = serving_pb2_grpc.ServingStub(channel)
         try:
             reply = await stub.Register(
