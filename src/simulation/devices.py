@@ -15,6 +15,7 @@ from ..devices.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
 from ..scheduling.batching.port import Batch
 from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.cores.device.instructions import DeviceOrders
+from ..scheduling.slowness import Slowness
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .scenario import Sampling
@@ -59,7 +60,7 @@ class SimulatedDevice:
         probes_until_ms: float = 0.0,
         on_answers: Callable[[list[SimulatedFrame]], None],
         on_drop: Callable[[SimulatedFrame, Reason], None],
-        on_status: Callable[[str, float, float], None],
+        on_status: Callable[[str, Slowness], None],
         on_batch: Callable[[BatchRecord], None] | None,
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
@@ -74,7 +75,7 @@ class SimulatedDevice:
             probes_until_ms: when it runs no more blank batches, so that the run has an end.
             on_answers: takes the frames of each batch that has run.
             on_drop: takes each frame that was given up.
-            on_status: takes the device, its slowdown and its spread, when that is due.
+            on_status: takes the device and its slowness, when that is due.
             on_batch: takes each batch; None to spare the rows.
         """
         self.device_id = device_id
@@ -187,5 +188,5 @@ class SimulatedDevice:
         condition = self._core.condition
         if condition.is_status_due(now_ms):
             condition.told(now_ms)
-            self._on_status(self.device_id, condition.slowdown_ratio, condition.spread_ratio)
+            self._on_status(self.device_id, condition.slowness)
         self._wake()

@@ -56,7 +56,7 @@ class OneByOneBatcher:
 
 def hasty_table(*arguments: Any) -> ModeTable:
     """Planted bug: the scheduler takes devices for twice as fast as they are."""
-    return mode_table(*arguments).slowed(0.5)
+    return mode_table(*arguments).slowed(lambda _: 0.5)
 
 
 def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,17 +36,15 @@ class DeviceState:
     """An idle device that is about to choose its next batch.
 
     Attributes:
-        latency: the profile of the variant that is active.
+        latency: what the variant that is active is expected to take on it now.
         batch_size: the largest batch that the plan allows, within the profile.
         arrival_fps: rate at which the plan expects frames, summed over its streams.
-        slowdown_ratio: recent batch time over the profile's median; 1 where nothing is known.
         decode_ms: recent time to decode a frame.
     """
 
     latency: BatchLatency
     batch_size: int
     arrival_fps: float
-    slowdown_ratio: float = 1.0
     decode_ms: float = FIRST_DECODE_MS
 
 

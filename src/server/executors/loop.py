@@ -23,9 +23,6 @@ from .endpoint_link import EndpointLink
 from .watchdog import Watchdog
 from .workload import Lot, WaitingFrame, Workload
 
-HANG_FACTOR = 5.0  # of the p99: a batch is given up after that, or twice that
-HANG_LEAST_S = 1.5
-
 _log = logging.getLogger(__name__)
 
 
@@ -80,12 +77,13 @@ class BatchLoop:
 
     def status(self) -> ExecutorStatus:
         """How the device does."""
-        core = self._core
+        core, slowness = self._core, self._core.condition.slowness
         return ExecutorStatus(
             device_id=self._device_id,
             variant=core.variants.active,
-            slowdown_ratio=core.condition.slowdown_ratio,
-            spread_ratio=core.condition.spread_ratio,
+            slowdown_ratio=slowness.ratio,
+            extra_ms=slowness.extra_ms,
+            spread_ratio=slowness.spread_ratio,
             broken_variants=sorted(core.variants.broken),
         )
 
@@ -198,8 +196,8 @@ class BatchLoop:
         """Has the watchdog look after what is under way; it rests when the loop waits."""
         self.is_running = bool(self._under_way)
         if self._watchdog is not None and self._under_way:
-            p99_ms = sum([lot.batch.p99_ms for lot in self._under_way])
-            self._watchdog.guard(max(HANG_LEAST_S, HANG_FACTOR * p99_ms / 1000))
+            hang_ms = self._core.condition.hang_ms(lot.batch for lot in self._under_way)
+            self._watchdog.guard(hang_ms / 1000)
 
     def _answer(self, lot: Lot, found: list[Detections], took_ms: float, end_ms: float) -> None:
         common = FrameResults(

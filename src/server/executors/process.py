@@ -27,11 +27,13 @@ from ...scheduling.batching.port import Batcher
 from ...scheduling.batching.registry import batcher
 from ...scheduling.cores.device.core import DeviceCore
 from ...scheduling.heartbeats import BEAT_PERIOD_MS
+from ...scheduling.slowness import AS_PROFILED
 from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
 from ..run_log import open_log
 from ..wire.channel import ChannelClosedError
 from ..wire.heartbeat import HEARTBEAT
-from ..zoo import ServedZoo, load_served_zoo
+from ..zoo import ServedZoo, learned_of, load_served_zoo
+from .learning import Learning
 from .loop import BatchLoop
 from .peers import Peers
 from .pulse import Pulse
@@ -92,6 +94,7 @@ class ExecutorProcess:
         self._executor = executor
         self._num_decoders = config.decode_threads if executor.needs_pictures else 0
         self._log = open_log(config.out_dir, f"batches-{device.device_id}", BatchRecord)
+        learned = learned_of(config, device)
         names = [variant.name for variant in zoo.variants]
         latencies = {name: zoo.latency(device.device_id, name) for name in names}
         sides_px = {variant.name: variant.input_side_px for variant in zoo.variants}
@@ -100,9 +103,11 @@ class ExecutorProcess:
             _build_batcher(config.batcher),
             num_loaded=config.loaded_variants,
             sides_px=sides_px if executor.needs_pictures else None,
+            slowness=AS_PROFILED if learned is None else learned.slowness,
             depth=executor.depth,
             now_ms=self._clock.now_ms(),
         )
+        self._learning = Learning(device.device_id, core.condition, learned)
         self._work = Workload(core)
         self._loader = VariantLoader(self._work, executor, latencies, self._tell_status)
         self._loop = BatchLoop(
@@ -154,6 +159,7 @@ class ExecutorProcess:
         if now_ms < self._beat_at_ms:
             return
         self._beat_at_ms = now_ms + BEAT_PERIOD_MS
+        self._learning.look(now_ms)
         is_beating = self._pulse.is_beating(BEAT_PERIOD_MS / 1000)
         if self._pulse.is_decoding_stuck:
             self._leave_stuck()
@@ -173,6 +179,7 @@ class ExecutorProcess:
         """Lets the running batch end, and closes the log."""
         self._work.close()
         self._thread.join(LEAVE_LIMIT_S)
+        self._learning.keep()
         if self._log is not None:
             self._log.close()
 

@@ -641,6 +641,6 @@ def test_a_blank_batch_that_fails_costs_nothing_and_comes_again():
         bench.executor.permits.release(1000)
         for _ in range(2):
             bench.await_start()
-        assert bench.core.condition.slowdown_ratio > 4
+        assert bench.core.condition.slowness.ratio > 4
     finally:
         bench.close()

@@ -9,6 +9,7 @@ from ....core.profile import BatchLatency
 from ....core.verdict import Reason
 from ...batching.port import FIRST_DECODE_MS, Batch, Batcher, DeviceState, QueuedFrame
 from ...pacing import SHORTEST_WAIT_MS
+from ...slowness import AS_PROFILED, Slowness
 from .condition import Condition
 from .instructions import Decode, DeviceOrders, Turn
 from .variant_window import VariantWindow
@@ -38,6 +39,7 @@ class DeviceCore:
         *,
         num_loaded: int = 1,
         sides_px: Mapping[str, int] | None = None,
+        slowness: Slowness = AS_PROFILED,
         depth: int = 1,
         now_ms: float = 0.0,
     ) -> None:
@@ -48,10 +50,12 @@ class DeviceCore:
             batcher: of its own.
             num_loaded: variants that are kept loaded.
             sides_px: by variant, where frames have to be decoded before they can run.
+            slowness: how slow it was when it ran last.
             depth: batches that may be under way at once.
             now_ms: when it starts.
         """
-        self.condition = Condition(FIRST_DECODE_MS if sides_px else 0.0)
+        first_decode_ms = FIRST_DECODE_MS if sides_px else 0.0
+        self.condition = Condition(latencies, first_decode_ms, slowness)
         self._latencies = latencies
         self._batcher = batcher
         self._sides_px = sides_px or {}
@@ -181,10 +185,9 @@ class DeviceCore:
         drop: tuple[tuple[int, Reason], ...] = ()
         while len(frames):
             state = DeviceState(
-                self._latencies[self.variants.active],
+                self.condition.expected(self.variants.active),
                 self.batch_size,
                 self.variants.orders.arrival_fps,
-                self.condition.slowdown_ratio,
                 self.condition.decode_ms,
             )
             decision = self._batcher.decide(frames.view(), state, now_ms)
@@ -219,7 +222,7 @@ class DeviceCore:
 
     def _alone_ms(self) -> float:
         """What a frame takes that runs alone."""
-        return self._latencies[self.variants.active].p50_ms[0] * self.condition.slowdown_ratio
+        return self.condition.expected(self.variants.active).p50_ms[0]
 
     def _lay(
         self, frames: tuple[QueuedFrame, ...], now_ms: float, *, is_alone: bool = False
@@ -239,7 +242,7 @@ class DeviceCore:
             is_alone,
         )
         self._under_way.append(batch)
-        self._free_ms = now_ms + batch.p50_ms * self.condition.slowdown_ratio
+        self._free_ms = now_ms + self.condition.expected(variant).p50_ms[batch.size - 1]
         return batch
 
     def check_invariants(self) -> None:
