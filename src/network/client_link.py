@@ -15,8 +15,6 @@ from .estimators import BandwidthEstimator, SentFrame
 from .frame_sizes import FrameChoices, FrameSize
 
 BITS_PER_KBIT = 1000.0
-NO_ANSWER_AFTER_MS = 2000.0
-"""A frame that was sent is given up when it is this much over its SLO."""
 PROBE_AFTER_MS = 250.0
 """When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
 SERVER_WEIGHT = 0.2
@@ -70,6 +68,9 @@ class ClientLink:
 
     No more is under way than about what one round trip carries: the rest would only grow old in a buffer
     while newer frames wait behind it.
+
+    Attributes:
+        slo_ms: bound on capture to answer.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class ClientLink:
     ) -> None:
         """Starts with nothing under way; estimator and policy are this stream's own."""
         self._fps = fps
-        self._slo_ms = slo_ms
+        self.slo_ms = slo_ms
         self._estimator = estimator
         self._policy = policy
         self._odds = ArrivalOdds()
@@ -215,7 +216,7 @@ class ClientLink:
             advised_px=advice.side_px,
             served_px=advice.served_px,
             fps=self._fps,
-            slo_ms=self._slo_ms,
+            slo_ms=self.slo_ms,
             left_ms=left_ms,
             server_ms=self._server_ms,
             link=_Forecast(self.bandwidth_kbps(now_ms), self.wire_ms, self._odds),
@@ -233,13 +234,12 @@ class ClientLink:
         """Whether a frame should go out after all, now that its encoded size is known."""
         return sending.may_be_late or self.network_ms(kbits, now_ms) <= left_ms
 
-    def is_to_blame(self, kbits: float, waited_ms: float, slo_ms: float, now_ms: float) -> bool:
+    def is_to_blame(self, kbits: float, waited_ms: float, now_ms: float) -> bool:
         """Whether a frame given up unsent would not have made it even on an infinitely fast client.
 
         Args:
             kbits: its encoded size, as far as known.
             waited_ms: how long it has waited for the link.
-            slo_ms: bound on capture to answer.
             now_ms: the time.
         """
-        return waited_ms + self.network_ms(kbits, now_ms) > slo_ms
+        return waited_ms + self.network_ms(kbits, now_ms) > self.slo_ms

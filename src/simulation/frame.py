@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..adapting.frames import OfferedFrame
 from ..core.advice import NO_ADVICE, SideAdvice
+from ..core.ledger import Outcome
 from ..core.records import FrameRecord, ServerFrameRecord
 from ..core.verdict import Drop, Verdict
 
-BYTES_PER_KBIT = 125
-
 
 @dataclass(slots=True, eq=False)
-class SimulatedFrame:
-    """One captured frame; what comes later is filled in as it happens.
+class SimulatedFrame(OfferedFrame):
+    """One captured frame; what comes later is filled in as it happens. All times are those of the virtual clock.
 
     Attributes:
-        captured_ms: all times are those of the virtual clock.
-        is_open: whether it has no verdict yet.
-        waited_ms: for the link, before it was sent.
+        stream_id: of its stream.
         read_ms: when the server read it.
         way_ms: its time on the way there, as the server estimates it.
         deadline_ms: when its detections must leave the executor.
@@ -28,17 +26,7 @@ class SimulatedFrame:
         advice: what came with its answer.
     """
 
-    stream_id: str
-    sequence: int
-    captured_ms: float
-    is_open: bool = True
-    waited_ms: float = 0.0
-    side_px: int | None = None
-    jpeg_quality: int | None = None
-    kbits: float = 0.0
-    sent_ms: float | None = None
-    bandwidth_kbps: float | None = None
-    network_ms: float | None = None
+    stream_id: str = ""
     read_ms: float = 0.0
     way_ms: float = 0.0
     deadline_ms: float = 0.0
@@ -54,41 +42,23 @@ class SimulatedFrame:
     advice: SideAdvice = NO_ADVICE
     plan_epoch: int | None = None
 
-    @property
-    def jpeg_bytes(self) -> int:
-        """Its encoded size."""
-        return round(self.kbits * BYTES_PER_KBIT)
-
-    def record(self, verdict: Verdict, drop: Drop | None, answered_ms: float | None) -> FrameRecord:
+    def record(self, outcome: Outcome) -> FrameRecord:
         """The frame's row of the log."""
-        is_answered = verdict is not Verdict.DROPPED
-        return FrameRecord(
-            stream_id=self.stream_id,
-            sequence=self.sequence,
-            captured_ms=self.captured_ms,
-            verdict=verdict,
-            place="" if drop is None else drop.place,
-            reason="" if drop is None else drop.reason,
-            side_px=self.side_px,
-            jpeg_bytes=None if self.sent_ms is None else self.jpeg_bytes,
-            sent_ms=self.sent_ms,
-            answered_ms=answered_ms,
-            latency_ms=answered_ms - self.captured_ms
-            if is_answered and answered_ms is not None
-            else None,
-            network_ms=self.network_ms,
-            bandwidth_kbps=self.bandwidth_kbps,
-            variant=self.variant if is_answered else "",
-            batch_size=self.batch_size if is_answered else None,
-            endpoint_ms=self.handed_ms - self.read_ms if is_answered else None,
-            queue_ms=self.queue_ms if is_answered else None,
-            decode_ms=0.0 if is_answered else None,
-            inference_ms=self.inference_ms if is_answered else None,
-            server_ms=self.server_ms if is_answered else None,
-            advised_side_px=self.advice.side_px if answered_ms is not None else None,
-            plan_epoch=self.plan_epoch if answered_ms is not None else None,
-            num_detections=0 if is_answered else None,
-            jpeg_quality=self.jpeg_quality,
+        record = self.client_record(self.stream_id, outcome)
+        if self.answered_ms is None:
+            return record
+        record = record._replace(advised_side_px=self.advice.side_px, plan_epoch=self.plan_epoch)
+        if outcome.verdict is Verdict.DROPPED:
+            return record
+        return record._replace(
+            variant=self.variant,
+            batch_size=self.batch_size,
+            endpoint_ms=self.handed_ms - self.read_ms,
+            queue_ms=self.queue_ms,
+            decode_ms=0.0,
+            inference_ms=self.inference_ms,
+            server_ms=self.server_ms,
+            num_detections=0,
         )
 
     def server_record(self, planned_kbps: float) -> ServerFrameRecord:

@@ -1,0 +1,1 @@
+"""Adapting: what a client decides about its frames. Pure."""

@@ -1,0 +1,292 @@
+"""Which frame of a stream is encoded, sent or given up, and when: a state machine."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import NamedTuple, TypeAlias
+
+from ..core.advice import NO_ADVICE, SideAdvice
+from ..core.ledger import IN_TIME, LATE, Ledger, Outcome
+from ..core.limits import BANDWIDTH_KBPS
+from ..core.verdict import Drop, Place, Reason, Verdict
+from ..network.adaptation.port import Sending
+from ..network.client_link import ClientLink, ServerTimes
+from ..network.frame_sizes import FrameChoices
+from .frames import OfferedFrame
+
+NO_ANSWER_AFTER_MS = 2000.0
+"""A frame that was sent is given up when it is this much over its SLO."""
+_REMEMBERED = 256
+_GIVEN_UP = {
+    reason: Outcome(Verdict.DROPPED, Drop(Place.CLIENT, reason))
+    for reason in Reason
+}
+
+
+class Encode(NamedTuple):
+    """Resize and encode a frame, then say `encoded`. There is one at a time."""
+
+    frame: OfferedFrame
+    sending: Sending
+
+
+class Send(NamedTuple):
+    """Hand an encoded frame to the transport, then say `written`."""
+
+    frame: OfferedFrame
+
+
+class End(NamedTuple):
+    """A frame has its verdict: `outcome` is set."""
+
+    frame: OfferedFrame
+    outcome: Outcome
+
+
+Instruction: TypeAlias = Encode | Send | End
+
+
+class ServerAnswer(NamedTuple):
+    """What a server says about a frame.
+
+    Attributes:
+        advice: for the frames to come.
+        drop: where and why it was given up; None if it was answered.
+        times: what the server took for it, if it was answered and says so.
+    """
+
+    advice: SideAdvice
+    drop: Drop | None = None
+    times: ServerTimes | None = None
+
+
+class Sender:
+    """Takes what happens to the frames of one stream, and tells what to do about them.
+
+    Every frame that is offered ends exactly once. The newest one waits until the link has room and the one before
+    was handed over; a newer one supersedes it. Whatever is not sent by its deadline is given up, and whatever is not
+    answered 2 s after it as well, so nothing waits for ever.
+
+    It has no clock: stimuli come with the time, which never falls. They only take note; `tick` decides and says what is to
+    be done. So the order of stimuli of one moment changes nothing, if one tick follows them. Whoever drives it ticks after
+    stimuli, and at `wake_at_ms`.
+
+    Attributes:
+        ledger: the counts of its frames.
+        link: what it knows of the uplink.
+        num_late_answers: answers that came after their frames had been given up; counted and not applied.
+    """
+
+    def __init__(self, link: ClientLink) -> None:
+        """Starts without a connection; the link is this stream's own."""
+        self.ledger = Ledger()
+        self.link = link
+        self.num_late_answers = 0
+        self._slo_ms = link.slo_ms
+        self._answer_within_ms = link.slo_ms + NO_ANSWER_AFTER_MS
+        self._open: dict[int, OfferedFrame] = {}
+        self._given_up: deque[int] = deque(maxlen=_REMEMBERED)
+        self._choices: FrameChoices | None = None  # None without a connection
+        self._advice = NO_ADVICE
+        self._is_draining = False
+        self._waiting: OfferedFrame | None = None
+        self._hand: OfferedFrame | None = None  # is encoded or written; nothing else is meanwhile
+        self._sending: Sending | None = None  # how the frame in hand is to be sent
+        self._held_since_ms = 0.0  # since then the link alone holds the frame that waits
+        self._sent: deque[OfferedFrame] = deque()  # oldest first; some have ended
+        self._out: list[Instruction] = []
+
+    @property
+    def num_open(self) -> int:
+        """Frames without a verdict."""
+        return len(self._open)
+
+    def connected(self, choices: FrameChoices, advice: SideAdvice) -> None:
+        """A session is there, with what may be sent in it, and its first advice."""
+        self._choices = choices
+        self._advice = advice
+        self._is_draining = False
+
+    def disconnected(self, now_ms: float) -> None:
+        """The session is lost, and all open frames with it."""
+        self._expire(now_ms)
+        for frame in list(self._open.values()):
+            was_sent = frame.sent_ms is not None
+            self._give_up(frame, Reason.CONNECTION_LOST if was_sent else Reason.NOT_CONNECTED)
+        self._choices = self._waiting = self._hand = None
+        self._sent.clear()
+        self.link.on_disconnect()
+
+    def draining(self, now_ms: float) -> None:
+        """The server takes no more frames in this session."""
+        self._expire(now_ms)
+        self._is_draining = True
+        if self._waiting is not None:
+            self._give_up(self._waiting, Reason.DRAINING)
+            self._waiting = None
+
+    def offered(self, frame: OfferedFrame, now_ms: float) -> None:
+        """A frame was captured; one that still waits is superseded by it. Sequences rise."""
+        self._expire(now_ms)
+        self._enter(frame)
+        if self._choices is None:
+            self._give_up(frame, Reason.NOT_CONNECTED)
+        elif self._is_draining:
+            self._give_up(frame, Reason.DRAINING)
+        else:
+            if self._waiting is not None:
+                self._give_up(self._waiting, Reason.SUPERSEDED)
+            self._waiting = frame
+            if not self._is_making:
+                self._held_since_ms = now_ms
+
+    def missed(self, frame: OfferedFrame, reason: Reason) -> None:
+        """A frame was due, and there is no picture of it."""
+        self._enter(frame)
+        self._give_up(frame, reason)
+
+    def encoded(self, sequence: int, kbits: float, now_ms: float) -> None:
+        """The frame in hand has this size."""
+        self._expire(now_ms)
+        frame, sending = self._hand, self._sending
+        if frame is None or sending is None or frame.sequence != sequence:
+            return  # of a session that is lost
+        self._held_since_ms = now_ms
+        if frame.outcome is not None:
+            self._hand = None
+            return
+        left_ms = frame.captured_ms + self._slo_ms - now_ms
+        if not self.link.is_worth_sending(sending, kbits, left_ms, now_ms):
+            self._hand = None
+            self._give_up_unsent(frame, kbits, now_ms)
+            return
+        frame.sent_ms, frame.kbits = now_ms, kbits
+        frame.side_px, frame.jpeg_quality = sending.size.side_px, sending.quality.quality
+        frame.bandwidth_kbps = BANDWIDTH_KBPS.nearest(self.link.bandwidth_kbps(now_ms))
+        self.link.on_sent(sequence, sending, kbits, now_ms)
+        self._sent.append(frame)
+        self._out.append(Send(frame))
+
+    def written(self, sequence: int) -> None:
+        """The transport has taken a frame, and takes another one."""
+        if self._hand is not None and self._hand.sequence == sequence:
+            self._hand = None
+
+    def acked(self, sequence: int, held_ms: float, now_ms: float) -> None:
+        """The server has a frame, and says that it held the ack for that long."""
+        self._expire(now_ms)
+        network_ms = self.link.on_ack(sequence, held_ms, now_ms)
+        frame = self._open.get(sequence)
+        if frame is not None and network_ms is not None:
+            frame.network_ms = network_ms
+
+    def answered(self, sequence: int, answer: ServerAnswer, now_ms: float) -> None:
+        """The server is done with a frame.
+
+        Raises:
+            ValueError: if it was never sent.
+            LedgerError: if it was never captured.
+        """
+        self._expire(now_ms)
+        frame, drop = self._open.get(sequence), answer.drop
+        if frame is not None and frame.sent_ms is None:
+            raise ValueError(f"sequence={sequence}: answered but never sent")
+        if drop is not None and drop.reason is Reason.TOO_LATE:
+            self.link.on_too_late(sequence)
+        else:
+            self.link.on_answer(sequence, answer.times)
+        self._advice = answer.advice
+        if frame is not None:
+            frame.answered_ms = now_ms
+            if drop is not None:
+                self._end(frame, Outcome(Verdict.DROPPED, drop))
+            else:
+                self._end(frame, IN_TIME if now_ms - frame.captured_ms <= self._slo_ms else LATE)
+        elif sequence in self._given_up:
+            self._given_up.remove(sequence)
+            self.num_late_answers += 1
+        else:
+            self.ledger.close(sequence, LATE)  # counts it, or raises
+
+    def tick(self, now_ms: float) -> list[Instruction]:
+        """Returns what is to be done by now, in this order."""
+        self._expire(now_ms)
+        if self._waiting is not None and self._hand is None:
+            self._encode_if_free(self._waiting, now_ms)
+        out, self._out = self._out, []
+        return out
+
+    def wake_at_ms(self, now_ms: float) -> float:
+        """When `tick` must be called, if nothing happens before; infinite if it need not."""
+        at_ms = math.inf
+        if self._waiting is not None:
+            at_ms = self._waiting.captured_ms + self._slo_ms
+            if self._hand is None:
+                at_ms = min(at_ms, self.link.may_send_at_ms(now_ms))
+        if self._hand is not None and self._is_making and self._hand.outcome is None:
+            at_ms = min(at_ms, self._hand.captured_ms + self._slo_ms)
+        if self._sent:
+            at_ms = min(at_ms, self._sent[0].captured_ms + self._answer_within_ms)
+        return at_ms
+
+    def _encode_if_free(self, frame: OfferedFrame, now_ms: float) -> None:
+        """Has the frame that waits encoded, or gives it up, if the link is free."""
+        if self._choices is None or self.link.may_send_at_ms(now_ms) > now_ms:
+            return
+        frame.link_ms = now_ms - self._held_since_ms
+        self._waiting = None
+        left_ms = frame.captured_ms + self._slo_ms - now_ms
+        sending = self.link.choose_sending(
+            frame.sequence, self._choices, self._advice, left_ms, now_ms
+        )
+        if isinstance(sending, Sending):
+            self._hand, self._sending = frame, sending
+            self._out.append(Encode(frame, sending))
+        elif sending is Reason.SKIPPED:
+            self._give_up(frame, sending)
+        else:
+            self._give_up_unsent(frame, None, now_ms)
+
+    @property
+    def _is_making(self) -> bool:
+        """Whether a frame is being encoded: until then no other one waits for the link."""
+        return self._hand is not None and self._hand.sent_ms is None
+
+    def _expire(self, now_ms: float) -> None:
+        """Gives up the frames whose time is over."""
+        waiting, hand, sent = self._waiting, self._hand, self._sent
+        if waiting is not None and waiting.captured_ms + self._slo_ms <= now_ms:
+            if not self._is_making:
+                waiting.link_ms = now_ms - self._held_since_ms
+            self._waiting = None
+            self._give_up_unsent(waiting, None, now_ms)
+        if hand is not None and hand.captured_ms + self._slo_ms <= now_ms and hand.sent_ms is None:
+            self._give_up_unsent(hand, None, now_ms)
+        while sent and (
+            sent[0].outcome is not None or sent[0].captured_ms + self._answer_within_ms <= now_ms
+        ):
+            self._give_up(sent.popleft(), Reason.NO_ANSWER)
+
+    def _give_up_unsent(self, frame: OfferedFrame, kbits: float | None, now_ms: float) -> None:
+        """Gives up a frame that cannot be answered in time any more, and blames who is to blame."""
+        if kbits is None:
+            kbits = self.link.expected_kbits(self._choices.sizes[0]) if self._choices else 0.0
+        is_links = self.link.is_to_blame(kbits, frame.link_ms, now_ms)
+        self._give_up(frame, Reason.LINK_TOO_SLOW if is_links else Reason.CLIENT_TOO_SLOW)
+
+    def _enter(self, frame: OfferedFrame) -> None:
+        self.ledger.open(frame.sequence)
+        self._open[frame.sequence] = frame
+
+    def _give_up(self, frame: OfferedFrame, reason: Reason) -> None:
+        if frame.outcome is None:
+            if frame.sent_ms is not None:
+                self._given_up.append(frame.sequence)
+            self._end(frame, _GIVEN_UP[reason])
+
+    def _end(self, frame: OfferedFrame, outcome: Outcome) -> None:
+        frame.outcome = outcome
+        del self._open[frame.sequence]
+        self.ledger.close(frame.sequence, outcome)
+        self._out.append(End(frame, outcome))
