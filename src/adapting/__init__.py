@@ -1,1 +1,1 @@
-"""Adapting: what a client decides about its frames. Pure."""
+"""What a client decides: how fast its link is, what to send over it, and when."""

@@ -10,18 +10,15 @@ from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.ledger import IN_TIME, LATE, Ledger, Outcome
 from ..core.limits import BANDWIDTH_KBPS
 from ..core.verdict import Drop, Place, Reason, Verdict
-from ..network.adaptation.port import Sending
-from ..network.client_link import ClientLink, ServerTimes
-from ..network.frame_sizes import FrameChoices
+from .client_link import ClientLink, ServerTimes
+from .frame_sizes import FrameChoices
 from .frames import OfferedFrame
+from .policies.port import Sending
 
 NO_ANSWER_AFTER_MS = 2000.0
 """A frame that was sent is given up when it is this much over its SLO."""
 _REMEMBERED = 256
-_GIVEN_UP = {
-    reason: Outcome(Verdict.DROPPED, Drop(Place.CLIENT, reason))
-    for reason in Reason
-}
+_GIVEN_UP = {reason: Outcome(Verdict.DROPPED, Drop(Place.CLIENT, reason)) for reason in Reason}
 
 
 class Encode(NamedTuple):

@@ -36,12 +36,12 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..core.errors import MoonjellyError
-from ..core.open_files import allow_many_files
+from ..files.open_files import allow_many_files
 from ..protos.internal_pb2 import ChildStatus, Envelope
-from .channel import Channel, ChannelClosedError
 from .config import ServerConfig
 from .log import set_up_log
-from .stop_signals import STOP_SIGNALS
+from .supervisor.stop_signals import STOP_SIGNALS
+from .wire.channel import Channel, ChannelClosedError
 
 EXIT_CRASHED = 1
 EXIT_ORPHANED = 4

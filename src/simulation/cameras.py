@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable
 from random import Random
 
+from ..adapting.client_link import ClientLink, ServerTimes
+from ..adapting.estimators import make_estimator
+from ..adapting.frame_sizes import FrameChoices
+from ..adapting.policies.port import Sending
+from ..adapting.policies.registry import policy
 from ..adapting.sender import Encode, Send, Sender, ServerAnswer
 from ..core.advice import SideAdvice
 from ..core.ledger import Ledger, Outcome
 from ..core.records import FrameRecord
-from ..network.adaptation.port import Sending
-from ..network.adaptation.registry import policy
-from ..network.client_link import ClientLink, ServerTimes
-from ..network.estimators import make_estimator
-from ..network.frame_sizes import FrameChoices
 from ..scheduling.planning.admission import Refusal
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
+from ..core.budget_rules import budget_rule
 from ..core.plan import Plan
 from ..core.problem import Client, Problem
 from ..core.records import PlanRecord
-from ..profiles import latency_table
-from ..scheduling.budgets import budget_rule
+from ..scheduling.cores.device import DeviceOrders
 from ..scheduling.cores.scheduler.core import SchedulerCore
 from ..scheduling.cores.scheduler.instructions import (
     AnswerJoin,
@@ -34,7 +34,6 @@ from ..scheduling.cores.scheduler.stimuli import (
     Stimulus,
     Tick,
 )
-from ..scheduling.device_core import DeviceOrders
 from ..scheduling.device_table import DeviceTable
 from ..scheduling.plan_view import PlanView, RunningVariant
 from ..scheduling.planning.admission import Refusal
@@ -44,6 +43,7 @@ from ..scheduling.planning.port import Planner
 from ..scheduling.planning.registry import planner
 from ..scheduling.planning.rounds import Planning
 from ..scheduling.planning.switching import SwitchingCost
+from ..zoos import latency_table
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario

@@ -10,12 +10,11 @@ from collections import deque
 from contextlib import suppress
 from random import Random
 
+from ...core.budget_rules import budget_rule
 from ...core.device import Device
 from ...core.errors import UsageError
 from ...core.records import PlanRecord
-from ...profiles import latency_table
 from ...protos.internal_pb2 import Envelope, Ready
-from ...scheduling.budgets import budget_rule
 from ...scheduling.cores.scheduler.core import SchedulerCore
 from ...scheduling.cores.scheduler.instructions import (
     AnswerJoin,
@@ -41,10 +40,11 @@ from ...scheduling.planning.plan_records import plan_records
 from ...scheduling.planning.registry import planner, preload
 from ...scheduling.planning.rounds import Planning
 from ...scheduling.planning.switching import SwitchingCost
-from ..channel import AsyncChannel, Channel
+from ...zoos import latency_table
 from ..child import ChildContext
-from ..heartbeat import beat
 from ..run_log import open_log
+from ..wire.channel import AsyncChannel, Channel
+from ..wire.heartbeat import beat
 from ..zoo import load_served_zoo
 from .packets import (
     EndpointReader,

@@ -34,7 +34,7 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
 from moonjelly.scheduling.device_table import DeviceTable
 from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.port import Planner
-from moonjelly.scheduling.planning.pricing import PricingPlanner
+from moonjelly.scheduling.planning.pricing.pricing import PricingPlanner
 from moonjelly.scheduling.planning.rounds import Planning
 from moonjelly.scheduling.planning.rules import violations
 

@@ -1,0 +1,1 @@
+"""What the processes of a server share: packets, frame memory, benches."""
