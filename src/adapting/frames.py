@@ -24,6 +24,7 @@ class OfferedFrame:
         bandwidth_kbps: what the link was then thought to carry.
         network_ms: round trip of frame and ack, less what the server held it.
         answered_ms: when the server's answer came, if that gave it its verdict.
+        answer: what came with that answer.
         outcome: its verdict; None while it is open.
     """
 
@@ -37,6 +38,7 @@ class OfferedFrame:
     bandwidth_kbps: float | None = None
     network_ms: float | None = None
     answered_ms: float | None = None
+    answer: object = None
     outcome: Outcome | None = None
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import NamedTuple, TypeAlias
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.ledger import IN_TIME, LATE, Ledger, Outcome
@@ -21,27 +21,30 @@ _REMEMBERED = 256
 _GIVEN_UP = {reason: Outcome(Verdict.DROPPED, Drop(Place.CLIENT, reason)) for reason in Reason}
 
 
-class Encode(NamedTuple):
+Frame = TypeVar("Frame", bound=OfferedFrame)
+
+
+class Encode(NamedTuple, Generic[Frame]):
     """Resize and encode a frame, then say `encoded`. There is one at a time."""
 
-    frame: OfferedFrame
+    frame: Frame
     sending: Sending
 
 
-class Send(NamedTuple):
+class Send(NamedTuple, Generic[Frame]):
     """Hand an encoded frame to the transport, then say `written`."""
 
-    frame: OfferedFrame
+    frame: Frame
 
 
-class End(NamedTuple):
+class End(NamedTuple, Generic[Frame]):
     """A frame has its verdict: `outcome` is set."""
 
-    frame: OfferedFrame
+    frame: Frame
     outcome: Outcome
 
 
-Instruction: TypeAlias = Encode | Send | End
+Instruction: TypeAlias = Encode[Frame] | Send[Frame] | End[Frame]
 
 
 class ServerAnswer(NamedTuple):
@@ -51,14 +54,16 @@ class ServerAnswer(NamedTuple):
         advice: for the frames to come.
         drop: where and why it was given up; None if it was answered.
         times: what the server took for it, if it was answered and says so.
+        content: whatever else; stays with the frame that it gives its verdict.
     """
 
     advice: SideAdvice
     drop: Drop | None = None
     times: ServerTimes | None = None
+    content: object = None
 
 
-class Sender:
+class Sender(Generic[Frame]):
     """Takes what happens to the frames of one stream, and tells what to do about them.
 
     Every frame that is offered ends exactly once. The newest one waits until the link has room and the one before
@@ -82,17 +87,17 @@ class Sender:
         self.num_late_answers = 0
         self._slo_ms = link.slo_ms
         self._answer_within_ms = link.slo_ms + NO_ANSWER_AFTER_MS
-        self._open: dict[int, OfferedFrame] = {}
+        self._open: dict[int, Frame] = {}
         self._given_up: deque[int] = deque(maxlen=_REMEMBERED)
         self._choices: FrameChoices | None = None  # None without a connection
         self._advice = NO_ADVICE
         self._is_draining = False
-        self._waiting: OfferedFrame | None = None
-        self._hand: OfferedFrame | None = None  # is encoded or written; nothing else is meanwhile
+        self._waiting: Frame | None = None
+        self._hand: Frame | None = None  # is encoded or written; nothing else is meanwhile
         self._sending: Sending | None = None  # how the frame in hand is to be sent
         self._held_since_ms = 0.0  # since then the link alone holds the frame that waits
-        self._sent: deque[OfferedFrame] = deque()  # oldest first; some have ended
-        self._out: list[Instruction] = []
+        self._sent: deque[Frame] = deque()  # oldest first; some have ended
+        self._out: list[Instruction[Frame]] = []
 
     @property
     def num_open(self) -> int:
@@ -123,7 +128,7 @@ class Sender:
             self._give_up(self._waiting, Reason.DRAINING)
             self._waiting = None
 
-    def offered(self, frame: OfferedFrame, now_ms: float) -> None:
+    def offered(self, frame: Frame, now_ms: float) -> None:
         """A frame was captured; one that still waits is superseded by it. Sequences rise."""
         self._expire(now_ms)
         self._enter(frame)
@@ -138,7 +143,7 @@ class Sender:
             if not self._is_making:
                 self._held_since_ms = now_ms
 
-    def missed(self, frame: OfferedFrame, reason: Reason) -> None:
+    def missed(self, frame: Frame, reason: Reason) -> None:
         """A frame was due, and there is no picture of it."""
         self._enter(frame)
         self._give_up(frame, reason)
@@ -195,7 +200,7 @@ class Sender:
             self.link.on_answer(sequence, answer.times)
         self._advice = answer.advice
         if frame is not None:
-            frame.answered_ms = now_ms
+            frame.answered_ms, frame.answer = now_ms, answer.content
             if drop is not None:
                 self._end(frame, Outcome(Verdict.DROPPED, drop))
             else:
@@ -206,7 +211,7 @@ class Sender:
         else:
             self.ledger.close(sequence, LATE)  # counts it, or raises
 
-    def tick(self, now_ms: float) -> list[Instruction]:
+    def tick(self, now_ms: float) -> list[Instruction[Frame]]:
         """Returns what is to be done by now, in this order."""
         self._expire(now_ms)
         if self._waiting is not None and self._hand is None:
@@ -227,7 +232,7 @@ class Sender:
             at_ms = min(at_ms, self._sent[0].captured_ms + self._answer_within_ms)
         return at_ms
 
-    def _encode_if_free(self, frame: OfferedFrame, now_ms: float) -> None:
+    def _encode_if_free(self, frame: Frame, now_ms: float) -> None:
         """Has the frame that waits encoded, or gives it up, if the link is free."""
         if self._choices is None or self.link.may_send_at_ms(now_ms) > now_ms:
             return
@@ -265,24 +270,24 @@ class Sender:
         ):
             self._give_up(sent.popleft(), Reason.NO_ANSWER)
 
-    def _give_up_unsent(self, frame: OfferedFrame, kbits: float | None, now_ms: float) -> None:
+    def _give_up_unsent(self, frame: Frame, kbits: float | None, now_ms: float) -> None:
         """Gives up a frame that cannot be answered in time any more, and blames who is to blame."""
         if kbits is None:
             kbits = self.link.expected_kbits(self._choices.sizes[0]) if self._choices else 0.0
         is_links = self.link.is_to_blame(kbits, frame.link_ms, now_ms)
         self._give_up(frame, Reason.LINK_TOO_SLOW if is_links else Reason.CLIENT_TOO_SLOW)
 
-    def _enter(self, frame: OfferedFrame) -> None:
+    def _enter(self, frame: Frame) -> None:
         self.ledger.open(frame.sequence)
         self._open[frame.sequence] = frame
 
-    def _give_up(self, frame: OfferedFrame, reason: Reason) -> None:
+    def _give_up(self, frame: Frame, reason: Reason) -> None:
         if frame.outcome is None:
             if frame.sent_ms is not None:
                 self._given_up.append(frame.sequence)
             self._end(frame, _GIVEN_UP[reason])
 
-    def _end(self, frame: OfferedFrame, outcome: Outcome) -> None:
+    def _end(self, frame: Frame, outcome: Outcome) -> None:
         frame.outcome = outcome
         del self._open[frame.sequence]
         self.ledger.close(frame.sequence, outcome)

@@ -66,7 +66,7 @@ class SimulatedCamera:
         self._jitter_ms = jitter(stream, random)
         self._arrived_ms = 0.0  # the newest frame; none overtakes another
         estimator = make_estimator(stream.first_kbps, stream.wire_ms, stream.estimator)
-        self._sender = Sender(
+        self._sender: Sender[SimulatedFrame] = Sender(
             ClientLink(stream.fps, stream.slo_ms, estimator, policy(stream.policy, stream.ladder))
         )
         self._start_ms = 0.0
@@ -151,7 +151,6 @@ class SimulatedCamera:
         now_ms = self._events.now_ms
         for instruction in self._sender.tick(now_ms):
             frame = instruction.frame
-            assert isinstance(frame, SimulatedFrame)
             if isinstance(instruction, Encode):
                 at_ms = now_ms + self.stream.encode_ms + self._jitter_ms()
                 self._events.at(
