@@ -70,9 +70,9 @@ class Sender(Generic[Frame]):
     was handed over; a newer one supersedes it. Whatever is not sent by its deadline is given up, and whatever is not
     answered 2 s after it as well, so nothing waits for ever.
 
-    It has no clock: stimuli come with the time, which never falls. They only take note; `tick` decides and says what is to
-    be done. So the order of stimuli of one moment changes nothing, if one tick follows them. Whoever drives it ticks after
-    stimuli, and at `wake_at_ms`.
+    It has no clock: stimuli come with the time, which never falls. They only take note; `tick` decides, and says what is to
+    be done. So a camera, a server and an encoder that are heard of at the same moment may be so in any order. Whoever drives it
+    ticks after stimuli, in the same moment, and at `wake_at_ms`.
 
     Attributes:
         ledger: the counts of its frames.
@@ -93,10 +93,13 @@ class Sender(Generic[Frame]):
         self._advice = NO_ADVICE
         self._is_draining = False
         self._waiting: Frame | None = None
-        self._hand: Frame | None = None  # is encoded or written; nothing else is meanwhile
-        self._sending: Sending | None = None  # how the frame in hand is to be sent
+        self._offered: list[Frame] = []  # since the last tick
         self._held_since_ms = 0.0  # since then the link alone holds the frame that waits
+        self._hand: Encode[Frame] | None = None  # is encoded or written; nothing else is meanwhile
+        self._encoded_kbits: float | None = None  # of the frame in hand, since the last tick
+        self._needs_writing = True
         self._sent: deque[Frame] = deque()  # oldest first; some have ended
+        self._due_ms = math.inf  # no frame's time is over before
         self._out: list[Instruction[Frame]] = []
 
     @property
@@ -108,7 +111,6 @@ class Sender(Generic[Frame]):
         """A session is there, with what may be sent in it, and its first advice."""
         self._choices = choices
         self._advice = advice
-        self._is_draining = False
 
     def disconnected(self, now_ms: float) -> None:
         """The session is lost, and all open frames with it."""
@@ -116,63 +118,53 @@ class Sender(Generic[Frame]):
         for frame in list(self._open.values()):
             was_sent = frame.sent_ms is not None
             self._give_up(frame, Reason.CONNECTION_LOST if was_sent else Reason.NOT_CONNECTED)
-        self._choices = self._waiting = self._hand = None
+        self._choices = self._waiting = self._hand = self._encoded_kbits = None
+        self._is_draining = False
+        self._offered.clear()
         self._sent.clear()
+        self._due_ms = math.inf
         self.link.on_disconnect()
 
     def draining(self, now_ms: float) -> None:
         """The server takes no more frames in this session."""
         self._expire(now_ms)
         self._is_draining = True
-        if self._waiting is not None:
-            self._give_up(self._waiting, Reason.DRAINING)
-            self._waiting = None
 
     def offered(self, frame: Frame, now_ms: float) -> None:
         """A frame was captured; one that still waits is superseded by it. Sequences rise."""
         self._expire(now_ms)
         self._enter(frame)
-        if self._choices is None:
-            self._give_up(frame, Reason.NOT_CONNECTED)
-        elif self._is_draining:
-            self._give_up(frame, Reason.DRAINING)
-        else:
-            if self._waiting is not None:
-                self._give_up(self._waiting, Reason.SUPERSEDED)
-            self._waiting = frame
-            if not self._is_making:
-                self._held_since_ms = now_ms
+        self._offered.append(frame)
+        if not self._is_making:
+            self._held_since_ms = now_ms
 
     def missed(self, frame: Frame, reason: Reason) -> None:
         """A frame was due, and there is no picture of it."""
         self._enter(frame)
         self._give_up(frame, reason)
 
-    def encoded(self, sequence: int, kbits: float, now_ms: float) -> None:
-        """The frame in hand has this size."""
+    def encoded(
+        self, sequence: int, kbits: float, now_ms: float, *, needs_writing: bool = True
+    ) -> None:
+        """The frame in hand is encoded.
+
+        Args:
+            sequence: its number.
+            kbits: its encoded size.
+            now_ms: the time.
+            needs_writing: whether `written` says when the transport has taken it; otherwise it does at once.
+        """
         self._expire(now_ms)
-        frame, sending = self._hand, self._sending
-        if frame is None or sending is None or frame.sequence != sequence:
-            return  # of a session that is lost
-        self._held_since_ms = now_ms
-        if frame.outcome is not None:
-            self._hand = None
-            return
-        left_ms = frame.captured_ms + self._slo_ms - now_ms
-        if not self.link.is_worth_sending(sending, kbits, left_ms, now_ms):
-            self._hand = None
-            self._give_up_unsent(frame, kbits, now_ms)
-            return
-        frame.sent_ms, frame.kbits = now_ms, kbits
-        frame.side_px, frame.jpeg_quality = sending.size.side_px, sending.quality.quality
-        frame.bandwidth_kbps = BANDWIDTH_KBPS.nearest(self.link.bandwidth_kbps(now_ms))
-        self.link.on_sent(sequence, sending, kbits, now_ms)
-        self._sent.append(frame)
-        self._out.append(Send(frame))
+        if (
+            self._hand is not None and self._hand.frame.sequence == sequence
+        ):  # not of a lost session
+            self._encoded_kbits = kbits
+            self._needs_writing = needs_writing
+            self._held_since_ms = now_ms
 
     def written(self, sequence: int) -> None:
-        """The transport has taken a frame, and takes another one."""
-        if self._hand is not None and self._hand.sequence == sequence:
+        """The transport has taken the frame in hand, and takes another one."""
+        if self._hand is not None and self._hand.frame.sequence == sequence:
             self._hand = None
 
     def acked(self, sequence: int, held_ms: float, now_ms: float) -> None:
@@ -213,7 +205,14 @@ class Sender(Generic[Frame]):
 
     def tick(self, now_ms: float) -> list[Instruction[Frame]]:
         """Returns what is to be done by now, in this order."""
+        if self._offered:
+            self._let_wait(self._offered)
+        if self._is_draining and self._waiting is not None:
+            self._give_up(self._waiting, Reason.DRAINING)
+            self._waiting = None
         self._expire(now_ms)
+        if self._encoded_kbits is not None and self._hand is not None:
+            self._send_if_worth_it(self._hand, self._encoded_kbits, now_ms)
         if self._waiting is not None and self._hand is None:
             self._encode_if_free(self._waiting, now_ms)
         out, self._out = self._out, []
@@ -221,16 +220,28 @@ class Sender(Generic[Frame]):
 
     def wake_at_ms(self, now_ms: float) -> float:
         """When `tick` must be called, if nothing happens before; infinite if it need not."""
-        at_ms = math.inf
-        if self._waiting is not None:
-            at_ms = self._waiting.captured_ms + self._slo_ms
-            if self._hand is None:
-                at_ms = min(at_ms, self.link.may_send_at_ms(now_ms))
-        if self._hand is not None and self._is_making and self._hand.outcome is None:
-            at_ms = min(at_ms, self._hand.captured_ms + self._slo_ms)
-        if self._sent:
-            at_ms = min(at_ms, self._sent[0].captured_ms + self._answer_within_ms)
-        return at_ms
+        if self._waiting is not None and self._hand is None:
+            return min(self._due_ms, self.link.may_send_at_ms(now_ms))
+        return self._due_ms
+
+    @property
+    def _is_making(self) -> bool:
+        """Whether a frame is being encoded: until then no other one waits for the link."""
+        return self._hand is not None and self._hand.frame.sent_ms is None
+
+    def _let_wait(self, frames: list[Frame]) -> None:
+        """Has the newest of the frames just offered wait in place of the one before."""
+        for frame in frames:
+            if self._choices is None:
+                self._give_up(frame, Reason.NOT_CONNECTED)
+            elif self._is_draining:
+                self._give_up(frame, Reason.DRAINING)
+            else:
+                if self._waiting is not None:
+                    self._give_up(self._waiting, Reason.SUPERSEDED)
+                self._waiting = frame
+                self._due_ms = min(self._due_ms, frame.captured_ms + self._slo_ms)
+        frames.clear()
 
     def _encode_if_free(self, frame: Frame, now_ms: float) -> None:
         """Has the frame that waits encoded, or gives it up, if the link is free."""
@@ -243,32 +254,60 @@ class Sender(Generic[Frame]):
             frame.sequence, self._choices, self._advice, left_ms, now_ms
         )
         if isinstance(sending, Sending):
-            self._hand, self._sending = frame, sending
-            self._out.append(Encode(frame, sending))
+            self._hand = Encode(frame, sending)
+            self._out.append(self._hand)
         elif sending is Reason.SKIPPED:
             self._give_up(frame, sending)
         else:
             self._give_up_unsent(frame, None, now_ms)
 
-    @property
-    def _is_making(self) -> bool:
-        """Whether a frame is being encoded: until then no other one waits for the link."""
-        return self._hand is not None and self._hand.sent_ms is None
+    def _send_if_worth_it(self, encoded: Encode[Frame], kbits: float, now_ms: float) -> None:
+        """Has the frame in hand sent, unless it turns out too large, or was given up meanwhile."""
+        frame, sending = encoded
+        self._encoded_kbits = None
+        if not self._needs_writing:
+            self._hand = None
+        left_ms = frame.captured_ms + self._slo_ms - now_ms
+        if frame.outcome is not None:
+            self._hand = None
+        elif not self.link.is_worth_sending(sending, kbits, left_ms, now_ms):
+            self._hand = None
+            self._give_up_unsent(frame, kbits, now_ms)
+        else:
+            frame.sent_ms, frame.kbits = now_ms, kbits
+            frame.side_px, frame.jpeg_quality = sending.size.side_px, sending.quality.quality
+            frame.bandwidth_kbps = BANDWIDTH_KBPS.nearest(self.link.bandwidth_kbps(now_ms))
+            self.link.on_sent(frame.sequence, sending, kbits, now_ms)
+            self._sent.append(frame)
+            self._out.append(Send(frame))
 
     def _expire(self, now_ms: float) -> None:
         """Gives up the frames whose time is over."""
-        waiting, hand, sent = self._waiting, self._hand, self._sent
-        if waiting is not None and waiting.captured_ms + self._slo_ms <= now_ms:
-            if not self._is_making:
-                waiting.link_ms = now_ms - self._held_since_ms
-            self._waiting = None
-            self._give_up_unsent(waiting, None, now_ms)
-        if hand is not None and hand.captured_ms + self._slo_ms <= now_ms and hand.sent_ms is None:
-            self._give_up_unsent(hand, None, now_ms)
-        while sent and (
-            sent[0].outcome is not None or sent[0].captured_ms + self._answer_within_ms <= now_ms
-        ):
+        if now_ms < self._due_ms:
+            return
+        waiting, sent = self._waiting, self._sent
+        due_ms = math.inf
+        if waiting is not None:
+            due_ms = waiting.captured_ms + self._slo_ms
+            if due_ms <= now_ms:
+                due_ms = math.inf
+                self._waiting = None
+                if not self._is_making:
+                    waiting.link_ms = now_ms - self._held_since_ms
+                self._give_up_unsent(waiting, None, now_ms)
+        if self._hand is not None and self._is_making and self._hand.frame.outcome is None:
+            making = self._hand.frame
+            if making.captured_ms + self._slo_ms <= now_ms:
+                self._give_up_unsent(making, None, now_ms)
+            else:
+                due_ms = min(due_ms, making.captured_ms + self._slo_ms)
+        while sent:
+            oldest_due_ms = sent[0].captured_ms + self._answer_within_ms
+            if sent[0].outcome is None and oldest_due_ms > now_ms:
+                due_ms = min(due_ms, oldest_due_ms)
+                break
             self._give_up(sent.popleft(), Reason.NO_ANSWER)
+        self._due_ms = due_ms
 
     def _give_up_unsent(self, frame: Frame, kbits: float | None, now_ms: float) -> None:
         """Gives up a frame that cannot be answered in time any more, and blames who is to blame."""

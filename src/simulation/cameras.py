@@ -128,8 +128,8 @@ class SimulatedCamera:
         self._act()
 
     def _finish_encoding(self, frame: SimulatedFrame, sending: Sending) -> None:
-        self._sender.encoded(frame.sequence, self._kbits(frame, sending), self._events.now_ms)
-        self._sender.written(frame.sequence)
+        kbits = self._kbits(frame, sending)
+        self._sender.encoded(frame.sequence, kbits, self._events.now_ms, needs_writing=False)
         self._act()
 
     def _take_ack(self, frame: SimulatedFrame) -> None:
