@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ....core.problem import Client
+from ....core.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class JoinAsked:
 
     endpoint: str
     request: int
-    client: Client
+    stream: Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ class Reported:
     """
 
     endpoint: str
-    opened: tuple[Client, ...]
-    unopened: tuple[Client, ...] = ()
+    opened: tuple[Stream, ...]
+    unopened: tuple[Stream, ...] = ()
     overhead_ms: float = 0.0
     is_urgent: bool = False
     plan_epoch: int = 0
