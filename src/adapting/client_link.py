@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..core.advice import SideAdvice
@@ -12,7 +12,7 @@ from ..core.verdict import Reason
 from .estimators import BandwidthEstimator, SentFrame
 from .frame_sizes import FrameChoices, FrameSize
 from .policies.odds import ArrivalOdds
-from .policies.port import LinkForecast, Policy, Sending, Situation
+from .policies.port import LinkForecast, Policy, Sending, Situation, takes_no_time
 
 BITS_PER_KBIT = 1000.0
 PROBE_AFTER_MS = 250.0
@@ -186,6 +186,7 @@ class ClientLink:
         advice: SideAdvice,
         left_ms: float,
         now_ms: float,
+        making_ms: Callable[[int], float] = takes_no_time,
     ) -> Sending | Reason:
         """Decides on the frame whose turn it is: how it is sent, or why it is given up unsent.
 
@@ -195,6 +196,7 @@ class ClientLink:
             advice: the server's newest.
             left_ms: what is left of the frame's SLO.
             now_ms: the time.
+            making_ms: what making a frame of a side (px) takes.
         """
         situation = Situation(
             sequence=sequence,
@@ -208,6 +210,7 @@ class ClientLink:
             left_ms=left_ms,
             server_ms=self._server_ms,
             link=self.forecast(now_ms),
+            making_ms=making_ms,
         )
         chosen = self._policy.choose(situation)
         if isinstance(chosen, Sending):

@@ -13,6 +13,7 @@ from ..core.verdict import Drop, Place, Reason, Verdict
 from .client_link import ClientLink, ServerTimes
 from .frame_sizes import FrameChoices
 from .frames import OfferedFrame
+from .making import MakingCost
 from .policies.port import Sending
 
 NO_ANSWER_AFTER_MS = 2000.0
@@ -96,6 +97,8 @@ class Sender(Generic[Frame]):
         self._offered: list[Frame] = []  # since the last tick
         self._held_since_ms = 0.0  # since then the link alone holds the frame that waits
         self._hand: Encode[Frame] | None = None  # is encoded or written; nothing else is meanwhile
+        self._making = MakingCost()
+        self._making_since_ms = 0.0
         self._encoded_kbits: float | None = None  # of the frame in hand, since the last tick
         self._needs_writing = True
         self._sent: deque[Frame] = deque()  # oldest first; some have ended
@@ -158,6 +161,7 @@ class Sender(Generic[Frame]):
         if (
             self._hand is not None and self._hand.frame.sequence == sequence
         ):  # not of a lost session
+            self._making.add(self._hand.sending.size.side_px, now_ms - self._making_since_ms)
             self._encoded_kbits = kbits
             self._needs_writing = needs_writing
             self._held_since_ms = now_ms
@@ -251,10 +255,11 @@ class Sender(Generic[Frame]):
         self._waiting = None
         left_ms = frame.captured_ms + self._slo_ms - now_ms
         sending = self.link.choose_sending(
-            frame.sequence, self._choices, self._advice, left_ms, now_ms
+            frame.sequence, self._choices, self._advice, left_ms, now_ms, self._making.expected_ms
         )
         if isinstance(sending, Sending):
             self._hand = Encode(frame, sending)
+            self._making_since_ms = now_ms
             self._out.append(self._hand)
         elif sending is Reason.SKIPPED:
             self._give_up(frame, sending)

@@ -152,7 +152,8 @@ class SimulatedCamera:
         for instruction in self._sender.tick(now_ms):
             frame = instruction.frame
             if isinstance(instruction, Encode):
-                at_ms = now_ms + self.stream.encode_ms + self._jitter_ms()
+                side_px = instruction.sending.size.side_px
+                at_ms = now_ms + self.stream.making_ms(side_px, now_ms) + self._jitter_ms()
                 self._events.at(
                     at_ms, Priority.ARRIVAL, self._finish_encoding, frame, instruction.sending
                 )

@@ -16,7 +16,7 @@ from ..core.limits import BANDWIDTH_KBPS, FPS, SIZE_RATIO, SLO_MS, WIRE_MS
 from ..core.profile import LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
-from ..devices.slowdown_script import SlowdownScript
+from ..devices.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
 from ..links.traces import LinkTrace
 from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
@@ -52,7 +52,9 @@ class SimulatedStream:
         frame_size_ratio: mean encoded size over what the zoo says.
         frame_size_spread: standard deviation of the logarithm of the size.
         frame_sizes: of its source's frames, in place of the last two.
-        encode_ms: what resizing and encoding take its client.
+        encode_ms: what resizing and encoding take its client, whatever the side.
+        encode_mpx_ms: what they take besides, for each million pixels of the frame.
+        encode_slowdown: how much longer both take over time.
         jitter_p50_ms: median of the random delay of a frame before it is sent, and of frames, acks and
             answers on their way, log-normal; 0 for none. Likewise jitter_p99_ms.
         policy: how its frames adapt to the link.
@@ -75,6 +77,8 @@ class SimulatedStream:
     frame_size_spread: float = 0.0
     frame_sizes: FrameSizes | None = None
     encode_ms: float = 2.0
+    encode_mpx_ms: float = 0.0
+    encode_slowdown: SlowdownScript = ALWAYS_AS_PROFILED
     jitter_p50_ms: float = 0.0
     jitter_p99_ms: float = 0.0
     policy: str = DEFAULT_POLICY
@@ -97,10 +101,16 @@ class SimulatedStream:
         SIZE_RATIO.require("frame_size_ratio", self.frame_size_ratio)
         require_not_negative("frame_size_spread", self.frame_size_spread, 2)
         require_not_negative("encode_ms", self.encode_ms, 10_000)
+        require_not_negative("encode_mpx_ms", self.encode_mpx_ms, 10_000)
         require_not_negative("jitter_p99_ms", self.jitter_p99_ms, 10_000)
         require_not_negative("jitter_p50_ms", self.jitter_p50_ms, self.jitter_p99_ms)
         policy(self.policy, self.ladder)
         check_estimator(self.estimator)
+
+    def making_ms(self, side_px: int, at_ms: float) -> float:
+        """What resizing and encoding a frame takes its client at a time."""
+        making_ms = self.encode_ms + self.encode_mpx_ms * side_px * side_px / 1e6
+        return making_ms * self.encode_slowdown.factor(at_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ _STREAM_OPTIONS = (
     "leave_s",
     "first_kbps",
     "encode_ms",
+    "encode_mpx_ms",
     "jitter_p50_ms",
     "jitter_p99_ms",
     *_MODELLED_SIZES,

@@ -123,10 +123,8 @@ class _Stretch:
         self.free_ms = begin_ms + sending_ms
         if self._arrived_ms > begin_ms:
             latest_ms = arrived_ms - sending_ms
-            if latest_ms > self._arrived_ms:
-                latest_ms = self._arrived_ms
-            if latest_ms > begin_ms:
-                begin_ms = latest_ms
+            latest_ms = min(latest_ms, self._arrived_ms)
+            begin_ms = max(begin_ms, latest_ms)
         self._arrived_ms = arrived_ms
         self.delay_ms = _delay_ms(arrived_ms, begin_ms, sending_ms)
         return _delay_cost(self.delay_ms, scale_ms)
@@ -213,8 +211,7 @@ class ChangePointEstimator:
         best = self._divide(frame, arrived_ms)
         self._learn_scale(best)
         self._estimate_kbps = best.rate_kbps(self._scale_ms)
-        if arrived_ms > self._heard_ms:
-            self._heard_ms = arrived_ms
+        self._heard_ms = max(self._heard_ms, arrived_ms)
 
     def bandwidth_kbps(self, now_ms: float, oldest: SentFrame | None = None) -> float:
         """The rate of the newest stretch, unless the oldest frame under way says that it has fallen."""
@@ -245,8 +242,7 @@ class ChangePointEstimator:
         start_ms = frame.sent_ms + 2 * self.wire_ms
         stretches = self._stretches
         taken_ms = arrived_ms - self._start_ms(frame)
-        if taken_ms < 0.0:
-            taken_ms = 0.0
+        taken_ms = max(taken_ms, 0.0)
         scale_ms = self._scale_ms + SCALE_RATIO * taken_ms
         acked = _Acked(frame.kbits, start_ms, arrived_ms, scale_ms)
         if not stretches:
