@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.device import Device
+from ..core.mode import ModeTable
 from .slowdown import FAR_OFF_RATIO
 
 STEP_RATIO = 1.1
@@ -14,10 +15,7 @@ RISE_STEPS, FALL_STEPS = 0.8, 1.3
 SHORT_STEPS = 0.3  # a step may fall short of what it stands for by so much
 STREAK_BATCHES = 25  # over so many in a row, chance has to even out
 LEAST_RATIO, MOST_RATIO = 0.25, 4.0  # what is slower is planned only where nothing else is there
-NEVER_MS = 1e9  # as long as a variant takes that cannot run: no budget allows it
 LONGEST_TYPE = 48  # characters; a device's number follows
-
-Latencies = tuple[tuple[float, ...], ...]
 
 
 def planned_ratio(slowdown_ratio: float, spread_ratio: float) -> float:
@@ -71,11 +69,11 @@ class _Ready:
 class DeviceTable:
     """The devices of the server, in the options' order."""
 
-    def __init__(self, devices: Sequence[Device], latencies: Mapping[str, Latencies]) -> None:
-        """Starts without a ready device; `latencies` holds each device's by variant and batch (ms)."""
+    def __init__(self, devices: Sequence[Device], tables: Mapping[str, ModeTable]) -> None:
+        """Starts without a ready device; `tables` holds each device's modes as profiled."""
         self._types = {device.device_id: device.device_type for device in devices}
         self._ready: dict[str, _Ready] = {}
-        self._latencies = dict(latencies)
+        self._tables = dict(tables)
 
     @property
     def num_ready(self) -> int:
@@ -133,15 +131,15 @@ class DeviceTable:
         """What the devices that are there say: recent batch time over the profile's median."""
         return {device_id: one.slowdown_ratio for device_id, one in self._ready.items()}
 
-    def problem_part(self) -> tuple[tuple[Device, ...], dict[str, Latencies]]:
-        """The usable devices, and the latencies of their types.
+    def problem_part(self) -> tuple[tuple[Device, ...], dict[str, ModeTable]]:
+        """The usable devices, and the tables of their types.
 
         Devices of one type that are slowed down differently, or cannot run the same variants, are of different
         types to the planner.
         """
         usable = self._usable()
         devices: list[Device] = []
-        latencies: dict[str, Latencies] = {}
+        tables: dict[str, ModeTable] = {}
         names: dict[tuple[str, int, frozenset[int]], str] = {}
         for number, (device_id, device_type) in enumerate(self._types.items()):
             if device_id not in usable:
@@ -153,21 +151,16 @@ class DeviceTable:
                 device_type if is_plain else f"{device_type[:LONGEST_TYPE]}-as-{number}",
             )
             devices.append(Device(device_id, name))
-            if name not in latencies:
-                latencies[name] = tuple(
-                    (NEVER_MS,) * len(row)
-                    if variant in one.broken
-                    else tuple(one.ratio * p99_ms for p99_ms in row)
-                    for variant, row in enumerate(self._latencies[device_id])
-                )
-        return tuple(devices), latencies
+            if name not in tables:
+                tables[name] = self._tables[device_id].slowed(one.ratio, one.broken)
+        return tuple(devices), tables
 
     def _usable(self) -> set[str]:
         """Devices to plan with; those that are far off only if there are no others."""
         usable = {
             device_id: one
             for device_id, one in self._ready.items()
-            if not one.is_silent and len(one.broken) < len(self._latencies[device_id])
+            if not one.is_silent and len(one.broken) < self._tables[device_id].num_variants
         }
         sound = {device_id for device_id, one in usable.items() if not one.is_far_off}
         return sound or set(usable)

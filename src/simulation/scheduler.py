@@ -43,7 +43,7 @@ from ..scheduling.planning.port import Planner
 from ..scheduling.planning.registry import planner
 from ..scheduling.planning.rounds import Planning
 from ..scheduling.planning.switching import SwitchingCost
-from ..zoos import latency_table
+from ..zoos import mode_table
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario
@@ -87,7 +87,7 @@ class SimulatedScheduler:
             DeviceTable(
                 scenario.devices,
                 {
-                    device.device_id: latency_table(
+                    device.device_id: mode_table(
                         scenario.profiles[device.device_type],
                         scenario.variants,
                         scenario.server.max_batch_size,

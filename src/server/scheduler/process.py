@@ -40,7 +40,7 @@ from ...scheduling.planning.plan_records import plan_records
 from ...scheduling.planning.registry import planner, preload
 from ...scheduling.planning.rounds import Planning
 from ...scheduling.planning.switching import SwitchingCost
-from ...zoos import latency_table
+from ...zoos import mode_table
 from ..child import ChildContext
 from ..run_log import open_log
 from ..wire.channel import AsyncChannel, Channel
@@ -90,7 +90,7 @@ class SchedulerProcess:
         devices = DeviceTable(
             [Device(device.device_id, device.device_type) for device in config.devices],
             {
-                device.device_id: latency_table(
+                device.device_id: mode_table(
                     zoo.profiles[device.device_id], zoo.variants, config.max_batch_size
                 )
                 for device in config.devices

@@ -255,11 +255,11 @@ class SchedulerCore:
         ]
 
     def _problem(self) -> Problem:
-        devices, latencies = self._devices.problem_part()
+        devices, tables = self._devices.problem_part()
         return Problem(
             devices=devices,
             variants=self._variants,
-            latency_ms=latencies,
+            tables=tables,
             streams=self._streams.opened(),
             overhead_ms=self._streams.overhead_ms,
             budget_rule=self._rule,

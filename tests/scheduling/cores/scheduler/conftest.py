@@ -11,6 +11,7 @@ import pytest
 
 from moonjelly.core.budget import FULL_BUDGET
 from moonjelly.core.device import Device
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.plan import Plan
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
@@ -42,7 +43,7 @@ from moonjelly.scheduling.planning.rules import violations
 
 PERIOD_MS = 500.0
 VARIANTS = (Variant("small", 128, 0.2, 50.0), Variant("large", 416, 0.4, 300.0))
-LATENCY = ((5.0, 6.0, 7.0, 8.0), (20.0, 30.0, 40.0, 50.0))  # 500 and 80 frames/s
+LATENCY = ModeTable(((5.0, 6.0, 7.0, 8.0), (20.0, 30.0, 40.0, 50.0)))  # 500 and 80 frames/s
 
 
 def client(stream_id: str, fps: float = 10.0, slo_ms: float = 200.0, kbps: float = 1e5) -> Stream:
