@@ -72,7 +72,9 @@ class CameraOptions:
     frame_size_spread: float = option(0.0, limits=Range(0, 2))
     encode_ms: float = option(2.0, limits=Range(0, 10_000))
     encode_mpx_ms: float = option(0.0, limits=Range(0, 10_000))
-    encode_slowdown: Annotated[SlowdownScript, ReadBy(SlowdownScript.parse, str)] = ALWAYS_AS_PROFILED
+    encode_slowdown: Annotated[SlowdownScript, ReadBy(SlowdownScript.parse, str)] = (
+        ALWAYS_AS_PROFILED
+    )
     jitter_p50_ms: float = 0.0
     jitter_p99_ms: float = option(0.0, limits=Range(0, 10_000))
     policy: str = DEFAULT_POLICY
