@@ -70,6 +70,9 @@ class ClientLink:
         self._estimator = estimator
         self._policy = policy
         self._odds = ArrivalOdds()
+        self._forecast = LinkForecast(
+            0.0, 0.0, self._odds
+        )  # the newest one; seldom changes between acks
         self._under_way: dict[int, _UnderWay] = {}
         self._through_ms = -math.inf
         self._size_ratio = 1.0
@@ -94,12 +97,17 @@ class ClientLink:
 
     def bandwidth_kbps(self, now_ms: float) -> float:
         """The newest estimate."""
-        oldest = next(iter(self._under_way.values())).sent if self._under_way else None
+        under_way = self._under_way
+        oldest = next(iter(under_way.values())).sent if under_way else None
         return self._estimator.bandwidth_kbps(now_ms, oldest)
 
     def forecast(self, now_ms: float) -> LinkForecast:
         """What is expected of the link at this moment."""
-        return LinkForecast(self.bandwidth_kbps(now_ms), self.wire_ms, self._odds)
+        bandwidth_kbps, wire_ms = self.bandwidth_kbps(now_ms), self._estimator.wire_ms
+        newest = self._forecast
+        if newest.bandwidth_kbps != bandwidth_kbps or newest.wire_ms != wire_ms:
+            newest = self._forecast = LinkForecast(bandwidth_kbps, wire_ms, self._odds)
+        return newest
 
     def expected_kbits(self, size: FrameSize) -> float:
         """Encoded size that a frame of this stream will probably have at that input size."""
@@ -107,17 +115,19 @@ class ClientLink:
 
     def on_sent(self, sequence: int, sending: Sending, kbits: float, now_ms: float) -> None:
         """A frame is handed to the transport."""
-        usual_kbits = sending.size.kbits * sending.quality.size_ratio
-        ratio = min(max(kbits / usual_kbits, _RATIO_LIMITS[0]), _RATIO_LIMITS[1])
+        size, quality, _ = sending
+        ratio = kbits / (size.kbits * quality.size_ratio)
+        ratio = min(max(ratio, _RATIO_LIMITS[0]), _RATIO_LIMITS[1])
         self._size_ratio += _RATIO_WEIGHT * (ratio - self._size_ratio)
+        forecast = self.forecast(now_ms)
         start_ms = max(self._through_ms, now_ms) if self._under_way else now_ms
-        predicted_ms = start_ms - now_ms + self.forecast(now_ms).sending_ms(kbits)
-        self._through_ms = now_ms + predicted_ms
+        predicted_ms = start_ms - now_ms + forecast.sending_ms(kbits)
+        through_ms = self._through_ms = now_ms + predicted_ms
         self._last_sent_ms = now_ms
         self._under_way[sequence] = _UnderWay(
-            SentFrame(sequence, sending.size.side_px, kbits, now_ms),
+            SentFrame(sequence, size.side_px, kbits, now_ms),
             predicted_ms,
-            self._through_ms + 2 * self.wire_ms,
+            through_ms + 2 * forecast.wire_ms,
         )
 
     def on_ack(self, sequence: int, held_ms: float, now_ms: float) -> float | None:
@@ -128,7 +138,7 @@ class ClientLink:
             this ack (any more).
         """
         frame = self._under_way.get(sequence)
-        self.on_answer(sequence)
+        self._has_arrived(sequence)
         if frame is None or not math.isfinite(held_ms):
             return None
         network_ms = max(0.0, now_ms - frame.sent.sent_ms - max(0.0, held_ms))
@@ -143,8 +153,7 @@ class ClientLink:
             sequence: its number.
             times: what the server took for it, if it was not dropped there.
         """
-        while self._under_way and (oldest := next(iter(self._under_way))) <= sequence:
-            del self._under_way[oldest]
+        self._has_arrived(sequence)
         if times is not None and times.are_sound:
             busy_ms, batch_ms = self._server_times or times
             busy_ms += SERVER_WEIGHT * (times.busy_ms - busy_ms)
@@ -154,9 +163,15 @@ class ClientLink:
             wait_ms = self._wait_factor * batch_ms
             self._server_ms = [busy_ms + ratio * wait_ms for ratio in WAIT_RATIOS]
 
+    def _has_arrived(self, sequence: int) -> None:
+        """A frame is under way no more, nor are those before it."""
+        under_way = self._under_way
+        while under_way and (oldest := next(iter(under_way))) <= sequence:
+            del under_way[oldest]
+
     def on_too_late(self, sequence: int) -> None:
         """The server gave a frame up because its time was over: it needs more than was left to it."""
-        self.on_answer(sequence)
+        self._has_arrived(sequence)
         self._wait_factor = min(MOST_WAIT, WAIT_GROWTH * self._wait_factor)
 
     def on_disconnect(self) -> None:
@@ -171,11 +186,13 @@ class ClientLink:
         queues; the wire then holds what one round trip needs, which on a short one is a single frame.
         While an ack is overdue the link is slower than was thought, and what is sent now would only queue.
         """
-        if not self._under_way:
+        under_way = self._under_way
+        if not under_way:
             return now_ms
-        in_a_round_trip = round(2 * self.wire_ms * self._fps / 1000)
-        oldest = next(iter(self._under_way.values()))
-        if len(self._under_way) > in_a_round_trip or now_ms > oldest.ack_due_ms:
+        in_a_round_trip = round(2 * self._estimator.wire_ms * self._fps / 1000)
+        if len(under_way) > in_a_round_trip:
+            return math.inf
+        if now_ms > next(iter(under_way.values())).ack_due_ms:
             return math.inf
         return max(now_ms, self._through_ms)
 

@@ -78,6 +78,7 @@ class Sender(Generic[Frame]):
     Attributes:
         ledger: the counts of its frames.
         link: what it knows of the uplink.
+        wake_at_ms: when the next tick is due, if nothing happens before, as of the last one; infinite if none is.
         num_late_answers: answers that came after their frames had been given up; counted and not applied.
     """
 
@@ -86,6 +87,7 @@ class Sender(Generic[Frame]):
         self.ledger = Ledger()
         self.link = link
         self.num_late_answers = 0
+        self.wake_at_ms = math.inf
         self._slo_ms = link.slo_ms
         self._answer_within_ms = link.slo_ms + NO_ANSWER_AFTER_MS
         self._open: dict[int, Frame] = {}
@@ -117,7 +119,8 @@ class Sender(Generic[Frame]):
 
     def disconnected(self, now_ms: float) -> None:
         """The session is lost, and all open frames with it."""
-        self._expire(now_ms)
+        if now_ms >= self._due_ms:
+            self._expire(now_ms)
         for frame in list(self._open.values()):
             was_sent = frame.sent_ms is not None
             self._give_up(frame, Reason.CONNECTION_LOST if was_sent else Reason.NOT_CONNECTED)
@@ -130,12 +133,14 @@ class Sender(Generic[Frame]):
 
     def draining(self, now_ms: float) -> None:
         """The server takes no more frames in this session."""
-        self._expire(now_ms)
+        if now_ms >= self._due_ms:
+            self._expire(now_ms)
         self._is_draining = True
 
     def offered(self, frame: Frame, now_ms: float) -> None:
         """A frame was captured; one that still waits is superseded by it. Sequences rise."""
-        self._expire(now_ms)
+        if now_ms >= self._due_ms:
+            self._expire(now_ms)
         self._enter(frame)
         self._offered.append(frame)
         if not self._is_making:
@@ -157,7 +162,8 @@ class Sender(Generic[Frame]):
             now_ms: the time.
             needs_writing: whether `written` says when the transport has taken it; otherwise it does at once.
         """
-        self._expire(now_ms)
+        if now_ms >= self._due_ms:
+            self._expire(now_ms)
         if (
             self._hand is not None and self._hand.frame.sequence == sequence
         ):  # not of a lost session
@@ -168,12 +174,14 @@ class Sender(Generic[Frame]):
 
     def written(self, sequence: int) -> None:
         """The transport has taken the frame in hand, and takes another one."""
-        if self._hand is not None and self._hand.frame.sequence == sequence:
+        hand = self._hand
+        if hand is not None and hand.frame.sequence == sequence and hand.frame.sent_ms is not None:
             self._hand = None
 
     def acked(self, sequence: int, held_ms: float, now_ms: float) -> None:
         """The server has a frame, and says that it held the ack for that long."""
-        self._expire(now_ms)
+        if now_ms >= self._due_ms:
+            self._expire(now_ms)
         network_ms = self.link.on_ack(sequence, held_ms, now_ms)
         frame = self._open.get(sequence)
         if frame is not None and network_ms is not None:
@@ -186,7 +194,8 @@ class Sender(Generic[Frame]):
             ValueError: if it was never sent.
             LedgerError: if it was never captured.
         """
-        self._expire(now_ms)
+        if now_ms >= self._due_ms:
+            self._expire(now_ms)
         frame, drop = self._open.get(sequence), answer.drop
         if frame is not None and frame.sent_ms is None:
             raise ValueError(f"sequence={sequence}: answered but never sent")
@@ -209,24 +218,30 @@ class Sender(Generic[Frame]):
 
     def tick(self, now_ms: float) -> list[Instruction[Frame]]:
         """Returns what is to be done by now, in this order."""
+        if (
+            now_ms < self._due_ms
+            and not (self._offered or self._out or self._is_draining)
+            and self._encoded_kbits is None
+            and (self._waiting is None or self._hand is not None)
+        ):  # as after most acks
+            self.wake_at_ms = self._due_ms
+            return []
         if self._offered:
             self._let_wait(self._offered)
         if self._is_draining and self._waiting is not None:
             self._give_up(self._waiting, Reason.DRAINING)
             self._waiting = None
-        self._expire(now_ms)
+        if now_ms >= self._due_ms:
+            self._expire(now_ms)
         if self._encoded_kbits is not None and self._hand is not None:
             self._send_if_worth_it(self._hand, self._encoded_kbits, now_ms)
         if self._waiting is not None and self._hand is None:
             self._encode_if_free(self._waiting, now_ms)
+        self.wake_at_ms = self._due_ms
+        if self._waiting is not None and self._hand is None:
+            self.wake_at_ms = min(self._due_ms, self.link.may_send_at_ms(now_ms))
         out, self._out = self._out, []
         return out
-
-    def wake_at_ms(self, now_ms: float) -> float:
-        """When `tick` must be called, if nothing happens before; infinite if it need not."""
-        if self._waiting is not None and self._hand is None:
-            return min(self._due_ms, self.link.may_send_at_ms(now_ms))
-        return self._due_ms
 
     @property
     def _is_making(self) -> bool:
@@ -287,9 +302,7 @@ class Sender(Generic[Frame]):
             self._out.append(Send(frame))
 
     def _expire(self, now_ms: float) -> None:
-        """Gives up the frames whose time is over."""
-        if now_ms < self._due_ms:
-            return
+        """Gives up the frames whose time is over, and looks whose is next."""
         waiting, sent = self._waiting, self._sent
         due_ms = math.inf
         if waiting is not None:

@@ -108,7 +108,7 @@ class Account:
                     self.transport.send(frame)
             else:
                 self._deliver(self._answer(frame, instruction.outcome))
-        at_ms = self.sender.wake_at_ms(now_ms)
+        at_ms = self.sender.wake_at_ms
         if at_ms != self._wakes_at_ms:
             self._wakes_at_ms = at_ms
             if self._timer is not None:

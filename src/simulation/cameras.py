@@ -161,7 +161,7 @@ class SimulatedCamera:
                 self._transmit(frame)
             else:
                 self._end(frame, instruction.outcome)
-        at_ms = self._sender.wake_at_ms(now_ms)
+        at_ms = self._sender.wake_at_ms
         if at_ms < self._wakes_at_ms:
             self._wakes_at_ms = at_ms
             self._events.at(at_ms, Priority.TIMEOUT, self._wake)

@@ -87,7 +87,7 @@ class Client:
         first, last = self.sequence, self.sequence + num_frames
         while self.sequence < last or self.sender.num_open:
             due_ms = self.sequence * self.period_ms if self.sequence < last else float("inf")
-            at_ms = min(self.sender.wake_at_ms(self.now_ms), due_ms, *(r for r, _ in self.ready))
+            at_ms = min(self.sender.wake_at_ms, due_ms, *(r for r, _ in self.ready))
             self.now_ms = max(self.now_ms, at_ms)
             if self.ready and self.ready[0][0] <= self.now_ms:
                 _, order = self.ready.pop()

@@ -242,8 +242,7 @@ def sender_with_frames_sent(num_frames):
         now_ms = float(sequence)
         sender.offered(OfferedFrame(sequence, now_ms), now_ms)
         sender.tick(now_ms)
-        sender.encoded(sequence, 1e-6, now_ms)
-        sender.written(sequence)
+        sender.encoded(sequence, 1e-6, now_ms, needs_writing=False)
         sender.tick(now_ms)
     return sender
 

@@ -126,8 +126,12 @@ class _Stretch:
             latest_ms = min(latest_ms, self._arrived_ms)
             begin_ms = max(begin_ms, latest_ms)
         self._arrived_ms = arrived_ms
-        self.delay_ms = _delay_ms(arrived_ms, begin_ms, sending_ms)
-        return _delay_cost(self.delay_ms, scale_ms)
+        soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
+        if arrived_ms <= soonest_ms:
+            self.delay_ms = 0.0
+            return 0.0
+        self.delay_ms = arrived_ms - soonest_ms
+        return (TAIL + 1) * math.log1p(self.delay_ms / scale_ms)
 
     def _speed_up(self, arrived_ms: float) -> None:
         """Raises the rate until the newest frame arrives when it did."""
@@ -149,16 +153,9 @@ class _Stretch:
         sending_ms = kbits * self.ms_per_kbit
         begin_ms = start_ms if start_ms > self._begin_ms else self._begin_ms
         self._begin_ms = begin_ms + sending_ms
-        self._before += _delay_cost(_delay_ms(arrived_ms, begin_ms, sending_ms), scale_ms)
-
-
-def _delay_ms(arrived_ms: float, begin_ms: float, sending_ms: float) -> float:
-    soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
-    return arrived_ms - soonest_ms if arrived_ms > soonest_ms else 0.0
-
-
-def _delay_cost(delay_ms: float, scale_ms: float) -> float:
-    return (TAIL + 1) * math.log1p(delay_ms / scale_ms) if delay_ms else 0.0
+        soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
+        if arrived_ms > soonest_ms:
+            self._before += (TAIL + 1) * math.log1p((arrived_ms - soonest_ms) / scale_ms)
 
 
 def _jump_cost(ms_per_kbit: float, ms_per_kbit_before: float | None) -> float:
