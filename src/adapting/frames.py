@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.ledger import Outcome
 from ..core.records import FrameRecord
@@ -11,9 +11,11 @@ from ..core.verdict import Verdict
 BYTES_PER_KBIT = 125
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class OfferedFrame:
     """A captured frame. What comes later is filled in by `Sender` as it becomes known.
+
+    Without slots, what has not happened yet takes no time to set up.
 
     Attributes:
         sequence: its number; rises from frame to frame.
@@ -30,19 +32,19 @@ class OfferedFrame:
 
     sequence: int
     captured_ms: float
-    link_ms: float = 0.0
-    side_px: int | None = None
-    jpeg_quality: int | None = None
-    kbits: float = 0.0
-    sent_ms: float | None = None
-    bandwidth_kbps: float | None = None
-    network_ms: float | None = None
-    answered_ms: float | None = None
-    answer: object = None
-    outcome: Outcome | None = None
+    link_ms: float = field(default=0.0, init=False)
+    side_px: int | None = field(default=None, init=False)
+    jpeg_quality: int | None = field(default=None, init=False)
+    kbits: float = field(default=0.0, init=False)
+    sent_ms: float | None = field(default=None, init=False)
+    bandwidth_kbps: float | None = field(default=None, init=False)
+    network_ms: float | None = field(default=None, init=False)
+    answered_ms: float | None = field(default=None, init=False)
+    answer: object = field(default=None, init=False)
+    outcome: Outcome | None = field(default=None, init=False)
 
     @property
-    def jpeg_bytes(self) -> int:
+    def num_bytes(self) -> int:
         """Its encoded size."""
         return round(self.kbits * BYTES_PER_KBIT)
 
@@ -68,7 +70,7 @@ class OfferedFrame:
             place="" if drop is None else drop.place,
             reason="" if drop is None else drop.reason,
             side_px=self.side_px,
-            jpeg_bytes=None if sent_ms is None else self.jpeg_bytes,
+            jpeg_bytes=None if sent_ms is None else self.num_bytes,
             sent_ms=None if sent_ms is None else sent_ms - zero_ms,
             answered_ms=answered_ms,
             latency_ms=latency_ms,

@@ -24,7 +24,7 @@ from .options import StreamOptions
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class CapturedFrame(OfferedFrame):
     """A frame and its picture, which is taken away once it is encoded, unless the stream keeps images."""
 

@@ -123,7 +123,9 @@ class SimulatedCamera:
         if sequence + 1 < self.num_frames:
             next_ms = self._start_ms + 1000.0 * (sequence + 1) / self.stream.fps
             self._events.at(next_ms, Priority.ARRIVAL, self._capture, sequence + 1)
-        frame = SimulatedFrame(sequence, now_ms, stream_id=self.stream.stream_id)
+        frame = SimulatedFrame(
+            sequence=sequence, captured_ms=now_ms, stream_id=self.stream.stream_id
+        )
         self._sender.offered(frame, now_ms)
         self._act()
 
@@ -192,6 +194,6 @@ class SimulatedCamera:
 
 def _server_times(frame: SimulatedFrame) -> ServerTimes | None:
     """What the server took for a frame that ran."""
-    if frame.drop is not None or frame.inference_ms is None or frame.server_ms is None:
+    if frame.note is not None:
         return None
-    return ServerTimes(frame.server_ms - (frame.queue_ms or 0.0), frame.inference_ms)
+    return ServerTimes(frame.server_ms - frame.queue_ms, frame.inference_ms)

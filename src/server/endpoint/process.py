@@ -74,7 +74,6 @@ class EndpointProcess:
             async with asyncio.TaskGroup() as group:  # one that fails ends the process
                 for name, duty in (
                     ("health", self._health.run()),
-                    ("watch", self._endpoint.watch()),
                     ("beat", beat(self._control)),
                 ):
                     tasks.append(group.create_task(duty, name=name))
@@ -108,19 +107,18 @@ class EndpointProcess:
             status = envelope.child_status
             if not status.is_alive:
                 device_id = self._devices[status.peer]
-                self._endpoint.dispatcher.note_death(device_id, is_crash=status.is_crash)
+                self._endpoint.note_death(device_id, is_crash=status.is_crash)
 
     def _attach(self, attach: Attach, descriptors: tuple[int, ...]) -> None:
         (descriptor,) = descriptors
         if attach.what == Attach.FRAME_MEMORY:
-            self._endpoint.dispatcher.use_memory(FrameWriter(descriptor))
+            self._endpoint.use_memory(FrameWriter(descriptor))
             os.close(descriptor)
-            self._look_at_health()
         elif attach.peer in self._devices:
             channel = Channel.from_descriptor(descriptor)
-            self._endpoint.dispatcher.attach(self._devices[attach.peer], channel)
+            self._endpoint.attach_device(self._devices[attach.peer], channel)
         elif attach.peer.startswith("scheduler"):
-            self._endpoint.scheduler.attach(Channel.from_descriptor(descriptor))
+            self._endpoint.attach_scheduler(Channel.from_descriptor(descriptor))
         else:
             _log.error("cannot attach %s", attach.peer)
             os.close(descriptor)
@@ -133,9 +131,7 @@ class EndpointProcess:
         """
         endpoint = self._endpoint
         return (
-            self._listener.is_listening
-            and endpoint.scheduler.is_attached
-            and endpoint.dispatcher.can_run
+            self._listener.is_listening and endpoint.scheduler.is_attached and endpoint.core.can_run
         )
 
     def _look_at_health(self) -> None:
