@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import tempfile
 import threading
 import time
 from pathlib import Path
+from random import Random
 from statistics import median
 
 from rich.console import Console
@@ -69,6 +71,8 @@ class SteadyExecutor:
         link = EndpointLink("endpoint-0", Channel(theirs), FrameReader(self._memory))
         took_ms: list[float] = []
         has_enough = threading.Event()
+        ended: queue.SimpleQueue[float] = queue.SimpleQueue()
+        random = Random(0)
         numbers = iter(range(1, 1 << 30))
 
         def feed(num_frames: int) -> None:
@@ -85,14 +89,25 @@ class SteadyExecutor:
             took_ms.append(record.inference_ms)
             if len(took_ms) > num_batches:
                 has_enough.set()
-            feed(batch_size)
+            ended.put(record.inference_ms)
+
+        def arrive() -> None:
+            """Frames come one by one, as from cameras, while batches run."""
+            while (last_ms := ended.get()) > 0:
+                for _ in range(batch_size):
+                    time.sleep(random.uniform(0, last_ms / batch_size) / 1000)
+                    feed(1)
 
         loop = BatchLoop("device", work, self._executor, {variant: side_px}, clock, on_batch=ran)
         decoders = DecoderPool(work, self._executor.prepare, 2)
         thread = threading.Thread(target=loop.run)
+        camera = threading.Thread(target=arrive)
         feed(4 * batch_size)
         thread.start()
+        camera.start()
         has_enough.wait()
+        ended.put(0.0)
+        camera.join()
         work.close()
         thread.join()
         decoders.join()
