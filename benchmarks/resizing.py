@@ -24,7 +24,13 @@ from moonjelly.vision.preprocessing import Image, decode_frame, resize_to_side
 from moonjelly.vision.scenes import Scene
 from moonjelly.vision.zoo import build_detector
 
-VARIANTS = {"traffic-n-160": 160, "traffic-n-320": 320, "traffic-s-416": 416, "traffic-s-608": 608}
+VARIANTS = {
+    "traffic-n-160": 160,
+    "traffic-n-224": 224,
+    "traffic-n-320": 320,
+    "traffic-s-416": 416,
+    "traffic-s-608": 608,
+}
 FRAME_STRIDE = 23
 
 

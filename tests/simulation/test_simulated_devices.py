@@ -40,7 +40,7 @@ class Bench:
                 (frame.sequence, self.events.now_ms, frame.variant) for frame in frames
             ),
             on_drop=lambda frame, reason: self.dropped.append((frame.sequence, reason)),
-            on_status=lambda device_id, ratio, _: self.statuses.append((device_id, ratio)),
+            on_status=lambda device_id, slowness: self.statuses.append((device_id, slowness.ratio)),
             on_batch=lambda _: None,
         )
 
