@@ -348,7 +348,7 @@ async def test_a_session_that_is_never_opened_expires_whatever_else_happens(
                 await stub.Register(harness.registration(f"s{number % 3}"))
             elif noise == "leaves":
                 now_ms = harness.endpoint.now_ms()
-                harness.endpoint.core.sessions.report_soon(now_ms, is_urgent=True)
+                harness.endpoint.core.report_soon(now_ms, is_urgent=True)
                 await asyncio.sleep(0)
             else:
                 kbps = 100_000 if number % 2 else 1000
