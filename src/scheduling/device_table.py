@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
-from ..core.device import Device
+from ..core.device import AnnouncedDevice, Device
+from ..core.variant import Variant
 from .slowdown import FAR_OFF_RATIO
 
 STEP_RATIO = 1.1
@@ -46,17 +47,23 @@ def level_of(before: int, ratio: float) -> int:
 
 @dataclass(slots=True)
 class _Ready:
-    """A device whose executor is there.
+    """A device that is there.
 
     Attributes:
-        broken: indices of variants that cannot be loaded or run on it.
+        announced: what it says of itself.
+        latencies: by variant and batch, as profiled; endless for variants that it does not have.
+        missing: indices of these.
+        broken: indices of all variants that cannot be loaded or run on it.
         is_silent: whether frames that it holds are overdue.
         is_far_off: whether it is so slow that it is as good as lost.
         slowdown_ratio: as it says.
         level: the step that stands for it in plans.
     """
 
-    broken: frozenset[int] = frozenset()
+    announced: AnnouncedDevice
+    latencies: Latencies
+    missing: frozenset[int]
+    broken: frozenset[int]
     is_silent: bool = False
     is_far_off: bool = False
     slowdown_ratio: float = 1.0
@@ -69,22 +76,81 @@ class _Ready:
 
 
 class DeviceTable:
-    """The devices of the server, in the options' order."""
+    """The devices of the server: those that are expected, in their order, and then the others by name.
 
-    def __init__(self, devices: Sequence[Device], latencies: Mapping[str, Latencies]) -> None:
-        """Starts without a ready device; `latencies` holds each device's by variant and batch (ms)."""
-        self._types = {device.device_id: device.device_type for device in devices}
+    Devices come, leave and come again with a higher generation. What is said of a generation that is over changes nothing, so the
+    order in which several peers' words arrive does not matter.
+    """
+
+    def __init__(
+        self, variants: Sequence[Variant], max_batch_size: int, expected: Sequence[str]
+    ) -> None:
+        """Starts without a device.
+
+        Args:
+            variants: least accurate first.
+            max_batch_size: the largest that is planned.
+            expected: ids of the devices that the first plan waits for.
+        """
+        self._variants = tuple(variants)
+        self._max_batch_size = max_batch_size
+        self._expected = {device_id: number for number, device_id in enumerate(expected)}
+        self._generations: dict[str, int] = {}  # the newest that is known, also of who has gone
         self._ready: dict[str, _Ready] = {}
-        self._latencies = dict(latencies)
+
+    @property
+    def device_ids(self) -> Collection[str]:
+        """Who is there."""
+        return self._ready.keys()
 
     @property
     def num_ready(self) -> int:
         """Devices that can run frames."""
         return len(self._usable())
 
-    def add(self, device_id: str) -> None:
-        """Its executor has come, and is ready; nothing is known against it."""
-        self._ready[device_id] = _Ready()
+    @property
+    def has_all_expected(self) -> bool:
+        """Whether all devices are there that the first plan waits for."""
+        return self._expected.keys() <= self._ready.keys()
+
+    def announce(self, announced: AnnouncedDevice) -> bool:
+        """A device is there, or says something else than before; returns whether that is news.
+
+        Of one that is new, or has a new generation, nothing is known that speaks against it.
+        """
+        device_id, generation = announced.device_id, announced.generation
+        known = self._ready.get(device_id)
+        newest = self._generations.get(device_id, -1)
+        if generation < newest or (generation == newest and known is None):
+            return False  # it is over
+        if known is not None and generation == newest and known.announced == announced:
+            return False
+        self._generations[device_id] = generation
+        profile = announced.profile.by_variant
+        missing = frozenset(
+            number for number, one in enumerate(self._variants) if one.name not in profile
+        )
+        latencies = tuple(
+            (NEVER_MS,) if number in missing else profile[one.name].p99_ms[: self._max_batch_size]
+            for number, one in enumerate(self._variants)
+        )
+        fresh = _Ready(announced, latencies, missing, missing)
+        if known is not None and generation == newest:
+            fresh = replace(known, announced=announced, latencies=latencies, missing=missing)
+        self._ready[device_id] = fresh
+        return True
+
+    def lose(self, device_id: str, generation: int) -> bool:
+        """A generation of a device, and with it the earlier ones, is over; returns whether it was there."""
+        if generation < self._generations.get(device_id, -1):
+            return False
+        self._generations[device_id] = generation
+        return self._ready.pop(device_id, None) is not None
+
+    def is_current(self, device_id: str, generation: int) -> bool:
+        """Whether that generation of a device is there."""
+        one = self._ready.get(device_id)
+        return one is not None and one.announced.generation == generation
 
     def observe(
         self,
@@ -105,7 +171,7 @@ class DeviceTable:
         if one is None:
             return False
         before = one.broken, one.is_silent, one.is_far_off, one.level
-        one.broken, one.is_silent = frozenset(broken), False
+        one.broken, one.is_silent = one.missing | frozenset(broken), False
         if 0 < slowdown_ratio < math.inf:
             one.slowdown_ratio = slowdown_ratio
             one.is_far_off = slowdown_ratio >= FAR_OFF_RATIO
@@ -125,10 +191,6 @@ class DeviceTable:
         one.is_silent = True
         return True
 
-    def lose(self, device_id: str) -> None:
-        """Its executor is gone."""
-        self._ready.pop(device_id, None)
-
     def slowdowns(self) -> dict[str, float]:
         """What the devices that are there say: recent batch time over the profile's median."""
         return {device_id: one.slowdown_ratio for device_id, one in self._ready.items()}
@@ -139,35 +201,42 @@ class DeviceTable:
         Devices of one type that are slowed down differently, or cannot run the same variants, are of different
         types to the planner.
         """
-        usable = self._usable()
         devices: list[Device] = []
         latencies: dict[str, Latencies] = {}
-        names: dict[tuple[str, int, frozenset[int]], str] = {}
-        for number, (device_id, device_type) in enumerate(self._types.items()):
-            if device_id not in usable:
-                continue
+        names: dict[tuple[object, ...], str] = {}
+        for number, device_id in self._in_order(self._usable()):
             one = self._ready[device_id]
-            is_plain = not one.level and not one.broken
-            name = names.setdefault(
-                (device_type, one.level, one.broken),
-                device_type if is_plain else f"{device_type[:LONGEST_TYPE]}-as-{number}",
-            )
-            devices.append(Device(device_id, name))
-            if name not in latencies:
+            kind, reach_ms = one.announced.device.device_type, one.announced.reach_ms
+            alike = (kind, one.latencies, reach_ms, one.level, one.broken)
+            name = names.get(alike)
+            if name is None:
+                is_plain = not (one.level or one.broken or kind in latencies)
+                name = kind if is_plain else f"{kind[:LONGEST_TYPE]}-as-{number}"
+                names[alike] = name
                 latencies[name] = tuple(
                     (NEVER_MS,) * len(row)
                     if variant in one.broken
-                    else tuple(one.ratio * p99_ms for p99_ms in row)
-                    for variant, row in enumerate(self._latencies[device_id])
+                    else tuple(one.ratio * p99_ms + reach_ms / 2 for p99_ms in row)
+                    for variant, row in enumerate(one.latencies)
                 )
+            devices.append(Device(device_id, name))
         return tuple(devices), latencies
+
+    def _in_order(self, device_ids: Collection[str]) -> list[tuple[int, str]]:
+        """Devices with their numbers, which no order of arrival changes."""
+        strangers = sorted(self._ready.keys() - self._expected.keys())
+        numbers = self._expected | {
+            device_id: len(self._expected) + number for number, device_id in enumerate(strangers)
+        }
+        return sorted((numbers[device_id], device_id) for device_id in device_ids)
 
     def _usable(self) -> set[str]:
         """Devices to plan with; those that are far off only if there are no others."""
         usable = {
             device_id: one
             for device_id, one in self._ready.items()
-            if not one.is_silent and len(one.broken) < len(self._latencies[device_id])
+            if not (one.is_silent or one.announced.is_leaving)
+            and len(one.broken) < len(self._variants)
         }
         sound = {device_id for device_id, one in usable.items() if not one.is_far_off}
         return sound or set(usable)

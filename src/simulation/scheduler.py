@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
+from ..core.device import AnnouncedDevice
 from ..core.plan import Plan
 from ..core.problem import Client, Problem
 from ..core.records import PlanRecord
-from ..profiles import latency_table
 from ..scheduling.budgets import budget_rule
 from ..scheduling.cores.scheduler.core import SchedulerCore
 from ..scheduling.cores.scheduler.instructions import (
@@ -26,7 +26,7 @@ from ..scheduling.cores.scheduler.instructions import (
     WakeAt,
 )
 from ..scheduling.cores.scheduler.stimuli import (
-    DeviceCame,
+    DeviceAnnounced,
     DeviceReported,
     EndpointCame,
     JoinAsked,
@@ -85,20 +85,13 @@ class SimulatedScheduler:
         self._core = SchedulerCore(
             scenario.variants,
             DeviceTable(
-                scenario.devices,
-                {
-                    device.device_id: latency_table(
-                        scenario.profiles[device.device_type],
-                        scenario.variants,
-                        scenario.server.max_batch_size,
-                    )
-                    for device in scenario.devices
-                },
+                scenario.variants,
+                scenario.server.max_batch_size,
+                [device.device_id for device in scenario.devices],
             ),
             Planning(chosen, random, limit, switching),
             limit,
             scenario.server.plan_period_ms,
-            len(scenario.devices),
             1,
             events.now_ms,
         )
@@ -112,8 +105,9 @@ class SimulatedScheduler:
         """Takes the devices that orders go to, and has a first plan made, for no stream."""
         self._devices = devices
         self._happened(EndpointCame(ENDPOINT))
-        for device_id in devices:
-            self._happened(DeviceCame(device_id))
+        for device in self._scenario.devices:
+            profile = self._scenario.profiles[device.device_type]
+            self._happened(DeviceAnnounced(AnnouncedDevice(device, 1, profile)))
         self._happened(Reported(ENDPOINT, ()))
 
     def join(self, client: Client, on_reply: Callable[[Refusal | None], None]) -> None:
@@ -131,7 +125,7 @@ class SimulatedScheduler:
 
     def take_status(self, device_id: str, slowdown_ratio: float, spread_ratio: float) -> None:
         """Takes in how slow a device is, and how unsteady."""
-        self._happened(DeviceReported(device_id, slowdown_ratio, spread_ratio=spread_ratio))
+        self._happened(DeviceReported(device_id, 1, slowdown_ratio, spread_ratio=spread_ratio))
 
     def _ruled(self, client: Client) -> Client:
         """The client under the server's budget rule."""

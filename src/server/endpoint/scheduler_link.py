@@ -56,6 +56,7 @@ class SchedulerLink:
         self._joins: dict[int, asyncio.Future[JoinReply]] = {}
         self._next_request = 1
         self._parts: list[PlanUpdate] = []
+        self._newest: list[PlanUpdate] = []  # the parts of the plan in force
 
     @property
     def is_attached(self) -> bool:
@@ -135,10 +136,14 @@ class SchedulerLink:
         elif envelope.HasField("plan"):
             self._parts.append(envelope.plan)
             if not envelope.plan.has_more:
-                self.plan = read_plan(self._parts, self._zoo)
-                self._parts.clear()
+                self._newest, self._parts = self._parts, []
+                self.read_plan()
         elif envelope.HasField("superseded"):
             self._on_superseded(envelope.superseded.stream_id)
+
+    def read_plan(self) -> None:
+        """Reads the plan in force anew: a device that it names has said who it is."""
+        self.plan = read_plan(self._newest, self._zoo)
 
     def leave(self, request: int, stream_id: str) -> None:
         """Takes a question back, or the place that it was answered with."""

@@ -144,11 +144,8 @@ class BatchLoop:
         core = self._core
         return ExecutorStatus(
             device_id=self._device_id,
-            variant=core.active,
             slowdown_ratio=core.slowdown_ratio,
             spread_ratio=core.spread_ratio,
-            decode_ms=core.decode_ms,
-            num_batches=core.num_batches,
         )
 
     def run(self) -> None:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import NoReturn
 
 from ...core.clock import MonotonicClock
+from ...core.device import AnnouncedDevice, Device
 from ...core.errors import MoonjellyError, UsageError
 from ...core.records import BatchRecord
 from ...profiles.slowdown_script import SlowdownScript
@@ -36,7 +37,8 @@ from ..config import DeviceConfig, DeviceKind, ServerConfig
 from ..frame_memory import FrameReader
 from ..heartbeat import HEARTBEAT
 from ..run_log import open_log
-from ..zoo import ServedZoo, load_served_zoo
+from ..wire.announcing import announcement
+from ..zoo import ServedZoo, fingerprint_of, load_served_zoo
 from .endpoint_link import EndpointLink
 from .frame_queue import WaitingFrame
 from .loop import BatchLoop, DeviceVariant
@@ -111,6 +113,17 @@ class ExecutorProcess:
         config = context.config
         self._control = context.control
         self._device = device
+        fingerprint = fingerprint_of(device)
+        self._announcement = list(
+            announcement(
+                AnnouncedDevice(
+                    Device(device.device_id, device.device_type),
+                    context.generation,
+                    zoo.profiles[device.device_id],
+                    "" if fingerprint is None else fingerprint.label,
+                )
+            )
+        )
         self._clock = MonotonicClock()
         self._memories: dict[str, FrameReader] = {}
         self._endpoints: dict[str, EndpointLink] = {}
@@ -220,6 +233,9 @@ class ExecutorProcess:
             os.close(descriptor)
             return
         channel = Channel.from_descriptor(descriptor)
+        with suppress(ChannelClosedError):  # the reader tells
+            for part in self._announcement:
+                channel.send(part)
         if attach.peer.startswith("endpoint-"):
             self._drop_endpoint(self._endpoints.get(attach.peer))
             memory = self._memories[attach.peer]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from ...core.budget import BudgetRule
+from ...core.checks import echo
 from ...core.limits import (
     ANSWER_KBITS,
     BANDWIDTH_KBPS,
@@ -43,6 +44,7 @@ from ...scheduling.cores.scheduler.instructions import (
 from ...scheduling.cores.scheduler.stimuli import DeviceReported, JoinAsked, JoinLeft, Reported
 from ...scheduling.planning import admission
 from ...scheduling.planning.counter_offer import RefusalReason
+from ..wire.announcing import AnnouncementReader
 
 ENTRIES_PER_PACKET = 500  # of at most about 160 bytes each
 _RANGES = {
@@ -141,12 +143,23 @@ def read_client(state: StreamState, budget_rule: BudgetRule) -> Client:
 
 
 def read_status(
-    device_id: str, status: ExecutorStatus, variants: Sequence[Variant]
+    status: ExecutorStatus, devices: AnnouncementReader, variants: Sequence[Variant]
 ) -> DeviceReported:
-    """Reads what an executor says."""
+    """Reads what an executor says of a device.
+
+    Raises:
+        ValueError: if that has not said who it is.
+    """
+    generation = devices.generations.get(status.device_id)
+    if generation is None:
+        raise ValueError(f"device_id={echo(status.device_id)}: was not announced")
     broken = {number for number, one in enumerate(variants) if one.name in status.broken_variants}
     return DeviceReported(
-        device_id, status.slowdown_ratio, frozenset(broken), status.spread_ratio or 1.0
+        status.device_id,
+        generation,
+        status.slowdown_ratio,
+        frozenset(broken),
+        status.spread_ratio or 1.0,
     )
 
 
