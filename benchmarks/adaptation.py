@@ -23,15 +23,15 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
+from moonjelly.adapting.policies.registry import budget_rule
 from moonjelly.core.device import Device
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
-from moonjelly.network.adaptation.registry import budget_rule
-from moonjelly.network.traces import LinkTrace, read_trace
-from moonjelly.profiles import find_profile, load_latency_profile, load_variants, variants_path
+from moonjelly.links.traces import LinkTrace, read_trace
 from moonjelly.reporting.profile_accuracy import ProfileAccuracy
 from moonjelly.simulation.scenario import Scenario, ServerModel, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation
+from moonjelly.zoos import find_profile, load_latency_profile, load_variants, variants_path
 
 ROOT = Path(__file__).resolve().parent.parent
 ZOO, DEVICE_TYPE, NUM_DEVICES = "replayed-gpu", "gpu", 2

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 from link_recording import Recording, read_recording, recording_names
 
+from moonjelly.adapting.estimators import ESTIMATORS, BandwidthEstimator, SentFrame, make_estimator
 from moonjelly.core.errors import MoonjellyError, UsageError
-from moonjelly.network.estimators import ESTIMATORS, BandwidthEstimator, SentFrame, make_estimator
 
 FIRST_KBPS = 5000.0
 FAR_OFF = 0.2

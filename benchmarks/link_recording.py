@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
+from moonjelly.adapting.estimators import SentFrame
 from moonjelly.core.errors import UsageError
-from moonjelly.network.estimators import SentFrame
 
 FRAME_COLUMNS = ("sent_ms", "side_px", "kbits", "net_ms", "wire_ms")
 RATE_COLUMNS = ("at_ms", "rate_kbps")

@@ -26,10 +26,10 @@ from moonjelly.client.emulation import EmulatedCamera, run_cameras
 from moonjelly.core.clock import MonotonicClock
 from moonjelly.core.records import FrameRecord, ServerFrameRecord
 from moonjelly.core.verdict import Reason
+from moonjelly.files.csv_log import read_records
+from moonjelly.links.shapers import Fault, FaultKind, LinkConfig, open_shaper
+from moonjelly.links.traces import constant_trace
 from moonjelly.live_run.scenes import LoopedScene
-from moonjelly.network.shapers import Fault, FaultKind, LinkConfig, open_shaper
-from moonjelly.network.traces import constant_trace
-from moonjelly.reporting.csv_log import read_records
 from moonjelly.server.running import RunningServer
 
 FPS, SLO_MS, MBPS = 15.0, 150.0, 20.0

@@ -39,11 +39,11 @@ from moonjelly.core.plan import Plan
 from moonjelly.core.problem import Problem
 from moonjelly.planning_tool.problem_file import read_problem
 from moonjelly.planning_tool.yardsticks import Yardstick, read_yardsticks
-from moonjelly.scheduling.planning.exact import ExactPlanner
+from moonjelly.scheduling.planning.exact.exact import ExactPlanner
 from moonjelly.scheduling.planning.instance import build
 from moonjelly.scheduling.planning.port import Planner
-from moonjelly.scheduling.planning.prices import Market
-from moonjelly.scheduling.planning.pricing import PricingPlanner
+from moonjelly.scheduling.planning.pricing.prices import Market
+from moonjelly.scheduling.planning.pricing.pricing import PricingPlanner
 from moonjelly.scheduling.planning.registry import DEFAULT_PLANNER, planner
 from moonjelly.scheduling.planning.rules import score, violations
 from moonjelly.scheduling.planning.switching import SwitchingCost

@@ -18,14 +18,14 @@ from pathlib import Path
 
 from link_recording import RecordedFrame, Recording, write_recording
 
+from moonjelly.adapting.estimators import SentFrame
 from moonjelly.client import Client
 from moonjelly.client.options import StreamOptions
 from moonjelly.core.clock import MonotonicClock
 from moonjelly.core.errors import MoonjellyError
+from moonjelly.links.shapers import LinkConfig, open_shaper
+from moonjelly.links.traces import read_trace
 from moonjelly.live_run.scenes import LoopedScene
-from moonjelly.network.estimators import SentFrame
-from moonjelly.network.shapers import LinkConfig, open_shaper
-from moonjelly.network.traces import read_trace
 from moonjelly.server.running import RunningServer
 
 TRACES = [

@@ -21,11 +21,11 @@ from statistics import mean
 from moonjelly.core.device import Device
 from moonjelly.core.profile import BatchLatency, LatencyProfile
 from moonjelly.core.records import FrameRecord, PlanRecord, ServerFrameRecord
-from moonjelly.network.traces import constant_trace
-from moonjelly.profiles import find_profile, load_latency_profile, load_variants, variants_path
-from moonjelly.profiles.slowdown_script import SlowdownScript
+from moonjelly.devices.slowdown_script import SlowdownScript
+from moonjelly.links.traces import constant_trace
 from moonjelly.simulation.scenario import Scenario, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation
+from moonjelly.zoos import find_profile, load_latency_profile, load_variants, variants_path
 
 ZOO, TYPE = "replayed-gpu", "gpu"
 EDGE_RATIO = 3.0  # a smaller device than the zoo's

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 from moonjelly.core.errors import MoonjellyError, UsageError
-from moonjelly.network.shapers.rate_log import RateLog
-from moonjelly.network.shapers.source_ports import replay_source_ports
-from moonjelly.network.traces import LinkTrace, constant_trace, read_trace
+from moonjelly.links.shapers.rate_log import RateLog
+from moonjelly.links.shapers.source_ports import replay_source_ports
+from moonjelly.links.traces import LinkTrace, constant_trace, read_trace
 
 
 def parse_link(text: str) -> tuple[int, LinkTrace]:

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from . import __version__
 from .core.addresses import mask_addresses
 from .core.errors import MoonjellyError
-from .core.open_files import allow_many_files
-from .core.standard_streams import open_standard_streams
+from .files.open_files import allow_many_files
+from .files.standard_streams import open_standard_streams
 
 COMMANDS = {
     "serve": ("server", "start the server"),

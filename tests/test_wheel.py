@@ -17,7 +17,7 @@ from pathlib import Path
 import moonjelly
 from moonjelly.cli import main
 from moonjelly.live_run.cameras import TRACES_DIR
-from moonjelly.profiles import find_profile, load_qualities, load_variants, shipped_dir, variants_path
+from moonjelly.zoos import find_profile, load_qualities, load_variants, shipped_dir, variants_path
 from moonjelly.server.running import RunningServer
 
 site, out = map(Path, sys.argv[1:])

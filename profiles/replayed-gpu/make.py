@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from moonjelly.profiles import (
+from moonjelly.zoos import (
     Fingerprint,
     LatencyFile,
     LatencyRow,

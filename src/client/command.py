@@ -11,15 +11,15 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..adapting.estimators import DEFAULT_ESTIMATOR, ESTIMATORS
+from ..adapting.policies.registry import DEFAULT_POLICY
+from ..adapting.policies.registry import NAMES as POLICY_NAMES
 from ..core.addresses import mask_addresses
 from ..core.checks import require_id, require_positive
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError, UsageError
-from ..network.adaptation.registry import DEFAULT_POLICY
-from ..network.adaptation.registry import NAMES as POLICY_NAMES
-from ..network.estimators import DEFAULT_ESTIMATOR, ESTIMATORS
-from ..network.shapers import LinkConfig, start_relay
-from ..network.traces import LinkTrace, constant_trace, read_trace
+from ..links.shapers import LinkConfig, start_relay
+from ..links.traces import LinkTrace, constant_trace, read_trace
 from .answers import Answer
 from .client import DEFAULT_ADDRESS
 from .command_report import Tally, write_report, write_videos

@@ -15,8 +15,8 @@ from ..core.addresses import mask_address
 from ..core.checks import plain
 from ..core.errors import MoonjellyError, RunError
 from ..core.records import FrameRecord
+from ..files.csv_log import read_records
 from ..reporting.accuracy import FrameKey, read_detections
-from ..reporting.csv_log import read_records
 from ..reporting.run_folder import (
     DETECTIONS_FILE,
     FRAMES_FILE,

@@ -13,9 +13,9 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
+from ..adapting.reconnecting import FIRST_WAIT_MS, LAST_WAIT_MS
 from ..core.checks import echo, plain
-from ..network.reconnecting import FIRST_WAIT_MS, LAST_WAIT_MS
-from ..network.retransmission import limit_waits
+from ..links.retransmission import limit_waits
 from ..protos import serving_pb2 as pb
 from ..protos import serving_pb2_grpc as pb_grpc
 from .errors import CounterOffer, Refused, StreamFailed, Unavailable

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import cv2
 
+from ..adapting.estimators import DEFAULT_ESTIMATOR
+from ..adapting.policies.registry import DEFAULT_POLICY
 from ..core.checks import require_not_negative, require_positive
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError
 from ..core.ledger import Ledger
 from ..core.records import FrameRecord
-from ..network.adaptation.registry import DEFAULT_POLICY
-from ..network.estimators import DEFAULT_ESTIMATOR
-from ..reporting.csv_log import CsvLog
-from ..reporting.line_file import LineFile
+from ..files.csv_log import CsvLog
+from ..files.line_file import LineFile
 from ..reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, StreamInfo
 from .answers import Answer
 from .client import Client

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..adapting.estimators import DEFAULT_ESTIMATOR, MAX_KBPS, check_estimator
+from ..adapting.policies.registry import DEFAULT_POLICY, policy
+from ..adapting.policies.rungs import DEFAULT_LADDER, parse_ladder
 from ..core.checks import (
     LARGEST,
     echo,
@@ -13,9 +16,6 @@ from ..core.checks import (
     require_positive,
 )
 from ..core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS, Range
-from ..network.adaptation.registry import DEFAULT_POLICY, policy
-from ..network.adaptation.rungs import DEFAULT_LADDER, parse_ladder
-from ..network.estimators import DEFAULT_ESTIMATOR, MAX_KBPS, check_estimator
 
 DEFAULT_CONNECT_TIMEOUT_S = 5.0
 MAX_CONNECT_TIMEOUT_S = 86_400.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..core.records import FrameRecord, ServerFrameRecord
 from ..core.verdict import Place, Reason, Verdict
-from ..reporting.csv_log import read_records
+from ..files.csv_log import read_records
 
 ANSWERED = "answered"
 

@@ -7,10 +7,10 @@ import contextlib
 import logging
 import random
 
+from ..adapting.client_link import ClientLink
+from ..adapting.reconnecting import Reconnecting
 from ..core.clock import Clock
 from ..core.limits import BANDWIDTH_KBPS
-from ..network.client_link import ClientLink
-from ..network.reconnecting import Reconnecting
 from ..protos import serving_pb2 as pb
 from .connection import Connection
 from .errors import Refused, Unavailable

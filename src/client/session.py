@@ -14,6 +14,9 @@ import google_crc32c
 import grpc
 import grpc.aio
 
+from ..adapting.client_link import BITS_PER_KBIT, ClientLink, ServerTimes
+from ..adapting.frame_sizes import FrameChoices, FrameSize
+from ..adapting.policies.port import Sending
 from ..core.advice import SideAdvice
 from ..core.checks import plain
 from ..core.clock import Clock
@@ -21,9 +24,6 @@ from ..core.ledger import LedgerError
 from ..core.limits import BANDWIDTH_KBPS
 from ..core.quality import JpegQuality
 from ..core.verdict import Reason
-from ..network.adaptation.port import Sending
-from ..network.client_link import BITS_PER_KBIT, ClientLink, ServerTimes
-from ..network.frame_sizes import FrameChoices, FrameSize
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image
 from .account import Account, CapturedFrame

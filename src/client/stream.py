@@ -12,12 +12,12 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from ..adapting.client_link import NO_ANSWER_AFTER_MS, ClientLink
+from ..adapting.estimators import make_estimator
+from ..adapting.policies.registry import policy
 from ..core.clock import Clock, MonotonicClock
 from ..core.ledger import Ledger
 from ..core.verdict import Reason
-from ..network.adaptation.registry import policy
-from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink
-from ..network.estimators import make_estimator
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image, encode_frame
 from .account import Account, CapturedFrame

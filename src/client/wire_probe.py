@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from ..adapting.wire_delay import WireDelay
 from ..core.clock import Clock
-from ..network.wire_delay import WireDelay
 from .connection import Connection
 
 FIRST_PAUSE_S = 0.1

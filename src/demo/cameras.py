@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from ..links.traces import LinkTrace, read_trace
 from ..live_run.cameras import TRACES_DIR, LiveCamera
-from ..network.traces import LinkTrace, read_trace
 
 SCENES_PER_SEED = 100  # so that neighbouring seeds share no scene
 

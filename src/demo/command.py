@@ -15,11 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..client.answers import Answer
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
-from ..core.signals import leave_at_sigterm
+from ..devices.discovery import find_devices
+from ..files.signals import leave_at_sigterm
 from ..live_run.scenes import RememberedScene
 from ..live_run.scoring import SERVER_FRAMES_FILES
 from ..live_run.streaming import SERVER_DIR, SERVER_LOG, Streamed, stream_cameras
-from ..profiles import number_gpus_by_place
 from ..reporting.run_folder import (
     DETECTIONS_FILE,
     FRAMES_FILE,
@@ -34,9 +34,9 @@ from ..reporting.run_folder import (
 from ..reporting.table import outcome_table
 from ..server.config import DeviceConfig, DeviceKind, ServerConfig
 from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, to_arguments
-from ..server.devices import find_devices
 from ..server.zoo import find_device_profile
 from ..vision.classes import TRAFFIC_CLASSES
+from ..zoos import number_gpus_by_place
 from .cameras import DemoCamera, demo_cameras
 from .scoring import score_demo
 

@@ -10,18 +10,12 @@ from typing import NoReturn, TypeVar
 
 import yaml
 
+from ..adapting.estimators import check_estimator
+from ..adapting.policies.registry import check_policy
 from ..core.checks import echo, require_positive
 from ..core.errors import UsageError
 from ..core.limits import FPS, SLO_MS, WIRE_MS, Range
-from ..live_run.cameras import TRACES_DIR
-from ..network.adaptation.registry import check_policy
-from ..network.estimators import check_estimator
-from ..network.shapers import SHAPERS
-from ..network.traces import LinkTrace, read_trace
-from ..profiles import load_variants, variants_path
-from ..server.config import ConfigError, ServerConfig
-from ..server.config_file import READERS
-from ..server.yaml_file import (
+from ..files.yaml_file import (
     entries,
     read_mapping,
     read_number,
@@ -29,6 +23,12 @@ from ..server.yaml_file import (
     read_texts,
     read_whole,
 )
+from ..links.shapers import SHAPERS
+from ..links.traces import LinkTrace, read_trace
+from ..live_run.cameras import TRACES_DIR
+from ..server.config import ConfigError, ServerConfig
+from ..server.config_file import READERS
+from ..zoos import load_variants, variants_path
 from .matrix import CAMERA_FACTORS, Experiment, Value
 
 SHIPPED_DIR = Path(__file__).with_name("experiments")

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.variant import Variant
+from ..devices.discovery import parse_devices
 from ..live_run.reports import CameraReport
 from ..live_run.scenes import looped_scene
 from ..live_run.scoring import score_run
 from ..live_run.streaming import SERVER_DIR, SERVER_LOG
-from ..profiles import load_qualities, load_variants, variants_path
 from ..reporting.accuracy import read_detections
 from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.run_folder import DETECTIONS_FILE, RunInfo, write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..server.config import DeviceKind, ServerConfig
 from ..server.config_flags import to_arguments
-from ..server.devices import parse_devices
 from ..vision.classes import TRAFFIC_CLASSES
+from ..zoos import load_qualities, load_variants, variants_path
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
 from .scoring import score_cameras

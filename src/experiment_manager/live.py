@@ -6,14 +6,14 @@ import functools
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..client.answers import Answer
+from ..devices.discovery import find_devices
 from ..live_run.cameras import LiveCamera
 from ..live_run.reports import CameraReport
 from ..live_run.scenes import LoopedScene, looped_scene
 from ..live_run.streaming import SERVER_DIR, stream_cameras
-from ..network.frame_sizes import DEFAULT_QUALITY
 from ..server.config_flags import to_arguments
-from ..server.devices import find_devices
 from .campaign import OnProgress
 from .finishing import Played, finish_run, server_config, server_options, sides_px
 from .matrix import RunConfig

@@ -6,8 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from ..profiles import cpu_fingerprint
 from ..reporting.run_folder import describe_host
+from ..zoos import cpu_fingerprint
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 

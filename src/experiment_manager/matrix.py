@@ -10,12 +10,12 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..adapting.estimators import DEFAULT_ESTIMATOR
+from ..adapting.policies.registry import DEFAULT_POLICY, budget_rule
+from ..core.budget_rules import DEFAULT_BUDGET_RULE
+from ..links.shapers import SHAPERS
+from ..links.traces import LinkTrace
 from ..live_run.cameras import LiveCamera
-from ..network.adaptation.registry import DEFAULT_POLICY, budget_rule
-from ..network.estimators import DEFAULT_ESTIMATOR
-from ..network.shapers import SHAPERS
-from ..network.traces import LinkTrace
-from ..scheduling.budgets import DEFAULT_BUDGET_RULE
 
 Value = str | int | float | bool | tuple[str, ...]
 CAMERA_FACTORS = ("policy", "estimator", "shaper")  # of cameras and their links

@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..devices.discovery import find_devices
 from ..live_run.cameras import LiveCamera
 from ..live_run.simulated import CALM, Chance, measured_sizes, simulated_run
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
-from ..server.devices import find_devices
 from ..simulation.frame_sizes import FrameSizes
 from ..simulation.run_folder import SimulationLogs, run_info, write_links
 from ..simulation.scenario import Scenario

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ..core.shipped import shipped_folder
-from ..network.adaptation.registry import DEFAULT_POLICY
-from ..network.estimators import DEFAULT_ESTIMATOR
-from ..network.shapers import LinkConfig
-from ..network.traces import LinkTrace
+from ..adapting.estimators import DEFAULT_ESTIMATOR
+from ..adapting.policies.registry import DEFAULT_POLICY
+from ..files.shipped import shipped_folder
+from ..links.shapers import LinkConfig
+from ..links.traces import LinkTrace
 
 TRACES_DIR = shipped_folder("network_shaping")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..client.reconcile import compare
 from ..core.records import ServerFrameRecord
+from ..files.csv_log import read_records
 from ..reporting.accuracy import FrameKey, score_streams
-from ..reporting.csv_log import read_records
 from ..reporting.run_logs import RunLogs
 from ..reporting.summary import Summary, summarise, write_summary
 from ..vision.accuracy import Accuracy

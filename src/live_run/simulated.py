@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..client.emulation import start_phases_s
 from ..core.device import Device
-from ..network.frame_sizes import DEFAULT_QUALITY
-from ..profiles.slowdown_script import SlowdownScript
+from ..devices.slowdown_script import SlowdownScript
 from ..reporting.run_logs import read_run_logs
 from ..server.config import DeviceConfig, DeviceKind, ServerConfig
 from ..server.zoo import load_served_zoo

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from ..client.answers import Answer
 from ..client.emulation import CameraResult
 from ..core.clock import MonotonicClock
-from ..network.shapers import open_shaper
+from ..links.shapers import open_shaper
 from ..server.config import DeviceConfig
 from ..server.running import RunningServer
 from .cameras import LiveCamera

@@ -8,11 +8,11 @@ from random import Random
 import numpy as np
 
 from ..core.problem import Problem
-from ..scheduling.planning.exact import fillable
+from ..scheduling.planning.exact.exact import fillable
+from ..scheduling.planning.exact.integer_programs import PooledProgram
 from ..scheduling.planning.instance import build
-from ..scheduling.planning.integer_programs import PooledProgram
-from ..scheduling.planning.prices import Market
-from ..scheduling.planning.pricing import PricingPlanner
+from ..scheduling.planning.pricing.prices import Market
+from ..scheduling.planning.pricing.pricing import PricingPlanner
 from ..scheduling.planning.rules import score
 from .yardsticks import Yardstick
 

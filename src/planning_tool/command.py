@@ -16,7 +16,7 @@ from ..core.problem import Problem
 from ..scheduling.planning.effort import TimeLimit
 from ..scheduling.planning.explanation import explain
 from ..scheduling.planning.port import Planner
-from ..scheduling.planning.pricing import PricingPlanner
+from ..scheduling.planning.pricing.pricing import PricingPlanner
 from ..scheduling.planning.registry import DEFAULT_PLANNER, PLANNERS, planner
 from ..scheduling.planning.rules import score, violations
 from .problem_file import plan_as_json, read_problem
@@ -142,7 +142,7 @@ def _planner(name: str, budget_ms: float | None) -> Planner:
     if isinstance(chosen, PricingPlanner):
         return _Hurried(budget_ms)
     if name == "exact":
-        from ..scheduling.planning.exact import ExactPlanner  # noqa: PLC0415 - loads the solver
+        from ..scheduling.planning.exact.exact import ExactPlanner  # noqa: PLC0415 - loads the solver
 
         return ExactPlanner(time_limit_s=budget_ms / 1000)
     raise UsageError(f"--budget-ms: planner {name} takes none; pricing and exact do")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from ..core.errors import UsageError
 from ..core.variant import Variant
+from ..devices.executors.port import Executor
 from ..server.config import DeviceConfig, DeviceKind
-from ..server.executors.port import Executor
 from ..vision.preprocessing import decode_frame
 from .frames import draw_frames
 from .samples import Cell
@@ -67,7 +67,7 @@ def open_runner(device: DeviceConfig, variants: Sequence[Variant]) -> BatchRunne
     frames = draw_frames({variant.input_side_px for variant in variants})
     if device.cores:
         os.sched_setaffinity(0, device.cores)
-    from ..server.executors.torch_executor import TorchExecutor  # noqa: PLC0415  # torch takes seconds
+    from ..devices.executors.torch_executor import TorchExecutor  # noqa: PLC0415  # torch takes seconds
 
     name = "cpu" if device.gpu is None else f"cuda:{device.gpu}"
     executor = TorchExecutor(name, max(1, len(device.cores)))

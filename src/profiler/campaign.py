@@ -22,9 +22,9 @@ from rich.progress import (
 from ..core.clock import Clock, MonotonicClock
 from ..core.errors import UsageError
 from ..core.variant import Variant
-from ..profiles import LatencyFile, Method, write_latency_file
 from ..server.config import DeviceConfig
 from ..server.zoo import fingerprint_of
+from ..zoos import LatencyFile, Method, write_latency_file
 from .batch_runner import BatchRunner
 from .measuring import Amount, measure
 from .samples import Cell, SampleFile

@@ -12,7 +12,10 @@ from rich.console import Console
 
 from ..core.checks import echo
 from ..core.errors import UsageError
-from ..profiles import (
+from ..devices.discovery import check_cores, find_devices, parse_devices
+from ..server.config import ConfigError, DeviceConfig
+from ..server.zoo import fingerprint_of
+from ..zoos import (
     MAX_BATCH_SIZE,
     Method,
     load_variants,
@@ -20,9 +23,6 @@ from ..profiles import (
     number_gpus_by_place,
     variants_path,
 )
-from ..server.config import ConfigError, DeviceConfig
-from ..server.devices import check_cores, find_devices, parse_devices
-from ..server.zoo import fingerprint_of
 from .batch_runner import open_runner
 from .campaign import Campaign, carry_out
 from .measuring import Amount

@@ -7,15 +7,15 @@ from pathlib import Path
 from rich.console import Console
 
 from ..core.errors import UsageError
-from ..profiles import (
+from ..server.config import DeviceConfig
+from ..server.zoo import fingerprint_of
+from ..zoos import (
     Method,
     find_profile,
     load_variants,
     machine_profile_path,
     variants_path,
 )
-from ..server.config import DeviceConfig
-from ..server.zoo import fingerprint_of
 from .batch_runner import open_runner
 from .campaign import Campaign, carry_out
 from .measuring import Amount

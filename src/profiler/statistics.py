@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 
 from ..core.profile import BatchLatency
-from ..profiles import LatencyRow
+from ..zoos import LatencyRow
 from .samples import Cell, Samples
 
 ENOUGH_SAMPLES = 100  # a 99th percentile of fewer is a guess about its largest sample

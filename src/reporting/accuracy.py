@@ -11,9 +11,9 @@ import numpy as np
 from ..core.errors import UsageError
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
+from ..files.line_file import whole_lines
 from ..vision.accuracy import Accuracy, FrameTruth, evaluate_detections
 from ..vision.detections import Detections
-from .line_file import whole_lines
 from .summary import TOTAL
 
 FrameKey = tuple[str, int]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.records import FrameRecord
-from .csv_log import read_records
+from ..files.csv_log import read_records
 from .run_folder import FRAMES_FILE, RunInfo, StreamInfo, link_file, read_run_info
 
 

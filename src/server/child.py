@@ -36,12 +36,12 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..core.errors import MoonjellyError
-from ..core.open_files import allow_many_files
+from ..files.open_files import allow_many_files
 from ..protos.internal_pb2 import ChildStatus, Envelope
-from .channel import Channel, ChannelClosedError
 from .config import ServerConfig
 from .log import set_up_log
-from .stop_signals import STOP_SIGNALS
+from .supervisor.stop_signals import STOP_SIGNALS
+from .wire.channel import Channel, ChannelClosedError
 
 EXIT_CRASHED = 1
 EXIT_ORPHANED = 4
@@ -98,9 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         config = _receive_config(control)
     except ChannelClosedError:
         return EXIT_ORPHANED
-    context = ChildContext(
-        arguments.role, arguments.number, config, control, arguments.generation
-    )
+    context = ChildContext(arguments.role, arguments.number, config, control, arguments.generation)
     set_up_log(context.name, config.log_level)
     threading.excepthook = _on_thread_error
     _keep_to_cores(context)

@@ -12,15 +12,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ..core.budget_rules import budget_rule
 from ..core.errors import RunError, UsageError
-from ..profiles import number_gpus_by_place
-from ..scheduling.budgets import budget_rule
+from ..devices.discovery import check_cores, find_devices
+from ..zoos import number_gpus_by_place
 from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
 from .config_flags import add_config_flags, config_from_flags
-from .devices import check_cores, find_devices
 from .log import set_up_log
 from .running import READY_PREFIX, STOP_WITH_PARENT
-from .supervisor import Supervisor
+from .supervisor.supervisor import Supervisor
 from .zoo import find_device_profile, load_served_zoo
 
 _log = logging.getLogger(__name__)

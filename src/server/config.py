@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
+from ..core.budget_rules import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..core.checks import echo, require_id
-from ..profiles.slowdown_script import SlowdownScript
+from ..devices.slowdown_script import SlowdownScript
 from ..scheduling.batching.registry import batcher
-from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
 from ..scheduling.planning.switching import DEFAULT_COST_RATIO
 

@@ -11,9 +11,8 @@ from typing import Any
 import yaml
 
 from ..core.errors import UsageError
-from .config import ConfigError, ServerConfig
-from .devices import parse_devices
-from .yaml_file import (
+from ..devices.discovery import parse_devices
+from ..files.yaml_file import (
     entries,
     read_flag,
     read_mapping,
@@ -22,6 +21,7 @@ from .yaml_file import (
     read_texts,
     read_whole,
 )
+from .config import ConfigError, ServerConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..core.checks import echo
 from ..core.errors import UsageError
+from ..devices.discovery import parse_devices
 from .config import ConfigError, DeviceConfig, ServerConfig
 from .config_file import build_config
-from .devices import parse_devices
 
 FLAGS = "config_flags"  # where the namespace keeps what was given
 

@@ -12,7 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import Generic
 
-from ..reporting.csv_log import CsvLog, Record
+from ..files.csv_log import CsvLog, Record
 
 PART_BYTES = 64 * 1024 * 1024
 MAX_PARTS = 16  # of one process; then the oldest one goes

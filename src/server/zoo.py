@@ -10,7 +10,9 @@ from ..core.errors import UsageError
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
-from ..profiles import (
+from ..vision.classes import TRAFFIC_CLASSES
+from ..vision.weights_digest import weights_digest
+from ..zoos import (
     Fingerprint,
     cpu_fingerprint,
     cuda_fingerprint,
@@ -20,8 +22,6 @@ from ..profiles import (
     load_variants,
     variants_path,
 )
-from ..vision.classes import TRAFFIC_CLASSES
-from ..vision.weights_digest import weights_digest
 from .config import DeviceConfig, DeviceKind, ServerConfig
 
 LEAST_REPLAY_RATIO = 0.001  # planning needs latencies above 0

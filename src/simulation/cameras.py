@@ -7,15 +7,15 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 
+from ..adapting.client_link import NO_ANSWER_AFTER_MS, ClientLink, ServerTimes
+from ..adapting.estimators import make_estimator
+from ..adapting.frame_sizes import FrameChoices
+from ..adapting.policies.port import Sending
+from ..adapting.policies.registry import policy
 from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.ledger import IN_TIME, LATE, Ledger, Outcome
 from ..core.records import FrameRecord
 from ..core.verdict import Drop, Place, Reason, Verdict
-from ..network.adaptation.port import Sending
-from ..network.adaptation.registry import policy
-from ..network.client_link import NO_ANSWER_AFTER_MS, ClientLink, ServerTimes
-from ..network.estimators import make_estimator
-from ..network.frame_sizes import FrameChoices
 from ..scheduling.planning.admission import Refusal
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
+from ..core.budget_rules import budget_rule
 from ..core.device import Device
 from ..core.problem import Client, Problem
 from ..core.verdict import Verdict
-from ..profiles import latency_table
-from ..scheduling.budgets import budget_rule
 from ..scheduling.planning.registry import planner
+from ..zoos import latency_table
 from .scenario import Scenario, SimulatedStream, StreamKind
 from .simulation import Simulation, StreamResult
 

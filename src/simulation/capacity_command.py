@@ -16,7 +16,7 @@ from rich.table import Table
 
 from ..core.checks import echo, require_not_negative, require_positive
 from ..core.errors import UsageError
-from ..network.traces import constant_trace
+from ..links.traces import constant_trace
 from .capacity import (
     Trial,
     can_be_planned,

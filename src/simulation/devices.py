@@ -10,10 +10,10 @@ from random import Random
 from ..core.profile import BatchLatency
 from ..core.records import BatchRecord
 from ..core.verdict import Reason
-from ..profiles.replay import ReplayedLatency
-from ..profiles.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
+from ..devices.replay import ReplayedLatency
+from ..devices.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
 from ..scheduling.batching.port import Batcher, QueuedFrame
-from ..scheduling.device_core import DeviceCore, DeviceOrders
+from ..scheduling.cores.device import DeviceCore, DeviceOrders
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .scenario import Sampling

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 from ..core.checks import require_not_negative
-from ..network.traces import LinkTrace
+from ..links.traces import LinkTrace
 from .chance import log_normal
 from .scenario import SimulatedStream
 

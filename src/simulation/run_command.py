@@ -14,7 +14,7 @@ from rich.console import Console
 
 from ..core.errors import RunError
 from ..core.records import FrameRecord
-from ..core.signals import leave_at_sigterm
+from ..files.signals import leave_at_sigterm
 from ..reporting.html import write_report
 from ..reporting.picture import Picture
 from ..reporting.run_folder import write_run_info

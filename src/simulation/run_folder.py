@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
-from ..reporting.csv_log import CsvLog
+from ..files.csv_log import CsvLog
 from ..reporting.run_folder import (
     FRAMES_FILE,
     REPORT_FILE,

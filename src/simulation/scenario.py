@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from ..adapting.estimators import DEFAULT_ESTIMATOR, check_estimator
+from ..adapting.policies.registry import DEFAULT_POLICY, policy
+from ..adapting.policies.rungs import DEFAULT_LADDER
+from ..core.budget_rules import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..core.checks import echo, require_id, require_not_negative, require_positive
 from ..core.device import Device
 from ..core.limits import BANDWIDTH_KBPS, FPS, SIZE_RATIO, SLO_MS, WIRE_MS
 from ..core.profile import LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
-from ..network.adaptation.registry import DEFAULT_POLICY, policy
-from ..network.adaptation.rungs import DEFAULT_LADDER
-from ..network.estimators import DEFAULT_ESTIMATOR, check_estimator
-from ..network.traces import LinkTrace
-from ..profiles.slowdown_script import SlowdownScript
+from ..devices.slowdown_script import SlowdownScript
+from ..links.traces import LinkTrace
 from ..scheduling.batching.registry import batcher
-from ..scheduling.budgets import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
 from ..scheduling.planning.switching import DEFAULT_COST_RATIO, SwitchingCost
 from .frame_sizes import FrameSizes

@@ -9,24 +9,24 @@ from typing import Any, TypeVar
 
 import yaml
 
+from ..adapting.estimators import DEFAULT_ESTIMATOR
+from ..adapting.policies.registry import DEFAULT_POLICY
+from ..adapting.policies.rungs import DEFAULT_LADDER
 from ..core.checks import echo, require_positive
 from ..core.device import Device
 from ..core.errors import UsageError
 from ..core.profile import LatencyProfile
-from ..core.shipped import shipped_folder
 from ..core.variant import Variant
-from ..network.adaptation.registry import DEFAULT_POLICY
-from ..network.adaptation.rungs import DEFAULT_LADDER
-from ..network.estimators import DEFAULT_ESTIMATOR
-from ..network.traces import LinkTrace, constant_trace, read_trace
-from ..profiles import (
+from ..devices.slowdown_script import SlowdownScript
+from ..files.shipped import shipped_folder
+from ..links.traces import LinkTrace, constant_trace, read_trace
+from ..zoos import (
     find_profile,
     load_latency_profile,
     load_qualities,
     load_variants,
     variants_path,
 )
-from ..profiles.slowdown_script import SlowdownScript
 from .frame_sizes import FrameSizes, read_frame_sizes
 from .scenario import Sampling, Scenario, ServerModel, SimulatedStream, StreamKind
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
+from ..core.budget_rules import budget_rule
 from ..core.device import AnnouncedDevice
 from ..core.plan import Plan
 from ..core.problem import Client, Problem
 from ..core.records import PlanRecord
-from ..scheduling.budgets import budget_rule
+from ..scheduling.cores.device import DeviceOrders
 from ..scheduling.cores.scheduler.core import SchedulerCore
 from ..scheduling.cores.scheduler.instructions import (
     AnswerJoin,
@@ -34,7 +35,6 @@ from ..scheduling.cores.scheduler.stimuli import (
     Stimulus,
     Tick,
 )
-from ..scheduling.device_core import DeviceOrders
 from ..scheduling.device_table import DeviceTable
 from ..scheduling.plan_view import PlanView, RunningVariant
 from ..scheduling.planning.admission import Refusal

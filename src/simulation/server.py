@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..adapting.frame_sizes import frame_sizes
 from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.records import ServerFrameRecord
 from ..core.verdict import Drop, Place, Reason
-from ..network.frame_sizes import frame_sizes
-from ..network.observed_stream import ObservedStream
-from ..scheduling.advising import Adviser
-from ..scheduling.intake import frame_limit, reason_to_drop
-from ..scheduling.overhead import OverheadEstimate
 from ..scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ..scheduling.plan_view import PlanView
 from ..scheduling.planning.admission import Refusal
-from ..scheduling.policing import RatePolicer
 from ..scheduling.running import RunningPlan
+from ..scheduling.streams.adviser import Adviser
+from ..scheduling.streams.intake import frame_limit, reason_to_drop
+from ..scheduling.streams.observed_stream import ObservedStream
+from ..scheduling.streams.overhead import OverheadEstimate
+from ..scheduling.streams.policing import RatePolicer
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from ..adapting.frame_sizes import FrameChoices, frame_sizes
 from ..core.ledger import Ledger
 from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
-from ..network.frame_sizes import FrameChoices, frame_sizes
-from ..profiles.slowdown_script import ALWAYS_AS_PROFILED
+from ..devices.slowdown_script import ALWAYS_AS_PROFILED
 from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.admission import Refusal
 from .cameras import SimulatedCamera

@@ -11,8 +11,8 @@ from moonjelly.client import ArraySource, Refused
 from moonjelly.client.emulation import EmulatedCamera, open_sources, run_cameras
 from moonjelly.core.errors import RunError, UsageError
 from moonjelly.core.records import FrameRecord
+from moonjelly.files.csv_log import read_records
 from moonjelly.protos import serving_pb2 as pb
-from moonjelly.reporting.csv_log import read_records
 
 
 def camera(server, pictures, stream_id="cam-0", fps=50.0, **fields):

@@ -18,8 +18,8 @@ from streaming import FLAT
 from moonjelly.cli import main
 from moonjelly.client import ArraySource, command_report, emulation
 from moonjelly.core.records import FrameRecord
+from moonjelly.files.csv_log import read_records
 from moonjelly.protos import serving_pb2 as pb
-from moonjelly.reporting.csv_log import read_records
 
 ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

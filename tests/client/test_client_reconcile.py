@@ -5,7 +5,7 @@ import pytest
 from moonjelly.client.reconcile import compare, reconcile
 from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord, ServerFrameRecord
-from moonjelly.reporting.csv_log import CsvLog
+from moonjelly.files.csv_log import CsvLog
 
 
 def ours(sequence, verdict="in_time", place="", reason="", stream_id="a", is_sent=True):

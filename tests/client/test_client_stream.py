@@ -14,8 +14,8 @@ from streaming import FLAT, check_account, decided, few, streaming
 from moonjelly import client as sdk
 from moonjelly.client import ArraySource, Place, Reason, Verdict
 from moonjelly.client import stream as stream_module
-from moonjelly.network.shapers import LinkConfig
-from moonjelly.network.shapers.relay import Link
+from moonjelly.links.shapers import LinkConfig
+from moonjelly.links.shapers.relay import Link
 from moonjelly.protos import serving_pb2 as pb
 from moonjelly.vision.preprocessing import encode_frame
 

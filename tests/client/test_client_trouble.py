@@ -15,9 +15,9 @@ from moonjelly import client as sdk
 from moonjelly.client import ArraySource, Place, Verdict
 from moonjelly.client import stream as stream_module
 from moonjelly.core.errors import RunError
-from moonjelly.network.shapers import LinkConfig, Way
-from moonjelly.network.shapers.relay import Link
-from moonjelly.network.traces import constant_trace
+from moonjelly.links.shapers import LinkConfig, Way
+from moonjelly.links.shapers.relay import Link
+from moonjelly.links.traces import constant_trace
 from moonjelly.protos import serving_pb2 as pb
 from moonjelly.vision.preprocessing import encode_frame
 

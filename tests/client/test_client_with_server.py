@@ -9,7 +9,7 @@ import pytest
 from moonjelly.cli import main
 from moonjelly.client.reconcile import reconcile
 from moonjelly.core.records import FrameRecord
-from moonjelly.reporting.csv_log import read_records
+from moonjelly.files.csv_log import read_records
 from moonjelly.server.running import RunningServer
 
 

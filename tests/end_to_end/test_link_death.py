@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from moonjelly.client import Answer, ArraySource, Reason, Refused, Stream, connect
-from moonjelly.network.shapers import Fault, FaultKind, LinkConfig, open_shaper
-from moonjelly.network.shapers.relay import Link
-from moonjelly.network.traces import constant_trace
+from moonjelly.links.shapers import Fault, FaultKind, LinkConfig, open_shaper
+from moonjelly.links.shapers.relay import Link
+from moonjelly.links.traces import constant_trace
 from moonjelly.server.running import RunningServer
 
 FPS, SLO_MS, MBPS = 15.0, 400.0, 20.0

@@ -19,7 +19,7 @@ import pytest
 from moonjelly.client import Answer, ArraySource, Reason, Refused, Stream, connect
 from moonjelly.client.reconcile import reconcile
 from moonjelly.core.records import FrameRecord
-from moonjelly.reporting.csv_log import CsvLog
+from moonjelly.files.csv_log import CsvLog
 from moonjelly.server.running import RunningServer
 
 FPS = 15.0

@@ -11,7 +11,7 @@ from moonjelly.core.errors import RunError, UsageError
 from moonjelly.experiment_manager.campaign import run_missing
 from moonjelly.experiment_manager.folder import open_folder
 from moonjelly.experiment_manager.matrix import Experiment
-from moonjelly.network.traces import constant_trace
+from moonjelly.links.traces import constant_trace
 
 MACHINE = {"processor": "abacus", "cores": "2"}
 EXPERIMENT = Experiment(

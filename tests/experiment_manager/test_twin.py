@@ -27,9 +27,9 @@ from moonjelly.experiment_manager.twin import (
 )
 from moonjelly.live_run.load import MachineLoad, write_load
 from moonjelly.live_run.simulated import Chance
-from moonjelly.profiles import latency_table
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import BatchDecision, DeviceState, QueuedFrame
+from moonjelly.zoos import latency_table
 
 BUSY = MachineLoad(0.9, capture_late_p50_ms=0.8, capture_late_p99_ms=4.0, capture_late_max_ms=9.0)
 STARVED = dataclasses.replace(BUSY, capture_late_p99_ms=40.0)

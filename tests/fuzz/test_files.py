@@ -15,17 +15,17 @@ from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
 from moonjelly.experiment_manager.experiment_file import SHIPPED_DIR, read_experiment
 from moonjelly.experiment_manager.hosts.host import read_hosts
-from moonjelly.network.traces import read_trace
+from moonjelly.files.csv_log import read_records
+from moonjelly.links.traces import read_trace
 from moonjelly.planning_tool.problem_file import read_problem
 from moonjelly.planning_tool.yardsticks import read_yardsticks
-from moonjelly.profiles import load_latency_profile, load_qualities, load_variants
-from moonjelly.reporting.csv_log import read_records
 from moonjelly.scheduling.planning.registry import PLANNERS, planner
 from moonjelly.scheduling.planning.rules import violations
 from moonjelly.server.config_file import build_config
 from moonjelly.simulation.frame_sizes import read_frame_sizes
 from moonjelly.simulation.scenario_file import read_scenario
 from moonjelly.simulation.simulation import Simulation
+from moonjelly.zoos import load_latency_profile, load_qualities, load_variants
 
 MOST_FRAMES, MOST_DEVICES = 300, 20
 ROOT = Path(__file__).parents[2]

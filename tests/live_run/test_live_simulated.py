@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 
 from moonjelly.client.emulation import start_phases_s
+from moonjelly.devices.discovery import parse_devices
+from moonjelly.links.traces import LinkTrace
 from moonjelly.live_run.cameras import LiveCamera
 from moonjelly.live_run.load import MachineLoad
 from moonjelly.live_run.scenes import LoopedScene
 from moonjelly.live_run.simulated import Chance, measured_sizes, simulated_run
-from moonjelly.network.traces import LinkTrace
 from moonjelly.server.config import ServerConfig
-from moonjelly.server.devices import parse_devices
 from moonjelly.simulation.frame_sizes import FrameSizes
 from moonjelly.simulation.scenario import Sampling, ServerModel
 

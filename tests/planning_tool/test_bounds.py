@@ -8,7 +8,7 @@ import pytest
 
 from moonjelly.planning_tool.bounds import bound
 from moonjelly.planning_tool.yardsticks import Yardstick, read_yardsticks, write_yardsticks
-from moonjelly.scheduling.planning.exact import ExactPlanner
+from moonjelly.scheduling.planning.exact.exact import ExactPlanner
 from moonjelly.scheduling.planning.rules import score
 from moonjelly.simulation.studies.families import FAMILIES, draw_named
 

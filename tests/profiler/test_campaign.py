@@ -11,16 +11,16 @@ from rich.console import Console
 from moonjelly.core.clock import VirtualClock
 from moonjelly.core.errors import UsageError
 from moonjelly.core.variant import Variant
+from moonjelly.devices.executors.port import Picture
 from moonjelly.profiler import quick
 from moonjelly.profiler.batch_runner import BatchRunner
 from moonjelly.profiler.campaign import Campaign, carry_out
 from moonjelly.profiler.measuring import Amount
-from moonjelly.profiles import Method, find_profile, read_latency_file
 from moonjelly.server.config import DeviceConfig, DeviceKind
-from moonjelly.server.executors.port import Picture
 from moonjelly.server.zoo import fingerprint_of
 from moonjelly.vision.detections import Detections
 from moonjelly.vision.preprocessing import encode_frame
+from moonjelly.zoos import Method, find_profile, read_latency_file
 
 CPU = DeviceConfig("cpu0", "cpu-1core", DeviceKind.CPU, cores=(0,))
 REPLAYED = DeviceConfig("gpu0", "gpu", DeviceKind.REPLAYED)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from moonjelly.profiler.samples import Cell
 from moonjelly.profiler.statistics import summarise, tail_ratio
-from moonjelly.profiles import LatencyRow
+from moonjelly.zoos import LatencyRow
 
 
 def by_size(rows: tuple[LatencyRow, ...], variant: str = "a") -> dict[int, LatencyRow]:

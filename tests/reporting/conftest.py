@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from moonjelly.core.records import FrameRecord
-from moonjelly.reporting.csv_log import CsvLog
+from moonjelly.files.csv_log import CsvLog
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo, link_file, write_run_info
 from moonjelly.reporting.run_logs import LinkRate
 

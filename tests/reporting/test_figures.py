@@ -9,7 +9,6 @@ import pytest
 from matplotlib.figure import Figure
 
 from moonjelly.core.verdict import Verdict
-from moonjelly.profiles import load_latency_profile, load_variants, shipped_dir
 from moonjelly.reporting.figures import RUN_FIGURES, figure_names, write_figures
 from moonjelly.reporting.figures.latency import draw_latency
 from moonjelly.reporting.figures.profiles import draw_profiles
@@ -17,6 +16,7 @@ from moonjelly.reporting.figures.spent import PARTS
 from moonjelly.reporting.figures.style import variant_colours
 from moonjelly.reporting.figures.verdicts import draw_verdicts
 from moonjelly.reporting.run_logs import RunLogs, read_run_logs
+from moonjelly.zoos import load_latency_profile, load_variants, shipped_dir
 
 PLOTS = Path(__file__).parents[2] / "plots"
 

@@ -12,8 +12,7 @@ import pytest
 from moonjelly.cli import main
 from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
-from moonjelly.profiles import shipped_dir
-from moonjelly.reporting.csv_log import CsvLog
+from moonjelly.files.csv_log import CsvLog
 from moonjelly.reporting.figures import draw_folder, figure_names
 from moonjelly.reporting.figures.clients import draw_clients
 from moonjelly.reporting.figures.estimators import draw_estimators
@@ -23,6 +22,7 @@ from moonjelly.reporting.figures.rivals import draw_rivals, rival_point
 from moonjelly.reporting.figures.twin import draw_twin
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo, write_run_info
 from moonjelly.reporting.tidy_table import read_tidy_table
+from moonjelly.zoos import shipped_dir
 
 SECONDS = 4.0
 CLIENTS, SLOS, RATES, POLICIES, SEEDS = (1, 2), (100.0, 150.0), (10.0,), ("ours", "best"), (0, 1)

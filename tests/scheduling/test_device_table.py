@@ -34,9 +34,7 @@ def announced(
     rows: Sequence[tuple[float, ...]] = LATENCIES,
     **changes: Any,
 ) -> AnnouncedDevice:
-    profile = {
-        one.name: BatchLatency(row, row) for one, row in zip(VARIANTS, rows, strict=False)
-    }
+    profile = {one.name: BatchLatency(row, row) for one, row in zip(VARIANTS, rows, strict=False)}
     device = Device(device_id, kind)
     return AnnouncedDevice(device, generation, LatencyProfile(kind, profile), **changes)
 

@@ -14,9 +14,9 @@ import pytest
 
 from moonjelly.core.checks import require_id
 from moonjelly.protos.internal_pb2 import Attach, Envelope
-from moonjelly.server.channel import Channel, socket_pair
 from moonjelly.server.child import EXIT_CRASHED, EXIT_ORPHANED, is_ours
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.server.wire.channel import Channel, socket_pair
 
 LIMIT_S = 60
 COMMAND = (sys.executable, "-P", "-m", "moonjelly.server.child")

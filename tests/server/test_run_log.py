@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from moonjelly.reporting.csv_log import read_csv
+from moonjelly.files.csv_log import read_csv
 from moonjelly.server.run_log import RunLog, open_log
 
 

@@ -7,7 +7,7 @@ from moonjelly.core.device import Device
 from moonjelly.core.profile import BatchLatency, LatencyProfile
 from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
 from moonjelly.core.variant import Variant
-from moonjelly.network.traces import LinkTrace, constant_trace
+from moonjelly.links.traces import LinkTrace, constant_trace
 from moonjelly.simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation, StreamResult
 

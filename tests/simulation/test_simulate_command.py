@@ -11,7 +11,7 @@ import pytest
 
 from moonjelly.cli import main
 from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord
-from moonjelly.reporting.csv_log import iterate_records, read_records
+from moonjelly.files.csv_log import iterate_records, read_records
 from moonjelly.reporting.run_folder import read_run_info
 from moonjelly.reporting.summary import read_summary, summarise
 from moonjelly.simulation.simulation import Simulation

@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import pytest
 
+from moonjelly.adapting.policies.registry import budget_rule
 from moonjelly.core.device import Device
-from moonjelly.network.adaptation.registry import budget_rule
-from moonjelly.network.traces import LinkTrace
-from moonjelly.profiles import find_profile, load_latency_profile, load_variants, variants_path
+from moonjelly.links.traces import LinkTrace
 from moonjelly.simulation.scenario import Scenario, ServerModel, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation
+from moonjelly.zoos import find_profile, load_latency_profile, load_variants, variants_path
 
 FPS = 15.0
 CHANGE_MS = 6000.0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
 from moonjelly.scheduling.batching.registry import batcher
-from moonjelly.scheduling.device_core import DeviceOrders
+from moonjelly.scheduling.cores.device import DeviceOrders
 from moonjelly.simulation.devices import SimulatedDevice, VariantLoading
 from moonjelly.simulation.events import EventQueue, Priority
 from moonjelly.simulation.frame import SimulatedFrame

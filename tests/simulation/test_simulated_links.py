@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation_scenarios import Ran, scenario, stream
 
-from moonjelly.network.traces import LinkTrace, constant_trace
+from moonjelly.links.traces import LinkTrace, constant_trace
 from moonjelly.simulation.links import SimulatedLink
 
 

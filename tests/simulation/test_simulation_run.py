@@ -13,7 +13,7 @@ from simulation_scenarios import Ran, scenario, steps, stream
 from moonjelly.client.reconcile import compare
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Verdict
-from moonjelly.network.traces import LinkTrace, constant_trace
+from moonjelly.links.traces import LinkTrace, constant_trace
 from moonjelly.simulation.devices import draw_latency
 from moonjelly.simulation.scenario import Sampling, ServerModel
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from moonjelly.profiles import read_latency_file, shipped_dir
 from moonjelly.vision.weights_digest import MANIFEST, weights_digest
+from moonjelly.zoos import read_latency_file, shipped_dir
 
 
 def test_a_changed_hash_changes_it_and_the_order_does_not(tmp_path: Path) -> None:

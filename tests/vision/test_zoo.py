@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from moonjelly.vision import zoo as module
-from moonjelly.vision.classes import TRAFFIC_CLASSES
-from moonjelly.vision.evaluation import (
+from moonjelly.training.evaluation import (
     COLUMNS,
     answer_frames,
     score_variants,
     truth_of,
     write_scores,
 )
+from moonjelly.vision import zoo as module
+from moonjelly.vision.classes import TRAFFIC_CLASSES
 from moonjelly.vision.postprocessing import BrokenOutput, box_ious
 from moonjelly.vision.preprocessing import decode_frame, encode_frame
 from moonjelly.vision.scenes import Scene

@@ -90,13 +90,13 @@ def _serve(request: Request, lease: Lease) -> None:
 
 def _play(request: Request, lease: Lease) -> None:
     """Plays cameras; details: server (HOST:PORT), cameras, links in words, sides_px, seconds, seed."""
+    from ...adapting.frame_sizes import DEFAULT_QUALITY  # noqa: PLC0415
     from ...core.clock import MonotonicClock  # noqa: PLC0415 the rest takes a second
+    from ...links.shapers import start_relay  # noqa: PLC0415
     from ...live_run.cameras import LiveCamera  # noqa: PLC0415
     from ...live_run.playing import play_cameras  # noqa: PLC0415
     from ...live_run.reports import CameraReport  # noqa: PLC0415
     from ...live_run.scenes import looped_scene  # noqa: PLC0415
-    from ...network.frame_sizes import DEFAULT_QUALITY  # noqa: PLC0415
-    from ...network.shapers import start_relay  # noqa: PLC0415
 
     folder, details = request.folder, request.details
     cameras = [LiveCamera.from_json(fields) for fields in details["cameras"]]

@@ -17,7 +17,7 @@ import yaml
 
 from ...core.checks import echo, require_id
 from ...core.errors import UsageError
-from ...server.yaml_file import entries, read_flag, read_mapping, read_text, read_whole
+from ...files.yaml_file import entries, read_flag, read_mapping, read_text, read_whole
 
 LOOPBACK = "127.0.0.1"
 MAX_HOSTS = 64

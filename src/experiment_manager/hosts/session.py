@@ -16,10 +16,10 @@ from rich.console import Console
 from ...client.connection import check_address
 from ...core.errors import RunError
 from ...core.records import FrameRecord
+from ...files.csv_log import CsvLog, iterate_records
 from ...live_run.cameras import LiveCamera
 from ...live_run.load import read_load, worst_load, write_load
 from ...live_run.reports import CameraReport
-from ...reporting.csv_log import CsvLog, iterate_records
 from ...reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, describe_host, link_file
 from ...server.config_flags import to_arguments
 from ..campaign import CannotGoOnError, OnProgress

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..csv_log import iterate_records
+from ...files.csv_log import iterate_records
 from ..run_folder import FRAMES_FILE
 from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
 

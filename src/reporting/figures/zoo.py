@@ -7,8 +7,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ...profiles import load_latency_profile, load_variants, variants_path
-from ...profiles.latency import read_latency_file
+from ...zoos import load_latency_profile, load_variants, variants_path
+from ...zoos.latency import read_latency_file
 from .plate import Plate
 from .profiles import draw_profiles
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...core.plan import Plan
-from .construct import Draft, empty_draft
 from .instance import Instance
+from .pricing.construct import Draft, empty_draft
 
 LOAD_COST = 1000.0  # of a variant that has to be loaded, against one client that moves
 

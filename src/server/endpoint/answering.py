@@ -9,9 +9,9 @@ from ...core.limits import OVERHEAD_MS
 from ...core.verdict import Place
 from ...protos import serving_pb2
 from ...protos.internal_pb2 import FrameResult, FrameResults
-from ...scheduling.advising import Adviser
-from ...scheduling.overhead import OverheadEstimate
 from ...scheduling.plan_view import PlanView
+from ...scheduling.streams.adviser import Adviser
+from ...scheduling.streams.overhead import OverheadEstimate
 from .failures import Failures
 from .frame import ArrivedFrame, DropNote
 from .frame_log import FrameLog

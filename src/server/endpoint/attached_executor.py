@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from ...protos.internal_pb2 import Attach, Envelope, FrameDescriptor
 from ...scheduling.device_silence import DeviceSilence
-from ..bench import Bench, create_bench
-from ..channel import AsyncChannel, Channel
+from ..wire.bench import Bench, create_bench
+from ..wire.channel import AsyncChannel, Channel
 from .frame import ArrivedFrame
 
 

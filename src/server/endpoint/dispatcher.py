@@ -11,8 +11,8 @@ from ...protos.internal_pb2 import Cancel, Envelope, FrameResult, FrameResults
 from ...scheduling.device_silence import PATIENCE_MS
 from ...scheduling.plan_view import PlanView
 from ...scheduling.suspicion import FORGET_MS
-from ..channel import Channel
-from ..frame_memory import FrameWriter
+from ..wire.channel import Channel
+from ..wire.frame_memory import FrameWriter
 from .attached_executor import AttachedExecutor, Handed
 from .frame import ArrivedFrame, DropNote, drop
 from .problems import CODE_OF_REASON, DETAIL_OF_REASON, Code

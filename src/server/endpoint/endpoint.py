@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from ...adapting.frame_sizes import frame_sizes
 from ...core.records import ServerFrameRecord
 from ...core.verdict import Reason
-from ...network.frame_sizes import frame_sizes
 from ...protos.internal_pb2 import FrameResult, FrameResults
 from ...protos.serving_pb2 import (
     Frame,
@@ -21,13 +21,13 @@ from ...protos.serving_pb2 import (
     RegisterRequest,
     Zoo,
 )
-from ...scheduling.advising import Adviser
 from ...scheduling.duties import Duties
 from ...scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ...scheduling.plan_view import PlanView
 from ...scheduling.running import RunningPlan
 from ...scheduling.slots import slots_needed
-from ...scheduling.stalls import TICK_MS, StallWatch
+from ...scheduling.streams.adviser import Adviser
+from ...scheduling.streams.stalls import TICK_MS, StallWatch
 from ..config import ServerConfig
 from ..run_log import open_log
 from ..zoo import ServedZoo

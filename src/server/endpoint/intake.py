@@ -10,9 +10,9 @@ import google_crc32c
 from ...core.limits import MOST_AGE_MS
 from ...core.verdict import Place, Reason
 from ...protos.serving_pb2 import Frame
-from ...scheduling.intake import frame_limit, reason_to_drop
 from ...scheduling.plan_view import PlanView
-from ...scheduling.stalls import StallWatch
+from ...scheduling.streams.intake import frame_limit, reason_to_drop
+from ...scheduling.streams.stalls import StallWatch
 from ...vision.jpeg import BadImageError, ImageRule, check_jpeg
 from ..config import ServerConfig
 from ..zoo import ServedZoo

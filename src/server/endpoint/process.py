@@ -13,13 +13,13 @@ from dataclasses import replace
 import grpc
 
 from ...core.profile import LatencyProfile
-from ...network.retransmission import limit_waits
+from ...links.retransmission import limit_waits
 from ...protos.internal_pb2 import Attach, ChildStatus, Envelope, Ready
-from ..channel import AsyncChannel, Channel, ChannelClosedError
 from ..child import ChildContext
-from ..frame_memory import FrameWriter
-from ..heartbeat import beat
 from ..wire.announcing import AnnouncementReader
+from ..wire.channel import AsyncChannel, Channel, ChannelClosedError
+from ..wire.frame_memory import FrameWriter
+from ..wire.heartbeat import beat
 from ..zoo import load_served_zoo
 from .endpoint import Endpoint
 from .grpc_server import make_server

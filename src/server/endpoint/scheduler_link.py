@@ -16,7 +16,7 @@ from ...protos.internal_pb2 import (
     StreamState,
 )
 from ...scheduling.plan_view import PlanView
-from ..channel import AsyncChannel, Channel
+from ..wire.channel import AsyncChannel, Channel
 from ..zoo import ServedZoo
 from .plan_packets import read_plan
 from .problems import Code, SessionError

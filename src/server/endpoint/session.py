@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from ...core.limits import FPS
 from ...core.verdict import Place, Reason
-from ...network.observed_stream import ObservedStream
 from ...protos.internal_pb2 import StreamState
-from ...scheduling.policing import BadFrameCounter, RatePolicer
-from ...scheduling.stalls import Backlog
+from ...scheduling.streams.observed_stream import ObservedStream
+from ...scheduling.streams.policing import BadFrameCounter, RatePolicer
+from ...scheduling.streams.stalls import Backlog
 from .frame import ArrivedFrame
 from .outbox import Outbox
 from .problems import SessionError

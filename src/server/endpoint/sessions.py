@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
-from ...scheduling.policing import RatePolicer
+from ...scheduling.streams.policing import RatePolicer
 from .problems import Code, SessionError
 from .registration import Registration
 from .session import Session

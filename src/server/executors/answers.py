@@ -8,7 +8,7 @@ from ...core.verdict import Reason
 from ...protos.internal_pb2 import FrameResult, FrameResults
 from ...protos.serving_pb2 import Detections as DetectionsMessage
 from ...vision.detections import Detections
-from ..channel import MAX_PACKET_BYTES
+from ..wire.channel import MAX_PACKET_BYTES
 from .endpoint_link import EndpointLink
 from .frame_queue import WaitingFrame
 

@@ -11,12 +11,12 @@ import cv2
 
 from ...core.clock import MonotonicClock
 from ...core.verdict import Reason
+from ...devices.executors.port import Picture
 from ...protos.internal_pb2 import FrameResults
 from ...vision.preprocessing import decode_frame
-from ..frame_memory import StaleSlotError
+from ..wire.frame_memory import StaleSlotError
 from . import answers
 from .frame_queue import WaitingFrame
-from .port import Picture
 from .workload import Workload
 
 _log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable
 
 from ...protos.internal_pb2 import Envelope, FrameResults
-from ..bench import Bench
-from ..channel import Channel, ChannelClosedError, encode
-from ..frame_memory import FrameReader
+from ..wire.bench import Bench
+from ..wire.channel import Channel, ChannelClosedError, encode
+from ..wire.frame_memory import FrameReader
 
 BACKLOG_BYTES = 8 << 20  # an endpoint that leaves more unread than that is as good as dead
 

@@ -8,10 +8,10 @@ import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from ...devices.executors.port import Picture
 from ...protos.internal_pb2 import FrameDescriptor
 from ...scheduling.batching.port import QueuedFrame
 from .endpoint_link import EndpointLink
-from .port import Picture
 
 
 @dataclass(slots=True, eq=False)

@@ -13,14 +13,14 @@ from ...core.clock import Clock
 from ...core.profile import BatchLatency
 from ...core.records import BatchRecord
 from ...core.verdict import Reason
+from ...devices.executors.port import NO_PICTURE, DeviceLostError, Executor, Picture
 from ...protos.internal_pb2 import DevicePlan, ExecutorStatus, FrameResults
 from ...scheduling.batching.port import FIRST_DECODE_MS, Batcher
-from ...scheduling.device_core import DeviceCore, DeviceOrders
+from ...scheduling.cores.device import DeviceCore, DeviceOrders
 from ...vision.detections import Detections
 from . import answers
 from .endpoint_link import EndpointLink
 from .frame_queue import WaitingFrame
-from .port import NO_PICTURE, DeviceLostError, Executor, Picture
 from .watchdog import Watchdog
 from .workload import Workload
 

@@ -18,7 +18,8 @@ from ...core.clock import MonotonicClock
 from ...core.device import AnnouncedDevice, Device
 from ...core.errors import MoonjellyError, UsageError
 from ...core.records import BatchRecord
-from ...profiles.slowdown_script import SlowdownScript
+from ...devices.executors.port import DeviceLostError, Executor
+from ...devices.slowdown_script import SlowdownScript
 from ...protos.internal_pb2 import (
     Attach,
     Envelope,
@@ -30,19 +31,18 @@ from ...protos.internal_pb2 import (
 from ...scheduling.batching.port import Batcher
 from ...scheduling.batching.registry import batcher
 from ...scheduling.heartbeats import BEAT_PERIOD_MS
-from ..bench import Bench
-from ..channel import Channel, ChannelClosedError
 from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
 from ..config import DeviceConfig, DeviceKind, ServerConfig
-from ..frame_memory import FrameReader
-from ..heartbeat import HEARTBEAT
 from ..run_log import open_log
 from ..wire.announcing import announcement
+from ..wire.bench import Bench
+from ..wire.channel import Channel, ChannelClosedError
+from ..wire.frame_memory import FrameReader
+from ..wire.heartbeat import HEARTBEAT
 from ..zoo import ServedZoo, fingerprint_of, load_served_zoo
 from .endpoint_link import EndpointLink
 from .frame_queue import WaitingFrame
 from .loop import BatchLoop, DeviceVariant
-from .port import DeviceLostError, Executor
 from .pulse import Pulse
 from .variant_window import VariantWindow
 from .watchdog import Watchdog
@@ -89,7 +89,7 @@ def leaving_at_once() -> Iterator[None]:
 def build_executor(device: DeviceConfig, zoo: ServedZoo, config: ServerConfig) -> Executor:
     """Makes the executor of a device. Only the one that is asked for is imported."""
     if device.kind is DeviceKind.REPLAYED:
-        from .replayed_executor import ReplayedExecutor  # noqa: PLC0415
+        from ...devices.executors.replayed_executor import ReplayedExecutor  # noqa: PLC0415
 
         latency = zoo.profiles[device.device_id].by_variant
         return ReplayedExecutor(
@@ -97,7 +97,7 @@ def build_executor(device: DeviceConfig, zoo: ServedZoo, config: ServerConfig) -
             is_instant=config.replay_latency_ratio == 0,
             slowdown=SlowdownScript.parse(device.slowdown),
         )
-    from .torch_executor import TorchExecutor  # noqa: PLC0415 - loads torch
+    from ...devices.executors.torch_executor import TorchExecutor  # noqa: PLC0415 - loads torch
 
     if device.kind is DeviceKind.CUDA:
         return TorchExecutor(f"cuda:{device.gpu}")

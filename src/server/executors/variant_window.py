@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ...core.errors import RunError
-from .port import DeviceLostError, Executor
+from ...devices.executors.port import DeviceLostError, Executor
 
 NICENESS = 10
 

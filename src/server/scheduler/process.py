@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
+from ...core.budget_rules import budget_rule
 from ...core.errors import UsageError
 from ...core.records import PlanRecord
 from ...protos.internal_pb2 import Envelope, Ready
-from ...scheduling.budgets import budget_rule
 from ...scheduling.cores.scheduler.core import SchedulerCore
 from ...scheduling.cores.scheduler.instructions import (
     AnswerJoin,
@@ -41,11 +41,11 @@ from ...scheduling.planning.plan_records import plan_records
 from ...scheduling.planning.registry import planner, preload
 from ...scheduling.planning.rounds import Planning
 from ...scheduling.planning.switching import SwitchingCost
-from ..channel import AsyncChannel, Channel
 from ..child import ChildContext
-from ..heartbeat import beat
 from ..run_log import open_log
 from ..wire.announcing import AnnouncementReader
+from ..wire.channel import AsyncChannel, Channel
+from ..wire.heartbeat import beat
 from ..zoo import load_served_zoo
 from .packets import (
     EndpointReader,

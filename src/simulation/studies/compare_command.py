@@ -94,7 +94,7 @@ def compare(
     part: _Part, *, seed: int, planners: Sequence[str], time_limit_s: float
 ) -> list[dict[str, object]]:
     """Plans one instance with each planner and with the exact one; a row for each planner."""
-    from ...scheduling.planning.exact import ExactPlanner  # noqa: PLC0415 - loads the solver
+    from ...scheduling.planning.exact.exact import ExactPlanner  # noqa: PLC0415 - loads the solver
 
     drawn = draw_instance(part.size, seed, part.number, EVERYBODY)
     problem = drawn.problem

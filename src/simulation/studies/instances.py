@@ -14,14 +14,14 @@ from ...core.errors import RunError
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from ...core.variant import Variant
-from ...profiles import (
+from ...scheduling.planning.mapping import Mapper
+from ...zoos import (
     find_profile,
     latency_table,
     load_latency_profile,
     load_variants,
     variants_path,
 )
-from ...scheduling.planning.mapping import Mapper
 from .families import PAPER_CLIENTS
 
 ZOO = "replayed-gpu"

@@ -20,9 +20,9 @@ from moonjelly.experiment_manager.hosts.connection import HostError
 from moonjelly.experiment_manager.hosts.host import Host, Role
 from moonjelly.experiment_manager.hosts.session import HostsSession
 from moonjelly.experiment_manager.matrix import RunConfig
+from moonjelly.files.csv_log import CsvLog
+from moonjelly.links.traces import constant_trace
 from moonjelly.live_run.load import MachineLoad, write_load
-from moonjelly.network.traces import constant_trace
-from moonjelly.reporting.csv_log import CsvLog
 
 RUN = RunConfig(
     1.0, 3, 100.0, 10.0, "t", constant_trace(5.0), 0.0, 0, 0,

@@ -18,8 +18,8 @@ from moonjelly.scheduling.planning.counter_offer import (
     refusal_reason,
     with_client,
 )
+from moonjelly.scheduling.planning.published.sa_dp import SaDpPlanner
 from moonjelly.scheduling.planning.rules import violations
-from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
 
 
 class CountingPlanner:

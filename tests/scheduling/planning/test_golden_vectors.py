@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from moonjelly.core.plan import DevicePlan, Plan
-from moonjelly.scheduling.planning.annealing import ITERATIONS_PER_PHASE, anneal
 from moonjelly.scheduling.planning.mapping import Mapper, Value, assemble
+from moonjelly.scheduling.planning.published.annealing import ITERATIONS_PER_PHASE, anneal
+from moonjelly.scheduling.planning.published.sa_dp import SaDpPlanner
 from moonjelly.scheduling.planning.rules import score, violations
-from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
 
 ON_ONE = ({0, 1, 2, 3}, set())
 SPLIT_2 = ({1, 2, 3}, {0})

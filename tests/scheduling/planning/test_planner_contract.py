@@ -17,9 +17,9 @@ from moonjelly.core.problem import Client, Problem
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.mapping import Mapper
+from moonjelly.scheduling.planning.published.sa_dp import SaDpPlanner
 from moonjelly.scheduling.planning.registry import PLANNERS, planner
 from moonjelly.scheduling.planning.rules import score, violations
-from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
 
 MOST_LOOKS_AFTERWARDS = 100
 rates = st.one_of(st.sampled_from([5, 7, 12, 15, 24, 25, 29.97]), st.floats(1e-3, 300))

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moonjelly.scheduling.planning.brute_force import BruteForcePlanner
 from moonjelly.scheduling.planning.effort import TimeLimit
-from moonjelly.scheduling.planning.exact import ExactPlanner
+from moonjelly.scheduling.planning.exact.brute_force import BruteForcePlanner
+from moonjelly.scheduling.planning.exact.exact import ExactPlanner
 from moonjelly.scheduling.planning.instance import build
-from moonjelly.scheduling.planning.prices import Market
+from moonjelly.scheduling.planning.pricing.prices import Market
 from moonjelly.scheduling.planning.registry import planner
 from moonjelly.scheduling.planning.rules import score, violations
 
@@ -133,7 +133,7 @@ def test_no_program_is_built_for_which_there_is_no_time(fleet, monkeypatch):
     def fail(*_):
         raise AssertionError("takes longer than there is time")
 
-    monkeypatch.setattr("moonjelly.scheduling.planning.exact.FleetProgram", fail)
+    monkeypatch.setattr("moonjelly.scheduling.planning.exact.exact.FleetProgram", fail)
     problem = fleet(16, 120, seed=5)  # takes 15 s to build
     elapsed_ms = itertools.count()
     limit = TimeLimit(lambda: next(elapsed_ms) * 0.1)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from moonjelly.scheduling.planning.published.sa_dp import SaDpPlanner
 from moonjelly.scheduling.planning.registry import planner
-from moonjelly.scheduling.planning.sa_dp import SaDpPlanner
 
 
 def test_a_planner_is_found_by_its_name():

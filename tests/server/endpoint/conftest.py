@@ -17,12 +17,12 @@ import pytest
 
 from moonjelly.protos import internal_pb2, serving_pb2
 from moonjelly.protos.serving_pb2_grpc import ServingStub
-from moonjelly.server.bench import Bench
-from moonjelly.server.channel import AsyncChannel, Channel, socket_pair
 from moonjelly.server.child import ChildContext
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
 from moonjelly.server.endpoint.process import EndpointProcess
-from moonjelly.server.frame_memory import FrameReader, create_frame_memory
+from moonjelly.server.wire.bench import Bench
+from moonjelly.server.wire.channel import AsyncChannel, Channel, socket_pair
+from moonjelly.server.wire.frame_memory import FrameReader, create_frame_memory
 
 LIMIT_S = 60.0
 LINK = serving_pb2.LinkEstimate(bandwidth_kbps=100_000, wire_ms=0.5)

@@ -114,7 +114,7 @@ WHAT_MAY_FAIL = {
     "the order": "moonjelly.server.endpoint.intake.Intake._check_order",
     "the fields": "moonjelly.server.endpoint.intake.link_problem",
     "the picture": "moonjelly.server.endpoint.intake.check_jpeg",
-    "learning": "moonjelly.network.observed_stream.ObservedStream.take_frame",
+    "learning": "moonjelly.scheduling.streams.observed_stream.ObservedStream.take_frame",
     "dispatching": "moonjelly.server.endpoint.dispatcher.Dispatcher.dispatch",
     "sending to the device": "moonjelly.server.endpoint.dispatcher.Dispatcher._send",
 }
@@ -149,7 +149,7 @@ async def test_a_frame_is_answered_and_dropped_even_where_advice_fails(
     def explode(*_: object) -> None:
         raise OverflowError("secret")
 
-    monkeypatch.setattr("moonjelly.scheduling.advising.Adviser.sides", explode)
+    monkeypatch.setattr("moonjelly.scheduling.streams.adviser.Adviser.sides", explode)
     await assert_lives(harness, client, 0)
     drop_of(await client.result_of(harness.frame(1, age_ms=-1.0)))
     await assert_lives(harness, client, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 
 from moonjelly.protos import serving_pb2
-from moonjelly.scheduling.policing import RatePolicer
+from moonjelly.scheduling.streams.policing import RatePolicer
 
 NEWER = serving_pb2.ClientMessage.FromString(b"\xa2\x01\x05hello")  # a member 20 of the oneof
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from moonjelly.core.verdict import Place, Reason
-from moonjelly.scheduling.intake import frame_limit
+from moonjelly.scheduling.streams.intake import frame_limit
 from moonjelly.server.endpoint.frame import ArrivedFrame
 from moonjelly.server.endpoint.problems import Code, SessionError
 from moonjelly.server.endpoint.registration import Registration

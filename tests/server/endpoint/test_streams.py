@@ -10,11 +10,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from moonjelly.core.errors import RunError
+from moonjelly.files.csv_log import read_csv
 from moonjelly.protos import internal_pb2, serving_pb2
-from moonjelly.reporting.csv_log import read_csv
-from moonjelly.server.channel import Channel, socket_pair
 from moonjelly.server.child import ChildContext
 from moonjelly.server.endpoint.process import EndpointProcess
+from moonjelly.server.wire.channel import Channel, socket_pair
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

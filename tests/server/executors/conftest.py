@@ -20,10 +20,10 @@ from moonjelly.protos.internal_pb2 import (
     FrameResults,
     PlanUpdate,
 )
-from moonjelly.server.channel import Channel, socket_pair
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
-from moonjelly.server.frame_memory import FrameWriter, create_frame_memory, read_only
-from moonjelly.server.supervisor import CHILD_COMMAND
+from moonjelly.server.supervisor.supervisor import CHILD_COMMAND
+from moonjelly.server.wire.channel import Channel, socket_pair
+from moonjelly.server.wire.frame_memory import FrameWriter, create_frame_memory, read_only
 
 LIMIT_S = 60.0
 FAR_MS = 60_000.0

@@ -15,16 +15,16 @@ import pytest
 from moonjelly.core.clock import MonotonicClock
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
+from moonjelly.devices.executors.port import DeviceLostError
 from moonjelly.protos.internal_pb2 import DevicePlan, FrameDescriptor, FrameResult, FrameResults
 from moonjelly.scheduling.batching.port import BatchDecision
-from moonjelly.server.channel import Channel, socket_pair
 from moonjelly.server.executors import decoding, endpoint_link
 from moonjelly.server.executors.decoding import DecoderPool
 from moonjelly.server.executors.endpoint_link import EndpointLink
 from moonjelly.server.executors.loop import BatchLoop, DeviceVariant
-from moonjelly.server.executors.port import DeviceLostError
 from moonjelly.server.executors.workload import Workload
-from moonjelly.server.frame_memory import FrameReader, FrameWriter, create_frame_memory
+from moonjelly.server.wire.channel import Channel, socket_pair
+from moonjelly.server.wire.frame_memory import FrameReader, FrameWriter, create_frame_memory
 from moonjelly.vision.detections import Detections
 
 LATENCY = BatchLatency((1.0,) * 4, (1.0,) * 4)

@@ -11,9 +11,9 @@ import textwrap
 import pytest
 
 from moonjelly.protos.internal_pb2 import Attach, Envelope, FrameDescriptor
-from moonjelly.server.bench import Bench, create_bench
 from moonjelly.server.child import EXIT_DEVICE_LOST
-from moonjelly.server.frame_memory import read_only
+from moonjelly.server.wire.bench import Bench, create_bench
+from moonjelly.server.wire.frame_memory import read_only
 
 VARIANT = "yolov4-416"
 
@@ -51,7 +51,7 @@ loop.BatchLoop._run = run
         ("raise SystemExit(0)", 1),
         ("raise KeyboardInterrupt", 1),
         ("raise RuntimeError('odd')", 1),
-        ("from moonjelly.server.executors.port import DeviceLostError as D; raise D('x')", EXIT_DEVICE_LOST),
+        ("from moonjelly.devices.executors.port import DeviceLostError as D; raise D('x')", EXIT_DEVICE_LOST),
         ("import ctypes; ctypes.string_at(0)", -11),
     ],
 )  # fmt: skip
@@ -89,7 +89,7 @@ def test_a_decoder_that_dies_names_its_frame(start):
     code = """
     import os
     from moonjelly.server.executors import decoding
-    from moonjelly.server.executors.replayed_executor import ReplayedExecutor
+    from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
     def decode(jpeg, side_px):
         os.abort()
     decoding.decode_frame = decode
@@ -131,7 +131,7 @@ def test_a_batcher_that_waits_past_deadlines_is_not_taken_for_a_hang(start):
 
 def test_a_variant_that_cannot_be_loaded_is_told_and_another_runs(start):
     code = f"""
-    from moonjelly.server.executors.replayed_executor import ReplayedExecutor
+    from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
     real = ReplayedExecutor.load
     def load(self, variant):
         if variant == {VARIANT!r}:

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from moonjelly.files.csv_log import read_csv
 from moonjelly.protos.internal_pb2 import Cancel, Envelope
-from moonjelly.reporting.csv_log import read_csv
 from moonjelly.server.child import EXIT_ORPHANED
 
 LIMIT_S = 60.0

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from moonjelly.core.errors import RunError
-from moonjelly.server.executors.port import DeviceLostError
+from moonjelly.devices.executors.port import DeviceLostError
 from moonjelly.server.executors.variant_window import VariantWindow
 
 VARIANTS = ("a", "b", "c", "d", "e", "f")

@@ -32,9 +32,8 @@ from moonjelly.scheduling.cores.scheduler.stimuli import JoinAsked, JoinLeft, Re
 from moonjelly.scheduling.planning import admission
 from moonjelly.scheduling.planning.counter_offer import CounterOffer, RefusalReason
 from moonjelly.scheduling.planning.effort import TimeLimit
-from moonjelly.scheduling.planning.pricing import PricingPlanner
+from moonjelly.scheduling.planning.pricing.pricing import PricingPlanner
 from moonjelly.scheduling.planning.rounds import Planning
-from moonjelly.server.channel import encode
 from moonjelly.server.endpoint.scheduler_link import SchedulerLink
 from moonjelly.server.scheduler.packets import (
     EndpointReader,
@@ -43,6 +42,7 @@ from moonjelly.server.scheduler.packets import (
     plan_for_endpoints,
     read_status,
 )
+from moonjelly.server.wire.channel import encode
 
 VARIANTS = tuple(
     Variant(f"{number}{'v' * 63}", 128, 0.1 + 0.1 * number, 50.0) for number in range(3)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from moonjelly.files.csv_log import read_csv
 from moonjelly.protos.internal_pb2 import (
     Attach,
     DevicePlan,
@@ -22,12 +23,11 @@ from moonjelly.protos.internal_pb2 import (
     StreamState,
 )
 from moonjelly.protos.serving_pb2 import Refusal
-from moonjelly.reporting.csv_log import read_csv
 from moonjelly.scheduling.cores.scheduler.stimuli import DeviceCame
-from moonjelly.server.channel import AsyncChannel, Channel, socket_pair
 from moonjelly.server.child import ChildContext
 from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
 from moonjelly.server.scheduler.process import SchedulerProcess
+from moonjelly.server.wire.channel import AsyncChannel, Channel, socket_pair
 
 LIMIT_S = 60.0
 DEVICES = ("gpu0", "gpu1")

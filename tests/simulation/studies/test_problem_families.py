@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from moonjelly.planning_tool.yardsticks import read_yardsticks
-from moonjelly.scheduling.planning.pricing import PricingPlanner
+from moonjelly.scheduling.planning.pricing.pricing import PricingPlanner
 from moonjelly.scheduling.planning.rules import score, violations
 from moonjelly.simulation.studies.families import FAMILIES, draw_benchmark, draw_named
 

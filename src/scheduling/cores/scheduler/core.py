@@ -198,9 +198,7 @@ class SchedulerCore:
             return -math.inf  # there is nothing to think about
         return self._rhythm.due_ms(
             has_heard_all=self._rhythm.has_begun
-            or (
-                self._streams.num_spoken >= self._num_endpoints and self._devices.has_all_expected
-            ),
+            or (self._streams.num_spoken >= self._num_endpoints and self._devices.has_all_expected),
             has_joins=bool(self._joins),
             has_streams=not self._streams.is_empty,
         )

@@ -11,8 +11,8 @@ import pytest
 
 from moonjelly.core.device import AnnouncedDevice, Device
 from moonjelly.core.plan import Plan
-from moonjelly.core.profile import BatchLatency, LatencyProfile
 from moonjelly.core.problem import Client, Problem
+from moonjelly.core.profile import BatchLatency, LatencyProfile
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.cores.scheduler.core import SchedulerCore
 from moonjelly.scheduling.cores.scheduler.instructions import (
@@ -35,7 +35,7 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
 from moonjelly.scheduling.device_table import DeviceTable
 from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.port import Planner
-from moonjelly.scheduling.planning.pricing import PricingPlanner
+from moonjelly.scheduling.planning.pricing.pricing import PricingPlanner
 from moonjelly.scheduling.planning.rounds import Planning
 from moonjelly.scheduling.planning.rules import violations
 
@@ -53,9 +53,7 @@ def came(device_id: str, generation: int = 1, *, is_leaving: bool = False) -> De
         one.name: BatchLatency(row, row) for one, row in zip(VARIANTS, LATENCY, strict=True)
     }
     device, profile = Device(device_id, "gpu"), LatencyProfile("gpu", latencies)
-    return DeviceAnnounced(
-        AnnouncedDevice(device, generation, profile, is_leaving=is_leaving)
-    )
+    return DeviceAnnounced(AnnouncedDevice(device, generation, profile, is_leaving=is_leaving))
 
 
 class CostlyPlanner:

@@ -62,7 +62,9 @@ def test_a_first_plan_waits_for_nobody_longer_than_a_second(make_core, stream, a
     assert set(core.told) == {"e0"}
 
 
-def test_who_asks_a_new_scheduler_is_answered_within_two_periods(make_core, stream, announced) -> None:
+def test_who_asks_a_new_scheduler_is_answered_within_two_periods(
+    make_core, stream, announced
+) -> None:
     core = make_core(num_devices=2, num_endpoints=2, cost_ms=PERIOD_MS)
     core.feed(EndpointCame("e0"))
     core.feed(announced("d0"))
@@ -72,8 +74,8 @@ def test_who_asks_a_new_scheduler_is_answered_within_two_periods(make_core, stre
 
 
 def test_before_a_device_is_ready_the_answer_is_immediate_and_names_a_time(
-    make_core, stream
-, announced) -> None:
+    make_core, stream, announced
+) -> None:
     core = make_core()
     core.feed(EndpointCame("e0"))
     request = core.ask(stream("a"))

@@ -1,0 +1,245 @@
+"""What a client knows of its link, and what it therefore sends: pure, times are arguments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..core.advice import SideAdvice
+from ..core.limits import WIRE_MS
+from ..core.verdict import Reason
+from .estimators import BandwidthEstimator, SentFrame
+from .frame_sizes import FrameChoices, FrameSize
+from .policies.odds import ArrivalOdds
+from .policies.port import Policy, Sending, Situation
+
+BITS_PER_KBIT = 1000.0
+NO_ANSWER_AFTER_MS = 2000.0
+"""A frame that was sent is given up when it is this much over its SLO."""
+PROBE_AFTER_MS = 250.0
+"""When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
+SERVER_WEIGHT = 0.2
+WAIT_RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Shares of a batch that an urgent frame waits for, before it runs in the next one; each as probable."""
+WAIT_GROWTH, WAIT_DECAY, MOST_WAIT = 1.3, 0.997, 3.0
+"""Of those shares, when the server gives up a frame as too late, and when it answers one: at rest with about 1 %."""
+_RATIO_WEIGHT = 0.2
+_RATIO_LIMITS = (0.05, 20.0)
+
+
+class _UnderWay(NamedTuple):
+    """A frame without an ack, what its bits were expected to take, and when its ack was."""
+
+    sent: SentFrame
+    predicted_ms: float
+    ack_due_ms: float
+
+
+class ServerTimes(NamedTuple):
+    """What a server took for a frame.
+
+    Attributes:
+        busy_ms: from reading it to its result, without its wait for a batch.
+        batch_ms: its batch.
+    """
+
+    busy_ms: float
+    batch_ms: float
+
+    @property
+    def are_sound(self) -> bool:
+        """Whether they are possible; a server may say what it likes."""
+        return 0 <= self.busy_ms < math.inf and 0 <= self.batch_ms < math.inf
+
+
+class _Forecast(NamedTuple):
+    """See `LinkForecast`."""
+
+    bandwidth_kbps: float
+    wire_ms: float
+    odds: ArrivalOdds
+
+    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
+        """See `LinkForecast`."""
+        return self.odds.within_ratio(BITS_PER_KBIT * kbits / self.bandwidth_kbps, within_ms)
+
+
+class ClientLink:
+    """Follows the frames that are under way, and has a policy choose how the next one travels.
+
+    No more is under way than about what one round trip carries: the rest would only grow old in a buffer
+    while newer frames wait behind it.
+    """
+
+    def __init__(
+        self, fps: float, slo_ms: float, estimator: BandwidthEstimator, policy: Policy
+    ) -> None:
+        """Starts with nothing under way; estimator and policy are this stream's own."""
+        self._fps = fps
+        self._slo_ms = slo_ms
+        self._estimator = estimator
+        self._policy = policy
+        self._odds = ArrivalOdds()
+        self._under_way: dict[int, _UnderWay] = {}
+        self._through_ms = -math.inf
+        self._size_ratio = 1.0
+        self._last_sent_ms = -math.inf
+        self._server_times: ServerTimes | None = None
+        self._server_ms: Sequence[float] = ()
+        self._wait_factor = 1.0
+
+    @property
+    def wire_ms(self) -> float:
+        """One-way propagation delay."""
+        return self._estimator.wire_ms
+
+    @wire_ms.setter
+    def wire_ms(self, wire_ms: float) -> None:
+        self._estimator.wire_ms = WIRE_MS.nearest(wire_ms)  # servers take no more
+
+    @property
+    def num_unacked(self) -> int:
+        """Frames sent that the server has not acknowledged."""
+        return len(self._under_way)
+
+    def bandwidth_kbps(self, now_ms: float) -> float:
+        """The newest estimate."""
+        oldest = next(iter(self._under_way.values())).sent if self._under_way else None
+        return self._estimator.bandwidth_kbps(now_ms, oldest)
+
+    def network_ms(self, kbits: float, now_ms: float) -> float:
+        """Time that a frame of that size and its answer would take on the network."""
+        return BITS_PER_KBIT * kbits / self.bandwidth_kbps(now_ms) + 2 * self.wire_ms
+
+    def expected_kbits(self, size: FrameSize) -> float:
+        """Encoded size that a frame of this stream will probably have at that input size."""
+        return size.kbits * self._size_ratio
+
+    def on_sent(self, sequence: int, sending: Sending, kbits: float, now_ms: float) -> None:
+        """A frame is handed to the transport."""
+        usual_kbits = sending.size.kbits * sending.quality.size_ratio
+        ratio = min(max(kbits / usual_kbits, _RATIO_LIMITS[0]), _RATIO_LIMITS[1])
+        self._size_ratio += _RATIO_WEIGHT * (ratio - self._size_ratio)
+        start_ms = max(self._through_ms, now_ms) if self._under_way else now_ms
+        predicted_ms = start_ms - now_ms + BITS_PER_KBIT * kbits / self.bandwidth_kbps(now_ms)
+        self._through_ms = now_ms + predicted_ms
+        self._last_sent_ms = now_ms
+        self._under_way[sequence] = _UnderWay(
+            SentFrame(sequence, sending.size.side_px, kbits, now_ms),
+            predicted_ms,
+            self._through_ms + 2 * self.wire_ms,
+        )
+
+    def on_ack(self, sequence: int, held_ms: float, now_ms: float) -> float | None:
+        """A frame has arrived, and so have those before it.
+
+        Returns:
+            The round trip of frame and ack, less what the server held it; None if nobody waits for
+            this ack (any more).
+        """
+        frame = self._under_way.get(sequence)
+        self.on_answer(sequence)
+        if frame is None or not math.isfinite(held_ms):
+            return None
+        network_ms = max(0.0, now_ms - frame.sent.sent_ms - max(0.0, held_ms))
+        self._estimator.observe(frame.sent, network_ms, now_ms)
+        self._odds.add(frame.predicted_ms, max(0.0, network_ms - 2 * self.wire_ms))
+        return network_ms
+
+    def on_answer(self, sequence: int, times: ServerTimes | None = None) -> None:
+        """A frame was answered: it has arrived, whether or not its ack has.
+
+        Args:
+            sequence: its number.
+            times: what the server took for it, if it was not dropped there.
+        """
+        while self._under_way and (oldest := next(iter(self._under_way))) <= sequence:
+            del self._under_way[oldest]
+        if times is not None and times.are_sound:
+            busy_ms, batch_ms = self._server_times or times
+            busy_ms += SERVER_WEIGHT * (times.busy_ms - busy_ms)
+            batch_ms += SERVER_WEIGHT * (times.batch_ms - batch_ms)
+            self._server_times = ServerTimes(busy_ms, batch_ms)
+            self._wait_factor = max(1.0, WAIT_DECAY * self._wait_factor)
+            wait_ms = self._wait_factor * batch_ms
+            self._server_ms = [busy_ms + ratio * wait_ms for ratio in WAIT_RATIOS]
+
+    def on_too_late(self, sequence: int) -> None:
+        """The server gave a frame up because its time was over: it needs more than was left to it."""
+        self.on_answer(sequence)
+        self._wait_factor = min(MOST_WAIT, WAIT_GROWTH * self._wait_factor)
+
+    def on_disconnect(self) -> None:
+        """Nothing is under way any more."""
+        self._under_way.clear()
+        self._last_sent_ms = -math.inf
+
+    def may_send_at_ms(self, now_ms: float) -> float:
+        """When the next frame may be sent; infinite while that depends on an ack.
+
+        One frame follows another when that one's last bit is expected to have left, so that nothing
+        queues; the wire then holds what one round trip needs, which on a short one is a single frame.
+        While an ack is overdue the link is slower than was thought, and what is sent now would only queue.
+        """
+        if not self._under_way:
+            return now_ms
+        in_a_round_trip = round(2 * self.wire_ms * self._fps / 1000)
+        oldest = next(iter(self._under_way.values()))
+        if len(self._under_way) > in_a_round_trip or now_ms > oldest.ack_due_ms:
+            return math.inf
+        return max(now_ms, self._through_ms)
+
+    def choose_sending(
+        self,
+        sequence: int,
+        choices: FrameChoices,
+        advice: SideAdvice,
+        left_ms: float,
+        now_ms: float,
+    ) -> Sending | Reason:
+        """Decides on the frame whose turn it is: how it is sent, or why it is given up unsent.
+
+        Args:
+            sequence: its number.
+            choices: what the zoo lets a client send.
+            advice: the server's newest.
+            left_ms: what is left of the frame's SLO.
+            now_ms: the time.
+        """
+        situation = Situation(
+            sequence=sequence,
+            sizes=choices.sizes,
+            size_ratio=self._size_ratio,
+            qualities=choices.qualities,
+            advised_px=advice.side_px,
+            served_px=advice.served_px,
+            fps=self._fps,
+            slo_ms=self._slo_ms,
+            left_ms=left_ms,
+            server_ms=self._server_ms,
+            link=_Forecast(self.bandwidth_kbps(now_ms), self.wire_ms, self._odds),
+        )
+        chosen = self._policy.choose(situation)
+        if isinstance(chosen, Sending):
+            return chosen
+        if not self._under_way and now_ms - self._last_sent_ms >= PROBE_AFTER_MS:
+            return Sending(choices.sizes[0], choices.qualities[-1], may_be_late=True)
+        return chosen
+
+    def is_worth_sending(
+        self, sending: Sending, kbits: float, left_ms: float, now_ms: float
+    ) -> bool:
+        """Whether a frame should go out after all, now that its encoded size is known."""
+        return sending.may_be_late or self.network_ms(kbits, now_ms) <= left_ms
+
+    def is_to_blame(self, kbits: float, waited_ms: float, slo_ms: float, now_ms: float) -> bool:
+        """Whether a frame given up unsent would not have made it even on an infinitely fast client.
+
+        Args:
+            kbits: its encoded size, as far as known.
+            waited_ms: how long it has waited for the link.
+            slo_ms: bound on capture to answer.
+            now_ms: the time.
+        """
+        return waited_ms + self.network_ms(kbits, now_ms) > slo_ms

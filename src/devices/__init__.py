@@ -1,0 +1,1 @@
+"""Devices: which there are, and what runs batches on them."""

@@ -1,0 +1,141 @@
+"""Which devices this machine offers, and how a person names one."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import re
+import subprocess
+import sys
+
+from ..core.checks import echo
+from ..server.config import ConfigError, DeviceConfig, DeviceKind
+
+_log = logging.getLogger(__name__)
+
+PROBE_LIMIT_S = 60.0
+_PROBE = """
+import torch
+for gpu in range(torch.cuda.device_count()):
+    print(torch.cuda.get_device_name(gpu))
+"""
+
+
+def find_devices() -> tuple[DeviceConfig, ...]:
+    """Returns the CUDA devices, or else one device of the last CPU cores.
+
+    Half of the cores, the first ones, are left to the other processes; on two cores the device gets
+    the second one.
+    """
+    names = _cuda_names()
+    if names:
+        return tuple(cuda_device(gpu, name) for gpu, name in enumerate(names))
+    cores = sorted(os.sched_getaffinity(0))
+    return (cpu_device(0, tuple(cores[-max(1, len(cores) // 2) :])),)
+
+
+def cpu_device(number: int, cores: tuple[int, ...]) -> DeviceConfig:
+    """A device of some CPU cores; devices of as many cores share a profile."""
+    plural = "" if len(cores) == 1 else "s"
+    return DeviceConfig(
+        device_id=f"cpu{number}",
+        device_type=f"cpu-{len(cores)}core{plural}",
+        kind=DeviceKind.CPU,
+        cores=cores,
+    )
+
+
+def cuda_device(gpu: int, name: str) -> DeviceConfig:
+    """A CUDA device; devices of one product name share a profile."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "cuda"
+    return DeviceConfig(
+        device_id=f"cuda{gpu}", device_type=slug[:64], kind=DeviceKind.CUDA, gpu=gpu
+    )
+
+
+def parse_devices(texts: list[str]) -> tuple[DeviceConfig, ...]:
+    """Reads devices as a command line names them.
+
+    Args:
+        texts: each `cpu:CORES` with cores as in `1` or `2-3,6`, `cuda:GPU`, or `replayed:PROFILE` with the
+            device type of a latency profile, and how slow it is over time if that is wanted, as in
+            `replayed:gpu@10:2+15:1`; or `auto` alone.
+
+    Raises:
+        ConfigError: naming the text and the rule.
+    """
+    if texts == ["auto"]:
+        return ()
+    devices: list[DeviceConfig] = []
+    for number, text in enumerate(texts):
+        kind, _, rest = text.partition(":")
+        if kind == DeviceKind.CPU:
+            devices.append(cpu_device(number, _cores(text, rest)))
+        elif kind == DeviceKind.CUDA and rest.isdecimal() and rest.isascii():
+            names = _cuda_names()
+            if int(rest) >= len(names):
+                raise ConfigError(
+                    "devices", f"{echo(text)}: there are {len(names)} CUDA devices here"
+                )
+            devices.append(cuda_device(int(rest), names[int(rest)]))
+        elif kind == DeviceKind.REPLAYED:
+            profile, _, slowdown = rest.partition("@")
+            devices.append(
+                DeviceConfig(f"replayed{number}", profile, DeviceKind.REPLAYED, slowdown=slowdown)
+            )
+        else:
+            raise ConfigError(
+                "devices",
+                f"{echo(text)}: must be cpu:CORES, cuda:GPU or replayed:PROFILE, or auto alone",
+            )
+    return tuple(devices)
+
+
+def check_cores(devices: tuple[DeviceConfig, ...]) -> None:
+    """Refuses devices that this machine lacks, or that share a core.
+
+    Raises:
+        ConfigError: naming the device.
+    """
+    allowed = os.sched_getaffinity(0)
+    owner: dict[int, str] = {}
+    for device in devices:
+        for core in device.cores:
+            if core not in allowed:
+                raise ConfigError("devices", f"{device.device_id}: there is no core {core} here")
+            if core in owner:
+                raise ConfigError(
+                    "devices", f"{device.device_id}: core {core} belongs to {owner[core]} already"
+                )
+            owner[core] = device.device_id
+
+
+def _cores(text: str, rest: str) -> tuple[int, ...]:
+    cores: list[int] = []
+    for part in rest.split(","):
+        match = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part)
+        if match is None or (match[2] and int(match[2]) < int(match[1])):
+            raise ConfigError("devices", f"{echo(text)}: cores must be like 1 or 2-3,6")
+        cores.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(cores)
+
+
+def _cuda_names() -> list[str]:
+    """Asks torch in a process of its own: the asking one must hold no CUDA context."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return []  # no driver, so no need to load torch
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_LIMIT_S,
+            check=True,
+        )
+    except (subprocess.SubprocessError, OSError) as error:
+        _log.warning("cannot ask for CUDA devices: %s", error)
+        return []
+    return probe.stdout.splitlines()

@@ -1,0 +1,1 @@
+"""What runs batches: one kind of executor each."""

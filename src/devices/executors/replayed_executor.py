@@ -1,0 +1,83 @@
+"""A device that is not there: takes a profile's time for each batch and finds what it is told to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from ...core.clock import Clock, MonotonicClock
+from ...core.profile import BatchLatency
+from ...vision.detections import Detections
+from ..replay import P99_EVERY, ReplayedLatency
+from ..slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
+from .port import Picture
+
+
+class ReplayedExecutor:
+    """Sleeps a profile's median for the real batch size, and its p99 in one batch of a hundred.
+
+    Loads neither torch nor any device library. Frames are not decoded.
+    """
+
+    needs_pictures = False
+
+    def __init__(
+        self,
+        latency: Mapping[str, BatchLatency],
+        *,
+        is_instant: bool = False,
+        p99_every: int = P99_EVERY,
+        answers: Sequence[Detections] = (),
+        slowdown: SlowdownScript = ALWAYS_AS_PROFILED,
+        clock: Clock | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Takes the latencies to replay.
+
+        Args:
+            latency: by variant.
+            is_instant: answer without sleeping, to measure what everything else costs.
+            p99_every: every how many batches the p99 is taken; 0 for never.
+            answers: what is found, frame after frame, over and over; nothing if empty.
+            slowdown: how slow it is over time, counted from now.
+            clock: for the time already spent.
+            sleep: takes seconds.
+        """
+        self._latency = latency
+        self._times = ReplayedLatency(latency, p99_every)
+        self._is_instant = is_instant
+        self._answers = tuple(answers) or (Detections.empty(),)
+        self._slowdown = slowdown
+        self._clock = clock or MonotonicClock()
+        self._began_ms = self._clock.now_ms()
+        self._sleep = sleep
+        self._loaded: set[str] = set()
+        self._num_frames = 0
+
+    def load(self, variant: str) -> None:
+        """Marks a variant as loaded; raises KeyError if its latency is not known."""
+        self._latency[variant]
+        self._loaded.add(variant)
+
+    def unload(self, variant: str) -> None:
+        """Forgets a variant."""
+        self._loaded.discard(variant)
+
+    def run(self, variant: str, pictures: Sequence[Picture]) -> list[Detections]:
+        """Takes as long as the profile says, counted from this call."""
+        start_ms = self._clock.now_ms()
+        if variant not in self._loaded:
+            raise KeyError(variant)
+        answers = [
+            self._answers[(self._num_frames + k) % len(self._answers)] for k in range(len(pictures))
+        ]
+        self._num_frames += len(pictures)
+        if not self._is_instant:
+            factor = self._slowdown.factor(start_ms - self._began_ms)
+            latency_ms = factor * self._times.next_ms(variant, len(pictures))
+            self._sleep(max(0.0, start_ms + latency_ms - self._clock.now_ms()) / 1000)
+        return answers
+
+    def close(self) -> None:
+        """Forgets every variant."""
+        self._loaded.clear()

@@ -1,0 +1,1 @@
+"""What touches the operating system: files and tables, standard streams, signals."""

@@ -1,1 +1,0 @@
-"""Link estimates, link traces and link shaping."""

@@ -1,0 +1,1 @@
+"""Planners that prove their plan to be the best."""

@@ -1,0 +1,121 @@
+"""Tries everything: the truth that tests of other planners compare with. For the smallest problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from random import Random
+
+from ....core.plan import DevicePlan, Plan
+from ....core.problem import Problem
+from ..capacity import limit_fps
+from ..effort import TimeLimit
+
+MAX_TRIES = 3_000_000
+
+
+class BruteForcePlanner:
+    """Compares all choices of variant and batch for each device and of a device for each stream."""
+
+    def __init__(self, limit: TimeLimit | None = None) -> None:
+        self._limit = limit or TimeLimit()
+
+    def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
+        """Returns the best plan there is, or the best that was met when the time was up; see `Planner`.
+
+        Raises:
+            ValueError: if the problem is too large to try everything.
+        """
+        del previous, random  # nothing is left to a start or to chance
+        tries = math.prod(
+            sum(map(len, problem.latency_ms[device.device_type])) for device in problem.devices
+        ) * (len(problem.devices) + 1) ** len(problem.clients)
+        if tries > MAX_TRIES:
+            raise ValueError(
+                f"problem of {len(problem.devices)} devices and {len(problem.clients)} clients: "
+                f"brute force is for at most {MAX_TRIES} combinations, not {tries}"
+            )
+        best = _plan(problem, next(_settings(problem)), [None] * len(problem.clients))
+        best_merit = (0, 0.0)
+        for setting in _settings(problem):
+            if self._limit.is_up:
+                break
+            merit, places = _best_places(problem, setting, best_merit, self._limit)
+            if places is not None:
+                best, best_merit = _plan(problem, setting, places), merit
+        return best
+
+
+Setting = tuple[tuple[int, int], ...]  # variant and batch size per device
+Merit = tuple[int, float]
+
+
+def _settings(problem: Problem) -> Iterator[Setting]:
+    per_device = [
+        [
+            (variant, size)
+            for variant, row in enumerate(problem.latency_ms[device.device_type])
+            for size in range(1, len(row) + 1)
+        ]
+        for device in problem.devices
+    ]
+    return product(*per_device)
+
+
+def _best_places(
+    problem: Problem, setting: Setting, least: Merit, limit: TimeLimit
+) -> tuple[Merit, list[int | None] | None]:
+    """Returns the best device per client if it beats `least`, by depth-first search as far as there is time."""
+    latencies = [
+        problem.latency_ms[device.device_type][variant][size - 1]
+        for device, (variant, size) in zip(problem.devices, setting, strict=True)
+    ]
+    room = [limit_fps(ms, size) for ms, (_, size) in zip(latencies, setting, strict=True)]
+    accuracies = [problem.variants[variant].accuracy for variant, _ in setting]
+    choices = []
+    for client in problem.clients:
+        budgets = problem.budgets_ms(client)
+        choices.append(
+            [
+                device
+                for device, (variant, _) in enumerate(setting)
+                if problem.is_servable(client) and budgets[variant] >= 2 * latencies[device]
+            ]
+        )
+    best: list[int | None] | None = None
+    places: list[int | None] = [None] * len(problem.clients)
+
+    def visit(client: int, served: int, value: float) -> None:
+        nonlocal best, least
+        if served + len(places) - client < least[0] or limit.is_up:
+            return
+        if client == len(places):
+            if served > least[0] or (served == least[0] and value > least[1] + 1e-9):
+                best, least = list(places), (served, value)
+            return
+        fps = problem.clients[client].fps
+        for device in choices[client]:
+            if fps <= room[device]:
+                room[device] -= fps
+                places[client] = device
+                visit(client + 1, served + 1, value + fps * accuracies[device])
+                room[device] += fps
+        places[client] = None
+        visit(client + 1, served, value)
+
+    visit(0, 0, 0.0)
+    return least, best
+
+
+def _plan(problem: Problem, setting: Setting, places: list[int | None]) -> Plan:
+    return Plan(
+        tuple(
+            DevicePlan(device.device_id, variant, size)
+            for device, (variant, size) in zip(problem.devices, setting, strict=True)
+        ),
+        {
+            client.client_id: None if place is None else problem.devices[place].device_id
+            for client, place in zip(problem.clients, places, strict=True)
+        },
+    )

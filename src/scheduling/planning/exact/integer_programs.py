@@ -1,0 +1,268 @@
+"""Planning as integer programs, in PuLP for HiGHS, or CPLEX where it is installed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pulp
+
+from ..instance import Bools, Instance, Ints
+from ..pricing.construct import Draft, empty_draft
+
+HALF = 0.5  # parts the binary values of a solver that knows only floats
+
+
+class FleetProgram:
+    """Chooses modes for all devices, and clients for each.
+
+    Devices of one type are alike: what counts is how many run a mode, and each of these is a numbered
+    copy, used in order.
+    """
+
+    def __init__(self, instance: Instance, allowed: Bools, capacities: Ints) -> None:
+        """Builds the program.
+
+        Args:
+            instance: the problem.
+            allowed: (clients, modes) pairs that may be used.
+            capacities: (modes,) the most that counts.
+        """
+        self._instance = instance
+        self._program = pulp.LpProblem("fleet", pulp.LpMaximize)
+        num_devices = np.bincount(instance.types, minlength=instance.num_types).tolist()
+        self.places: dict[tuple[int, int, int], pulp.LpVariable] = {}
+        self._runs: dict[tuple[int, int], pulp.LpVariable] = {}
+        of_client: list[list[pulp.LpVariable]] = [[] for _ in range(instance.num_clients)]
+        of_type: list[list[pulp.LpVariable]] = [[] for _ in num_devices]
+        for mode in np.flatnonzero(allowed.any(axis=0)).tolist():
+            number = int(instance.mode_type[mode])
+            for copy in range(num_devices[number]):
+                run = self._program.add_variable(f"run_{mode}_{copy}", cat=pulp.LpBinary)
+                self._runs[mode, copy] = run
+                of_type[number].append(run)
+                if copy:
+                    self._program += run <= self._runs[mode, copy - 1]
+                load = []
+                for client in np.flatnonzero(allowed[:, mode]).tolist():
+                    place = self._program.add_variable(
+                        f"place_{client}_{mode}_{copy}", cat=pulp.LpBinary
+                    )
+                    self.places[client, mode, copy] = place
+                    of_client[client].append(place)
+                    load.append((place, int(instance.weights[client])))
+                    self._program += place <= run
+                self._program += pulp.LpAffineExpression(load) <= int(capacities[mode]) * run
+        for variables in of_client:
+            self._program += pulp.lpSum(variables) <= 1
+        for variables, count in zip(of_type, num_devices, strict=True):
+            self._program += pulp.lpSum(variables) <= count
+
+    def require_served(self, least: int, most: int) -> None:
+        """Asks for so many clients to be served."""
+        served = pulp.lpSum(self.places.values())
+        self._program += served >= least
+        self._program += served <= most
+
+    def maximise(
+        self, values: dict[tuple[int, int, int], float], least: float, time_limit_s: float
+    ) -> float | None:
+        """Returns a bound of the sum of values of places, or None if `least` cannot be reached."""
+        objective = pulp.LpAffineExpression(
+            [(self.places[place], value) for place, value in values.items()]
+        )
+        return _maximise(self._program, objective, least, time_limit_s)
+
+    def draft(self) -> Draft | None:
+        """Returns the plan found, or None if there is none."""
+        if not _has_solution(self._program):
+            return None
+        instance = self._instance
+        draft = empty_draft(instance)
+        free = [
+            np.flatnonzero(instance.types == number).tolist()
+            for number in range(instance.num_types)
+        ]
+        device_of: dict[tuple[int, int], int] = {}
+        for (mode, copy), run in self._runs.items():
+            if run.value() > HALF:
+                device = free[int(instance.mode_type[mode])].pop(0)
+                device_of[mode, copy] = device
+                draft.modes[device] = mode
+        unserved = set(range(instance.num_clients))
+        for (client, mode, copy), place in self.places.items():
+            if place.value() > HALF:
+                draft.members[device_of[mode, copy]].append(client)
+                unserved.discard(client)
+        draft.unserved = sorted(unserved)
+        return draft
+
+
+class ChoiceProgram:
+    """Shares clients out over devices whose modes are chosen.
+
+    Clients of one rate that fit the same of these modes are alike: what counts is how many of them
+    each device gets.
+    """
+
+    def __init__(self, instance: Instance, modes: Ints, capacities: Ints, num_served: int) -> None:
+        """Builds the program.
+
+        Args:
+            instance: the problem.
+            modes: of each device, in the order of the devices.
+            capacities: (modes,) the most that counts.
+            num_served: how many clients have to be served.
+        """
+        self._instance = instance
+        self._modes: list[int] = modes.tolist()
+        self._program = pulp.LpProblem("choice", pulp.LpMaximize)
+        self._alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for client, fits in enumerate(instance.fits[:, modes].tolist()):
+            self._alike[int(instance.weights[client]), *fits].append(client)
+        self._counts: dict[tuple[tuple[int, ...], int], pulp.LpVariable] = {}
+        for number, (kind, clients) in enumerate(self._alike.items()):
+            for device, fits in enumerate(kind[1:]):
+                if fits:
+                    self._counts[kind, device] = self._program.add_variable(
+                        f"count_{number}_{device}", 0, len(clients), cat=pulp.LpInteger
+                    )
+            self._program += pulp.lpSum(
+                count for (of, _), count in self._counts.items() if of == kind
+            ) <= len(clients)
+        loads = [
+            pulp.LpAffineExpression(
+                [(count, kind[0]) for (kind, on), count in self._counts.items() if on == device]
+            )
+            for device in range(len(self._modes))
+        ]
+        for device, mode in enumerate(self._modes):
+            self._program += loads[device] <= int(capacities[mode])
+            if mode in self._modes[:device]:  # alike again: the earlier one carries no less
+                before = device - 1 - self._modes[:device][::-1].index(mode)
+                self._program += loads[before] >= loads[device]
+        self._program += pulp.lpSum(self._counts.values()) == num_served
+
+    def maximise(self, least: float, time_limit_s: float) -> float | None:
+        """Returns a bound of weight x accuracy, or None if `least` cannot be reached."""
+        accuracies = self._instance.accuracies
+        objective = pulp.LpAffineExpression(
+            [
+                (count, kind[0] * float(accuracies[self._modes[device]]))
+                for (kind, device), count in self._counts.items()
+            ]
+        )
+        return _maximise(self._program, objective, least, time_limit_s)
+
+    def draft(self) -> Draft | None:
+        """Returns the plan found, or None if there is none."""
+        if not _has_solution(self._program):
+            return None
+        draft = empty_draft(self._instance)
+        draft.modes = list(self._modes)
+        left = {kind: list(clients) for kind, clients in self._alike.items()}
+        for (kind, device), count in self._counts.items():
+            for _ in range(round(count.value())):
+                draft.members[device].append(left[kind].pop())
+        draft.unserved = sorted(client for clients in left.values() for client in clients)
+        return draft
+
+
+class PooledProgram:
+    """Bounds plans: devices that run one mode pool what they carry, and clients alike are counted.
+
+    No plan is better than its optimum; clients that the pool carries may not fit on single devices.
+    """
+
+    def __init__(self, instance: Instance, capacities: Ints) -> None:
+        """Builds the program.
+
+        Args:
+            instance: the problem.
+            capacities: (modes,) the most that counts on each device.
+        """
+        self._program = pulp.LpProblem("pool", pulp.LpMaximize)
+        self._accuracies = instance.accuracies
+        alike: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+        for client, fits in enumerate(instance.fits):
+            alike[int(instance.weights[client]), fits.tobytes()].append(client)
+        self._counts: dict[
+            tuple[int, int], pulp.LpVariable
+        ] = {}  # of the like of a client, in a mode
+        loads: dict[int, list[tuple[pulp.LpVariable, int]]] = defaultdict(list)
+        self._weights: dict[int, int] = {}
+        for (weight, _), (first, *others) in alike.items():
+            self._weights[first] = weight
+            own = []
+            for mode in np.flatnonzero(instance.fits[first]).tolist():
+                count = self._program.add_variable(
+                    f"count_{first}_{mode}", 0, 1 + len(others), cat=pulp.LpInteger
+                )
+                self._counts[first, mode] = count
+                own.append(count)
+                loads[mode].append((count, weight))
+            self._program += pulp.lpSum(own) <= 1 + len(others)
+        num_devices = np.bincount(instance.types, minlength=instance.num_types).tolist()
+        of_type: list[list[pulp.LpVariable]] = [[] for _ in num_devices]
+        for mode, load in loads.items():
+            number = int(instance.mode_type[mode])
+            runs = self._program.add_variable(
+                f"runs_{mode}", 0, num_devices[number], cat=pulp.LpInteger
+            )
+            of_type[number].append(runs)
+            self._program += pulp.LpAffineExpression(load) <= int(capacities[mode]) * runs
+        for variables, count in zip(of_type, num_devices, strict=True):
+            self._program += pulp.lpSum(variables) <= count
+
+    def most_served(self, least: int, time_limit_s: float) -> float:
+        """Returns a bound of the clients served; so many can be served for certain."""
+        objective = pulp.lpSum(self._counts.values())
+        return _maximise(self._program, objective, least, time_limit_s) or float(least)
+
+    def most_accurate(self, num_served: int, time_limit_s: float) -> tuple[float, float]:
+        """Returns a bound of weight x accuracy of so many clients, and the value found, 0 if none."""
+        self._program += pulp.lpSum(self._counts.values()) == num_served
+        objective = pulp.LpAffineExpression(
+            [
+                (count, self._weights[client] * float(self._accuracies[mode]))
+                for (client, mode), count in self._counts.items()
+            ]
+        )
+        bound = _maximise(self._program, objective, 0.0, time_limit_s) or 0.0
+        found = pulp.value(objective) if _has_solution(self._program) else 0.0
+        return bound, float(found)
+
+
+def _maximise(
+    program: pulp.LpProblem,
+    objective: pulp.LpAffineExpression,
+    least: float,
+    time_limit_s: float,
+) -> float | None:
+    """Solves; returns the proved bound, infinite where none is told, or None if there is nothing."""
+    program.setObjective(objective)
+    program += objective >= least
+    program.solve(_solver(max(time_limit_s, 1e-3)))
+    if program.status == pulp.LpStatusInfeasible:
+        return None
+    return _bound(program)
+
+
+def _has_solution(program: pulp.LpProblem) -> bool:
+    return program.sol_status in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible)
+
+
+def _solver(time_limit_s: float) -> pulp.LpSolver:
+    """CPLEX if it is installed, else HiGHS."""
+    cplex = pulp.CPLEX_PY(msg=False, timeLimit=time_limit_s, gapRel=0.0)
+    if cplex.available():
+        return cplex
+    return pulp.HiGHS(msg=False, timeLimit=time_limit_s, gapRel=0.0)
+
+
+def _bound(program: pulp.LpProblem) -> float:
+    """The bound that the solver proved; infinite where it does not tell."""
+    model = program.solverModel
+    if hasattr(model, "getInfo"):  # HiGHS minimises the negative
+        return -float(model.getInfo().mip_dual_bound)
+    return float(model.solution.MIP.get_best_objective())

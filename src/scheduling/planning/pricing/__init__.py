@@ -1,0 +1,1 @@
+"""Our planner: prices of device time, and what improves the plan they lead to."""

@@ -1,0 +1,318 @@
+"""What a device is worth: the linear relaxation of the planning problem, solved through its prices.
+
+Relaxed, devices may be shared out in any fractions over modes, and clients over devices. Then a
+client of weight w in a mode of capacity C uses w / C of a device, so at a price p for a device of a
+type every client simply takes the mode with the highest `accuracy - p / C`, each unit of its weight
+at that value. Prices at which no type is used more than there are devices of it solve the
+relaxation; any prices at all give an upper bound of every plan's value (Lagrange duality).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..instance import Floats, Instance, Ints
+
+BISECTIONS = 11
+PASSES = 3  # over the types, where there are several
+SAMPLE = 1500  # clients; of more, some evenly spread ones make the prices
+WARM_RATIO = 1.5  # how far a price is looked for from the one before, at first
+MAX_PRICE_RATIO = 1e6  # to the value of a device that is full at the best accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Prices, and what clients would do at them. Arrays over clients follow those asked about.
+
+    Attributes:
+        per_device: (types,) price of one device.
+        modes: (clients,) the mode that each client prefers.
+        densities: (clients,) its accuracy less what it pays, per unit of weight.
+        served: numbers of the clients to serve, of those asked about.
+        bound: no plan that serves that many has more weight x accuracy.
+        is_short: whether there are too few devices to serve that many, at whatever price.
+    """
+
+    per_device: Floats
+    modes: Ints
+    densities: Floats
+    served: Ints
+    bound: float
+    is_short: bool = False
+
+
+class Market:
+    """Prices any part of an instance."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._of_all: dict[int, Prices] = {}
+        self._weights = instance.weights.astype(np.float64)
+        starts = np.flatnonzero(instance.starts_variant)
+        self._lane_type = instance.mode_type[starts]
+        modes = np.where(instance.fits, np.arange(len(instance.capacities)), -1)
+        last_modes = np.maximum.reduceat(modes, starts, axis=1)
+        fits = last_modes >= 0
+        self._last_modes = np.maximum(last_modes, 0)
+        self._accuracies = np.where(fits, instance.accuracies[starts], -np.inf)
+        self._shares = np.where(fits, 1.0 / np.maximum(instance.capacities[self._last_modes], 1), 0)
+        self._fits = fits
+        best = np.where(fits, instance.capacities[self._last_modes], 0)
+        self._scale = np.array(
+            [
+                max(float(best[:, self._lane_type == number].max(initial=0)), 1.0)
+                for number in range(instance.num_types)
+            ]
+        )
+
+    def of_all(self, num_served: int) -> Prices:
+        """Returns prices at which all devices serve that many of all clients, at least one."""
+        if num_served not in self._of_all:
+            instance = self._instance
+            self._of_all[num_served] = self.prices(
+                np.arange(instance.num_clients),
+                np.bincount(instance.types, minlength=instance.num_types),
+                num_served,
+            )
+        return self._of_all[num_served]
+
+    def most_served(self, clients: Ints, num_devices: Ints) -> int:
+        """Returns an upper bound of the number of clients that so many devices can serve."""
+        if not len(clients) or not num_devices.sum():
+            return 0
+        rewards = 1.0 / self._instance.weights[clients]
+        offers = np.where(self._fits[clients], rewards[:, None], -np.inf)
+        prices = self._clear(clients, num_devices, offers, None, None)
+        return min(len(clients), math.floor(prices.bound + 1e-6))
+
+    def prices(
+        self,
+        clients: Ints,
+        num_devices: Ints,
+        num_served: int,
+        start: Floats | None = None,
+    ) -> Prices:
+        """Returns prices at which that many of the clients are served.
+
+        Args:
+            clients: numbers of at least one client within the instance.
+            num_devices: (types,) devices to share out.
+            num_served: how many clients; those that cost least against what they bring.
+            start: (types,) prices to begin with.
+        """
+        return self._clear(clients, num_devices, self._accuracies[clients], num_served, start)
+
+    def _clear(
+        self,
+        clients: Ints,
+        num_devices: Floats | Ints,
+        offers: Floats,
+        num_served: int | None,
+        start: Floats | None,
+    ) -> Prices:
+        """Raises and lowers prices until demand meets supply; `None` serves whom it pays to serve."""
+        stride = -(-len(clients) // SAMPLE)
+        if stride > 1:
+            some = slice(None, None, stride)
+            share = len(clients[some]) / len(clients)
+            some_prices = self._clear(
+                clients[some],
+                (num_devices * share).astype(np.float64),
+                offers[some],
+                None if num_served is None else round(num_served * share),
+                start,
+            )
+            demand = _Demand(
+                self._lane_type, self._weights[clients], self._shares[clients], offers, num_served
+            )
+            return self._prices(
+                demand, clients, num_devices, some_prices.per_device, some_prices.is_short
+            )
+        demand = _Demand(
+            self._lane_type, self._weights[clients], self._shares[clients], offers, num_served
+        )
+        reach = self._scale * float(offers.max(initial=0.0) or 1.0)
+        has_devices = num_devices > 0
+        current = np.where(has_devices, 0.0, reach * MAX_PRICE_RATIO)
+        ray = self._scale if start is None else np.maximum(start, 1e-3 * reach)
+
+        def excess_along_ray(factor: float) -> float:
+            used = demand.used(np.where(has_devices, factor * ray, current))
+            return float((used - num_devices)[has_devices] @ ray[has_devices])
+
+        guess = float(offers.max(initial=0.0) or 1.0) / 2 if start is None else 1.0
+        factor = _lowest(excess_along_ray, guess, guess * MAX_PRICE_RATIO)
+        current = np.where(has_devices, factor * ray, current)
+        tried = [current]
+        several = np.flatnonzero(has_devices).tolist()
+        for _ in range(PASSES if len(several) > 1 else 0):
+            for number in several:
+                excess = demand.excess_of_type(number, current, float(num_devices[number]))
+                price = _lowest(
+                    excess,
+                    max(float(current[number]), 1e-6 * float(reach[number])),
+                    float(reach[number]) * MAX_PRICE_RATIO,
+                )
+                current = current.copy()
+                current[number] = price
+            tried.append(current)
+        is_short = factor >= guess * MAX_PRICE_RATIO
+        found = [self._prices(demand, clients, num_devices, each, is_short) for each in tried]
+        return min(found, key=lambda prices: prices.bound)
+
+    def _prices(
+        self,
+        demand: _Demand,
+        clients: Ints,
+        num_devices: Floats | Ints,
+        per_device: Floats,
+        is_short: bool,
+    ) -> Prices:
+        """What the clients would do at these prices of devices."""
+        wish = demand.at(per_device)
+        return Prices(
+            per_device,
+            self._last_modes[clients, wish.lanes],
+            wish.densities,
+            wish.served,
+            float(per_device @ num_devices + wish.nets[wish.served].sum()),
+            is_short,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What clients want at some prices.
+
+    Attributes:
+        lanes: (clients,) the variant on a type that each prefers.
+        densities: (clients,) what it gains there per unit of weight.
+        nets: (clients,) what it gains.
+        served: numbers of the clients to serve.
+    """
+
+    lanes: Ints
+    densities: Floats
+    nets: Floats
+    served: Ints
+
+
+class _Demand:
+    """What clients want at any prices."""
+
+    def __init__(
+        self,
+        lane_type: Ints,
+        weights: Floats,
+        shares: Floats,
+        offers: Floats,
+        num_served: int | None,
+    ) -> None:
+        """Takes arrays over clients and lanes; `num_served` None serves whom it pays to serve."""
+        self._lane_type = lane_type
+        self._weights = weights
+        self._shares = shares
+        self._offers = offers
+        self._num_served = num_served
+        self._rows = np.arange(len(weights))
+        self._loads = weights[:, None] * shares
+
+    def at(self, per_device: Floats) -> _Wish:
+        """What the clients want at these prices."""
+        lanes, densities = self._preferred(per_device)
+        nets = self._weights * densities
+        return _Wish(lanes, densities, nets, self._served(nets))
+
+    def used(self, per_device: Floats) -> Floats:
+        """How many devices of each type that takes."""
+        lanes, densities = self._preferred(per_device)
+        loads = self._loads[self._rows, lanes]
+        if self._num_served is None or self._num_served < len(loads):
+            served = self._served(self._weights * densities)
+            lanes, loads = lanes[served], loads[served]
+        if len(per_device) == 1:
+            return np.array([loads.sum()])
+        return np.bincount(self._lane_type[lanes], weights=loads, minlength=len(per_device)).astype(
+            np.float64
+        )
+
+    def _preferred(self, per_device: Floats) -> tuple[Ints, Floats]:
+        """The lane that each client prefers, and what a unit of its weight gains there."""
+        prices = per_device if len(per_device) == 1 else per_device[self._lane_type]
+        values = self._offers - prices * self._shares
+        lanes = values.argmax(axis=1)
+        return lanes, values[self._rows, lanes]
+
+    def excess_of_type(
+        self, number: int, per_device: Floats, num_devices: float
+    ) -> Callable[[float], float]:
+        """Returns how many devices of one type are missing, by their price; other prices stay."""
+        own = self._lane_type == number
+        elsewhere = (
+            self._offers[:, ~own] - per_device[self._lane_type[~own]] * self._shares[:, ~own]
+        ).max(axis=1)
+        offers, shares = self._offers[:, own], self._shares[:, own]
+
+        def excess(price: float) -> float:
+            values = offers - price * shares
+            lanes = values.argmax(axis=1)
+            here = values[self._rows, lanes]
+            served = self._served(self._weights * np.maximum(here, elsewhere))
+            comes = served[here[served] > elsewhere[served]]
+            return float(self._weights[comes] @ shares[comes, lanes[comes]] - num_devices)
+
+        return excess
+
+    def _served(self, nets: Floats) -> Ints:
+        if self._num_served is None:
+            return np.flatnonzero(nets > 0)
+        if self._num_served < len(nets):
+            return np.argpartition(-nets, self._num_served)[: self._num_served]
+        return self._rows
+
+
+def most_gained(loads: Floats, gains: Floats, capacities: Ints) -> Floats:
+    """The most that one device in each mode can gain, if clients can be split.
+
+    Less the price of the device this is the mode's reduced cost, never above 0.
+
+    Args:
+        loads: (clients, modes) weight of the client, 0 where it does not fit.
+        gains: (clients, modes) what a unit of weight gains there.
+        capacities: (modes,).
+    """
+    gains = np.where(loads > 0, gains, 0.0).clip(min=0)
+    order = np.argsort(-gains, axis=0)
+    gains = np.take_along_axis(gains, order, axis=0)
+    loads = np.take_along_axis(loads, order, axis=0)
+    before = np.cumsum(loads, axis=0) - loads
+    values: Floats = (gains * np.clip(capacities - before, 0, loads)).sum(axis=0)
+    return values
+
+
+def _lowest(demand: Callable[[float], float], guess: float, most: float) -> float:
+    """Returns about the lowest price at which nothing more is asked for than there is, or `most`."""
+    if demand(0.0) <= 0:
+        return 0.0
+    low, high = guess / WARM_RATIO, guess * WARM_RATIO
+    step = WARM_RATIO
+    while demand(high) > 0:
+        low, high = high, high * step
+        step *= 2
+        if high > most:
+            return most
+    if demand(low) <= 0:
+        while low > most * 1e-15 and demand(low) <= 0:
+            high, low = low, low / step
+            step *= 2
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        if demand(middle) > 0:
+            low = middle
+        else:
+            high = middle
+    return high

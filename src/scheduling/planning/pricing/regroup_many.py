@@ -1,0 +1,257 @@
+"""Plans three or four devices anew for the clients they share: exactly, as far as it is carried.
+
+Modes are picked by their reduced cost at the prices of the group's own relaxation: together they
+may fall short of the relaxation by no more than the present value does, which leaves few
+combinations. Hall's theorem then bounds what each could carry, and the best are packed with a bit
+set over the loads of all devices but the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..instance import Bools, Floats, Ints
+from .choices import Carrying, Listed, choices, in_order_of_accuracy, modes_of
+from .prices import Market, most_gained
+from .regroup import MIN_GAIN, Group, Regrouper
+
+MAX_STATES = 1 << 18  # bits of a packing
+MAX_LISTED_STATES = 2000  # where units of rate are too fine for bits; the most valuable are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far to look.
+
+    Attributes:
+        listed: choices of modes to look at.
+        choices: of these, the most promising ones, which are bounded.
+        packings: of these, those that are tried.
+        is_all_or_nothing: whether to give up where there are more choices than that.
+    """
+
+    listed: int
+    choices: int
+    packings: int
+    is_all_or_nothing: bool = False
+
+
+USUAL = Limits(listed=1 << 16, choices=4096, packings=8)
+THOROUGH = Limits(listed=1 << 15, choices=1 << 15, packings=40, is_all_or_nothing=True)
+
+
+def regroup_many(
+    regrouper: Regrouper,
+    market: Market,
+    types: Sequence[int],
+    clients: Sequence[int],
+    value: float,
+    start: Floats | None = None,
+    limits: Limits = USUAL,
+) -> tuple[Group | None, bool]:
+    """Returns a better group of these devices that serves all the clients, if there is one.
+
+    Args:
+        regrouper: of the instance.
+        market: of the instance.
+        types: type number of each device, three or four.
+        clients: at least one.
+        value: to be beaten.
+        start: (types,) prices to begin with.
+        limits: how far to look.
+
+    Returns:
+        The best group found, None if it is not better; and whether it is certain that none is better.
+    """
+    instance = regrouper.instance
+    numbers = np.array(clients, np.int64)
+    num_devices = np.bincount(np.array(types), minlength=instance.num_types)
+    prices = market.prices(numbers, num_devices, len(clients), start)
+    gap = prices.bound - value
+    if gap <= MIN_GAIN:
+        return None, True
+    slots = sorted(types)
+    listed: dict[int, tuple[Ints, Floats]] = {}
+    for number in set(slots):
+        modes, loads, _ = regrouper.columns(number, clients)
+        gains = instance.accuracies[modes] - prices.densities[:, None]
+        reduced = most_gained(loads, gains, instance.capacities[modes]) - float(
+            prices.per_device[number]
+        )
+        good = reduced >= -gap
+        order = np.argsort(-reduced[good], kind="stable")
+        listed[number] = modes[good][order], reduced[good][order]
+        if not good.any():
+            return None, True
+    chosen, is_complete = _most_promising(slots, listed, gap, limits)
+    if not len(chosen) or (limits.is_all_or_nothing and not is_complete):
+        return None, is_complete
+    modes, slot_of = in_order_of_accuracy(modes_of(chosen, slots, listed), instance.accuracies)
+    fits = instance.fits[numbers]
+    carrying = Carrying(fits, instance.weights[numbers], instance.capacities, instance.accuracies)
+    bounds, carries_all = carrying.bounds(modes)
+    bounds[~carries_all] = -1.0
+    tried = np.flatnonzero(bounds > value + MIN_GAIN)
+    best: Group | None = None
+    for count, number in enumerate(tried[np.argsort(-bounds[tried], kind="stable")].tolist()):
+        if bounds[number] <= value + MIN_GAIN:
+            break
+        if count == limits.packings:
+            is_complete = False
+            break
+        tried_modes = modes[number]
+        packed, is_sure = _pack(
+            fits[:, tried_modes],
+            instance.weights[numbers].tolist(),
+            instance.capacities[tried_modes].tolist(),
+            instance.accuracies[tried_modes].tolist(),
+            value,
+        )
+        is_complete &= is_sure
+        if packed is None:
+            continue
+        value, places = packed
+        members = [[] for _ in slots]  # type: list[list[int]]
+        for client, place in zip(clients, places, strict=True):
+            members[int(slot_of[number, place])].append(client)
+        in_slot = np.argsort(slot_of[number])
+        best = Group(value, tuple(int(mode) for mode in tried_modes[in_slot]), tuple(members))
+    if best is None:
+        return None, is_complete
+    back = np.argsort(np.argsort(np.array(types), kind="stable"), kind="stable").tolist()
+    modes_back = tuple(best.modes[n] for n in back)
+    return Group(best.value, modes_back, tuple(best.members[n] for n in back)), is_complete
+
+
+def _most_promising(
+    slots: Sequence[int], listed: Listed, gap: float, limits: Limits
+) -> tuple[Ints, bool]:
+    """Returns choices that are worth a bound, as positions in the lists, and whether these are all."""
+    found = []
+    count = 0
+    is_complete = True
+    for some in choices(slots, listed, gap):
+        found.append(some)
+        count += len(some)
+        if count >= limits.listed:
+            is_complete = False
+            break
+    chosen = np.concatenate(found) if found else np.zeros((0, len(slots)), np.int64)
+    if count <= limits.choices:
+        return chosen, is_complete
+    sums = np.sum([listed[number][1][chosen[:, slot]] for slot, number in enumerate(slots)], axis=0)
+    kept = np.argpartition(-sums, limits.choices)[: limits.choices]
+    kept.sort()
+    return chosen[kept], False
+
+
+def _pack(
+    fits: Bools,
+    weights: Sequence[int],
+    capacities: Sequence[int],
+    accuracies: Sequence[float],
+    value: float,
+) -> tuple[tuple[float, list[int]] | None, bool]:
+    """Places every client in a mode it fits, at a value above the given one.
+
+    A state is the loads of all modes but the last, one bit each in a Python integer.
+
+    Returns:
+        The best value and the mode of each client, or None; and whether it is certain that none is better.
+    """
+    heaviest = max(weights)
+    strides = [1]
+    for capacity in capacities[:-1]:
+        strides.append(strides[-1] * (capacity + 1 + heaviest))
+    if strides[-1] > MAX_STATES:
+        return _pack_fine(fits, weights, capacities, accuracies, value)
+    mask = (1 << (capacities[0] + 1)) - 1
+    for number, capacity in enumerate(capacities[1:-1], 1):
+        mask = sum(mask << (load * strides[number]) for load in range(capacity + 1))
+    last = len(capacities) - 1
+    reachable = [1]
+    for client_fits, weight in zip(fits.tolist(), weights, strict=True):
+        bits = reachable[-1] if client_fits[last] else 0
+        for slot in range(last):
+            if client_fits[slot]:
+                bits |= reachable[-1] << (weight * strides[slot])
+        reachable.append(bits & mask)
+    total = sum(weights)
+    best: tuple[float, int] | None = None
+    states = np.flatnonzero(
+        np.unpackbits(
+            np.frombuffer(reachable[-1].to_bytes(strides[-1] // 8 + 1, "little"), np.uint8),
+            bitorder="little",
+        )
+    )
+    if not len(states):
+        return None, True
+    rest = states.copy()
+    loads = np.zeros((last + 1, len(states)), np.int64)
+    for slot in range(last - 1, -1, -1):
+        loads[slot], rest = np.divmod(rest, strides[slot])
+    loads[last] = total - loads[:last].sum(axis=0)
+    values = np.where(loads[last] <= capacities[last], np.array(accuracies) @ loads, -1.0)
+    number = int(values.argmax())
+    if values[number] <= value + MIN_GAIN:
+        return None, True
+    best = float(values[number]), int(states[number])
+    state = best[1]
+    places = []
+    for client in range(len(weights) - 1, -1, -1):
+        row = reachable[client]
+        for slot in range(last, -1, -1):
+            step = 0 if slot == last else weights[client] * strides[slot]
+            if fits[client, slot] and state >= step and (row >> (state - step)) & 1:
+                places.append(slot)
+                state -= step
+                break
+    return (best[0], places[::-1]), True
+
+
+def _pack_fine(
+    fits: Bools,
+    weights: Sequence[int],
+    capacities: Sequence[int],
+    accuracies: Sequence[float],
+    value: float,
+) -> tuple[tuple[float, list[int]] | None, bool]:
+    """As `_pack`, with a list of states, which is cut where it gets long."""
+    num_slots = len(capacities)
+    strides = np.cumprod([1, *(capacity + 1 for capacity in capacities[:-2])])
+    limits, accuracy = np.array(capacities), np.array(accuracies)
+    order = sorted(range(len(weights)), key=lambda client: -weights[client])
+    left = sum(weights)
+    states = np.zeros((1, num_slots), np.int64)  # loads
+    is_complete = True
+    origins: list[tuple[Ints, Ints]] = []  # of each state after each client, state before and slot
+    for client in order:
+        left -= weights[client]
+        slots = np.flatnonzero(fits[client])
+        loads = np.repeat(states, len(slots), axis=0)
+        taken = np.tile(slots, len(states))
+        before = np.repeat(np.arange(len(states)), len(slots))
+        loads[np.arange(len(loads)), taken] += weights[client]
+        values = loads @ accuracy
+        good = (loads <= limits).all(axis=1) & (values + left * accuracy.max() > value + MIN_GAIN)
+        kept = np.flatnonzero(good)
+        _, firsts = np.unique(loads[kept][:, :-1] @ strides, return_index=True)
+        kept = kept[firsts]
+        if len(kept) > MAX_LISTED_STATES:
+            is_complete = False
+            kept = kept[np.argpartition(-values[kept], MAX_LISTED_STATES)[:MAX_LISTED_STATES]]
+        states = loads[kept]
+        origins.append((before[kept], taken[kept]))
+    if not len(states):
+        return None, is_complete
+    values = states @ accuracy
+    state = int(values.argmax())
+    best = float(values[state])
+    places = [0] * len(weights)
+    for client, (before, taken) in zip(reversed(order), reversed(origins), strict=True):
+        places[client] = int(taken[state])
+        state = int(before[state])
+    return (best, places), is_complete

@@ -1,0 +1,1 @@
+"""What a server knows of a stream and decides for it."""

@@ -1,0 +1,80 @@
+"""Keeps each stream's advice fresh."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...core.advice import NO_ADVICE, SideAdvice
+from ...core.problem import Client
+from ...core.variant import Variant
+from ..plan_view import PlanView, RunningVariant
+from .advice import advised_variant
+
+FRESH_MS = 20.0  # advice moves with the link, which is measured over a second
+
+
+@dataclass(slots=True)
+class Advice:
+    """What a stream is told; worked out at `at_ms`, for what ran it then."""
+
+    sides: SideAdvice = NO_ADVICE
+    at_ms: float = -math.inf
+    running: RunningVariant | None = None
+
+
+class AdvisedStream(Protocol):
+    """A stream that gets advice."""
+
+    @property
+    def stream_id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def advice(self) -> Advice:
+        """The newest advice; the adviser's own to change."""
+        ...
+
+    def client(self, now_ms: float) -> Client:
+        """The stream as planning sees it."""
+        ...
+
+
+class Adviser:
+    """Works out advice between plans, from the newest link estimate."""
+
+    def __init__(
+        self,
+        variants: Sequence[Variant],
+        plan: Callable[[], PlanView],
+        overhead_ms: Callable[[], float],
+    ) -> None:
+        self._variants = tuple(variants)
+        self._smallest_px = min(variant.input_side_px for variant in variants)
+        self._plan = plan
+        self._overhead_ms = overhead_ms
+
+    def sides(self, stream: AdvisedStream, now_ms: float) -> SideAdvice:
+        """What to tell a stream; the smallest side while it is served nowhere."""
+        advice, running = stream.advice, self._plan().serving(stream.stream_id)
+        if advice.running is running and now_ms - advice.at_ms < FRESH_MS:
+            return advice.sides
+        if running is None:
+            advice.sides = SideAdvice(self._smallest_px)
+        else:
+            advised = advised_variant(
+                self._variants,
+                stream.client(now_ms),
+                self._overhead_ms(),
+                running.variant,
+                running.batch_p99_ms,
+            )
+            advice.sides = SideAdvice(
+                self._variants[advised].input_side_px,
+                self._variants[running.variant].input_side_px,
+            )
+        advice.at_ms, advice.running = now_ms, running
+        return advice.sides

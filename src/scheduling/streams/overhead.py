@@ -1,0 +1,36 @@
+"""What the server spends on a frame besides queueing and running it: on any frame, and on a stream's."""
+
+from __future__ import annotations
+
+from ...core.checks import require_not_negative
+
+FIRST_MS = 4.0  # until measured; the published start, of everything together
+WEIGHT = 0.02
+MOST_SURPRISE_MS = 20.0
+
+
+class OverheadEstimate:
+    """Exponentially weighted mean that a single slow frame hardly moves.
+
+    The published weight of 0.5 lets one hiccup change everybody's budget; here one sample moves the
+    estimate by at most 0.4 ms, and half of a lasting change is learned in 35 frames.
+    """
+
+    def __init__(self, first_ms: float = FIRST_MS) -> None:
+        """Starts with a value that holds until frames were measured."""
+        self._mean_ms = first_ms
+
+    @property
+    def mean_ms(self) -> float:
+        """The estimate."""
+        return self._mean_ms
+
+    def add(self, sample_ms: float) -> None:
+        """Takes what one frame cost.
+
+        Raises:
+            ValueError: if it is negative or not finite.
+        """
+        require_not_negative("sample_ms", sample_ms)
+        surprise_ms = sample_ms - self._mean_ms
+        self._mean_ms += WEIGHT * min(max(surprise_ms, -MOST_SURPRISE_MS), MOST_SURPRISE_MS)

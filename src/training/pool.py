@@ -1,0 +1,131 @@
+"""A pool of drawn frames on disk, which training reads over and over."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..vision.preprocessing import decode_frame, encode_frame
+from ..vision.scenes import Scene, Split
+
+_LOG = logging.getLogger(__name__)
+
+POOL_SIDE_PX: Final = 608
+_FRAME_STRIDE: Final = 23
+"""Frames between two frames of a scene that enter the pool: apart enough to differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Drawn frames and the truth about them.
+
+    Attributes:
+        images: RGB pictures, uint8 [n, side, side, 3], read from disk as needed.
+        boxes: For each frame the boxes relative to the frame, float32 [k, 4].
+        class_ids: For each frame the class of each box, int64 [k].
+        is_ignored: For each frame which boxes are not asked for, bool [k].
+    """
+
+    images: npt.NDArray[np.uint8]
+    boxes: tuple[npt.NDArray[np.float32], ...]
+    class_ids: tuple[npt.NDArray[np.int64], ...]
+    is_ignored: tuple[npt.NDArray[np.bool_], ...]
+
+
+def _draw_share(
+    folder: str, split: Split, num_scenes: int, frames_each: int, rank: int, num_workers: int
+) -> None:
+    """Draws every `num_workers`-th scene into the pool's files."""
+    cv2.setNumThreads(1)
+    root = Path(folder)
+    images = np.load(root / "images.npy", mmap_mode="r+")
+    truth: dict[int, list[list[float]]] = {}
+    for seed in range(rank, num_scenes, num_workers):
+        scene = Scene(seed, split)
+        for k in range(frames_each):
+            frame = scene.frame(k * _FRAME_STRIDE + seed % _FRAME_STRIDE)
+            index = seed * frames_each + k
+            encoded = encode_frame(frame.image, POOL_SIDE_PX)
+            images[index] = decode_frame(encoded, POOL_SIDE_PX)
+            truth[index] = [
+                [
+                    found.box_px[0] / scene.width_px,
+                    found.box_px[1] / scene.height_px,
+                    found.box_px[2] / scene.width_px,
+                    found.box_px[3] / scene.height_px,
+                    found.class_id,
+                    float(found.is_ignored),
+                ]
+                for found in frame.objects
+            ]
+    images.flush()
+    (root / f"truth-{rank}.json").write_text(json.dumps(truth), encoding="utf-8")
+
+
+def draw_pool(
+    folder: Path, split: Split, num_scenes: int, frames_each: int, num_workers: int = 2
+) -> None:
+    """Draws a pool of `num_scenes` x `frames_each` frames into a folder.
+
+    Raises:
+        ValueError: If a number is not positive.
+        RuntimeError: If a worker dies.
+    """
+    if min(num_scenes, frames_each, num_workers) < 1:
+        raise ValueError(
+            f"num_scenes, frames_each, num_workers are {num_scenes}, {frames_each}, {num_workers}:"
+            " each must be positive"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    num_frames = num_scenes * frames_each
+    shape = (num_frames, POOL_SIDE_PX, POOL_SIDE_PX, 3)
+    images = np.lib.format.open_memmap(
+        folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape
+    )
+    del images
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(
+            target=_draw_share,
+            args=(str(folder), split, num_scenes, frames_each, rank, num_workers),
+            name=f"moonjelly-pool-{rank}",
+        )
+        for rank in range(num_workers)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        if worker.exitcode != 0:
+            raise RuntimeError(f"{worker.name} ended with exit code {worker.exitcode}")
+    truth: dict[int, list[list[float]]] = {}
+    for rank in range(num_workers):
+        part = json.loads((folder / f"truth-{rank}.json").read_text(encoding="utf-8"))
+        truth.update({int(index): rows for index, rows in part.items()})
+    ordered = [truth[index] for index in range(num_frames)]
+    (folder / "truth.json").write_text(json.dumps(ordered), encoding="utf-8")
+    _LOG.info("drew %d frames of %d %s scenes into %s", num_frames, num_scenes, split, folder)
+
+
+def load_pool(folder: Path) -> Pool:
+    """Opens a pool that `draw_pool` has made.
+
+    Raises:
+        FileNotFoundError: If the folder holds no finished pool.
+    """
+    rows = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    arrays = [np.array(frame, np.float32).reshape(-1, 6) for frame in rows]
+    return Pool(
+        images=np.load(folder / "images.npy", mmap_mode="r"),
+        boxes=tuple(array[:, :4].copy() for array in arrays),
+        class_ids=tuple(array[:, 4].astype(np.int64) for array in arrays),
+        is_ignored=tuple(array[:, 5] > 0 for array in arrays),
+    )

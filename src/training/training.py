@@ -1,0 +1,280 @@
+"""Trains a traffic detector on drawn scenes: `python -m moonjelly.training.training --help`."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import logging
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ..vision.classes import TRAFFIC_CLASSES
+from ..vision.detector import ARCHITECTURES, Detector, build_network, cells, decode_boxes
+from ..vision.weight_files import install_weights, read_manifest
+from .assignment import detection_losses
+from .augmentation import draw_batch
+from .pool import draw_pool, load_pool
+
+_LOG = logging.getLogger(__name__)
+
+_LOG_EVERY: Final = 20
+_SAVE_EVERY: Final = 100
+SIDES_PX: Final = tuple(range(128, 609, 32))
+_SIDE_WEIGHTS: Final[dict[str, tuple[float, ...]]] = {
+    "traffic-n": (2, 2, 2, 2, 2, 2, 1.5, 1.5, 1.5, 1.5, 1, 1, 1, 1, 1, 1),
+    "traffic-s": (0.5, 0.5, 0.5, 0.7, 0.7, 0.7, 1, 1, 1, 1, 1.2, 1.2, 1.2, 1.5, 1.5, 2),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """How a network is trained.
+
+    Attributes:
+        network: Name of the network.
+        seed: Seeds weights and batches.
+        num_steps: Optimiser steps.
+        peak_rate: Highest learning rate.
+        warmup_steps: Steps until it is reached.
+        weight_decay: Decay of the convolutions' weights.
+        average_decay: Decay of the running average of the weights that is kept.
+        frames_a_step: Pictures of a step, were they 320 pixels wide.
+        window_ratio: How often large sides are learnt in windows instead of whole.
+        least_side_px: Smaller sides are not learnt.
+        num_threads: Threads of the tensor library.
+    """
+
+    network: str
+    seed: int = 0
+    num_steps: int = 2400
+    peak_rate: float = 2.5e-3
+    warmup_steps: int = 80
+    weight_decay: float = 0.02
+    average_decay: float = 0.998
+    frames_a_step: int = 16
+    window_ratio: float = 0.75
+    least_side_px: int = 128
+    num_threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks the fields.
+
+        Raises:
+            ValueError: If one is out of range.
+        """
+        if self.network not in ARCHITECTURES:
+            raise ValueError(
+                f"network is {self.network!r}: it must be one of {', '.join(ARCHITECTURES)}"
+            )
+        for name, value in (
+            ("num_steps", self.num_steps),
+            ("warmup_steps", self.warmup_steps),
+            ("frames_a_step", self.frames_a_step),
+            ("num_threads", self.num_threads),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} is {value}: it must be positive")
+
+        if not self.least_side_px <= SIDES_PX[-1]:
+            raise ValueError(
+                f"least_side_px is {self.least_side_px}: it must be {SIDES_PX[-1]} at most"
+            )
+
+    def rate_at(self, step: int) -> float:
+        """Returns the learning rate: up in a line, down along half a cosine to a fiftieth."""
+        if step < self.warmup_steps:
+            return self.peak_rate * (step + 1) / self.warmup_steps
+        way = (step - self.warmup_steps) / max(1, self.num_steps - self.warmup_steps)
+        return self.peak_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * way)))
+
+
+class RunningAverage:
+    """Keeps a running average of a network's weights."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        """Starts from the network's weights."""
+        self.network = copy.deepcopy(network).eval()
+        self._decay = decay
+        self._num_updates = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Moves the average towards the network's weights, faster in the beginning."""
+        self._num_updates += 1
+        keep = min(self._decay, (1 + self._num_updates) / (20 + self._num_updates))
+        own = self.network.state_dict()
+        for name, value in network.state_dict().items():
+            if value.dtype.is_floating_point:
+                own[name].lerp_(value, 1 - keep)
+            else:
+                own[name].copy_(value)
+
+
+def _optimiser(network: Detector, options: TrainingOptions) -> torch.optim.Optimizer:
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": options.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=options.peak_rate, betas=(0.9, 0.98))
+
+
+def train(
+    options: TrainingOptions,
+    pool_folder: Path,
+    output_folder: Path,
+    start_from: Path | None = None,
+) -> Detector:
+    """Trains a network; leaves weights (`NETWORK.safetensors`) and a log (`NETWORK.csv`).
+
+    The weights are written every hundred steps, so that a broken-off run leaves something.
+
+    Args:
+        options: How.
+        pool_folder: Frames to learn from.
+        output_folder: Where the weights and the log go.
+        start_from: Weights to start from, left by an earlier run; None for random ones.
+
+    Returns:
+        The network with the averaged weights, in evaluation mode.
+    """
+    torch.set_num_threads(options.num_threads)
+    cv2.setNumThreads(1)
+    torch.manual_seed(options.seed)
+    rng = np.random.default_rng([options.seed, sum(options.network.encode())])
+    pool = load_pool(pool_folder)
+    network = build_network(options.network, len(TRAFFIC_CLASSES)).train()
+    if start_from is not None:
+        network.load_state_dict(load_file(start_from))
+    average = RunningAverage(network, options.average_decay)
+    optimiser = _optimiser(network, options)
+    output_folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    grid: dict[int, tuple[Tensor, Tensor]] = {}
+    first = next(k for k, side in enumerate(SIDES_PX) if side >= options.least_side_px)
+    sides, weights = SIDES_PX[first:], _SIDE_WEIGHTS[options.network][first:]
+    sums, num_summed = np.zeros(3), 0
+    with (output_folder / f"{options.network}.csv").open("w", encoding="utf-8", newline="") as file:
+        log = csv.writer(file, lineterminator="\n")
+        log.writerow(
+            ("step", "learning_rate", "box_loss", "score_loss", "gradient_norm", "elapsed_s")
+        )
+        for step in range(options.num_steps):
+            for group in optimiser.param_groups:
+                group["lr"] = options.rate_at(step)
+            batch = draw_batch(
+                pool, rng, sides, weights, options.frames_a_step, options.window_ratio
+            )
+            if batch.canvas_px not in grid:
+                grid[batch.canvas_px] = cells(batch.canvas_px)
+            middles, strides = grid[batch.canvas_px]
+            with torch.autocast("cpu", torch.bfloat16):
+                raw, logits = network(batch.images)
+            boxes = decode_boxes(raw, middles, strides)
+            losses = detection_losses(
+                boxes, logits, middles, strides, batch.boxes, batch.class_ids, batch.kinds
+            )
+            optimiser.zero_grad(set_to_none=True)
+            losses.total.backward()  # type: ignore[no-untyped-call]
+            norm = nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            optimiser.step()
+            average.update(network)
+            sums += (float(losses.box.detach()), float(losses.score.detach()), float(norm))
+            num_summed += 1
+            is_last = step + 1 == options.num_steps
+            if (step + 1) % _LOG_EVERY == 0 or is_last:
+                box, score, mean_norm = sums / num_summed
+                elapsed = time.monotonic() - started
+                log.writerow(
+                    (
+                        step + 1,
+                        f"{options.rate_at(step):.2e}",
+                        f"{box:.4f}",
+                        f"{score:.4f}",
+                        f"{mean_norm:.2f}",
+                        f"{elapsed:.0f}",
+                    )
+                )
+                file.flush()
+                _LOG.info(
+                    "step %d box %.3f score %.3f norm %.1f %.0f s",
+                    step + 1,
+                    box,
+                    score,
+                    mean_norm,
+                    elapsed,
+                )
+                sums[:] = 0
+                num_summed = 0
+            if (step + 1) % _SAVE_EVERY == 0 or is_last:
+                path = output_folder / f"{options.network}.safetensors"
+                state = average.network.state_dict()
+                save_file({name: value.contiguous() for name, value in state.items()}, path)
+    return average.network  # type: ignore[return-value]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line."""
+    usual = TrainingOptions(network=next(iter(ARCHITECTURES)))
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--network", choices=tuple(ARCHITECTURES), required=True)
+    parser.add_argument("--seed", type=int, default=usual.seed)
+    parser.add_argument("--steps", type=int, default=usual.num_steps)
+    parser.add_argument("--rate", type=float, default=usual.peak_rate, help="peak learning rate")
+    parser.add_argument("--frames-a-step", type=int, default=usual.frames_a_step)
+    parser.add_argument("--window-ratio", type=float, default=usual.window_ratio)
+    parser.add_argument("--least-side", type=int, default=usual.least_side_px)
+    parser.add_argument("--start-from", type=Path, help="weights of an earlier run")
+    parser.add_argument("--threads", type=int, default=usual.num_threads)
+    parser.add_argument("--pool", type=Path, default=Path("data/pool/train"))
+    parser.add_argument(
+        "--scenes", type=int, default=440, help="scenes to draw if there is no pool"
+    )
+    parser.add_argument("--frames", type=int, default=14, help="frames of each scene")
+    parser.add_argument("--output", type=Path, default=Path("data/training"))
+    parser.add_argument(
+        "--install", action="store_true", help="put the result in place of the shipped weights"
+    )
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if not (options.pool / "truth.json").exists():
+        draw_pool(options.pool, "train", options.scenes, options.frames)
+    trained = train(
+        TrainingOptions(
+            network=options.network,
+            seed=options.seed,
+            num_steps=options.steps,
+            num_threads=options.threads,
+            peak_rate=options.rate,
+            frames_a_step=options.frames_a_step,
+            window_ratio=options.window_ratio,
+            least_side_px=options.least_side,
+        ),
+        options.pool,
+        options.output,
+        options.start_from,
+    )
+    if options.install:
+        install_weights(
+            options.network,
+            trained.state_dict(),
+            TRAFFIC_CLASSES,
+            read_manifest()[options.network].sides_px,
+            options.seed,
+            options.steps,
+        )
+
+
+if __name__ == "__main__":
+    main()

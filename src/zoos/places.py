@@ -1,0 +1,126 @@
+"""Where profiles lie, and which one fits a device.
+
+Shipped ones are in the repository's `profiles/`. What a machine measures for itself goes to
+`$XDG_CACHE_HOME/moonjelly/profiles` (`~/.cache/...`; the temporary folder where there is no such place), a folder
+per fingerprint, and never overwrites those.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from ..core.errors import RunError, UsageError
+from ..files.shipped import shipped_folder
+from .fingerprint import Fingerprint
+from .latency import Method, read_latency_file
+from .variants import load_variants
+
+_log = logging.getLogger(__name__)
+
+
+def shipped_dir() -> Path:
+    """The folder `profiles/` that comes with this package."""
+    return shipped_folder("profiles")
+
+
+def machine_dirs() -> list[Path]:
+    """Where this machine may keep the profiles it measured for itself, best first."""
+    cache, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
+    folders: list[Path] = []
+    if Path(cache).is_absolute():  # else it has to be ignored, says its specification
+        folders.append(Path(cache))
+    elif not home:
+        with suppress(KeyError):  # nobody knows this user
+            home = pwd.getpwuid(os.geteuid()).pw_dir
+    if not folders and Path(home).is_absolute() and Path(home).is_dir():
+        folders.append(Path(home) / ".cache")
+    with suppress(FileNotFoundError):
+        temporary = Path(tempfile.gettempdir()) / f"moonjelly-{os.geteuid()}"
+        if _is_private(temporary):
+            folders.append(temporary)
+    return [folder / "moonjelly" / "profiles" for folder in folders]
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether a folder in a place that all share is ours alone, or not there: others may plant tables."""
+    try:
+        facts = folder.lstat()
+    except OSError:
+        return True
+    is_ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
+    return is_ours and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def variants_path(zoo: str, profiles_dir: Path | None = None) -> Path:
+    """The zoo's `variants.csv`."""
+    return (profiles_dir or shipped_dir()) / zoo / "variants.csv"
+
+
+def machine_profile_path(zoo: str, device_type: str, fingerprint: Fingerprint) -> Path:
+    """Where a profile of this machine's own making can be written; makes the folder.
+
+    Raises:
+        RunError: if there is no place for it.
+    """
+    for folder in machine_dirs():
+        path = folder / _own_path(zoo, device_type, fingerprint)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if os.access(path.parent, os.W_OK | os.X_OK) and folder in machine_dirs():
+                return path
+    raise RunError(
+        "XDG_CACHE_HOME: must name a folder that can be written, for this machine's profiles"
+    )
+
+
+def _own_path(zoo: str, device_type: str, fingerprint: Fingerprint) -> Path:
+    return Path(zoo, fingerprint.label, f"latency-{device_type}.csv")
+
+
+def find_profile(
+    zoo: str,
+    device_type: str,
+    fingerprint: Fingerprint | None,
+    profiles_dir: Path | None = None,
+) -> Path | None:
+    """Finds the latency profile to use: a shipped one that fits, else this machine's own.
+
+    Args:
+        zoo: whose variants.
+        device_type: names the table.
+        fingerprint: of the device; None for a replayed device, which any table fits.
+        profiles_dir: in place of the repository's `profiles/`.
+
+    Returns:
+        The table, or None if there is none that fits.
+
+    Raises:
+        UsageError: if the zoo does not exist, or a shipped table is broken.
+    """
+    variants = load_variants(variants_path(zoo, profiles_dir))
+    shipped = (profiles_dir or shipped_dir()) / zoo / f"latency-{device_type}.csv"
+    if shipped.exists():
+        file = read_latency_file(shipped, variants)
+        if fingerprint is None:
+            return shipped
+        if file.method is not Method.SYNTHETIC and file.fingerprint == fingerprint:
+            return shipped
+    if fingerprint is None:
+        return None
+    for folder in machine_dirs():
+        own = folder / _own_path(zoo, device_type, fingerprint)
+        try:
+            if own.exists():
+                read_latency_file(own, variants)
+                return own
+        except PermissionError:  # a folder on the way
+            continue
+        except UsageError as error:  # we wrote it and can write it again
+            _log.warning("%s; it will be measured again", error)
+    return None

@@ -1,0 +1,53 @@
+"""Situations to ask policies about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from moonjelly.adapting.frame_sizes import FrameSize
+from moonjelly.adapting.policies.odds import ArrivalOdds
+from moonjelly.adapting.policies.port import Situation
+
+# The published zoo: sides 128 to 608 in steps of 32, frame sizes in kbit (1024 bit there).
+PUBLISHED_KBITS = (
+    80.33, 116.55, 161.04, 207.77, 265.65, 316.97, 373.19, 442.95, 509.66, 583.35, 657.17, 727.66,
+    811.20, 896.24, 975.90, 1065.55,
+)  # fmt: skip
+ZOO = tuple(
+    FrameSize(128 + 32 * i, kbits, 0.44 - 1.5 / (i + 5) ** 1.2)
+    for i, kbits in enumerate(PUBLISHED_KBITS)
+)
+
+
+@dataclass
+class Forecast:
+    """A link that keeps its word: frames take what the estimate says."""
+
+    bandwidth_kbps: float
+    wire_ms: float = 0.0
+
+    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
+        return fmean(1000 * kbits / self.bandwidth_kbps <= one for one in within_ms)
+
+
+class DoubtfulForecast(Forecast):
+    """A link that has kept its word as often as `ArrivalOdds` assumes at first."""
+
+    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
+        return ArrivalOdds().within_ratio(1000 * kbits / self.bandwidth_kbps, within_ms)
+
+
+def situation(kbps: float, **values: object) -> Situation:
+    """A frame's turn on a link of that rate; 15 frame/s under 100 ms, all of it left."""
+    defaults: dict[str, object] = {
+        "sequence": 0,
+        "sizes": ZOO,
+        "advised_px": 608,
+        "fps": 15.0,
+        "slo_ms": 100.0,
+        "left_ms": 100.0,
+        "link": Forecast(kbps),
+    }
+    return Situation(**(defaults | values))  # type: ignore[arg-type]

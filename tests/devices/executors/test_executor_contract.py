@@ -1,0 +1,90 @@
+"""What the `Executor` port promises, for every executor."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from moonjelly.core.profile import BatchLatency
+from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
+from moonjelly.vision.detections import Detections
+
+FEW_MS = BatchLatency((1.0, 1.5, 2.0), (1.0, 1.5, 2.0))
+
+
+def make_replayed():
+    return ReplayedExecutor({"small-64": FEW_MS, "small-96": FEW_MS}), {
+        "small-64": 64,
+        "small-96": 96,
+    }
+
+
+def make_torch(device: str = "cpu"):
+    from moonjelly.devices.executors.torch_executor import TorchExecutor
+    from moonjelly.vision.zoo import load_zoo
+
+    variants = load_zoo("traffic").variants[:2]
+    return TorchExecutor(device), {one.name: one.input_side_px for one in variants}
+
+
+def make_cuda():
+    return make_torch("cuda:0")
+
+
+@pytest.fixture(params=[make_replayed, make_torch, pytest.param(make_cuda, marks=pytest.mark.gpu)])
+def loaded(request):
+    executor, sides = request.param()
+    first, second = sides
+    executor.load(first)
+    yield executor, sides, first, second
+    executor.close()
+
+
+def pictures(side: int, number: int) -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (side, side, 3), np.uint8) for _ in range(number)]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_each_picture_gets_its_detections(loaded, number):
+    executor, sides, first, _ = loaded
+    found = executor.run(first, pictures(sides[first], number))
+    assert len(found) == number
+    for one in found:
+        assert isinstance(one, Detections)
+        assert ((one.boxes >= 0) & (one.boxes <= 1)).all()
+
+
+def test_loading_twice_and_unloading_twice_do_no_harm(loaded):
+    executor, sides, first, _ = loaded
+    executor.load(first)
+    assert len(executor.run(first, pictures(sides[first], 1))) == 1
+    executor.unload(first)
+    executor.unload(first)
+
+
+def test_a_variant_that_is_not_loaded_does_not_run(loaded):
+    executor, sides, first, second = loaded
+    with pytest.raises(KeyError):
+        executor.run(second, pictures(sides[second], 1))
+    executor.unload(first)
+    with pytest.raises(KeyError):
+        executor.run(first, pictures(sides[first], 1))
+
+
+def test_another_variant_can_be_loaded_while_batches_run(loaded):
+    executor, sides, first, second = loaded
+    loader = threading.Thread(target=executor.load, args=(second,))
+    loader.start()
+    while loader.is_alive():
+        assert len(executor.run(first, pictures(sides[first], 2))) == 2
+    assert len(executor.run(second, pictures(sides[second], 2))) == 2
+
+
+def test_nothing_is_loaded_after_closing(loaded):
+    executor, sides, first, _ = loaded
+    executor.close()
+    with pytest.raises(KeyError):
+        executor.run(first, pictures(sides[first], 1))

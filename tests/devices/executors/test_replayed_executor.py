@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from moonjelly.core.clock import VirtualClock
+from moonjelly.core.profile import BatchLatency
+from moonjelly.devices.executors.port import NO_PICTURE
+from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
+from moonjelly.devices.slowdown_script import SlowdownScript
+from moonjelly.vision.detections import Detections
+
+LATENCY = {"v": BatchLatency((10.0, 15.0), (20.0, 30.0))}
+
+
+class SlowClock(VirtualClock):
+    """Every look at it takes 4 ms, as if the executor itself were slow."""
+
+    def now_ms(self) -> float:
+        now_ms = super().now_ms()
+        self.advance_to(now_ms + 4)
+        return now_ms
+
+
+def make(clock: VirtualClock, **options: object) -> tuple[ReplayedExecutor, list[float]]:
+    slept_ms: list[float] = []
+    executor = ReplayedExecutor(
+        LATENCY, clock=clock, sleep=lambda seconds: slept_ms.append(1000 * seconds), **options
+    )
+    executor.load("v")
+    return executor, slept_ms
+
+
+def test_a_batch_takes_the_median_of_its_real_size():
+    executor, slept_ms = make(VirtualClock(5.0))
+    executor.run("v", [NO_PICTURE])
+    executor.run("v", [NO_PICTURE] * 2)
+    assert slept_ms == [10.0, 15.0]
+
+
+def test_time_already_spent_counts():
+    executor, slept_ms = make(SlowClock())
+    executor.run("v", [NO_PICTURE])
+    assert slept_ms == [6.0]
+
+
+def test_batches_take_as_long_as_the_script_says():
+    clock = VirtualClock(500.0)
+    executor, slept_ms = make(clock, slowdown=SlowdownScript.parse("1:2+2:0.5"))
+    for at_ms in (500.0, 1499.0, 1500.0, 2500.0):
+        clock.advance_to(at_ms)
+        executor.run("v", [NO_PICTURE])
+    assert slept_ms == [10.0, 10.0, 20.0, 5.0]
+
+
+def test_one_batch_of_a_hundred_takes_the_p99():
+    executor, slept_ms = make(VirtualClock())
+    for _ in range(300):
+        executor.run("v", [NO_PICTURE])
+    assert slept_ms.count(10.0) == 297
+    assert slept_ms.count(20.0) == 3
+
+
+@pytest.mark.parametrize(("every", "expected_ms"), [(0, 15.0), (1, 30.0)])
+def test_all_median_or_all_p99_on_request(every, expected_ms):
+    executor, slept_ms = make(VirtualClock(), p99_every=every)
+    for _ in range(200):
+        executor.run("v", [NO_PICTURE] * 2)
+    assert set(slept_ms) == {expected_ms}
+
+
+def test_an_instant_one_does_not_sleep():
+    executor, slept_ms = make(VirtualClock(), is_instant=True)
+    executor.run("v", [NO_PICTURE])
+    assert slept_ms == []
+
+
+def test_stored_answers_come_round():
+    one = Detections(
+        np.array([[0, 0, 1, 1]], np.float32), np.array([0.5], np.float32), np.array([2], np.int32)
+    )
+    executor, _ = make(VirtualClock(), answers=[one, Detections.empty()])
+    found = [*executor.run("v", [NO_PICTURE]), *executor.run("v", [NO_PICTURE] * 2)]
+    assert [len(each) for each in found] == [1, 0, 1]
+
+
+def test_a_variant_without_a_latency_cannot_be_loaded():
+    with pytest.raises(KeyError):
+        ReplayedExecutor(LATENCY).load("w")
+
+
+def test_it_needs_neither_torch_nor_opencv():
+    code = (
+        "import sys, moonjelly.server.executors.process, moonjelly.devices.executors.replayed_executor;"
+        "sys.exit(str(sorted({'torch', 'cv2', 'grpc'} & set(sys.modules)) or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
