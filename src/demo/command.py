@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..client.answers import Answer
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
+from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.discovery import find_devices
 from ..files.signals import leave_at_sigterm
 from ..live_run.scenes import RememberedScene
@@ -32,7 +33,7 @@ from ..reporting.run_folder import (
     write_run_info,
 )
 from ..reporting.table import outcome_table
-from ..server.config import DeviceConfig, DeviceKind, ServerConfig
+from ..server.config import ServerConfig
 from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, to_arguments
 from ..server.zoo import find_device_profile
 from ..vision.classes import TRAFFIC_CLASSES

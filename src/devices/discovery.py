@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 from ..core.checks import echo
-from ..server.config import ConfigError, DeviceConfig, DeviceKind
+from ..core.errors import ConfigError
+from .config import DeviceConfig, DeviceKind
 
 _log = logging.getLogger(__name__)
 

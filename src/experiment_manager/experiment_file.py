@@ -13,7 +13,7 @@ import yaml
 from ..adapting.estimators import check_estimator
 from ..adapting.policies.registry import check_policy
 from ..core.checks import echo, require_positive
-from ..core.errors import UsageError
+from ..core.errors import ConfigError, UsageError
 from ..core.limits import FPS, SLO_MS, WIRE_MS, Range
 from ..files.yaml_file import (
     entries,
@@ -26,7 +26,7 @@ from ..files.yaml_file import (
 from ..links.shapers import SHAPERS
 from ..links.traces import LinkTrace, read_trace
 from ..live_run.cameras import TRACES_DIR
-from ..server.config import ConfigError, ServerConfig
+from ..server.config import ServerConfig
 from ..server.config_file import READERS
 from ..zoos import load_variants, variants_path
 from .matrix import CAMERA_FACTORS, Experiment, Value

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.variant import Variant
+from ..devices.config import DeviceKind
 from ..devices.discovery import parse_devices
 from ..live_run.reports import CameraReport
 from ..live_run.scenes import looped_scene
@@ -16,7 +17,7 @@ from ..reporting.accuracy import read_detections
 from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.run_folder import DETECTIONS_FILE, RunInfo, write_run_info
 from ..reporting.run_logs import read_run_logs
-from ..server.config import DeviceKind, ServerConfig
+from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
 from ..vision.classes import TRAFFIC_CLASSES
 from ..zoos import load_qualities, load_variants, variants_path

@@ -10,9 +10,10 @@ from pathlib import Path
 from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..client.emulation import start_phases_s
 from ..core.device import Device
+from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.slowdown_script import SlowdownScript
 from ..reporting.run_logs import read_run_logs
-from ..server.config import DeviceConfig, DeviceKind, ServerConfig
+from ..server.config import ServerConfig
 from ..server.zoo import load_served_zoo
 from ..simulation.frame_sizes import FrameSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream

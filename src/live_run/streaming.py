@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 from ..client.answers import Answer
 from ..client.emulation import CameraResult
 from ..core.clock import MonotonicClock
+from ..devices.config import DeviceConfig
 from ..links.shapers import open_shaper
-from ..server.config import DeviceConfig
 from ..server.running import RunningServer
 from .cameras import LiveCamera
 from .playing import play_cameras

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from ..core.errors import UsageError
 from ..core.variant import Variant
+from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.executors.port import Executor
-from ..server.config import DeviceConfig, DeviceKind
 from ..vision.preprocessing import decode_frame
 from .frames import draw_frames
 from .samples import Cell

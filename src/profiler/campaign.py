@@ -22,7 +22,7 @@ from rich.progress import (
 from ..core.clock import Clock, MonotonicClock
 from ..core.errors import UsageError
 from ..core.variant import Variant
-from ..server.config import DeviceConfig
+from ..devices.config import DeviceConfig
 from ..server.zoo import fingerprint_of
 from ..zoos import LatencyFile, Method, write_latency_file
 from .batch_runner import BatchRunner

@@ -11,9 +11,9 @@ import psutil
 from rich.console import Console
 
 from ..core.checks import echo
-from ..core.errors import UsageError
+from ..core.errors import ConfigError, UsageError
+from ..devices.config import DeviceConfig
 from ..devices.discovery import check_cores, find_devices, parse_devices
-from ..server.config import ConfigError, DeviceConfig
 from ..server.zoo import fingerprint_of
 from ..zoos import (
     MAX_BATCH_SIZE,

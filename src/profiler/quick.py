@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..core.errors import UsageError
-from ..server.config import DeviceConfig
+from ..devices.config import DeviceConfig
 from ..server.zoo import fingerprint_of
 from ..zoos import (
     Method,

@@ -13,10 +13,11 @@ import tempfile
 from pathlib import Path
 
 from ..core.budget_rules import budget_rule
-from ..core.errors import RunError, UsageError
+from ..core.errors import ConfigError, RunError, UsageError
+from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.discovery import check_cores, find_devices
 from ..zoos import number_gpus_by_place
-from .config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
+from .config import ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .log import set_up_log
 from .running import READY_PREFIX, STOP_WITH_PARENT

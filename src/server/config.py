@@ -9,12 +9,12 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Self, TypeVar
 
 from ..core.budget_rules import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..core.checks import echo, require_id
-from ..devices.slowdown_script import SlowdownScript
+from ..core.errors import ConfigError
+from ..devices.config import DeviceConfig
 from ..scheduling.batching.registry import batcher
 from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
 from ..scheduling.planning.switching import DEFAULT_COST_RATIO
@@ -24,90 +24,13 @@ Value = TypeVar("Value")
 HOST_PATTERN = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
 KIB = 1024
 MESSAGE_LIMIT_BYTES = 4 * KIB * KIB
-MAX_CORES = 4096
-MAX_GPUS = 64
 LOG_LEVELS = ("debug", "info", "warning", "error")
-
-
-class ConfigError(ValueError):
-    """An option has a value that breaks its rule.
-
-    Attributes:
-        key: the option.
-        problem: value and rule.
-    """
-
-    def __init__(self, key: str, problem: str) -> None:
-        super().__init__(f"{key}={problem}")
-        self.key = key
-        self.problem = problem
-
-
-class DeviceKind(StrEnum):
-    """What runs the batches of a device."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
-    REPLAYED = "replayed"  # sleeps a profile's latency
 
 
 def option(default: Value, text: str, *, least: float = -math.inf, most: float = math.inf) -> Value:
     """A dataclass field with its default, its line of help and its range."""
     metadata = {"help": text, "least": least, "most": most}
     return field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceConfig:
-    """One device and the executor process that is pinned to it.
-
-    Attributes:
-        device_id: unique on this server, for example `cpu0`.
-        device_type: names the latency profile it uses.
-        cores: CPU cores that the executor is pinned to; empty for all.
-        gpu: index among the CUDA devices, for `cuda` alone.
-        slowdown: script of how slow it is over time, for `replayed` alone; empty if it is always as its profile says.
-    """
-
-    device_id: str
-    device_type: str
-    kind: DeviceKind = DeviceKind.CPU
-    cores: tuple[int, ...] = ()
-    gpu: int | None = None
-    slowdown: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("device_id", "device_type"):
-            try:
-                require_id(name, getattr(self, name))
-            except ValueError as error:
-                raise ConfigError("devices", str(error)) from None
-        try:
-            object.__setattr__(self, "kind", DeviceKind(self.kind))
-        except ValueError:
-            kinds = ", ".join(DeviceKind)
-            raise ConfigError(
-                "devices", f"kind {echo(self.kind)}: must be one of {kinds}"
-            ) from None
-        object.__setattr__(self, "cores", tuple(self.cores))
-        for core in self.cores:
-            if type(core) is not int or not 0 <= core < MAX_CORES:
-                raise ConfigError("devices", f"cores {echo(core)}: must be numbers of CPU cores")
-        if len(set(self.cores)) != len(self.cores):
-            raise ConfigError("devices", f"cores {echo(self.cores)}: a core is listed twice")
-        if self.kind is DeviceKind.CPU and not self.cores:
-            raise ConfigError("devices", f"{self.device_id}: a cpu device needs its cores")
-        is_index = type(self.gpu) is int and 0 <= self.gpu < MAX_GPUS
-        if (self.kind is DeviceKind.CUDA) != is_index or (self.gpu is not None and not is_index):
-            raise ConfigError(
-                "devices", f"gpu {echo(self.gpu)}: an index from 0, for kind cuda alone"
-            )
-        if self.slowdown and self.kind is not DeviceKind.REPLAYED:
-            raise ConfigError("devices", f"slowdown {echo(self.slowdown)}: for kind replayed alone")
-        try:
-            SlowdownScript.parse(self.slowdown)
-        except ValueError as error:
-            raise ConfigError("devices", f"slowdown {error}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ..core.errors import UsageError
+from ..core.errors import ConfigError, UsageError
 from ..devices.discovery import parse_devices
 from ..files.yaml_file import (
     entries,
@@ -21,7 +21,7 @@ from ..files.yaml_file import (
     read_texts,
     read_whole,
 )
-from .config import ConfigError, ServerConfig
+from .config import ServerConfig
 
 
 @dataclass(frozen=True, slots=True)

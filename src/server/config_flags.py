@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.checks import echo
-from ..core.errors import UsageError
+from ..core.errors import ConfigError, UsageError
+from ..devices.config import DeviceConfig
 from ..devices.discovery import parse_devices
-from .config import ConfigError, DeviceConfig, ServerConfig
+from .config import ServerConfig
 from .config_file import build_config
 
 FLAGS = "config_flags"  # where the namespace keeps what was given

@@ -10,6 +10,7 @@ from ..core.errors import UsageError
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
+from ..devices.config import DeviceConfig, DeviceKind
 from ..vision.classes import TRAFFIC_CLASSES
 from ..vision.weights_digest import weights_digest
 from ..zoos import (
@@ -22,7 +23,7 @@ from ..zoos import (
     load_variants,
     variants_path,
 )
-from .config import DeviceConfig, DeviceKind, ServerConfig
+from .config import ServerConfig
 
 LEAST_REPLAY_RATIO = 0.001  # planning needs latencies above 0
 CLASS_NAMES = {"traffic": TRAFFIC_CLASSES}

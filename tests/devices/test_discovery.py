@@ -4,9 +4,10 @@ import os
 
 import pytest
 
+from moonjelly.core.errors import ConfigError
 from moonjelly.devices import discovery as devices
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.devices.discovery import check_cores, find_devices, parse_devices
-from moonjelly.server.config import ConfigError, DeviceConfig, DeviceKind
 
 
 @pytest.mark.parametrize(

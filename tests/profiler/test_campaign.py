@@ -11,12 +11,12 @@ from rich.console import Console
 from moonjelly.core.clock import VirtualClock
 from moonjelly.core.errors import UsageError
 from moonjelly.core.variant import Variant
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.devices.executors.port import Picture
 from moonjelly.profiler import quick
 from moonjelly.profiler.batch_runner import BatchRunner
 from moonjelly.profiler.campaign import Campaign, carry_out
 from moonjelly.profiler.measuring import Amount
-from moonjelly.server.config import DeviceConfig, DeviceKind
 from moonjelly.server.zoo import fingerprint_of
 from moonjelly.vision.detections import Detections
 from moonjelly.vision.preprocessing import encode_frame

@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from moonjelly.core.checks import require_id
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.protos.internal_pb2 import Attach, Envelope
 from moonjelly.server.child import EXIT_CRASHED, EXIT_ORPHANED, is_ours
-from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.wire.channel import Channel, socket_pair
 
 LIMIT_S = 60

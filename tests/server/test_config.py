@@ -5,7 +5,9 @@ import math
 
 import pytest
 
-from moonjelly.server.config import ConfigError, DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.core.errors import ConfigError
+from moonjelly.devices.config import DeviceConfig, DeviceKind
+from moonjelly.server.config import ServerConfig
 
 BAD = {
     "port": [-1, 65_536, "10001", 80.0, True, None],

@@ -18,8 +18,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from moonjelly.core.errors import UsageError
+from moonjelly.devices.config import DeviceConfig
 from moonjelly.server.command import with_devices
-from moonjelly.server.config import DeviceConfig, ServerConfig
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.running import READY_PREFIX, RunningServer
 
 LIMIT_S = 60

@@ -13,14 +13,14 @@ from .switching import SwitchingCost
 DEFAULT_PLANNER = "pricing"
 
 PLANNERS = {
-    "brute-force": ("brute_force", "BruteForcePlanner"),
-    "exact": ("exact", "ExactPlanner"),
-    "fixed": ("fixed", "FixedPlanner"),
-    "greedy": ("greedy", "GreedyPlanner"),
-    "hill-climbing": ("hill_climbing", "HillClimbingPlanner"),
-    "pricing": ("pricing", "PricingPlanner"),
-    "random": ("random_plan", "RandomPlanner"),
-    "sa-dp": ("sa_dp", "SaDpPlanner"),
+    "brute-force": ("exact.brute_force", "BruteForcePlanner"),
+    "exact": ("exact.exact", "ExactPlanner"),
+    "fixed": ("baselines.fixed", "FixedPlanner"),
+    "greedy": ("baselines.greedy", "GreedyPlanner"),
+    "hill-climbing": ("baselines.hill_climbing", "HillClimbingPlanner"),
+    "pricing": ("pricing.pricing", "PricingPlanner"),
+    "random": ("baselines.random_plan", "RandomPlanner"),
+    "sa-dp": ("published.sa_dp", "SaDpPlanner"),
 }  # module and class
 
 

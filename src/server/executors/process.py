@@ -18,6 +18,7 @@ from ...core.clock import MonotonicClock
 from ...core.device import AnnouncedDevice, Device
 from ...core.errors import MoonjellyError, UsageError
 from ...core.records import BatchRecord
+from ...devices.config import DeviceConfig, DeviceKind
 from ...devices.executors.port import DeviceLostError, Executor
 from ...devices.slowdown_script import SlowdownScript
 from ...protos.internal_pb2 import (
@@ -32,7 +33,7 @@ from ...scheduling.batching.port import Batcher
 from ...scheduling.batching.registry import batcher
 from ...scheduling.heartbeats import BEAT_PERIOD_MS
 from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
-from ..config import DeviceConfig, DeviceKind, ServerConfig
+from ..config import ServerConfig
 from ..run_log import open_log
 from ..wire.announcing import announcement
 from ..wire.bench import Bench

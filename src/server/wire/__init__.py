@@ -1,1 +1,1 @@
-"""What travels between the processes of one server."""
+"""What the processes of a server share: packets, frame memory, benches."""

@@ -15,10 +15,11 @@ import grpc
 import numpy as np
 import pytest
 
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.protos import internal_pb2, serving_pb2
 from moonjelly.protos.serving_pb2_grpc import ServingStub
 from moonjelly.server.child import ChildContext
-from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.endpoint.process import EndpointProcess
 from moonjelly.server.wire.bench import Bench
 from moonjelly.server.wire.channel import AsyncChannel, Channel, socket_pair

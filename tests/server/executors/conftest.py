@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.protos.internal_pb2 import (
     Attach,
     DevicePlan,
@@ -20,7 +21,7 @@ from moonjelly.protos.internal_pb2 import (
     FrameResults,
     PlanUpdate,
 )
-from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.supervisor.supervisor import CHILD_COMMAND
 from moonjelly.server.wire.channel import Channel, socket_pair
 from moonjelly.server.wire.frame_memory import FrameWriter, create_frame_memory, read_only

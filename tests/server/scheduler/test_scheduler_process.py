@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.files.csv_log import read_csv
 from moonjelly.protos.internal_pb2 import (
     Attach,
@@ -25,7 +26,7 @@ from moonjelly.protos.internal_pb2 import (
 from moonjelly.protos.serving_pb2 import Refusal
 from moonjelly.scheduling.cores.scheduler.stimuli import DeviceCame
 from moonjelly.server.child import ChildContext
-from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.scheduler.process import SchedulerProcess
 from moonjelly.server.wire.channel import AsyncChannel, Channel, socket_pair
 

@@ -19,7 +19,8 @@ import psutil
 import pytest
 
 from moonjelly.core.errors import RunError
-from moonjelly.server.config import DeviceConfig, DeviceKind, ServerConfig
+from moonjelly.devices.config import DeviceConfig, DeviceKind
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.supervisor import ending, supervisor
 from moonjelly.server.supervisor.address import check_address
 from moonjelly.server.supervisor.child_process import ChildProcess
