@@ -1,6 +1,6 @@
-"""A process of the server: `python -m moonjelly.server.child ROLE NUMBER --generation G --control-fd N`.
+"""A process of the server: `python -m moonjelly.server.child ROLE NUMBER GENERATION --control-fd N`.
 
-The supervisor is at the other end of `N`; `G` rises with each start of that role and number. It sends the configuration, then envelopes; the role says
+The generation rises with each start of that role and number. The supervisor is at the other end of `N`. It sends the configuration, then envelopes; the role says
 `Ready` when it serves. How a child ends:
 
 * exit status 0: drained, as told.
@@ -86,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="moonjelly.server.child", allow_abbrev=False)
     parser.add_argument("role", choices=sorted(ROLES))
     parser.add_argument("number", type=int)
-    parser.add_argument("--generation", type=int, required=True)
+    parser.add_argument("generation", type=int)
     parser.add_argument("--control-fd", type=int, required=True)
     arguments = parser.parse_args(argv)
     _settle()

@@ -44,7 +44,6 @@ from ..scheduling.planning.port import Planner
 from ..scheduling.planning.registry import planner
 from ..scheduling.planning.rounds import Planning
 from ..scheduling.planning.switching import SwitchingCost
-from ..zoos import latency_table
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario

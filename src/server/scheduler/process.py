@@ -153,7 +153,7 @@ class SchedulerProcess:
                     for envelope in envelopes:
                         self._send(endpoint, envelope)
             case TellDevice(order):
-                peer = self._peer_of[order.device_id]
+                peer = self._peer_of.get(order.device_id, "")
                 self._send(peer, plan_for_device(instruction, self._variants))
             case AnswerJoin(endpoint):
                 self._send(endpoint, join_reply(instruction))

@@ -98,9 +98,11 @@ class ChildProcess:
             os.set_blocking(self._noise, False)
             os.set_blocking(noise, False)  # if we do not read, it is lost: nobody waits for us
             generation = self.generation + 1
-            options = ["--generation", str(generation), "--control-fd", str(theirs.fileno())]
             process = subprocess.Popen(
-                [*command, self.role, str(self.number), *options],
+                [
+                    *(*command, self.role, str(self.number), str(generation)),
+                    *("--control-fd", str(theirs.fileno())),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr.fileno(),

@@ -172,7 +172,7 @@ def test_an_endpoint_that_is_stuck_gets_its_answers_when_it_reads_again(start):
     executor = start()
     executor.await_ready()
     readable = read_only(executor._memory)
-    memory = Attach(what=Attach.FRAME_MEMORY, peer="endpoint-1", peer_generation=1)
+    memory = Attach(what=Attach.FRAME_MEMORY, peer="endpoint-1")
     executor.control.send(Envelope(attach=memory), [readable])
     os.close(readable)
     stuck = executor.attach("endpoint-1")
