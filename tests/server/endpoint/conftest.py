@@ -305,7 +305,7 @@ class Harness:
         os.close(self._memory)
 
     def _attach(self, what: internal_pb2.Attach.What, peer: str, descriptor: int) -> None:
-        attach = internal_pb2.Attach(what=what, peer=peer, peer_generation=1)
+        attach = internal_pb2.Attach(what=what, peer=peer)
         self._control.send(internal_pb2.Envelope(attach=attach), (descriptor,))
 
     def _on_packet(self, envelope: internal_pb2.Envelope, _: tuple[int, ...]) -> None:
