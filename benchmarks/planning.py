@@ -154,7 +154,7 @@ def measure_quality(
                 "problem": title,
                 "planner": name,
                 "num_devices": len(problem.devices),
-                "num_clients": len(problem.clients),
+                "num_clients": len(problem.streams),
                 "num_served": result.num_served,
                 "served_bound": known.served_bound if known else None,
                 "accuracy": result.accuracy_per_request,
@@ -242,13 +242,13 @@ def relative_gap(problem: Problem, plan: Plan) -> float:
     bound = (
         Market(instance)
         .prices(
-            np.arange(instance.num_clients),
+            np.arange(instance.num_streams),
             np.bincount(instance.types, minlength=instance.num_types),
             result.num_served,
         )
         .bound
     )
-    total_fps = math.fsum(one.fps for one in problem.clients if problem.is_servable(one))
+    total_fps = math.fsum(one.fps for one in problem.streams if problem.is_servable(one))
     return 1 - result.accuracy_per_request / (bound * instance.unit_fps / total_fps)
 
 
@@ -267,7 +267,7 @@ def measure_scale(patience_s: float) -> Iterable[dict[str, object]]:
             row: dict[str, object] = {
                 "planner": name,
                 "num_devices": size,
-                "num_clients": len(problem.clients),
+                "num_clients": len(problem.streams),
                 "plan_ms": plan_ms,
                 "processor_ms": processor_ms,
                 "replan_ms": None,
@@ -289,12 +289,12 @@ def _replans(problem: Problem, plan: Plan) -> Iterable[tuple[float, float]]:
     """Times, by clock and processor, of plans after the link of one client has lost or won a third."""
     random = Random(1)
     for number in range(REPLANS):
-        index = random.randrange(len(problem.clients))
-        client = problem.clients[index]
+        index = random.randrange(len(problem.streams))
+        client = problem.streams[index]
         factor = 2 / 3 if number % 2 else 4 / 3
         changed = replace(client, bandwidth_kbps=client.bandwidth_kbps * factor)
-        clients = (*problem.clients[:index], changed, *problem.clients[index + 1 :])
-        yield timed(PricingPlanner(), replace(problem, clients=clients), plan)[1:]
+        clients = (*problem.streams[:index], changed, *problem.streams[index + 1 :])
+        yield timed(PricingPlanner(), replace(problem, streams=clients), plan)[1:]
 
 
 def report_scale(rows: list[dict[str, object]]) -> list[Bar]:
@@ -330,7 +330,7 @@ def report_scale(rows: list[dict[str, object]]) -> list[Bar]:
 def measure_exact(problems: dict[str, Problem]) -> Iterable[dict[str, object]]:
     """Proves the optimum of each small problem."""
     for title, problem in problems.items():
-        if len(problem.devices) > MAX_EXACT_DEVICES or len(problem.clients) > MAX_EXACT_CLIENTS:
+        if len(problem.devices) > MAX_EXACT_DEVICES or len(problem.streams) > MAX_EXACT_CLIENTS:
             continue
         start_s = time.monotonic()
         solution = ExactPlanner(EXACT_LIMIT_S).solve(problem)
@@ -339,7 +339,7 @@ def measure_exact(problems: dict[str, Problem]) -> Iterable[dict[str, object]]:
         yield {
             "problem": title,
             "num_devices": len(problem.devices),
-            "num_clients": len(problem.clients),
+            "num_clients": len(problem.streams),
             "is_proved": int(solution.is_optimal),
             "num_served": result.num_served,
             "accuracy": result.accuracy_per_request,
@@ -373,14 +373,14 @@ def measure_changes() -> Iterable[dict[str, object]]:
         for _ in range(round(60 / PERIOD_S)):
             problem = replace(
                 problem,
-                clients=tuple(
+                streams=tuple(
                     replace(
                         one,
                         bandwidth_kbps=min(
                             max(one.bandwidth_kbps * math.exp(random.gauss(0, 0.04)), 7_500), 50_000
                         ),
                     )
-                    for one in problem.clients
+                    for one in problem.streams
                 ),
             )
             after, ms, _ = timed(chosen, problem, plan)

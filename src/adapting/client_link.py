@@ -12,7 +12,7 @@ from ..core.verdict import Reason
 from .estimators import BandwidthEstimator, SentFrame
 from .frame_sizes import FrameChoices, FrameSize
 from .policies.odds import ArrivalOdds
-from .policies.port import Policy, Sending, Situation
+from .policies.port import LinkForecast, Policy, Sending, Situation
 
 BITS_PER_KBIT = 1000.0
 NO_ANSWER_AFTER_MS = 2000.0
@@ -51,18 +51,6 @@ class ServerTimes(NamedTuple):
     def are_sound(self) -> bool:
         """Whether they are possible; a server may say what it likes."""
         return 0 <= self.busy_ms < math.inf and 0 <= self.batch_ms < math.inf
-
-
-class _Forecast(NamedTuple):
-    """See `LinkForecast`."""
-
-    bandwidth_kbps: float
-    wire_ms: float
-    odds: ArrivalOdds
-
-    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
-        """See `LinkForecast`."""
-        return self.odds.within_ratio(BITS_PER_KBIT * kbits / self.bandwidth_kbps, within_ms)
 
 
 class ClientLink:
@@ -108,9 +96,9 @@ class ClientLink:
         oldest = next(iter(self._under_way.values())).sent if self._under_way else None
         return self._estimator.bandwidth_kbps(now_ms, oldest)
 
-    def network_ms(self, kbits: float, now_ms: float) -> float:
-        """Time that a frame of that size and its answer would take on the network."""
-        return BITS_PER_KBIT * kbits / self.bandwidth_kbps(now_ms) + 2 * self.wire_ms
+    def forecast(self, now_ms: float) -> LinkForecast:
+        """What is expected of the link at this moment."""
+        return LinkForecast(self.bandwidth_kbps(now_ms), self.wire_ms, self._odds)
 
     def expected_kbits(self, size: FrameSize) -> float:
         """Encoded size that a frame of this stream will probably have at that input size."""
@@ -122,7 +110,7 @@ class ClientLink:
         ratio = min(max(kbits / usual_kbits, _RATIO_LIMITS[0]), _RATIO_LIMITS[1])
         self._size_ratio += _RATIO_WEIGHT * (ratio - self._size_ratio)
         start_ms = max(self._through_ms, now_ms) if self._under_way else now_ms
-        predicted_ms = start_ms - now_ms + BITS_PER_KBIT * kbits / self.bandwidth_kbps(now_ms)
+        predicted_ms = start_ms - now_ms + self.forecast(now_ms).sending_ms(kbits)
         self._through_ms = now_ms + predicted_ms
         self._last_sent_ms = now_ms
         self._under_way[sequence] = _UnderWay(
@@ -218,7 +206,7 @@ class ClientLink:
             slo_ms=self._slo_ms,
             left_ms=left_ms,
             server_ms=self._server_ms,
-            link=_Forecast(self.bandwidth_kbps(now_ms), self.wire_ms, self._odds),
+            link=self.forecast(now_ms),
         )
         chosen = self._policy.choose(situation)
         if isinstance(chosen, Sending):
@@ -231,7 +219,7 @@ class ClientLink:
         self, sending: Sending, kbits: float, left_ms: float, now_ms: float
     ) -> bool:
         """Whether a frame should go out after all, now that its encoded size is known."""
-        return sending.may_be_late or self.network_ms(kbits, now_ms) <= left_ms
+        return sending.may_be_late or self.forecast(now_ms).round_trip_ms(kbits) <= left_ms
 
     def is_to_blame(self, kbits: float, waited_ms: float, slo_ms: float, now_ms: float) -> bool:
         """Whether a frame given up unsent would not have made it even on an infinitely fast client.
@@ -242,4 +230,4 @@ class ClientLink:
             slo_ms: bound on capture to answer.
             now_ms: the time.
         """
-        return waited_ms + self.network_ms(kbits, now_ms) > slo_ms
+        return waited_ms + self.forecast(now_ms).round_trip_ms(kbits) > slo_ms

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 from .checks import require_positive
 from .limits import FRAME_KBITS
-
-if TYPE_CHECKING:
-    from .problem import Client
+from .stream import Stream
 
 
-class BudgetRule(Protocol):
-    """Tells what the server may spend on a frame."""
+class BudgetRule(ABC):
+    """Tells what the server may spend on a frame, once it is decoded. A server has one rule for all streams.
 
-    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
-        """The budget of a client for a variant; 0 if it cannot be served with it.
+    `allows` and `left_ms` are plain arithmetic: a stream whose fields are columns, and a row of frame sizes, give tables.
+    """
+
+    @abstractmethod
+    def allows(self, stream: Stream, frame_kbits: float) -> bool:
+        """Whether the stream's link lets it be served with that variant at all.
 
         Args:
-            client: the stream.
-            frame_kbits: the zoo's encoded size of a frame for that variant.
-            overhead_ms: what the server spends besides queueing and running.
+            stream: who wants to be served.
+            frame_kbits: the zoo's encoded size of a frame for the variant.
         """
-        ...
+
+    @abstractmethod
+    def left_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
+        """What is left of its SLO if the link allows the variant; below 0 if nothing is.
+
+        Args:
+            stream: who wants to be served.
+            frame_kbits: the zoo's encoded size of a frame for the variant.
+            overhead_ms: what the server spends on any frame besides decoding, queueing and running it.
+        """
+
+    def budget_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
+        """The budget of a stream for a variant; 0 if it cannot be served with it. See `left_ms`."""
+        if not self.allows(stream, frame_kbits):
+            return 0.0
+        return max(0.0, self.left_ms(stream, frame_kbits, overhead_ms))
 
 
 @dataclass(frozen=True, slots=True)
-class ElasticBudget:
+class ElasticBudget(BudgetRule):
     """All that the network leaves when frames travel at the full rate, somewhat smaller than the variant takes.
 
     For clients that choose their own sizes: one whose link is poor for a while sends smaller frames, and does
@@ -42,12 +58,14 @@ class ElasticBudget:
     def __post_init__(self) -> None:
         require_positive("size_ratio", self.size_ratio, 1)
 
-    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+    def allows(self, stream: Stream, frame_kbits: float) -> bool:
         """See `BudgetRule`."""
-        kbits = self.size_ratio * frame_kbits
-        if not client.can_carry(kbits):
-            return 0.0
-        return max(0.0, client.slo_ms - client.network_ms(kbits) - overhead_ms)
+        return stream.is_carried(self.size_ratio * frame_kbits)
+
+    def left_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
+        """See `BudgetRule`."""
+        network_ms = stream.network_ms(self.size_ratio * frame_kbits)
+        return stream.slo_ms - network_ms - (overhead_ms + stream.decode_ms)
 
 
 FULL_BUDGET = ElasticBudget(1.0)
@@ -55,7 +73,7 @@ FULL_BUDGET = ElasticBudget(1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class FixedFrameBudget:
+class FixedFrameBudget(BudgetRule):
     """What the network leaves when all frames travel at one size, whatever variant runs.
 
     Whether the link carries their rate is not asked. Source: Jellyfish's variant with fixed frames.
@@ -69,16 +87,20 @@ class FixedFrameBudget:
     def __post_init__(self) -> None:
         FRAME_KBITS.require("frame_kbits", self.frame_kbits)
 
-    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+    def allows(self, stream: Stream, frame_kbits: float) -> bool:
         """See `BudgetRule`."""
         del frame_kbits
-        if client.bandwidth_kbps <= 0:
-            return 0.0
-        return max(0.0, client.slo_ms - client.network_ms(self.frame_kbits) - overhead_ms)
+        return stream.bandwidth_kbps > 0
+
+    def left_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
+        """See `BudgetRule`."""
+        del frame_kbits
+        network_ms = stream.network_ms(self.frame_kbits)
+        return stream.slo_ms - network_ms - (overhead_ms + stream.decode_ms)
 
 
 @dataclass(frozen=True, slots=True)
-class SplitBudget:
+class SplitBudget(BudgetRule):
     """A fixed share of the SLO; the rest is the client's. Source: Jellyfish's variant that splits it."""
 
     server_ratio: float = 0.75
@@ -86,7 +108,12 @@ class SplitBudget:
     def __post_init__(self) -> None:
         require_positive("server_ratio", self.server_ratio, 1)
 
-    def budget_ms(self, client: Client, frame_kbits: float, overhead_ms: float) -> float:
+    def allows(self, stream: Stream, frame_kbits: float) -> bool:
+        """See `BudgetRule`."""
+        del frame_kbits
+        return stream.bandwidth_kbps > 0
+
+    def left_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
         """See `BudgetRule`."""
         del frame_kbits, overhead_ms
-        return self.server_ratio * client.slo_ms if client.bandwidth_kbps > 0 else 0.0
+        return self.server_ratio * stream.slo_ms

@@ -26,13 +26,13 @@ class Plan:
 
     Attributes:
         devices: one entry for each device of the problem, in its order.
-        placement: client id to device id, or to None where the client is not served.
+        placement: stream id to device id, or to None where the stream is not served.
     """
 
     devices: tuple[DevicePlan, ...]
     placement: Mapping[str, str | None]
 
-    def device_of(self, client_id: str) -> DevicePlan | None:
-        """The device plan that serves a client; None if it is not served or not known."""
-        device_id = self.placement.get(client_id)
+    def device_of(self, stream_id: str) -> DevicePlan | None:
+        """The device plan that serves a stream; None if it is not served or not known."""
+        device_id = self.placement.get(stream_id)
         return next((d for d in self.devices if d.device_id == device_id), None)

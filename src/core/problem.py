@@ -6,62 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .budget import FULL_BUDGET, BudgetRule
-from .checks import require_id, require_not_negative, require_positive
+from .checks import require_not_negative, require_positive
 from .device import Device
+from .stream import Stream
 from .variant import Variant
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """One stream as the planner sees it.
-
-    Attributes:
-        client_id: unique.
-        fps: frame rate (frame/s), any positive number.
-        slo_ms: bound on capture to answer.
-        bandwidth_kbps: estimated uplink rate (1000 bit/s); 0 while the link is down.
-        wire_ms: one-way propagation delay.
-        response_kbits: size of an answer, charged to the same link as the frame.
-        frame_size_ratio: this stream's encoded sizes relative to the zoo's `frame_kbits`.
-        budget_rule: how its budgets are worked out.
-        decode_ms: what decoding one of its frames takes the server.
-    """
-
-    client_id: str
-    fps: float
-    slo_ms: float
-    bandwidth_kbps: float
-    wire_ms: float = 0.0
-    response_kbits: float = 0.0
-    frame_size_ratio: float = 1.0
-    budget_rule: BudgetRule = FULL_BUDGET
-    decode_ms: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_id("client_id", self.client_id)
-        require_positive("fps", self.fps)
-        require_positive("slo_ms", self.slo_ms)
-        require_not_negative("bandwidth_kbps", self.bandwidth_kbps)
-        require_not_negative("wire_ms", self.wire_ms)
-        require_not_negative("response_kbits", self.response_kbits)
-        require_positive("frame_size_ratio", self.frame_size_ratio)
-        require_not_negative("decode_ms", self.decode_ms)
-
-    def network_ms(self, frame_kbits: float) -> float:
-        """Time on the network of a frame of the zoo's `frame_kbits` and its answer.
-
-        Source: Jellyfish, network latency T.
-        """
-        kbits = frame_kbits * self.frame_size_ratio + self.response_kbits
-        return 1000.0 * kbits / self.bandwidth_kbps + 2.0 * self.wire_ms
-
-    def can_carry(self, frame_kbits: float) -> bool:
-        """Whether the link carries frames of that size strictly faster than they are made."""
-        return self.bandwidth_kbps > self.fps * frame_kbits * self.frame_size_ratio
-
-    def budget_ms(self, variant: Variant, overhead_ms: float) -> float:
-        """What the server may spend on a frame for that variant, once decoded; 0 if it cannot be served."""
-        return self.budget_rule.budget_ms(self, variant.frame_kbits, overhead_ms + self.decode_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +20,17 @@ class Problem:
         devices: may be of different types.
         variants: ordered by accuracy, least accurate first.
         latency_ms: per device type and variant index, the p99 of batch 1, 2, ... (ms).
-        clients: streams to place.
+        streams: streams to place.
         overhead_ms: what the server spends on any frame besides decoding, queueing and running it.
+        budget_rule: how budgets are worked out.
     """
 
     devices: tuple[Device, ...]
     variants: tuple[Variant, ...]
     latency_ms: Mapping[str, tuple[tuple[float, ...], ...]]
-    clients: tuple[Client, ...]
+    streams: tuple[Stream, ...]
     overhead_ms: float = 0.0
+    budget_rule: BudgetRule = FULL_BUDGET
 
     def __post_init__(self) -> None:
         require_not_negative("overhead_ms", self.overhead_ms)
@@ -89,7 +39,7 @@ class Problem:
         for name, ids in (
             ("devices", [device.device_id for device in self.devices]),
             ("variants", [variant.name for variant in self.variants]),
-            ("clients", [client.client_id for client in self.clients]),
+            ("streams", [stream.stream_id for stream in self.streams]),
         ):
             if len(set(ids)) != len(ids):
                 twice = next(one for one in ids if ids.count(one) > 1)
@@ -106,10 +56,15 @@ class Problem:
                 for value in row:
                     require_positive("latency_ms", value)
 
-    def budgets_ms(self, client: Client) -> tuple[float, ...]:
-        """The client's latency budget for each variant (ms)."""
-        return tuple(client.budget_ms(variant, self.overhead_ms) for variant in self.variants)
+    def budget_ms(self, stream: Stream, variant: int) -> float:
+        """What the server may spend on a frame of the stream for that variant, once decoded; 0 if it cannot be served."""
+        kbits = self.variants[variant].frame_kbits
+        return self.budget_rule.budget_ms(stream, kbits, self.overhead_ms)
 
-    def is_servable(self, client: Client) -> bool:
-        """Whether the network leaves the client a budget for the smallest variant."""
-        return client.budget_ms(self.variants[0], self.overhead_ms) > 0
+    def budgets_ms(self, stream: Stream) -> tuple[float, ...]:
+        """The stream's budget for each variant (ms)."""
+        return tuple(self.budget_ms(stream, variant) for variant in range(len(self.variants)))
+
+    def is_servable(self, stream: Stream) -> bool:
+        """Whether the network leaves the stream a budget for the smallest variant."""
+        return self.budget_ms(stream, 0) > 0

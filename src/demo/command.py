@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
+import dataclasses
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..client.answers import Answer
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
-from ..devices.config import DeviceConfig, DeviceKind
-from ..devices.discovery import find_devices
+from ..devices.config import DeviceConfig
+from ..devices.discovery import device_text, find_devices
+from ..files.progress import progress_bar
 from ..files.signals import leave_at_sigterm
 from ..live_run.scenes import RememberedScene
 from ..live_run.scoring import SERVER_FRAMES_FILES
@@ -33,9 +33,9 @@ from ..reporting.run_folder import (
     write_run_info,
 )
 from ..reporting.table import outcome_table
+from ..server.command import measure_missing
 from ..server.config import ServerConfig
 from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, to_arguments
-from ..server.zoo import find_device_profile
 from ..vision.classes import TRAFFIC_CLASSES
 from ..zoos import number_gpus_by_place
 from .cameras import DemoCamera, demo_cameras
@@ -86,8 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         server_dir.mkdir(parents=True, exist_ok=True)
         out_dir.mkdir(parents=True, exist_ok=True)
         _clear(out_dir, server_dir)
-        for device in devices:
-            _ensure_profile(config, device)
+        measure_missing(dataclasses.replace(config, devices=devices))
         streamed = _stream(arguments, config, cameras, devices, server_dir, console)
         _write_run_info(arguments, config, cameras, devices, streamed)
         console.print("scoring, drawing the report")
@@ -123,27 +122,6 @@ def _clear(out_dir: Path, server_dir: Path) -> None:
             path.unlink()
 
 
-def _ensure_profile(config: ServerConfig, device: DeviceConfig) -> None:
-    """Measures a quick profile, in sight of the user, where none fits the device."""
-    if find_device_profile(config, device) is not None:
-        return
-    command = [sys.executable, "-m", "moonjelly", "profile", "--quick", "--zoo", config.zoo]
-    command += ["--device", _device_text(device)]
-    if config.profiles_dir:
-        command += ["--profiles-dir", config.profiles_dir]
-    if subprocess.run(command, check=False).returncode != 0:
-        raise RunError(f"{device.device_id}: its latency could not be measured; see above")
-
-
-def _device_text(device: DeviceConfig) -> str:
-    """A device as `--devices` names it."""
-    if device.kind is DeviceKind.CPU:
-        return f"cpu:{','.join(str(core) for core in device.cores)}"
-    if device.kind is DeviceKind.CUDA:
-        return f"cuda:{device.gpu}"
-    return f"replayed:{device.device_type}"
-
-
 def _stream(
     arguments: argparse.Namespace,
     config: ServerConfig,
@@ -159,14 +137,8 @@ def _stream(
     server_arguments = [] if arguments.config is None else ["--config", str(arguments.config)]
     server_arguments += to_arguments(given)
     total = sum(max(1, round(arguments.seconds * camera.kind.fps)) for camera in cameras)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("frames, {task.fields[share]:.1f} % in time"),
-        TimeElapsedColumn(),
-        console=console,
-    )
+    amount = "{task.completed:.0f}/{task.total:.0f} frames, {task.fields[share]:.1f} % in time"
+    progress = progress_bar(amount, console=console)
     with progress:
         task = progress.add_task("starting", total=total, share=100.0)
         num_in_time = num_answers = 0
@@ -209,7 +181,7 @@ def _write_run_info(
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             "seed": str(config.seed),
             "zoo": config.zoo,
-            "devices": ", ".join(_device_text(device) for device in devices),
+            "devices": ", ".join(device_text(device) for device in devices),
             "planner": f"{config.planner}, every {config.plan_period_ms:g} ms",
             "batcher": config.batcher,
             "server's messages": SERVER_LOG,

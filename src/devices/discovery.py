@@ -93,6 +93,15 @@ def parse_devices(texts: list[str]) -> tuple[DeviceConfig, ...]:
     return tuple(devices)
 
 
+def device_text(device: DeviceConfig) -> str:
+    """A device as `parse_devices` reads it."""
+    if device.kind is DeviceKind.CPU:
+        return f"cpu:{','.join(map(str, device.cores))}"
+    if device.kind is DeviceKind.CUDA:
+        return f"cuda:{device.gpu}"
+    return f"replayed:{device.device_type}" + (f"@{device.slowdown}" if device.slowdown else "")
+
+
 def check_cores(devices: tuple[DeviceConfig, ...]) -> None:
     """Refuses devices that this machine lacks, or that share a core.
 

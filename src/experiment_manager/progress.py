@@ -9,17 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
+from ..files.progress import progress_bar
 from ..live_run.load import LOAD_FILE, read_load
 from ..reporting.summary import read_summary
 from .matrix import RunConfig, value_text
@@ -80,12 +73,8 @@ class TerminalObserver:
         self.num_done = num_finished
         self._num_runs = num_runs
         self._left = TimeLeft(num_runs - num_finished, seconds + START_AND_STOP_S)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("runs  {task.fields[share]}"),
-            TimeElapsedColumn(),
+        self._progress = progress_bar(
+            "{task.completed:.0f}/{task.total:.0f} runs  {task.fields[share]}",
             _TimeLeftColumn(self._left),
             console=console,
         )

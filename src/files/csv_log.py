@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType, UnionType
-from typing import Any, Generic, NamedTuple, Self, TypeVar, get_type_hints
+from types import TracebackType
+from typing import Generic, NamedTuple, Self, TypeVar, get_type_hints
 
-from ..core.errors import UsageError
-from .line_file import LineFile, whole_lines
+from .line_file import LineFile
+from .tidy_table import read_log
 
 _log = logging.getLogger(__name__)
 
@@ -97,36 +96,15 @@ class CsvLog(Generic[Record]):
         self.close()
 
 
-def iterate_records(path: Path, record_class: type[Record]) -> Iterator[Record]:
-    """Reads a run log row by row, as the records that were written.
+def read_records(path: Path, record_class: type[Record]) -> list[Record]:
+    """Reads a run log as the records that were written.
 
     Raises:
         UsageError: naming file and row, if it cannot be read or is no such log. A last row that was cut is
             left out.
     """
-    kinds = get_type_hints(record_class)
-    num_rows = 0
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(whole_lines(file, path), strict=True)
-            header = {name: index for index, name in enumerate(next(reader, ()))}
-            if missing := kinds.keys() - header.keys():
-                raise UsageError(f"{path}:1: lacks the columns {', '.join(sorted(missing))}")
-            columns = [(header[name], _parser(kind)) for name, kind in kinds.items()]
-            for row in reader:
-                if len(row) != len(header):
-                    raise ValueError(f"has {len(row)} fields, the header {len(header)}")  # noqa: TRY301
-                yield record_class._make(parse(row[index]) for index, parse in columns)
-                num_rows += 1
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, csv.Error) as error:
-        raise UsageError(f"{path}:{num_rows + 2}: {error}") from None
-
-
-def read_records(path: Path, record_class: type[Record]) -> list[Record]:
-    """Reads a whole run log; see `iterate_records`."""
-    return list(iterate_records(path, record_class))
+    table = read_log(path, get_type_hints(record_class))
+    return [record_class._make(row) for row in table.iter_rows()]
 
 
 def _conversion(kind: type) -> str:
@@ -134,28 +112,3 @@ def _conversion(kind: type) -> str:
     if kind is type(None):
         return "%.0s"
     return "%.3f" if issubclass(kind, float) else "%s"
-
-
-def _parser(kind: object) -> Callable[[str], Any]:
-    """Reads a field of a type, which may be a union with None; that is written as nothing."""
-    if isinstance(kind, UnionType):
-        of_value = next(one for one in kind.__args__ if one is not type(None))
-        return lambda text: of_value(text) if text else None
-    if not isinstance(kind, type):
-        raise TypeError(f"{kind}: no type of a column")
-    return kind
-
-
-def read_csv(path: Path) -> list[dict[str, Any]]:
-    """Reads a run log: one dict a row; numbers become int or float, empty fields None."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)]
-
-
-def _value(text: str) -> object:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text or None

@@ -21,26 +21,26 @@ TOLERANCE = 1e-6
 
 
 def bound(problem: Problem, time_limit_s: float) -> Yardstick:
-    """Returns bounds, first of clients served, then of the accuracy of plans that serve so many.
+    """Returns bounds, first of streams served, then of the accuracy of plans that serve so many.
 
     Args:
         problem: what to plan for; rates must have a simple unit in common.
         time_limit_s: for each of the two.
     """
     instance = build(problem)
-    if not instance.num_clients:
+    if not instance.num_streams:
         return Yardstick(0, 0.0, is_proved=True)
     planned = score(problem, PricingPlanner().plan(problem, None, Random(0)))  # noqa: S311 - takes no chances
     capacities = fillable(instance)
     num_devices = np.bincount(instance.types, minlength=instance.num_types)
-    most = Market(instance).most_served(np.arange(instance.num_clients), num_devices)
+    most = Market(instance).most_served(np.arange(instance.num_streams), num_devices)
     if planned.num_served < most:
         pooled = PooledProgram(instance, capacities).most_served(planned.num_served, time_limit_s)
         most = min(most, math.floor(pooled + TOLERANCE))
     if not most:
         return Yardstick(0, 0.0, is_proved=True)
     value, found = PooledProgram(instance, capacities).most_accurate(most, time_limit_s)
-    total_fps = math.fsum(one.fps for one in problem.clients if problem.is_servable(one))
+    total_fps = math.fsum(one.fps for one in problem.streams if problem.is_servable(one))
     return Yardstick(
         most,
         value * instance.unit_fps / total_fps,

@@ -25,7 +25,8 @@ from ..core.device import Device
 from ..core.errors import UsageError
 from ..core.limits import BANDWIDTH_KBPS, FPS, LATENCY_MS, OVERHEAD_MS, SLO_MS, WIRE_MS, Range
 from ..core.plan import Plan
-from ..core.problem import Client, Problem
+from ..core.problem import Problem
+from ..core.stream import Stream
 from ..core.variant import Variant
 from ..scheduling.planning.rules import Score
 
@@ -70,8 +71,8 @@ def plan_as_json(
             for device in plan.devices
         ],
         "clients": [
-            {"id": client.client_id, "device": plan.placement[client.client_id]}
-            for client in problem.clients
+            {"id": stream.stream_id, "device": plan.placement[stream.stream_id]}
+            for stream in problem.streams
         ],
         "served_ratio": score.served_ratio,
         "accuracy_per_request": score.accuracy_per_request,
@@ -164,11 +165,11 @@ class _Reader:
             )
         return variant, table
 
-    def _client(self, where: str, data: object) -> Client:
+    def _client(self, where: str, data: object) -> Stream:
         row = self._object(where, data, {"id", "fps", "slo_ms", "bandwidth_kbps"}, {"wire_ms"})
         return self._built(
             where,
-            lambda: Client(
+            lambda: Stream(
                 self._string(f"{where}.id", row["id"]),
                 self._within(f"{where}.fps", row["fps"], FPS),
                 self._within(f"{where}.slo_ms", row["slo_ms"], SLO_MS),

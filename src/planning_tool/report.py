@@ -18,9 +18,9 @@ def table_lines(
     """Returns a table of devices and their clients, and the score."""
     rows = [("device", "type", "variant", "batch", "load", "clients")]
     for device, planned in zip(problem.devices, plan.devices, strict=True):
-        clients = [c for c in problem.clients if plan.placement[c.client_id] == device.device_id]
+        streams = [c for c in problem.streams if plan.placement[c.stream_id] == device.device_id]
         latency_ms = problem.latency_ms[device.device_type][planned.variant][planned.batch_size - 1]
-        fps = math.fsum(client.fps for client in clients)
+        fps = math.fsum(stream.fps for stream in streams)
         rows.append(
             (
                 device.device_id,
@@ -28,10 +28,10 @@ def table_lines(
                 problem.variants[planned.variant].name,
                 str(planned.batch_size),
                 f"{fps:g} of {1000 * planned.batch_size / latency_ms:.1f} frame/s",
-                " ".join(client.client_id for client in clients) or "-",
+                " ".join(stream.stream_id for stream in streams) or "-",
             )
         )
-    refused = [c.client_id for c in problem.clients if plan.placement[c.client_id] is None]
+    refused = [c.stream_id for c in problem.streams if plan.placement[c.stream_id] is None]
     return [
         *_aligned(rows),
         f"refused: {' '.join(refused) or '-'}",
@@ -56,17 +56,17 @@ def check_line(name: str, score: Score, yardstick: Yardstick | None, plan_ms: fl
 
 
 def explanation_lines(problem: Problem, explanations: Sequence[Explanation]) -> list[str]:
-    """Returns a paragraph of one or more lines for each client."""
+    """Returns a paragraph of one or more lines for each stream."""
     lines = []
     for one in explanations:
         if one.device is None:
             lines.append(
-                f"{one.client_id}: refused ({one.refusal}); its budget for "
+                f"{one.stream_id}: refused ({one.refusal}); its budget for "
                 f"{problem.variants[0].name} is {one.budget_ms:.1f} ms"
             )
         else:
             lines.append(
-                f"{one.client_id}: {one.device.device_id}, "
+                f"{one.stream_id}: {one.device.device_id}, "
                 f"{problem.variants[one.device.variant].name}; budget {one.budget_ms:.1f} ms, "
                 f"needs {one.needed_ms:.1f} ms; bound by {_binding(one.binding)}"
             )

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import UsageError
-from ..reporting.tidy_table import read_tidy_table
+from ..files.tidy_table import read_tidy_table
 
-COLUMNS = ("name", "served_bound", "accuracy_bound")
+COLUMNS = {"name": str, "served_bound": int, "accuracy_bound": float}
 PROVED = "proved"
 
 
@@ -35,13 +34,10 @@ def read_yardsticks(path: Path) -> dict[str, Yardstick]:
     Raises:
         UsageError: naming file, row, column and rule.
     """
-    found = {}
-    for row in read_tidy_table(path, COLUMNS).rows:
-        served, accuracy = row.required("served_bound"), row.required("accuracy_bound")
-        if served != int(served):
-            raise UsageError(f"{row.where}:served_bound: {served:g}: must be whole")
-        found[row["name"]] = Yardstick(int(served), accuracy, row.cells.get(PROVED) == "1")
-    return found
+    return {
+        row["name"]: Yardstick(row["served_bound"], row["accuracy_bound"], row.get(PROVED) == 1)
+        for row in read_tidy_table(path, COLUMNS).iter_rows(named=True)
+    }
 
 
 def write_yardsticks(path: Path, yardsticks: Mapping[str, Yardstick], command: str) -> None:

@@ -10,19 +10,13 @@ from random import Random
 
 import numpy as np
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 
 from ..core.clock import Clock, MonotonicClock
 from ..core.errors import UsageError
 from ..core.variant import Variant
 from ..devices.config import DeviceConfig
+from ..files.progress import LEFT, PERCENT, progress_bar
 from ..server.zoo import fingerprint_of
 from ..zoos import LatencyFile, Method, write_latency_file
 from .batch_runner import BatchRunner
@@ -79,7 +73,10 @@ def carry_out(
         raise UsageError(
             f"device={campaign.device.device_id}: a replayed device cannot be measured"
         )
-    with SampleFile(samples_path, campaign.cells) as file, _progress(console) as progress:
+    with (
+        SampleFile(samples_path, campaign.cells) as file,
+        progress_bar(PERCENT, *LEFT, console=console) as progress,
+    ):
         meter = _Meter(campaign, file, progress, clock)
         measure(
             runner.run,
@@ -115,18 +112,6 @@ def _source(campaign: Campaign) -> str:
     if len(campaign.batch_sizes) < campaign.max_batch_size:
         text += "; other batch sizes lie on the line between"
     return text
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 class _Meter:

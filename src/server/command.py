@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ..core.budget_rules import budget_rule
 from ..core.errors import ConfigError, RunError, UsageError
-from ..devices.config import DeviceConfig, DeviceKind
-from ..devices.discovery import check_cores, find_devices
+from ..devices.config import DeviceKind
+from ..devices.discovery import check_cores, device_text, find_devices
 from ..zoos import number_gpus_by_place
 from .config import ServerConfig
 from .config_flags import add_config_flags, config_from_flags
@@ -42,9 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         _log.warning("%s can be reached by others; nothing is encrypted", config.host)
     _make_out_dir(config)
     _check_zoo(config)
-    for device in config.devices:
-        if find_device_profile(config, device) is None:
-            _measure(config, device)
+    measure_missing(config)
     load_served_zoo(config)  # what is missing or broken is told before anything starts
     stop_with = parent if os.environ.get(STOP_WITH_PARENT) else None
     return Supervisor(config, _tell_serving, stop_with=stop_with).run()
@@ -89,20 +87,22 @@ def _check_zoo(config: ServerConfig) -> None:
         raise UsageError(str(error)) from None
 
 
-def _measure(config: ServerConfig, device: DeviceConfig) -> None:
-    """Has the profiler make a quick profile, in a process that may pin itself to the device."""
-    if device.kind is DeviceKind.REPLAYED:
-        return  # only a real device can be measured
-    where = f"cuda:{device.gpu}"
-    if device.kind is DeviceKind.CPU:
-        where = f"cpu:{','.join(map(str, device.cores))}"
-    command = [sys.executable, "-m", "moonjelly", "profile", "--quick"]
-    command += ["--zoo", config.zoo, "--device", where]
-    if config.profiles_dir:
-        command += ["--profiles-dir", config.profiles_dir]
-    status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
-    if status:
-        raise RunError(f"no latency profile: status {status} of `{shlex.join(command[1:])}`")
+def measure_missing(config: ServerConfig) -> None:
+    """Has the profiler make quick profiles where none fits, in a process that may pin itself to the device.
+
+    Raises:
+        RunError: if that fails.
+    """
+    for device in config.devices:
+        if device.kind is DeviceKind.REPLAYED or find_device_profile(config, device) is not None:
+            continue  # only a real device can be measured
+        command = [sys.executable, "-m", "moonjelly", "profile", "--quick"]
+        command += ["--zoo", config.zoo, "--device", device_text(device)]
+        if config.profiles_dir:
+            command += ["--profiles-dir", config.profiles_dir]
+        status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
+        if status:
+            raise RunError(f"no latency profile: status {status} of `{shlex.join(command[1:])}`")
 
 
 def _tell_serving(host: str, port: int) -> None:

@@ -13,7 +13,8 @@ from random import Random
 
 from ..core.budget_rules import budget_rule
 from ..core.device import Device
-from ..core.problem import Client, Problem
+from ..core.problem import Problem
+from ..core.stream import Stream
 from ..core.verdict import Verdict
 from ..scheduling.planning.registry import planner
 from ..zoos import latency_table
@@ -123,7 +124,6 @@ def can_be_planned(scenario: Scenario) -> bool:
     Links count with the harmonic mean of their rates, outages left out.
     """
     server = scenario.server
-    rule = budget_rule(server.budget_rule, scenario.variants)
     problem = Problem(
         devices=scenario.devices,
         variants=scenario.variants,
@@ -133,19 +133,20 @@ def can_be_planned(scenario: Scenario) -> bool:
             )
             for device_type in count_devices(scenario.devices)
         },
-        clients=tuple(replace(_client(stream), budget_rule=rule) for stream in scenario.streams),
+        streams=tuple(map(_planned, scenario.streams)),
         overhead_ms=server.arrival_ms + server.answer_ms,
+        budget_rule=budget_rule(server.budget_rule, scenario.variants),
     )
     random = Random(scenario.seed)  # noqa: S311 plans are no secrets
     plan = planner(server.planner).plan(problem, None, random)
-    return all(plan.placement.get(one.client_id) is not None for one in problem.clients)
+    return all(plan.placement.get(one.stream_id) is not None for one in problem.streams)
 
 
-def _client(stream: SimulatedStream) -> Client:
+def _planned(stream: SimulatedStream) -> Stream:
     rates = [rate for rate in stream.link.values_mbps if rate > 0]
     mean_mbps = len(rates) / sum(1 / rate for rate in rates) if rates else 0.0
-    return Client(
-        client_id=stream.stream_id,
+    return Stream(
+        stream_id=stream.stream_id,
         fps=stream.fps,
         slo_ms=stream.slo_ms,
         bandwidth_kbps=1000 * mean_mbps * stream.link.scale_ratio,

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field, replace
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from ..core.checks import echo, require_not_negative, require_positive
 from ..core.errors import UsageError
+from ..files.progress import PERCENT, progress_bar
 from ..links.traces import constant_trace
 from .capacity import (
     Trial,
@@ -289,13 +290,6 @@ class _Trials:
 
 @contextmanager
 def _trials(target_ratio: float) -> Iterator[_Trials]:
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
+    progress = progress_bar(PERCENT, console=Console(stderr=True), is_transient=True)
     with progress:
         yield _Trials(target_ratio, progress)

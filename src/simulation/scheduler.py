@@ -6,14 +6,14 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from random import Random
 
 from ..core.budget_rules import budget_rule
 from ..core.device import AnnouncedDevice
 from ..core.plan import Plan
-from ..core.problem import Client, Problem
+from ..core.problem import Problem
 from ..core.records import PlanRecord
+from ..core.stream import Stream
 from ..scheduling.cores.device import DeviceOrders
 from ..scheduling.cores.scheduler.core import SchedulerCore
 from ..scheduling.cores.scheduler.instructions import (
@@ -71,7 +71,6 @@ class SimulatedScheduler:
         self.view = PlanView()
         self.num_plans = 0
         self._scenario = scenario
-        self._budget_rule = budget_rule(scenario.server.budget_rule, scenario.variants)
         self._events = events
         self._on_plan = on_plan
         self._types = {device.device_id: device.device_type for device in scenario.devices}
@@ -84,6 +83,7 @@ class SimulatedScheduler:
         random = Random(scenario.seed)  # noqa: S311 plans are no secrets
         self._core = SchedulerCore(
             scenario.variants,
+            budget_rule(scenario.server.budget_rule, scenario.variants),
             DeviceTable(
                 scenario.variants,
                 scenario.server.max_batch_size,
@@ -110,28 +110,21 @@ class SimulatedScheduler:
             self._happened(DeviceAnnounced(AnnouncedDevice(device, 1, profile)))
         self._happened(Reported(ENDPOINT, ()))
 
-    def join(self, client: Client, on_reply: Callable[[Refusal | None], None]) -> None:
+    def join(self, stream: Stream, on_reply: Callable[[Refusal | None], None]) -> None:
         """Asks for a place for one stream; `on_reply` takes the refusal, or None."""
         request = next(self._requests)
         self._replies[request] = on_reply
-        self._happened(JoinAsked(ENDPOINT, request, self._ruled(client)))
+        self._happened(JoinAsked(ENDPOINT, request, stream))
 
     def take_report(
-        self, clients: Sequence[Client], overhead_ms: float, *, is_urgent: bool
+        self, streams: Sequence[Stream], overhead_ms: float, *, is_urgent: bool
     ) -> None:
         """Takes in how the streams fare."""
-        ruled = tuple(self._ruled(client) for client in clients)
-        self._happened(Reported(ENDPOINT, ruled, (), overhead_ms, is_urgent))
+        self._happened(Reported(ENDPOINT, tuple(streams), (), overhead_ms, is_urgent))
 
     def take_status(self, device_id: str, slowdown_ratio: float, spread_ratio: float) -> None:
         """Takes in how slow a device is, and how unsteady."""
         self._happened(DeviceReported(device_id, 1, slowdown_ratio, spread_ratio=spread_ratio))
-
-    def _ruled(self, client: Client) -> Client:
-        """The client under the server's budget rule."""
-        if client.budget_rule is self._budget_rule:
-            return client
-        return replace(client, budget_rule=self._budget_rule)
 
     def _happened(self, stimulus: Stimulus) -> None:
         """Hands the core a stimulus, once it is done with what it is at."""

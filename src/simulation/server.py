@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..adapting.frame_sizes import frame_sizes
 from ..core.advice import NO_ADVICE, SideAdvice
+from ..core.budget_rules import budget_rule
 from ..core.records import ServerFrameRecord
 from ..core.verdict import Drop, Place, Reason
 from ..scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
@@ -62,7 +63,12 @@ class SimulatedServer:
             ]
         )
         self._variant_index = {one.name: number for number, one in enumerate(scenario.variants)}
-        self._adviser = Adviser(scenario.variants, self._plan, lambda: self._overhead.mean_ms)
+        self._adviser = Adviser(
+            scenario.variants,
+            self._plan,
+            budget_rule(scenario.server.budget_rule, scenario.variants),
+            lambda: self._overhead.mean_ms,
+        )
         self._looks_at_ms = -1.0
         self._is_report_due = False
 

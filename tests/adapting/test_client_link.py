@@ -139,7 +139,7 @@ def test_whatever_the_acks_say_the_link_stays_sane(acks, wire_ms, fps, name, lef
         network_ms = link.on_ack(sequence, held_ms, now_ms)
         assert network_ms is None or 0 <= network_ms <= later_ms + 1e-6
         assert 0 < link.bandwidth_kbps(now_ms) <= MAX_KBPS * (1 + 1e-9)
-        assert math.isfinite(link.network_ms(100.0, now_ms))
+        assert math.isfinite(link.forecast(now_ms).round_trip_ms(100.0))
         link.on_answer(sequence, ServerTimes(held_ms, held_ms))
 
 
@@ -160,7 +160,7 @@ def test_ours_sends_nothing_that_would_be_late_by_its_own_estimate(rates_kbps, s
         if isinstance(sending, Sending):
             if not sending.may_be_late:
                 kbits = link.expected_kbits(sending.size)
-                assert link.network_ms(kbits, now_ms) <= slo_ms - 2
+                assert link.forecast(now_ms).round_trip_ms(kbits) <= slo_ms - 2
             link.on_sent(sequence, sending, sending.size.kbits, now_ms)
             through_ms = now_ms + 1000 * sending.size.kbits / rate_kbps
             assert not link.may_send_at_ms(now_ms) <= now_ms, "only what one round trip needs"

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moonjelly.core.budget import FULL_BUDGET
 from moonjelly.core.device import Device
-from moonjelly.core.problem import Client, Problem
+from moonjelly.core.problem import Problem
+from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 
 COMPRESSION_RATIOS = (
@@ -25,8 +27,8 @@ KBPS_PER_MBPS = 1024
 RESPONSE_KBITS = 300 * 8 / 1024
 
 
-def client(mbps, fps=15.0, slo_ms=1000.0):
-    return Client("c0", fps, slo_ms, mbps * KBPS_PER_MBPS, 0.5, RESPONSE_KBITS)
+def stream(mbps, fps=15.0, slo_ms=1000.0):
+    return Stream("c0", fps, slo_ms, mbps * KBPS_PER_MBPS, 0.5, RESPONSE_KBITS)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def test_network_times_are_the_published_ones(index, kbits, at_7_5, at_10, at_15
     size = VARIANTS[index].frame_kbits
     assert size == pytest.approx(kbits, abs=0.005)
     for mbps, expected in ((7.5, at_7_5), (10, at_10), (15, at_15), (20, at_20)):
-        assert client(mbps).network_ms(size) == pytest.approx(expected, abs=0.006)
+        assert stream(mbps).network_ms(size) == pytest.approx(expected, abs=0.006)
 
 
 @pytest.mark.parametrize(
@@ -59,26 +61,25 @@ def test_network_times_are_the_published_ones(index, kbits, at_7_5, at_10, at_15
 )
 def test_the_largest_frame_that_a_link_carries_is_the_published_one(mbps, largest):
     for fps, index in zip((10, 15, 25), largest, strict=True):
-        carried = [i for i, v in enumerate(VARIANTS) if client(mbps, fps).can_carry(v.frame_kbits)]
+        carried = [i for i, v in enumerate(VARIANTS) if stream(mbps, fps).is_carried(v.frame_kbits)]
         assert carried == list(range(index + 1))
 
 
 def test_a_link_that_is_exactly_as_fast_as_the_stream_does_not_carry_it():
-    exact = Client("c0", 10, 1000, bandwidth_kbps=1000)
-    assert not exact.can_carry(100)
-    assert exact.can_carry(99.9)
+    exact = Stream("c0", 10, 1000, bandwidth_kbps=1000)
+    assert not exact.is_carried(100)
+    assert exact.is_carried(99.9)
 
 
 def test_budgets_are_what_network_and_overhead_leave():
-    one = Client("c0", 10, 100, bandwidth_kbps=10_000, wire_ms=2, response_kbits=10)
-    variant = Variant("v", 320, 0.3, 190)
-    assert one.budget_ms(variant, overhead_ms=5) == pytest.approx(100 - 20 - 4 - 5)
-    assert one.budget_ms(variant, overhead_ms=80) == 0.0
+    one = Stream("c0", 10, 100, bandwidth_kbps=10_000, wire_ms=2, response_kbits=10)
+    assert FULL_BUDGET.budget_ms(one, 190, overhead_ms=5) == pytest.approx(100 - 20 - 4 - 5)
+    assert FULL_BUDGET.budget_ms(one, 190, overhead_ms=80) == 0.0
 
 
 def test_a_link_that_is_down_leaves_no_budget():
-    down = Client("c0", 10, 1000, bandwidth_kbps=0)
-    assert down.budget_ms(VARIANTS[0], 0) == 0.0
+    down = Stream("c0", 10, 1000, bandwidth_kbps=0)
+    assert FULL_BUDGET.budget_ms(down, VARIANTS[0].frame_kbits, 0) == 0.0
 
 
 @settings(max_examples=100, deadline=None)
@@ -90,8 +91,8 @@ def test_a_link_that_is_down_leaves_no_budget():
     st.floats(0.01, 100),
 )
 def test_a_budget_is_within_the_slo_and_falls_with_the_frame(fps, slo_ms, kbps, wire_ms, ratio):
-    one = Client("c0", fps, slo_ms, kbps, wire_ms, frame_size_ratio=ratio)
-    budgets = [one.budget_ms(variant, 1.0) for variant in VARIANTS]
+    one = Stream("c0", fps, slo_ms, kbps, wire_ms, frame_size_ratio=ratio)
+    budgets = [FULL_BUDGET.budget_ms(one, variant.frame_kbits, 1.0) for variant in VARIANTS]
     assert all(math.isfinite(budget) and 0 <= budget <= slo_ms for budget in budgets)
     assert budgets == sorted(budgets, reverse=True)
 
@@ -107,18 +108,18 @@ def test_a_budget_is_within_the_slo_and_falls_with_the_frame(fps, slo_ms, kbps, 
         ("wire_ms", -0.1),
         ("response_kbits", math.nan),
         ("frame_size_ratio", 0),
-        ("client_id", "../x"),
+        ("stream_id", "a b"),
     ],
 )
-def test_a_client_with_an_impossible_value_is_refused(field, value):
-    good = {"client_id": "c0", "fps": 10, "slo_ms": 100, "bandwidth_kbps": 1000}
+def test_a_stream_with_an_impossible_value_is_refused(field, value):
+    good = {"stream_id": "c0", "fps": 10, "slo_ms": 100, "bandwidth_kbps": 1000}
     with pytest.raises(ValueError, match=field):
-        Client(**{**good, field: value})
+        Stream(**{**good, field: value})
 
 
 GPU = Device("gpu0", "gpu")
 SMALL = Variant("small", 128, 0.2, 80)
-C0 = Client("c0", 10, 100, 1000)
+C0 = Stream("c0", 10, 100, 1000)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ C0 = Client("c0", 10, 100, 1000)
         ({"variants": ()}, "at least one variant"),
         ({"devices": (GPU, GPU)}, "devices: 'gpu0' is listed twice"),
         ({"variants": (SMALL, SMALL)}, "variants: 'small' is listed twice"),
-        ({"clients": (C0, C0)}, "clients: 'c0' is listed twice"),
+        ({"streams": (C0, C0)}, "streams: 'c0' is listed twice"),
         ({"latency_ms": {}}, "latency_ms of device type 'gpu'"),
         ({"latency_ms": {"gpu": ()}}, "latency_ms of device type 'gpu'"),
         ({"latency_ms": {"gpu": ((),)}}, "at least batch 1"),
@@ -140,7 +141,7 @@ def test_a_problem_that_makes_no_sense_is_refused(change, problem):
         "devices": (GPU,),
         "variants": (SMALL,),
         "latency_ms": {"gpu": ((10.0,),)},
-        "clients": (C0,),
+        "streams": (C0,),
     }
     Problem(**good)
     with pytest.raises(ValueError, match=problem):
@@ -148,6 +149,6 @@ def test_a_problem_that_makes_no_sense_is_refused(change, problem):
 
 
 def test_decoding_is_charged_to_its_stream():
-    light, heavy = C0, dataclasses.replace(C0, client_id="c1", decode_ms=7.0)
+    light, heavy = C0, dataclasses.replace(C0, stream_id="c1", decode_ms=7.0)
     problem = Problem((GPU,), (SMALL,), {"gpu": ((10.0,),)}, (light, heavy), 3.0)
     assert problem.budgets_ms(heavy) == (problem.budgets_ms(light)[0] - 7.0,)

@@ -7,7 +7,7 @@ import pytest
 from moonjelly.core.errors import ConfigError
 from moonjelly.devices import discovery as devices
 from moonjelly.devices.config import DeviceConfig, DeviceKind
-from moonjelly.devices.discovery import check_cores, find_devices, parse_devices
+from moonjelly.devices.discovery import check_cores, device_text, find_devices, parse_devices
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,8 @@ def test_a_core_belongs_to_one_device_and_has_to_exist(monkeypatch) -> None:
         check_cores(parse_devices(["cpu:0-1", "cpu:1"]))
     with pytest.raises(ConfigError, match="no core 7"):
         check_cores(parse_devices(["cpu:7"]))
+
+
+@pytest.mark.parametrize("text", ["cpu:1,3", "replayed:gpu", "replayed:gpu@10:2+15:1"])
+def test_a_device_is_written_as_it_is_read(text: str) -> None:
+    assert device_text(*parse_devices([text])) == text

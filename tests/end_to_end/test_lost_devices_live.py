@@ -198,7 +198,7 @@ async def test_a_stream_whose_frames_hang_the_decoders_is_ended_and_no_other(
         import sys, time
         if "moonjelly.server.child" in sys.orig_argv and "executor" in sys.orig_argv:
             from moonjelly.server.executors import decoding
-from moonjelly.devices.executors import replayed_executor
+            from moonjelly.devices.executors import replayed_executor
             replayed_executor.ReplayedExecutor.needs_pictures = True
             real = decoding.decode
             def decode(frame, side_px):

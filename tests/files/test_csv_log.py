@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from moonjelly.core.errors import UsageError
 from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
-from moonjelly.files.csv_log import CsvLog, read_csv, read_records
+from moonjelly.files.csv_log import CsvLog, read_records
 from moonjelly.reporting.run_logs import LinkRate
 
 
@@ -49,7 +49,7 @@ def test_columns_may_be_added_later_without_hurting_old_readers(tmp_path: Path) 
     [
         ("name,number\na,1\n", r"log\.csv:1: lacks the columns share, side_px, spent_ms"),
         ("", r"log\.csv:1: lacks the columns"),
-        ("name,number,share,side_px,spent_ms\na,1,2,,\nb,one,2,,\n", r"log\.csv:3: .*one"),
+        ("name,number,share,side_px,spent_ms\na,1,2,,\nb,one,2,,\n", r"log\.csv:3:number: 'one'"),
         ("name,number,share,side_px,spent_ms\na,1\n", r"log\.csv:2: "),
     ],
 )
@@ -63,12 +63,6 @@ def test_a_broken_log_is_refused_with_its_row(tmp_path: Path, text: str, complai
 def test_a_log_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"log\.csv: cannot be read"):
         read_records(tmp_path / "log.csv", Sample)
-
-
-def test_numbers_are_numbers_for_readers_that_know_no_class(tmp_path: Path) -> None:
-    write(tmp_path / "log.csv")
-    first = read_csv(tmp_path / "log.csv")[0]
-    assert first == {"name": 7, "number": 1, "share": 0.5, "side_px": None, "spent_ms": None}
 
 
 def test_a_full_disk_costs_rows_and_not_the_run() -> None:

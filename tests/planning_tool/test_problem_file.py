@@ -39,7 +39,7 @@ def test_a_problem_is_read(write):
     problem = read_problem(write(GOOD))
     assert [device.device_type for device in problem.devices] == ["gpu", "cpu"]
     assert problem.latency_ms == {"gpu": ((10.0, 14.5),), "cpu": ((40.0,),)}
-    assert problem.clients[0].wire_ms == 0.5
+    assert problem.streams[0].wire_ms == 0.5
     assert problem.overhead_ms == 2
 
 
@@ -47,7 +47,7 @@ def test_wire_delay_and_overhead_may_be_left_out(write):
     data = copy.deepcopy(GOOD)
     del data["overhead_ms"], data["clients"][0]["wire_ms"]
     problem = read_problem(write(data))
-    assert (problem.overhead_ms, problem.clients[0].wire_ms) == (0.0, 0.0)
+    assert (problem.overhead_ms, problem.streams[0].wire_ms) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_wire_delay_and_overhead_may_be_left_out(write):
         (("clients", 0, "fps"), True, r"clients\[0\]\.fps: True must be a number"),
         (("clients", 0, "fps"), 10**400, r"clients\[0\]\.fps: 1000.* must be a finite number"),
         (("clients", 0, "id"), 7, r"clients\[0\]\.id: 7 must be a string"),
-        (("clients", 0, "id"), "a b", r"clients\[0\]: client_id='a b': must be 1 to 64"),
+        (("clients", 0, "id"), "a b", r"clients\[0\]: stream_id='a b': must be 1 to 64"),
         (("clients", 0, "speed"), 7, r"clients\[0\]\.speed: 7 is not a field"),
         (("clients",), {}, r"clients: \{\} must be a list"),
         (("devices", 1), 3, r"devices\[1\]: 3 must be an object"),

@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
 from moonjelly.core.verdict import Verdict
 from moonjelly.reporting.figures import RUN_FIGURES, figure_names, write_figures
+from moonjelly.reporting.figures.frames import frame_table
 from moonjelly.reporting.figures.latency import draw_latency
 from moonjelly.reporting.figures.profiles import draw_profiles
 from moonjelly.reporting.figures.spent import PARTS
@@ -56,10 +58,10 @@ def test_the_bars_of_the_verdicts_add_up_to_the_frames(run: RunLogs) -> None:
 
 
 def test_the_parts_of_the_latency_add_up_to_it(run: RunLogs) -> None:
-    for rows in run.frames.values():
-        for row in rows:
-            if row.latency_ms is not None:
-                assert sum(part(row) for _, _, part in PARTS) == pytest.approx(row.latency_ms)
+    for stream_id in run.frames:
+        frames = frame_table(run, stream_id).drop_nulls("latency_ms")
+        total = frames.select(pl.sum_horizontal(part for _, _, part in PARTS)).to_series()
+        assert total.to_list() == pytest.approx(frames["latency_ms"].to_list())
 
 
 def test_figures_begin_with_the_first_frame_whenever_that_was(run: RunLogs) -> None:

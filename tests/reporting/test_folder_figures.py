@@ -6,22 +6,20 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import polars as pl
 import pytest
 
 from moonjelly.cli import main
 from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
 from moonjelly.files.csv_log import CsvLog
-from moonjelly.reporting.figures import draw_folder, figure_names
+from moonjelly.files.tidy_table import levels, read_tidy_table
+from moonjelly.reporting.figures import draw_folder, estimators, figure_names, twin
 from moonjelly.reporting.figures.clients import draw_clients
-from moonjelly.reporting.figures.estimators import draw_estimators
-from moonjelly.reporting.figures.experiment import experiment_plates, read_experiment
+from moonjelly.reporting.figures.experiment import SUMMED_UP, experiment_plates, read_experiment
 from moonjelly.reporting.figures.latency_cdf import Cell, Latencies, draw_latency_cdf
 from moonjelly.reporting.figures.rivals import draw_rivals, rival_point
-from moonjelly.reporting.figures.twin import draw_twin
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo, write_run_info
-from moonjelly.reporting.tidy_table import read_tidy_table
 from moonjelly.zoos import shipped_dir
 
 SECONDS = 4.0
@@ -147,7 +145,9 @@ def test_errors_of_estimators_are_drawn_as_distributions(tmp_path: Path) -> None
         for link in ("lte", "wifi") for name in ("ewma", "ours") for share in (0.1, 0.5, 0.9)
     ]  # fmt: skip
     write_csv(tmp_path / "errors.csv", rows)
-    axes = draw_estimators(read_tidy_table(tmp_path / "errors.csv")).axes
+    axes = estimators.draw_estimators(
+        read_tidy_table(tmp_path / "errors.csv", estimators.COLUMNS)
+    ).axes
     assert [one.get_title(loc="left") for one in axes if one.get_visible()] == ["lte", "wifi"]
     curve = axes[0].lines[1]
     assert list(curve.get_xdata()) == pytest.approx([1.0, 5.0, 9.0])
@@ -160,7 +160,9 @@ def test_a_cell_lies_where_its_live_and_simulated_values_meet(tmp_path: Path) ->
     live = {"side": "live", "in_time_ratio": 0.99, "accuracy": 0.4, "p50_ms": 50}
     simulated = {"side": "simulated", "in_time_ratio": 0.98, "accuracy": "", "p50_ms": 48}
     write_csv(tmp_path / "twin.csv", [{**cell, **live}, {**cell, **simulated}])
-    in_time, accuracy, p50 = draw_twin(read_tidy_table(tmp_path / "twin.csv")).axes
+    in_time, accuracy, p50 = twin.draw_twin(
+        read_tidy_table(tmp_path / "twin.csv", twin.COLUMNS)
+    ).axes
     points = [(axes.lines[0].get_xdata(), axes.lines[0].get_ydata()) for axes in (in_time, p50)]
     assert [(list(x), list(y)) for x, y in points] == [([99.0], [98.0]), ([50.0], [48.0])]
     assert len(accuracy.lines[0].get_xdata()) == 0  # one side has none
@@ -168,7 +170,7 @@ def test_a_cell_lies_where_its_live_and_simulated_values_meet(tmp_path: Path) ->
 
 
 def test_a_cell_is_a_point_with_its_interval_and_a_bar(experiment: Path) -> None:
-    summary = read_tidy_table(experiment / "summary.csv").where(policy="ours")
+    summary = read_tidy_table(experiment / "summary.csv", SUMMED_UP).filter(policy="ours")
     above, _, below, _ = draw_clients(summary).axes
     line = above.lines[0]
     assert list(line.get_ydata()) == [0.4, 0.4]
@@ -178,15 +180,15 @@ def test_a_cell_is_a_point_with_its_interval_and_a_bar(experiment: Path) -> None
 
 def test_a_rival_is_the_mean_over_cells_with_an_interval_over_seeds(experiment: Path) -> None:
     table = read_experiment(experiment)
-    rivals = table.rivals(table.results)
-    assert list(rivals) == ["ours", "best"]
-    point = rival_point(rivals["ours"].where(slo_ms="100.0").rows, FACTORS, "profile_map")
+    results = table.with_rivals(table.results)
+    assert levels(results["rival"]) == ["ours", "best"]
+    point = rival_point(results.filter(rival="ours", slo_ms=100.0), FACTORS, "profile_map")
     assert point is not None
     mean, half = point.missed_ratio  # 2 of 40 with one seed, 3 of 40 with the other
     assert mean == pytest.approx(2.5 / 40)
     assert half == pytest.approx(12.7062 * 0.5 / 40, rel=1e-4)  # t of 1 degree of freedom
     assert point.accuracy == (pytest.approx(0.3), pytest.approx(0))
-    figure = draw_rivals(table.results, FACTORS, rivals)
+    figure = draw_rivals(results, FACTORS)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "lte, SLO 100 ms", "lte, SLO 150 ms",
     ]  # fmt: skip
@@ -195,18 +197,19 @@ def test_a_rival_is_the_mean_over_cells_with_an_interval_over_seeds(experiment: 
 
 
 def test_the_height_of_a_distribution_counts_frames_without_an_answer() -> None:
-    half_answered = Latencies(np.array([10.0, 20.0, 30.0, 40.0]), 8)
-    figure = draw_latency_cdf({Cell("15", "100", "2"): half_answered})
+    half_answered = Latencies(pl.Series([10.0, 20.0, 30.0, 40.0]), 8)
+    figure = draw_latency_cdf({Cell(15.0, 100.0, 2): half_answered})
     curve = max(figure.axes[0].lines, key=lambda line: len(line.get_xdata()))
     assert max(curve.get_ydata()) == 0.5
     assert figure.axes[0].get_xlim() == (0, 100)
 
 
 def test_a_cell_in_which_nothing_was_answered_is_drawn(experiment: Path) -> None:
-    assert draw_latency_cdf({Cell("15", "100", "2"): Latencies(np.array([]), 0)}).axes
-    rows = read_tidy_table(experiment / "results.csv").rows
-    emptied = [type(row)(row.where, {**row.cells, "captured": "0"}) for row in rows]
-    assert rival_point(emptied, FACTORS, "profile_map") is None
+    assert draw_latency_cdf(
+        {Cell(15.0, 100.0, 2): Latencies(pl.Series([], dtype=pl.Float64), 0)}
+    ).axes
+    results = read_tidy_table(experiment / "results.csv", {}).with_columns(captured=0)
+    assert rival_point(results, FACTORS, "profile_map") is None
 
 
 def test_a_broken_run_is_named_and_leaves_no_half_figure(experiment: Path, tmp_path: Path) -> None:
@@ -218,7 +221,7 @@ def test_a_broken_run_is_named_and_leaves_no_half_figure(experiment: Path, tmp_p
     whole = path.read_text()
     try:
         path.write_text("stream_id,latency_ms\ngate,soon\n")
-        with pytest.raises(UsageError, match=r"1-100-ours-0/frames\.csv:2: .*soon"):
+        with pytest.raises(UsageError, match=r"1-100-ours-0/frames\.csv:2:latency_ms: 'soon'"):
             plate.draw()
         with pytest.raises(UsageError):
             draw_folder(experiment, tmp_path, ["latency_cdf"])

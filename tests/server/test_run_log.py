@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from moonjelly.files.csv_log import read_csv
+from moonjelly.files.tidy_table import read_tidy_table
 from moonjelly.server.run_log import RunLog, open_log
 
 
@@ -25,7 +25,7 @@ def test_a_successor_writes_beside_its_predecessor(tmp_path: Path) -> None:
         log.close()
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["rows-2.csv", "rows-3.csv", "rows.csv"]
-    assert read_csv(tmp_path / "rows-2.csv") == [{"number": 1}]
+    assert read_tidy_table(tmp_path / "rows-2.csv", {}).to_dicts() == [{"number": 1}]
 
 
 @pytest.mark.parametrize("spoil", ["missing", "file"])
@@ -49,7 +49,7 @@ def test_a_folder_in_the_place_of_the_log_is_left_alone(tmp_path: Path) -> None:
     log = RunLog(tmp_path, "rows", Row)
     log.write(Row(1))
     log.close()
-    assert read_csv(tmp_path / "rows-2.csv") == [{"number": 1}]
+    assert read_tidy_table(tmp_path / "rows-2.csv", {}).to_dicts() == [{"number": 1}]
 
 
 def test_a_long_log_comes_in_parts_that_together_hold_every_row_once(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_long_log_comes_in_parts_that_together_hold_every_row_once(tmp_path: P
     log.close()
     parts = [*tmp_path.iterdir()]
     assert all(path.stat().st_size < 120 for path in parts)
-    rows = [row["number"] for path in parts for row in read_csv(path)]
+    rows = [row["number"] for path in parts for row in read_tidy_table(path, {}).to_dicts()]
     assert sorted(rows) == [*range(200)]
 
 
@@ -72,7 +72,11 @@ def test_the_oldest_part_goes_when_there_are_too_many(tmp_path: Path, caplog) ->
     log.close()
     assert len([*tmp_path.iterdir()]) == 4
     assert other.exists()
-    rows = [row["number"] for path in tmp_path.glob("rows-*.csv") for row in read_csv(path)]
+    rows = [
+        row["number"]
+        for path in tmp_path.glob("rows-*.csv")
+        for row in read_tidy_table(path, {}).to_dicts()
+    ]
     assert sorted(rows) == [*range(1000 - len(rows), 1000)]
     assert any(record.levelno == logging.WARNING for record in caplog.records)
 

@@ -11,7 +11,7 @@ import pytest
 
 from moonjelly.cli import main
 from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord
-from moonjelly.files.csv_log import iterate_records, read_records
+from moonjelly.files.csv_log import read_records
 from moonjelly.reporting.run_folder import read_run_info
 from moonjelly.reporting.summary import read_summary, summarise
 from moonjelly.simulation.simulation import Simulation
@@ -86,7 +86,7 @@ def test_without_logs_the_summary_is_the_same_and_earlier_logs_go(scenario, tmp_
 def test_the_summary_is_that_of_the_log(scenario, tmp_path):
     out = tmp_path / "out"
     assert main(["simulate", "run", str(scenario), "--out", str(out)]) == 0
-    rows = iterate_records(out / "frames.csv", FrameRecord)
+    rows = read_records(out / "frames.csv", FrameRecord)
     again = summarise(read_run_info(out), rows)
     told = read_summary(out)
     assert [stream.outcome.in_time for stream in again.streams] == [

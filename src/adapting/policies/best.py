@@ -18,6 +18,9 @@ class BestBackoff:
         sizes = situation.advised_sizes()
         for size in reversed(sizes):
             is_carried = situation.is_carried(situation.kbits(size)) or size is sizes[0]
-            if is_carried and situation.network_ms(situation.kbits(size)) <= situation.left_ms:
+            if (
+                is_carried
+                and situation.link.round_trip_ms(situation.kbits(size)) <= situation.left_ms
+            ):
                 return Sending(size)
         return Reason.LINK_TOO_SLOW

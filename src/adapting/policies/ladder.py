@@ -67,7 +67,7 @@ def _best_choice(situation: Situation, knobs: frozenset[Knob]) -> _Choice | None
             break  # not even certainty would make a smaller one better
         for quality in qualities:
             kbits = situation.kbits(size, quality)
-            if situation.network_ms(kbits) + shortest_ms > situation.left_ms:
+            if situation.link.round_trip_ms(kbits) + shortest_ms > situation.left_ms:
                 continue
             divisor = next((n for n in divisors if situation.is_carried(kbits / n)), 0)
             if not divisor and size is not smallest:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from ...core.link import Link
 from ...core.quality import JpegQuality
 from ...core.verdict import Reason
 from ..frame_sizes import DEFAULT_QUALITY, FrameSize
+from .odds import ArrivalOdds
 
 
-class LinkForecast(Protocol):
-    """What is expected of the uplink at this moment."""
+@dataclass(frozen=True, slots=True)
+class LinkForecast(Link):
+    """What is expected of the uplink at this moment.
 
-    @property
-    def bandwidth_kbps(self) -> float:
-        """The newest estimate of its rate."""
-        ...
+    Attributes:
+        odds: how far it falls short of that.
+    """
 
-    @property
-    def wire_ms(self) -> float:
-        """One-way propagation delay."""
-        ...
+    odds: ArrivalOdds = field(default_factory=ArrivalOdds)
 
     def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
         """How probably a frame sent now has left the link within a time, 0 to 1.
@@ -31,7 +31,7 @@ class LinkForecast(Protocol):
             within_ms: times that there may be for its bits alone, at least one, each as probable;
                 without wire delay.
         """
-        ...
+        return self.odds.within_ratio(self.sending_ms(kbits), within_ms)
 
 
 class Situation(NamedTuple):
@@ -68,13 +68,9 @@ class Situation(NamedTuple):
         """Encoded size that a frame of this stream will probably have."""
         return size.kbits * quality.size_ratio * self.size_ratio
 
-    def network_ms(self, kbits: float) -> float:
-        """Time that a frame of that size and its answer would take on the network."""
-        return 1000.0 * kbits / self.link.bandwidth_kbps + 2 * self.link.wire_ms
-
     def is_carried(self, kbits: float) -> bool:
         """Whether the link carries frames of that size strictly faster than they are made."""
-        return self.link.bandwidth_kbps > self.fps * kbits
+        return self.link.carries(kbits, self.fps)
 
     def useful_sizes(self) -> Sequence[FrameSize]:
         """The sizes up to what the running variant takes, smallest first; up to the advised one if unknown."""

@@ -20,6 +20,8 @@ class SloSplit:
         share_ms = CLIENT_RATIO * situation.slo_ms
         sizes = carried_sizes(situation)
         fitting = [
-            size for size in sizes if situation.network_ms(situation.kbits(size)) <= share_ms
+            size
+            for size in sizes
+            if situation.link.round_trip_ms(situation.kbits(size)) <= share_ms
         ]
         return Sending((fitting or sizes[:1])[-1], may_be_late=True)

@@ -16,7 +16,7 @@ from rich.console import Console
 from ...client.connection import check_address
 from ...core.errors import RunError
 from ...core.records import FrameRecord
-from ...files.csv_log import CsvLog, iterate_records
+from ...files.csv_log import CsvLog, read_records
 from ...live_run.cameras import LiveCamera
 from ...live_run.load import read_load, worst_load, write_load
 from ...live_run.reports import CameraReport
@@ -307,7 +307,7 @@ def _merge(folder: Path, shares: Sequence[Share]) -> None:
     places = [folder / HOSTS_DIR / share.connection.host.name for share in shares]
     with CsvLog(folder / FRAMES_FILE, FrameRecord) as log:
         for place in places:
-            for record in iterate_records(place / FRAMES_FILE, FrameRecord):
+            for record in read_records(place / FRAMES_FILE, FrameRecord):
                 log.write(record)
     with (folder / DETECTIONS_FILE).open("wb") as whole:
         for place in places:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...core.records import FrameRecord
 from ...core.verdict import Verdict
 from ..run_logs import RunLogs
+from .frames import frame_table
 from .link import draw_link, limit_rates
 from .style import (
     BLACK,
@@ -34,16 +33,16 @@ def draw_adaptation(run: RunLogs) -> Figure:
     answered = [one.variant for rows in run.frames.values() for one in rows if one.variant]
     colours = variant_colours(answered)
     for k, stream in enumerate(run.streams):
-        rows = run.frames[stream.stream_id]
+        frames = frame_table(run, stream.stream_id)
         left, right = panels[k]
         is_last = k == num_rows - 1
         title = f"{stream.stream_id}: {stream.fps:g} frame/s, SLO {stream.slo_ms:g} ms"
         tidy(left, "time (s)" if is_last else "", "link (Mbit/s)", title)
         tidy(right, "time (s)" if is_last else "", "side (px)", "input side and network")
         link = run.links.get(stream.stream_id, ())
-        draw_link(left, link, rows, run)
+        draw_link(left, link, frames, run)
         limit_rates(left, [link])
-        _draw_sides(right, rows, colours, run.start_ms)
+        _draw_sides(right, frames, colours, run.start_ms)
         left.set_xlim(0, run.info.seconds)
     handles = [
         Line2D([], [], color=GREY, lw=2, label="link"),
@@ -59,35 +58,21 @@ def draw_adaptation(run: RunLogs) -> Figure:
     return figure
 
 
-def _draw_sides(
-    axes: Axes, rows: Sequence[FrameRecord], colours: dict[str, str], start_ms: float
-) -> None:
-    advised = [one for one in rows if one.advised_side_px is not None]
+def _draw_sides(axes: Axes, frames: pl.DataFrame, colours: dict[str, str], start_ms: float) -> None:
+    advised = frames.drop_nulls("advised_side_px")
+    told_ms = advised["answered_ms"].fill_null(advised["captured_ms"])
     axes.step(
-        [((one.answered_ms or one.captured_ms) - start_ms) / 1000 for one in advised],
-        [one.advised_side_px or 0 for one in advised],
-        where="post",
-        color=BLACK,
-        lw=0.8,
+        (told_ms - start_ms) / 1000, advised["advised_side_px"], where="post", color=BLACK, lw=0.8
     )
     for network, colour in colours.items():
-        served = [one for one in rows if one.variant and network_of(one.variant) == network]
-        axes.plot(
-            [(one.captured_ms - start_ms) / 1000 for one in served],
-            [one.side_px or 0 for one in served],
-            "o",
-            color=colour,
-            ms=2.6,
-        )
-    missed = [one for one in rows if one.verdict != Verdict.IN_TIME]
+        own = frames["variant"].map_elements(network_of, pl.String) == network
+        served = frames.filter(own, pl.col("variant") != "")
+        axes.plot(served["captured_s"], served["side_px"].fill_null(0), "o", color=colour, ms=2.6)
+    missed = frames.filter(pl.col("verdict") != Verdict.IN_TIME)
     axes.plot(
-        [(one.captured_ms - start_ms) / 1000 for one in missed],
-        [0.03] * len(missed),
-        "|",
-        color=VERMILLION,
-        ms=8,
+        missed["captured_s"], [0.03] * len(missed), "|", color=VERMILLION, ms=8,
         transform=axes.get_xaxis_transform(),
-    )
-    sides = [one.side_px for one in rows if one.side_px]
-    if sides:
-        axes.set_ylim(min(sides) - 64, max(sides) + 32)
+    )  # fmt: skip
+    sides = frames.filter(pl.col("side_px") > 0)["side_px"].to_numpy()
+    if len(sides):
+        axes.set_ylim(sides.min() - 64, sides.max() + 32)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import polars as pl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..tidy_table import TidyRow, TidyTable
+from ...files.tidy_table import levels
 from .style import (
     BLACK,
     GREY,
@@ -31,14 +32,13 @@ BARS_WIDTH = 0.8
 DODGE = 0.07  # between points of different rates, so that their intervals stand side by side
 
 
-def draw_clients(summary: TidyTable) -> Figure:
+def draw_clients(summary: pl.DataFrame) -> Figure:
     """Draws a column for each SLO: accuracy above, share of missed frames below, a style for each rate.
 
     Args:
         summary: cells of one experiment that differ in clients, slo_ms and fps alone.
     """
-    slos, rates = summary.levels("slo_ms"), summary.levels("fps")
-    clients = summary.levels("clients")
+    slos, rates, clients = (levels(summary[name]) for name in ("slo_ms", "fps", "clients"))
     measured = measured_accuracy(summary, "{}_mean")
     width = min(PAGE_WIDTH, 1.2 + 2.2 * len(slos))
     figure = new_figure(width, 3.9)
@@ -46,12 +46,12 @@ def draw_clients(summary: TidyTable) -> Figure:
     styles = line_styles(rates)
     for k, slo in enumerate(slos):
         above, below = panels[0, k], panels[1, k]
-        tidy(above, "", ACCURACIES[measured] if k == 0 else "", f"SLO {float(slo):g} ms")
+        tidy(above, "", ACCURACIES[measured] if k == 0 else "", f"SLO {slo:g} ms")
         tidy(below, "clients", "missed frames (%)" if k == 0 else "")
-        below.set_xticks(range(len(clients)), clients)
+        below.set_xticks(range(len(clients)), map(str, clients))
         for number, fps in enumerate(rates):
-            rows = summary.where(slo_ms=slo, fps=fps).rows
-            places = [clients.index(row["clients"]) for row in rows]
+            rows = summary.filter(slo_ms=slo, fps=fps)
+            places = [clients.index(number) for number in rows["clients"]]
             off = number - (len(rates) - 1) / 2
             dodged = [place + off * DODGE for place in places]
             _draw_accuracy(above, dodged, rows, measured, styles[fps])
@@ -62,13 +62,13 @@ def draw_clients(summary: TidyTable) -> Figure:
             )  # fmt: skip
     panels[0, 0].set_ylim(0, min(1.02, 1.08 * panels[0, 0].get_ylim()[1]))
     panels[1, 0].set_ylim(0, min(100.0, max(LEAST_TOP_PERCENT, panels[1, 0].get_ylim()[1])))
-    handles: list[Artist] = [styles[fps].key(f"{float(fps):g} frame/s") for fps in rates]
+    handles: list[Artist] = [styles[fps].key(f"{fps:g} frame/s") for fps in rates]
     handles += [
         Patch(
             facecolor=styles[fps].colour,
             edgecolor="white",
             hatch=HATCHES[number % len(HATCHES)],
-            label=f"missed at {float(fps):g} frame/s",
+            label=f"missed at {fps:g} frame/s",
         )
         for number, fps in enumerate(rates)
     ]
@@ -76,7 +76,7 @@ def draw_clients(summary: TidyTable) -> Figure:
     return figure
 
 
-def measured_accuracy(table: TidyTable, column: str) -> str:
+def measured_accuracy(table: pl.DataFrame, column: str) -> str:
     """The first of `ACCURACIES` that a table has values of; the last if it has none of any.
 
     Args:
@@ -84,42 +84,28 @@ def measured_accuracy(table: TidyTable, column: str) -> str:
         column: how, for instance "{}_mean".
     """
     for name in ACCURACIES:
-        cells = column.format(name)
-        if cells in table.columns and any(row[cells] for row in table.rows):
+        if column.format(name) in table.columns and table[column.format(name)].count():
             return name
     return name
 
 
 def _draw_accuracy(
-    axes: Axes, places: list[float], rows: tuple[TidyRow, ...], measured: str, style: LineStyle
+    axes: Axes, places: list[float], rows: pl.DataFrame, measured: str, style: LineStyle
 ) -> None:
-    points = [
-        (place, mean, row.number(f"{measured}_ci95") or 0.0)
-        for place, row in zip(places, rows, strict=True)
-        if (mean := row.number(f"{measured}_mean")) is not None
-    ]
+    points = rows.with_columns(place=pl.Series(places)).drop_nulls(f"{measured}_mean")
     axes.errorbar(
-        [place for place, _, _ in points],
-        [mean for _, mean, _ in points],
-        [half for _, _, half in points],
-        **style.line(),
-        elinewidth=0.8,
-        capsize=2,
-    )
+        points["place"], points[f"{measured}_mean"], points[f"{measured}_ci95"].fill_null(0.0),
+        **style.line(), elinewidth=0.8, capsize=2,
+    )  # fmt: skip
 
 
 def _draw_missed(
-    axes: Axes,
-    places: list[float],
-    rows: tuple[TidyRow, ...],
-    width: float,
-    style: LineStyle,
-    hatch: str,
+    axes: Axes, places: list[float], rows: pl.DataFrame, width: float, style: LineStyle, hatch: str
 ) -> None:
-    for place, row in zip(places, rows, strict=True):
-        mean = row.number("missed_ratio_mean")
+    for place, row in zip(places, rows.iter_rows(named=True), strict=True):
+        mean = row["missed_ratio_mean"]
         if mean is not None:
-            half = row.number("missed_ratio_ci95") or 0.0
+            half = row["missed_ratio_ci95"] or 0.0
             axes.bar(
                 place, 100 * mean, width, color=style.colour, hatch=hatch, edgecolor="white",
                 linewidth=0.3, yerr=[[100 * min(half, mean)], [100 * half]],
@@ -129,7 +115,7 @@ def _draw_missed(
             axes.annotate(
                 "0", (place, 0), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=7
             )
-        refused = row.number("refused_ratio_mean") or 0.0
+        refused = row["refused_ratio_mean"] or 0.0
         if refused > 0:
             axes.annotate(
                 f"{100 * refused:.0f} % refused", (place, 100 * (mean or 0.0)), xytext=(0, 11),

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from ..tidy_table import TidyTable
+from ...files.tidy_table import levels
 from .style import PAGE_WIDTH, legend_above, line_styles, new_figure, tidy
 
-COLUMNS = ("recording", "estimator", "share_ratio", "error_ratio")
+COLUMNS = {"recording": str, "estimator": str, "share_ratio": float, "error_ratio": float}
 PANELS_PER_ROW = 3
 TICKS_PERCENT = (1, 2, 5, 10, 20, 50, 100)
 LEAST_PERCENT, MOST_PERCENT = 0.7, 150.0
 MEDIAN = 0.5
 
 
-def draw_estimators(table: TidyTable) -> Figure:
+def draw_estimators(table: pl.DataFrame) -> Figure:
     """Draws a panel for each recording: the share of estimates that are off by at most x %.
 
     Args:
         table: quantiles of the absolute error over the true rate; see `COLUMNS`.
     """
-    recordings, names = table.levels("recording"), table.levels("estimator")
+    recordings, names = levels(table["recording"]), levels(table["estimator"])
     num_columns = max(1, min(PANELS_PER_ROW, len(recordings)))
     num_rows = max(1, -(-len(recordings) // num_columns))
     figure = new_figure(min(PAGE_WIDTH, 1.0 + 2.3 * num_columns), 0.6 + 1.9 * num_rows)
@@ -39,11 +40,10 @@ def draw_estimators(table: TidyTable) -> Figure:
         axes.tick_params(labelbottom=is_lowest)
         axes.axhline(MEDIAN, color="black", lw=0.6, ls=":")
         for name in names:
-            rows = table.where(recording=recording, estimator=name).rows
+            rows = table.filter(recording=recording, estimator=name)
             style = styles[name]
             axes.plot(
-                [100 * row.required("error_ratio") for row in rows],
-                [row.required("share_ratio") for row in rows],
+                100 * rows["error_ratio"], rows["share_ratio"],
                 color=style.colour, ls=style.dashes, lw=1.3,
                 marker=style.marker, ms=3.5, markevery=0.2,
             )  # fmt: skip

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import polars as pl
 from matplotlib.figure import Figure
 
 from ...core.errors import UsageError
+from ...files.tidy_table import levels, read_tidy_table
 from ..run_folder import FRAMES_FILE, read_json
 from ..run_logs import read_run_logs
-from ..tidy_table import TidyRow, TidyTable, read_tidy_table
 from .clients import draw_clients
 from .following import MAX_STREAMS, draw_following
 from .gallery import FOLLOWING
@@ -23,14 +25,15 @@ RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "summary.csv"
 RUNS_DIR = "runs"
 NOTES_FILE = "experiment.json"
-OWN_FACTORS = ("clients", "slo_ms", "fps", "trace")
 RIVALS_TEXT = (
     "Accuracy of the answers against the share of frames that were late or dropped, one point a rival; up "
     "and to the left is better; one far below stands at the lower edge with its accuracy. Means over "
     "rates, numbers of clients and repeats; the bars are 95 % "
     "confidence intervals over the repeats. The axis of misses is linear up to 1 %."
 )
-MEASURED = ("run", "clients", "slo_ms", "fps", "trace", "seed", "iteration", "camera", "captured")
+CELL = {"clients": int, "slo_ms": float, "fps": float, "trace": str}
+MEASURED = {"run": str, **CELL, "seed": int, "iteration": int, "camera": str, "captured": int}
+SUMMED_UP = {**CELL, "missed_ratio_mean": float | None, "missed_ratio_ci95": float | None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,36 +42,26 @@ class Experiment:
 
     Attributes:
         folder: of it.
-        results: a row for each camera of each run.
+        results: a row for each camera of each run; `rival` names what it ran with.
         factors: columns that tell runs apart.
         options: those of them, beyond the published ones, that differ between runs: what rivals differ in.
         command: what made it.
     """
 
     folder: Path
-    results: TidyTable
+    results: pl.DataFrame
     factors: tuple[str, ...]
     options: tuple[str, ...]
     command: str
 
-    def rivals(self, table: TidyTable) -> dict[str, TidyTable]:
-        """The rows of each rival, in their order; all under "" where there are no rivals."""
-        names = dict.fromkeys(self._rival(row) for row in table.rows)
-        return {
-            name: TidyTable(
-                table.path, table.notes, table.columns,
-                tuple(row for row in table.rows if self._rival(row) == name),
-            )
-            for name in names
-        }  # fmt: skip
+    def with_rivals(self, table: pl.DataFrame) -> pl.DataFrame:
+        """A table with a column `rival`; empty where there are no rivals."""
+        name = pl.concat_str(self.options, separator=" ") if self.options else pl.lit("")
+        return table.with_columns(rival=name)
 
-    def _rival(self, row: TidyRow) -> str:
-        return " ".join(row[name] for name in self.options)
-
-    def run_folders(self, rows: Sequence[TidyRow]) -> list[Path]:
+    def run_folders(self, rows: pl.DataFrame) -> list[Path]:
         """The folders of the runs that rows belong to."""
-        names = dict.fromkeys(row["run"] for row in rows)
-        return [self.folder / RUNS_DIR / name for name in names]
+        return [self.folder / RUNS_DIR / name for name in rows["run"].unique(maintain_order=True)]
 
 
 def read_experiment(folder: Path) -> Experiment:
@@ -79,11 +72,9 @@ def read_experiment(folder: Path) -> Experiment:
     """
     results = read_tidy_table(folder / RESULTS_FILE, MEASURED)
     first, last = results.columns.index("run"), results.columns.index("camera")
-    factors = results.columns[first + 1 : last]
+    factors = tuple(results.columns[first + 1 : last])
     options = tuple(
-        name
-        for name in factors
-        if name not in (*OWN_FACTORS, *REPEATS) and len(results.levels(name)) > 1
+        name for name in factors if name not in (*CELL, *REPEATS) and results[name].n_unique() > 1
     )
     command = f"moonjelly experiment run, see {folder / RUNS_DIR}"
     if (folder / NOTES_FILE).exists():
@@ -100,7 +91,7 @@ def experiment_plates(folder: Path) -> list[Plate]:
     if not (folder / RESULTS_FILE).exists():
         return []
     experiment = read_experiment(folder)
-    if not experiment.results.rows:
+    if experiment.results.is_empty():
         raise UsageError(f"{folder / RESULTS_FILE}: has no rows: no run is finished")
     return [
         *_of_clients(experiment),
@@ -110,23 +101,21 @@ def experiment_plates(folder: Path) -> list[Plate]:
     ]
 
 
-def _parts(experiment: Experiment, table: TidyTable) -> Iterator[tuple[str, TidyTable]]:
+def _parts(experiment: Experiment, table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     """The rows of each trace and rival, and what to call them."""
-    for name, rows in experiment.rivals(table).items():
-        for trace in rows.levels("trace"):
-            yield f"{trace} {name}".strip(), rows.where(trace=trace)
+    table = experiment.with_rivals(table)
+    for name in levels(table["rival"]):
+        of_rival = table.filter(rival=name)
+        for trace in levels(of_rival["trace"]):
+            yield f"{trace} {name}".strip(), of_rival.filter(trace=trace)
 
 
 def _of_clients(experiment: Experiment) -> Iterator[Plate]:
     path = experiment.folder / SUMMARY_FILE
-    if not path.exists() or len(experiment.results.levels("clients")) == 1:
+    if not path.exists() or experiment.results["clients"].n_unique() == 1:
         return
-    summary = read_tidy_table(path, (*OWN_FACTORS, "missed_ratio_mean", "missed_ratio_ci95"))
+    summary = read_tidy_table(path, SUMMED_UP)
     for part, cells in _parts(experiment, summary):
-
-        def draw(cells: TidyTable = cells) -> Figure:
-            return draw_clients(cells)
-
         yield Plate(
             figure="clients",
             part=part,
@@ -136,21 +125,12 @@ def _of_clients(experiment: Experiment) -> Iterator[Plate]:
             "intervals.",
             sources=(path,),
             command=experiment.command,
-            draw=draw,
+            draw=partial(draw_clients, cells),
         )
 
 
 def _of_latencies(experiment: Experiment) -> Iterator[Plate]:
     for part, results in _parts(experiment, experiment.results):
-
-        def draw(results: TidyTable = results) -> Figure:
-            cells: dict[Cell, list[TidyRow]] = {}
-            for row in results.rows:
-                cells.setdefault(Cell(row["fps"], row["slo_ms"], row["clients"]), []).append(row)
-            return draw_latency_cdf(
-                {cell: pool_latencies(experiment.run_folders(rows)) for cell, rows in cells.items()}
-            )
-
         yield Plate(
             figure="latency_cdf",
             part=part,
@@ -161,24 +141,27 @@ def _of_latencies(experiment: Experiment) -> Iterator[Plate]:
             "99th percentile of answered frames.",
             sources=(experiment.folder / RESULTS_FILE, _frames(experiment)),
             command=experiment.command,
-            draw=draw,
+            draw=partial(_draw_latencies, experiment, results),
         )
+
+
+def _draw_latencies(experiment: Experiment, results: pl.DataFrame) -> Figure:
+    cells = results.partition_by(Cell._fields, as_dict=True)
+    return draw_latency_cdf(
+        {Cell(*key): pool_latencies(experiment.run_folders(rows)) for key, rows in cells.items()}
+    )
 
 
 def _of_following(experiment: Experiment) -> Iterator[Plate]:
     """One run each: the fewest clients that fill the figure, the middle SLO, the highest rate."""
     for part, results in _parts(experiment, experiment.results):
-        numbers = results.levels("clients")
-        clients = next((one for one in numbers if float(one) >= MAX_STREAMS), numbers[-1])
-        slos = results.where(clients=clients).levels("slo_ms")
-        slo = slos[len(slos) // 2]
-        rate = results.where(clients=clients, slo_ms=slo).levels("fps")[-1]
-        row = results.where(clients=clients, slo_ms=slo, fps=rate).rows[0]
-        run = experiment.folder / RUNS_DIR / row["run"]
-
-        def draw(run: Path = run) -> Figure:
-            return draw_following(read_run_logs(run))
-
+        numbers = levels(results["clients"])
+        clients = next((one for one in numbers if one >= MAX_STREAMS), numbers[-1])
+        fitting = results.filter(clients=clients)
+        slos = levels(fitting["slo_ms"])
+        fitting = fitting.filter(slo_ms=slos[len(slos) // 2])
+        name = fitting.filter(fps=fitting["fps"].max())["run"][0]
+        run = experiment.folder / RUNS_DIR / name
         yield Plate(
             figure=FOLLOWING.name,
             part=part,
@@ -186,25 +169,25 @@ def _of_following(experiment: Experiment) -> Iterator[Plate]:
             text=f"{FOLLOWING.text} The run is {run.name}.",
             sources=(run / FRAMES_FILE,),
             command=experiment.command,
-            draw=draw,
+            draw=partial(_draw_following, run),
         )
+
+
+def _draw_following(run: Path) -> Figure:
+    return draw_following(read_run_logs(run))
 
 
 def _of_rivals(experiment: Experiment) -> Iterator[Plate]:
     if not experiment.options:
         return
-
-    def draw() -> Figure:
-        results = experiment.results
-        return draw_rivals(results, experiment.factors, experiment.rivals(results))
-
+    results = experiment.with_rivals(experiment.results)
     yield Plate(
         figure="rivals",
         title=f"Rivals in {' and '.join(experiment.options)}",
         text=RIVALS_TEXT,
         sources=(experiment.folder / RESULTS_FILE,),
         command=experiment.command,
-        draw=draw,
+        draw=partial(draw_rivals, results, experiment.factors),
     )
 
 

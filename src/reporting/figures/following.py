@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ...core.records import FrameRecord
 from ...core.verdict import Verdict
 from ..run_logs import RunLogs
+from .frames import frame_table
 from .link import draw_link, limit_rates
 from .style import (
     BLACK,
@@ -52,16 +53,18 @@ def draw_following(run: RunLogs) -> Figure:
     panels = figure.subplots(
         2, max(1, len(streams)), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2)
     )
-    rows = [run.frames[stream.stream_id] for stream in streams]
-    sides = {side for own in rows for one in own for side in (one.side_px, _side_of(one)) if side}
+    frames = [_with_variant_side(frame_table(run, stream.stream_id)) for stream in streams]
+    sides = {
+        side for own in frames for name in ("side_px", "variant_px") for side in own[name] if side
+    }
     lanes = _lanes(sides)
     for k, stream in enumerate(streams):
         above, below = panels[0, k], panels[1, k]
         title = f"{stream.stream_id}: {stream.fps:g} frame/s, SLO {stream.slo_ms:g} ms"
         tidy(above, "", "side (px)" if k == 0 else "", title)
         tidy(below, "time (s)", "uplink (Mbit/s)" if k == 0 else "")
-        _draw_sides(above, rows[k], lanes, run.start_ms)
-        draw_link(below, run.links.get(stream.stream_id, ()), rows[k], run)
+        _draw_sides(above, frames[k], lanes)
+        draw_link(below, run.links.get(stream.stream_id, ()), frames[k], run)
         below.set_xlim(0, run.info.seconds)
         below.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     _label_sides(panels[0, 0], sides, lanes)
@@ -81,10 +84,10 @@ def draw_following(run: RunLogs) -> Figure:
     return figure
 
 
-def _side_of(frame: FrameRecord) -> int | None:
-    """The side of the variant that answered, which is named network-side; None without an answer."""
-    side = frame.variant.rpartition("-")[2]
-    return int(side) if side.isdigit() else None
+def _with_variant_side(frames: pl.DataFrame) -> pl.DataFrame:
+    """Adds the side of the variant that answered, which is named network-side; none without an answer."""
+    side = pl.col("variant").str.extract(r"-(\d+)$").cast(pl.Int64)
+    return frames.with_columns(variant_px=side)
 
 
 def _lanes(sides: Collection[int]) -> list[float]:
@@ -93,29 +96,14 @@ def _lanes(sides: Collection[int]) -> list[float]:
     return [top + (k + 1) * LANE_RATIO * span for k in range(len(MISSED))]
 
 
-def _draw_sides(
-    axes: Axes, rows: Sequence[FrameRecord], lanes: Sequence[float], start_ms: float
-) -> None:
-    in_time = [one for one in rows if one.verdict == Verdict.IN_TIME]
-    ran = [one for one in in_time if _side_of(one) is not None]
-    axes.step(
-        [(one.captured_ms - start_ms) / 1000 for one in ran],
-        [_side_of(one) or 0 for one in ran],
-        where="post", color=BLACK, lw=0.9,
-    )  # fmt: skip
-    sent = [one for one in in_time if one.side_px is not None]
-    axes.plot(
-        [(one.captured_ms - start_ms) / 1000 for one in sent],
-        [one.side_px or 0 for one in sent],
-        "o", color=GREEN, ms=2.4, markeredgewidth=0,
-    )  # fmt: skip
+def _draw_sides(axes: Axes, frames: pl.DataFrame, lanes: Sequence[float]) -> None:
+    in_time = frames.filter(verdict=Verdict.IN_TIME)
+    ran, sent = in_time.drop_nulls("variant_px"), in_time.drop_nulls("side_px")
+    axes.step(ran["captured_s"], ran["variant_px"], where="post", color=BLACK, lw=0.9)
+    axes.plot(sent["captured_s"], sent["side_px"], "o", color=GREEN, ms=2.4, markeredgewidth=0)
     for height, (verdict, colour, marker, _) in zip(lanes, MISSED, strict=True):
-        missed = [one for one in rows if one.verdict == verdict]
-        axes.plot(
-            [(one.captured_ms - start_ms) / 1000 for one in missed],
-            [height] * len(missed),
-            marker, color=colour, ms=3.5,
-        )  # fmt: skip
+        missed = frames.filter(verdict=verdict)["captured_s"]
+        axes.plot(missed, [height] * len(missed), marker, color=colour, ms=3.5)
 
 
 def _label_sides(axes: Axes, sides: Collection[int], lanes: Sequence[float]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..run_logs import RunLogs
+from .frames import frame_table
 from .style import BLUE, GREY, VERMILLION, new_figure, tidy
 
 PANELS_PER_ROW = 4
@@ -26,8 +27,8 @@ def draw_latency(run: RunLogs) -> Figure:
         axes.set_visible(False)
     for k, stream in enumerate(run.streams):
         axes = panels.flat[k]
-        frames = run.frames[stream.stream_id]
-        latency = np.sort([one.latency_ms for one in frames if one.latency_ms is not None])
+        frames = frame_table(run, stream.stream_id)
+        latency = frames["latency_ms"].drop_nulls().sort()
         share = np.arange(1, len(latency) + 1) / max(1, len(frames))
         tidy(
             axes,

@@ -7,23 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...files.csv_log import iterate_records
+from ...files.tidy_table import read_log
 from ..run_folder import FRAMES_FILE
 from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
 
 P99 = 0.99
 NUMBERS_WIDTH, NUMBERS_HEIGHT = 0.3, 0.5  # of a panel; lines leave one of two corners free for them
-
-
-class _Answered(NamedTuple):
-    """What is read of a row of `frames.csv`."""
-
-    latency_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +28,21 @@ class Latencies:
         num_captured: frames, answered or not.
     """
 
-    answered_ms: npt.NDArray[np.float64]
+    answered_ms: pl.Series
     num_captured: int
 
     @property
     def p99_ms(self) -> float:
         """The 99th percentile of answered frames."""
-        return float(np.quantile(self.answered_ms, P99))
+        return self.answered_ms.quantile(P99, "linear") or 0.0
 
 
 class Cell(NamedTuple):
-    """A panel and a line in it, as the tables write them."""
+    """A panel and a line in it."""
 
-    fps: str
-    slo_ms: str
-    clients: str
+    fps: float
+    slo_ms: float
+    clients: int
 
 
 def pool_latencies(runs: Iterable[Path]) -> Latencies:
@@ -58,14 +51,9 @@ def pool_latencies(runs: Iterable[Path]) -> Latencies:
     Raises:
         UsageError: naming the log that is missing or broken.
     """
-    num_captured = 0
-    answered: list[float] = []
-    for run in runs:
-        for row in iterate_records(run / FRAMES_FILE, _Answered):
-            num_captured += 1
-            if row.latency_ms is not None:
-                answered.append(row.latency_ms)
-    return Latencies(np.sort(np.array(answered, np.float64)), num_captured)
+    logs = [read_log(run / FRAMES_FILE, {"latency_ms": float | None}) for run in runs]
+    latency_ms = pl.concat(logs)["latency_ms"]
+    return Latencies(latency_ms.drop_nulls().sort(), len(latency_ms))
 
 
 def draw_latency_cdf(pools: Mapping[Cell, Latencies]) -> Figure:
@@ -74,9 +62,7 @@ def draw_latency_cdf(pools: Mapping[Cell, Latencies]) -> Figure:
     A line is the share of captured frames that were answered within x ms. Frames without an answer
     never count as answered, so that its height at the right edge is the share in time.
     """
-    rates, slos, clients = (
-        sorted({cell[k] for cell in pools}, key=float) for k in range(len(Cell._fields))
-    )
+    rates, slos, clients = (sorted(set(values)) for values in zip(*pools, strict=True))
     figure = new_figure(min(PAGE_WIDTH, 1.2 + 2.2 * len(slos)), 0.5 + 1.8 * len(rates))
     panels = figure.subplots(len(rates), len(slos), sharex="col", sharey=True, squeeze=False)
     styles = line_styles(clients)
@@ -86,24 +72,24 @@ def draw_latency_cdf(pools: Mapping[Cell, Latencies]) -> Figure:
             tidy(
                 axes,
                 "capture to answer (ms)" if row == len(rates) - 1 else "",
-                f"{float(fps):g} frame/s\nshare of captured" if column == 0 else "",
-                f"SLO {float(slo):g} ms" if row == 0 else "",
+                f"{fps:g} frame/s\nshare of captured" if column == 0 else "",
+                f"SLO {slo:g} ms" if row == 0 else "",
             )
-            axes.set_xlim(0, float(slo))
+            axes.set_xlim(0, slo)
             axes.set_ylim(0, 1.03)
             shown = [
                 (number, pools[cell])
                 for number in clients
                 if (cell := Cell(fps, slo, number)) in pools
             ]
-            _draw_panel(axes, shown, styles, float(slo))
-    handles = [styles[one].key("1 client" if one == "1" else f"{one} clients") for one in clients]
+            _draw_panel(axes, shown, styles, slo)
+    handles = [styles[one].key("1 client" if one == 1 else f"{one} clients") for one in clients]
     legend_above(figure, handles, 6)
     return figure
 
 
 def _draw_panel(
-    axes: Axes, shown: list[tuple[str, Latencies]], styles: Mapping[str, LineStyle], slo_ms: float
+    axes: Axes, shown: list[tuple[int, Latencies]], styles: Mapping[int, LineStyle], slo_ms: float
 ) -> None:
     lines = []
     is_left_free = True
@@ -111,7 +97,7 @@ def _draw_panel(
         if len(pool.answered_ms) == 0:
             continue
         style = styles[number]
-        share = np.arange(1, len(pool.answered_ms) + 1) / pool.num_captured
+        share = pl.int_range(1, len(pool.answered_ms) + 1, eager=True) / pool.num_captured
         axes.step(
             [0, *pool.answered_ms], [0, *share], where="post",
             color=style.colour, lw=1.3, ls=style.dashes,
@@ -122,8 +108,8 @@ def _draw_panel(
                 [pool.p99_ms], [height], style.marker, color=style.colour, ms=4.5, clip_on=False
             )
         lines.append(f"{number}: {pool.p99_ms:.0f}")
-        at = np.searchsorted(pool.answered_ms, NUMBERS_WIDTH * slo_ms)
-        is_left_free &= bool(at / pool.num_captured < 1 - NUMBERS_HEIGHT)
+        at = pool.answered_ms.search_sorted(NUMBERS_WIDTH * slo_ms, "left")
+        is_left_free &= at / pool.num_captured < 1 - NUMBERS_HEIGHT
     if lines:
         x, y = (0.04, 0.96) if is_left_free else (0.97, 0.05)
         axes.text(

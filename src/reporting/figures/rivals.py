@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from ...files.tidy_table import levels
 from ..interval import mean_and_interval
-from ..tidy_table import TidyRow, TidyTable
 from .clients import ACCURACIES, measured_accuracy
 from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
 
@@ -36,9 +37,7 @@ class RivalPoint:
     refused_ratio: float
 
 
-def rival_point(
-    rows: Sequence[TidyRow], factors: Sequence[str], accuracy: str
-) -> RivalPoint | None:
+def rival_point(rows: pl.DataFrame, factors: Sequence[str], accuracy: str) -> RivalPoint | None:
     """Averages the rows of one rival; None if no frame was captured.
 
     Each repeat (a seed and iteration) is averaged over its cells first, every cell weighing the
@@ -49,36 +48,26 @@ def rival_point(
         factors: columns that tell runs apart.
         accuracy: its column; empty cells count as 0.
     """
-    repeats: dict[tuple[str, ...], dict[tuple[str, ...], list[TidyRow]]] = {}
-    for row in rows:
-        repeat = tuple(row[name] for name in factors if name in REPEATS)
-        cell = tuple(row[name] for name in factors if name not in REPEATS)
-        repeats.setdefault(repeat, {}).setdefault(cell, []).append(row)
-    missed: list[float] = []
-    accurate: list[float] = []
-    for cells in repeats.values():
-        shares = [share for own in cells.values() if (share := _shares(own, accuracy)) is not None]
-        if shares:
-            missed.append(sum(share[0] for share in shares) / len(shares))
-            accurate.append(sum(share[1] for share in shares) / len(shares))
-    if not missed:
-        return None
-    refused = [row.number("refused") or 0.0 for row in rows if "refused" in row.cells]
-    return RivalPoint(
-        _with_interval(missed),
-        _with_interval(accurate),
-        sum(refused) / len(refused) if refused else 0.0,
+    captured = pl.col("captured")
+    missed, gained = pl.col("late") + pl.col("dropped"), captured * pl.col(accuracy).fill_null(0)
+    cells = (
+        rows.group_by(factors, maintain_order=True)
+        .agg(captured.sum(), missed=missed.sum(), gained=gained.sum())
+        .filter(captured > 0)
     )
-
-
-def _shares(rows: Sequence[TidyRow], accuracy: str) -> tuple[float, float] | None:
-    """Missed ratio and accuracy of a cell's frames; None if there are none."""
-    captured = sum(row.required("captured") for row in rows)
-    if captured == 0:
+    repeats = cells.group_by(
+        [name for name in factors if name in REPEATS], maintain_order=True
+    ).agg(
+        missed=(pl.col("missed") / captured).mean(), accuracy=(pl.col("gained") / captured).mean()
+    )
+    if repeats.is_empty():
         return None
-    missed = sum(row.required("late") + row.required("dropped") for row in rows)
-    gained = sum(row.required("captured") * (row.number(accuracy) or 0.0) for row in rows)
-    return missed / captured, gained / captured
+    refused = rows["refused"].fill_null(0).to_list() if "refused" in rows.columns else [0.0]
+    return RivalPoint(
+        _with_interval(repeats["missed"].to_list()),
+        _with_interval(repeats["accuracy"].to_list()),
+        sum(refused) / len(refused),
+    )
 
 
 def _with_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -86,22 +75,19 @@ def _with_interval(values: Sequence[float]) -> tuple[float, float]:
     return mean or 0.0, half or 0.0
 
 
-def draw_rivals(
-    results: TidyTable, factors: Sequence[str], rivals: Mapping[str, TidyTable]
-) -> Figure:
+def draw_rivals(results: pl.DataFrame, factors: Sequence[str]) -> Figure:
     """Draws a panel for each trace (column) and SLO (row), with a point for each rival.
 
     Args:
-        results: of all rivals.
+        results: of all rivals, which `rival` names.
         factors: columns that tell runs apart.
-        rivals: name to its rows.
     """
-    traces, slos = results.levels("trace"), results.levels("slo_ms")
+    traces, slos, rivals = (levels(results[name]) for name in ("trace", "slo_ms", "rival"))
     accuracy = measured_accuracy(results, "{}")
     width = max(min(PAGE_WIDTH, 1.0 + 3.1 * len(traces)), 2.2 * len(traces))
     figure = new_figure(width, 0.8 + 2.4 * len(slos))
     panels = figure.subplots(len(slos), len(traces), squeeze=False)
-    styles = line_styles(list(rivals))
+    styles = line_styles(rivals)
     refused: dict[str, float] = {}
     for row, slo in enumerate(slos):
         for column, trace in enumerate(traces):
@@ -110,16 +96,13 @@ def draw_rivals(
                 axes,
                 "missed frames (%)" if row == len(slos) - 1 else "",
                 ACCURACIES[accuracy] if column == 0 else "",
-                f"{trace}, SLO {float(slo):g} ms",
+                f"{trace}, SLO {slo:g} ms",
             )
+            here = results.filter(trace=trace, slo_ms=slo)
             found = {
                 name: point
-                for name, table in rivals.items()
-                if (
-                    point := rival_point(
-                        table.where(trace=trace, slo_ms=slo).rows, factors, accuracy
-                    )
-                )
+                for name in rivals
+                if (point := rival_point(here.filter(rival=name), factors, accuracy))
             }
             floor = SHOWN_RATIO * max((one.accuracy[0] for one in found.values()), default=0.0)
             for name, point in found.items():

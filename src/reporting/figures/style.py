@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ VERDICT_COLOURS = {Verdict.IN_TIME: BLUE, Verdict.LATE: ORANGE, Verdict.DROPPED:
 VERDICT_NAMES = {Verdict.IN_TIME: "in time", Verdict.LATE: "late", Verdict.DROPPED: "dropped"}
 DPI = 110  # of the report's page; figures for print are finer
 PAGE_WIDTH = 7.2  # of a paper with two columns (inch)
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ LINES: tuple[LineStyle, ...] = (
 HATCHES = ("", "////", "....", "xxxx")
 
 
-def line_styles(names: Sequence[str]) -> dict[str, LineStyle]:
+def line_styles(names: Sequence[Name]) -> dict[Name, LineStyle]:
     """A style for each name, in their order; they repeat after eight."""
     return {name: LINES[k % len(LINES)] for k, name in enumerate(names)}
 

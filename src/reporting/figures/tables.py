@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import polars as pl
 from matplotlib.figure import Figure
 
-from ..tidy_table import TidyTable, read_header, read_tidy_table
+from ...files.tidy_table import Columns, read_notes, read_tidy_table
 from . import estimators, planning, studies, twin
 from .experiment import RESULTS_FILE, RIVALS_TEXT, SUMMARY_FILE
 from .plate import Plate
@@ -32,22 +33,27 @@ class TableFigure:
     """
 
     name: str
-    columns: tuple[str, ...]
-    draw: Callable[[TidyTable], Figure]
+    columns: Columns
+    draw: Callable[[pl.DataFrame], Figure]
     title: str
     text: str
 
 
-def _draw_policies(table: TidyTable) -> Figure:
+POLICIES_COLUMNS = {
+    "trace": str, "slo_ms": float, "policy": str, "seed": int, "captured": int, "late": int,
+    "dropped": int, "profile_map": float | None,
+}  # fmt: skip
+
+
+def _draw_policies(table: pl.DataFrame) -> Figure:
     factors = table.columns[: table.columns.index("captured")]
-    policies = {name: table.where(policy=name) for name in table.levels("policy")}
-    return draw_rivals(table, factors, policies)
+    return draw_rivals(table.with_columns(rival="policy"), factors)
 
 
 TABLE_FIGURES: tuple[TableFigure, ...] = (
     TableFigure(
         "rivals",
-        ("trace", "slo_ms", "policy", "seed", "captured", "late", "dropped", "profile_map"),
+        POLICIES_COLUMNS,
         _draw_policies,
         "Rival policies",
         RIVALS_TEXT,
@@ -102,13 +108,13 @@ def table_plates(folder: Path) -> list[Plate]:
         UsageError: if a table cannot be read.
     """
     headers = {
-        path: set(read_header(path))
+        path: set(pl.scan_csv(path, comment_prefix="#", infer_schema=False).collect_schema())
         for path in sorted(folder.glob("*.csv"))
         if path.name not in OF_EXPERIMENTS
     }
     plates: list[Plate] = []
     for figure in TABLE_FIGURES:
-        paths = [path for path, header in headers.items() if set(figure.columns) <= header]
+        paths = [path for path, header in headers.items() if figure.columns.keys() <= header]
         plates += [
             Plate(
                 figure=figure.name,
@@ -129,4 +135,4 @@ def _draw(figure: TableFigure, path: Path) -> Figure:
 
 
 def _command(path: Path) -> str:
-    return read_tidy_table(path).notes.get(COMMAND_NOTE, f"not noted in {path}")
+    return read_notes(path).get(COMMAND_NOTE, f"not noted in {path}")

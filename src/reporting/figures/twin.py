@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..tidy_table import TidyRow, TidyTable
+from ...files.tidy_table import levels
 from .style import BLACK, GREY, PAGE_WIDTH, legend_above, line_styles, new_figure, tidy
 
-COLUMNS = ("scenario", "side", "in_time_ratio", "accuracy", "p50_ms")
+COLUMNS = {
+    "scenario": str, "side": str, "in_time_ratio": float | None, "accuracy": float | None,
+    "p50_ms": float | None,
+}  # fmt: skip
 LIVE, SIMULATED = "live", "simulated"
 POINTS = 2.0  # percentage points of frames in time by which both may differ
 
 
-def draw_twin(table: TidyTable) -> Figure:
+def draw_twin(table: pl.DataFrame) -> Figure:
     """Draws frames in time, accuracy and median latency; where both agree, a point lies on the line.
 
     Args:
         table: a row for each cell and side; what stands before `side` tells cells apart.
     """
     factors = table.columns[: table.columns.index("side")]
-    cells: dict[tuple[str, ...], dict[str, TidyRow]] = {}
-    for row in table.rows:
-        cells.setdefault(tuple(row[name] for name in factors), {})[row["side"]] = row
-    kind = "trace" if len(table.levels("scenario")) == 1 and "trace" in factors else "scenario"
-    kinds = table.levels(kind)
+    live, simulated = (table.filter(side=side) for side in (LIVE, SIMULATED))
+    cells = live.join(
+        simulated, on=factors, suffix="_simulated", nulls_equal=True, maintain_order="left"
+    )
+    kind = "trace" if table["scenario"].n_unique() == 1 and "trace" in factors else "scenario"
+    kinds = levels(table[kind])
     styles = line_styles(kinds)
     figure = new_figure(PAGE_WIDTH, 3.0)
     panels = figure.subplots(1, 3)
@@ -40,30 +45,13 @@ def draw_twin(table: TidyTable) -> Figure:
         tidy(axes, "live", "simulated" if column == "in_time_ratio" else "", title)
         found: list[float] = []
         for name in kinds:
-            points = _points(
-                [sides for sides in cells.values() if _is_of(sides, kind, name)], column
-            )
-            xs, ys = [scale * x for x, _ in points], [scale * y for _, y in points]
-            axes.errorbar(xs, ys, **styles[name].point())
-            found += [*xs, *ys]
+            both = (column, f"{column}_simulated")
+            points = scale * cells.filter(pl.col(kind) == name).select(both).drop_nulls()
+            axes.errorbar(*points, **styles[name].point())
+            found += [value for axis in points for value in axis]
         _draw_line(axes, found, POINTS if column == "in_time_ratio" else 0.0)
     legend_above(figure, [styles[name].key(name, is_point=True) for name in kinds], 4)
     return figure
-
-
-def _is_of(sides: dict[str, TidyRow], kind: str, name: str) -> bool:
-    return any(row[kind] == name for row in sides.values())
-
-
-def _points(cells: Sequence[dict[str, TidyRow]], column: str) -> list[tuple[float, float]]:
-    """Live and simulated value of the cells that have both."""
-    points: list[tuple[float, float]] = []
-    for sides in cells:
-        if LIVE in sides and SIMULATED in sides:
-            live, simulated = sides[LIVE].number(column), sides[SIMULATED].number(column)
-            if live is not None and simulated is not None:
-                points.append((live, simulated))
-    return points
 
 
 def _draw_line(axes: Axes, values: Sequence[float], band: float) -> None:

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 
 from ...core.verdict import Verdict
 from ..run_logs import RunLogs
+from .frames import frame_table
 from .style import VERDICT_COLOURS, VERDICT_NAMES, new_figure, tidy
 
 ROW_HEIGHT = 1.15
@@ -24,13 +25,12 @@ def draw_verdicts(run: RunLogs) -> Figure:
     for k, stream in enumerate(run.streams):
         axes = panels[k]
         tidy(axes, "time of capture (s)" if k == num_rows - 1 else "", "frames", stream.stream_id)
+        frames = frame_table(run, stream.stream_id)
         base = np.zeros(num_seconds)
         for verdict, colour in VERDICT_COLOURS.items():
-            seconds = [
-                min(num_seconds - 1, int((one.captured_ms - run.start_ms) // 1000))
-                for one in run.frames[stream.stream_id]
-                if one.verdict == verdict
-            ]
+            seconds = (
+                frames.filter(verdict=verdict)["captured_s"].cast(int).clip(0, num_seconds - 1)
+            )
             counts = np.bincount(seconds, minlength=num_seconds)
             hatch = {Verdict.IN_TIME: "", Verdict.LATE: "//", Verdict.DROPPED: "xx"}[verdict]
             axes.bar(

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from random import Random
 
 from ...core.plan import Plan
-from ...core.problem import Client, Problem
+from ...core.problem import Problem
+from ...core.stream import Stream
 from .counter_offer import (
     CounterOffer,
     RefusalReason,
     admit,
     find_offers,
     fits_alone,
-    protected_clients,
+    protected_streams,
     refusal_reason,
-    with_clients,
+    with_streams,
 )
 from .effort import TimeLimit
 from .port import Planner
@@ -46,7 +47,7 @@ class Refusal:
 class Admission:
     """What became of a stream that wants to join; `refusal` is None if it may."""
 
-    client: Client
+    stream: Stream
     refusal: Refusal | None = None
 
 
@@ -83,48 +84,48 @@ class AdmissionRound:
         self._planner = planner
         self._limit = limit
         self._plan_ms = 0.0  # of the newest plan in this round
-        self._protected = protected_clients(everybody, plans[0])
+        self._protected = protected_streams(everybody, plans[0])
         candidates = (Seats(everybody, plan) for plan in plans)
         self._seats = next((one for one in candidates if one.has(self._protected)), None)
 
-    def run(self, joining: Sequence[Client]) -> list[Admission]:
+    def run(self, joining: Sequence[Stream]) -> list[Admission]:
         """Answers each stream, in the order in which they asked."""
         unseen, left, seated = set(), [], []
-        for client in joining:
+        for stream in joining:
             if self._limit.is_up:
-                unseen.add(client.client_id)
-            elif not fits_alone(self._problem, client):
+                unseen.add(stream.stream_id)
+            elif not fits_alone(self._problem, stream):
                 continue
-            elif self._seats is not None and self._seats.add(client):
-                seated.append(client)
+            elif self._seats is not None and self._seats.add(stream):
+                seated.append(stream)
             else:
-                left.append(client)
+                left.append(stream)
         if seated and self._seats is not None:
-            self._problem = with_clients(self._problem, seated)
-            self._protected |= {client.client_id for client in seated}
+            self._problem = with_streams(self._problem, seated)
+            self._protected |= {stream.stream_id for stream in seated}
             self.plan = self._seats.plan(self._problem)
-        admitted = {client.client_id for client in seated} | self._by_planner(left)
+        admitted = {stream.stream_id for stream in seated} | self._by_planner(left)
         return [
-            Admission(client)
-            if client.client_id in admitted
-            else Admission(client, TOO_MANY if client.client_id in unseen else self._refuse(client))
-            for client in joining
+            Admission(stream)
+            if stream.stream_id in admitted
+            else Admission(stream, TOO_MANY if stream.stream_id in unseen else self._refuse(stream))
+            for stream in joining
         ]
 
-    def _by_planner(self, left: Sequence[Client]) -> set[str]:
+    def _by_planner(self, left: Sequence[Stream]) -> set[str]:
         """Names those of the streams that a plan serves together with everybody else."""
         while left and not self._limit.is_up:
-            wider = with_clients(self._problem, left)
+            wider = with_streams(self._problem, left)
             started_ms = self._limit.elapsed_ms()
             # A fixed seed, so that an offer holds.
             plan = self._planner.plan(wider, self.plan or self._previous, Random(0))  # noqa: S311
             self._plan_ms = self._limit.elapsed_ms() - started_ms
             served = {one for one, place in plan.placement.items() if place is not None}
-            admitted = {one.client_id for one in left} & served
+            admitted = {one.stream_id for one in left} & served
             if admitted and self._protected <= served:
-                clients = [one for one in left if one.client_id in admitted]
-                self._problem = with_clients(self._problem, clients)
-                refused = {one.client_id for one in left} - admitted
+                streams = [one for one in left if one.stream_id in admitted]
+                self._problem = with_streams(self._problem, streams)
+                refused = {one.stream_id for one in left} - admitted
                 self.plan = Plan(
                     plan.devices,
                     {one: place for one, place in plan.placement.items() if one not in refused},
@@ -134,31 +135,31 @@ class AdmissionRound:
             left = left[: len(left) // 2]
         return set()
 
-    def _refuse(self, client: Client) -> Refusal:
+    def _refuse(self, stream: Stream) -> Refusal:
         """Says why, and what would fit."""
         asked = (
-            f"{client.fps:g} frames/s within {client.slo_ms:g} ms "
-            f"at {client.bandwidth_kbps:g} kbit/s"
+            f"{stream.fps:g} frames/s within {stream.slo_ms:g} ms "
+            f"at {stream.bandwidth_kbps:g} kbit/s"
         )
-        reason = refusal_reason(self._problem, client)
+        reason = refusal_reason(self._problem, stream)
         if reason is RefusalReason.INFEASIBLE:
             detail = f"not even an idle server could do {asked}"
-            return Refusal(reason, detail, self._offers(client))
+            return Refusal(reason, detail, self._offers(stream))
         detail = f"the devices are taken: there is no room for {asked}"
-        return Refusal(reason, detail, self._offers(client), RETRY_AFTER_MS)
+        return Refusal(reason, detail, self._offers(stream), RETRY_AFTER_MS)
 
-    def _offers(self, client: Client) -> tuple[CounterOffer, ...]:
+    def _offers(self, stream: Stream) -> tuple[CounterOffer, ...]:
         """What would fit, as far as there is time to find out."""
         if self._limit.is_up:
             return ()
         may_plan = self._limit.left_ms >= PLANS_PER_OFFER * self._plan_ms
         plan = self.plan or self._previous
 
-        def is_taken(changed: Client) -> bool:
+        def is_taken(changed: Stream) -> bool:
             if self._limit.is_up:
                 return False
             if self._seats is not None and self._seats.would_take(changed):
                 return True
             return may_plan and admit(self._problem, changed, plan, self._planner) is not None
 
-        return find_offers(self._problem, client, is_taken)
+        return find_offers(self._problem, stream, is_taken)

@@ -15,11 +15,11 @@ def limit_fps(latency_ms: float, batch_size: int) -> float:
 
 
 def capacity_fps(row: Sequence[float], budget_ms: float) -> float:
-    """Returns the most that a device may be loaded with if its strictest client has that budget.
+    """Returns the most that a device may be loaded with if its strictest stream has that budget.
 
     Args:
         row: p99 of batch 1, 2, ... of the variant it runs (ms).
-        budget_ms: what that client's network and SLO leave to the server.
+        budget_ms: what that stream's network and SLO leave to the server.
 
     Returns:
         Rate (frame/s) to stay below, or at; 0 if the budget is short of twice every latency.

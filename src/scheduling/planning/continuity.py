@@ -8,23 +8,23 @@ from ...core.plan import Plan
 from .instance import Instance
 from .pricing.construct import Draft, empty_draft
 
-LOAD_COST = 1000.0  # of a variant that has to be loaded, against one client that moves
+LOAD_COST = 1000.0  # of a variant that has to be loaded, against one stream that moves
 
 
 def continued(instance: Instance, previous: Plan) -> Draft:
-    """Returns the draft that keeps variants, and clients on their devices, where that still fits."""
+    """Returns the draft that keeps variants, and streams on their devices, where that still fits."""
     draft = empty_draft(instance)
     problem = instance.problem
     number_of = {device.device_id: number for number, device in enumerate(problem.devices)}
     running = {device.device_id: device for device in previous.devices}
     members: list[list[int]] = [[] for _ in problem.devices]
     unserved = []
-    for client, index in enumerate(instance.clients.tolist()):
-        place = previous.placement.get(problem.clients[index].client_id)
+    for stream, index in enumerate(instance.streams.tolist()):
+        place = previous.placement.get(problem.streams[index].stream_id)
         if place in number_of:
-            members[number_of[place]].append(client)
+            members[number_of[place]].append(stream)
         else:
-            unserved.append(client)
+            unserved.append(stream)
     for device_id, number in number_of.items():
         before = running.get(device_id)
         lane = np.flatnonzero(
@@ -40,7 +40,7 @@ def continued(instance: Instance, previous: Plan) -> Draft:
         if len(kept) < len(members[number]):
             draft.changed.add(number)
             gone = set(kept)
-            unserved += [client for client in members[number] if client not in gone]
+            unserved += [stream for stream in members[number] if stream not in gone]
     draft.unserved = sorted(unserved)
     return draft
 
@@ -51,12 +51,12 @@ def _keep(instance: Instance, lane: list[int], members: list[int]) -> tuple[list
         instance.capacities[lane] >= instance.weights[members].sum()
     )
     if carries_all.any():
-        ordered = sorted(members, key=lambda client: (instance.weights[client], client))
+        ordered = sorted(members, key=lambda stream: (instance.weights[stream], stream))
         return ordered, lane[int(carries_all.argmax())]
     best: tuple[list[int], int] = [], lane[0]
     for mode in lane:
-        fitting = [client for client in members if instance.fits[client, mode]]
-        fitting.sort(key=lambda client: (instance.weights[client], client))
+        fitting = [stream for stream in members if instance.fits[stream, mode]]
+        fitting.sort(key=lambda stream: (instance.weights[stream], stream))
         loads = np.cumsum(instance.weights[fitting])
         kept = fitting[: int(np.searchsorted(loads, instance.capacities[mode], side="right"))]
         if len(kept) > len(best[0]):
@@ -65,13 +65,13 @@ def _keep(instance: Instance, lane: list[int], members: list[int]) -> tuple[list
 
 
 def align(instance: Instance, draft: Draft, previous: Plan) -> None:
-    """Exchanges devices of one type so that fewest variants are loaded, then fewest clients move."""
+    """Exchanges devices of one type so that fewest variants are loaded, then fewest streams move."""
     problem = instance.problem
     running = {device.device_id: device.variant for device in previous.devices}
     ids = [device.device_id for device in problem.devices]
     places = [
-        previous.placement.get(problem.clients[index].client_id)
-        for index in instance.clients.tolist()
+        previous.placement.get(problem.streams[index].stream_id)
+        for index in instance.streams.tolist()
     ]
     modes, members = list(draft.modes), list(draft.members)
     for number in range(instance.num_types):
@@ -85,8 +85,8 @@ def align(instance: Instance, draft: Draft, previous: Plan) -> None:
             if not members[device]:
                 continue
             costs[row] = LOAD_COST * (variants != instance.mode_variant[modes[device]])
-            for client in members[device]:
-                column = column_of.get(places[client] or "")
+            for stream in members[device]:
+                column = column_of.get(places[stream] or "")
                 if column is not None:
                     costs[row, column] -= 1.0
         from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - see registry.preload

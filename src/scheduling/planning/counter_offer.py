@@ -10,7 +10,8 @@ from random import Random
 
 from ...core.limits import FPS, SLO_MS
 from ...core.plan import Plan
-from ...core.problem import Client, Problem
+from ...core.problem import Problem
+from ...core.stream import Stream
 from .capacity import capacity_fps
 from .carry_over import carry_over
 from .port import Planner
@@ -34,53 +35,53 @@ class CounterOffer:
     slo_ms: float
 
 
-def admit(problem: Problem, client: Client, plan: Plan | None, planner: Planner) -> Plan | None:
-    """Returns a plan that serves one more client and nobody less, or None if none was found.
+def admit(problem: Problem, stream: Stream, plan: Plan | None, planner: Planner) -> Plan | None:
+    """Returns a plan that serves one more stream and nobody less, or None if none was found.
 
     Makes at most one plan. The same arguments give the same answer.
 
     Args:
-        problem: everybody else. If it names the client already, that entry is replaced.
-        client: who asks.
+        problem: everybody else. If it names the stream already, that entry is replaced.
+        stream: who asks.
         plan: the plan in force, if there is one. A stream that it serves must stay served, unless its
             link has become so bad that no device could serve it even alone.
         planner: finds the new plan, if staying with the variants in force is not enough.
     """
-    if not fits_alone(problem, client):
+    if not fits_alone(problem, stream):
         return None
-    return _admit(problem, client, plan, planner, protected_clients(problem, plan))
+    return _admit(problem, stream, plan, planner, protected_streams(problem, plan))
 
 
-def refusal_reason(problem: Problem, client: Client) -> RefusalReason:
-    """Tells why a client that was not admitted cannot be placed."""
-    if fits_alone(problem, client):
+def refusal_reason(problem: Problem, stream: Stream) -> RefusalReason:
+    """Tells why a stream that was not admitted cannot be placed."""
+    if fits_alone(problem, stream):
         return RefusalReason.OVERLOAD
     return RefusalReason.INFEASIBLE
 
 
 def counter_offers(
-    problem: Problem, client: Client, plan: Plan | None, planner: Planner
+    problem: Problem, stream: Stream, plan: Plan | None, planner: Planner
 ) -> tuple[CounterOffer, ...]:
-    """Returns what would be admitted in place of a client that is not.
+    """Returns what would be admitted in place of a stream that is not.
 
     At most two offers, each verified with `admit`; see `find_offers`.
 
     Args:
         problem: everybody else.
-        client: who asks, and cannot be admitted.
+        stream: who asks, and cannot be admitted.
         plan: the plan in force, if there is one.
         planner: as for `admit`.
     """
-    protected = protected_clients(problem, plan)
+    protected = protected_streams(problem, plan)
     return find_offers(
         problem,
-        client,
+        stream,
         lambda changed: _admit(problem, changed, plan, planner, protected) is not None,
     )
 
 
 def find_offers(
-    problem: Problem, client: Client, is_taken: Callable[[Client], bool]
+    problem: Problem, stream: Stream, is_taken: Callable[[Stream], bool]
 ) -> tuple[CounterOffer, ...]:
     """Returns the highest rate at the same SLO, and the shortest SLO at the same rate, that would be taken.
 
@@ -89,49 +90,49 @@ def find_offers(
 
     Args:
         problem: everybody else.
-        client: who asks, and cannot be admitted.
-        is_taken: whether the client would be admitted in another form, which some idle device could serve.
+        stream: who asks, and cannot be admitted.
+        is_taken: whether the stream would be admitted in another form, which some idle device could serve.
     """
 
     def is_admitted(fps: float, slo_ms: float) -> bool:
-        changed = replace(client, fps=fps, slo_ms=slo_ms)
+        changed = replace(stream, fps=fps, slo_ms=slo_ms)
         return fits_alone(problem, changed) and is_taken(changed)
 
-    rates = _round_numbers(FPS.nearest(client.fps * LEAST_RATE_RATIO), client.fps)[::-1]
-    fps = _first(rates, lambda rate: is_admitted(rate, client.slo_ms))
-    longest_ms = _longest_useful_slo_ms(problem, client)
-    slos = _round_numbers(client.slo_ms, longest_ms)
-    if longest_ms > client.slo_ms:
+    rates = _round_numbers(FPS.nearest(stream.fps * LEAST_RATE_RATIO), stream.fps)[::-1]
+    fps = _first(rates, lambda rate: is_admitted(rate, stream.slo_ms))
+    longest_ms = _longest_useful_slo_ms(problem, stream)
+    slos = _round_numbers(stream.slo_ms, longest_ms)
+    if longest_ms > stream.slo_ms:
         slos.append(longest_ms)
-    slo_ms = _first(slos, lambda slo: is_admitted(client.fps, slo))
+    slo_ms = _first(slos, lambda slo: is_admitted(stream.fps, slo))
     offers = []
     if fps is not None:
-        offers.append(CounterOffer(fps, client.slo_ms))
+        offers.append(CounterOffer(fps, stream.slo_ms))
     if slo_ms is not None:
-        offers.append(CounterOffer(client.fps, slo_ms))
+        offers.append(CounterOffer(stream.fps, slo_ms))
     return tuple(offers)
 
 
-def fits_alone(problem: Problem, client: Client) -> bool:
-    """Whether some idle device could serve the client with some variant."""
-    return _fits_one_of(_device_types(problem), problem, client)
+def fits_alone(problem: Problem, stream: Stream) -> bool:
+    """Whether some idle device could serve the stream with some variant."""
+    return _fits_one_of(_device_types(problem), problem, stream)
 
 
-def protected_clients(problem: Problem, plan: Plan | None) -> set[str]:
-    """Names the clients that must stay served: those whom the plan serves, and some device could serve alone."""
+def protected_streams(problem: Problem, plan: Plan | None) -> set[str]:
+    """Names the streams that must stay served: those whom the plan serves, and some device could serve alone."""
     if plan is None:
         return set()
-    served = [one for one in problem.clients if plan.placement.get(one.client_id) is not None]
+    served = [one for one in problem.streams if plan.placement.get(one.stream_id) is not None]
     device_types = _device_types(problem)
-    return {one.client_id for one in served if _fits_one_of(device_types, problem, one)}
+    return {one.stream_id for one in served if _fits_one_of(device_types, problem, one)}
 
 
 def _admit(
-    problem: Problem, client: Client, plan: Plan | None, planner: Planner, protected: set[str]
+    problem: Problem, stream: Stream, plan: Plan | None, planner: Planner, protected: set[str]
 ) -> Plan | None:
-    """As `admit`, for a client that fits alone; `protected` names those that must stay served."""
-    wider = with_client(problem, client)
-    needed = {client.client_id} | protected
+    """As `admit`, for a stream that fits alone; `protected` names those that must stay served."""
+    wider = with_stream(problem, stream)
+    needed = {stream.stream_id} | protected
 
     def serves_all(candidate: Plan) -> bool:
         return all(candidate.placement.get(one) is not None for one in needed)
@@ -148,43 +149,43 @@ def _device_types(problem: Problem) -> set[str]:
     return {device.device_type for device in problem.devices}
 
 
-def _fits_one_of(device_types: set[str], problem: Problem, client: Client) -> bool:
-    if not problem.is_servable(client):
+def _fits_one_of(device_types: set[str], problem: Problem, stream: Stream) -> bool:
+    if not problem.is_servable(stream):
         return False
     return any(
-        client.fps <= capacity_fps(problem.latency_ms[device_type][number], budget_ms)
-        for number, variant in enumerate(problem.variants)
-        if (budget_ms := client.budget_ms(variant, problem.overhead_ms)) > 0
+        stream.fps <= capacity_fps(problem.latency_ms[device_type][number], budget_ms)
+        for number, budget_ms in enumerate(problem.budgets_ms(stream))
+        if budget_ms > 0
         for device_type in device_types
     )
 
 
-def with_client(problem: Problem, client: Client) -> Problem:
-    """Returns the problem with one more client, which replaces one of the same id."""
-    return with_clients(problem, (client,))
+def with_stream(problem: Problem, stream: Stream) -> Problem:
+    """Returns the problem with one more stream, which replaces one of the same id."""
+    return with_streams(problem, (stream,))
 
 
-def with_clients(problem: Problem, clients: Iterable[Client]) -> Problem:
-    """Returns the problem with more clients; each replaces one of the same id before it."""
-    more = {client.client_id: client for client in clients}
+def with_streams(problem: Problem, streams: Iterable[Stream]) -> Problem:
+    """Returns the problem with more streams; each replaces one of the same id before it."""
+    more = {stream.stream_id: stream for stream in streams}
     if not more:
         return problem
-    others = (other for other in problem.clients if other.client_id not in more)
-    return replace(problem, clients=(*others, *more.values()))
+    others = (other for other in problem.streams if other.stream_id not in more)
+    return replace(problem, streams=(*others, *more.values()))
 
 
-def _longest_useful_slo_ms(problem: Problem, client: Client) -> float:
-    """The SLO above which no budget rule binds any more; the client's own if none helps."""
+def _longest_useful_slo_ms(problem: Problem, stream: Stream) -> float:
+    """The SLO above which no budget rule binds any more; the stream's own if none helps."""
     useful = [
-        client.network_ms(variant.frame_kbits)
+        stream.network_ms(variant.frame_kbits)
         + problem.overhead_ms
-        + client.decode_ms
+        + stream.decode_ms
         + 2 * max(row[number])
         for number, variant in enumerate(problem.variants)
-        if client.can_carry(variant.frame_kbits)
+        if stream.is_carried(variant.frame_kbits)
         for row in (problem.latency_ms[device.device_type] for device in problem.devices)
     ]
-    return float(math.ceil(min(max(useful, default=client.slo_ms), SLO_MS.most)))
+    return float(math.ceil(min(max(useful, default=stream.slo_ms), SLO_MS.most)))
 
 
 def _round_numbers(above: float, below: float) -> list[float]:

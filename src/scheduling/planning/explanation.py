@@ -1,4 +1,4 @@
-"""Says for each client of a plan why it is served as it is, and what it would take to see better."""
+"""Says for each stream of a plan why it is served as it is, and what it would take to see better."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ...core.plan import DevicePlan, Plan
-from ...core.problem import Client, Problem
+from ...core.problem import Problem
+from ...core.stream import Stream
 from .capacity import limit_fps
 from .counter_offer import CounterOffer, RefusalReason, counter_offers, refusal_reason
 from .port import Planner
@@ -18,7 +19,7 @@ BANDWIDTH_STEP_KBPS = 1.0
 
 
 class Binding(StrEnum):
-    """What keeps a client from a more accurate variant."""
+    """What keeps a stream from a more accurate variant."""
 
     NOTHING = "nothing"  # it has the most accurate one
     NETWORK_RATE = "network rate"  # its link does not carry the next one's frames at its rate
@@ -30,13 +31,13 @@ class Binding(StrEnum):
 class Wish:
     """One way to a more accurate variant, while all others stay as they are.
 
-    On `device_id`, as it is planned now, or on one more device of `device_type`, the client is
+    On `device_id`, as it is planned now, or on one more device of `device_type`, the stream is
     served with `variant` once its link or its SLO is what is named here; either is enough. Where
     neither is named nothing but the device is missing.
 
     Attributes:
         variant: index into the problem's variants.
-        device_id: that would take the client, or None for a further one.
+        device_id: that would take the stream, or None for a further one.
         device_type: of it.
         bandwidth_kbps: of the uplink, or None if no rate is enough or none is needed.
         slo_ms: or None if none is needed.
@@ -51,7 +52,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one client is served as it is.
+    """Why one stream is served as it is.
 
     Attributes:
         device: that serves it, or None if it is refused.
@@ -60,10 +61,10 @@ class Explanation:
         binding: what keeps it from the next better variant.
         wishes: ways to a better variant, the one that takes least first.
         refusal: why it is refused, or None if it is served.
-        offers: what would be accepted of a refused client.
+        offers: what would be accepted of a refused stream.
     """
 
-    client_id: str
+    stream_id: str
     device: DevicePlan | None
     budget_ms: float
     needed_ms: float
@@ -76,40 +77,40 @@ class Explanation:
 def explain(
     problem: Problem, plan: Plan, planner: Planner, max_offers: int = 8
 ) -> list[Explanation]:
-    """Explains a sound plan, client by client.
+    """Explains a sound plan, stream by stream.
 
     Args:
         problem: what was planned.
         plan: obeys its rules.
         planner: looks for counter-offers, several plans for each.
-        max_offers: for so many refused clients, the first ones.
+        max_offers: for so many refused streams, the first ones.
     """
     running = {device.device_id: device for device in plan.devices}
-    members: dict[str, list[Client]] = {device_id: [] for device_id in running}
-    for client in problem.clients:
-        place = plan.placement[client.client_id]
+    members: dict[str, list[Stream]] = {device_id: [] for device_id in running}
+    for stream in problem.streams:
+        place = plan.placement[stream.stream_id]
         if place is not None:
-            members[place].append(client)
+            members[place].append(stream)
     explanations = []
     offered = 0
-    for client in problem.clients:
-        device = running.get(plan.placement[client.client_id] or "")
-        budgets = problem.budgets_ms(client)
+    for stream in problem.streams:
+        device = running.get(plan.placement[stream.stream_id] or "")
+        budgets = problem.budgets_ms(stream)
         refusal = None
         offers: tuple[CounterOffer, ...] = ()
         if device is None:
-            refusal = refusal_reason(problem, client)
+            refusal = refusal_reason(problem, stream)
             if offered < max_offers:
                 offered += 1
-                offers = counter_offers(_without(problem, client), client, plan, planner)
+                offers = counter_offers(_without(problem, stream), stream, plan, planner)
         explanations.append(
             Explanation(
-                client_id=client.client_id,
+                stream_id=stream.stream_id,
                 device=device,
                 budget_ms=budgets[device.variant if device else 0],
                 needed_ms=2 * _latency_ms(problem, device) if device else 0.0,
-                binding=_binding(problem, client, device),
-                wishes=_wishes(problem, client, device, running, members),
+                binding=_binding(problem, stream, device),
+                wishes=_wishes(problem, stream, device, running, members),
                 refusal=refusal,
                 offers=offers,
             )
@@ -117,12 +118,12 @@ def explain(
     return explanations
 
 
-def _without(problem: Problem, client: Client) -> Problem:
+def _without(problem: Problem, stream: Stream) -> Problem:
     return Problem(
         problem.devices,
         problem.variants,
         problem.latency_ms,
-        tuple(other for other in problem.clients if other.client_id != client.client_id),
+        tuple(other for other in problem.streams if other.stream_id != stream.stream_id),
         problem.overhead_ms,
     )
 
@@ -143,16 +144,15 @@ def _better(problem: Problem, device: DevicePlan | None) -> list[int]:
     return sorted(better, key=lambda number: problem.variants[number].accuracy)
 
 
-def _binding(problem: Problem, client: Client, device: DevicePlan | None) -> Binding:
+def _binding(problem: Problem, stream: Stream, device: DevicePlan | None) -> Binding:
     better = _better(problem, device)
     if not better:
         return Binding.NOTHING
-    variant = problem.variants[better[0]]
-    if not client.can_carry(variant.frame_kbits):
+    if not stream.is_carried(problem.variants[better[0]].frame_kbits):
         return Binding.NETWORK_RATE
-    budget = client.budget_ms(variant, problem.overhead_ms)
+    budget = problem.budget_ms(stream, better[0])
     for device_type in set(_types(problem).values()):
-        if _least_ms(problem.latency_ms[device_type][better[0]], client.fps, budget) <= budget:
+        if _least_ms(problem.latency_ms[device_type][better[0]], stream.fps, budget) <= budget:
             return Binding.THROUGHPUT
     return Binding.LATENCY
 
@@ -162,7 +162,7 @@ def _least_ms(row: Sequence[float], rate_fps: float, most_ms: float) -> float:
 
     Args:
         row: latency of batch 1, 2, ...
-        rate_fps: of all clients of the device together.
+        rate_fps: of all streams of the device together.
         most_ms: the least budget of those that are there already.
     """
     possible = [
@@ -175,10 +175,10 @@ def _least_ms(row: Sequence[float], rate_fps: float, most_ms: float) -> float:
 
 def _wishes(
     problem: Problem,
-    client: Client,
+    stream: Stream,
     device: DevicePlan | None,
     running: dict[str, DevicePlan],
-    members: dict[str, list[Client]],
+    members: dict[str, list[Stream]],
 ) -> tuple[Wish, ...]:
     """The way that takes least on devices as they are, and the one with a further device."""
     types = _types(problem)
@@ -187,28 +187,26 @@ def _wishes(
     for device_id, other in running.items():
         if other.variant not in better:
             continue
-        variant = problem.variants[other.variant]
         there = members[device_id]
         needed = _least_ms(
             problem.latency_ms[types[device_id]][other.variant],
-            math.fsum(one.fps for one in (*there, client)),
-            min((one.budget_ms(variant, problem.overhead_ms) for one in there), default=math.inf),
+            math.fsum(one.fps for one in (*there, stream)),
+            min((problem.budget_ms(one, other.variant) for one in there), default=math.inf),
         )
         if needed < math.inf:
-            short = needed - client.budget_ms(variant, problem.overhead_ms)
+            short = needed - problem.budget_ms(stream, other.variant)
             found.append(
-                (short, _wish(problem, client, other.variant, device_id, types[device_id], needed))
+                (short, _wish(problem, stream, other.variant, device_id, types[device_id], needed))
             )
     wishes = [min(found, key=lambda pair: pair[0])[1]] if found else []
     further: list[tuple[float, Wish]] = []
     for number in sorted(better):
-        variant = problem.variants[number]
         for device_type in sorted(set(types.values())):
-            needed = _least_ms(problem.latency_ms[device_type][number], client.fps, math.inf)
+            needed = _least_ms(problem.latency_ms[device_type][number], stream.fps, math.inf)
             if needed < math.inf:
-                short = needed - client.budget_ms(variant, problem.overhead_ms)
+                short = needed - problem.budget_ms(stream, number)
                 further.append(
-                    (max(short, 0.0), _wish(problem, client, number, None, device_type, needed))
+                    (max(short, 0.0), _wish(problem, stream, number, None, device_type, needed))
                 )
     if further:
         wishes.append(min(further, key=lambda pair: pair[0])[1])
@@ -217,25 +215,25 @@ def _wishes(
 
 def _wish(
     problem: Problem,
-    client: Client,
+    stream: Stream,
     variant: int,
     device_id: str | None,
     device_type: str,
     needed_ms: float,
 ) -> Wish:
-    """What the client has to bring for a budget of that much."""
-    frame = problem.variants[variant]
-    if client.budget_ms(frame, problem.overhead_ms) >= needed_ms:
+    """What the stream has to bring for a budget of that much."""
+    if problem.budget_ms(stream, variant) >= needed_ms:
         return Wish(variant, device_id, device_type, None, None)
-    kbits = frame.frame_kbits * client.frame_size_ratio
-    spent_ms = problem.overhead_ms + client.decode_ms
-    left_ms = client.slo_ms - spent_ms - needed_ms - 2 * client.wire_ms
+    frame_kbits = problem.variants[variant].frame_kbits
+    kbits = stream.kbits(frame_kbits)
+    spent_ms = problem.overhead_ms + stream.decode_ms
+    left_ms = stream.slo_ms - spent_ms - needed_ms - 2 * stream.wire_ms
     bandwidth = None
     if left_ms > 0:
-        least = max(1000 * (kbits + client.response_kbits) / left_ms, client.fps * kbits)
+        least = max(1000 * (kbits + stream.response_kbits) / left_ms, stream.fps * kbits)
         bandwidth = (math.floor(least / BANDWIDTH_STEP_KBPS) + 1) * BANDWIDTH_STEP_KBPS
     slo = None
-    if client.can_carry(frame.frame_kbits):
-        least = client.network_ms(frame.frame_kbits) + spent_ms + needed_ms
+    if stream.is_carried(frame_kbits):
+        least = stream.network_ms(frame_kbits) + spent_ms + needed_ms
         slo = (math.floor(least / SLO_STEP_MS) + 1) * SLO_STEP_MS
     return Wish(variant, device_id, device_type, bandwidth, slo)

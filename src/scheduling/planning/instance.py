@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.budget import FULL_BUDGET, ElasticBudget
 from ...core.problem import Problem
+from ...core.stream import Stream
 from .capacity import EQUAL_RATIO, limit_fps
 from .subset_sum import MAX_UNITS, common_unit_fps
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+_STREAM_FIELDS = [field.name for field in fields(Stream)[1:]]  # those after its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,12 @@ class Instance:
 
     Attributes:
         problem: what this was built from.
-        clients: index into the problem's clients, for each of the N servable clients that fit some
-            mode. All other arrays over clients follow this order.
+        streams: index into the problem's streams, for each of the N servable streams that fit some
+            mode. All other arrays over streams follow this order.
         unit_fps: the unit of rate.
-        weights: (N,) rate of each client in whole units; rounded up where there is no common unit.
+        weights: (N,) rate of each stream in whole units; rounded up where there is no common unit.
         budgets_ms: (N, variants).
-        fits: (N, modes) whether the client fits the mode, as far as it alone is concerned.
+        fits: (N, modes) whether the stream fits the mode, as far as it alone is concerned.
         mode_type, mode_variant, mode_batch: (modes,) what a mode is; types are numbers.
         capacities: (modes,) the most weight a device in that mode carries.
         accuracies: (modes,) accuracy of the mode's variant.
@@ -45,7 +50,7 @@ class Instance:
     """
 
     problem: Problem
-    clients: Ints
+    streams: Ints
     unit_fps: float
     weights: Ints
     budgets_ms: Floats
@@ -65,9 +70,9 @@ class Instance:
         return len(self.types)
 
     @property
-    def num_clients(self) -> int:
-        """How many clients could be served at all."""
-        return len(self.clients)
+    def num_streams(self) -> int:
+        """How many streams could be served at all."""
+        return len(self.streams)
 
 
 def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
@@ -83,7 +88,7 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
     budgets = _budgets_ms(problem)
     servable = np.flatnonzero(budgets[:, 0] > 0)
     budgets = budgets[servable]
-    rates = [problem.clients[client].fps for client in servable]
+    rates = [problem.streams[stream].fps for stream in servable]
 
     modes = [
         (number, variant, size, latency_ms)
@@ -104,7 +109,7 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
     number_of = {name: number for number, name in enumerate(names)}
     return Instance(
         problem=problem,
-        clients=servable[possible],
+        streams=servable[possible],
         unit_fps=unit_fps,
         weights=weights[possible],
         budgets_ms=budgets[possible],
@@ -121,31 +126,24 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
 
 
 def _budgets_ms(problem: Problem) -> Floats:
-    """(clients, variants): as `Client.budget_ms`, operation by operation, so that no bit differs."""
-    rule = problem.clients[0].budget_rule if problem.clients else FULL_BUDGET
-    if not isinstance(rule, ElasticBudget) or any(
-        client.budget_rule is not rule for client in problem.clients
-    ):
-        return np.array([problem.budgets_ms(one) for one in problem.clients], np.float64)
-    columns = [
-        (
-            c.fps,
-            c.slo_ms,
-            c.bandwidth_kbps,
-            c.wire_ms,
-            c.response_kbits,
-            c.frame_size_ratio,
-            problem.overhead_ms + c.decode_ms,
-        )
-        for c in problem.clients
-    ]
-    table = np.array(columns, np.float64).reshape(len(columns), 7)
-    fps, slo, bandwidth, wire, response, ratio, overhead = (table[:, [k]] for k in range(7))
-    frames = rule.size_ratio * np.array([one.frame_kbits for one in problem.variants], np.float64)
+    """(streams, variants) as `Problem.budgets_ms`: the same arithmetic on columns."""
+    rule = problem.budget_rule
+    columns = _columns(problem.streams)
+    frame_kbits: Any = np.array([one.frame_kbits for one in problem.variants], np.float64)
     with np.errstate(divide="ignore"):
-        network = 1000.0 * (frames * ratio + response) / bandwidth + 2.0 * wire
-    budgets = np.maximum(0.0, slo - network - overhead)
-    return np.where(bandwidth > fps * frames * ratio, budgets, 0.0)
+        left_ms = rule.left_ms(columns, frame_kbits, problem.overhead_ms)
+    budgets_ms = np.where(rule.allows(columns, frame_kbits), np.maximum(0.0, left_ms), 0.0)
+    return np.broadcast_to(budgets_ms, (len(problem.streams), len(frame_kbits)))
+
+
+def _columns(streams: Sequence[Stream]) -> Stream:
+    """All streams as one, whose fields but the first are columns."""
+    columns = object.__new__(Stream)  # what it checks are single values
+    rows = list(map(attrgetter(*_STREAM_FIELDS), streams))
+    table = np.array(rows, np.float64).reshape(len(streams), len(_STREAM_FIELDS))
+    for number, name in enumerate(_STREAM_FIELDS):
+        object.__setattr__(columns, name, table[:, [number]])
+    return columns
 
 
 @lru_cache(maxsize=1024)  # plan after plan asks of the same profiles

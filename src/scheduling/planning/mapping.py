@@ -31,7 +31,7 @@ class Value:
 class _Lane:
     """Streams that fit on a device type with a variant, most patient first."""
 
-    clients: tuple[int, ...]
+    streams: tuple[int, ...]
     limits_fps: tuple[float, ...]
     most_fps: float  # that they can bring, and the device can take
 
@@ -39,16 +39,16 @@ class _Lane:
 class Mapper:
     """Maps the streams of one problem for any choice of variants.
 
-    Source: Jellyfish, client mapping by dynamic programming, extended to unlike devices.
+    Source: Jellyfish, stream mapping by dynamic programming, extended to unlike devices.
     """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._rates = [client.fps for client in problem.clients]
+        self._rates = [stream.fps for stream in problem.streams]
         self._unit = common_unit_fps(self._rates)
         self._budgets = [
-            problem.budgets_ms(client) if problem.is_servable(client) else None
-            for client in problem.clients
+            problem.budgets_ms(stream) if problem.is_servable(stream) else None
+            for stream in problem.streams
         ]
         self._types = [device.device_type for device in problem.devices]
         self._type_rank = {name: rank for rank, name in enumerate(dict.fromkeys(self._types))}
@@ -59,18 +59,18 @@ class Mapper:
         )
 
     def best_accuracies(self) -> dict[int, float]:
-        """Returns, for each client index that a device could serve alone, its best accuracy."""
+        """Returns, for each stream index that a device could serve alone, its best accuracy."""
         best: dict[int, float] = {}
         for device_type in self._type_rank:
             for index, variant in enumerate(self._problem.variants):
-                for client in self._lane(device_type, index).clients:
-                    best[client] = max(best.get(client, 0.0), variant.accuracy)
+                for stream in self._lane(device_type, index).streams:
+                    best[stream] = max(best.get(stream, 0.0), variant.accuracy)
         return best
 
     def assign(self, variants: Sequence[int]) -> list[list[int]]:
-        """Returns, per device, the indices of its clients.
+        """Returns, per device, the indices of its streams.
 
-        Exchanging the variants of devices of one type exchanges their clients.
+        Exchanging the variants of devices of one type exchanges their streams.
 
         Args:
             variants: per device, index of the variant it runs.
@@ -87,15 +87,15 @@ class Mapper:
         for device in order:
             lane = self._lane(self._types[device], variants[device])
             left = [
-                (client, limit)
-                for client, limit in zip(lane.clients, lane.limits_fps, strict=True)
-                if client not in taken
+                (stream, limit)
+                for stream, limit in zip(lane.streams, lane.limits_fps, strict=True)
+                if stream not in taken
             ]
             if not left:
                 continue
-            rates = [self._rates[client] for client, _ in left]
+            rates = [self._rates[stream] for stream, _ in left]
             if math.fsum(rates) <= left[-1][1]:
-                chosen = [client for client, _ in left]
+                chosen = [stream for stream, _ in left]
             else:
                 limits = [limit for _, limit in left]
                 chosen = [left[i][0] for i in heaviest_subset(rates, limits, self._unit)]
@@ -110,8 +110,8 @@ class Mapper:
             sum(map(len, members)),
             math.fsum(
                 self._problem.variants[variant].accuracy
-                * math.fsum(self._rates[client] for client in clients)
-                for variant, clients in zip(variants, members, strict=True)
+                * math.fsum(self._rates[stream] for stream in streams)
+                for variant, streams in zip(variants, members, strict=True)
             ),
         )
 
@@ -139,16 +139,16 @@ class Mapper:
         if key not in self._lanes:
             row = self._problem.latency_ms[device_type][variant]
             entries = []
-            for client, budgets in enumerate(self._budgets):
+            for stream, budgets in enumerate(self._budgets):
                 if budgets is None:
                     continue
                 limit = capacity_fps(row, budgets[variant])
-                if self._rates[client] <= limit:
-                    entries.append((-budgets[variant], client, limit))
+                if self._rates[stream] <= limit:
+                    entries.append((-budgets[variant], stream, limit))
             entries.sort()
-            rate_fps = math.fsum(self._rates[client] for _, client, _ in entries)
+            rate_fps = math.fsum(self._rates[stream] for _, stream, _ in entries)
             self._lanes[key] = _Lane(
-                tuple(client for _, client, _ in entries),
+                tuple(stream for _, stream, _ in entries),
                 tuple(limit for _, _, limit in entries),
                 min(rate_fps, entries[0][2]) if entries else 0.0,
             )
@@ -156,30 +156,27 @@ class Mapper:
 
 
 def assemble(problem: Problem, variants: Sequence[int], members: Sequence[Sequence[int]]) -> Plan:
-    """Builds the plan in which each device runs that variant for those clients.
+    """Builds the plan in which each device runs that variant for those streams.
 
-    Each batch is the largest that keeps all budgets; a device without clients gets batch size 1.
+    Each batch is the largest that keeps all budgets; a device without streams gets batch size 1.
 
     Args:
         problem: what the plan is for.
         variants: per device, index of the variant it runs.
-        members: per device, indices of its clients; they must fit.
+        members: per device, indices of its streams; they must fit.
     """
-    placement: dict[str, str | None] = {client.client_id: None for client in problem.clients}
+    placement: dict[str, str | None] = {stream.stream_id: None for stream in problem.streams}
     devices = []
     for device, variant, indices in zip(problem.devices, variants, members, strict=True):
-        clients = [problem.clients[index] for index in indices]
-        for client in clients:
-            placement[client.client_id] = device.device_id
+        streams = [problem.streams[index] for index in indices]
+        for stream in streams:
+            placement[stream.stream_id] = device.device_id
         batch_size = 1
-        if clients:
+        if streams:
             batch_size = largest_batch(
                 problem.latency_ms[device.device_type][variant],
-                min(
-                    client.budget_ms(problem.variants[variant], problem.overhead_ms)
-                    for client in clients
-                ),
-                math.fsum(client.fps for client in clients),
+                min(problem.budget_ms(stream, variant) for stream in streams),
+                math.fsum(stream.fps for stream in streams),
             )
         devices.append(DevicePlan(device.device_id, variant, batch_size))
     return Plan(tuple(devices), placement)

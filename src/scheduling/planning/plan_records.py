@@ -46,8 +46,8 @@ def plan_records(
 def arrival_fps(problem: Problem, plan: Plan) -> Mapping[str, float]:
     """The rates of each device's streams, added up (frame/s)."""
     totals: dict[str, float] = {}
-    for client in problem.clients:
-        device_id = plan.placement.get(client.client_id)
+    for stream in problem.streams:
+        device_id = plan.placement.get(stream.stream_id)
         if device_id is not None:
-            totals[device_id] = totals.get(device_id, 0.0) + client.fps
+            totals[device_id] = totals.get(device_id, 0.0) + stream.fps
     return totals

@@ -10,7 +10,7 @@ from ...core.problem import Problem
 
 
 class Planner(Protocol):
-    """Chooses variant and batch size per device, and a device per client.
+    """Chooses variant and batch size per device, and a device per stream.
 
     Every plan obeys every rule of the problem: `rules.violations(problem, plan)` is empty.
     """
@@ -19,9 +19,9 @@ class Planner(Protocol):
         """Returns a plan for the problem.
 
         Args:
-            problem: any numbers that `Problem` accepts; zero clients and zero devices included.
+            problem: any numbers that `Problem` accepts; zero streams and zero devices included.
             previous: the plan in force, a start and a reason to keep variants where they are. May
-                name clients or devices that are gone.
+                name streams or devices that are gone.
             random: the only source of chance, so that a seed fixes the plan.
         """
         ...

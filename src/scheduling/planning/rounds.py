@@ -9,10 +9,11 @@ from enum import StrEnum
 from random import Random
 
 from ...core.plan import Plan
-from ...core.problem import Client, Problem
+from ...core.problem import Problem
+from ...core.stream import Stream
 from .admission import NO_PLAN, NOT_READY, Admission, AdmissionRound
 from .carry_over import carry_over
-from .counter_offer import with_clients
+from .counter_offer import with_streams
 from .effort import TimeLimit
 from .port import Planner
 from .rules import violations
@@ -90,7 +91,7 @@ class Planning:
         self._promised: Plan | None = None  # serves everybody, pending ones in full
 
     def replan(
-        self, problem: Problem, pending: Sequence[Client] = (), budget_ms: float = math.inf
+        self, problem: Problem, pending: Sequence[Stream] = (), budget_ms: float = math.inf
     ) -> None:
         """Plans anew; keeps what is in force unless a change serves more, or gains what it costs.
 
@@ -120,8 +121,8 @@ class Planning:
     def admit(
         self,
         problem: Problem,
-        joining: Sequence[Client],
-        pending: Sequence[Client] = (),
+        joining: Sequence[Stream],
+        pending: Sequence[Stream] = (),
         budget_ms: float = math.inf,
     ) -> list[Admission]:
         """Lets streams join, each only if nobody who is served loses his place; see `AdmissionRound`.
@@ -135,18 +136,18 @@ class Planning:
         self._limit.start(budget_ms)
         self.mistake = None
         if not problem.devices:
-            return [Admission(client, NOT_READY) for client in joining]
+            return [Admission(stream, NOT_READY) for stream in joining]
         plans = [self.plan or _NOTHING, *([self._promised] if self._promised else [])]
         try:
-            everybody = with_clients(problem, pending)
+            everybody = with_streams(problem, pending)
             admitting = AdmissionRound(everybody, plans, self._planner, self._limit)
             admissions = admitting.run(joining)
         except Exception as error:  # noqa: BLE001 a mistake in a planner must not end the process
             self.mistake = Mistake("admission failed", error)
-            return [Admission(client, NO_PLAN) for client in joining]
+            return [Admission(stream, NO_PLAN) for stream in joining]
         if admitting.plan is not None:
             self._promised = admitting.plan
-            admitted = [one.client for one in admissions if one.refusal is None]
+            admitted = [one.stream for one in admissions if one.refusal is None]
             plan = carry_over(problem, self.plan or _NOTHING)
             self._put_in_force(problem, plan, [*pending, *admitted])
         return admissions
@@ -163,26 +164,26 @@ class Planning:
             self.mistake = Mistake(f"the planner broke rules: {'; '.join(broken[:3])}")
         return None if broken else new
 
-    def _put_in_force(self, problem: Problem, plan: Plan, pending: Iterable[Client]) -> None:
+    def _put_in_force(self, problem: Problem, plan: Plan, pending: Iterable[Stream]) -> None:
         """Takes a sound plan for the open streams, and gives each pending one a place.
 
         That is a seat where there is room beside the others; else just the device that is quickest as things stand, until the
         stream opens and is planned for.
         """
-        is_open = {client.client_id for client in problem.clients}
-        waiting = {one.client_id: one for one in pending if one.client_id not in is_open}
+        is_open = {stream.stream_id for stream in problem.streams}
+        waiting = {one.stream_id: one for one in pending if one.stream_id not in is_open}
         self.problem, self.plan = problem, plan
         if not waiting or not problem.devices:
             return
         seats = Seats(problem, plan)
-        seated = [client for client in waiting.values() if seats.add(client)]
-        self.problem = with_clients(problem, seated)
+        seated = [stream for stream in waiting.values() if seats.add(stream)]
+        self.problem = with_streams(problem, seated)
         plan = seats.plan(self.problem)
         quickest, _ = min(
             zip(problem.devices, plan.devices, strict=True),
             key=lambda both: problem.latency_ms[both[0].device_type][both[1].variant][0],
         )
-        loose = waiting.keys() - {client.client_id for client in seated}
+        loose = waiting.keys() - {stream.stream_id for stream in seated}
         self.plan = Plan(
             plan.devices, {**plan.placement, **dict.fromkeys(sorted(loose), quickest.device_id)}
         )

@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ...core.plan import DevicePlan, Plan
-from ...core.problem import Client, Problem
+from ...core.problem import Problem
+from ...core.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,19 +16,19 @@ class Score:
     """How good a plan is (docs/architecture.md, "Planning").
 
     Attributes:
-        num_servable: clients whose network leaves a budget for the smallest variant.
+        num_servable: streams whose network leaves a budget for the smallest variant.
         num_served: those of them that the plan places.
         accuracy_per_request: sum of fps x accuracy over the served, over the sum of fps over the
             servable; 0 if nobody is servable.
-        accuracy_per_client: mean accuracy over the servable, 0 for those that are not served.
+        accuracy_per_stream: mean accuracy over the servable, 0 for those that are not served.
 
-    Source: Jellyfish, effectiveness, accuracy per request and per client.
+    Source: Jellyfish, effectiveness, accuracy per request and per stream.
     """
 
     num_servable: int
     num_served: int
     accuracy_per_request: float
-    accuracy_per_client: float
+    accuracy_per_stream: float
 
     @property
     def served_ratio(self) -> float:
@@ -37,12 +38,12 @@ class Score:
 
 def score(problem: Problem, plan: Plan) -> Score:
     """Returns how good the plan is, whether or not it obeys the rules."""
-    servable = [client for client in problem.clients if problem.is_servable(client)]
+    servable = [stream for stream in problem.streams if problem.is_servable(stream)]
     running = {device.device_id: device for device in plan.devices}
     served = [
-        (client.fps, problem.variants[running[device_id].variant].accuracy)
-        for client in servable
-        if (device_id := plan.placement.get(client.client_id)) is not None
+        (stream.fps, problem.variants[running[device_id].variant].accuracy)
+        for stream in servable
+        if (device_id := plan.placement.get(stream.stream_id)) is not None
     ]
     if not servable:
         return Score(0, 0, 0.0, 0.0)
@@ -50,8 +51,8 @@ def score(problem: Problem, plan: Plan) -> Score:
         num_servable=len(servable),
         num_served=len(served),
         accuracy_per_request=math.fsum(fps * accuracy for fps, accuracy in served)
-        / math.fsum(client.fps for client in servable),
-        accuracy_per_client=math.fsum(accuracy for _, accuracy in served) / len(servable),
+        / math.fsum(stream.fps for stream in servable),
+        accuracy_per_stream=math.fsum(accuracy for _, accuracy in served) / len(servable),
     )
 
 
@@ -61,9 +62,9 @@ def violations(problem: Problem, plan: Plan) -> list[str]:
     if found:
         return found  # the rest would stumble over unknown names
     types = {device.device_id: device.device_type for device in problem.devices}
-    clients: dict[str | None, list[Client]] = {}
-    for client in problem.clients:
-        clients.setdefault(plan.placement[client.client_id], []).append(client)
+    streams: dict[str | None, list[Stream]] = {}
+    for stream in problem.streams:
+        streams.setdefault(plan.placement[stream.stream_id], []).append(stream)
     for device in plan.devices:
         row = problem.latency_ms[types[device.device_id]][device.variant]
         if not 1 <= device.batch_size <= len(row):
@@ -71,7 +72,7 @@ def violations(problem: Problem, plan: Plan) -> list[str]:
                 f"{device.device_id}: batch size {device.batch_size} is not within 1..{len(row)}"
             )
             continue
-        there = clients.get(device.device_id, [])
+        there = streams.get(device.device_id, [])
         found += _load(problem, device, row[device.batch_size - 1], there)
     return found
 
@@ -94,32 +95,31 @@ def _structure(problem: Problem, plan: Plan) -> list[str]:
         if not 0 <= device.variant < len(problem.variants)
     ]
     known_ids = set(known)
-    client_ids = {client.client_id for client in problem.clients}
-    for client_id, place in plan.placement.items():
-        if client_id not in client_ids:
-            found.append(f"{client_id}: not a client of the problem")
+    stream_ids = {stream.stream_id for stream in problem.streams}
+    for stream_id, place in plan.placement.items():
+        if stream_id not in stream_ids:
+            found.append(f"{stream_id}: not a stream of the problem")
         if place is not None and place not in known_ids:
-            found.append(f"{client_id}: placed on unknown device {place}")
+            found.append(f"{stream_id}: placed on unknown device {place}")
     found += [
-        f"{client_id}: neither placed nor refused"
-        for client_id in sorted(client_ids - set(plan.placement))
+        f"{stream_id}: neither placed nor refused"
+        for stream_id in sorted(stream_ids - set(plan.placement))
     ]
     return found
 
 
 def _load(
-    problem: Problem, device: DevicePlan, latency_ms: float, clients: list[Client]
+    problem: Problem, device: DevicePlan, latency_ms: float, streams: list[Stream]
 ) -> list[str]:
     found = []
-    variant = problem.variants[device.variant]
-    for client in clients:
-        budget_ms = client.budget_ms(variant, problem.overhead_ms)
+    for stream in streams:
+        budget_ms = problem.budget_ms(stream, device.variant)
         if budget_ms < 2 * latency_ms:
             found.append(
-                f"{client.client_id} on {device.device_id}: budget {budget_ms:g} ms is below "
+                f"{stream.stream_id} on {device.device_id}: budget {budget_ms:g} ms is below "
                 f"twice the batch latency {latency_ms:g} ms"
             )
-    rate_fps = math.fsum(client.fps for client in clients)
+    rate_fps = math.fsum(stream.fps for stream in streams)
     throughput_fps = 1000.0 * device.batch_size / latency_ms
     if rate_fps >= throughput_fps:
         found.append(

@@ -6,7 +6,8 @@ import math
 from collections.abc import Collection, Sequence
 
 from ...core.plan import Plan
-from ...core.problem import Client, Problem
+from ...core.problem import Problem
+from ...core.stream import Stream
 from .capacity import largest_batch
 from .mapping import assemble
 
@@ -26,11 +27,11 @@ class Seats:
     """
 
     def __init__(self, problem: Problem, previous: Plan) -> None:
-        """Seats the problem's clients.
+        """Seats the problem's streams.
 
         Args:
             problem: everybody.
-            previous: may name clients or devices that are gone.
+            previous: may name streams or devices that are gone.
         """
         self._problem = problem
         self._variants = variants_in_force(problem, previous)
@@ -47,45 +48,45 @@ class Seats:
         self._least_ms = [math.inf for _ in problem.devices]  # budget
         self._place: dict[str, int] = {}
         number = {device.device_id: index for index, device in enumerate(problem.devices)}
-        placed: list[tuple[float, int, Client, int]] = []
-        waiting: list[Client] = []
-        for client in problem.clients:
-            if not problem.is_servable(client):
+        placed: list[tuple[float, int, Stream, int]] = []
+        waiting: list[Stream] = []
+        for stream in problem.streams:
+            if not problem.is_servable(stream):
                 continue
-            device = number.get(previous.placement.get(client.client_id) or "")
+            device = number.get(previous.placement.get(stream.stream_id) or "")
             if device is None:
-                waiting.append(client)
+                waiting.append(stream)
             else:
-                placed.append((-self._budget_ms(client, device), len(placed), client, device))
+                placed.append((-self._budget_ms(stream, device), len(placed), stream, device))
         # Patient ones first: a strict one may cost the others.
-        for _, _, client, device in sorted(placed, key=lambda one: one[:2]):
-            if not self._join(client, [device]):
-                waiting.append(client)
-        for client in waiting:
-            self._join(client, self._best_first)
+        for _, _, stream, device in sorted(placed, key=lambda one: one[:2]):
+            if not self._join(stream, [device]):
+                waiting.append(stream)
+        for stream in waiting:
+            self._join(stream, self._best_first)
 
-    def has(self, client_ids: Collection[str]) -> bool:
+    def has(self, stream_ids: Collection[str]) -> bool:
         """Whether all of these are seated."""
-        return all(client_id in self._place for client_id in client_ids)
+        return all(stream_id in self._place for stream_id in stream_ids)
 
-    def add(self, client: Client) -> bool:
+    def add(self, stream: Stream) -> bool:
         """Seats one more, in place of one of the same id; returns whether there was room. If not, nothing changes."""
-        before = self._leave(client.client_id)
+        before = self._leave(stream.stream_id)
         order = self._best_first if before is None else [before[0], *self._best_first]
-        if self._problem.is_servable(client) and self._join(client, order):
+        if self._problem.is_servable(stream) and self._join(stream, order):
             return True
         if before is not None:
-            self._sit(client.client_id, *before)
+            self._sit(stream.stream_id, *before)
         return False
 
-    def would_take(self, client: Client) -> bool:
+    def would_take(self, stream: Stream) -> bool:
         """Whether there is room for one more, or for one of the same id in another form."""
-        before = self._leave(client.client_id)
-        fits = self._problem.is_servable(client) and any(
-            self._fits(client, device) for device in self._best_first
+        before = self._leave(stream.stream_id)
+        fits = self._problem.is_servable(stream) and any(
+            self._fits(stream, device) for device in self._best_first
         )
         if before is not None:
-            self._sit(client.client_id, *before)
+            self._sit(stream.stream_id, *before)
         return fits
 
     def plan(self, problem: Problem) -> Plan:
@@ -95,46 +96,45 @@ class Seats:
             problem: as at the start, but with those who were added.
         """
         members: list[list[int]] = [[] for _ in self._members]
-        for index, client in enumerate(problem.clients):
-            device = self._place.get(client.client_id)
+        for index, stream in enumerate(problem.streams):
+            device = self._place.get(stream.stream_id)
             if device is not None:
                 members[device].append(index)
         return assemble(problem, self._variants, members)
 
-    def _budget_ms(self, client: Client, device: int) -> float:
-        variant = self._problem.variants[self._variants[device]]
-        return client.budget_ms(variant, self._problem.overhead_ms)
+    def _budget_ms(self, stream: Stream, device: int) -> float:
+        return self._problem.budget_ms(stream, self._variants[device])
 
-    def _fits(self, client: Client, device: int) -> tuple[float, float] | None:
-        """What the client would bring, budget and rate, if the device takes it."""
-        budget_ms = self._budget_ms(client, device)
+    def _fits(self, stream: Stream, device: int) -> tuple[float, float] | None:
+        """What the stream would bring, budget and rate, if the device takes it."""
+        budget_ms = self._budget_ms(stream, device)
         fits = largest_batch(
             self._rows[device],
             min(budget_ms, self._least_ms[device]),
-            math.fsum([*self._rates[device], client.fps]),
+            math.fsum([*self._rates[device], stream.fps]),
         )
-        return (budget_ms, client.fps) if fits else None
+        return (budget_ms, stream.fps) if fits else None
 
-    def _join(self, client: Client, devices: Sequence[int]) -> bool:
+    def _join(self, stream: Stream, devices: Sequence[int]) -> bool:
         for device in devices:
-            share = self._fits(client, device)
+            share = self._fits(stream, device)
             if share is not None:
-                self._sit(client.client_id, device, share)
+                self._sit(stream.stream_id, device, share)
                 return True
         return False
 
-    def _sit(self, client_id: str, device: int, share: tuple[float, float]) -> None:
+    def _sit(self, stream_id: str, device: int, share: tuple[float, float]) -> None:
         budget_ms, fps = share
-        self._place[client_id] = device
-        self._members[device][client_id] = share
+        self._place[stream_id] = device
+        self._members[device][stream_id] = share
         self._rates[device].append(fps)
         self._least_ms[device] = min(self._least_ms[device], budget_ms)
 
-    def _leave(self, client_id: str) -> tuple[int, tuple[float, float]] | None:
-        device = self._place.pop(client_id, None)
+    def _leave(self, stream_id: str) -> tuple[int, tuple[float, float]] | None:
+        device = self._place.pop(stream_id, None)
         if device is None:
             return None
-        share = self._members[device].pop(client_id)
+        share = self._members[device].pop(stream_id)
         self._rates[device].remove(share[1])
         self._least_ms[device] = min(
             (budget_ms for budget_ms, _ in self._members[device].values()), default=math.inf

@@ -50,7 +50,7 @@ def heaviest_subset(
     Returns:
         Indices into `rates_fps`, rising.
 
-    Source: Jellyfish, client mapping.
+    Source: Jellyfish, stream mapping.
     """
     weights, limits = _in_units(rates_fps, limits_fps, unit_fps)
     reachable = [1]  # per row, the totals that the streams before it can make

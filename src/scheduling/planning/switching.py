@@ -63,9 +63,9 @@ class _Served:
         self._plan = plan
         self._variants = {device.device_id: device.variant for device in plan.devices}
         self.values = {
-            client.client_id: client.fps * problem.variants[self._variants[place]].accuracy
-            for client in problem.clients
-            if (place := plan.placement.get(client.client_id)) is not None
+            stream.stream_id: stream.fps * problem.variants[self._variants[place]].accuracy
+            for stream in problem.streams
+            if (place := plan.placement.get(stream.stream_id)) is not None
         }
 
     def cost(self, switching: SwitchingCost, in_force: Plan) -> float:
@@ -76,9 +76,9 @@ class _Served:
             place for place in busy if self._variants.get(place) not in (None, running.get(place))
         }
         loaded = moved = 0.0
-        for client_id, value in self.values.items():
-            place = self._plan.placement[client_id]
-            before = in_force.placement.get(client_id)
+        for stream_id, value in self.values.items():
+            place = self._plan.placement[stream_id]
+            before = in_force.placement.get(stream_id)
             if place in loading:
                 loaded += value
             if before not in (None, place):

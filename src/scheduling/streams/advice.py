@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core.problem import Client
+from ...core.budget import BudgetRule
+from ...core.stream import Stream
 from ...core.variant import Variant
 
 
 def advised_variant(
     variants: Sequence[Variant],
-    client: Client,
+    stream: Stream,
+    rule: BudgetRule,
     overhead_ms: float,
     running: int,
     batch_ms: float,
@@ -22,14 +24,15 @@ def advised_variant(
 
     Args:
         variants: any order.
-        client: the stream with its newest link estimate.
+        stream: the stream with its newest link estimate.
+        rule: the server's.
         overhead_ms: what the server spends on a frame besides queueing and running it.
         running: index of the variant that its device runs.
         batch_ms: p99 latency of a batch there.
 
     Source: Jellyfish, the next DNN sent with each response.
     """
-    if client.budget_ms(variants[running], overhead_ms) >= 2 * batch_ms:
+    if rule.budget_ms(stream, variants[running].frame_kbits, overhead_ms) >= 2 * batch_ms:
         return running  # as a rule, and then there is nothing to sort
     most_px = variants[running].input_side_px
     by_side = sorted(
@@ -40,7 +43,7 @@ def advised_variant(
         (
             index
             for index in by_side
-            if client.budget_ms(variants[index], overhead_ms) >= 2 * batch_ms
+            if rule.budget_ms(stream, variants[index].frame_kbits, overhead_ms) >= 2 * batch_ms
         ),
         by_side[-1],
     )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...core.advice import NO_ADVICE, SideAdvice
-from ...core.problem import Client
+from ...core.budget import BudgetRule
+from ...core.stream import Stream
 from ...core.variant import Variant
 from ..plan_view import PlanView, RunningVariant
 from .advice import advised_variant
@@ -38,7 +39,7 @@ class AdvisedStream(Protocol):
         """The newest advice; the adviser's own to change."""
         ...
 
-    def client(self, now_ms: float) -> Client:
+    def planned(self, now_ms: float) -> Stream:
         """The stream as planning sees it."""
         ...
 
@@ -50,11 +51,13 @@ class Adviser:
         self,
         variants: Sequence[Variant],
         plan: Callable[[], PlanView],
+        rule: BudgetRule,
         overhead_ms: Callable[[], float],
     ) -> None:
         self._variants = tuple(variants)
         self._smallest_px = min(variant.input_side_px for variant in variants)
         self._plan = plan
+        self._rule = rule
         self._overhead_ms = overhead_ms
 
     def sides(self, stream: AdvisedStream, now_ms: float) -> SideAdvice:
@@ -67,7 +70,8 @@ class Adviser:
         else:
             advised = advised_variant(
                 self._variants,
-                stream.client(now_ms),
+                stream.planned(now_ms),
+                self._rule,
                 self._overhead_ms(),
                 running.variant,
                 running.batch_p99_ms,

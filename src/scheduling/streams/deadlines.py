@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 REPLY_MARGIN_MS = 2.0
 """Kept for what the server does after the executor: passing the answer on and sending it."""
-
-
-def network_ms(frame_kbits: float, bandwidth_kbps: float, wire_ms: float) -> float:
-    """Estimated time of a frame on its way to the server; infinite while the link is down."""
-    if bandwidth_kbps <= 0:
-        return math.inf
-    return 1000.0 * frame_kbits / bandwidth_kbps + wire_ms
 
 
 def executor_deadline_ms(

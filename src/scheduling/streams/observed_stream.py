@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...adapting.estimators import HarmonicMeanWindow
-from ...core.problem import Client
+from ...core.link import Link
+from ...core.stream import Stream
 from .adviser import Advice
-from .deadlines import executor_deadline_ms, network_ms
+from .deadlines import executor_deadline_ms
 from .overhead import OverheadEstimate
 
 SILENCE_MS = 2000.0
@@ -84,7 +85,7 @@ class ObservedStream:
             self.observe_link(read_ms, bandwidth_kbps, wire_ms)
         if expected_kbits is not None:
             self.observe_size(kbits / expected_kbits)
-        there_ms = network_ms(kbits, bandwidth_kbps, wire_ms)
+        there_ms = Link(bandwidth_kbps, wire_ms).there_ms(kbits)
         return there_ms, executor_deadline_ms(read_ms, self.slo_ms, age_ms, there_ms, wire_ms)
 
     def observe_link(self, now_ms: float, bandwidth_kbps: float, wire_ms: float) -> None:
@@ -120,18 +121,18 @@ class ObservedStream:
             return planned != self._told_kbps
         return _is_jump(planned, self._told_kbps)
 
-    def tell(self, now_ms: float) -> Client:
+    def tell(self, now_ms: float) -> Stream:
         """What planning is told; a silent stream has no bandwidth, so that none is reserved."""
         self._told_kbps = 0.0 if self.is_silent(now_ms) else self.planned_kbps(now_ms)
-        return self._client(self._told_kbps)
+        return self._planned(self._told_kbps)
 
-    def client(self, now_ms: float) -> Client:
+    def planned(self, now_ms: float) -> Stream:
         """The stream as planning sees it."""
-        return self._client(self.planned_kbps(now_ms))
+        return self._planned(self.planned_kbps(now_ms))
 
-    def _client(self, bandwidth_kbps: float) -> Client:
-        return Client(
-            client_id=self.stream_id,
+    def _planned(self, bandwidth_kbps: float) -> Stream:
+        return Stream(
+            stream_id=self.stream_id,
             fps=self.fps,
             slo_ms=self.slo_ms,
             bandwidth_kbps=bandwidth_kbps,

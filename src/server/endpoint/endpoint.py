@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ...adapting.frame_sizes import frame_sizes
+from ...core.budget_rules import budget_rule
 from ...core.records import ServerFrameRecord
 from ...core.verdict import Reason
 from ...protos.internal_pb2 import FrameResult, FrameResults
@@ -86,7 +87,12 @@ class Endpoint:
         self._on_change = on_change
         csv = open_log(config.out_dir, "server_frames", ServerFrameRecord)
         self._frames = FrameLog(csv) if csv is not None else None
-        adviser = Adviser(zoo.variants, self._plan, self._overhead_ms)
+        adviser = Adviser(
+            zoo.variants,
+            self._plan,
+            budget_rule(config.budget_rule, zoo.variants),
+            self._overhead_ms,
+        )
         self._adviser = adviser
         self._answerer = Answerer(now_ms, self._plan, adviser, self._frames)
         self._stalls = StallWatch(now_ms())

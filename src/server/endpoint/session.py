@@ -79,16 +79,16 @@ class Session:
 
     def state(self, now_ms: float) -> StreamState:
         """What the scheduler is told."""
-        client = self.observed.tell(now_ms)
+        planned = self.observed.tell(now_ms)
         return StreamState(
-            stream_id=client.client_id,
-            fps=client.fps,
-            slo_ms=client.slo_ms,
-            bandwidth_kbps=client.bandwidth_kbps,
-            wire_ms=client.wire_ms,
-            response_kbits=client.response_kbits,
-            frame_size_ratio=client.frame_size_ratio,
-            decode_ms=client.decode_ms,
+            stream_id=planned.stream_id,
+            fps=planned.fps,
+            slo_ms=planned.slo_ms,
+            bandwidth_kbps=planned.bandwidth_kbps,
+            wire_ms=planned.wire_ms,
+            response_kbits=planned.response_kbits,
+            frame_size_ratio=planned.frame_size_ratio,
+            decode_ms=planned.decode_ms,
             is_unopened=not self.is_open,
         )
 

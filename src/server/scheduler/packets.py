@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from ...core.budget import BudgetRule
 from ...core.checks import echo
 from ...core.limits import (
     ANSWER_KBITS,
@@ -18,7 +17,7 @@ from ...core.limits import (
     WIRE_MS,
     Range,
 )
-from ...core.problem import Client
+from ...core.stream import Stream
 from ...core.variant import Variant
 from ...protos.internal_pb2 import (
     DevicePlan,
@@ -71,10 +70,8 @@ _log = logging.getLogger(__name__)
 class EndpointReader:
     """Reads what one endpoint says."""
 
-    def __init__(self, endpoint: str, budget_rule: BudgetRule) -> None:
-        """Every stream's budgets follow the rule."""
+    def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
-        self._budget_rule = budget_rule
         self._parts: list[Snapshot] = []  # the begin of a snapshot
 
     def read(self, envelope: Envelope) -> JoinAsked | JoinLeft | Reported | None:
@@ -96,24 +93,24 @@ class EndpointReader:
         return None
 
     def _read_join(self, join: Join) -> JoinAsked:
-        return JoinAsked(self._endpoint, join.request, read_client(join.stream, self._budget_rule))
+        return JoinAsked(self._endpoint, join.request, read_stream(join.stream))
 
     def _read_leave(self, leave: Leave) -> JoinLeft:
         return JoinLeft(self._endpoint, leave.request, leave.stream_id)
 
     def _read_snapshot(self, parts: Sequence[Snapshot]) -> Reported:
-        clients: dict[bool, list[Client]] = {False: [], True: []}
+        streams: dict[bool, list[Stream]] = {False: [], True: []}
         for state in (state for part in parts for state in part.streams):
             try:
-                clients[state.is_unopened].append(read_client(state, self._budget_rule))
+                streams[state.is_unopened].append(read_stream(state))
             except ValueError as error:
                 _log.error("stream %r cannot be planned: %s", state.stream_id, error)
         last = parts[-1]
         OVERHEAD_MS.require("overhead_ms", last.overhead_ms)
         return Reported(
             self._endpoint,
-            opened=tuple(clients[False]),
-            unopened=tuple(clients[True]),
+            opened=tuple(streams[False]),
+            unopened=tuple(streams[True]),
             overhead_ms=last.overhead_ms,
             is_urgent=last.is_urgent,
             plan_epoch=last.plan_epoch,
@@ -121,7 +118,7 @@ class EndpointReader:
         )
 
 
-def read_client(state: StreamState, budget_rule: BudgetRule) -> Client:
+def read_stream(state: StreamState) -> Stream:
     """Turns what an endpoint says of a stream into what planning takes.
 
     Raises:
@@ -129,15 +126,14 @@ def read_client(state: StreamState, budget_rule: BudgetRule) -> Client:
     """
     for field, limits in _RANGES.items():
         limits.require(field, getattr(state, field))
-    return Client(
-        client_id=state.stream_id,
+    return Stream(
+        stream_id=state.stream_id,
         fps=state.fps,
         slo_ms=state.slo_ms,
         bandwidth_kbps=state.bandwidth_kbps,
         wire_ms=state.wire_ms,
         response_kbits=state.response_kbits,
         frame_size_ratio=state.frame_size_ratio,
-        budget_rule=budget_rule,
         decode_ms=state.decode_ms,
     )
 

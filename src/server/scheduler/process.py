@@ -79,7 +79,7 @@ class SchedulerProcess:
         try:
             switching = SwitchingCost(config.switching_cost_ratio)
             chosen = planner(config.planner, switching, limit)
-            self._budget_rule = budget_rule(config.budget_rule, zoo.variants)
+            rule = budget_rule(config.budget_rule, zoo.variants)
         except ValueError as error:
             raise UsageError(str(error)) from error
         self._log = open_log(config.out_dir, "plans", PlanRecord)
@@ -88,6 +88,7 @@ class SchedulerProcess:
         random = Random(config.seed)  # noqa: S311 plans are no secrets
         self._core = SchedulerCore(
             zoo.variants,
+            rule,
             DeviceTable(
                 zoo.variants, config.max_batch_size, [one.device_id for one in config.devices]
             ),
@@ -217,7 +218,7 @@ class SchedulerProcess:
         )
 
     def _attach_endpoint(self, peer: str, channel: Channel) -> None:
-        reader = EndpointReader(peer, self._budget_rule)
+        reader = EndpointReader(peer)
         self._take(
             peer,
             AsyncChannel(

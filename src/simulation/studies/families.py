@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ...core.device import Device
-from ...core.problem import Client, Problem
+from ...core.problem import Problem
+from ...core.stream import Stream
 from ...core.variant import Variant
 
 Latencies = tuple[tuple[float, ...], ...]  # (variants, batch sizes), ms
@@ -47,10 +48,10 @@ class Clients:
     bandwidth_kbps: tuple[float, float]
     wire_ms: tuple[float, float] = (0.0, 0.0)
 
-    def draw(self, count: int, random: Random) -> tuple[Client, ...]:
+    def draw(self, count: int, random: Random) -> tuple[Stream, ...]:
         """Draws that many clients."""
         return tuple(
-            Client(
+            Stream(
                 f"c{index}",
                 random.choice(self.rates_fps),
                 random.choice(self.slos_ms),
@@ -93,7 +94,7 @@ class Family:
                 name: tuple(tuple(factor * ms for ms in row) for row in rows)
                 for name, factor in self.slowness.items()
             },
-            clients=self.clients.draw(num_clients, random),
+            streams=self.clients.draw(num_clients, random),
         )
 
 

@@ -63,14 +63,14 @@ def draw_instance(size: Size, seed: int, number: int, least_served_ratio: float)
     for _ in range(MAX_TRIES):
         problem = draw_problem(size.num_devices, size.num_devices * size.clients_per_device, random)
         running = [random.randrange(len(problem.variants)) for _ in problem.devices]
-        num_servable = sum(map(problem.is_servable, problem.clients))
+        num_servable = sum(map(problem.is_servable, problem.streams))
         num_served = Mapper(problem).evaluate(running).num_served
         if num_served >= least_served_ratio * num_servable:
             devices = tuple(
                 DevicePlan(device.device_id, variant, 1)
                 for device, variant in zip(problem.devices, running, strict=True)
             )
-            placement = {client.client_id: None for client in problem.clients}
+            placement = {stream.stream_id: None for stream in problem.streams}
             return StudyInstance(problem, Plan(devices, placement))
     raise RunError(f"{size}: none of {MAX_TRIES} random instances counts")
 
@@ -82,7 +82,7 @@ def draw_problem(num_devices: int, num_clients: int, random: Random) -> Problem:
         devices=tuple(Device(f"gpu{index}", DEVICE_TYPE) for index in range(num_devices)),
         variants=variants,
         latency_ms={DEVICE_TYPE: rows},
-        clients=PAPER_CLIENTS.draw(num_clients, random),
+        streams=PAPER_CLIENTS.draw(num_clients, random),
     )
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ...core.errors import UsageError
-from ...reporting.tidy_table import read_tidy_table
+from ...files.progress import LEFT, progress_bar
+from ...files.tidy_table import read_notes, read_tidy_table
 
 Part = TypeVar("Part")
 Row = Mapping[str, object]
@@ -44,14 +44,14 @@ class StudyTable:
         self._notes = notes
         self.rows: list[Mapping[str, str]] = []
         if path.exists():
-            table = read_tidy_table(path, self._columns)
+            former = read_notes(path)
             for key, value in notes.items():
-                if key != "command" and table.notes.get(key) != value:
+                if key != "command" and former.get(key) != value:
                     raise UsageError(
-                        f"--out: {path} was made with {key} {table.notes.get(key, 'unknown')}, "
+                        f"--out: {path} was made with {key} {former.get(key, 'unknown')}, "
                         f"not {value}: give the same options, or another folder"
                     )
-            self.rows = [dict(row.cells) for row in table.rows]
+            self.rows += read_tidy_table(path, dict.fromkeys(self._columns, str)).to_dicts()
 
     def parts(self) -> set[tuple[int, ...]]:
         """The parts that are there, by KEYS."""
@@ -77,16 +77,10 @@ def run_parts(
     num_workers: int,
 ) -> None:
     """Works through parts, adds each to the table, and shows how far it is and how long it takes."""
-    progress = Progress(
-        TextColumn("instances"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    amount = "{task.completed:.0f}/{task.total:.0f}"
+    progress = progress_bar(amount, *LEFT, console=Console(stderr=True))
     with progress:
-        task = progress.add_task("", total=len(parts))
+        task = progress.add_task("instances", total=len(parts))
         for rows in _results(parts, work, num_workers):
             table.add(rows)
             progress.advance(task)

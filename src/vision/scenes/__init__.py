@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .objects import MIN_OBJECT_PX, MIN_VISIBILITY_RATIO, SceneFrame, SceneObject
 from .recording import write_scene_video
-from .scene import MIN_OBJECT_PX, MIN_VISIBILITY_RATIO, Scene, SceneFrame, SceneObject
+from .scene import Scene
 from .splits import SPLITS, Split
 
 __all__ = [

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .camera import Camera
 from .light import Colour, Light
-from .meshes import Mesh
+from .mesh import Mesh
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]

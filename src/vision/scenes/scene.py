@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -14,7 +13,8 @@ from ..classes import TRAFFIC_CLASSES
 from .backdrop import draw_backdrop
 from .camera import Camera
 from .light import Colour, draw_light, noise_tile
-from .meshes import BUILDERS, Mesh
+from .mesh import Mesh
+from .objects import OPAQUE, Drawn, SceneFrame, object_of
 from .painting import (
     Outline,
     Rect,
@@ -30,62 +30,15 @@ from .painting import (
 )
 from .roads import Passage, draw_roads
 from .splits import Split, draw_between, generator
+from .vehicles import BUILDERS
 
 Image = npt.NDArray[np.uint8]
-
-MIN_OBJECT_PX: Final = 10.0
-"""An object whose longer side is below this, in a frame 1280 wide, is not asked for."""
-MIN_VISIBILITY_RATIO: Final = 0.3
-"""An object of which less is seen is not asked for."""
 
 _MARGIN_RATIO: Final = 0.01
 _LOOKS_OF_A_CLASS: Final = 8
 _EXPOSURE_S: Final = 1 / 100
-_OPAQUE: Final = 0.6
 _MAX_IDS: Final = 250
 _HIDDEN: Final = 255
-_EDGE_PX: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class SceneObject:
-    """One vehicle in a frame.
-
-    Attributes:
-        class_id: Index into `TRAFFIC_CLASSES`.
-        box_px: x0, y0, x1, y1 of what is seen of it.
-        visibility_ratio: Seen share of it, were nothing before it and the frame without end (estimated
-            by boxes where the frame cuts it).
-        is_ignored: Whether it is too small or too hidden to be asked for.
-    """
-
-    class_id: int
-    box_px: tuple[float, float, float, float]
-    visibility_ratio: float
-    is_ignored: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SceneFrame:
-    """A drawn frame and the truth about it.
-
-    Attributes:
-        image: Blue, green, red [height, width, 3].
-        objects: The vehicles in sight, farthest first.
-    """
-
-    image: Image
-    objects: tuple[SceneObject, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """A vehicle of the frame that is being drawn."""
-
-    passage: Passage
-    mesh: Mesh
-    seen: Outline
-    rect: Rect
 
 
 class Scene:
@@ -171,7 +124,7 @@ class Scene:
         image, ids = still.copy(), np.zeros((self.height_px, self.width_px), np.uint8)
         drawn = self._in_sight(time_s, shake_px)
         for vehicle in drawn:
-            if vehicle.passage.opacity_ratio > _OPAQUE:
+            if vehicle.passage.opacity_ratio > OPAQUE:
                 cast_shadow(
                     image, vehicle.mesh, vehicle.passage.pose, self._camera, self._light, shake_px
                 )
@@ -182,7 +135,7 @@ class Scene:
         objects = tuple(
             found
             for value, (vehicle, (area, box)) in enumerate(zip(drawn, whole, strict=True), start=1)
-            if (found := self._truth(vehicle, value, area, box, ids)) is not None
+            if (found := object_of(vehicle, value, area, box, ids)) is not None
         )
         top, left = (int(v) for v in rng.integers(0, 64, 2))
         noise = self._noise[top : top + self.height_px, left : left + self.width_px]
@@ -190,9 +143,9 @@ class Scene:
         finished = cv2.LUT(image, self._light.tone(time_s))
         return SceneFrame(np.asarray(finished, np.uint8), objects)
 
-    def _in_sight(self, time_s: float, shake_px: tuple[int, int]) -> list[_Drawn]:
+    def _in_sight(self, time_s: float, shake_px: tuple[int, int]) -> list[Drawn]:
         """Returns the vehicles that touch the frame, farthest first."""
-        drawn: list[_Drawn] = []
+        drawn: list[Drawn] = []
         for road in self._roads:
             for passage in road.passages(time_s, _LOOKS_OF_A_CLASS):
                 if passage.opacity_ratio <= 0.05:  # noqa: PLR2004
@@ -205,7 +158,7 @@ class Scene:
                     continue
                 rect = seen.rect(self.width_px, self.height_px)
                 if rect[2] - rect[0] > 4 and rect[3] - rect[1] > 4:  # noqa: PLR2004
-                    drawn.append(_Drawn(passage, mesh, seen, rect))
+                    drawn.append(Drawn(passage, mesh, seen, rect))
         drawn.sort(key=lambda vehicle: -vehicle.seen.depth_m)
         return drawn[-_MAX_IDS:]
 
@@ -217,7 +170,7 @@ class Scene:
 
     def _draw_vehicle(
         self,
-        vehicle: _Drawn,
+        vehicle: Drawn,
         value: int,
         image: Image,
         ids: Image,
@@ -262,40 +215,3 @@ class Scene:
             return 0.0, 0.0
         moved = np.diff(self._camera.project(points), axis=0)[0]
         return float(moved[0]), float(moved[1])
-
-    def _truth(
-        self, vehicle: _Drawn, value: int, area: int, whole: Rect, ids: Image
-    ) -> SceneObject | None:
-        """Returns what is to be found of a vehicle, or None if nothing of it is seen."""
-        x0, y0, x1, y1 = vehicle.rect
-        own = covered_by(ids[y0:y1, x0:x1], value)
-        visible = cv2.countNonZero(own)
-        if visible == 0 or area == 0:
-            return None
-        left, top, width, height = cv2.boundingRect(own)
-        seen_rect = (x0 + left, y0 + top, x0 + left + width, y0 + top + height)
-        low, high = vehicle.seen.low + 0.5, vehicle.seen.high + 0.5
-        exact = (low[0], low[1], high[0], high[1])
-        frame = (self.width_px, self.height_px, self.width_px, self.height_px)
-
-        # Where the outline ends freely its corners say so to a fraction of a pixel; where
-        # something hides it, or the frame ends, the id map says so to a pixel.
-        def is_free(corner: float, rough: int, free: int) -> bool:
-            return rough == free and abs(corner - rough) < _EDGE_PX
-
-        box = [
-            float(corner if is_free(corner, rough, free) and 0 <= corner <= limit else rough)
-            for corner, rough, free, limit in zip(exact, seen_rect, whole, frame, strict=True)
-        ]
-        full = float(np.prod(vehicle.seen.high - vehicle.seen.low))
-        inside = float((whole[2] - whole[0]) * (whole[3] - whole[1]))
-        ratio = visible / area * min(1.0, inside / max(full, 1.0))
-        longest = max(box[2] - box[0], box[3] - box[1]) * 1280 / self.width_px
-        is_ignored = (
-            longest < MIN_OBJECT_PX
-            or ratio < MIN_VISIBILITY_RATIO
-            or vehicle.passage.opacity_ratio < _OPAQUE
-        )
-        return SceneObject(
-            vehicle.passage.class_id, (box[0], box[1], box[2], box[3]), ratio, is_ignored
-        )

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from moonjelly.adapting.frame_sizes import FrameSize
-from moonjelly.adapting.policies.odds import ArrivalOdds
-from moonjelly.adapting.policies.port import Situation
+from moonjelly.adapting.policies.port import LinkForecast, Situation
 
 # The published zoo: sides 128 to 608 in steps of 32, frame sizes in kbit (1024 bit there).
 PUBLISHED_KBITS = (
@@ -21,22 +20,12 @@ ZOO = tuple(
 )
 
 
-@dataclass
-class Forecast:
+@dataclass(frozen=True)
+class Forecast(LinkForecast):
     """A link that keeps its word: frames take what the estimate says."""
-
-    bandwidth_kbps: float
-    wire_ms: float = 0.0
 
     def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
         return fmean(1000 * kbits / self.bandwidth_kbps <= one for one in within_ms)
-
-
-class DoubtfulForecast(Forecast):
-    """A link that has kept its word as often as `ArrivalOdds` assumes at first."""
-
-    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
-        return ArrivalOdds().within_ratio(1000 * kbits / self.bandwidth_kbps, within_ms)
 
 
 def situation(kbps: float, **values: object) -> Situation:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from adaptation_situations import ZOO, DoubtfulForecast, Forecast, situation
+from adaptation_situations import ZOO, Forecast, situation
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moonjelly.adapting.frame_sizes import DEFAULT_QUALITY, FrameSize
 from moonjelly.adapting.policies.ladder import LATE_COST, LadderPolicy, in_time_ratio
-from moonjelly.adapting.policies.port import Sending
+from moonjelly.adapting.policies.port import LinkForecast, Sending
 from moonjelly.adapting.policies.rungs import Knob, parse_ladder
 from moonjelly.core.quality import JpegQuality
 from moonjelly.core.verdict import Reason
@@ -50,7 +50,7 @@ def test_value_by_hand():
 
 def test_doubt_makes_frames_smaller():
     sure = chosen(0, link=Forecast(15_000.0), server_ms=(20.0,))
-    doubtful = chosen(0, link=DoubtfulForecast(15_000.0), server_ms=(20.0,))
+    doubtful = chosen(0, link=LinkForecast(15_000.0), server_ms=(20.0,))
     assert doubtful.size.kbits < sure.size.kbits
 
 
@@ -94,7 +94,7 @@ def test_a_frame_that_is_late_by_the_estimate_is_never_sent(
 ):
     asked = situation(
         kbps,
-        link=DoubtfulForecast(kbps, 1.0),
+        link=LinkForecast(kbps, 1.0),
         left_ms=left_ms,
         server_ms=server_ms,
         served_px=served_px,
@@ -102,7 +102,7 @@ def test_a_frame_that_is_late_by_the_estimate_is_never_sent(
     )
     sending = LadderPolicy(ladder).choose(asked)
     if isinstance(sending, Sending):
-        needed_ms = asked.network_ms(asked.kbits(sending.size, sending.quality))
+        needed_ms = asked.link.round_trip_ms(asked.kbits(sending.size, sending.quality))
         assert needed_ms + (server_ms[0] if server_ms else 0) <= left_ms
         assert sending.size in asked.useful_sizes()
         assert not sending.may_be_late

@@ -5,16 +5,17 @@ from random import Random
 import pytest
 
 from moonjelly.core.device import Device
-from moonjelly.core.problem import Client, Problem
+from moonjelly.core.problem import Problem
+from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 
 
 @pytest.fixture
 def golden():
-    """The published golden problem: two devices, four variants, four clients."""
+    """The published golden problem: two devices, four variants, four streams."""
     latencies = [(10, 4), (14, 6), (18, 9), (24, 14)]  # batch 1, and each frame more
     sizes = [(128, 4.78), (160, 5.148), (192, 5.365), (224, 5.66)]  # side, compression ratio
-    clients = [(15, 75, 20), (25, 100, 20), (25, 150, 10), (15, 100, 5)]  # fps, SLO, Mbit/s
+    streams = [(15, 75, 20), (25, 100, 20), (25, 150, 10), (15, 100, 5)]  # fps, SLO, Mbit/s
     return Problem(
         devices=(Device("gpu0", "gpu"), Device("gpu1", "gpu")),
         variants=tuple(
@@ -27,9 +28,9 @@ def golden():
                 for first, more in latencies
             )
         },
-        clients=tuple(
-            Client(f"c{index}", fps, slo_ms, mbps * 1024, 0.5, 300 * 8 / 1024)
-            for index, (fps, slo_ms, mbps) in enumerate(clients)
+        streams=tuple(
+            Stream(f"c{index}", fps, slo_ms, mbps * 1024, 0.5, 300 * 8 / 1024)
+            for index, (fps, slo_ms, mbps) in enumerate(streams)
         ),
         overhead_ms=4.0,
     )
@@ -39,7 +40,7 @@ def golden():
 def small_problem():
     """Makes problems that brute force can solve: odd rates, unlike devices, often overload."""
 
-    def make(seed, devices=2, clients=5, variants=2, batches=2):
+    def make(seed, devices=2, streams=5, variants=2, batches=2):
         random = Random(seed)
 
         def row(variant):
@@ -57,15 +58,15 @@ def small_problem():
                 for index in range(variants)
             ),
             latency_ms={kind: tuple(map(row, range(variants))) for kind in ("gpu", "cpu")},
-            clients=tuple(
-                Client(
+            streams=tuple(
+                Stream(
                     f"c{index}",
                     random.choice([5, 7, 12, 15, 24, 25, 29.97, 60]),
                     random.choice([60, 75, 100, 150, 300]),
                     random.choice([3000, 8000, 20_000, 50_000]),
                     random.uniform(0, 10),
                 )
-                for index in range(random.randint(1, clients))
+                for index in range(random.randint(1, streams))
             ),
         )
 
@@ -74,9 +75,9 @@ def small_problem():
 
 @pytest.fixture
 def fleet():
-    """Makes problems of the published simulation's kind: like devices, ten clients on each."""
+    """Makes problems of the published simulation's kind: like devices, ten streams on each."""
 
-    def make(num_devices, num_clients=None, seed=0, least_kbps=7500.0):
+    def make(num_devices, num_streams=None, seed=0, least_kbps=7500.0):
         random = Random(seed)
         variants = tuple(
             Variant(f"v{side}", side, 0.2 + 0.26 * (side - 128) / 480, side**2 * 3 * 8 / 1024 / 6)
@@ -93,14 +94,14 @@ def fleet():
             devices=tuple(Device(f"d{index}", "gpu") for index in range(num_devices)),
             variants=variants,
             latency_ms={"gpu": latency},
-            clients=tuple(
-                Client(
+            streams=tuple(
+                Stream(
                     f"c{index}",
                     random.choice([10, 15, 25]),
                     random.choice([75, 100, 150]),
                     random.uniform(least_kbps, 50_000),
                 )
-                for index in range(num_clients or 10 * num_devices)
+                for index in range(num_streams or 10 * num_devices)
             ),
         )
 

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from moonjelly.core.device import Device
 from moonjelly.core.plan import Plan
-from moonjelly.core.problem import Client, Problem
+from moonjelly.core.problem import Problem
+from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.planning.counter_offer import (
     RefusalReason,
     admit,
     counter_offers,
     refusal_reason,
-    with_client,
+    with_stream,
 )
 from moonjelly.scheduling.planning.published.sa_dp import SaDpPlanner
 from moonjelly.scheduling.planning.rules import violations
@@ -32,16 +33,16 @@ class CountingPlanner:
 
 
 def camera(name, fps=10.0, slo_ms=150.0, mbps=20.0):
-    return Client(name, fps, slo_ms, mbps * 1000, 0.5)
+    return Stream(name, fps, slo_ms, mbps * 1000, 0.5)
 
 
-def server(*clients, num_devices=1):
+def server(*streams, num_devices=1):
     """One processor: 100 frame/s of the small variant at most."""
     return Problem(
         devices=tuple(Device(f"cpu{i}", "cpu") for i in range(num_devices)),
         variants=(Variant("small", 160, 0.3, 50), Variant("large", 320, 0.5, 150)),
         latency_ms={"cpu": ((10.0, 20.0, 30.0, 40.0), (40.0, 80.0, 120.0, 160.0))},
-        clients=clients,
+        streams=streams,
         overhead_ms=4.0,
     )
 
@@ -70,7 +71,7 @@ def test_where_a_planner_prefers_others_the_variants_in_force_are_tried():
         """Serves whoever came last, alone."""
 
         def plan(self, problem, previous, random):
-            *others, last = (client.client_id for client in problem.clients)
+            *others, last = (stream.stream_id for stream in problem.streams)
             return Plan(previous.devices, {**dict.fromkeys(others), last: "cpu0"})
 
     problem = server(camera("a", fps=50))
@@ -152,7 +153,7 @@ def test_acting_on_an_offer_places_the_stream_and_nobody_loses_his_place(
     newcomer = camera("b", fps, slo_ms, mbps)
     admitted = admit(problem, newcomer, plan, SaDpPlanner())
     if admitted is not None:
-        assert violations(with_client(problem, newcomer), admitted) == []
+        assert violations(with_stream(problem, newcomer), admitted) == []
         assert refusal_reason(problem, newcomer) is RefusalReason.OVERLOAD  # so it is feasible
         return
     planner = CountingPlanner()
@@ -165,7 +166,7 @@ def test_acting_on_an_offer_places_the_stream_and_nobody_loses_his_place(
         )
         changed = replace(newcomer, fps=offer.fps, slo_ms=offer.slo_ms)
         after = admit(problem, changed, plan, SaDpPlanner())
-        assert violations(with_client(problem, changed), after) == []
+        assert violations(with_stream(problem, changed), after) == []
         assert all(after.placement[name] is not None for name in {*served, "b"})
 
 
@@ -178,8 +179,8 @@ def test_later_plans_keep_who_was_admitted(num_devices):
         admitted = admit(problem, newcomer, plan, SaDpPlanner())
         if admitted is None:
             continue
-        problem, plan = with_client(problem, newcomer), admitted
+        problem, plan = with_stream(problem, newcomer), admitted
         for seed in range(3):
             plan = SaDpPlanner().plan(problem, plan, Random(seed))
             assert None not in plan.placement.values()
-    assert sum(client.fps for client in problem.clients) > 90 * num_devices
+    assert sum(stream.fps for stream in problem.streams) > 90 * num_devices

@@ -16,11 +16,11 @@ from moonjelly.scheduling.planning.registry import planner
 from moonjelly.scheduling.planning.rules import violations
 
 
-def granted(problem, plan, client, wish, change):
-    """The problem and plan in which one wish comes true, the client changed as it asks."""
+def granted(problem, plan, stream, wish, change):
+    """The problem and plan in which one wish comes true, the stream changed as it asks."""
     changed = replace(
         problem,
-        clients=tuple(change if one is client else one for one in problem.clients),
+        streams=tuple(change if one is stream else one for one in problem.streams),
     )
     if wish.device_id is None:
         changed = replace(changed, devices=(*problem.devices, Device("new", wish.device_type)))
@@ -34,7 +34,7 @@ def granted(problem, plan, client, wish, change):
                 replace(one, batch_size=size) if one.device_id == target else one
                 for one in plan.devices
             ),
-            {**plan.placement, client.client_id: target},
+            {**plan.placement, stream.stream_id: target},
         )
         if not violations(changed, moved):
             sound.append(moved)
@@ -42,24 +42,23 @@ def granted(problem, plan, client, wish, change):
 
 
 def check_wishes(problem, plan, one):
-    client = next(c for c in problem.clients if c.client_id == one.client_id)
+    stream = next(c for c in problem.streams if c.stream_id == one.stream_id)
     accuracy = problem.variants[one.device.variant].accuracy if one.device else -1
     for wish in one.wishes:
         assert problem.variants[wish.variant].accuracy > accuracy
         changes = []
         if wish.bandwidth_kbps is not None:
-            assert wish.bandwidth_kbps > client.bandwidth_kbps
-            changes.append(replace(client, bandwidth_kbps=wish.bandwidth_kbps))
+            assert wish.bandwidth_kbps > stream.bandwidth_kbps
+            changes.append(replace(stream, bandwidth_kbps=wish.bandwidth_kbps))
         if wish.slo_ms is not None:
-            assert wish.slo_ms > client.slo_ms
-            changes.append(replace(client, slo_ms=wish.slo_ms))
+            assert wish.slo_ms > stream.slo_ms
+            changes.append(replace(stream, slo_ms=wish.slo_ms))
         if wish.bandwidth_kbps is None and wish.slo_ms is None:
-            variant = problem.variants[wish.variant]
-            if client.budget_ms(variant, problem.overhead_ms) > 0:
-                assert granted(problem, plan, client, wish, client)
-        elif client.bandwidth_kbps or wish.bandwidth_kbps:
+            if problem.budget_ms(stream, wish.variant) > 0:
+                assert granted(problem, plan, stream, wish, stream)
+        elif stream.bandwidth_kbps or wish.bandwidth_kbps:
             for change in changes:
-                assert granted(problem, plan, client, wish, change)
+                assert granted(problem, plan, stream, wish, change)
 
 
 @settings(
@@ -67,7 +66,7 @@ def check_wishes(problem, plan, one):
 )
 @given(seed=st.integers(0, 10**9), name=st.sampled_from(["pricing", "fixed", "greedy"]))
 def test_every_wish_that_is_granted_gives_the_better_variant(small_problem, seed, name):
-    problem = small_problem(seed, devices=3, clients=8, variants=4)
+    problem = small_problem(seed, devices=3, streams=8, variants=4)
     plan = planner(name).plan(problem, None, Random(0))
     for one in explain(problem, plan, planner("pricing"), max_offers=0):
         check_wishes(problem, plan, one)
@@ -80,16 +79,16 @@ def test_each_binding_is_named(golden):
     assert all(one.wishes == () for one in best)
 
     small = Plan((DevicePlan("gpu0", 0, 1), DevicePlan("gpu1", 0, 1)), plan.placement)
-    thin = replace(golden.clients[0], bandwidth_kbps=golden.variants[1].frame_kbits * 15)
-    strict = replace(golden.clients[1], slo_ms=36)
-    problem = replace(golden, clients=(thin, strict, *golden.clients[2:]))
+    thin = replace(golden.streams[0], bandwidth_kbps=golden.variants[1].frame_kbits * 15)
+    strict = replace(golden.streams[1], slo_ms=36)
+    problem = replace(golden, streams=(thin, strict, *golden.streams[2:]))
     bindings = [one.binding for one in explain(problem, small, planner("pricing"))]
     assert bindings[:3] == [Binding.NETWORK_RATE, Binding.LATENCY, Binding.THROUGHPUT]
 
 
-def test_a_refused_client_gets_the_counter_offers_of_admission(golden):
-    crowd = tuple(replace(golden.clients[1], client_id=f"c{index}", fps=60) for index in range(12))
-    problem = replace(golden, clients=crowd)
+def test_a_refused_stream_gets_the_counter_offers_of_admission(golden):
+    crowd = tuple(replace(golden.streams[1], stream_id=f"c{index}", fps=60) for index in range(12))
+    problem = replace(golden, streams=crowd)
     plan = planner("pricing").plan(problem, None, Random(0))
     refused = [one for one in explain(problem, plan, planner("pricing")) if one.device is None]
     assert refused
@@ -100,16 +99,16 @@ def test_a_refused_client_gets_the_counter_offers_of_admission(golden):
 
 
 def test_offers_are_looked_for_only_as_often_as_asked(golden):
-    crowd = tuple(replace(golden.clients[1], client_id=f"c{index}", fps=60) for index in range(14))
-    problem = replace(golden, clients=crowd)
+    crowd = tuple(replace(golden.streams[1], stream_id=f"c{index}", fps=60) for index in range(14))
+    problem = replace(golden, streams=crowd)
     plan = planner("pricing").plan(problem, None, Random(0))
     with_offers = [one for one in explain(problem, plan, planner("pricing"), 1) if one.offers]
     assert len(with_offers) <= 1
 
 
 def test_slo_and_bandwidth_are_rounded_up(golden):
-    strict = replace(golden.clients[1], slo_ms=36)
-    problem = replace(golden, clients=(strict,))
+    strict = replace(golden.streams[1], slo_ms=36)
+    problem = replace(golden, streams=(strict,))
     plan = planner("pricing").plan(problem, None, Random(0))
     (one,) = explain(problem, plan, planner("pricing"))
     (wish, *_) = one.wishes

@@ -18,7 +18,7 @@ SPLIT_2 = ({1, 2, 3}, {0})
 SPLIT_3 = ({1, 2}, {0, 3})
 
 MAPPING = [
-    # variants, clients per device, batches, accuracy per request and client, utilisation
+    # variants, streams per device, batches, accuracy per request and stream, utilisation
     ((0, 0), ON_ONE, (6, 1), 0.2, 0.2, (0.4, 0.0)),
     ((1, 0), ON_ONE, (4, 1), 0.3, 0.3, (0.64, 0.0)),
     ((2, 0), SPLIT_2, (2, 6), 0.3625, 0.35, (0.8775, 0.075)),
@@ -36,32 +36,32 @@ def test_budgets_are_the_published_ones(golden):
         (136.93, 133.39, 129.04, 124.48),
         (78.85, 71.78, 63.09, 53.96),
     ]
-    for client, budgets in zip(golden.clients, expected, strict=True):
-        assert golden.budgets_ms(client) == pytest.approx(budgets, abs=0.006)
+    for stream, budgets in zip(golden.streams, expected, strict=True):
+        assert golden.budgets_ms(stream) == pytest.approx(budgets, abs=0.006)
 
 
 @pytest.mark.parametrize(
-    ("variants", "members", "batches", "per_request", "per_client", "used"), MAPPING
+    ("variants", "members", "batches", "per_request", "per_stream", "used"), MAPPING
 )
 def test_the_mapping_is_the_published_one(
-    golden, variants, members, batches, per_request, per_client, used
+    golden, variants, members, batches, per_request, per_stream, used
 ):
     mapper = Mapper(golden)
-    assert tuple(set(clients) for clients in mapper.assign(variants)) == members
+    assert tuple(set(streams) for streams in mapper.assign(variants)) == members
     plan = assemble(golden, variants, mapper.assign(variants))
     assert violations(golden, plan) == []
     assert tuple(device.batch_size for device in plan.devices) == batches
     result = score(golden, plan)
     assert result.served_ratio == 1.0
     assert result.accuracy_per_request == pytest.approx(per_request)
-    assert result.accuracy_per_client == pytest.approx(per_client)
-    for device, clients, expected in zip(plan.devices, members, used, strict=True):
+    assert result.accuracy_per_stream == pytest.approx(per_stream)
+    for device, streams, expected in zip(plan.devices, members, used, strict=True):
         latency_ms = golden.latency_ms["gpu"][device.variant][device.batch_size - 1]
-        rate_fps = sum(golden.clients[index].fps for index in clients)
+        rate_fps = sum(golden.streams[index].fps for index in streams)
         assert rate_fps * latency_ms / device.batch_size / 1000 == pytest.approx(expected)
 
 
-def test_of_equal_totals_the_client_with_the_larger_budget_goes(golden):
+def test_of_equal_totals_the_stream_with_the_larger_budget_goes(golden):
     # c1 c2 c3 and c1 c2 c0 both come to 65 frame/s; c3 has the larger budget on variant 2.
     assert set(Mapper(golden).assign((2, 0))[0]) == {1, 2, 3}
 
@@ -69,18 +69,18 @@ def test_of_equal_totals_the_client_with_the_larger_budget_goes(golden):
 def test_slack_residues_of_the_best_plan_are_the_published_ones(golden):
     plan = assemble(golden, (3, 3), Mapper(golden).assign((3, 3)))
     slacks = []
-    for client in golden.clients:
-        device = plan.device_of(client.client_id)
+    for stream in golden.streams:
+        device = plan.device_of(stream.stream_id)
         latency_ms = golden.latency_ms["gpu"][device.variant][device.batch_size - 1]
-        budget_ms = client.budget_ms(golden.variants[device.variant], golden.overhead_ms)
+        budget_ms = golden.budget_ms(stream, device.variant)
         slacks.append(budget_ms - 2 * latency_ms)
     assert slacks == pytest.approx([11.74, 8.74, 48.48, 5.96], abs=0.006)
 
 
 def test_annealing_ends_at_the_best_variants_for_fifty_of_fifty_seeds(golden):
     mapper = Mapper(golden)
-    most = Value(4, math.fsum(client.fps for client in golden.clients))  # a bound never reached
-    total_fps = math.fsum(client.fps for client in golden.clients)
+    most = Value(4, math.fsum(stream.fps for stream in golden.streams))  # a bound never reached
+    total_fps = math.fsum(stream.fps for stream in golden.streams)
     for seed in range(50):
         assert anneal((0, 0), 4, mapper.evaluate, most, total_fps, Random(seed)) == (3, 3)
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from moonjelly.core.device import Device
 from moonjelly.core.plan import DevicePlan, Plan
-from moonjelly.core.problem import Client, Problem
+from moonjelly.core.problem import Problem
+from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.mapping import Mapper
@@ -26,9 +27,9 @@ rates = st.one_of(st.sampled_from([5, 7, 12, 15, 24, 25, 29.97]), st.floats(1e-3
 
 
 @st.composite
-def clients(draw, max_size):
+def streams(draw, max_size):
     return tuple(
-        Client(
+        Stream(
             f"c{index}",
             draw(rates),
             draw(st.sampled_from([30, 75, 100, 150, 1000])),
@@ -43,7 +44,7 @@ def clients(draw, max_size):
 
 
 @st.composite
-def problems(draw, max_devices=3, max_variants=4, max_batches=4, max_clients=8):
+def problems(draw, max_devices=3, max_variants=4, max_batches=4, max_streams=8):
     num_variants = draw(st.integers(1, max_variants))
     devices = tuple(
         Device(f"d{index}", draw(st.sampled_from(["gpu", "cpu"])))
@@ -58,7 +59,7 @@ def problems(draw, max_devices=3, max_variants=4, max_batches=4, max_clients=8):
             for index in range(num_variants)
         ),
         latency_ms={kind: tuple(draw(row) for _ in range(num_variants)) for kind in ("gpu", "cpu")},
-        clients=draw(clients(max_clients)),
+        streams=draw(streams(max_streams)),
         overhead_ms=draw(st.floats(0, 10)),
     )
 
@@ -92,7 +93,7 @@ def test_every_plan_is_sound_and_its_seed_fixes_it(name, problem, previous, seed
 @pytest.mark.parametrize("name", sorted(PLANNERS))
 @settings(max_examples=50, deadline=None)
 @given(
-    problem=problems(max_devices=2, max_clients=4, max_variants=3, max_batches=3),
+    problem=problems(max_devices=2, max_streams=4, max_variants=3, max_batches=3),
     previous=st.none() | plans(),
     left_ms=st.sampled_from([-1.0, 0.0, 2.0, 30.0]),
 )
@@ -119,7 +120,7 @@ def test_planning_again_never_makes_it_worse(problem, seed):
 
 
 def optimum(problem):
-    """The most clients served, and the best accuracy with that many, by trying everything."""
+    """The most streams served, and the best accuracy with that many, by trying everything."""
     choices = [
         [
             DevicePlan(device.device_id, variant, size)
@@ -128,8 +129,8 @@ def optimum(problem):
         ]
         for device in problem.devices
     ]
-    servable = [client.client_id for client in problem.clients if problem.is_servable(client)]
-    nobody = {client.client_id: None for client in problem.clients}
+    servable = [stream.stream_id for stream in problem.streams if problem.is_servable(stream)]
+    nobody = {stream.stream_id: None for stream in problem.streams}
     places = [None, *(device.device_id for device in problem.devices)]
     best = (0, 0.0)
     for devices in product(*choices):
@@ -143,7 +144,7 @@ def optimum(problem):
 
 
 @settings(max_examples=25, deadline=None)
-@given(problems(max_devices=2, max_variants=2, max_batches=2, max_clients=3), st.integers(0, 2**32))
+@given(problems(max_devices=2, max_variants=2, max_batches=2, max_streams=3), st.integers(0, 2**32))
 def test_no_plan_is_better_than_the_optimum(problem, seed):
     result = score(problem, SaDpPlanner().plan(problem, None, Random(seed)))
     most_served, best_accuracy = optimum(problem)
@@ -153,8 +154,8 @@ def test_no_plan_is_better_than_the_optimum(problem, seed):
 
 
 @settings(max_examples=25, deadline=None)
-@given(problems(max_devices=1, max_variants=3, max_batches=2, max_clients=1), st.integers(0, 2**32))
-def test_one_client_gets_the_best_that_is_possible(problem, seed):
+@given(problems(max_devices=1, max_variants=3, max_batches=2, max_streams=1), st.integers(0, 2**32))
+def test_one_stream_gets_the_best_that_is_possible(problem, seed):
     result = score(problem, SaDpPlanner().plan(problem, None, Random(seed)))
     most_served, best_accuracy = optimum(problem)
     assert (result.num_served, result.accuracy_per_request) == (
@@ -168,7 +169,7 @@ def test_one_client_gets_the_best_that_is_possible(problem, seed):
 def test_no_choice_of_variants_is_better_than_its_bound_or_than_the_plan(problem, seed):
     mapper = Mapper(problem)
     result = score(problem, SaDpPlanner().plan(problem, None, Random(seed)))
-    total_fps = sum(client.fps for client in problem.clients if problem.is_servable(client))
+    total_fps = sum(stream.fps for stream in problem.streams if problem.is_servable(stream))
     for variants in product(range(len(problem.variants)), repeat=len(problem.devices)):
         value, most = mapper.evaluate(variants), mapper.bound(variants)
         assert value.num_served <= most.num_served
@@ -181,8 +182,8 @@ def test_no_choice_of_variants_is_better_than_its_bound_or_than_the_plan(problem
 
 
 def test_two_streams_of_twelve_frames_a_second_are_mapped(golden):
-    odd = tuple(replace(client, fps=12) for client in golden.clients[:2])
-    plan = SaDpPlanner().plan(replace(golden, clients=odd), None, Random(0))
+    odd = tuple(replace(stream, fps=12) for stream in golden.streams[:2])
+    plan = SaDpPlanner().plan(replace(golden, streams=odd), None, Random(0))
     assert None not in plan.placement.values()
 
 
@@ -191,19 +192,19 @@ def test_a_rate_that_equals_the_throughput_is_not_placed():
         devices=(Device("gpu0", "gpu"),),
         variants=(Variant("v", 128, 0.2, 80),),
         latency_ms={"gpu": ((40.0,),)},  # 25 frame/s
-        clients=(Client("c0", 25, 1000, 100_000),),
+        streams=(Stream("c0", 25, 1000, 100_000),),
     )
     assert SaDpPlanner().plan(problem, None, Random(0)).placement == {"c0": None}
-    slower = replace(problem, clients=(replace(problem.clients[0], fps=24.999),))
+    slower = replace(problem, streams=(replace(problem.streams[0], fps=24.999),))
     assert SaDpPlanner().plan(slower, None, Random(0)).placement == {"c0": "gpu0"}
 
 
-def unlike(num_clients=4, fps=20.0):
+def unlike(num_streams=4, fps=20.0):
     return Problem(
         devices=(Device("slow", "cpu"), Device("fast", "gpu"), Device("fast2", "gpu")),
         variants=(Variant("small", 128, 0.2, 80), Variant("large", 256, 0.4, 200)),
         latency_ms={"cpu": ((30.0,), (400.0,)), "gpu": ((5.0, 6.0), (10.0, 14.0))},
-        clients=tuple(Client(f"c{i}", fps, 100, 50_000) for i in range(num_clients)),
+        streams=tuple(Stream(f"c{i}", fps, 100, 50_000) for i in range(num_streams)),
     )
 
 
@@ -216,8 +217,8 @@ def test_an_unlike_device_gets_what_it_can_run():
 
 def test_one_hopeless_stream_does_not_keep_the_others_from_better_variants(golden):
     # It has a budget, so it is servable; no batch fits into it.
-    hopeless = replace(golden.clients[0], client_id="c9", slo_ms=15)
-    problem = replace(golden, clients=(*golden.clients, hopeless))
+    hopeless = replace(golden.streams[0], stream_id="c9", slo_ms=15)
+    problem = replace(golden, streams=(*golden.streams, hopeless))
     assert problem.is_servable(hopeless)
     plan = SaDpPlanner().plan(problem, None, Random(0))
     assert [device.variant for device in plan.devices] == [3, 3]
@@ -229,8 +230,8 @@ def test_a_new_variant_goes_where_the_nearest_is_loaded():
     previous = Plan(
         (DevicePlan("slow", 0, 1), DevicePlan("fast", 1, 1), DevicePlan("fast2", 0, 1)), {}
     )
-    # With few clients on one device only; the other two keep what they hold.
-    few = replace(problem, clients=problem.clients[:1])
+    # With few streams on one device only; the other two keep what they hold.
+    few = replace(problem, streams=problem.streams[:1])
     plan = SaDpPlanner().plan(few, previous, Random(0))
     assert [device.variant for device in plan.devices] == [0, 1, 0]
     assert plan.placement == {"c0": "fast"}
@@ -259,7 +260,7 @@ def test_annealing_serves_everybody_on_many_devices():
             "cpu": tuple((20.0 + 20 * i,) for i in range(8)),
             "gpu": tuple((5.0 + 2 * i, 6.0 + 3 * i, 7.0 + 4 * i) for i in range(8)),
         },
-        clients=tuple(Client(f"c{i}", (7, 12.5, 29.97)[i % 3], 120, 50_000) for i in range(40)),
+        streams=tuple(Stream(f"c{i}", (7, 12.5, 29.97)[i % 3], 120, 50_000) for i in range(40)),
     )
     top = Plan(tuple(DevicePlan(device.device_id, 7, 1) for device in many.devices), {})
     for previous in (None, top):

@@ -40,10 +40,10 @@ def test_brute_force_and_the_integer_program_agree(small_problem, seed):
     assert solution.is_optimal
 
 
-@pytest.mark.parametrize(("devices", "clients", "num_problems"), [(2, 6, 300), (3, 5, 60)])
-def test_brute_force_and_the_default_agree(small_problem, devices, clients, num_problems):
+@pytest.mark.parametrize(("devices", "streams", "num_problems"), [(2, 6, 300), (3, 5, 60)])
+def test_brute_force_and_the_default_agree(small_problem, devices, streams, num_problems):
     for seed in range(num_problems):
-        problem = small_problem(seed, devices=devices, clients=clients)
+        problem = small_problem(seed, devices=devices, streams=streams)
         truth = merit(problem, BruteForcePlanner().plan(problem, None, Random(0)))
         assert merit(problem, planner("pricing").plan(problem, None, Random(0))) == truth, seed
 
@@ -51,10 +51,10 @@ def test_brute_force_and_the_default_agree(small_problem, devices, clients, num_
 @pytest.mark.parametrize(
     ("seed", "sizes"),
     [
-        (55564653, {}),  # whom to serve: an exchange of one client for another
-        (1011, {"clients": 6}),
-        (1021, {"devices": 3, "clients": 8, "variants": 4, "batches": 4}),  # fine units of rate
-        (1104, {"devices": 3, "clients": 14, "variants": 5, "batches": 6}),
+        (55564653, {}),  # whom to serve: an exchange of one stream for another
+        (1011, {"streams": 6}),
+        (1021, {"devices": 3, "streams": 8, "variants": 4, "batches": 4}),  # fine units of rate
+        (1104, {"devices": 3, "streams": 14, "variants": 5, "batches": 6}),
     ],
 )
 def test_the_default_finds_the_optimum_where_it_is_well_hidden(small_problem, seed, sizes):
@@ -65,13 +65,13 @@ def test_the_default_finds_the_optimum_where_it_is_well_hidden(small_problem, se
     assert merit(problem, planner("pricing").plan(problem, None, Random(0))) == truth
 
 
-def test_four_devices_and_twenty_four_clients_are_proved(fleet):
+def test_four_devices_and_twenty_four_streams_are_proved(fleet):
     problem = fleet(4, 24, seed=2)
-    clients = tuple(
+    streams = tuple(
         replace(one, fps=(7, 12, 15, 24, 29.97)[number % 5])
-        for number, one in enumerate(problem.clients)
+        for number, one in enumerate(problem.streams)
     )
-    for each in (problem, replace(problem, clients=clients)):
+    for each in (problem, replace(problem, streams=streams)):
         solution = ExactPlanner(time_limit_s=240).solve(each)
         assert solution.is_optimal
         result = score(each, solution.plan)
@@ -96,20 +96,20 @@ def test_no_baseline_is_better_than_the_optimum(small_problem, seed):
 def test_the_relaxation_bounds_every_plan_at_any_prices(small_problem, seed, factors):
     problem = small_problem(seed, devices=3)
     instance = build(problem)
-    if not instance.num_clients:
+    if not instance.num_streams:
         return
     best = score(problem, BruteForcePlanner().plan(problem, None, Random(0)))
     market = Market(instance)
-    clients = np.arange(instance.num_clients)
+    streams = np.arange(instance.num_streams)
     num_devices = np.bincount(instance.types, minlength=instance.num_types)
-    assert market.most_served(clients, num_devices) >= best.num_served
+    assert market.most_served(streams, num_devices) >= best.num_served
     if not best.num_served:
         return
     start = np.array(factors[: instance.num_types])
-    total = sum(client.fps for client in problem.clients if problem.is_servable(client))
+    total = sum(stream.fps for stream in problem.streams if problem.is_servable(stream))
     for prices in (
-        market.prices(clients, num_devices, best.num_served),
-        market.prices(clients, num_devices, best.num_served, start),
+        market.prices(streams, num_devices, best.num_served),
+        market.prices(streams, num_devices, best.num_served, start),
     ):
         assert prices.bound * instance.unit_fps / total >= best.accuracy_per_request * (1 - 1e-6)
 
@@ -144,7 +144,7 @@ def test_no_program_is_built_for_which_there_is_no_time(fleet, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_exact_planner_proves_two_devices_and_sixteen_clients(fleet):
+def test_the_exact_planner_proves_two_devices_and_sixteen_streams(fleet):
     problem = fleet(2, 16, seed=1)
     solution = ExactPlanner(time_limit_s=240).solve(problem)
     assert solution.is_optimal

@@ -40,9 +40,9 @@ def test_a_budget_below_twice_the_latency_is_found(golden, sound):
 
 
 def test_a_link_slower_than_the_stream_is_found(golden, sound):
-    clients = list(golden.clients)
-    clients[1] = replace(clients[1], bandwidth_kbps=25 * golden.variants[3].frame_kbits)
-    found = violations(replace(golden, clients=tuple(clients)), sound)
+    streams = list(golden.streams)
+    streams[1] = replace(streams[1], bandwidth_kbps=25 * golden.variants[3].frame_kbits)
+    found = violations(replace(golden, streams=tuple(streams)), sound)
     assert found == [
         "c1 on gpu0: budget 0 ms is below twice the batch latency 38 ms",
     ]
@@ -50,13 +50,13 @@ def test_a_link_slower_than_the_stream_is_found(golden, sound):
 
 def test_a_rate_that_equals_the_throughput_is_found(golden, sound):
     # One device at batch 1 of variant 0: 100 frame/s. 15 + 25 + 25 + 35 is exactly that.
-    clients = (*golden.clients[:3], replace(golden.clients[3], fps=35))
+    streams = (*golden.streams[:3], replace(golden.streams[3], fps=35))
     plan = with_devices(sound, ("gpu0", 0, 1), ("gpu1", 0, 1))
     plan = Plan(plan.devices, dict.fromkeys(plan.placement, "gpu0"))
-    found = violations(replace(golden, clients=clients), plan)
+    found = violations(replace(golden, streams=streams), plan)
     assert found == ["gpu0: rate 100 frame/s is not below its throughput 100 frame/s"]
-    clients = (*golden.clients[:3], replace(golden.clients[3], fps=34.999))
-    assert violations(replace(golden, clients=clients), plan) == []
+    streams = (*golden.streams[:3], replace(golden.streams[3], fps=34.999))
+    assert violations(replace(golden, streams=streams), plan) == []
 
 
 @pytest.mark.parametrize(
@@ -79,32 +79,32 @@ def test_devices_that_do_not_match_the_problem_are_found(golden, sound, devices,
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"c9": "gpu0"}, "c9: not a client of the problem"),
-        ({"c9": None}, "c9: not a client of the problem"),
+        ({"c9": "gpu0"}, "c9: not a stream of the problem"),
+        ({"c9": None}, "c9: not a stream of the problem"),
         ({"c0": "tpu"}, "c0: placed on unknown device tpu"),
     ],
 )
-def test_clients_that_do_not_match_the_problem_are_found(golden, sound, changes, expected):
+def test_streams_that_do_not_match_the_problem_are_found(golden, sound, changes, expected):
     assert violations(golden, with_places(sound, **changes)) == [expected]
 
 
-def test_a_client_left_out_is_found(golden, sound):
+def test_a_stream_left_out_is_found(golden, sound):
     placement = {name: place for name, place in sound.placement.items() if name != "c2"}
     assert violations(golden, Plan(sound.devices, placement)) == ["c2: neither placed nor refused"]
 
 
 def test_score_counts_the_servable_alone(golden, sound):
-    down = replace(golden.clients[3], bandwidth_kbps=0)
-    problem = replace(golden, clients=(*golden.clients[:3], down))
+    down = replace(golden.streams[3], bandwidth_kbps=0)
+    problem = replace(golden, streams=(*golden.streams[:3], down))
     result = score(problem, with_places(sound, c0=None, c3=None))
     assert result.num_servable == 3
     assert result.num_served == 2
     assert result.served_ratio == pytest.approx(2 / 3)
     assert result.accuracy_per_request == pytest.approx(0.5 * 50 / 65)
-    assert result.accuracy_per_client == pytest.approx(0.5 * 2 / 3)
+    assert result.accuracy_per_stream == pytest.approx(0.5 * 2 / 3)
 
 
 def test_where_nobody_is_servable_all_scores_are_zero(golden, sound):
-    problem = replace(golden, clients=())
+    problem = replace(golden, streams=())
     assert score(problem, Plan(sound.devices, {})) == Score(0, 0, 0.0, 0.0)
     assert score(problem, Plan(sound.devices, {})).served_ratio == 0.0

@@ -52,7 +52,7 @@ def test_equal_totals_go_to_those_who_come_first():
     assert heaviest_subset([25, 25, 15, 15], [70, 70, 70, 70], 5) == [0, 1, 2]
 
 
-def test_a_later_client_lowers_the_limit_for_all():
+def test_a_later_stream_lowers_the_limit_for_all():
     assert heaviest_subset([10, 10, 10], [100, 100, 15], 10) == [0, 1]
 
 

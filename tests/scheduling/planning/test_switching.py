@@ -6,7 +6,8 @@ import pytest
 
 from moonjelly.core.device import Device
 from moonjelly.core.plan import DevicePlan, Plan
-from moonjelly.core.problem import Client, Problem
+from moonjelly.core.problem import Problem
+from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.planning.switching import SwitchingCost
 
@@ -14,7 +15,7 @@ PROBLEM = Problem(
     devices=(Device("d0", "gpu"), Device("d1", "gpu")),
     variants=(Variant("small", 128, 0.40, 50.0), Variant("large", 416, 0.44, 300.0)),
     latency_ms={"gpu": ((5.0,), (20.0,))},
-    clients=(Client("c0", 10, 200, 1e5), Client("c1", 10, 200, 1e5)),
+    streams=(Stream("c0", 10, 200, 1e5), Stream("c1", 10, 200, 1e5)),
 )
 
 

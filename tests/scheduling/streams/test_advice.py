@@ -4,9 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.core.problem import Client
+from moonjelly.core.advice import SideAdvice
+from moonjelly.core.budget import FULL_BUDGET, ElasticBudget
+from moonjelly.core.profile import BatchLatency
+from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
+from moonjelly.scheduling.plan_view import PlanView, RunningVariant
 from moonjelly.scheduling.streams.advice import advised_variant
+from moonjelly.scheduling.streams.adviser import Advice, Adviser
 
 # Two networks: the larger one is more accurate at the same side.
 VARIANTS = (
@@ -20,16 +25,18 @@ VARIANTS = (
 
 
 def camera(kbps, fps=10.0, slo_ms=150.0):
-    return Client("c0", fps, slo_ms, kbps, wire_ms=1.0)
+    return Stream("c0", fps, slo_ms, kbps, wire_ms=1.0)
 
 
-def advised(client, running=5, batch_ms=30.0):
-    return VARIANTS[advised_variant(VARIANTS, client, 4.0, running, batch_ms)].input_side_px
+def advised(stream, running=5, batch_ms=30.0):
+    return VARIANTS[
+        advised_variant(VARIANTS, stream, FULL_BUDGET, 4.0, running, batch_ms)
+    ].input_side_px
 
 
 def test_on_a_good_link_the_running_variants_own_side_is_advised():
-    assert advised_variant(VARIANTS, camera(10_000), 4.0, 5, 30.0) == 5
-    assert advised_variant(VARIANTS, camera(10_000), 4.0, 3, 30.0) == 3
+    assert advised_variant(VARIANTS, camera(10_000), FULL_BUDGET, 4.0, 5, 30.0) == 5
+    assert advised_variant(VARIANTS, camera(10_000), FULL_BUDGET, 4.0, 3, 30.0) == 3
 
 
 def test_a_larger_side_than_the_running_one_is_never_advised():
@@ -72,12 +79,32 @@ def test_a_batch_that_takes_longer_leaves_less_for_the_link():
     st.floats(1, 200),
 )
 def test_what_is_advised_comes_in_time_unless_nothing_does(kbps, fps, slo_ms, running, batch_ms):
-    client = camera(kbps, fps, slo_ms)
-    side_px = advised(client, running, batch_ms)
+    stream = camera(kbps, fps, slo_ms)
+    side_px = advised(stream, running, batch_ms)
     fitting = {
         variant.input_side_px
         for variant in VARIANTS
         if variant.input_side_px <= VARIANTS[running].input_side_px
-        and client.budget_ms(variant, 4.0) >= 2 * batch_ms
+        and FULL_BUDGET.budget_ms(stream, variant.frame_kbits, 4.0) >= 2 * batch_ms
     }
     assert side_px == max(fitting, default=128)
+
+
+class Camera:
+    """A stream on a link that carries 384 px only if frames are smaller than the zoo's."""
+
+    stream_id = "c0"
+
+    def __init__(self) -> None:
+        self.advice = Advice()
+
+    def planned(self, now_ms: float) -> Stream:
+        return camera(3000, slo_ms=200)
+
+
+@pytest.mark.parametrize(("rule", "side_px"), [(FULL_BUDGET, 256), (ElasticBudget(0.7), 384)])
+def test_advice_follows_the_budget_rule_of_the_server_as_plans_do(rule, side_px):
+    running = RunningVariant("d0", 5, 1, BatchLatency((20.0,), (30.0,)))
+    view = PlanView(1, {"d0": running}, {"c0": "d0"})
+    adviser = Adviser(VARIANTS, lambda: view, rule, lambda: 4.0)
+    assert adviser.sides(Camera(), 0.0) == SideAdvice(side_px, 384)

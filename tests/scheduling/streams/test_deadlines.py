@@ -2,15 +2,7 @@ from __future__ import annotations
 
 import math
 
-from moonjelly.scheduling.streams.deadlines import executor_deadline_ms, network_ms
-
-
-def test_a_frame_on_its_way_takes_transmission_and_wire():
-    assert network_ms(200, bandwidth_kbps=10_000, wire_ms=3) == 23
-
-
-def test_over_a_link_that_is_down_a_frame_takes_for_ever():
-    assert network_ms(200, bandwidth_kbps=0, wire_ms=3) == math.inf
+from moonjelly.scheduling.streams.deadlines import executor_deadline_ms
 
 
 def test_the_deadline_leaves_time_for_the_answers_way_back():

@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from moonjelly.core.errors import RunError
-from moonjelly.files.csv_log import read_csv
+from moonjelly.files.tidy_table import read_tidy_table
 from moonjelly.protos import internal_pb2, serving_pb2
 from moonjelly.server.child import ChildContext
 from moonjelly.server.endpoint.process import EndpointProcess
@@ -494,9 +494,9 @@ async def test_every_frame_is_logged_once(make_harness, tmp_path) -> None:
     await harness.until(lambda: len(harness.endpoint.sessions) == 0)
     harness.drain()
     await harness.running
-    rows = read_csv(tmp_path / "server_frames.csv")
+    rows = read_tidy_table(tmp_path / "server_frames.csv", {}).to_dicts()
     assert [(row["sequence"], row["verdict"], row["reason"]) for row in rows] == [
-        (0, "answered", None),
+        (0, "answered", ""),
         (1, "dropped", "too_late"),
         (2, "dropped", "connection_lost"),
     ]

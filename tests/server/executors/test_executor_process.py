@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from moonjelly.files.csv_log import read_csv
+from moonjelly.files.tidy_table import read_tidy_table
 from moonjelly.protos.internal_pb2 import Cancel, Envelope
 from moonjelly.server.child import EXIT_ORPHANED
 
@@ -25,7 +25,7 @@ def test_frames_are_answered_and_the_process_leaves_when_told(start, tmp_path):
     assert sorted(result.ticket for result, _ in results) == tickets
     assert all(result.HasField("detections") for result, _ in results)
     assert executor.drain() == 0
-    rows = read_csv(tmp_path / "batches-device0.csv")
+    rows = read_tidy_table(tmp_path / "batches-device0.csv", {}).to_dicts()
     assert sum(row["batch_size"] for row in rows) == 8
     assert {row["device_id"] for row in rows} == {"device0"}
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.core.budget import FULL_BUDGET
 from moonjelly.core.device import Device
 from moonjelly.core.problem import Problem
 from moonjelly.core.variant import Variant
@@ -110,12 +109,12 @@ def test_a_snapshot_of_any_size_is_read_as_it_was_told(num_streams: int, num_sil
     ]
     silent = [name_of(number) for number in range(num_silent)]
     link.send_snapshot(states, 2.5, is_urgent=True, silent_devices=silent)
-    reader = EndpointReader("e0", FULL_BUDGET)
+    reader = EndpointReader("e0")
     stimuli = [reader.read(envelope) for envelope in sent]
     assert stimuli[:-1] == [None] * (len(stimuli) - 1)
     report = stimuli[-1]
     assert isinstance(report, Reported)
-    assert [one.client_id for one in report.opened] == [
+    assert [one.stream_id for one in report.opened] == [
         name_of(n) for n in range(1, num_streams, 2)
     ]
     assert len(report.opened) + len(report.unopened) == num_streams
@@ -125,8 +124,8 @@ def test_a_snapshot_of_any_size_is_read_as_it_was_told(num_streams: int, num_sil
 
 def test_streams_that_cannot_be_planned_are_left_out_of_a_snapshot() -> None:
     snapshot = Snapshot(streams=[state("bad", fps=float("nan")), state("good")])
-    report = EndpointReader("e0", FULL_BUDGET).read(Envelope(snapshot=snapshot))
-    assert [one.client_id for one in report.opened] == ["good"]
+    report = EndpointReader("e0").read(Envelope(snapshot=snapshot))
+    assert [one.stream_id for one in report.opened] == ["good"]
 
 
 numbers = st.floats() | st.sampled_from([0.0, -1.0, 1e308, 5e-324])
@@ -148,7 +147,7 @@ def test_odd_numbers_are_a_value_error_or_planned_with(
         wire_ms=wire_ms,
         frame_size_ratio=ratio,
     )
-    reader = EndpointReader("e0", FULL_BUDGET)
+    reader = EndpointReader("e0")
     try:
         asked = reader.read(Envelope(join=Join(request=1, stream=odd)))
     except ValueError:
@@ -158,17 +157,17 @@ def test_odd_numbers_are_a_value_error_or_planned_with(
         (Device("d0", "gpu"),),
         VARIANTS,
         {"gpu": ((5.0, 6.0),) * 3},
-        tuple(replace(asked.client, client_id=f"c{number}") for number in range(3)),
+        tuple(replace(asked.stream, stream_id=f"c{number}") for number in range(3)),
     )
     planning = Planning(PricingPlanner(), Random(0), TimeLimit())
     planning.replan(problem)
     assert planning.mistake is None
-    assert len(planning.admit(problem, [asked.client])) == 1
+    assert len(planning.admit(problem, [asked.stream])) == 1
     assert planning.mistake is None
 
 
 def test_a_leave_names_its_request() -> None:
-    reader = EndpointReader("e0", FULL_BUDGET)
+    reader = EndpointReader("e0")
     left = reader.read(Envelope(leave=Leave(request=3, stream_id="a")))
     assert left == JoinLeft("e0", 3, "a")
     assert reader.read(Envelope()) is None

@@ -10,8 +10,8 @@ import pytest
 
 from moonjelly.core.device import AnnouncedDevice, Device
 from moonjelly.devices.config import DeviceConfig, DeviceKind
-from moonjelly.files.csv_log import read_csv
 from moonjelly.files.shipped import shipped_folder
+from moonjelly.files.tidy_table import read_tidy_table
 from moonjelly.protos.internal_pb2 import (
     Attach,
     DeviceAnnounced,
@@ -334,7 +334,7 @@ async def test_plans_are_logged(tmp_path) -> None:
     endpoint.join(1, stream("a"))
     await until(lambda: endpoint.replies)
     await harness.stop()
-    rows = read_csv(tmp_path / "plans.csv")
+    rows = read_tidy_table(tmp_path / "plans.csv", {}).to_dicts()
     assert {row["device_id"] for row in rows} == set(DEVICES)
     assert "join" in {row["cause"] for row in rows}
     joined = [row for row in rows if row["cause"] == "join"][:2]

@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from moonjelly.cli import main
-from moonjelly.reporting.tidy_table import read_tidy_table
+from moonjelly.files.tidy_table import read_notes, read_tidy_table
 from moonjelly.scheduling.planning.mapping import Mapper
 from moonjelly.simulation.studies.compare_command import outcome
 from moonjelly.simulation.studies.instances import Size, draw_instance
@@ -24,10 +24,10 @@ def test_an_instance_is_fixed_by_its_number_and_counts_as_published():
     for one in drawn:
         problem, running = one.problem, [device.variant for device in one.first.devices]
         assert len(problem.devices) == 2
-        assert len(problem.clients) == 16
-        assert {client.fps for client in problem.clients} <= {10, 15, 25}
-        assert {client.slo_ms for client in problem.clients} <= {75, 100, 150}
-        assert all(7_500 <= client.bandwidth_kbps <= 50_000 for client in problem.clients)
+        assert len(problem.streams) == 16
+        assert {client.fps for client in problem.streams} <= {10, 15, 25}
+        assert {client.slo_ms for client in problem.streams} <= {75, 100, 150}
+        assert all(7_500 <= client.bandwidth_kbps <= 50_000 for client in problem.streams)
         assert Mapper(problem).evaluate(running).num_served == 16
 
 
@@ -49,14 +49,14 @@ def test_compare_writes_a_row_for_each_planner_and_instance(tmp_path, capsys):
     out = tmp_path / "study"
     options = ["simulate", "compare", *SMALL, "--out", str(out), "--planners", "greedy,pricing"]
     assert main(options) == 0
-    table = read_tidy_table(out / "compare.csv")
-    assert table.notes["seed"] == "0"
-    assert [(row["instance"], row["planner"]) for row in table.rows] == [
-        ("0", "greedy"), ("0", "pricing"), ("1", "greedy"), ("1", "pricing")
+    assert read_notes(out / "compare.csv")["seed"] == "0"
+    table = read_tidy_table(out / "compare.csv", {})
+    assert table.select("instance", "planner").rows() == [
+        (0, "greedy"), (0, "pricing"), (1, "greedy"), (1, "pricing")
     ]  # fmt: skip
-    for row in table.rows:
-        assert row["is_proved"] == "1"
-        assert int(row["num_served"]) <= int(row["exact_served"])
+    for row in table.iter_rows(named=True):
+        assert row["is_proved"] == 1
+        assert row["num_served"] <= row["exact_served"]
         if row["planner"] == "pricing":
             assert row["outcome"] == "equal"
     assert "2 x  2 pricing: 2 instances, 2 proved: 2 equal" in capsys.readouterr().out
@@ -67,10 +67,10 @@ def test_a_study_goes_on_where_it_was_stopped(tmp_path, capsys):
     out = tmp_path / "study"
     options = ["simulate", "timings", "--devices", "2", "--clients", "2", "--out", str(out)]
     assert main([*options, "--instances", "1"]) == 0
-    first = read_tidy_table(out / "timings.csv").rows
+    first = read_tidy_table(out / "timings.csv", {})
     assert main([*options, "--instances", "2"]) == 0
-    both = read_tidy_table(out / "timings.csv").rows
-    assert [row.cells for row in both[: len(first)]] == [row.cells for row in first]
+    both = read_tidy_table(out / "timings.csv", {})
+    assert both.head(len(first)).equals(first)
     assert len(both) == 2 * len(first)
     assert not list(out.glob("*.part"))
 
@@ -122,10 +122,11 @@ def test_workers_share_the_instances(tmp_path, capsys):
     options = ["simulate", "compare", *SMALL, "--planners", "greedy"]
     assert main([*options, "--out", str(tmp_path / "one")]) == 0
     assert main([*options, "--out", str(tmp_path / "two"), "--workers", "2"]) == 0
-    one, two = (read_tidy_table(tmp_path / name / "compare.csv").rows for name in ("one", "two"))
+    one, two = (
+        read_tidy_table(tmp_path / name / "compare.csv", {}).to_dicts() for name in ("one", "two")
+    )
     times = ("plan_ms", "exact_ms")
     kept = [
-        [{k: v for k, v in row.cells.items() if k not in times} for row in rows]
-        for rows in (one, two)
+        [{k: v for k, v in row.items() if k not in times} for row in rows] for rows in (one, two)
     ]
     assert kept[0] == kept[1]

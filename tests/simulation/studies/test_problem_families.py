@@ -27,11 +27,11 @@ def test_clients_are_drawn_from_what_the_family_says(name):
     family = BY_NAME[name]
     title, problem = draw_named(family, 8, 400, 3)
     assert title == f"{name}-g8-c400-s3"
-    assert {client.fps for client in problem.clients} == set(family.clients.rates_fps)
-    assert {client.slo_ms for client in problem.clients} == set(family.clients.slos_ms)
+    assert {client.fps for client in problem.streams} == set(family.clients.rates_fps)
+    assert {client.slo_ms for client in problem.streams} == set(family.clients.slos_ms)
     for field in ("bandwidth_kbps", "wire_ms"):
         least, most = getattr(family.clients, field)
-        values = [getattr(client, field) for client in problem.clients]
+        values = [getattr(client, field) for client in problem.streams]
         assert least <= min(values) <= least + 0.1 * (most - least)
         assert most - 0.1 * (most - least) <= max(values) <= most
     assert {device.device_type for device in problem.devices} <= set(family.slowness)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from moonjelly.vision.classes import TRAFFIC_CLASSES
-from moonjelly.vision.scenes import MIN_VISIBILITY_RATIO, Scene, SceneFrame
+from moonjelly.vision.scenes import MIN_VISIBILITY_RATIO, Scene, SceneFrame, Split
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,32 @@ def _with_vehicles(monkeypatch: pytest.MonkeyPatch, scene: Scene, vehicles: list
     with monkeypatch.context() as patch:
         patch.setattr(scene, "_in_sight", lambda *_: vehicles)
         return scene.frame(40)
+
+
+@pytest.mark.parametrize(
+    ("seed", "split", "classes", "nearest_px", "mean", "spread"),
+    [
+        (2, "test", [0, 2, 3, 1], (0, 179, 2, 180), (72.4, 74.9, 71.4), 27.1),
+        (
+            5,
+            "test",
+            [3, 2, 0, 3, 3, 0, 3, 0, 0, 1],
+            (194, 122, 320, 180),
+            (75.9, 93.2, 109.6),
+            39.8,
+        ),
+        (0, "val", [2, 3, 3, 2, 3, 0, 3, 0, 0], (238, 105, 270, 143), (94.9, 103.6, 95.6), 30.9),
+        (1, "train", [2, 2], (191, 95, 320, 180), (88.5, 107.5, 92.3), 46.7),
+    ],
+)
+def test_scenes_look_as_when_the_shipped_weights_were_trained(
+    seed: int, split: Split, classes: list, nearest_px: tuple, mean: tuple, spread: float
+) -> None:
+    frame = Scene(seed, split, 320, 180).frame(46)
+    assert [found.class_id for found in frame.objects] == classes
+    assert frame.objects[-1].box_px == pytest.approx(nearest_px, abs=0.75)
+    assert tuple(frame.image.mean((0, 1))) == pytest.approx(mean, abs=0.3)
+    assert frame.image.std() == pytest.approx(spread, abs=0.3)
 
 
 def test_traffic_is_not_mostly_tiny_and_holds_every_class() -> None:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ....core.problem import Client, Problem
+from ....core.budget import BudgetRule
+from ....core.problem import Problem
+from ....core.stream import Stream
 from ....core.variant import Variant
 from ...device_table import DeviceTable
 from ...planning.admission import NOT_READY, Refusal
@@ -46,7 +48,7 @@ class _Waiting:
 
     endpoint: str
     request: int
-    client: Client
+    stream: Stream
     since_ms: float
 
 
@@ -64,6 +66,7 @@ class SchedulerCore:
     def __init__(
         self,
         variants: Sequence[Variant],
+        rule: BudgetRule,
         devices: DeviceTable,
         planning: Planning,
         limit: TimeLimit,
@@ -75,6 +78,7 @@ class SchedulerCore:
 
         Args:
             variants: least accurate first.
+            rule: of all streams' budgets.
             devices: none of them there.
             planning: without a plan.
             limit: that of `planning`.
@@ -83,6 +87,7 @@ class SchedulerCore:
             now_ms: when it starts.
         """
         self._variants = tuple(variants)
+        self._rule = rule
         self._devices = devices
         self._planning = planning
         self._limit = limit
@@ -151,7 +156,7 @@ class SchedulerCore:
     def _ask(self, asked: JoinAsked, now_ms: float) -> None:
         if asked.endpoint not in self._streams.endpoints:
             return
-        self._joins.append(_Waiting(asked.endpoint, asked.request, asked.client, now_ms))
+        self._joins.append(_Waiting(asked.endpoint, asked.request, asked.stream, now_ms))
         self._rhythm.asked(now_ms)
 
     def _leave(self, left: JoinLeft) -> None:
@@ -206,7 +211,7 @@ class SchedulerCore:
     def _round(self, now_ms: float) -> None:
         """Plans, or answers those who want to join."""
         if self._joins and not self._devices.num_ready:
-            self._answer({one.client.client_id: NOT_READY for one in self._joins})
+            self._answer({one.stream.stream_id: NOT_READY for one in self._joins})
             return
         began_ms = self._limit.elapsed_ms()
         if self._streams.forget(now_ms):
@@ -232,18 +237,18 @@ class SchedulerCore:
     def _admit(self, now_ms: float) -> None:
         """Answers all who wait; those who may join are told after the plan that has a place for them."""
         self._joins.sort(key=lambda one: (one.since_ms, one.endpoint, one.request))
-        joining = {one.client.client_id: one.client for one in self._joins}
+        joining = {one.stream.stream_id: one.stream for one in self._joins}
         admissions = self._planning.admit(
             self._problem(),
             tuple(joining.values()),
             self._streams.pending(),
             self._rhythm.admission_budget_ms,
         )
-        refusals = {one.client.client_id: one.refusal for one in admissions}
+        refusals = {one.stream.stream_id: one.refusal for one in admissions}
         for one in self._joins:
-            if refusals[one.client.client_id] is None:
-                client = joining[one.client.client_id]
-                self._streams.admit(one.endpoint, one.request, client, now_ms)
+            if refusals[one.stream.stream_id] is None:
+                stream = joining[one.stream.stream_id]
+                self._streams.admit(one.endpoint, one.request, stream, now_ms)
         self._publish(Cause.JOIN)
         self._answer(refusals)
 
@@ -251,7 +256,7 @@ class SchedulerCore:
         """Tells all who wait."""
         self._out += [
             AnswerJoin(
-                one.endpoint, one.request, refusals[one.client.client_id], self._publication.epoch
+                one.endpoint, one.request, refusals[one.stream.stream_id], self._publication.epoch
             )
             for one in self._joins
         ]
@@ -263,8 +268,9 @@ class SchedulerCore:
             devices=devices,
             variants=self._variants,
             latency_ms=latencies,
-            clients=self._streams.opened(),
+            streams=self._streams.opened(),
             overhead_ms=self._streams.overhead_ms,
+            budget_rule=self._rule,
         )
 
     def _publish(self, cause: Cause) -> None:

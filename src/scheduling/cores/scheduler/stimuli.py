@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ....core.device import AnnouncedDevice
-from ....core.problem import Client
+from ....core.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class JoinAsked:
 
     endpoint: str
     request: int
-    client: Client
+    stream: Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Reported:
     """
 
     endpoint: str
-    opened: tuple[Client, ...]
-    unopened: tuple[Client, ...] = ()
+    opened: tuple[Stream, ...]
+    unopened: tuple[Stream, ...] = ()
     overhead_ms: float = 0.0
     is_urgent: bool = False
     plan_epoch: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ....core.problem import Client
+from ....core.stream import Stream
 from .stimuli import Reported
 
 JOIN_GRACE_MS = 2000.0
@@ -16,7 +16,7 @@ class _Admitted:
     """A stream that may join, and that its endpoint has not named yet; kept until then, or until a time."""
 
     request: int
-    client: Client
+    stream: Stream
     until_ms: float
 
 
@@ -24,8 +24,8 @@ class _Admitted:
 class _Share:
     """What one endpoint has."""
 
-    opened: dict[str, Client] = field(default_factory=dict)
-    unopened: dict[str, Client] = field(default_factory=dict)
+    opened: dict[str, Stream] = field(default_factory=dict)
+    unopened: dict[str, Stream] = field(default_factory=dict)
     admitted: dict[str, _Admitted] = field(default_factory=dict)
     overhead_ms: float = 0.0
     has_spoken: bool = False
@@ -77,21 +77,21 @@ class StreamTable:
         """The largest overhead of an endpoint that has spoken."""
         return max((share.overhead_ms for share in self._shares.values()), default=0.0)
 
-    def opened(self) -> tuple[Client, ...]:
+    def opened(self) -> tuple[Stream, ...]:
         """The open streams, in the order of their names."""
         return _in_order(one for share in self._shares.values() for one in share.opened.values())
 
-    def pending(self) -> tuple[Client, ...]:
+    def pending(self) -> tuple[Stream, ...]:
         """The streams that were admitted and are not open yet, in the order of their names.
 
         One that is open elsewhere, or in another form, is among them, too.
         """
         return _in_order(
-            client
+            stream
             for share in self._shares.values()
-            for client in (
+            for stream in (
                 *share.unopened.values(),
-                *(one.client for one in share.admitted.values()),
+                *(one.stream for one in share.admitted.values()),
             )
         )
 
@@ -105,12 +105,12 @@ class StreamTable:
         self._owner = {one: owner for one, owner in self._owner.items() if owner != endpoint}
         return bool(share.opened or share.unopened or share.admitted)
 
-    def admit(self, endpoint: str, request: int, client: Client, now_ms: float) -> None:
+    def admit(self, endpoint: str, request: int, stream: Stream, now_ms: float) -> None:
         """Counts a stream that may join, before its endpoint names it."""
         for share in self._shares.values():
-            share.admitted.pop(client.client_id, None)
+            share.admitted.pop(stream.stream_id, None)
         share = self._shares[endpoint]
-        share.admitted[client.client_id] = _Admitted(request, client, now_ms + JOIN_GRACE_MS)
+        share.admitted[stream.stream_id] = _Admitted(request, stream, now_ms + JOIN_GRACE_MS)
 
     def leave(self, endpoint: str, request: int, stream_id: str) -> bool:
         """Whoever was admitted with that request has gone; returns whether that frees a place."""
@@ -138,8 +138,8 @@ class StreamTable:
         endpoint = report.endpoint
         share = self._shares[endpoint]
         superseded = []
-        for client in (*report.opened, *report.unopened):
-            stream_id = client.client_id
+        for stream in (*report.opened, *report.unopened):
+            stream_id = stream.stream_id
             is_new = share.admitted.pop(stream_id, None) is not None
             owner = self._owner.setdefault(stream_id, endpoint)
             if owner != endpoint and is_new:
@@ -151,8 +151,8 @@ class StreamTable:
         before = share.opened.keys(), share.opened.keys() | share.unopened.keys()
         share.opened = self._owned(endpoint, report.opened)
         share.unopened = {
-            one: client
-            for one, client in self._owned(endpoint, report.unopened).items()
+            one: stream
+            for one, stream in self._owned(endpoint, report.unopened).items()
             if one not in share.opened
         }
         share.overhead_ms = report.overhead_ms
@@ -179,11 +179,11 @@ class StreamTable:
         if len(admitted) != len(set(admitted)):
             raise AssertionError("a stream is admitted twice")
 
-    def _owned(self, endpoint: str, clients: Iterable[Client]) -> dict[str, Client]:
-        return {one.client_id: one for one in clients if self._owner.get(one.client_id) == endpoint}
+    def _owned(self, endpoint: str, streams: Iterable[Stream]) -> dict[str, Stream]:
+        return {one.stream_id: one for one in streams if self._owner.get(one.stream_id) == endpoint}
 
 
-def _in_order(clients: Iterable[Client]) -> tuple[Client, ...]:
+def _in_order(streams: Iterable[Stream]) -> tuple[Stream, ...]:
     """By name; the last of one name counts."""
-    by_name = {client.client_id: client for client in clients}
+    by_name = {stream.stream_id: stream for stream in streams}
     return tuple(by_name[name] for name in sorted(by_name))

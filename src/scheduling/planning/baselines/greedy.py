@@ -23,24 +23,24 @@ class GreedyPlanner:
         del previous, random  # neither looks back nor chooses
         variants: list[int | None] = [None] * len(problem.devices)
         members: list[list[int]] = [[] for _ in problem.devices]
-        budgets = [problem.budgets_ms(client) for client in problem.clients]
+        budgets = [problem.budgets_ms(stream) for stream in problem.streams]
         best_first = sorted(
             range(len(problem.variants)), key=lambda variant: -problem.variants[variant].accuracy
         )
 
-        def place(client: int) -> None:
+        def place(stream: int) -> None:
             for variant in best_first:
                 for device, running in enumerate(variants):
-                    together = [*members[device], client]
+                    together = [*members[device], stream]
                     if running in (None, variant) and largest_batch(
                         problem.latency_ms[problem.devices[device].device_type][variant],
                         min(budgets[one][variant] for one in together),
-                        math.fsum(problem.clients[one].fps for one in together),
+                        math.fsum(problem.streams[one].fps for one in together),
                     ):
                         variants[device], members[device] = variant, together
                         return
 
-        for client in range(len(problem.clients)):
-            if problem.is_servable(problem.clients[client]) and not self._limit.is_up:
-                place(client)
+        for stream in range(len(problem.streams)):
+            if problem.is_servable(problem.streams[stream]) and not self._limit.is_up:
+                place(stream)
         return assemble(problem, [variant or 0 for variant in variants], members)

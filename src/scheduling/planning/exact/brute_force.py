@@ -30,13 +30,13 @@ class BruteForcePlanner:
         del previous, random  # nothing is left to a start or to chance
         tries = math.prod(
             sum(map(len, problem.latency_ms[device.device_type])) for device in problem.devices
-        ) * (len(problem.devices) + 1) ** len(problem.clients)
+        ) * (len(problem.devices) + 1) ** len(problem.streams)
         if tries > MAX_TRIES:
             raise ValueError(
-                f"problem of {len(problem.devices)} devices and {len(problem.clients)} clients: "
+                f"problem of {len(problem.devices)} devices and {len(problem.streams)} streams: "
                 f"brute force is for at most {MAX_TRIES} combinations, not {tries}"
             )
-        best = _plan(problem, next(_settings(problem)), [None] * len(problem.clients))
+        best = _plan(problem, next(_settings(problem)), [None] * len(problem.streams))
         best_merit = (0, 0.0)
         for setting in _settings(problem):
             if self._limit.is_up:
@@ -66,7 +66,7 @@ def _settings(problem: Problem) -> Iterator[Setting]:
 def _best_places(
     problem: Problem, setting: Setting, least: Merit, limit: TimeLimit
 ) -> tuple[Merit, list[int | None] | None]:
-    """Returns the best device per client if it beats `least`, by depth-first search as far as there is time."""
+    """Returns the best device per stream if it beats `least`, by depth-first search as far as there is time."""
     latencies = [
         problem.latency_ms[device.device_type][variant][size - 1]
         for device, (variant, size) in zip(problem.devices, setting, strict=True)
@@ -74,35 +74,35 @@ def _best_places(
     room = [limit_fps(ms, size) for ms, (_, size) in zip(latencies, setting, strict=True)]
     accuracies = [problem.variants[variant].accuracy for variant, _ in setting]
     choices = []
-    for client in problem.clients:
-        budgets = problem.budgets_ms(client)
+    for stream in problem.streams:
+        budgets = problem.budgets_ms(stream)
         choices.append(
             [
                 device
                 for device, (variant, _) in enumerate(setting)
-                if problem.is_servable(client) and budgets[variant] >= 2 * latencies[device]
+                if problem.is_servable(stream) and budgets[variant] >= 2 * latencies[device]
             ]
         )
     best: list[int | None] | None = None
-    places: list[int | None] = [None] * len(problem.clients)
+    places: list[int | None] = [None] * len(problem.streams)
 
-    def visit(client: int, served: int, value: float) -> None:
+    def visit(stream: int, served: int, value: float) -> None:
         nonlocal best, least
-        if served + len(places) - client < least[0] or limit.is_up:
+        if served + len(places) - stream < least[0] or limit.is_up:
             return
-        if client == len(places):
+        if stream == len(places):
             if served > least[0] or (served == least[0] and value > least[1] + 1e-9):
                 best, least = list(places), (served, value)
             return
-        fps = problem.clients[client].fps
-        for device in choices[client]:
+        fps = problem.streams[stream].fps
+        for device in choices[stream]:
             if fps <= room[device]:
                 room[device] -= fps
-                places[client] = device
-                visit(client + 1, served + 1, value + fps * accuracies[device])
+                places[stream] = device
+                visit(stream + 1, served + 1, value + fps * accuracies[device])
                 room[device] += fps
-        places[client] = None
-        visit(client + 1, served, value)
+        places[stream] = None
+        visit(stream + 1, served, value)
 
     visit(0, 0, 0.0)
     return least, best
@@ -115,7 +115,7 @@ def _plan(problem: Problem, setting: Setting, places: list[int | None]) -> Plan:
             for device, (variant, size) in zip(problem.devices, setting, strict=True)
         ),
         {
-            client.client_id: None if place is None else problem.devices[place].device_id
-            for client, place in zip(problem.clients, places, strict=True)
+            stream.stream_id: None if place is None else problem.devices[place].device_id
+            for stream, place in zip(problem.streams, places, strict=True)
         },
     )

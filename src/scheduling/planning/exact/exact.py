@@ -1,14 +1,14 @@
 """The optimum, by mixed integer programming: PuLP with HiGHS, or CPLEX where it is installed.
 
 Most is known before a solver starts. The default planner's plan is a lower bound, prices give an
-upper one, and a mode or a pair of client and mode that costs more against the prices than the two
+upper one, and a mode or a pair of stream and mode that costs more against the prices than the two
 bounds are apart is in no better plan (reduced cost fixing). No capacity counts beyond the largest sum
-of rates that its clients can make.
+of rates that its streams can make.
 
 For a few devices all choices of their modes that reduced costs leave are listed, and those dropped
-that could not beat the plan even if clients could be split (`choices`). Mostly none is left, which
+that could not beat the plan even if streams could be split (`choices`). Mostly none is left, which
 is the proof; each that is left gets a small program of its own. For more devices one program
-chooses modes and clients together.
+chooses modes and streams together.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ MS_PER_PLACE = (
 class ExactSolution:
     """A plan and what was proved about it.
 
-    Rates without a simple unit in common are rounded up, by at most a millionth of what all clients
+    Rates without a simple unit in common are rounded up, by at most a millionth of what all streams
     send together; what is proved is proved of the problem with these rates.
 
     Attributes:
         plan: the best one found.
         is_optimal: whether none is better; False if the time limit came first.
-        served_bound: no plan serves more clients.
+        served_bound: no plan serves more streams.
         accuracy_bound: no plan that serves as many as this one has a higher accuracy per request.
     """
 
@@ -63,7 +63,7 @@ class ExactSolution:
 
 
 class ExactPlanner:
-    """Proves optimal plans for small problems: 4 devices and 24 clients mostly within a second."""
+    """Proves optimal plans for small problems: 4 devices and 24 streams mostly within a second."""
 
     def __init__(
         self, time_limit_s: float = DEFAULT_TIME_LIMIT_S, limit: TimeLimit | None = None
@@ -83,7 +83,7 @@ class ExactPlanner:
         until_ms = elapsed_ms() + 1000 * self._time_limit_s
         limit = TimeLimit(elapsed_ms, min(until_ms, self._limit.until_ms))
         instance = build(problem, FINE_UNITS)
-        if not instance.num_clients:
+        if not instance.num_streams:
             nothing = to_plan(instance, empty_draft(instance), previous)
             return ExactSolution(nothing, is_optimal=True, served_bound=0, accuracy_bound=0.0)
         draft, served_bound, bound = _Proof(instance, limit).solve()
@@ -91,7 +91,7 @@ class ExactPlanner:
         is_optimal = served == served_bound and bound <= _value(instance, draft) * (1 + TOLERANCE)
         if previous is not None:
             align(instance, draft, previous)
-        total_fps = sum(client.fps for client in problem.clients if problem.is_servable(client))
+        total_fps = sum(stream.fps for stream in problem.streams if problem.is_servable(stream))
         return ExactSolution(
             to_plan(instance, draft, previous),
             is_optimal,
@@ -122,25 +122,25 @@ class _Proof:
         return self._limit.left_ms / 1000
 
     def solve(self) -> tuple[Draft, int, float]:
-        """Returns the draft, a bound of clients served, and one of the value of those that serve as many."""
+        """Returns the draft, a bound of streams served, and one of the value of those that serve as many."""
         instance = self._instance
         draft = first_plan(instance, self._market, Effort(DEFAULT_STEPS, self._limit))
-        clients = np.arange(instance.num_clients)
+        streams = np.arange(instance.num_streams)
         num_devices = np.bincount(instance.types, minlength=instance.num_types)
         served = sum(map(len, draft.members))
-        served_bound = self._market.most_served(clients, num_devices)
+        served_bound = self._market.most_served(streams, num_devices)
         if served < served_bound:
             found, served_bound = self._most_served(served, served_bound)
             draft = found or draft
             served = sum(map(len, draft.members))
         if not served:
             return draft, served_bound, 0.0
-        prices = self._market.prices(clients, num_devices, served)
+        prices = self._market.prices(streams, num_devices, served)
         draft, bound = self._most_accurate(draft, prices, served)
         return draft, served_bound, bound
 
     def _has_time_for(self, places: Bools) -> bool:
-        """Whether a program of the fleet with these pairs of client and mode can even be built in time."""
+        """Whether a program of the fleet with these pairs of stream and mode can even be built in time."""
         instance = self._instance
         num_devices = np.bincount(instance.types, minlength=instance.num_types)
         count = int((places.sum(axis=0) * num_devices[instance.mode_type]).sum())
@@ -176,7 +176,7 @@ class _Proof:
             promising = self._promising(reduced, gap, value, served)
             if promising is not None:
                 return self._best_choice(promising, draft, served)
-        # A device in that mode, with that client on it, costs at least so much of the gap.
+        # A device in that mode, with that stream on it, costs at least so much of the gap.
         costs = -(reduced + (loads * gains).clip(max=0))
         places = instance.fits & (costs <= gap * (1 + TOLERANCE) + TOLERANCE)
         if not self._has_time_for(places):
@@ -184,8 +184,8 @@ class _Proof:
         program = FleetProgram(instance, places, self._capacities)
         program.require_served(served, served)
         values = {
-            (client, mode, copy): float(instance.weights[client] * instance.accuracies[mode])
-            for client, mode, copy in program.places
+            (stream, mode, copy): float(instance.weights[stream] * instance.accuracies[mode])
+            for stream, mode, copy in program.places
         }
         bound = program.maximise(values, value * (1 + TOLERANCE), self._left_s)
         if bound is None:
@@ -204,7 +204,7 @@ class _Proof:
             reduced: (modes,) reduced value of a device in that mode, never above 0.
             gap: of the relaxation to the value.
             value: to be beaten.
-            served: how many clients have to be served.
+            served: how many streams have to be served.
         """
         instance = self._instance
         listing = TimeLimit(self._limit.elapsed_ms)
@@ -228,7 +228,7 @@ class _Proof:
             bounds, carries_all = carrying.bounds(ordered)
             bounds = np.minimum(bounds, value + gap + reduced[modes].sum(axis=1))
             good = bounds > value * (1 + TOLERANCE)
-            if served == instance.num_clients:
+            if served == instance.num_streams:
                 good &= carries_all
             found.append(_Promising(modes[good], bounds[good]))
             count += int(good.sum())
@@ -265,18 +265,18 @@ class _Proof:
 
 
 def _densities(instance: Instance, prices: Prices) -> Floats:
-    """What a unit of each client's weight is worth; of those not to be served, as of the last served."""
+    """What a unit of each stream's weight is worth; of those not to be served, as of the last served."""
     densities = prices.densities.copy()
-    if len(prices.served) < instance.num_clients:
+    if len(prices.served) < instance.num_streams:
         nets = densities * instance.weights
-        left_out = np.ones(instance.num_clients, np.bool_)
+        left_out = np.ones(instance.num_streams, np.bool_)
         left_out[prices.served] = False
         densities[left_out] = nets[prices.served].min() / instance.weights[left_out]
     return densities
 
 
 def fillable(instance: Instance) -> Ints:
-    """Returns the most that clients can fill of each mode's capacity: the largest sum of their weights."""
+    """Returns the most that streams can fill of each mode's capacity: the largest sum of their weights."""
     most = []
     for mode, capacity in enumerate(instance.capacities.tolist()):
         mask = (1 << (capacity + 1)) - 1
@@ -288,12 +288,12 @@ def fillable(instance: Instance) -> Ints:
 
 
 def _undominated(instance: Instance, modes: Ints, capacities: Ints, accuracies: Floats) -> Bools:
-    """Modes to which no other of these is preferable: as accurate, as wide, for the same clients."""
+    """Modes to which no other of these is preferable: as accurate, as wide, for the same streams."""
     fits, capacity, accuracy = instance.fits[:, modes], capacities[modes], accuracies[modes]
     kind = instance.mode_type[modes]
     fits_all = ~(fits[:, :, None] & ~fits[:, None, :]).any(
         axis=0
-    )  # whose clients, who fits them too
+    )  # whose streams, who fits them too
     no_worse = (
         fits_all
         & (kind[:, None] == kind[None, :])

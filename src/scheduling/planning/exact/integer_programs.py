@@ -14,7 +14,7 @@ HALF = 0.5  # parts the binary values of a solver that knows only floats
 
 
 class FleetProgram:
-    """Chooses modes for all devices, and clients for each.
+    """Chooses modes for all devices, and streams for each.
 
     Devices of one type are alike: what counts is how many run a mode, and each of these is a numbered
     copy, used in order.
@@ -25,7 +25,7 @@ class FleetProgram:
 
         Args:
             instance: the problem.
-            allowed: (clients, modes) pairs that may be used.
+            allowed: (streams, modes) pairs that may be used.
             capacities: (modes,) the most that counts.
         """
         self._instance = instance
@@ -33,7 +33,7 @@ class FleetProgram:
         num_devices = np.bincount(instance.types, minlength=instance.num_types).tolist()
         self.places: dict[tuple[int, int, int], pulp.LpVariable] = {}
         self._runs: dict[tuple[int, int], pulp.LpVariable] = {}
-        of_client: list[list[pulp.LpVariable]] = [[] for _ in range(instance.num_clients)]
+        of_stream: list[list[pulp.LpVariable]] = [[] for _ in range(instance.num_streams)]
         of_type: list[list[pulp.LpVariable]] = [[] for _ in num_devices]
         for mode in np.flatnonzero(allowed.any(axis=0)).tolist():
             number = int(instance.mode_type[mode])
@@ -44,22 +44,22 @@ class FleetProgram:
                 if copy:
                     self._program += run <= self._runs[mode, copy - 1]
                 load = []
-                for client in np.flatnonzero(allowed[:, mode]).tolist():
+                for stream in np.flatnonzero(allowed[:, mode]).tolist():
                     place = self._program.add_variable(
-                        f"place_{client}_{mode}_{copy}", cat=pulp.LpBinary
+                        f"place_{stream}_{mode}_{copy}", cat=pulp.LpBinary
                     )
-                    self.places[client, mode, copy] = place
-                    of_client[client].append(place)
-                    load.append((place, int(instance.weights[client])))
+                    self.places[stream, mode, copy] = place
+                    of_stream[stream].append(place)
+                    load.append((place, int(instance.weights[stream])))
                     self._program += place <= run
                 self._program += pulp.LpAffineExpression(load) <= int(capacities[mode]) * run
-        for variables in of_client:
+        for variables in of_stream:
             self._program += pulp.lpSum(variables) <= 1
         for variables, count in zip(of_type, num_devices, strict=True):
             self._program += pulp.lpSum(variables) <= count
 
     def require_served(self, least: int, most: int) -> None:
-        """Asks for so many clients to be served."""
+        """Asks for so many streams to be served."""
         served = pulp.lpSum(self.places.values())
         self._program += served >= least
         self._program += served <= most
@@ -89,19 +89,19 @@ class FleetProgram:
                 device = free[int(instance.mode_type[mode])].pop(0)
                 device_of[mode, copy] = device
                 draft.modes[device] = mode
-        unserved = set(range(instance.num_clients))
-        for (client, mode, copy), place in self.places.items():
+        unserved = set(range(instance.num_streams))
+        for (stream, mode, copy), place in self.places.items():
             if place.value() > HALF:
-                draft.members[device_of[mode, copy]].append(client)
-                unserved.discard(client)
+                draft.members[device_of[mode, copy]].append(stream)
+                unserved.discard(stream)
         draft.unserved = sorted(unserved)
         return draft
 
 
 class ChoiceProgram:
-    """Shares clients out over devices whose modes are chosen.
+    """Shares streams out over devices whose modes are chosen.
 
-    Clients of one rate that fit the same of these modes are alike: what counts is how many of them
+    Streams of one rate that fit the same of these modes are alike: what counts is how many of them
     each device gets.
     """
 
@@ -112,24 +112,24 @@ class ChoiceProgram:
             instance: the problem.
             modes: of each device, in the order of the devices.
             capacities: (modes,) the most that counts.
-            num_served: how many clients have to be served.
+            num_served: how many streams have to be served.
         """
         self._instance = instance
         self._modes: list[int] = modes.tolist()
         self._program = pulp.LpProblem("choice", pulp.LpMaximize)
         self._alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for client, fits in enumerate(instance.fits[:, modes].tolist()):
-            self._alike[int(instance.weights[client]), *fits].append(client)
+        for stream, fits in enumerate(instance.fits[:, modes].tolist()):
+            self._alike[int(instance.weights[stream]), *fits].append(stream)
         self._counts: dict[tuple[tuple[int, ...], int], pulp.LpVariable] = {}
-        for number, (kind, clients) in enumerate(self._alike.items()):
+        for number, (kind, streams) in enumerate(self._alike.items()):
             for device, fits in enumerate(kind[1:]):
                 if fits:
                     self._counts[kind, device] = self._program.add_variable(
-                        f"count_{number}_{device}", 0, len(clients), cat=pulp.LpInteger
+                        f"count_{number}_{device}", 0, len(streams), cat=pulp.LpInteger
                     )
             self._program += pulp.lpSum(
                 count for (of, _), count in self._counts.items() if of == kind
-            ) <= len(clients)
+            ) <= len(streams)
         loads = [
             pulp.LpAffineExpression(
                 [(count, kind[0]) for (kind, on), count in self._counts.items() if on == device]
@@ -160,18 +160,18 @@ class ChoiceProgram:
             return None
         draft = empty_draft(self._instance)
         draft.modes = list(self._modes)
-        left = {kind: list(clients) for kind, clients in self._alike.items()}
+        left = {kind: list(streams) for kind, streams in self._alike.items()}
         for (kind, device), count in self._counts.items():
             for _ in range(round(count.value())):
                 draft.members[device].append(left[kind].pop())
-        draft.unserved = sorted(client for clients in left.values() for client in clients)
+        draft.unserved = sorted(stream for streams in left.values() for stream in streams)
         return draft
 
 
 class PooledProgram:
-    """Bounds plans: devices that run one mode pool what they carry, and clients alike are counted.
+    """Bounds plans: devices that run one mode pool what they carry, and streams alike are counted.
 
-    No plan is better than its optimum; clients that the pool carries may not fit on single devices.
+    No plan is better than its optimum; streams that the pool carries may not fit on single devices.
     """
 
     def __init__(self, instance: Instance, capacities: Ints) -> None:
@@ -184,11 +184,11 @@ class PooledProgram:
         self._program = pulp.LpProblem("pool", pulp.LpMaximize)
         self._accuracies = instance.accuracies
         alike: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-        for client, fits in enumerate(instance.fits):
-            alike[int(instance.weights[client]), fits.tobytes()].append(client)
+        for stream, fits in enumerate(instance.fits):
+            alike[int(instance.weights[stream]), fits.tobytes()].append(stream)
         self._counts: dict[
             tuple[int, int], pulp.LpVariable
-        ] = {}  # of the like of a client, in a mode
+        ] = {}  # of the like of a stream, in a mode
         loads: dict[int, list[tuple[pulp.LpVariable, int]]] = defaultdict(list)
         self._weights: dict[int, int] = {}
         for (weight, _), (first, *others) in alike.items():
@@ -215,17 +215,17 @@ class PooledProgram:
             self._program += pulp.lpSum(variables) <= count
 
     def most_served(self, least: int, time_limit_s: float) -> float:
-        """Returns a bound of the clients served; so many can be served for certain."""
+        """Returns a bound of the streams served; so many can be served for certain."""
         objective = pulp.lpSum(self._counts.values())
         return _maximise(self._program, objective, least, time_limit_s) or float(least)
 
     def most_accurate(self, num_served: int, time_limit_s: float) -> tuple[float, float]:
-        """Returns a bound of weight x accuracy of so many clients, and the value found, 0 if none."""
+        """Returns a bound of weight x accuracy of so many streams, and the value found, 0 if none."""
         self._program += pulp.lpSum(self._counts.values()) == num_served
         objective = pulp.LpAffineExpression(
             [
-                (count, self._weights[client] * float(self._accuracies[mode]))
-                for (client, mode), count in self._counts.items()
+                (count, self._weights[stream] * float(self._accuracies[mode]))
+                for (stream, mode), count in self._counts.items()
             ]
         )
         bound = _maximise(self._program, objective, 0.0, time_limit_s) or 0.0

@@ -2,7 +2,7 @@
 
 The prices of a relaxation cost every mode something (its reduced cost); a choice whose modes cost
 more together than the relaxation is above the plan cannot be better. Of the others Hall's theorem
-tells what they could carry at most if clients could be split.
+tells what they could carry at most if streams could be split.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ..instance import Bools, Floats, Ints
 
 BLOCK = 1 << 15  # choices worked on at a time
-WORD_BITS = 12  # clients looked up at a time
+WORD_BITS = 12  # streams looked up at a time
 
-Masks = NDArray[np.int64]  # (..., words) sets of clients
+Masks = NDArray[np.int64]  # (..., words) sets of streams
 Listed = Mapping[
     int, tuple[Ints, Floats]
 ]  # modes worth a look of each type, and their reduced values
@@ -70,14 +70,14 @@ def in_order_of_accuracy(modes: Ints, accuracies: Floats) -> tuple[Ints, Ints]:
 
 
 class Carrying:
-    """What modes can carry together of certain clients, if these could be split."""
+    """What modes can carry together of certain streams, if these could be split."""
 
     def __init__(self, fits: Bools, weights: Ints, capacities: Ints, accuracies: Floats) -> None:
-        """Takes the clients and all modes.
+        """Takes the streams and all modes.
 
         Args:
-            fits: (clients, modes).
-            weights: (clients,).
+            fits: (streams, modes).
+            weights: (streams,).
             capacities: (modes,).
             accuracies: (modes,).
         """
@@ -86,7 +86,7 @@ class Carrying:
         self.total = int(weights.sum())
         words = range(0, len(weights), WORD_BITS)
         self._sets = np.zeros((fits.shape[1], len(words)), np.int64)
-        self._sums: list[Ints] = []  # of each word, the weight of each set of its clients
+        self._sums: list[Ints] = []  # of each word, the weight of each set of its streams
         for word, start in enumerate(words):
             sums = np.zeros(1, np.int64)
             for bit, weight in enumerate(weights[start : start + WORD_BITS]):

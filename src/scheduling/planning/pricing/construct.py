@@ -13,13 +13,13 @@ from ..instance import Instance, Ints
 from .prices import Market, Prices
 from .refill import refill
 
-# Above so many free devices, several are settled between two looks at the prices: those that clients
+# Above so many free devices, several are settled between two looks at the prices: those that streams
 # fill who prefer one and the same mode, at most half of the free ones; else some of the best.
 MANY_DEVICES = 24
 MANY_RATIO = 1 / 12
 HURRIED_RATIO = 1 / 2  # once the time is up
 FULL_RATIO = 0.995
-WINDOW = 24  # clients looked at beyond those that would fill a device in order
+WINDOW = 24  # streams looked at beyond those that would fill a device in order
 
 
 @dataclass(slots=True)
@@ -27,9 +27,9 @@ class Draft:
     """A plan in the making.
 
     Attributes:
-        modes: per device; any mode of its type while it has no clients.
-        members: per device, its clients.
-        unserved: clients on no device.
+        modes: per device; any mode of its type while it has no streams.
+        members: per device, its streams.
+        unserved: streams on no device.
         changed: devices that differ from the plan in force, where there is one.
     """
 
@@ -42,16 +42,16 @@ class Draft:
 def empty_draft(instance: Instance) -> Draft:
     """Returns the draft that serves nobody."""
     first = [int(np.flatnonzero(instance.mode_type == number)[0]) for number in instance.types]
-    return Draft(first, [[] for _ in first], list(range(instance.num_clients)))
+    return Draft(first, [[] for _ in first], list(range(instance.num_streams)))
 
 
 def to_plan(instance: Instance, draft: Draft, previous: Plan | None) -> Plan:
     """Returns the plan that a draft stands for.
 
-    Each batch is the largest that keeps all budgets. Devices without clients keep their variant.
+    Each batch is the largest that keeps all budgets. Devices without streams keep their variant.
     """
     problem = instance.problem
-    ids = [client.client_id for client in problem.clients]
+    ids = [stream.stream_id for stream in problem.streams]
     placement: dict[str, str | None] = dict.fromkeys(ids, None)
     running = {device.device_id: device.variant for device in previous.devices} if previous else {}
     devices = []
@@ -62,8 +62,8 @@ def to_plan(instance: Instance, draft: Draft, previous: Plan | None) -> Plan:
                 DevicePlan(device.device_id, kept if 0 <= kept < len(problem.variants) else 0, 1)
             )
             continue
-        for client in members:
-            placement[ids[instance.clients[client]]] = device.device_id
+        for stream in members:
+            placement[ids[instance.streams[stream]]] = device.device_id
         last = mode
         while (
             last + 1 < len(instance.mode_batch)
@@ -88,12 +88,12 @@ def construct(
     effort: Effort,
     detour: tuple[int, int] | None = None,
 ) -> Draft:
-    """Builds a draft that serves up to about that many clients, at a high accuracy.
+    """Builds a draft that serves up to about that many streams, at a high accuracy.
 
     Args:
         instance: the problem.
         market: its prices.
-        num_served: how many clients can be served at most.
+        num_served: how many streams can be served at most.
         effort: once its time is up, many devices are settled at a time.
         detour: at which step, and how many of the best modes to pass over there; gives drafts that
             differ.
@@ -103,7 +103,7 @@ def construct(
         [int(device) for device in np.flatnonzero(instance.types == number)][::-1]
         for number in range(instance.num_types)
     ]
-    left = np.arange(instance.num_clients)
+    left = np.arange(instance.num_streams)
     start = None
     step = 0
     while len(left) and any(free):
@@ -145,11 +145,11 @@ def construct(
 def _full_columns(
     instance: Instance, left: Ints, prices: Prices, num_free: Ints
 ) -> list[tuple[int, list[int]]]:
-    """Modes and members for devices that clients who prefer the same mode can fill."""
+    """Modes and members for devices that streams who prefer the same mode can fill."""
     modes = prices.modes[prices.served]
     columns: list[tuple[int, list[int]]] = []
     room = np.maximum(num_free // 2, 1)
-    is_taken = np.zeros(instance.num_clients, np.bool_)
+    is_taken = np.zeros(instance.num_streams, np.bool_)
     for mode in np.unique(modes):
         queue = left[prices.served[modes == mode]]
         queue = queue[np.argsort(-instance.weights[queue], kind="stable")]
@@ -170,11 +170,11 @@ def _full_columns(
 def _best_columns(
     instance: Instance, left: Ints, prices: Prices, num_free: Ints, skipped: int, ratio: float
 ) -> list[tuple[int, list[int]]]:
-    """The modes that lose least against the prices, with clients that fill them; mostly one.
+    """The modes that lose least against the prices, with streams that fill them; mostly one.
 
     Args:
         instance: the problem.
-        left: clients to place.
+        left: streams to place.
         prices: theirs.
         num_free: (types,) devices to settle.
         skipped: how many of the best modes to pass over.
@@ -185,12 +185,12 @@ def _best_columns(
     if not len(candidates):
         return []
     per_device = prices.per_device[instance.mode_type[candidates]]
-    clients = left[prices.served]
+    streams = left[prices.served]
     capacities = instance.capacities[candidates]
-    weights = instance.weights[clients].astype(np.float64)
+    weights = instance.weights[streams].astype(np.float64)
     offered = instance.accuracies[candidates] - per_device / capacities
     losses = prices.densities[prices.served, None] - offered
-    losses = np.where(instance.fits[np.ix_(clients, candidates)], losses, np.inf)
+    losses = np.where(instance.fits[np.ix_(streams, candidates)], losses, np.inf)
     patience = instance.mode_batch[prices.modes[prices.served]]
     # Those who lose least come first, and of them the strict ones: others can wait for other modes.
     order = np.lexsort((np.broadcast_to(patience[:, None], losses.shape), losses), axis=0)
@@ -204,14 +204,14 @@ def _best_columns(
     ranks = np.argsort(lost, kind="stable")
     free = num_free.copy()
     of_each = -(-wanted // len(ranks))
-    is_taken = np.zeros(instance.num_clients, np.bool_)
+    is_taken = np.zeros(instance.num_streams, np.bool_)
     columns: list[tuple[int, list[int]]] = []
     for rank in ranks[min(skipped, len(ranks) - 1) :].tolist():
         mode = int(candidates[rank])
         if not free[instance.mode_type[mode]]:
             continue
-        queue = clients[order[np.isfinite(sorted_losses[:, rank]), rank]]
-        enough = int(capacities[rank] // weights.min()) + WINDOW + 1  # clients to look at
+        queue = streams[order[np.isfinite(sorted_losses[:, rank]), rank]]
+        enough = int(capacities[rank] // weights.min()) + WINDOW + 1  # streams to look at
         for _ in range(min(of_each, wanted - len(columns), int(free[instance.mode_type[mode]]))):
             queue = queue[~is_taken[queue]]
             members, _ = fill(instance, queue[:enough].tolist(), int(capacities[rank]))
@@ -232,8 +232,8 @@ def fill(instance: Instance, queue: Sequence[int], capacity: int) -> tuple[list[
     reachable = [1]
     load = 0
     extra = 0
-    for client in queue:
-        weight = int(weights[client])
+    for stream in queue:
+        weight = int(weights[stream])
         load += weight
         reachable.append(reachable[-1] | ((reachable[-1] << weight) & mask))
         extra += load > capacity

@@ -1,4 +1,4 @@
-"""Clients that are served in place of others."""
+"""Streams that are served in place of others."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .pairs import partners, regroup_pairs
 from .working_draft import STEPS_OF_SIZE, WorkingDraft
 
 EXCHANGE_SIZES = (2, 3)  # devices planned anew for an exchange
-MAX_EXCHANGES = 40  # of a client that is served with one that is not, the most promising first
+MAX_EXCHANGES = 40  # of a stream that is served with one that is not, the most promising first
 MAX_EXCHANGE_PARTNERS = 4  # of the device on which the one is served
 
 
 def exchange(work: WorkingDraft) -> None:
-    """Serves clients in place of others where two or three devices gain by it."""
+    """Serves streams in place of others where two or three devices gain by it."""
     while work.draft.unserved and not work.effort.is_spent:
         changed = _exchange_one(work)
         if not changed:
@@ -25,42 +25,42 @@ def exchange(work: WorkingDraft) -> None:
 def _exchange_one(work: WorkingDraft) -> tuple[int, ...]:
     """Makes the first exchange that gains; returns the devices that it changed."""
     pairs = [
-        (client, in_place_of, device)
+        (stream, in_place_of, device)
         for device, members in enumerate(work.draft.members)
         for in_place_of in _unlike(work, members)
-        for client in _unlike(work, work.draft.unserved)
+        for stream in _unlike(work, work.draft.unserved)
     ]
     worth = _worth(work)
     pairs.sort(key=lambda pair: worth[pair[1]] - worth[pair[0]])
     for size in EXCHANGE_SIZES:
-        for client, in_place_of, device in pairs[:MAX_EXCHANGES]:
+        for stream, in_place_of, device in pairs[:MAX_EXCHANGES]:
             others = partners(work, device)[:MAX_EXCHANGE_PARTNERS]
             for some in combinations(others, size - 1):
                 if work.effort.is_spent:
                     return ()
                 devices = (device, *some)
                 work.effort.spend(STEPS_OF_SIZE[size])
-                clients = work.members_of(devices)
-                clients[clients.index(in_place_of)] = client
-                group = work.plan_anew(devices, clients, sum(work.values[one] for one in devices))
+                streams = work.members_of(devices)
+                streams[streams.index(in_place_of)] = stream
+                group = work.plan_anew(devices, streams, sum(work.values[one] for one in devices))
                 if group is not None:
                     unserved = work.draft.unserved
-                    unserved[unserved.index(client)] = in_place_of
+                    unserved[unserved.index(stream)] = in_place_of
                     work.take(devices, group)
                     return devices
     return ()
 
 
-def _unlike(work: WorkingDraft, clients: Sequence[int]) -> list[int]:
-    """One of each kind of client: of one weight, and fit for the same modes."""
+def _unlike(work: WorkingDraft, streams: Sequence[int]) -> list[int]:
+    """One of each kind of stream: of one weight, and fit for the same modes."""
     fits = work.instance.fits
     return list(
-        {(work.weights[client], fits[client].tobytes()): client for client in clients}.values()
+        {(work.weights[stream], fits[stream].tobytes()): stream for stream in streams}.values()
     )
 
 
 def _worth(work: WorkingDraft) -> list[float]:
-    """What it is worth to serve each client, at the prices of the relaxation."""
-    prices = work.prices_of(range(work.instance.num_clients), work.num_served)
+    """What it is worth to serve each stream, at the prices of the relaxation."""
+    prices = work.prices_of(range(work.instance.num_streams), work.num_served)
     worth: list[float] = (prices.densities * work.instance.weights).tolist()
     return worth

@@ -1,11 +1,11 @@
-"""Gathers the clients that fit most on a few devices, at no loss, so that these devices can do better.
+"""Gathers the streams that fit most on a few devices, at no loss, so that these devices can do better.
 
-Clients of one weight may change places: each device keeps its mode and its load. All devices but a
+Streams of one weight may change places: each device keeps its mode and its load. All devices but a
 chosen few take those who fit least of what they need, the most demanding device first; what is left
-comes together on the chosen ones, which are planned anew for them. Clients that are not served take the
+comes together on the chosen ones, which are planned anew for them. Streams that are not served take the
 places of others of their weight that fit less.
 
-Devices of one mode with as many clients of each weight are alike here, so there are few choices to
+Devices of one mode with as many streams of each weight are alike here, so there are few choices to
 try. Where everybody who fits a mode fits the less demanding ones too, all find a place; a choice at
 which somebody does not is left out.
 """
@@ -24,9 +24,9 @@ from .regroup import Group
 from .working_draft import STEPS_OF_SIZE, WorkingDraft
 
 DEVICES_A_STEP = (
-    16  # among which clients change places in the time of planning a pair anew, measured
+    16  # among which streams change places in the time of planning a pair anew, measured
 )
-INSERTION_SIZES = (2, 3)  # devices that make room for a client
+INSERTION_SIZES = (2, 3)  # devices that make room for a stream
 MAX_THREES = 12  # that are tried to make room
 
 
@@ -36,12 +36,12 @@ class Gathered:
 
     Attributes:
         devices: the chosen ones.
-        clients: whom they would serve.
-        others: clients of the other devices.
+        streams: whom they would serve.
+        others: streams of the other devices.
     """
 
     devices: tuple[int, ...]
-    clients: list[int]
+    streams: list[int]
     others: dict[int, list[int]]
 
     def take(self, work: WorkingDraft, group: Group) -> None:
@@ -50,7 +50,7 @@ class Gathered:
             if set(members) != set(work.draft.members[device]):
                 work.set(device, work.draft.modes[device], members)
         work.take(self.devices, group)
-        is_served = np.zeros(work.instance.num_clients, np.bool_)
+        is_served = np.zeros(work.instance.num_streams, np.bool_)
         is_served[work.members_of(range(len(work.types)))] = True
         work.draft.unserved = np.flatnonzero(~is_served).tolist()
 
@@ -59,7 +59,7 @@ def regroup_gathered(work: WorkingDraft, size: int) -> None:
     """Gathers on so many devices and plans them anew, until none gain.
 
     Args:
-        work: to improve; not a plan in force, as clients of other devices move without a gain.
+        work: to improve; not a plan in force, as streams of other devices move without a gain.
         size: two, three or four devices.
     """
     improved = True
@@ -70,7 +70,7 @@ def regroup_gathered(work: WorkingDraft, size: int) -> None:
                 return
             work.effort.spend(STEPS_OF_SIZE[size])
             value = sum(work.values[device] for device in gathered.devices)
-            group = work.plan_anew(gathered.devices, gathered.clients, value)
+            group = work.plan_anew(gathered.devices, gathered.streams, value)
             if group is not None:
                 gathered.take(work, group)
                 improved = True
@@ -78,20 +78,20 @@ def regroup_gathered(work: WorkingDraft, size: int) -> None:
 
 
 def insert_gathered(work: WorkingDraft, most_served: int) -> None:
-    """Serves more clients, the lightest first, while two or three devices make room.
+    """Serves more streams, the lightest first, while two or three devices make room.
 
     Args:
         work: to improve; not a plan in force.
         most_served: nobody tries to serve more than that.
     """
     while work.draft.unserved and work.num_served < most_served and not work.effort.is_spent:
-        lightest = min(work.weights[client] for client in work.draft.unserved)
+        lightest = min(work.weights[stream] for stream in work.draft.unserved)
         if not any(_insert(work, size, lightest) for size in INSERTION_SIZES):
             break
 
 
 def _insert(work: WorkingDraft, size: int, weight: int) -> bool:
-    """Serves one more client of a weight with the pair that loses least by it, or with some three."""
+    """Serves one more stream of a weight with the pair that loses least by it, or with some three."""
     best: tuple[float, Gathered, Group] | None = None
     for gathered in islice(_gather(work, size, weight), MAX_THREES if size > 2 else None):  # noqa: PLR2004
         if work.effort.is_spent:
@@ -99,7 +99,7 @@ def _insert(work: WorkingDraft, size: int, weight: int) -> bool:
         work.effort.spend(STEPS_OF_SIZE[size])
         value = sum(work.values[device] for device in gathered.devices)
         least = -1.0 if best is None else value + best[0]
-        group = work.plan_anew(gathered.devices, gathered.clients, least)
+        group = work.plan_anew(gathered.devices, gathered.streams, least)
         if group is None:
             continue
         best = group.value - value, gathered, group
@@ -117,12 +117,12 @@ def _gather(work: WorkingDraft, size: int, one_more: int | None = None) -> Itera
     Args:
         work: must not change meanwhile.
         size: how many devices.
-        one_more: weight of one client that comes in addition, if given.
+        one_more: weight of one stream that comes in addition, if given.
     """
-    clients = _Clients(work, one_more)
+    streams = _Streams(work, one_more)
     alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for device in sorted(clients.devices, key=lambda device: (-work.values[device], device)):
-        some = alike[*work.kind(device), *clients.counts_of(device)]
+    for device in sorted(streams.devices, key=lambda device: (-work.values[device], device)):
+        some = alike[*work.kind(device), *streams.counts_of(device)]
         if len(some) < size:
             some.append(device)
     kinds = {device: kind for kind, some in alike.items() for device in some}
@@ -133,13 +133,13 @@ def _gather(work: WorkingDraft, size: int, one_more: int | None = None) -> Itera
         if key in tried:
             continue
         tried.add(key)
-        work.effort.spend(-(-len(clients.devices) // DEVICES_A_STEP))
-        gathered = clients.gathered(chosen)
+        work.effort.spend(-(-len(streams.devices) // DEVICES_A_STEP))
+        gathered = streams.gathered(chosen)
         if gathered is not None:
             yield gathered
 
 
-class _Clients:
+class _Streams:
     """Who is served, by weight, and who fits most."""
 
     def __init__(self, work: WorkingDraft, one_more: int | None) -> None:
@@ -154,12 +154,12 @@ class _Clients:
         # At the prices of the relaxation, who fits more of what counts gains more; rounded, as they are near.
         gains = np.round(work.market.of_all(len(served)).densities, 9)
         in_order = np.lexsort((instance.fits.sum(axis=1), gains))
-        is_served = np.zeros(instance.num_clients, np.bool_)
+        is_served = np.zeros(instance.num_streams, np.bool_)
         is_served[served] = True
         self._served: list[Ints] = []  # of each weight, those who fit least first
         self._best: list[Ints] = []  # as many of each weight, those who fit most of all
         self._counts: list[dict[int, int]] = []  # of each weight, by device
-        weights = {work.weights[client] for client in served}
+        weights = {work.weights[stream] for stream in served}
         for weight in sorted(weights if one_more is None else weights | {one_more}):
             alike = in_order[instance.weights[in_order] == weight]
             present = alike[is_served[alike]]
@@ -168,14 +168,14 @@ class _Clients:
             self._best.append(alike[len(alike) - count :])
             self._counts.append(
                 {
-                    device: sum(work.weights[client] == weight for client in draft.members[device])
+                    device: sum(work.weights[stream] == weight for stream in draft.members[device])
                     for device in self.devices
                 }
             )
         self._needs_best = one_more is not None
 
     def counts_of(self, device: int) -> list[int]:
-        """How many clients of each weight a device has."""
+        """How many streams of each weight a device has."""
         return [counts[device] for counts in self._counts]
 
     def gathered(self, chosen: tuple[int, ...]) -> Gathered | None:
@@ -197,11 +197,11 @@ class _Clients:
         return above + below
 
     def _shared_out(
-        self, chosen: tuple[int, ...], others: Sequence[int], clients: Sequence[Ints]
+        self, chosen: tuple[int, ...], others: Sequence[int], streams: Sequence[Ints]
     ) -> Gathered | None:
         taken: dict[int, list[int]] = {device: [] for device in others}
         left: list[int] = []
-        for alike, counts in zip(clients, self._counts, strict=True):
+        for alike, counts in zip(streams, self._counts, strict=True):
             fits = self._fits[alike]
             is_free = np.ones(len(alike), np.bool_)
             for device in others:

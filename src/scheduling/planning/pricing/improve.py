@@ -37,7 +37,7 @@ def settle(work: WorkingDraft, most_served: int, devices: Iterable[int] | None =
 
 
 def upgrade_all(work: WorkingDraft) -> None:
-    """Gives each device the most accurate mode that carries its clients, where that gains enough."""
+    """Gives each device the most accurate mode that carries its streams, where that gains enough."""
     instance = work.instance
     for device, members in enumerate(work.draft.members):
         if not members:

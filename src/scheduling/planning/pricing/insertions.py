@@ -1,4 +1,4 @@
-"""Clients that are not served yet, worked into a draft."""
+"""Streams that are not served yet, worked into a draft."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .regroup import Group
 from .regroup_many import regroup_many
 from .working_draft import STEPS_OF_SIZE, WorkingDraft
 
-MAX_FAILED_INSERTIONS = 4  # of clients in a row, lightest first
+MAX_FAILED_INSERTIONS = 4  # of streams in a row, lightest first
 MAX_OF_KINDS = 2  # pairs of devices alike that are tried, in overload
 MAX_THREES = 12  # that are tried, in overload
-ROOMIEST = 7  # devices of which threes are tried to make room for a client
+ROOMIEST = 7  # devices of which threes are tried to make room for a stream
 
 
 def refill_all(work: WorkingDraft) -> set[int]:
-    """Exchanges clients of single devices with those not served; returns the devices changed."""
+    """Exchanges streams of single devices with those not served; returns the devices changed."""
     changed = set()
     for device, members in enumerate(work.draft.members):
         if work.effort.is_spent or not work.draft.unserved:
@@ -29,14 +29,14 @@ def refill_all(work: WorkingDraft) -> set[int]:
         if found is not None:
             mode, chosen = found
             gone = set(chosen)
-            work.draft.unserved = [client for client in pool if client not in gone]
+            work.draft.unserved = [stream for stream in pool if stream not in gone]
             work.set(device, mode, chosen)
             changed.add(device)
     return changed
 
 
 def insert_all(work: WorkingDraft, most_served: int) -> set[int]:
-    """Makes room for clients that are not served; returns the devices that it changed.
+    """Makes room for streams that are not served; returns the devices that it changed.
 
     Begins with the lightest, and of equals with those that fit most modes.
 
@@ -48,32 +48,32 @@ def insert_all(work: WorkingDraft, most_served: int) -> set[int]:
     changed: set[int] = set()
     choice = work.instance.fits[work.draft.unserved].sum(axis=1).tolist()
     order = sorted(
-        (work.weights[client], -num_modes, client)
-        for client, num_modes in zip(work.draft.unserved, choice, strict=True)
+        (work.weights[stream], -num_modes, stream)
+        for stream, num_modes in zip(work.draft.unserved, choice, strict=True)
     )
-    for _, _, client in order:
+    for _, _, stream in order:
         if (
             work.effort.is_spent
             or work.num_served >= most_served
             or len(failed) == MAX_FAILED_INSERTIONS
         ):
             break
-        if any(_asks_no_less(work, client, other) for other in failed):
+        if any(_asks_no_less(work, stream, other) for other in failed):
             continue
-        devices = _insert(work, client)
-        failed = [] if devices else [*failed, client]
+        devices = _insert(work, stream)
+        failed = [] if devices else [*failed, stream]
         changed.update(devices)
     return changed
 
 
-def _asks_no_less(work: WorkingDraft, client: int, other: int) -> bool:
-    """Whether there is room for a client only where there is room for the other."""
+def _asks_no_less(work: WorkingDraft, stream: int, other: int) -> bool:
+    """Whether there is room for a stream only where there is room for the other."""
     fits = work.instance.fits
-    return work.weights[client] >= work.weights[other] and not (fits[client] & ~fits[other]).any()
+    return work.weights[stream] >= work.weights[other] and not (fits[stream] & ~fits[other]).any()
 
 
-def _insert(work: WorkingDraft, client: int) -> tuple[int, ...]:
-    """Serves one more client with the pair of devices that loses least by it, else with three.
+def _insert(work: WorkingDraft, stream: int) -> tuple[int, ...]:
+    """Serves one more stream with the pair of devices that loses least by it, else with three.
 
     Returns:
         The devices that it changed; none if there is no room.
@@ -90,23 +90,23 @@ def _insert(work: WorkingDraft, client: int) -> tuple[int, ...]:
         work.effort.spend()
         value = work.values[pair[0]] + work.values[pair[1]]
         least = -1.0 if best is None else value + best[0]
-        group = work.plan_anew(pair, [*work.members_of(pair), client], least)
+        group = work.plan_anew(pair, [*work.members_of(pair), stream], least)
         if group is not None:
             best = group.value - value, pair, group
     if best is not None:
-        work.draft.unserved.remove(client)
+        work.draft.unserved.remove(stream)
         work.take(best[1], work.with_fewest_changes(best[1], best[2]))
         return best[1]
-    for devices in _roomy_threes(work, client):
+    for devices in _roomy_threes(work, stream):
         if work.effort.is_spent:
             break
         work.effort.spend(STEPS_OF_SIZE[3])
         types = [work.types[device] for device in devices]
         group, _ = regroup_many(
-            work.regrouper, work.market, types, [*work.members_of(devices), client], -1.0
+            work.regrouper, work.market, types, [*work.members_of(devices), stream], -1.0
         )
         if group is not None:
-            work.draft.unserved.remove(client)
+            work.draft.unserved.remove(stream)
             work.take(devices, work.with_fewest_changes(devices, group))
             return devices
     return ()
@@ -118,14 +118,14 @@ def _roomy_pairs(work: WorkingDraft) -> list[tuple[int, int]]:
     return list(combinations(devices[:NEIGHBOURS], 2))
 
 
-def _roomy_threes(work: WorkingDraft, client: int) -> list[tuple[int, ...]]:
-    """Threes of devices that could carry the client if they split their loads well."""
+def _roomy_threes(work: WorkingDraft, stream: int) -> list[tuple[int, ...]]:
+    """Threes of devices that could carry the stream if they split their loads well."""
     room = [_room(work, device) for device in range(len(work.types))]
     devices = sorted(range(len(room)), key=lambda device: -room[device])[:ROOMIEST]
     threes: list[tuple[int, ...]] = [
         three
         for three in combinations(sorted(devices), 3)
-        if sum(room[device] for device in three) >= work.weights[client]
+        if sum(room[device] for device in three) >= work.weights[stream]
     ]
     if work.is_free_in_overload:
         threes.sort(key=lambda three: -sum(room[device] for device in three))
@@ -134,7 +134,7 @@ def _roomy_threes(work: WorkingDraft, client: int) -> list[tuple[int, ...]]:
 
 
 def _room(work: WorkingDraft, device: int) -> float:
-    """What a device could carry more of what its clients are like."""
+    """What a device could carry more of what its streams are like."""
     instance = work.instance
     members = work.draft.members[device]
     modes = instance.mode_type == work.types[device]

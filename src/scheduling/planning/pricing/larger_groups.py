@@ -35,14 +35,14 @@ def regroup_larger(work: WorkingDraft, bound: float) -> None:
 
 
 def regroup_all(work: WorkingDraft) -> bool:
-    """Plans all devices anew for the clients they serve; tells whether no plan for these is better."""
+    """Plans all devices anew for the streams they serve; tells whether no plan for these is better."""
     devices = range(len(work.types))
-    clients = work.members_of(devices)
-    if not clients:
+    streams = work.members_of(devices)
+    if not streams:
         return False
     work.effort.spend(STEPS_OF_ALL)
     group, is_complete = regroup_many(
-        work.regrouper, work.market, work.types, clients, work.value, None, THOROUGH
+        work.regrouper, work.market, work.types, streams, work.value, None, THOROUGH
     )
     if group is not None:
         work.take(devices, group)
@@ -59,7 +59,7 @@ def _wasteful_groups(work: WorkingDraft, size: int) -> list[tuple[int, ...]]:
     density = dict(zip(served, prices.densities.tolist(), strict=True))
     waste = [
         float(prices.per_device[number])
-        + sum(density[client] * work.weights[client] for client in members)
+        + sum(density[stream] * work.weights[stream] for stream in members)
         - value
         for number, members, value in zip(work.types, work.draft.members, work.values, strict=True)
     ]

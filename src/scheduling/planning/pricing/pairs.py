@@ -42,18 +42,18 @@ def regroup_pairs(work: WorkingDraft, devices: Iterable[int]) -> None:
 
 
 def shake(work: WorkingDraft, random: Random) -> None:
-    """Splits the clients of pairs otherwise, at no loss, so that other exchanges open up."""
+    """Splits the streams of pairs otherwise, at no loss, so that other exchanges open up."""
     devices = list(range(len(work.types)))
     random.shuffle(devices)
     for pair in zip(devices[::2], devices[1::2], strict=False):
         one, other = sorted(pair)
-        clients = work.members_of((one, other))
-        if not clients:
+        streams = work.members_of((one, other))
+        if not streams:
             continue
-        random.shuffle(clients)
+        random.shuffle(streams)
         work.effort.spend()
         least = (work.values[one] + work.values[other]) * (1 - EQUAL_RATIO) - MIN_GAIN
-        group = work.plan_anew((one, other), clients, least)
+        group = work.plan_anew((one, other), streams, least)
         if group is not None:
             work.take((one, other), group)
     regroup_pairs(work, range(len(work.types)))

@@ -1,8 +1,8 @@
 """What a device is worth: the linear relaxation of the planning problem, solved through its prices.
 
-Relaxed, devices may be shared out in any fractions over modes, and clients over devices. Then a
-client of weight w in a mode of capacity C uses w / C of a device, so at a price p for a device of a
-type every client simply takes the mode with the highest `accuracy - p / C`, each unit of its weight
+Relaxed, devices may be shared out in any fractions over modes, and streams over devices. Then a
+stream of weight w in a mode of capacity C uses w / C of a device, so at a price p for a device of a
+type every stream simply takes the mode with the highest `accuracy - p / C`, each unit of its weight
 at that value. Prices at which no type is used more than there are devices of it solve the
 relaxation; any prices at all give an upper bound of every plan's value (Lagrange duality).
 """
@@ -19,20 +19,20 @@ from ..instance import Floats, Instance, Ints
 
 BISECTIONS = 11
 PASSES = 3  # over the types, where there are several
-SAMPLE = 1500  # clients; of more, some evenly spread ones make the prices
+SAMPLE = 1500  # streams; of more, some evenly spread ones make the prices
 WARM_RATIO = 1.5  # how far a price is looked for from the one before, at first
 MAX_PRICE_RATIO = 1e6  # to the value of a device that is full at the best accuracy
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices, and what clients would do at them. Arrays over clients follow those asked about.
+    """Prices, and what streams would do at them. Arrays over streams follow those asked about.
 
     Attributes:
         per_device: (types,) price of one device.
-        modes: (clients,) the mode that each client prefers.
-        densities: (clients,) its accuracy less what it pays, per unit of weight.
-        served: numbers of the clients to serve, of those asked about.
+        modes: (streams,) the mode that each stream prefers.
+        densities: (streams,) its accuracy less what it pays, per unit of weight.
+        served: numbers of the streams to serve, of those asked about.
         bound: no plan that serves that many has more weight x accuracy.
         is_short: whether there are too few devices to serve that many, at whatever price.
     """
@@ -70,70 +70,70 @@ class Market:
         )
 
     def of_all(self, num_served: int) -> Prices:
-        """Returns prices at which all devices serve that many of all clients, at least one."""
+        """Returns prices at which all devices serve that many of all streams, at least one."""
         if num_served not in self._of_all:
             instance = self._instance
             self._of_all[num_served] = self.prices(
-                np.arange(instance.num_clients),
+                np.arange(instance.num_streams),
                 np.bincount(instance.types, minlength=instance.num_types),
                 num_served,
             )
         return self._of_all[num_served]
 
-    def most_served(self, clients: Ints, num_devices: Ints) -> int:
-        """Returns an upper bound of the number of clients that so many devices can serve."""
-        if not len(clients) or not num_devices.sum():
+    def most_served(self, streams: Ints, num_devices: Ints) -> int:
+        """Returns an upper bound of the number of streams that so many devices can serve."""
+        if not len(streams) or not num_devices.sum():
             return 0
-        rewards = 1.0 / self._instance.weights[clients]
-        offers = np.where(self._fits[clients], rewards[:, None], -np.inf)
-        prices = self._clear(clients, num_devices, offers, None, None)
-        return min(len(clients), math.floor(prices.bound + 1e-6))
+        rewards = 1.0 / self._instance.weights[streams]
+        offers = np.where(self._fits[streams], rewards[:, None], -np.inf)
+        prices = self._clear(streams, num_devices, offers, None, None)
+        return min(len(streams), math.floor(prices.bound + 1e-6))
 
     def prices(
         self,
-        clients: Ints,
+        streams: Ints,
         num_devices: Ints,
         num_served: int,
         start: Floats | None = None,
     ) -> Prices:
-        """Returns prices at which that many of the clients are served.
+        """Returns prices at which that many of the streams are served.
 
         Args:
-            clients: numbers of at least one client within the instance.
+            streams: numbers of at least one stream within the instance.
             num_devices: (types,) devices to share out.
-            num_served: how many clients; those that cost least against what they bring.
+            num_served: how many streams; those that cost least against what they bring.
             start: (types,) prices to begin with.
         """
-        return self._clear(clients, num_devices, self._accuracies[clients], num_served, start)
+        return self._clear(streams, num_devices, self._accuracies[streams], num_served, start)
 
     def _clear(
         self,
-        clients: Ints,
+        streams: Ints,
         num_devices: Floats | Ints,
         offers: Floats,
         num_served: int | None,
         start: Floats | None,
     ) -> Prices:
         """Raises and lowers prices until demand meets supply; `None` serves whom it pays to serve."""
-        stride = -(-len(clients) // SAMPLE)
+        stride = -(-len(streams) // SAMPLE)
         if stride > 1:
             some = slice(None, None, stride)
-            share = len(clients[some]) / len(clients)
+            share = len(streams[some]) / len(streams)
             some_prices = self._clear(
-                clients[some],
+                streams[some],
                 (num_devices * share).astype(np.float64),
                 offers[some],
                 None if num_served is None else round(num_served * share),
                 start,
             )
             demand = _Demand(
-                self._lane_type, self._weights[clients], self._shares[clients], offers, num_served
+                self._lane_type, self._weights[streams], self._shares[streams], offers, num_served
             )
             return self._prices(
-                demand, clients, num_devices, some_prices.per_device, some_prices.is_short
+                demand, streams, num_devices, some_prices.per_device, some_prices.is_short
             )
         demand = _Demand(
-            self._lane_type, self._weights[clients], self._shares[clients], offers, num_served
+            self._lane_type, self._weights[streams], self._shares[streams], offers, num_served
         )
         reach = self._scale * float(offers.max(initial=0.0) or 1.0)
         has_devices = num_devices > 0
@@ -161,22 +161,22 @@ class Market:
                 current[number] = price
             tried.append(current)
         is_short = factor >= guess * MAX_PRICE_RATIO
-        found = [self._prices(demand, clients, num_devices, each, is_short) for each in tried]
+        found = [self._prices(demand, streams, num_devices, each, is_short) for each in tried]
         return min(found, key=lambda prices: prices.bound)
 
     def _prices(
         self,
         demand: _Demand,
-        clients: Ints,
+        streams: Ints,
         num_devices: Floats | Ints,
         per_device: Floats,
         is_short: bool,
     ) -> Prices:
-        """What the clients would do at these prices of devices."""
+        """What the streams would do at these prices of devices."""
         wish = demand.at(per_device)
         return Prices(
             per_device,
-            self._last_modes[clients, wish.lanes],
+            self._last_modes[streams, wish.lanes],
             wish.densities,
             wish.served,
             float(per_device @ num_devices + wish.nets[wish.served].sum()),
@@ -186,13 +186,13 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What clients want at some prices.
+    """What streams want at some prices.
 
     Attributes:
-        lanes: (clients,) the variant on a type that each prefers.
-        densities: (clients,) what it gains there per unit of weight.
-        nets: (clients,) what it gains.
-        served: numbers of the clients to serve.
+        lanes: (streams,) the variant on a type that each prefers.
+        densities: (streams,) what it gains there per unit of weight.
+        nets: (streams,) what it gains.
+        served: numbers of the streams to serve.
     """
 
     lanes: Ints
@@ -202,7 +202,7 @@ class _Wish:
 
 
 class _Demand:
-    """What clients want at any prices."""
+    """What streams want at any prices."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class _Demand:
         offers: Floats,
         num_served: int | None,
     ) -> None:
-        """Takes arrays over clients and lanes; `num_served` None serves whom it pays to serve."""
+        """Takes arrays over streams and lanes; `num_served` None serves whom it pays to serve."""
         self._lane_type = lane_type
         self._weights = weights
         self._shares = shares
@@ -222,7 +222,7 @@ class _Demand:
         self._loads = weights[:, None] * shares
 
     def at(self, per_device: Floats) -> _Wish:
-        """What the clients want at these prices."""
+        """What the streams want at these prices."""
         lanes, densities = self._preferred(per_device)
         nets = self._weights * densities
         return _Wish(lanes, densities, nets, self._served(nets))
@@ -241,7 +241,7 @@ class _Demand:
         )
 
     def _preferred(self, per_device: Floats) -> tuple[Ints, Floats]:
-        """The lane that each client prefers, and what a unit of its weight gains there."""
+        """The lane that each stream prefers, and what a unit of its weight gains there."""
         prices = per_device if len(per_device) == 1 else per_device[self._lane_type]
         values = self._offers - prices * self._shares
         lanes = values.argmax(axis=1)
@@ -276,13 +276,13 @@ class _Demand:
 
 
 def most_gained(loads: Floats, gains: Floats, capacities: Ints) -> Floats:
-    """The most that one device in each mode can gain, if clients can be split.
+    """The most that one device in each mode can gain, if streams can be split.
 
     Less the price of the device this is the mode's reduced cost, never above 0.
 
     Args:
-        loads: (clients, modes) weight of the client, 0 where it does not fit.
-        gains: (clients, modes) what a unit of weight gains there.
+        loads: (streams, modes) weight of the stream, 0 where it does not fit.
+        gains: (streams, modes) what a unit of weight gains there.
         capacities: (modes,).
     """
     gains = np.where(loads > 0, gains, 0.0).clip(min=0)

@@ -1,12 +1,12 @@
 """The default planner: prices from a relaxation, then exact plans for a few devices at a time.
 
 1. Relaxed, the problem is solved by one price per device type; this bounds every plan (`prices`).
-2. Devices are settled one after the other, each with the mode and clients that lose least against
+2. Devices are settled one after the other, each with the mode and streams that lose least against
    the prices (`construct`).
 3. Small problems get a second start, from annealing.
 4. Pairs of devices are planned anew, exactly, until no pair gains, then threes and fours (`pairs`,
-   `larger_groups`). Clients that are left over are worked in the same way (`insertions`, `exchanges`).
-5. Clients change places at no loss, so that those who fit most come together (`gathering`).
+   `larger_groups`). Streams that are left over are worked in the same way (`insertions`, `exchanges`).
+5. Streams change places at no loss, so that those who fit most come together (`gathering`).
 
 A plan in force is the start of the next; only what a change touches is looked at again.
 """
@@ -37,15 +37,15 @@ from .working_draft import WorkingDraft
 
 DEFAULT_STEPS = 1040  # pairs of devices planned anew for a first plan, or the like
 OVERLOAD_STEPS = 1650  # more, where somebody is left over
-LAST_SHARE = 0.038  # of the steps, for gathering clients at the end
+LAST_SHARE = 0.038  # of the steps, for gathering streams at the end
 REPLAN_STEPS = 60  # after a small change
-SMALL_CHANGE_RATIO = 0.1  # share of the clients that have to be placed anew
+SMALL_CHANGE_RATIO = 0.1  # share of the streams that have to be placed anew
 MAX_DETOURS = 12
 MAX_DEVICES_AT_ONCE = 4  # that are planned anew all together
 FEWEST_SHAKEN = 3  # devices; two are planned exactly anyway
 ANNEALING_STEPS = 100
 ANNEALING_MS = 200.0  # at most, with room for a busy machine
-MAX_ANNEALED = 16_000  # devices x clients x variants; some tens of milliseconds
+MAX_ANNEALED = 16_000  # devices x streams x variants; some tens of milliseconds
 CONSTRUCTION_STEPS = 6  # what it costs to construct a draft, per device
 DETOUR_SHARE = 0.3  # of the steps
 SHAKING_SHARE = 0.3  # of the steps left then
@@ -66,7 +66,7 @@ class PricingPlanner:
         Args:
             steps: how much is tried to improve a plan.
             limit: when to stop improving. The first feasible plan is made anyway.
-            switching: what a change of the plan in force must gain, unless it serves more clients.
+            switching: what a change of the plan in force must gain, unless it serves more streams.
         """
         self._steps = steps
         self._limit = limit or TimeLimit()
@@ -76,11 +76,11 @@ class PricingPlanner:
         """Returns a plan for the problem; see `Planner`. Takes no chances."""
         effort = Effort(self._steps, self._limit)
         instance = build(problem)
-        if not instance.num_clients:
+        if not instance.num_streams:
             return to_plan(instance, empty_draft(instance), previous)
         market = Market(instance)
         kept = None if previous is None else continued(instance, previous)
-        if kept is not None and len(kept.unserved) <= SMALL_CHANGE_RATIO * instance.num_clients:
+        if kept is not None and len(kept.unserved) <= SMALL_CHANGE_RATIO * instance.num_streams:
             effort.steps = min(effort.steps, REPLAN_STEPS)
             draft = self._replan(instance, market, kept, effort)
         else:
@@ -91,7 +91,7 @@ class PricingPlanner:
 
     def _replan(self, instance: Instance, market: Market, kept: Draft, effort: Effort) -> Draft:
         """Repairs a plan in force and improves what gains enough."""
-        most = _most_served(instance, market) if kept.unserved else instance.num_clients
+        most = _most_served(instance, market) if kept.unserved else instance.num_streams
         work = WorkingDraft(Regrouper(instance), market, kept, effort, self._switching)
         settle(work, most, kept.changed)
         upgrade_all(work)
@@ -176,7 +176,7 @@ def _shake(work: WorkingDraft, bound: float) -> None:
 
 def _other_starts(instance: Instance, first: Draft, effort: Effort) -> Iterator[Draft]:
     """Where annealing is quick, its plan, which sees all variants at once; made when asked for."""
-    size = instance.num_devices * instance.num_clients * len(instance.problem.variants)
+    size = instance.num_devices * instance.num_streams * len(instance.problem.variants)
     if (
         (instance.num_devices >= FEWEST_SHAKEN or first.unserved)
         and size <= MAX_ANNEALED
@@ -188,7 +188,7 @@ def _other_starts(instance: Instance, first: Draft, effort: Effort) -> Iterator[
 
 
 def _most_served(instance: Instance, market: Market) -> int:
-    return market.most_served(np.arange(instance.num_clients), _num_devices(instance))
+    return market.most_served(np.arange(instance.num_streams), _num_devices(instance))
 
 
 def _num_devices(instance: Instance) -> Ints:

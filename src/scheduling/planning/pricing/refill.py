@@ -1,4 +1,4 @@
-"""The best mode and clients for one device alone, exactly."""
+"""The best mode and streams for one device alone, exactly."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ def refill(
     num_served: int = 0,
     value: float = 0.0,
 ) -> tuple[int, list[int]] | None:
-    """Returns mode and clients that serve more than given, or as many at a higher value.
+    """Returns mode and streams that serve more than given, or as many at a higher value.
 
-    Serves as many clients as can be, then with as much weight x accuracy as can be. Of clients of
+    Serves as many streams as can be, then with as much weight x accuracy as can be. Of streams of
     one weight the earlier ones in the pool are preferred.
 
     Args:
         instance: the problem.
         device_type: number of the device's type.
-        pool: clients to choose from.
+        pool: streams to choose from.
         num_served: to be beaten.
         value: to be beaten, weight x accuracy.
 
     Returns:
         None if nothing is better.
     """
-    clients = np.array(pool, np.int64)
+    streams = np.array(pool, np.int64)
     modes = np.flatnonzero(instance.mode_type == device_type)
-    if not len(clients) or not len(modes):
+    if not len(streams) or not len(modes):
         return None
-    fits = instance.fits[np.ix_(clients, modes)]
-    weights = instance.weights[clients]
+    fits = instance.fits[np.ix_(streams, modes)]
+    weights = instance.weights[streams]
     capacities = instance.capacities[modes]
     accuracies = instance.accuracies[modes]
 
@@ -57,14 +57,14 @@ def refill(
         reached = (len(members), float(weights[members].sum()) * float(accuracies[number]))
         if reached > (num_served, value + 1e-9):
             num_served, value = reached
-            best = int(modes[number]), [int(clients[member]) for member in members]
+            best = int(modes[number]), [int(streams[member]) for member in members]
     return best
 
 
 def _pack(weights: np.ndarray, candidates: np.ndarray, capacity: int, count: int) -> list[int]:
     """Returns the `count` candidates with the largest total weight that the capacity allows.
 
-    Bit `k * stride + s` of a row says whether k clients can weigh s together.
+    Bit `k * stride + s` of a row says whether k streams can weigh s together.
 
     Args:
         weights: of all.

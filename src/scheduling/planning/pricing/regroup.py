@@ -1,8 +1,8 @@
-"""Plans two devices anew for the clients they share, exactly.
+"""Plans two devices anew for the streams they share, exactly.
 
 All pairs of modes are judged at once: what the two could carry together bounds a pair's value, and
 the few pairs whose bound beats the present value are packed, best bound first, with a bit set of
-the loads that the clients who fit both can make.
+the loads that the streams who fit both can make.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MAX_PACKINGS = 40  # bounds tried in one call; nearly always one of the first is
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Devices with the modes and clients they get.
+    """Devices with the modes and streams they get.
 
     Attributes:
         value: weight x accuracy of all of them.
         modes: per device.
-        members: per device, its clients.
+        members: per device, its streams.
     """
 
     value: float
@@ -36,7 +36,7 @@ class Group:
 
 
 class Regrouper:
-    """Finds the best way to serve given clients with given devices of an instance."""
+    """Finds the best way to serve given streams with given devices of an instance."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -49,22 +49,22 @@ class Regrouper:
         self._weights: list[int] = instance.weights.tolist()
 
     def pair(
-        self, first_type: int, second_type: int, clients: Sequence[int], value: float
+        self, first_type: int, second_type: int, streams: Sequence[int], value: float
     ) -> Group | None:
-        """Returns the best group of two devices that serves all the clients.
+        """Returns the best group of two devices that serves all the streams.
 
         Args:
             first_type: type number of one device.
             second_type: of the other.
-            clients: at least one.
+            streams: at least one.
             value: to be beaten; below 0 if anything is better than now.
 
         Returns:
             None if there is nothing better.
         """
         instance = self.instance
-        total = sum(self._weights[client] for client in clients)
-        rows = self._loads.take(clients, axis=0)
+        total = sum(self._weights[stream] for stream in streams)
+        rows = self._loads.take(streams, axis=0)
         sums = rows.sum(axis=0)
         highs = np.minimum(instance.capacities, sums)
         modes1 = self._useful(first_type, sums)
@@ -105,7 +105,7 @@ class Regrouper:
             row, column = int(numbers1[number]), int(numbers2[number])
             in1, in2 = loads1[:, row] > 0, loads2[:, column] > 0
             members = self._split(
-                clients,
+                streams,
                 in1,
                 in2,
                 math.ceil(low[row, column]),
@@ -114,7 +114,7 @@ class Regrouper:
             )
             if members is None:
                 continue
-            load = sum(self._weights[client] for client in members[0])
+            load = sum(self._weights[stream] for stream in members[0])
             reached = float(accuracy2[column] * total + gains[number] * load)
             if reached > value + MIN_GAIN:
                 value = reached
@@ -148,30 +148,30 @@ class Regrouper:
         fills = np.where(gains >= 0, highs[modes], total - room[-1])
         return modes[partner * total + gains * fills > value + MIN_GAIN]
 
-    def columns(self, device_type: int, clients: Sequence[int]) -> tuple[Ints, Floats, Floats]:
-        """Returns the modes worth a look for these clients: for equal clients, the largest batch.
+    def columns(self, device_type: int, streams: Sequence[int]) -> tuple[Ints, Floats, Floats]:
+        """Returns the modes worth a look for these streams: for equal streams, the largest batch.
 
         Where the device can serve none of them that is one mode, for nobody.
 
         Returns:
-            Modes; (clients, modes) weight where the client fits, else 0; (modes,) its sums.
+            Modes; (streams, modes) weight where the stream fits, else 0; (modes,) its sums.
         """
-        rows = self._loads.take(clients, axis=0)
+        rows = self._loads.take(streams, axis=0)
         sums = rows.sum(axis=0)
         modes = self._useful(device_type, sums)
         return modes, rows.take(modes, axis=1), sums[modes]
 
     def _useful(self, device_type: int, sums: Floats) -> Ints:
-        """The same modes, from (all modes,) what the clients that fit weigh together."""
+        """The same modes, from (all modes,) what the streams that fit weigh together."""
         useful = (sums > 0) & self._is_of_type[device_type]
-        # Who fits a batch fits the one before it too: equal sums are equal clients.
+        # Who fits a batch fits the one before it too: equal sums are equal streams.
         useful[:-1] &= self._ends_lane | (sums[:-1] != sums[1:])
         modes = useful.nonzero()[0]
         return modes if len(modes) else self._modes_of[device_type][:1]  # the device stays idle
 
     def _split(
         self,
-        clients: Sequence[int],
+        streams: Sequence[int],
         in1: Bools,
         in2: Bools,
         low: int,
@@ -179,20 +179,20 @@ class Regrouper:
         *,
         is_high_better: bool,
     ) -> tuple[list[int], list[int]] | None:
-        """Splits clients over two modes with the first one's load in [low, high], extreme if it can."""
+        """Splits streams over two modes with the first one's load in [low, high], extreme if it can."""
         members1, members2, free = [], [], []
-        for client, fits1, fits2 in zip(clients, in1.tolist(), in2.tolist(), strict=True):
+        for stream, fits1, fits2 in zip(streams, in1.tolist(), in2.tolist(), strict=True):
             if fits1 and fits2:
-                free.append(client)
+                free.append(stream)
             elif fits1:
-                members1.append(client)
+                members1.append(stream)
             else:
-                members2.append(client)
-        fixed = sum(self._weights[client] for client in members1)
+                members2.append(stream)
+        fixed = sum(self._weights[stream] for stream in members1)
         reachable = [1]
         bits = 1
-        for client in free:
-            bits |= bits << self._weights[client]
+        for stream in free:
+            bits |= bits << self._weights[stream]
             reachable.append(bits)
         low, high = max(low - fixed, 0), high - fixed
         if is_high_better:

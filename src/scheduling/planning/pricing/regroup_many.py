@@ -1,4 +1,4 @@
-"""Plans three or four devices anew for the clients they share: exactly, as far as it is carried.
+"""Plans three or four devices anew for the streams they share: exactly, as far as it is carried.
 
 Modes are picked by their reduced cost at the prices of the group's own relaxation: together they
 may fall short of the relaxation by no more than the present value does, which leaves few
@@ -47,18 +47,18 @@ def regroup_many(
     regrouper: Regrouper,
     market: Market,
     types: Sequence[int],
-    clients: Sequence[int],
+    streams: Sequence[int],
     value: float,
     start: Floats | None = None,
     limits: Limits = USUAL,
 ) -> tuple[Group | None, bool]:
-    """Returns a better group of these devices that serves all the clients, if there is one.
+    """Returns a better group of these devices that serves all the streams, if there is one.
 
     Args:
         regrouper: of the instance.
         market: of the instance.
         types: type number of each device, three or four.
-        clients: at least one.
+        streams: at least one.
         value: to be beaten.
         start: (types,) prices to begin with.
         limits: how far to look.
@@ -67,16 +67,16 @@ def regroup_many(
         The best group found, None if it is not better; and whether it is certain that none is better.
     """
     instance = regrouper.instance
-    numbers = np.array(clients, np.int64)
+    numbers = np.array(streams, np.int64)
     num_devices = np.bincount(np.array(types), minlength=instance.num_types)
-    prices = market.prices(numbers, num_devices, len(clients), start)
+    prices = market.prices(numbers, num_devices, len(streams), start)
     gap = prices.bound - value
     if gap <= MIN_GAIN:
         return None, True
     slots = sorted(types)
     listed: dict[int, tuple[Ints, Floats]] = {}
     for number in set(slots):
-        modes, loads, _ = regrouper.columns(number, clients)
+        modes, loads, _ = regrouper.columns(number, streams)
         gains = instance.accuracies[modes] - prices.densities[:, None]
         reduced = most_gained(loads, gains, instance.capacities[modes]) - float(
             prices.per_device[number]
@@ -115,8 +115,8 @@ def regroup_many(
             continue
         value, places = packed
         members = [[] for _ in slots]  # type: list[list[int]]
-        for client, place in zip(clients, places, strict=True):
-            members[int(slot_of[number, place])].append(client)
+        for stream, place in zip(streams, places, strict=True):
+            members[int(slot_of[number, place])].append(stream)
         in_slot = np.argsort(slot_of[number])
         best = Group(value, tuple(int(mode) for mode in tried_modes[in_slot]), tuple(members))
     if best is None:
@@ -155,12 +155,12 @@ def _pack(
     accuracies: Sequence[float],
     value: float,
 ) -> tuple[tuple[float, list[int]] | None, bool]:
-    """Places every client in a mode it fits, at a value above the given one.
+    """Places every stream in a mode it fits, at a value above the given one.
 
     A state is the loads of all modes but the last, one bit each in a Python integer.
 
     Returns:
-        The best value and the mode of each client, or None; and whether it is certain that none is better.
+        The best value and the mode of each stream, or None; and whether it is certain that none is better.
     """
     heaviest = max(weights)
     strides = [1]
@@ -173,10 +173,10 @@ def _pack(
         mask = sum(mask << (load * strides[number]) for load in range(capacity + 1))
     last = len(capacities) - 1
     reachable = [1]
-    for client_fits, weight in zip(fits.tolist(), weights, strict=True):
-        bits = reachable[-1] if client_fits[last] else 0
+    for stream_fits, weight in zip(fits.tolist(), weights, strict=True):
+        bits = reachable[-1] if stream_fits[last] else 0
         for slot in range(last):
-            if client_fits[slot]:
+            if stream_fits[slot]:
                 bits |= reachable[-1] << (weight * strides[slot])
         reachable.append(bits & mask)
     total = sum(weights)
@@ -201,11 +201,11 @@ def _pack(
     best = float(values[number]), int(states[number])
     state = best[1]
     places = []
-    for client in range(len(weights) - 1, -1, -1):
-        row = reachable[client]
+    for stream in range(len(weights) - 1, -1, -1):
+        row = reachable[stream]
         for slot in range(last, -1, -1):
-            step = 0 if slot == last else weights[client] * strides[slot]
-            if fits[client, slot] and state >= step and (row >> (state - step)) & 1:
+            step = 0 if slot == last else weights[stream] * strides[slot]
+            if fits[stream, slot] and state >= step and (row >> (state - step)) & 1:
                 places.append(slot)
                 state -= step
                 break
@@ -223,18 +223,18 @@ def _pack_fine(
     num_slots = len(capacities)
     strides = np.cumprod([1, *(capacity + 1 for capacity in capacities[:-2])])
     limits, accuracy = np.array(capacities), np.array(accuracies)
-    order = sorted(range(len(weights)), key=lambda client: -weights[client])
+    order = sorted(range(len(weights)), key=lambda stream: -weights[stream])
     left = sum(weights)
     states = np.zeros((1, num_slots), np.int64)  # loads
     is_complete = True
-    origins: list[tuple[Ints, Ints]] = []  # of each state after each client, state before and slot
-    for client in order:
-        left -= weights[client]
-        slots = np.flatnonzero(fits[client])
+    origins: list[tuple[Ints, Ints]] = []  # of each state after each stream, state before and slot
+    for stream in order:
+        left -= weights[stream]
+        slots = np.flatnonzero(fits[stream])
         loads = np.repeat(states, len(slots), axis=0)
         taken = np.tile(slots, len(states))
         before = np.repeat(np.arange(len(states)), len(slots))
-        loads[np.arange(len(loads)), taken] += weights[client]
+        loads[np.arange(len(loads)), taken] += weights[stream]
         values = loads @ accuracy
         good = (loads <= limits).all(axis=1) & (values + left * accuracy.max() > value + MIN_GAIN)
         kept = np.flatnonzero(good)
@@ -251,7 +251,7 @@ def _pack_fine(
     state = int(values.argmax())
     best = float(values[state])
     places = [0] * len(weights)
-    for client, (before, taken) in zip(reversed(order), reversed(origins), strict=True):
-        places[client] = int(taken[state])
+    for stream, (before, taken) in zip(reversed(order), reversed(origins), strict=True):
+        places[stream] = int(taken[state])
         state = int(before[state])
     return (best, places), is_complete

@@ -29,7 +29,7 @@ class WorkingDraft:
         switching: what it costs to depart from the draft, if it is in force.
         draft: as it is now.
         types: (devices) type number of each.
-        weights: (clients) rate of each in whole units.
+        weights: (streams) rate of each in whole units.
         values: (devices) weight x accuracy of what each serves.
         group_prices: (types,) prices that groups of three and four begin with, if they were looked up.
     """
@@ -59,7 +59,7 @@ class WorkingDraft:
             for mode, members in zip(draft.modes, draft.members, strict=True)
         ]
         self._place_in_force = {
-            client: device for device, members in enumerate(draft.members) for client in members
+            stream: device for device, members in enumerate(draft.members) for stream in members
         }
         self._versions = [0] * len(self.types)
         self._settled: dict[tuple[int, ...], tuple[int, ...]] = {}
@@ -71,7 +71,7 @@ class WorkingDraft:
 
     @property
     def num_served(self) -> int:
-        """How many clients have a device."""
+        """How many streams have a device."""
         return sum(map(len, self.draft.members))
 
     @property
@@ -81,7 +81,7 @@ class WorkingDraft:
 
     @property
     def is_free_in_overload(self) -> bool:
-        """Whether somebody is left over, and clients may move without a gain: no plan is in force."""
+        """Whether somebody is left over, and streams may move without a gain: no plan is in force."""
         return self.switching is None and bool(self.draft.unserved)
 
     @property
@@ -89,21 +89,21 @@ class WorkingDraft:
         """(types,) how many devices there are."""
         return np.bincount(self.instance.types, minlength=self.instance.num_types)
 
-    def prices_of(self, clients: Sequence[int], num_served: int) -> Prices:
-        """Prices of all devices, for these clients."""
-        return self.market.prices(np.array(clients), self.num_devices, num_served)
+    def prices_of(self, streams: Sequence[int], num_served: int) -> Prices:
+        """Prices of all devices, for these streams."""
+        return self.market.prices(np.array(streams), self.num_devices, num_served)
 
     def load(self, device: int) -> int:
         """Weight of what a device serves."""
-        return sum(self.weights[client] for client in self.draft.members[device])
+        return sum(self.weights[stream] for stream in self.draft.members[device])
 
     def kind(self, device: int) -> tuple[int, int, int]:
-        """What a device is like, but for who its clients are: type, mode and load."""
+        """What a device is like, but for who its streams are: type, mode and load."""
         return self.types[device], self.draft.modes[device], self.load(device)
 
     def members_of(self, devices: Sequence[int]) -> list[int]:
-        """The clients that these devices serve."""
-        return [client for device in devices for client in self.draft.members[device]]
+        """The streams that these devices serve."""
+        return [stream for device in devices for stream in self.draft.members[device]]
 
     def set(self, device: int, mode: int, members: list[int]) -> None:
         """Changes a device."""
@@ -116,12 +116,12 @@ class WorkingDraft:
         for device, mode, members in zip(devices, group.modes, group.members, strict=True):
             self.set(device, mode, members)
 
-    def plan_anew(self, devices: Sequence[int], clients: list[int], value: float) -> Group | None:
-        """Plans these devices for these clients if that is better than the value."""
+    def plan_anew(self, devices: Sequence[int], streams: list[int], value: float) -> Group | None:
+        """Plans these devices for these streams if that is better than the value."""
         types = [self.types[device] for device in devices]
         if len(devices) == 2:  # noqa: PLR2004
-            return self.regrouper.pair(types[0], types[1], clients, value)
-        return regroup_many(self.regrouper, self.market, types, clients, value, self.group_prices)[
+            return self.regrouper.pair(types[0], types[1], streams, value)
+        return regroup_many(self.regrouper, self.market, types, streams, value, self.group_prices)[
             0
         ]
 
@@ -132,12 +132,12 @@ class WorkingDraft:
         if self._settled.get(key) == versions:
             return False
         self._settled[key] = versions
-        clients = self.members_of(key)
-        if not clients:
+        streams = self.members_of(key)
+        if not streams:
             return False
         self.effort.spend(STEPS_OF_SIZE[len(key)])
         value = sum(self.values[device] for device in key)
-        group = self.plan_anew(key, clients, value)
+        group = self.plan_anew(key, streams, value)
         if group is None:
             return False
         if self.switching is not None:
@@ -158,11 +158,11 @@ class WorkingDraft:
         for device, (mode, members) in zip(devices, group, strict=True):
             accuracy = float(self.instance.accuracies[mode])
             if self._variants_in_force[device] not in (None, int(self.instance.mode_variant[mode])):
-                loaded += accuracy * sum(self.weights[client] for client in members)
+                loaded += accuracy * sum(self.weights[stream] for stream in members)
             moved += accuracy * sum(
-                self.weights[client]
-                for client in members
-                if self._place_in_force.get(client, device) != device
+                self.weights[stream]
+                for stream in members
+                if self._place_in_force.get(stream, device) != device
             )
         return self.switching.of(loaded, moved)
 

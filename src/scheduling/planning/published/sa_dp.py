@@ -56,10 +56,10 @@ class SaDpPlanner:
             best = _search(start, states, evaluate, mapper.bound, self._limit)
         else:
             accuracies = mapper.best_accuracies()
-            rates = {client: problem.clients[client].fps for client in accuracies}
+            rates = {stream: problem.streams[stream].fps for stream in accuracies}
             most = Value(
                 len(accuracies),
-                math.fsum(rates[client] * accuracies[client] for client in accuracies),
+                math.fsum(rates[stream] * accuracies[stream] for stream in accuracies),
             )
             best = anneal(
                 start,

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from moonjelly.core.budget import FULL_BUDGET
 from moonjelly.core.device import AnnouncedDevice, Device
 from moonjelly.core.plan import Plan
-from moonjelly.core.problem import Client, Problem
+from moonjelly.core.problem import Problem
 from moonjelly.core.profile import BatchLatency, LatencyProfile
+from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.cores.scheduler.core import SchedulerCore
 from moonjelly.scheduling.cores.scheduler.instructions import (
@@ -44,8 +46,8 @@ VARIANTS = (Variant("small", 128, 0.2, 50.0), Variant("large", 416, 0.4, 300.0))
 LATENCY = ((5.0, 6.0, 7.0, 8.0), (20.0, 30.0, 40.0, 50.0))  # 500 and 80 frames/s
 
 
-def client(stream_id: str, fps: float = 10.0, slo_ms: float = 200.0, kbps: float = 1e5) -> Client:
-    return Client(stream_id, fps, slo_ms, kbps)
+def client(stream_id: str, fps: float = 10.0, slo_ms: float = 200.0, kbps: float = 1e5) -> Stream:
+    return Stream(stream_id, fps, slo_ms, kbps)
 
 
 def came(device_id: str, generation: int = 1, *, is_leaving: bool = False) -> DeviceAnnounced:
@@ -89,6 +91,7 @@ class CoreHarness:
         self.planning = Planning(self.planner, Random(0), limit)
         self.core = SchedulerCore(
             VARIANTS,
+            FULL_BUDGET,
             DeviceTable(VARIANTS, 4, [f"d{number}" for number in range(num_devices)]),
             self.planning,
             limit,
@@ -144,7 +147,7 @@ class CoreHarness:
             self._perform(instruction)
         return instructions
 
-    def ask(self, wanted: Client, endpoint: str = "e0") -> int:
+    def ask(self, wanted: Stream, endpoint: str = "e0") -> int:
         self._requests += 1
         self.feed(JoinAsked(endpoint, self._requests, wanted))
         return self._requests
@@ -178,7 +181,7 @@ class CoreHarness:
                 self.orders[order.device_id] = instruction
             case NotePlan(_, _, problem, plan, _):
                 self.notes.append(instruction)
-                known = {one.client_id for one in problem.clients}
+                known = {one.stream_id for one in problem.streams}
                 placed = {one: where for one, where in plan.placement.items() if one in known}
                 assert violations(problem, replace(plan, placement=placed)) == []
             case WakeAt(at_ms):

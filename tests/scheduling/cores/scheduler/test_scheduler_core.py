@@ -163,7 +163,7 @@ def test_who_hung_up_on_a_second_registration_keeps_the_first(core, stream) -> N
     core.feed(JoinLeft("e0", again, "a"))
     core.wait(PERIOD_MS)
     assert core.placement == {"a": "d0"}
-    assert core.notes[-1].problem.clients[0].fps == 10.0
+    assert core.notes[-1].problem.streams[0].fps == 10.0
 
 
 def test_a_stream_that_was_admitted_and_never_named_is_forgotten(core, stream) -> None:
@@ -301,7 +301,7 @@ def test_a_stream_that_joined_elsewhere_is_over_at_the_older_endpoint(make_core,
     core.feed(Reported("e0", ()))
     core.feed(Reported("e1", (stream("a", fps=20.0),)))
     core.wait(PERIOD_MS)
-    assert [one.fps for one in core.notes[-1].problem.clients] == [20.0]
+    assert [one.fps for one in core.notes[-1].problem.streams] == [20.0]
 
 
 def test_of_two_endpoints_that_ask_at_once_one_keeps_the_stream(make_core, stream) -> None:

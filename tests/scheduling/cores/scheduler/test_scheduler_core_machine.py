@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from moonjelly.core.problem import Client
+from moonjelly.core.stream import Stream
 from moonjelly.scheduling.cores.scheduler.stimuli import (
     DeviceLost,
     DeviceReported,
@@ -39,8 +39,8 @@ links = st.sampled_from([0.0, 0.001, 3000.0, 1e5])
 class Endpoint:
     """What an endpoint knows: `asked` by request, with the time; `sessions` by stream, and whether it is open."""
 
-    asked: dict[int, tuple[Client, float]] = field(default_factory=dict)
-    sessions: dict[str, tuple[Client, bool]] = field(default_factory=dict)
+    asked: dict[int, tuple[Stream, float]] = field(default_factory=dict)
+    sessions: dict[str, tuple[Stream, bool]] = field(default_factory=dict)
 
 
 class SchedulerMachine(RuleBasedStateMachine):
@@ -123,7 +123,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(endpoint=endpoints, name=names, fps=rates, slo_ms=slos, kbps=links)
     def stream_asks(self, endpoint: str, name: str, fps: float, slo_ms: float, kbps: float) -> None:
         asked_ms = self.core.now_ms
-        wanted = Client(name, fps, slo_ms, kbps)
+        wanted = Stream(name, fps, slo_ms, kbps)
         request = self.core.ask(wanted, endpoint)
         if endpoint in self.endpoints:
             self.endpoints[endpoint].asked[request] = wanted, asked_ms
@@ -140,7 +140,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         if asked:
             request = data.draw(st.sampled_from(sorted(asked)))
             wanted, _ = asked.pop(request)
-            self.core.feed(JoinLeft(endpoint, request, wanted.client_id))
+            self.core.feed(JoinLeft(endpoint, request, wanted.stream_id))
 
     @rule(endpoint=endpoints, name=names)
     def session_opens(self, endpoint: str, name: str) -> None:
@@ -243,7 +243,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             assert answered_ms - asked_ms <= 2 * PERIOD_MS
             if answer.refusal is None:
                 told = self.core.told[answer.endpoint].plan
-                endpoint.sessions[wanted.client_id] = wanted, False
+                endpoint.sessions[wanted.stream_id] = wanted, False
                 assert told.epoch <= self.core.core._publication.epoch
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.core.problem import Client
+from moonjelly.core.stream import Stream
 from moonjelly.scheduling.cores.scheduler.stimuli import (
     DeviceLost,
     DeviceReported,
@@ -34,12 +34,12 @@ def endpoint_words(draw: st.DrawFn, endpoint: str) -> list[Stimulus]:
     for request in range(draw(st.integers(1, 4))):
         match draw(st.integers(0, 5)):
             case 0 | 1:
-                wanted = Client(draw(names), draw(rates), 200.0, 1e5)
+                wanted = Stream(draw(names), draw(rates), 200.0, 1e5)
                 words.append(JoinAsked(endpoint, request, wanted))
             case 2:
                 words.append(JoinLeft(endpoint, request - 1, draw(names)))
             case 3 | 4:
-                streams = (Client(draw(names), draw(rates), 200.0, draw(links)),)
+                streams = (Stream(draw(names), draw(rates), 200.0, draw(links)),)
                 silent = tuple(sorted(draw(st.sets(st.sampled_from(DEVICES)))))
                 words.append(Reported(endpoint, streams, silent_devices=silent))
             case 5:
@@ -78,7 +78,7 @@ def test_two_orders_of_what_happens_at_once_end_in_the_same_plan(make_core, anno
             core = make_core(num_devices=2, num_endpoints=2)
             for endpoint in STREAMS:
                 core.feed(EndpointCame(endpoint))
-                core.feed(Reported(endpoint, (Client(STREAMS[endpoint][0], 30.0, 200.0, 1e5),)))
+                core.feed(Reported(endpoint, (Stream(STREAMS[endpoint][0], 30.0, 200.0, 1e5),)))
             core.feed(announced("d0", 0))
             core.feed(announced("d1", 0))
             core.wait(PERIOD_MS)

@@ -16,16 +16,16 @@ from moonjelly.scheduling.planning.pricing.choices import Carrying, choices, in_
 def best_packing(instance, modes):
     """The most weight x accuracy that devices in these modes serve, and whether they can serve all."""
     best, serves_all = 0.0, False
-    for places in product(range(-1, len(modes)), repeat=instance.num_clients):
+    for places in product(range(-1, len(modes)), repeat=instance.num_streams):
         loads = [0] * len(modes)
-        for client, place in enumerate(places):
+        for stream, place in enumerate(places):
             if place >= 0:
-                loads[place] += int(instance.weights[client])
+                loads[place] += int(instance.weights[stream])
         keeps_limits = all(
             load <= instance.capacities[mode] for load, mode in zip(loads, modes, strict=True)
         )
         if keeps_limits and all(
-            place < 0 or instance.fits[client, modes[place]] for client, place in enumerate(places)
+            place < 0 or instance.fits[stream, modes[place]] for stream, place in enumerate(places)
         ):
             value = sum(
                 load * instance.accuracies[mode] for load, mode in zip(loads, modes, strict=True)
@@ -40,8 +40,8 @@ def best_packing(instance, modes):
 )
 @given(seed=st.integers(0, 10**9), size=st.integers(1, 3))
 def test_what_a_choice_could_carry_bounds_what_it_carries(small_problem, seed, size):
-    instance = build(small_problem(seed, clients=4))
-    assume(instance.num_clients)
+    instance = build(small_problem(seed, streams=4))
+    assume(instance.num_streams)
     carrying = Carrying(instance.fits, instance.weights, instance.capacities, instance.accuracies)
     every = np.array(
         list(combinations_with_replacement(range(len(instance.capacities)), size))[::7], np.int64
@@ -80,7 +80,7 @@ def test_every_choice_within_the_gap_is_met_once(first, second, gap, slots):
 
 
 def test_splitting_is_what_the_bound_allows(small_problem):
-    instance = build(small_problem(1, devices=1, clients=6))
+    instance = build(small_problem(1, devices=1, streams=6))
     carrying = Carrying(instance.fits, instance.weights, instance.capacities, instance.accuracies)
     mode = int(instance.fits.sum(axis=0).argmax())
     fitting = instance.weights[instance.fits[:, mode]].sum()

@@ -1,4 +1,4 @@
-"""Clients change places at no loss, so that those who fit most come together."""
+"""Streams change places at no loss, so that those who fit most come together."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PLENTY = 10_000  # steps
 
 
 def working_draft(problem, share=1.0, steps=PLENTY):
-    """A first draft, for that share of the clients."""
+    """A first draft, for that share of the streams."""
     instance = build(problem)
     market = Market(instance)
-    draft = construct(instance, market, int(share * instance.num_clients), Effort(steps))
+    draft = construct(instance, market, int(share * instance.num_streams), Effort(steps))
     return WorkingDraft(Regrouper(instance), market, draft, Effort(steps))
 
 
@@ -32,8 +32,8 @@ def check(work):
     """The draft is a sound plan, and nobody is in two places or in none."""
     assert not violations(work.instance.problem, to_plan(work.instance, work.draft, None))
     everybody = Counter(work.draft.unserved)
-    everybody.update(client for members in work.draft.members for client in members)
-    assert everybody == Counter(range(work.instance.num_clients))
+    everybody.update(stream for members in work.draft.members for stream in members)
+    assert everybody == Counter(range(work.instance.num_streams))
 
 
 anything = settings(
@@ -44,7 +44,7 @@ anything = settings(
 @given(seed=st.integers(0, 10_000), share=st.sampled_from((0.6, 1.0)), size=st.sampled_from((2, 3)))
 @anything
 def test_as_many_are_served_and_no_worse(small_problem, seed, share, size):
-    work = working_draft(small_problem(seed, devices=5, clients=14, variants=3, batches=3), share)
+    work = working_draft(small_problem(seed, devices=5, streams=14, variants=3, batches=3), share)
     served, value = work.merit
     regroup_gathered(work, size)
     check(work)
@@ -55,7 +55,7 @@ def test_as_many_are_served_and_no_worse(small_problem, seed, share, size):
 @given(seed=st.integers(0, 10_000), most=st.integers(0, 14))
 @anything
 def test_room_is_made_for_nobody_beyond_the_most(small_problem, seed, most):
-    work = working_draft(small_problem(seed, devices=5, clients=14, variants=3, batches=3), 0.5)
+    work = working_draft(small_problem(seed, devices=5, streams=14, variants=3, batches=3), 0.5)
     served = work.num_served
     insert_gathered(work, most)
     check(work)
@@ -65,7 +65,7 @@ def test_room_is_made_for_nobody_beyond_the_most(small_problem, seed, most):
 @given(seed=st.integers(0, 10_000))
 @anything
 def test_it_stops_when_the_effort_is_spent(small_problem, seed):
-    work = working_draft(small_problem(seed, devices=5, clients=14, variants=3, batches=3))
+    work = working_draft(small_problem(seed, devices=5, streams=14, variants=3, batches=3))
     work.effort = Effort(0)
     before = [list(members) for members in work.draft.members]
     regroup_gathered(work, 2)

@@ -64,8 +64,8 @@ def test_planning_again_changes_nothing(fleet):
 def test_one_slower_link_moves_few_streams(fleet):
     problem = fleet(8, seed=2)
     plan = plan_of(problem)
-    slower = replace(problem.clients[7], bandwidth_kbps=problem.clients[7].bandwidth_kbps / 2)
-    changed = replace(problem, clients=(*problem.clients[:7], slower, *problem.clients[8:]))
+    slower = replace(problem.streams[7], bandwidth_kbps=problem.streams[7].bandwidth_kbps / 2)
+    changed = replace(problem, streams=(*problem.streams[:7], slower, *problem.streams[8:]))
     again = plan_of(changed, plan)
     moved = [name for name in plan.placement if plan.placement[name] != again.placement[name]]
     loaded = [
@@ -78,9 +78,9 @@ def test_one_slower_link_moves_few_streams(fleet):
     assert len(loaded) <= 3
 
 
-def test_a_new_client_is_placed_and_the_others_stay_served(fleet):
+def test_a_new_stream_is_placed_and_the_others_stay_served(fleet):
     problem = fleet(8, 60)
-    plan = plan_of(replace(problem, clients=problem.clients[:-1]))
+    plan = plan_of(replace(problem, streams=problem.streams[:-1]))
     assert None not in plan_of(problem, plan).placement.values()
 
 
@@ -116,9 +116,9 @@ def test_a_lost_device_is_made_up_for(fleet):
 def test_a_fresh_plan_loads_as_few_variants_as_can_be(fleet):
     problem = fleet(8, 48)
     plan = plan_of(problem)
-    # The same problem under other names of clients: everybody has to be placed anew.
-    renamed = tuple(replace(one, client_id=f"n{one.client_id}") for one in problem.clients)
-    again = plan_of(replace(problem, clients=renamed), plan)
+    # The same problem under other names of streams: everybody has to be placed anew.
+    renamed = tuple(replace(one, stream_id=f"n{one.stream_id}") for one in problem.streams)
+    again = plan_of(replace(problem, streams=renamed), plan)
     before = sorted(one.variant for one in plan.devices)
     if sorted(one.variant for one in again.devices) == before:
         assert [one.variant for one in again.devices] == [one.variant for one in plan.devices]

@@ -1,0 +1,43 @@
+"""What lies between a client and the server, and what it makes of frames."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link as it is estimated. Times are infinite while it is down.
+
+    All of it is plain arithmetic: arrays of links, frames and rates do as well as numbers.
+
+    Attributes:
+        bandwidth_kbps: rate of the uplink (1000 bit/s); 0 while it is down.
+        wire_ms: one-way propagation delay.
+    """
+
+    bandwidth_kbps: float
+    wire_ms: float = 0.0
+
+    def sending_ms(self, kbits: float) -> float:
+        """Until the last bit has left."""
+        try:
+            return 1000.0 * kbits / self.bandwidth_kbps
+        except ZeroDivisionError:  # arrays say infinite by themselves
+            return math.inf
+
+    def there_ms(self, kbits: float) -> float:
+        """Time of a frame on its way to the server."""
+        return self.sending_ms(kbits) + self.wire_ms
+
+    def round_trip_ms(self, kbits: float) -> float:
+        """Time on the network of a frame and its answer, which may count as more bits of the same link.
+
+        Source: Jellyfish, network latency T.
+        """
+        return self.sending_ms(kbits) + 2.0 * self.wire_ms
+
+    def carries(self, kbits: float, fps: float) -> bool:
+        """Whether frames of that size are carried strictly faster than they are made."""
+        return self.bandwidth_kbps > fps * kbits

@@ -1,0 +1,33 @@
+"""The bar that commands show while they work."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+LEFT = (TextColumn("left"), TimeRemainingColumn())
+PERCENT = "{task.percentage:>3.0f}%"
+
+
+def progress_bar(
+    amount: str, *more: ProgressColumn, console: Console, is_transient: bool = False
+) -> Progress:
+    """A bar between what is being done and how much of it is, with the time that it took so far.
+
+    Args:
+        amount: how much is done, with the fields of `task`.
+        more: what stands at the end, for instance `*LEFT`.
+        console: to show it on.
+        is_transient: whether it goes when it is done.
+    """
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn(amount), TimeElapsedColumn(), *more,
+        console=console, transient=is_transient,
+    )  # fmt: skip
