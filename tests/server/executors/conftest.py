@@ -58,7 +58,7 @@ class ExecutorHarness:
         os.close(readable)
         return self._memory
 
-    def attach(self, peer: str, generation: int = 1) -> Channel:
+    def attach(self, peer: str) -> Channel:
         ours, theirs = socket_pair()
         attach = Attach(what=Attach.SOCKET, peer=peer)
         self.control.send(Envelope(attach=attach), [theirs.fileno()])

@@ -146,10 +146,9 @@ def test_a_variant_that_cannot_be_loaded_is_told_and_another_runs(start):
     while not status.broken_variants:
         status = executor.receive(executor.scheduler, "executor_status").executor_status
     assert list(status.broken_variants) == [VARIANT]
-    assert status.variant not in ("", VARIANT)
     executor.send(b"frame")
     ((_, packet),) = executor.await_results(1)
-    assert packet.variant == status.variant
+    assert packet.variant not in ("", VARIANT)
 
 
 def test_a_new_endpoint_beside_its_dying_predecessor_disturbs_nothing(start):
