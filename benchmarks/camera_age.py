@@ -23,7 +23,7 @@ import numpy as np
 from moonjelly import client as sdk
 from moonjelly.client import Answer, Verdict
 from moonjelly.core.clock import MonotonicClock
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 FOLDER = Path(__file__).resolve().parent
 CAMERA = FOLDER.parent / "tests" / "client" / "showing_camera.py"

@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 from load import run_cameras, scene_jpeg
 
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 SIDE_PX, JPEG_BYTES, FPS, SLO_MS = 320, 20_000, 10.0, 250.0
 SAMPLE_S = 5.0

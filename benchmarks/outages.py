@@ -30,7 +30,7 @@ from moonjelly.files.csv_log import read_records
 from moonjelly.links.shapers import Fault, FaultKind, LinkConfig, open_shaper
 from moonjelly.links.traces import constant_trace
 from moonjelly.live_run.scenes import LoopedScene
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 FPS, SLO_MS, MBPS = 15.0, 150.0, 20.0
 CUT_AT_S, AFTER_S = 4.0, 8.0

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from load import run_cameras, scene_jpeg
 
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 FPS, SLO_MS, SIDE_PX, JPEG_BYTES = 10.0, 150.0, 320, 20_000
 OFFERED_FPS = (20, 40, 60, 80, 100, 120, 140, 160)

@@ -385,7 +385,7 @@ def measure_changes() -> Iterable[dict[str, object]]:
             )
             after, ms, _ = timed(chosen, problem, plan)
             loaded += sum(
-                one.variant != other.variant
+                one.mode.variant != other.mode.variant
                 for one, other in zip(plan.devices, after.devices, strict=True)
             )
             moved += sum(plan.placement[name] != place for name, place in after.placement.items())

@@ -26,7 +26,7 @@ from moonjelly.core.errors import MoonjellyError
 from moonjelly.links.shapers import LinkConfig, open_shaper
 from moonjelly.links.traces import read_trace
 from moonjelly.live_run.scenes import LoopedScene
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 TRACES = [
     Path("network_shaping") / f"{name}_mbps.txt" for name in ("lte_like", "wifi_like", "synthetic")

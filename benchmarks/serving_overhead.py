@@ -26,7 +26,7 @@ from load import LINK, Saturation, frame_message, saturate, scene_jpeg
 
 from moonjelly.protos import serving_pb2 as pb
 from moonjelly.protos import serving_pb2_grpc
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 SIDE_PX = 608
 PAYLOADS_BYTES = (20_000, 60_000, 130_000)

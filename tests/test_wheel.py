@@ -18,7 +18,7 @@ import moonjelly
 from moonjelly.cli import main
 from moonjelly.live_run.cameras import TRACES_DIR
 from moonjelly.zoos import find_profile, load_qualities, load_variants, shipped_dir, variants_path
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 site, out = map(Path, sys.argv[1:])
 for path in (moonjelly.__file__, shipped_dir(), TRACES_DIR):

@@ -7,6 +7,7 @@ little. A secret that is a plain part of the path cannot be told from other part
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import unquote
 
@@ -109,3 +110,11 @@ def _cut(text: str) -> tuple[str, str, str]:
     if end is None:
         return text, "", ""
     return text[: end.start()], text[end.start() : end.end()], text[end.end() :]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only its own machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -33,17 +33,3 @@ class RunError(MoonjellyError):
     """The request was right, and carrying it out failed."""
 
     exit_status = 1
-
-
-class ConfigError(ValueError):
-    """An option has a value that breaks its rule.
-
-    Attributes:
-        key: the option.
-        problem: value and rule.
-    """
-
-    def __init__(self, key: str, problem: str) -> None:
-        super().__init__(f"{key}={problem}")
-        self.key = key
-        self.problem = problem

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .verdict import Drop, Verdict
@@ -77,10 +76,6 @@ class Ledger:
     def is_open(self, sequence: int) -> bool:
         """Whether the frame still waits for its verdict."""
         return sequence in self._open
-
-    def open_sequences(self) -> Iterator[int]:
-        """The frames without a verdict, oldest first."""
-        return iter(sorted(self._open))
 
     def total(self, verdict: Verdict) -> int:
         """How many frames ended with that verdict."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .budget import FULL_BUDGET, BudgetRule
-from .checks import require_not_negative, require_positive
+from .checks import require_not_negative
 from .device import Device
+from .mode import ModeTable
 from .stream import Stream
 from .variant import Variant
 
@@ -19,7 +20,7 @@ class Problem:
     Attributes:
         devices: may be of different types.
         variants: ordered by accuracy, least accurate first.
-        latency_ms: per device type and variant index, the p99 of batch 1, 2, ... (ms).
+        tables: per device type, what its modes cost.
         streams: streams to place.
         overhead_ms: what the server spends on any frame besides decoding, queueing and running it.
         budget_rule: how budgets are worked out.
@@ -27,7 +28,7 @@ class Problem:
 
     devices: tuple[Device, ...]
     variants: tuple[Variant, ...]
-    latency_ms: Mapping[str, tuple[tuple[float, ...], ...]]
+    tables: Mapping[str, ModeTable]
     streams: tuple[Stream, ...]
     overhead_ms: float = 0.0
     budget_rule: BudgetRule = FULL_BUDGET
@@ -45,16 +46,11 @@ class Problem:
                 twice = next(one for one in ids if ids.count(one) > 1)
                 raise ValueError(f"{name}: {twice!r} is listed twice")
         for device in self.devices:
-            rows = self.latency_ms.get(device.device_type)
-            if rows is None or len(rows) != len(self.variants) or not all(rows):
+            table = self.tables.get(device.device_type)
+            if table is None or table.num_variants != len(self.variants):
                 raise ValueError(
-                    f"latency_ms of device type {device.device_type!r}: "
-                    f"every variant needs the latency of at least batch 1"
+                    f"tables of device type {device.device_type!r}: must have the modes of every variant"
                 )
-        for rows in self.latency_ms.values():
-            for row in rows:
-                for value in row:
-                    require_positive("latency_ms", value)
 
     def budget_ms(self, stream: Stream, variant: int) -> float:
         """What the server may spend on a frame of the stream for that variant, once decoded; 0 if it cannot be served."""

@@ -43,10 +43,6 @@ class BatchLatency:
         """The largest profiled batch."""
         return len(self.p99_ms)
 
-    def throughput_fps(self, batch_size: int) -> float:
-        """Frames per second when batches of that size follow each other, from the p99."""
-        return 1000.0 * batch_size / self.p99_ms[batch_size - 1]
-
     @classmethod
     def monotone(cls, p50_ms: tuple[float, ...], p99_ms: tuple[float, ...]) -> Self:
         """Builds a table from measurements, raising each p99 to the one of the batch before."""

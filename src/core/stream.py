@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from .checks import require_id, require_not_negative, require_positive
@@ -54,6 +54,7 @@ class Stream:
         response_kbits: size of an answer, charged to the same link as the frame.
         frame_size_ratio: this stream's encoded sizes relative to the zoo's `frame_kbits`.
         decode_ms: what decoding one of its frames takes the server.
+        link: its uplink, of the above.
     """
 
     stream_id: str
@@ -64,6 +65,7 @@ class Stream:
     response_kbits: float = 0.0
     frame_size_ratio: float = 1.0
     decode_ms: float = 0.0
+    link: Link = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         StreamKey.parse(self.stream_id)
@@ -74,11 +76,7 @@ class Stream:
         require_not_negative("response_kbits", self.response_kbits)
         require_positive("frame_size_ratio", self.frame_size_ratio)
         require_not_negative("decode_ms", self.decode_ms)
-
-    @property
-    def link(self) -> Link:
-        """Its uplink."""
-        return Link(self.bandwidth_kbps, self.wire_ms)
+        object.__setattr__(self, "link", Link(self.bandwidth_kbps, self.wire_ms))
 
     def kbits(self, frame_kbits: float) -> float:
         """Encoded size of its frames of the zoo's `frame_kbits`."""

@@ -1,4 +1,4 @@
-"""A device as a person names it: what it is called, what it is, where it is."""
+"""One device of a server, as options describe it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..core.checks import echo, require_id
-from ..core.errors import ConfigError
 from .slowdown_script import SlowdownScript
 
 MAX_CORES = 4096
@@ -41,34 +40,24 @@ class DeviceConfig:
     slowdown: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("device_id", "device_type"):
-            try:
-                require_id(name, getattr(self, name))
-            except ValueError as error:
-                raise ConfigError("devices", str(error)) from None
+        require_id("device_id", self.device_id)
+        require_id("device_type", self.device_type)
         try:
             object.__setattr__(self, "kind", DeviceKind(self.kind))
         except ValueError:
             kinds = ", ".join(DeviceKind)
-            raise ConfigError(
-                "devices", f"kind {echo(self.kind)}: must be one of {kinds}"
-            ) from None
+            raise ValueError(f"kind={echo(self.kind)}: must be one of {kinds}") from None
         object.__setattr__(self, "cores", tuple(self.cores))
         for core in self.cores:
             if type(core) is not int or not 0 <= core < MAX_CORES:
-                raise ConfigError("devices", f"cores {echo(core)}: must be numbers of CPU cores")
+                raise ValueError(f"cores={echo(core)}: must be numbers of CPU cores")
         if len(set(self.cores)) != len(self.cores):
-            raise ConfigError("devices", f"cores {echo(self.cores)}: a core is listed twice")
+            raise ValueError(f"cores={echo(self.cores)}: a core is listed twice")
         if self.kind is DeviceKind.CPU and not self.cores:
-            raise ConfigError("devices", f"{self.device_id}: a cpu device needs its cores")
+            raise ValueError(f"{self.device_id}: a cpu device needs its cores")
         is_index = type(self.gpu) is int and 0 <= self.gpu < MAX_GPUS
         if (self.kind is DeviceKind.CUDA) != is_index or (self.gpu is not None and not is_index):
-            raise ConfigError(
-                "devices", f"gpu {echo(self.gpu)}: an index from 0, for kind cuda alone"
-            )
+            raise ValueError(f"gpu={echo(self.gpu)}: an index from 0, for kind cuda alone")
         if self.slowdown and self.kind is not DeviceKind.REPLAYED:
-            raise ConfigError("devices", f"slowdown {echo(self.slowdown)}: for kind replayed alone")
-        try:
-            SlowdownScript.parse(self.slowdown)
-        except ValueError as error:
-            raise ConfigError("devices", f"slowdown {error}") from None
+            raise ValueError(f"slowdown={echo(self.slowdown)}: for kind replayed alone")
+        SlowdownScript.parse(self.slowdown)

@@ -8,9 +8,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from ..core.checks import echo
-from ..core.errors import ConfigError
 from .config import DeviceConfig, DeviceKind
 
 _log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def cuda_device(gpu: int, name: str) -> DeviceConfig:
     )
 
 
-def parse_devices(texts: list[str]) -> tuple[DeviceConfig, ...]:
+def parse_devices(texts: Sequence[str]) -> tuple[DeviceConfig, ...]:
     """Reads devices as a command line names them.
 
     Args:
@@ -64,9 +64,9 @@ def parse_devices(texts: list[str]) -> tuple[DeviceConfig, ...]:
             `replayed:gpu@10:2+15:1`; or `auto` alone.
 
     Raises:
-        ConfigError: naming the text and the rule.
+        ValueError: naming the text and the rule.
     """
-    if texts == ["auto"]:
+    if list(texts) == ["auto"]:
         return ()
     devices: list[DeviceConfig] = []
     for number, text in enumerate(texts):
@@ -76,9 +76,7 @@ def parse_devices(texts: list[str]) -> tuple[DeviceConfig, ...]:
         elif kind == DeviceKind.CUDA and rest.isdecimal() and rest.isascii():
             names = _cuda_names()
             if int(rest) >= len(names):
-                raise ConfigError(
-                    "devices", f"{echo(text)}: there are {len(names)} CUDA devices here"
-                )
+                raise ValueError(f"{echo(text)}: there are {len(names)} CUDA devices here")
             devices.append(cuda_device(int(rest), names[int(rest)]))
         elif kind == DeviceKind.REPLAYED:
             profile, _, slowdown = rest.partition("@")
@@ -86,8 +84,7 @@ def parse_devices(texts: list[str]) -> tuple[DeviceConfig, ...]:
                 DeviceConfig(f"replayed{number}", profile, DeviceKind.REPLAYED, slowdown=slowdown)
             )
         else:
-            raise ConfigError(
-                "devices",
+            raise ValueError(
                 f"{echo(text)}: must be cpu:CORES, cuda:GPU or replayed:PROFILE, or auto alone",
             )
     return tuple(devices)
@@ -106,17 +103,17 @@ def check_cores(devices: tuple[DeviceConfig, ...]) -> None:
     """Refuses devices that this machine lacks, or that share a core.
 
     Raises:
-        ConfigError: naming the device.
+        ValueError: naming the device.
     """
     allowed = os.sched_getaffinity(0)
     owner: dict[int, str] = {}
     for device in devices:
         for core in device.cores:
             if core not in allowed:
-                raise ConfigError("devices", f"{device.device_id}: there is no core {core} here")
+                raise ValueError(f"{device.device_id}: there is no core {core} here")
             if core in owner:
-                raise ConfigError(
-                    "devices", f"{device.device_id}: core {core} belongs to {owner[core]} already"
+                raise ValueError(
+                    f"{device.device_id}: core {core} belongs to {owner[core]} already"
                 )
             owner[core] = device.device_id
 
@@ -126,7 +123,7 @@ def _cores(text: str, rest: str) -> tuple[int, ...]:
     for part in rest.split(","):
         match = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part)
         if match is None or (match[2] and int(match[2]) < int(match[1])):
-            raise ConfigError("devices", f"{echo(text)}: cores must be like 1 or 2-3,6")
+            raise ValueError(f"{echo(text)}: cores must be like 1 or 2-3,6")
         cores.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
     return tuple(cores)
 

@@ -14,15 +14,15 @@ from rich.console import Console
 
 from ..core.errors import RunError, UsageError
 from ..files.signals import leave_at_sigterm
-from .campaign import CannotGoOnError, RunOne, run_missing
 from .experiment_file import SHIPPED_DIR, find_experiment, read_experiment
 from .folder import PROBLEMS_FILE, ExperimentFolder, open_folder
+from .hosts.fleet import Fleet
 from .hosts.host import Host, read_hosts
-from .hosts.session import HostsSession
 from .live import run_live
 from .machine import describe_machine
 from .matrix import RunConfig
 from .progress import START_AND_STOP_S, TerminalObserver, duration
+from .running_all import CannotGoOnError, RunOne, run_missing
 from .simulated import run_simulated
 from .tables import RESULTS_FILE, SUMMARY_FILE
 
@@ -119,18 +119,16 @@ def _run_maker(
             machine,
         )
         return
-    session = HostsSession(hosts, folder.experiment_id, console)
+    fleet = Fleet(hosts, folder.experiment_id, console)
     with asyncio.Runner() as runner:
         try:
-            runner.run(session.open())
+            runner.run(fleet.open())
             yield (
-                lambda run, draft, on_progress: runner.run(
-                    session.make_run(run, draft, on_progress)
-                ),
-                session.machine,
+                lambda run, draft, on_progress: runner.run(fleet.make_run(run, draft, on_progress)),
+                fleet.machine,
             )
         finally:
-            runner.run(session.close())
+            runner.run(fleet.close())
 
 
 def _draw(out_dir: Path, console: Console) -> None:

@@ -2,48 +2,118 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar
-
-import yaml
+from typing import Annotated, Any, get_type_hints
 
 from ..adapting.estimators import check_estimator
 from ..adapting.policies.registry import check_policy
 from ..core.checks import echo, require_positive
-from ..core.errors import ConfigError, UsageError
+from ..core.errors import UsageError
 from ..core.limits import FPS, SLO_MS, WIRE_MS, Range
-from ..files.yaml_file import (
-    entries,
-    read_mapping,
-    read_number,
-    read_text,
-    read_texts,
-    read_whole,
-)
+from ..core.options import check_ranges, option
+from ..devices.discovery import parse_devices
+from ..files.document import Document, Place, ReadBy
+from ..files.yaml_file import read_yaml
 from ..links.shapers import SHAPERS
 from ..links.traces import LinkTrace, read_trace
 from ..live_run.cameras import TRACES_DIR
 from ..server.config import ServerConfig
-from ..server.config_file import READERS
 from ..zoos import load_variants, variants_path
-from .matrix import CAMERA_FACTORS, Experiment, Value
+from .matrix import Experiment, Value
 
 SHIPPED_DIR = Path(__file__).with_name("experiments")
-MAX_CLIENTS = 64
-MAX_ITERATIONS = 1000
 MAX_RUNS = 10_000
 MAX_SECONDS = 3600.0
-MAX_SEED = 2**31 - 1
-
 SET_BY_US = ("host", "port", "insecure", "out_dir", "seed")
-_KINDS = {item.name: str(item.type) for item in dataclasses.fields(ServerConfig)}
-_OPTIONS = tuple(name for name in _KINDS if name not in SET_BY_US)
-_KEYS = ("seconds", "iterations", "wire_ms", "trace_scale_ratio", "server", "matrix")
-_REQUIRED_FACTORS = ("clients", "slo_ms", "fps", "trace")
-_FACTORS = (*_REQUIRED_FACTORS, "seed", *CAMERA_FACTORS, *_OPTIONS)
+
+
+def _refuse(_: object) -> None:
+    raise ValueError("is set by the experiment itself")
+
+
+def _check_option(name: str, value: Any) -> Any:  # noqa: ANN401 as the option has it
+    ServerConfig(**{name: value})
+    return value
+
+
+def _check_shaper(name: str) -> str:
+    if name not in SHAPERS:
+        raise ValueError(f"{echo(name)}: must be one of {', '.join(SHAPERS)}")
+    return name
+
+
+def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{echo(value)}: is listed twice")
+    if not values:
+        raise ValueError("must be a list of at least one value")
+    return values
+
+
+def _factor(read: Any) -> Any:  # noqa: ANN401 types
+    return Annotated[tuple[read, ...], ReadBy(_distinct)]
+
+
+def _numbers(kind: type, name: str, limits: Range) -> Any:  # noqa: ANN401 types
+    return _factor(Annotated[kind, ReadBy(functools.partial(limits.require, name))])
+
+
+def _names(check: Callable[[str], str]) -> Any:  # noqa: ANN401 types
+    return _factor(Annotated[str, ReadBy(check)])
+
+
+_DEVICES = Annotated[tuple[str, ...], ReadBy(tuple, takes_one=True)]  # as a person writes them
+_OPTIONS = {
+    name: Annotated[hint, ReadBy(functools.partial(_check_option, name))]
+    for name, hint in get_type_hints(ServerConfig, include_extras=True).items()
+} | {"devices": _DEVICES}
+_REFUSED = dict.fromkeys(SET_BY_US, Annotated[Any, ReadBy(_refuse)])
+
+_Server = make_dataclass(
+    "_Server", [(name, hint, field(default=None)) for name, hint in (_OPTIONS | _REFUSED).items()]
+)
+_Matrix = make_dataclass(
+    "_Matrix",
+    [
+        ("clients", _numbers(int, "clients", Range(1, 64))),
+        ("slo_ms", _numbers(float, "slo_ms", SLO_MS)),
+        ("fps", _numbers(float, "fps", FPS)),
+        ("trace", _factor(str)),
+        *[
+            (name, factor, field(default=None))
+            for name, factor in {
+                **{name: _factor(hint) for name, hint in _OPTIONS.items()},
+                **_REFUSED,
+                "seed": _numbers(int, "seed", Range(0, 2**31 - 1)),
+                "policy": _names(check_policy),
+                "estimator": _names(check_estimator),
+                "shaper": _names(_check_shaper),
+            }.items()
+        ],
+    ],
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ExperimentFile:
+    """What a file says."""
+
+    matrix: _Matrix  # type: ignore[valid-type]  # made of the server's options
+    server: _Server = field(default_factory=_Server)  # type: ignore[valid-type]
+    seconds: float = 10.0
+    iterations: int = option(1, limits=Range(1, 1000))
+    wire_ms: float = option(0.0, limits=WIRE_MS)
+    trace_scale_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        require_positive("seconds", self.seconds, MAX_SECONDS)
+        require_positive("trace_scale_ratio", self.trace_scale_ratio, 1000)
 
 
 def find_experiment(name: Path) -> Path:
@@ -71,195 +141,80 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
     Raises:
         UsageError: naming file, line, key and rule.
     """
-    return _Reader(path, is_elsewhere=is_elsewhere).read()
+    document = read_yaml(path)
+    file = document.read(_ExperimentFile)
+    given = {"server": {}, "matrix": {}, **document.data}
+    server = {name: getattr(file.server, name) for name in given["server"]}
+    matrix = {name: getattr(file.matrix, name) for name in given["matrix"]}
+    for name in server.keys() & matrix.keys():
+        raise document.error(("matrix", name), "stands under server too")
+    for place, name, value in _values(server, matrix):
+        with document.blamed(place):
+            _check_place(name, value, is_elsewhere=is_elsewhere)
+    _check_zoos(document, server, matrix)
+    matrix.setdefault("seed", (0,))
+    num_runs = file.iterations * math.prod(len(values) for values in matrix.values())
+    if num_runs > MAX_RUNS:
+        raise document.error((), f"is {num_runs} runs: must be at most {MAX_RUNS}")
+    return Experiment(
+        name=path.stem,
+        seconds=file.seconds,
+        iterations=file.iterations,
+        wire_ms=file.wire_ms,
+        server=server,
+        matrix=matrix,
+        traces=_read_traces(document, path.parent, matrix["trace"], file.trace_scale_ratio),
+    )
 
 
-T = TypeVar("T")
+def _values(
+    server: Mapping[str, Value], matrix: Mapping[str, tuple[Value, ...]]
+) -> Iterator[tuple[Place, str, Value]]:
+    """All values of options and factors, and where they stand."""
+    for name, value in server.items():
+        yield ("server", name), name, value
+    for name, values in matrix.items():
+        for number, value in enumerate(values):
+            yield ("matrix", name, number), name, value
 
 
-class _Reader:
-    """Reads one file."""
+def _check_place(name: str, value: Any, *, is_elsewhere: bool) -> None:  # noqa: ANN401
+    """Checks what hangs on the machine that the server runs on; raises ValueError."""
+    if name == "devices" and not is_elsewhere:
+        parse_devices(value)
+    if is_elsewhere and (name == "profiles_dir" or (name == "shaper" and value != SHAPERS[0])):
+        raise ValueError(f"{value}: is for runs on this machine")
 
-    def __init__(self, path: Path, *, is_elsewhere: bool) -> None:
-        self._path = path
-        self._is_elsewhere = is_elsewhere
-        self._numbers = {"seconds": 10.0, "wire_ms": 0.0, "trace_scale_ratio": 1.0}
-        self._iterations = 1
-        self._server: dict[str, Value] = {}
-        self._matrix: dict[str, tuple[Value, ...]] = {}
-        self._lines: dict[tuple[str, Value], int] = {}  # of options and factors with their values
 
-    def read(self) -> Experiment:
-        root = read_mapping(self._path)
-        for key, node, line in entries(self._path, root, _KEYS):
-            if key == "server":
-                self._read_server(key, node, line)
-            elif key == "matrix":
-                self._read_matrix(key, node, line)
-            elif key == "iterations":
-                self._iterations = self._value(key, node, line, _read_iterations)
-            else:
-                self._numbers[key] = self._value(key, node, line, _NUMBERS[key])
-        for name in _REQUIRED_FACTORS:
-            if name not in self._matrix:
-                raise UsageError(f"{self._path}: matrix: {name}: must be given")
-        self._matrix.setdefault("seed", (0,))
-        self._check_zoos()
-        experiment = Experiment(
-            name=self._path.stem,
-            seconds=self._numbers["seconds"],
-            iterations=self._iterations,
-            wire_ms=self._numbers["wire_ms"],
-            server=self._server,
-            matrix=self._matrix,
-            traces=self._read_traces(),
-        )
-        num_runs = self._iterations
-        for values in self._matrix.values():
-            num_runs *= len(values)
-        if num_runs > MAX_RUNS:
-            raise UsageError(f"{self._path}: is {num_runs} runs: must be at most {MAX_RUNS}")
-        return experiment
-
-    def _read_server(self, key: str, node: yaml.Node, line: int) -> None:
-        for name, value, at in self._entries(key, node, line, _OPTIONS):
-            if name in self._matrix:
-                self._fail(at, f"server: {name}", "stands in the matrix too")
-            read = functools.partial(self._read_option, name)
-            self._server[name] = self._value(f"server: {name}", value, at, read)
-            self._lines[name, self._server[name]] = at
-
-    def _read_matrix(self, key: str, node: yaml.Node, line: int) -> None:
-        for name, values, at in self._entries(key, node, line, _FACTORS):
-            if name in self._server:
-                self._fail(at, f"matrix: {name}", "stands under server too")
-            if not isinstance(values, yaml.SequenceNode) or not values.value:
-                self._fail(at, f"matrix: {name}", "must be a list of at least one value")
-            found: list[Value] = []
-            for one in values.value:
-                row = one.start_mark.line + 1
-                read = functools.partial(self._read_factor, name)
-                value = self._value(f"matrix: {name}", one, row, read)
-                if value in found:
-                    self._fail(row, f"matrix: {name}", f"{echo(value)}: is listed twice")
-                found.append(value)
-                self._lines[name, value] = row
-            self._matrix[name] = tuple(found)
-
-    def _read_option(self, name: str, node: yaml.Node) -> Value:
-        """Reads an option of the server, and checks it alone; devices stay as a person writes them."""
-        if name == "devices":
-            return self._read_devices(node)
-        if name == "profiles_dir" and self._is_elsewhere:
-            raise ValueError("is for runs on this machine")
-        value: Value = READERS[_KINDS[name]](node)
-        ServerConfig(**{name: value})  # type: ignore[arg-type]
-        return value
-
-    def _read_devices(self, node: yaml.Node) -> Value:
-        texts = read_texts(node) if isinstance(node, yaml.SequenceNode) else (read_text(node),)
-        if not self._is_elsewhere:
-            READERS[_KINDS["devices"]](node)
-        return texts
-
-    def _read_shaper(self, node: yaml.Node) -> Value:
-        shaper = read_text(node)
-        if shaper not in SHAPERS:
-            raise ValueError(f"{echo(shaper)}: must be one of {', '.join(SHAPERS)}")
-        if shaper != SHAPERS[0] and self._is_elsewhere:
-            raise ValueError(f"{shaper}: is for runs on this machine")
-        return shaper
-
-    def _read_factor(self, name: str, node: yaml.Node) -> Value:
-        if name == "trace":
-            return read_text(node)
-        if name == "policy":
-            return check_policy(read_text(node))
-        if name == "estimator":
-            return check_estimator(read_text(node))
-        if name == "shaper":
-            return self._read_shaper(node)
-        if name in _RANGES:
-            return _RANGES[name].require(name, read_number(node))
-        if name == "clients":
-            return _whole_between(name, read_whole(node), 1, MAX_CLIENTS)
-        if name == "seed":
-            return _whole_between(name, read_whole(node), 0, MAX_SEED)
-        return self._read_option(name, node)
-
-    def _check_zoos(self) -> None:
-        folder = Path(str(self._server["profiles_dir"])) if "profiles_dir" in self._server else None
-        for where, zoos in (
-            ("server", (self._server.get("zoo"),)),
-            ("matrix", self._matrix.get("zoo", ())),
-        ):
-            for zoo in zoos:
-                if zoo is None:
-                    continue
-                try:
-                    load_variants(variants_path(str(zoo), folder))
-                except UsageError as error:
-                    self._fail(self._lines["zoo", zoo], f"{where}: zoo", str(error))
-
-    def _read_traces(self) -> dict[str, LinkTrace]:
-        traces: dict[str, LinkTrace] = {}
-        for value in self._matrix["trace"]:
-            name, line = str(value), self._lines["trace", value]
-            path = TRACES_DIR / f"{name}_mbps.txt"
-            if Path(name).suffix:
-                path = self._path.parent / name
-            elif not path.is_file():
-                known = sorted(
-                    one.name.removesuffix("_mbps.txt") for one in TRACES_DIR.glob("*_mbps.txt")
-                )
-                rule = f"must be one of {', '.join(known)}, or a file with a suffix"
-                self._fail(line, "matrix: trace", f"{echo(name)}: {rule}")
-            scale_ratio = self._numbers["trace_scale_ratio"]
+def _check_zoos(
+    document: Document, server: Mapping[str, Value], matrix: Mapping[str, tuple[Value, ...]]
+) -> None:
+    folder = Path(str(server["profiles_dir"])) if "profiles_dir" in server else None
+    for place, name, value in _values(server, matrix):
+        if name == "zoo":
             try:
-                traces[name] = read_trace(path, scale_ratio=scale_ratio)
+                load_variants(variants_path(str(value), folder))
             except UsageError as error:
-                self._fail(line, "matrix: trace", str(error))
-        return traces
+                raise document.error(place, str(error)) from None
 
-    def _entries(
-        self, key: str, node: yaml.Node, line: int, known: tuple[str, ...]
-    ) -> list[tuple[str, yaml.Node, int]]:
-        if not isinstance(node, yaml.MappingNode):
-            self._fail(line, key, "must be a mapping of options to values")
-        for key_node, _ in node.value:
-            name = str(key_node.value)
-            if name in SET_BY_US and name not in known:
-                at = key_node.start_mark.line + 1
-                self._fail(at, f"{key}: {name}", "is set by the experiment itself")
-        return list(entries(self._path, node, known))
 
-    def _value(self, key: str, node: yaml.Node, line: int, read: Callable[[yaml.Node], T]) -> T:
+def _read_traces(
+    document: Document, folder: Path, names: tuple[str, ...], scale_ratio: float
+) -> dict[str, LinkTrace]:
+    traces: dict[str, LinkTrace] = {}
+    for number, name in enumerate(names):
+        place = ("matrix", "trace", number)
+        path = TRACES_DIR / f"{name}_mbps.txt"
+        if Path(name).suffix:
+            path = folder / name
+        elif not path.is_file():
+            known = sorted(
+                one.name.removesuffix("_mbps.txt") for one in TRACES_DIR.glob("*_mbps.txt")
+            )
+            rule = f"must be one of {', '.join(known)}, or a file with a suffix"
+            raise document.error(place, f"{echo(name)}: {rule}")
         try:
-            return read(node)
-        except ConfigError as error:
-            self._fail(line, key, error.problem)
-        except ValueError as error:
-            self._fail(line, key, str(error))
-
-    def _fail(self, line: int, key: str, problem: str) -> NoReturn:
-        raise UsageError(f"{self._path}:{line}: {key}: {problem}") from None
-
-
-def _read_iterations(node: yaml.Node) -> int:
-    return _whole_between("iterations", read_whole(node), 1, MAX_ITERATIONS)
-
-
-def _whole_between(name: str, value: int, least: int, most: int) -> int:
-    if not least <= value <= most:
-        raise ValueError(f"{name}={value}: must be {least} to {most}")
-    return value
-
-
-_RANGES: Mapping[str, Range] = {"fps": FPS, "slo_ms": SLO_MS}
-_NUMBERS: Mapping[str, Callable[[yaml.Node], float]] = {
-    "seconds": lambda node: require_positive("seconds", read_number(node), MAX_SECONDS),
-    "wire_ms": lambda node: WIRE_MS.require("wire_ms", read_number(node)),
-    "trace_scale_ratio": lambda node: require_positive(
-        "trace_scale_ratio", read_number(node), 1000
-    ),
-}
+            traces[name] = read_trace(path, scale_ratio=scale_ratio)
+        except UsageError as error:
+            raise document.error(place, str(error)) from None
+    return traces

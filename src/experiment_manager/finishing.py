@@ -118,7 +118,7 @@ def server_config(run: RunConfig) -> ServerConfig:
     """The options of the run's server on this machine.
 
     Raises:
-        ConfigError: if one breaks its rule.
+        ValueError: if one breaks its rule.
     """
     options = server_options(run)
     if isinstance(devices := options.get("devices"), tuple):

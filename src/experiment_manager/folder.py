@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..core.errors import UsageError
-from ..reporting.run_folder import read_json, write_json
+from ..files.json_file import read_json, write_json
 from .matrix import RunConfig
 
 CONFIG_FILE = "config.json"
@@ -58,7 +58,7 @@ class ExperimentFolder:
         if not path.exists():
             write_json(path, dict(machine))
             return
-        before = read_json(path)
+        before = read_json(path).read(dict[str, str])
         for fact in sorted({fact for fact in (*before, *machine) if _is_compared(fact)}):
             if before.get(fact) != machine.get(fact):
                 raise UsageError(

@@ -14,9 +14,9 @@ from ..live_run.reports import CameraReport
 from ..live_run.scenes import LoopedScene, looped_scene
 from ..live_run.streaming import SERVER_DIR, stream_cameras
 from ..server.config_flags import to_arguments
-from .campaign import OnProgress
 from .finishing import Played, finish_run, server_config, server_options, sides_px
 from .matrix import RunConfig
+from .running_all import OnProgress
 
 
 def run_live(

@@ -7,15 +7,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import UsageError
 from ..core.records import FrameRecord
+from ..files.json_file import read_json, write_json
 from ..reporting.profile_accuracy import ProfileAccuracy
-from ..reporting.run_folder import read_json, write_json
 from ..reporting.scores import Scores
 from ..reporting.summary import TOTAL, Summary
 
 CAMERAS_FILE = "cameras.json"
 NO_SCORES = Scores()
+_SAME = (
+    "captured", "in_time", "late", "dropped", "in_time_ratio", "goodput_fps", "p50_ms", "p99_ms",
+    "mean_side_px", "map", "map50",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +88,16 @@ def run_outcome(
             for place, reasons in one.dropped_by.items()
             for reason, number in reasons.items()
         ]
+        same = {name: getattr(one, name) for name in _SAME}
         rows.append(
             CameraOutcome(
                 camera=stream.stream_id,
                 refused=int(stream.stream_id in refused),
-                captured=one.captured,
-                in_time=one.in_time,
-                late=one.late,
-                dropped=one.dropped,
-                in_time_ratio=one.in_time_ratio,
                 missed_ratio=(one.late + one.dropped) / one.captured if one.captured else None,
-                goodput_fps=one.goodput_fps,
-                p50_ms=one.p50_ms,
-                p99_ms=one.p99_ms,
-                mean_side_px=one.mean_side_px,
                 profile_map=credit.get(stream.stream_id, 0.0) / one.captured
                 if one.captured
                 else None,
-                map=one.map,
-                map50=one.map50,
+                **same,
                 **dataclasses.asdict(scores.get(stream.stream_id, NO_SCORES)),
                 dropped_by=" ".join(drops),
             )
@@ -122,10 +116,4 @@ def read_outcome(folder: Path) -> RunOutcome:
     Raises:
         UsageError: if it is broken.
     """
-    path = folder / CAMERAS_FILE
-    try:
-        values = read_json(path)
-        cameras = tuple(CameraOutcome(**row) for row in values["cameras"])
-        return RunOutcome(cameras, Scores(**values["scores"]))
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"{path}: holds no cameras' outcomes: {error}") from None
+    return read_json(folder / CAMERAS_FILE).read(RunOutcome)

@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..devices.discovery import find_devices
+from ..live_run.as_scenario import CALM, Chance, measured_sizes, simulated_run
 from ..live_run.cameras import LiveCamera
-from ..live_run.simulated import CALM, Chance, measured_sizes, simulated_run
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
-from ..simulation.frame_sizes import FrameSizes
+from ..simulation.recorded_sizes import RecordedSizes
 from ..simulation.run_folder import SimulationLogs, run_info, write_links
 from ..simulation.scenario import Scenario
 from ..simulation.simulation import Simulation
-from .campaign import OnProgress
 from .finishing import profile_accuracy, server_config, sides_px
 from .live import encoded_scene
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
+from .running_all import OnProgress
 
 
 def run_simulated(
@@ -78,5 +78,5 @@ def scenario_of(run: RunConfig, chance: Chance = CALM) -> Scenario:
     )
 
 
-def _sizes(run: RunConfig, camera: LiveCamera) -> FrameSizes:
+def _sizes(run: RunConfig, camera: LiveCamera) -> RecordedSizes:
     return measured_sizes(encoded_scene(run, camera), sides_px(run))

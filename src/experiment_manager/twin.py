@@ -14,9 +14,9 @@ import numpy as np
 from ..core.errors import UsageError
 from ..core.records import ServerFrameRecord
 from ..files.csv_log import read_records
+from ..live_run.as_scenario import chance_of
 from ..live_run.load import STARVED_LATE_MS
 from ..live_run.scoring import SERVER_FRAMES_FILES
-from ..live_run.simulated import chance_of
 from ..live_run.streaming import SERVER_DIR
 from ..reporting.summary import read_summary
 from .folder import ExperimentFolder

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..core.checks import echo
 from ..core.errors import UsageError
+from .text_file import read_text
 
 MAX_ROWS = 100_000
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -136,20 +137,9 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
 
 def _lines(path: Path) -> list[str]:
     """The file's lines, read once."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise UsageError(f"{path}:1:1: must be at most {MAX_FILE_BYTES} bytes")
-    if not data:
+    text = read_text(path, MAX_FILE_BYTES)
+    if not text:
         raise UsageError(f"{path}:1:1: is empty")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}:{number}:1: must be UTF-8 text") from None
     lines = text.replace("\r\n", "\n").split("\n")
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE_CHARACTERS:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 from ..adapting.estimators import DEFAULT_ESTIMATOR
 from ..adapting.policies.registry import DEFAULT_POLICY
@@ -38,15 +36,6 @@ class LiveCamera:
     wire_ms: float
     policy: str = DEFAULT_POLICY
     estimator: str = DEFAULT_ESTIMATOR
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Reads what `dataclasses.asdict` and JSON made of a camera.
-
-        Raises:
-            TypeError: if it is none; likewise KeyError and ValueError.
-        """
-        return cls(**{**fields, "trace": LinkTrace(**fields["trace"])})
 
     def link(self, server: str) -> LinkConfig:
         """The camera's link to a server at HOST:PORT."""

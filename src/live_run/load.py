@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from ..core.errors import UsageError
-from ..reporting.run_folder import read_json, write_json
+from ..files.json_file import read_json, write_json
 
 LOAD_FILE = "load.json"
 STARVED_LATE_MS = 10.0
@@ -88,8 +87,4 @@ def read_load(folder: Path) -> MachineLoad:
     Raises:
         UsageError: if it is missing or broken.
     """
-    path = folder / LOAD_FILE
-    try:
-        return MachineLoad(**read_json(path))
-    except TypeError as error:
-        raise UsageError(f"{path}: is no load of a machine: {error}") from None
+    return read_json(folder / LOAD_FILE).read(MachineLoad)

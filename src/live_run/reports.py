@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from ..client.emulation import CameraResult
 from ..client.errors import Refused
@@ -33,17 +32,3 @@ class CameraReport:
         is_refused = isinstance(result.problem, Refused)
         problem = "" if is_refused or result.problem is None else str(result.problem)
         return cls(result.stream_info(link), is_refused, problem, tuple(result.class_names))
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Reads what `dataclasses.asdict` and JSON made of a report.
-
-        Raises:
-            TypeError: if it is none; likewise KeyError and ValueError.
-        """
-        return cls(
-            StreamInfo(**fields["info"]),
-            fields["is_refused"],
-            fields["problem"],
-            tuple(fields["class_names"]),
-        )

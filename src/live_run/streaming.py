@@ -15,7 +15,7 @@ from ..client.emulation import CameraResult
 from ..core.clock import MonotonicClock
 from ..devices.config import DeviceConfig
 from ..links.shapers import open_shaper
-from ..server.running import RunningServer
+from ..server.running_server import RunningServer
 from .cameras import LiveCamera
 from .playing import play_cameras
 from .scenes import SceneWithTruth

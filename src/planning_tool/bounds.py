@@ -8,8 +8,8 @@ from random import Random
 import numpy as np
 
 from ..core.problem import Problem
-from ..scheduling.planning.exact.exact import fillable
-from ..scheduling.planning.exact.integer_programs import PooledProgram
+from ..scheduling.planning.exact.pooled_program import PooledProgram
+from ..scheduling.planning.exact.proof import fillable
 from ..scheduling.planning.instance import build
 from ..scheduling.planning.pricing.prices import Market
 from ..scheduling.planning.pricing.pricing import PricingPlanner

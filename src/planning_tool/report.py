@@ -19,15 +19,16 @@ def table_lines(
     rows = [("device", "type", "variant", "batch", "load", "clients")]
     for device, planned in zip(problem.devices, plan.devices, strict=True):
         streams = [c for c in problem.streams if plan.placement[c.stream_id] == device.device_id]
-        latency_ms = problem.latency_ms[device.device_type][planned.variant][planned.batch_size - 1]
+        mode = planned.mode
+        throughput_fps = problem.tables[device.device_type].cost(mode).throughput_fps
         fps = math.fsum(stream.fps for stream in streams)
         rows.append(
             (
                 device.device_id,
                 device.device_type,
-                problem.variants[planned.variant].name,
-                str(planned.batch_size),
-                f"{fps:g} of {1000 * planned.batch_size / latency_ms:.1f} frame/s",
+                problem.variants[mode.variant].name,
+                str(mode.batch_size),
+                f"{fps:g} of {throughput_fps:.1f} frame/s",
                 " ".join(stream.stream_id for stream in streams) or "-",
             )
         )
@@ -67,7 +68,7 @@ def explanation_lines(problem: Problem, explanations: Sequence[Explanation]) -> 
         else:
             lines.append(
                 f"{one.stream_id}: {one.device.device_id}, "
-                f"{problem.variants[one.device.variant].name}; budget {one.budget_ms:.1f} ms, "
+                f"{problem.variants[one.device.mode.variant].name}; budget {one.budget_ms:.1f} ms, "
                 f"needs {one.needed_ms:.1f} ms; bound by {_binding(one.binding)}"
             )
         lines += [f"  {_wish(problem, wish)}" for wish in one.wishes]

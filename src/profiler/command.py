@@ -11,7 +11,7 @@ import psutil
 from rich.console import Console
 
 from ..core.checks import echo
-from ..core.errors import ConfigError, UsageError
+from ..core.errors import UsageError
 from ..devices.config import DeviceConfig
 from ..devices.discovery import check_cores, find_devices, parse_devices
 from ..server.zoo import fingerprint_of
@@ -121,8 +121,8 @@ def _device(text: str) -> DeviceConfig:
     try:
         devices = parse_devices([text]) or find_devices()
         check_cores(devices)
-    except ConfigError as error:
-        raise UsageError(f"device: {error.problem}") from None
+    except ValueError as error:
+        raise UsageError(f"device: {error}") from None
     return devices[0]
 
 

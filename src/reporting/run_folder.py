@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from ..core.addresses import mask_address, mask_addresses
 from ..core.checks import require_id, require_not_negative, require_positive
-from ..core.errors import UsageError
+from ..files.json_file import read_json, write_json
 
 RUN_FILE = "run.json"
 FRAMES_FILE = "frames.csv"
@@ -118,36 +116,4 @@ def read_run_info(folder: Path) -> RunInfo:
     Raises:
         UsageError: if the folder holds no run, or the file is broken.
     """
-    values = read_json(folder / RUN_FILE)
-    try:
-        streams = tuple(StreamInfo(**stream) for stream in values.pop("streams"))
-        return RunInfo(streams=streams, **values)
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        raise UsageError(f"{folder / RUN_FILE}: is no description of a run: {error}") from None
-
-
-def write_json(path: Path, values: object) -> None:
-    """Writes a JSON file, whole or not at all; NaN and infinity are refused with ValueError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON file that holds an object.
-
-    Raises:
-        UsageError: naming the file, if that fails.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise UsageError(f"{path}: is no JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise UsageError(f"{path}: must hold a JSON object")
-    return values
+    return read_json(folder / RUN_FILE).read(RunInfo)

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.checks import echo
 from ..core.errors import UsageError
+from ..core.options import same_options
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
+from ..files.json_file import read_json, write_json
 from ..vision.accuracy import Accuracy
-from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo, read_json, write_json
+from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo
 from .tally import StreamTally, quantiles_ms, together
 
 SCHEMA_VERSION = 1
@@ -19,7 +22,7 @@ TOTAL = "total"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FramesOutcome:
     """What came of the frames of one stream, or of all of them.
 
     Attributes:
@@ -76,7 +79,7 @@ class StreamOutcome:
     stream_id: str
     fps: float
     slo_ms: float
-    outcome: Outcome
+    outcome: FramesOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Summary:
     kind: str
     seconds: float
     streams: tuple[StreamOutcome, ...]
-    total: Outcome
+    total: FramesOutcome
 
     def problems(self) -> list[str]:
         """What does not add up, stream by stream; empty in a sound run."""
@@ -159,12 +162,12 @@ def _outcome(
     tallies: Sequence[StreamTally],
     seconds: float,
     accuracy: Accuracy | None,
-) -> Outcome:
+) -> FramesOutcome:
     tally = tallies[0] if len(tallies) == 1 else together(tallies)
     captured = sum(stream.captured for stream in streams)
     in_time = tally.total(Verdict.IN_TIME)
     p50_ms, p99_ms = quantiles_ms(tallies, 0.5, 0.99)
-    return Outcome(
+    return FramesOutcome(
         captured=captured,
         in_time=in_time,
         late=tally.total(Verdict.LATE),
@@ -201,11 +204,26 @@ def write_summary(folder: Path, summary: Summary) -> None:
     )
 
 
-def _fields(outcome: Outcome) -> dict[str, object]:
+def _fields(outcome: FramesOutcome) -> dict[str, object]:
     return {
         name: round(value, 4) if isinstance(value, float) else value
         for name, value in dataclasses.asdict(outcome).items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream(FramesOutcome):
+    fps: float
+    slo_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class _SummaryFile:
+    schema_version: int
+    kind: str
+    seconds: float
+    streams: Mapping[str, _Stream]
+    total: FramesOutcome
 
 
 def read_summary(folder: Path) -> Summary:
@@ -214,21 +232,13 @@ def read_summary(folder: Path) -> Summary:
     Raises:
         UsageError: if it is not there, of another schema, or broken.
     """
-    path = folder / SUMMARY_FILE
-    values = read_json(path)
-    try:
-        if values["schema_version"] != SCHEMA_VERSION:
-            raise UsageError(
-                f"{path}: schema_version is {values['schema_version']}: must be {SCHEMA_VERSION}"
-            )
-        return Summary(
-            kind=values["kind"],
-            seconds=values["seconds"],
-            streams=tuple(
-                StreamOutcome(stream_id, entry.pop("fps"), entry.pop("slo_ms"), Outcome(**entry))
-                for stream_id, entry in values["streams"].items()
-            ),
-            total=Outcome(**values["total"]),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: is no summary: {error}") from None
+    document = read_json(folder / SUMMARY_FILE)
+    version = document.data.get("schema_version") if isinstance(document.data, dict) else None
+    if version not in (None, SCHEMA_VERSION):
+        raise document.error(("schema_version",), f"{echo(version)}: must be {SCHEMA_VERSION}")
+    file = document.read(_SummaryFile)
+    streams = tuple(
+        StreamOutcome(name, one.fps, one.slo_ms, FramesOutcome(**same_options(one, FramesOutcome)))
+        for name, one in file.streams.items()
+    )
+    return Summary(file.kind, file.seconds, streams, file.total)

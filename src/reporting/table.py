@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .summary import Outcome, StreamOutcome, Summary
+from .summary import FramesOutcome, StreamOutcome, Summary
 
 MAX_ROWS = 60
 NUM_WORST = 20
@@ -54,7 +54,7 @@ def _in_time_ratio(stream: StreamOutcome) -> float:
     return 1.0 if ratio is None else ratio  # nothing was captured, so nothing went wrong
 
 
-def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
+def outcome_cells(outcome: FramesOutcome) -> tuple[str, ...]:
     """The cells of an outcome, as `COLUMNS` names them."""
     return (
         str(outcome.captured),
@@ -69,7 +69,7 @@ def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def drops(outcome: Outcome) -> str:
+def drops(outcome: FramesOutcome) -> str:
     """Drops by place and reason, most first, as one text."""
     found = [
         (count, f"{place} {reason}")

@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ..core.device import AnnouncedDevice, Device
+from ..core.mode import ModeTable
+from ..core.profile import BatchLatency, LatencyProfile
 from ..core.variant import Variant
 from .slowdown import FAR_OFF_RATIO
 
@@ -15,10 +17,8 @@ RISE_STEPS, FALL_STEPS = 0.8, 1.3
 SHORT_STEPS = 0.3  # a step may fall short of what it stands for by so much
 STREAK_BATCHES = 25  # over so many in a row, chance has to even out
 LEAST_RATIO, MOST_RATIO = 0.25, 4.0  # what is slower is planned only where nothing else is there
-NEVER_MS = 1e9  # as long as a variant takes that cannot run: no budget allows it
+_NEVER = BatchLatency((1.0,), (1.0,))  # in place of a variant that a device does not have
 LONGEST_TYPE = 48  # characters; a device's number follows
-
-Latencies = tuple[tuple[float, ...], ...]
 
 
 def planned_ratio(slowdown_ratio: float, spread_ratio: float) -> float:
@@ -51,7 +51,7 @@ class _Ready:
 
     Attributes:
         announced: what it says of itself.
-        latencies: by variant and batch, as profiled; endless for variants that it does not have.
+        modes: as profiled; endless for variants that it does not have.
         missing: indices of these.
         broken: indices of all variants that cannot be loaded or run on it.
         is_silent: whether frames that it holds are overdue.
@@ -61,7 +61,7 @@ class _Ready:
     """
 
     announced: AnnouncedDevice
-    latencies: Latencies
+    modes: ModeTable
     missing: frozenset[int]
     broken: frozenset[int]
     is_silent: bool = False
@@ -126,19 +126,23 @@ class DeviceTable:
         if known is not None and generation == newest and known.announced == announced:
             return False
         self._generations[device_id] = generation
-        profile = announced.profile.by_variant
-        missing = frozenset(
-            number for number, one in enumerate(self._variants) if one.name not in profile
-        )
-        latencies = tuple(
-            (NEVER_MS,) if number in missing else profile[one.name].p99_ms[: self._max_batch_size]
-            for number, one in enumerate(self._variants)
-        )
-        fresh = _Ready(announced, latencies, missing, missing)
+        modes, missing = self._modes(announced.profile)
+        fresh = _Ready(announced, modes, missing, missing)
         if known is not None and generation == newest:
-            fresh = replace(known, announced=announced, latencies=latencies, missing=missing)
+            fresh = replace(known, announced=announced, modes=modes, missing=missing)
         self._ready[device_id] = fresh
         return True
+
+    def _modes(self, profile: LatencyProfile) -> tuple[ModeTable, frozenset[int]]:
+        """What a device can run, and the indices of the variants that it does not have."""
+        known = profile.by_variant
+        missing = frozenset(k for k, one in enumerate(self._variants) if one.name not in known)
+        rows = [known.get(one.name, _NEVER) for one in self._variants]
+        modes = ModeTable(
+            tuple(row.p99_ms[: self._max_batch_size] for row in rows),
+            tuple(row.p50_ms[: self._max_batch_size] for row in rows),
+        )
+        return modes.slowed(1.0, missing), missing
 
     def lose(self, device_id: str, generation: int) -> bool:
         """A generation of a device, and with it the earlier ones, is over; returns whether it was there."""
@@ -195,32 +199,27 @@ class DeviceTable:
         """What the devices that are there say: recent batch time over the profile's median."""
         return {device_id: one.slowdown_ratio for device_id, one in self._ready.items()}
 
-    def problem_part(self) -> tuple[tuple[Device, ...], dict[str, Latencies]]:
-        """The usable devices, and the latencies of their types.
+    def problem_part(self) -> tuple[tuple[Device, ...], dict[str, ModeTable]]:
+        """The usable devices, and the tables of their types.
 
         Devices of one type that are slowed down differently, or cannot run the same variants, are of different
         types to the planner.
         """
         devices: list[Device] = []
-        latencies: dict[str, Latencies] = {}
+        tables: dict[str, ModeTable] = {}
         names: dict[tuple[object, ...], str] = {}
         for number, device_id in self._in_order(self._usable()):
             one = self._ready[device_id]
             kind, reach_ms = one.announced.device.device_type, one.announced.reach_ms
-            alike = (kind, one.latencies, reach_ms, one.level, one.broken)
+            alike = (kind, one.modes, reach_ms, one.level, one.broken)
             name = names.get(alike)
             if name is None:
-                is_plain = not (one.level or one.broken or kind in latencies)
+                is_plain = not (one.level or one.broken or kind in tables)
                 name = kind if is_plain else f"{kind[:LONGEST_TYPE]}-as-{number}"
                 names[alike] = name
-                latencies[name] = tuple(
-                    (NEVER_MS,) * len(row)
-                    if variant in one.broken
-                    else tuple(one.ratio * p99_ms + reach_ms / 2 for p99_ms in row)
-                    for variant, row in enumerate(one.latencies)
-                )
+                tables[name] = one.modes.slowed(one.ratio, one.broken, reach_ms)
             devices.append(Device(device_id, name))
-        return tuple(devices), latencies
+        return tuple(devices), tables
 
     def _in_order(self, device_ids: Collection[str]) -> list[tuple[int, str]]:
         """Devices with their numbers, which no order of arrival changes."""

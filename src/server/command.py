@@ -13,14 +13,14 @@ import tempfile
 from pathlib import Path
 
 from ..core.budget_rules import budget_rule
-from ..core.errors import ConfigError, RunError, UsageError
+from ..core.errors import RunError, UsageError
 from ..devices.config import DeviceKind
 from ..devices.discovery import check_cores, device_text, find_devices
 from ..zoos import number_gpus_by_place
 from .config import ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .log import set_up_log
-from .running import READY_PREFIX, STOP_WITH_PARENT
+from .running_server import READY_PREFIX, STOP_WITH_PARENT
 from .supervisor.supervisor import Supervisor
 from .zoo import find_device_profile, load_served_zoo
 
@@ -57,8 +57,8 @@ def with_devices(config: ServerConfig) -> ServerConfig:
     try:
         found = dataclasses.replace(config, devices=config.devices or find_devices())
         check_cores(found.devices)
-    except ConfigError as error:
-        raise UsageError(f"{error.key}: {error.problem}") from None
+    except ValueError as error:
+        raise UsageError(f"devices: {error}") from None
     return found
 
 

@@ -1,21 +1,20 @@
-"""The server's options as flags of a command line, made from `ServerConfig`."""
+"""The server's options as a file and flags of a command line, made from `ServerConfig`."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
-from ..core.checks import echo
-from ..core.errors import ConfigError, UsageError
-from ..devices.config import DeviceConfig
-from ..devices.discovery import parse_devices
+from ..core.errors import UsageError
+from ..files.document import Document, given_type
+from ..files.yaml_file import read_yaml, scalar
 from .config import ServerConfig
-from .config_file import build_config
 
 FLAGS = "config_flags"  # where the namespace keeps what was given
+_KINDS = {int: "N", float: "X", tuple: "NAME,...", str: "TEXT"}
 
 
 class _Once(argparse.Action):
@@ -43,21 +42,22 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, metavar="FILE", help="YAML file with any of the options below"
     )
     group = parser.add_argument_group("options of the server")
+    hints = get_type_hints(ServerConfig, include_extras=True)
     for item in dataclasses.fields(ServerConfig):
+        wanted, given = hints[item.name], given_type(hints[item.name])
         text = item.metadata["help"].replace("%", "%%")
-        kind = str(item.type)
-        if kind == "bool":
+        if given is bool:
             group.add_argument(flag_name(item.name), action=_Once, nargs=0, help=text)
             continue
-        shown = f"{item.default:.12g}" if kind == "float" else str(item.default)
         if item.default not in ("", ()):
+            shown = f"{item.default:.12g}" if given is float else str(item.default)
             text += f" (default {shown})"
+        kind = get_origin(given) or given
         group.add_argument(
             flag_name(item.name),
             action=_Once,
-            type=_TYPES.get(kind, str),
-            nargs="+" if kind == "tuple[DeviceConfig, ...]" else None,
-            metavar=_METAVARS.get(item.name, _KINDS.get(kind, "TEXT")),
+            nargs="+" if _is_in_words(wanted) else None,
+            metavar=item.metadata["metavar"] or _KINDS[kind],
             help=text,
         )
 
@@ -68,10 +68,23 @@ def config_from_flags(arguments: argparse.Namespace) -> ServerConfig:
     Raises:
         UsageError: naming flag, or file and line, with value and rule.
     """
-    flags: dict[str, Any] = dict(getattr(arguments, FLAGS, None) or {})
-    if "devices" in flags:
-        flags["devices"] = _devices(flags["devices"])
-    return build_config(arguments.config, flags, flag_name=flag_name)
+    return read_config(arguments.config, getattr(arguments, FLAGS, None) or {})
+
+
+def read_config(path: Path | None, flags: Mapping[str, Any] | None = None) -> ServerConfig:
+    """Puts the options together: flags go over the file, the file over the defaults.
+
+    Args:
+        path: the file, if there is one.
+        flags: options as a command line gives them, by name.
+
+    Raises:
+        UsageError: naming flag, or file and line, with value and rule.
+    """
+    hints = get_type_hints(ServerConfig, include_extras=True)
+    data = {name: _value(name, text, hints[name]) for name, text in (flags or {}).items()}
+    given = Document(None, data, flags={name: flag_name(name) for name in data})
+    return (given if path is None else given.over(read_yaml(path))).read(ServerConfig)
 
 
 def flag_name(option: str) -> str:
@@ -82,12 +95,13 @@ def flag_name(option: str) -> str:
 def to_arguments(given: Mapping[str, Any]) -> list[str]:
     """Words of a command line that give options, by name, with their values as flags hold them."""
     words: list[str] = []
+    hints = get_type_hints(ServerConfig, include_extras=True)
     for name, value in given.items():
         if value is True:
             words.append(flag_name(name))
         elif value is False or value == ():
             continue  # as it is without the flag
-        elif name == "devices":
+        elif _is_in_words(hints[name]):
             words += [flag_name(name), *value]
         else:
             text = ",".join(value) if isinstance(value, tuple) else str(value)
@@ -95,34 +109,17 @@ def to_arguments(given: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def _devices(texts: list[str]) -> tuple[DeviceConfig, ...]:
-    try:
-        return parse_devices(texts)
-    except ConfigError as error:
-        raise UsageError(f"{flag_name(error.key)}: {error.problem}") from None
+def _is_in_words(wanted: Any) -> bool:  # noqa: ANN401 any type
+    """Whether an option is several words: what is made of texts, which may have commas inside."""
+    return get_origin(given_type(wanted)) is tuple and hasattr(wanted, "__metadata__")
 
 
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.lstrip("+-").isdigit() and len(text) <= 20):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{echo(text)}: must be a whole number")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text if "_" not in text else "")
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{echo(text)}: must be a number") from None
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
-
-
-_TYPES: dict[str, Callable[[str], Any]] = {
-    "int": _whole,
-    "float": _number,
-    "tuple[str, ...]": _names,
-}
-_KINDS = {"int": "N", "float": "X", "tuple[str, ...]": "NAME,..."}
-_METAVARS = {"devices": "DEVICE", "out_dir": "FOLDER", "profiles_dir": "FOLDER"}
+def _value(name: str, text: Any, wanted: Any) -> Any:  # noqa: ANN401 any value, any type
+    given = given_type(wanted)
+    if given in (int, float):
+        try:
+            return scalar(text)
+        except ValueError as error:
+            raise UsageError(f"{flag_name(name)}: {error}") from None
+    is_listed = get_origin(given) is tuple and not _is_in_words(wanted)
+    return text.split(",") if is_listed else text

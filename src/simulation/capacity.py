@@ -17,7 +17,7 @@ from ..core.problem import Problem
 from ..core.stream import Stream
 from ..core.verdict import Verdict
 from ..scheduling.planning.registry import planner
-from ..zoos import latency_table
+from ..zoos import mode_table
 from .scenario import Scenario, SimulatedStream, StreamKind
 from .simulation import Simulation, StreamResult
 
@@ -127,8 +127,8 @@ def can_be_planned(scenario: Scenario) -> bool:
     problem = Problem(
         devices=scenario.devices,
         variants=scenario.variants,
-        latency_ms={
-            device_type: latency_table(
+        tables={
+            device_type: mode_table(
                 scenario.profiles[device_type], scenario.variants, server.max_batch_size
             )
             for device_type in count_devices(scenario.devices)

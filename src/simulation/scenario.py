@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Annotated
 
 from ..adapting.estimators import DEFAULT_ESTIMATOR, check_estimator
 from ..adapting.policies.registry import DEFAULT_POLICY, policy
 from ..adapting.policies.rungs import DEFAULT_LADDER
-from ..core.budget_rules import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..core.checks import echo, require_id, require_not_negative, require_positive
 from ..core.device import Device
-from ..core.limits import BANDWIDTH_KBPS, FPS, SIZE_RATIO, SLO_MS, WIRE_MS
+from ..core.limits import BANDWIDTH_KBPS, FPS, SIZE_RATIO, SLO_MS, WIRE_MS, Range
+from ..core.options import check_ranges, option, required
 from ..core.profile import LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
 from ..devices.slowdown_script import SlowdownScript
+from ..files.document import ReadBy
 from ..links.traces import LinkTrace
-from ..scheduling.batching.registry import batcher
-from ..scheduling.planning.registry import DEFAULT_PLANNER, check_planner
-from ..scheduling.planning.switching import DEFAULT_COST_RATIO, SwitchingCost
-from .frame_sizes import FrameSizes
+from ..scheduling.serving_options import ServingOptions
+from .recorded_sizes import RecordedSizes
 
 MAX_SECONDS = 1e6
+MOMENT_S = Range(0, MAX_SECONDS)
+DEFAULT_WIRE_MS = 1.0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 class Sampling(StrEnum):
@@ -34,24 +40,18 @@ class Sampling(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedStream:
-    """One camera and its link.
+class CameraOptions:
+    """What a scenario says of a camera and its client.
 
     Attributes:
-        stream_id: unique.
         fps: frame rate.
         slo_ms: bound on capture to answer.
-        link: rate of the uplink over time.
-        link_text: the same in words.
-        wire_ms: one-way delay, both ways.
         join_s: when it may register.
         phase_s: how long after that it does; None for a random moment of its first frame period.
-        first_frame_s: when it captures its first frame, if it is admitted by then; None for at once.
         leave_s: when it captures no more; None for the end of the run.
         first_kbps: its client's first guess of the link's rate.
         frame_size_ratio: mean encoded size over what the zoo says.
         frame_size_spread: standard deviation of the logarithm of the size.
-        frame_sizes: of its source's frames, in place of the last two.
         encode_ms: what resizing and encoding take its client.
         jitter_p50_ms: median of the random delay of a frame before it is sent, and of frames, acks and
             answers on their way, log-normal; 0 for none. Likewise jitter_p99_ms.
@@ -60,47 +60,53 @@ class SimulatedStream:
         estimator: how it estimates the rate of its uplink.
     """
 
-    stream_id: str
-    fps: float
-    slo_ms: float
-    link: LinkTrace
-    link_text: str = ""
-    wire_ms: float = 1.0
-    join_s: float = 0.0
-    phase_s: float | None = None
-    first_frame_s: float | None = None
+    fps: float = required(FPS)
+    slo_ms: float = required(SLO_MS)
+    join_s: float = option(0.0, limits=MOMENT_S)
+    phase_s: float | None = option(None, limits=MOMENT_S)
     leave_s: float | None = None
-    first_kbps: float = 10_000.0
-    frame_size_ratio: float = 1.0
-    frame_size_spread: float = 0.0
-    frame_sizes: FrameSizes | None = None
-    encode_ms: float = 2.0
+    first_kbps: float = option(10_000.0, limits=BANDWIDTH_KBPS)
+    frame_size_ratio: float = option(1.0, limits=SIZE_RATIO)
+    frame_size_spread: float = option(0.0, limits=Range(0, 2))
+    encode_ms: float = option(2.0, limits=Range(0, 10_000))
     jitter_p50_ms: float = 0.0
-    jitter_p99_ms: float = 0.0
+    jitter_p99_ms: float = option(0.0, limits=Range(0, 10_000))
     policy: str = DEFAULT_POLICY
-    ladder: tuple[str, ...] = DEFAULT_LADDER
+    ladder: Annotated[tuple[str, ...], ReadBy(_names, str)] = DEFAULT_LADDER
     estimator: str = DEFAULT_ESTIMATOR
 
     def __post_init__(self) -> None:
-        require_id("stream_id", self.stream_id)
-        FPS.require("fps", self.fps)
-        SLO_MS.require("slo_ms", self.slo_ms)
-        WIRE_MS.require("wire_ms", self.wire_ms)
-        require_not_negative("join_s", self.join_s, MAX_SECONDS)
-        if self.phase_s is not None:
-            require_not_negative("phase_s", self.phase_s, MAX_SECONDS)
-        if self.first_frame_s is not None:
-            require_not_negative("first_frame_s", self.first_frame_s, MAX_SECONDS)
+        check_ranges(self)
         if self.leave_s is not None and not self.leave_s > self.join_s:
             raise ValueError(f"leave_s={self.leave_s:g}: must be after join_s={self.join_s:g}")
-        BANDWIDTH_KBPS.require("first_kbps", self.first_kbps)
-        SIZE_RATIO.require("frame_size_ratio", self.frame_size_ratio)
-        require_not_negative("frame_size_spread", self.frame_size_spread, 2)
-        require_not_negative("encode_ms", self.encode_ms, 10_000)
-        require_not_negative("jitter_p99_ms", self.jitter_p99_ms, 10_000)
         require_not_negative("jitter_p50_ms", self.jitter_p50_ms, self.jitter_p99_ms)
         policy(self.policy, self.ladder)
         check_estimator(self.estimator)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedStream(CameraOptions):
+    """One camera and its link.
+
+    Attributes:
+        stream_id: unique.
+        link: rate of the uplink over time.
+        link_text: the same in words.
+        wire_ms: one-way delay, both ways.
+        first_frame_s: when it captures its first frame, if it is admitted by then; None for at once.
+        frame_sizes: of its source's frames, in place of frame_size_ratio and frame_size_spread.
+    """
+
+    stream_id: str
+    link: LinkTrace
+    link_text: str = ""
+    wire_ms: float = option(DEFAULT_WIRE_MS, limits=WIRE_MS)
+    first_frame_s: float | None = option(None, limits=MOMENT_S)
+    frame_sizes: RecordedSizes | None = None
+
+    def __post_init__(self) -> None:
+        require_id("stream_id", self.stream_id)
+        CameraOptions.__post_init__(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,52 +151,22 @@ class StreamKind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerModel:
-    """What a simulated server takes for what a real one does by itself, and its options.
+class ServerModel(ServingOptions):
+    """The options of a simulated server, and what it takes for what a real one does by itself.
 
     Attributes:
-        switching_cost_ratio: what loading a variant costs, relative to what its device then serves.
-        max_batch_size: largest batch that is planned.
-        plan_period_ms: time between plans.
-        max_waiting_frames: frames of one stream under way at most.
-        rate_tolerance_ratio: frames a stream may send, over what it declared.
         arrival_ms: from reading a frame until its executor has it.
         answer_ms: from the end of a batch until its answers are sent.
         plan_ms: from the state that a plan is made of until it is in force.
         load_ms: from a plan until a variant runs that the device has not loaded.
-        loaded_variants: how many a device keeps loaded: the active one and its neighbours in accuracy.
         sampling: of batch times.
     """
 
-    planner: str = DEFAULT_PLANNER
-    switching_cost_ratio: float = DEFAULT_COST_RATIO
-    batcher: str = "deadline"
-    budget_rule: str = DEFAULT_BUDGET_RULE
-    max_batch_size: int = 12
-    plan_period_ms: float = 500.0
-    max_waiting_frames: int = 32
-    rate_tolerance_ratio: float = 1.2
-    arrival_ms: float = 0.5
-    answer_ms: float = 0.5
-    plan_ms: float = 0.0
-    load_ms: float = 0.0
-    loaded_variants: int = 5
+    arrival_ms: float = option(0.5, limits=Range(0, 1000))
+    answer_ms: float = option(0.5, limits=Range(0, 1000))
+    plan_ms: float = option(0.0, limits=Range(0, 60_000))
+    load_ms: float = option(0.0, limits=Range(0, 60_000))
     sampling: Sampling = Sampling.LOG_NORMAL
-
-    def __post_init__(self) -> None:
-        check_planner(self.planner)
-        SwitchingCost(self.switching_cost_ratio)
-        batcher(self.batcher)
-        check_budget_rule(self.budget_rule)
-        require_positive("max_batch_size", self.max_batch_size, 256)
-        require_positive("plan_period_ms", self.plan_period_ms, 60_000)
-        require_positive("max_waiting_frames", self.max_waiting_frames, 4096)
-        require_positive("rate_tolerance_ratio", self.rate_tolerance_ratio, 1e12)
-        require_not_negative("arrival_ms", self.arrival_ms, 1000)
-        require_not_negative("answer_ms", self.answer_ms, 1000)
-        require_not_negative("plan_ms", self.plan_ms, 60_000)
-        require_not_negative("load_ms", self.load_ms, 60_000)
-        require_positive("loaded_variants", self.loaded_variants, 256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,9 +207,9 @@ class Scenario:
                 raise ValueError(f"{name}=[]: must hold at least one")
             if len(set(ids)) != len(ids):
                 twice = next(one for one in ids if ids.count(one) > 1)
-                raise ValueError(f"{name}: {echo(twice)} is there twice")
+                raise ValueError(f"{name}={echo(twice)}: is there twice")
         for device_id in self.slowdowns.keys() - {device.device_id for device in self.devices}:
-            raise ValueError(f"slowdowns: there is no device {echo(device_id)}")
+            raise ValueError(f"slowdowns={echo(device_id)}: there is no such device")
         for stream in self.streams:
             if stream.join_s >= self.seconds:
                 raise ValueError(

@@ -13,7 +13,7 @@ from ..core.verdict import Drop, Place, Reason
 from ..scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ..scheduling.plan_view import PlanView
 from ..scheduling.planning.admission import Refusal
-from ..scheduling.running import RunningPlan
+from ..scheduling.running_plan import RunningPlan
 from ..scheduling.streams.adviser import Adviser
 from ..scheduling.streams.intake import frame_limit, reason_to_drop
 from ..scheduling.streams.observed_stream import ObservedStream

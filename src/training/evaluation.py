@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,21 +23,10 @@ from ..vision.detections import Detections
 from ..vision.preprocessing import decode_frame, encode_frame
 from ..vision.scenes import Scene, SceneFrame, Split
 from ..vision.zoo import ZOO_NAMES, TorchDetector, ZooVariant, build_detector, load_zoo
+from ..zoos import VariantRow, write_variants
 
 _LOG = logging.getLogger(__name__)
 
-COLUMNS: Final = (
-    "variant",
-    "network",
-    "input_side_px",
-    "map",
-    "map50",
-    "map_small",
-    "map_medium",
-    "map_large",
-    "frame_kbits",
-    "num_frames",
-)
 JPEG_QUALITY: Final = 90
 SIZE_PERCENTILE: Final = 95
 _FRAME_STRIDE: Final = 23
@@ -158,34 +146,22 @@ def score_variants(answers: Answers, sides_px: dict[str, int]) -> dict[str, Vari
     }
 
 
-def write_scores(
-    path: Path, variants: Sequence[ZooVariant], scores: dict[str, VariantScore]
-) -> None:
-    """Writes the table of a zoo, smallest input first."""
-
-    def text(value: float | None) -> str:
-        return "" if value is None else f"{value:.4f}"
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
-        for variant in variants:
-            score = scores[variant.name]
-            table.writerow(
-                (
-                    variant.name,
-                    variant.network,
-                    variant.input_side_px,
-                    text(score.accuracy.map),
-                    text(score.accuracy.map50),
-                    text(score.accuracy.map_small),
-                    text(score.accuracy.map_medium),
-                    text(score.accuracy.map_large),
-                    f"{score.frame_kbits:.1f}",
-                    score.accuracy.num_frames,
-                )
+def variant_rows(
+    variants: Iterable[ZooVariant], scores: Mapping[str, VariantScore]
+) -> list[VariantRow]:
+    """The rows of a zoo's table."""
+    rows = []
+    for variant in variants:
+        score = scores[variant.name]
+        found = score.accuracy
+        rows.append(
+            VariantRow(
+                variant.name, variant.network, variant.input_side_px, found.map, found.map50,
+                found.map_small, found.map_medium, found.map_large, score.frame_kbits,
+                found.num_frames,
             )
+        )  # fmt: skip
+    return rows
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -203,7 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
     answers = answer_scenes(tuple(sides), "test", options.scenes, options.frames, options.workers)
     scores = score_variants(answers, sides)
     output = options.output or Path("profiles") / zoo.name / "variants.csv"
-    write_scores(output, zoo.variants, scores)
+    write_variants(output, variant_rows(zoo.variants, scores), {})
     for variant in zoo.variants:
         score = scores[variant.name]
         _LOG.info(

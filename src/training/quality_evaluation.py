@@ -6,40 +6,21 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from ..files.table import write_table
 from ..vision.zoo import ZOO_NAMES, load_zoo
-from .evaluation import VariantScore, answer_scenes, score_variants
+from ..zoos.qualities import COLUMNS
+from .evaluation import answer_scenes, score_variants
 
 _LOG = logging.getLogger(__name__)
 
-COLUMNS: Final = ("variant", "jpeg_quality", "map", "frame_kbits", "num_frames")
 QUALITIES: Final = (90, 75, 60, 45)
 VARIANTS: Final = {"traffic": ("traffic-n-192", "traffic-n-288", "traffic-n-416", "traffic-s-544")}
 """Of each zoo, the few that are measured; the effect hardly depends on the side."""
-
-
-def write_qualities(path: Path, scores: dict[tuple[str, int], VariantScore]) -> None:
-    """Writes the table of a zoo, whose scores come by variant and quality."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(COLUMNS)
-        for (variant, quality), score in scores.items():
-            accuracy = score.accuracy
-            table.writerow(
-                (
-                    variant,
-                    quality,
-                    f"{accuracy.map:.4f}",
-                    f"{score.frame_kbits:.1f}",
-                    accuracy.num_frames,
-                )
-            )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,15 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         for quality in options.qualities
     }
-    scores = {
-        (name, quality): by_quality[quality][name] for name in sides for quality in by_quality
-    }
-    write_qualities(options.output or Path("profiles") / zoo.name / "qualities.csv", scores)
-    for (name, quality), score in scores.items():
-        _LOG.info(
-            "%-14s quality %d: map %.3f, %.1f kbit",
-            name, quality, score.accuracy.map, score.frame_kbits,
-        )  # fmt: skip
+    rows = []
+    for name in sides:
+        for quality, scores in by_quality.items():
+            found, kbits = scores[name].accuracy, scores[name].frame_kbits
+            rows.append((name, quality, f"{found.map:.4f}", f"{kbits:.1f}", found.num_frames))
+            _LOG.info("%-14s quality %d: map %.3f, %.1f kbit", name, quality, found.map, kbits)
+    write_table(options.output or Path("profiles") / zoo.name / "qualities.csv", {}, COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ Errors:
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
@@ -99,18 +100,9 @@ def read_manifest(folder: Path = WEIGHTS_FOLDER) -> dict[str, WeightFile]:
 
 def write_manifest(files: dict[str, WeightFile], folder: Path = WEIGHTS_FOLDER) -> None:
     """Writes the manifest of a folder."""
-    networks = {
-        name: {
-            "file": entry.file,
-            "size_bytes": entry.size_bytes,
-            "sha256": entry.sha256,
-            "classes": list(entry.classes),
-            "sides_px": list(entry.sides_px),
-            "training_seed": entry.training_seed,
-            "training_steps": entry.training_steps,
-        }
-        for name, entry in sorted(files.items())
-    }
+    networks = {name: dataclasses.asdict(entry) for name, entry in sorted(files.items())}
+    for entry in networks.values():
+        del entry["network"]
     document = {"schema_version": _SCHEMA_VERSION, "networks": networks}
     text = json.dumps(document, indent=2) + "\n"
     (folder / MANIFEST_NAME).write_text(text, encoding="utf-8", newline="\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.checks import require_id
 from ..core.errors import UsageError
+from ..core.mode import ModeTable
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.variant import Variant
 from ..files.table import Row, Table, read_table, write_table
@@ -180,23 +181,24 @@ def load_latency_profile(path: Path, variants: Sequence[Variant] | None = None) 
     return read_latency_file(path, variants).profile()
 
 
-def latency_table(
-    profile: LatencyProfile, variants: Sequence[Variant], max_batch: int
-) -> tuple[tuple[float, ...], ...]:
-    """The device type's entry of `Problem.latency_ms`: by variant, the p99 of batch 1, 2, ... (ms).
+def mode_table(profile: LatencyProfile, variants: Sequence[Variant], max_batch: int) -> ModeTable:
+    """What the modes of these variants cost, for `Problem.tables`.
 
     Raises:
         UsageError: if a variant was not profiled.
     """
-    rows: list[tuple[float, ...]] = []
+    found: list[BatchLatency] = []
     for variant in variants:
         latency = profile.by_variant.get(variant.name)
         if latency is None:
             raise UsageError(
                 f"profile of {profile.device_type}: has no latency of variant {variant.name}"
             )
-        rows.append(latency.p99_ms[:max_batch])
-    return tuple(rows)
+        found.append(latency)
+    return ModeTable(
+        tuple(one.p99_ms[:max_batch] for one in found),
+        tuple(one.p50_ms[:max_batch] for one in found),
+    )
 
 
 def write_latency_file(path: Path, file: LatencyFile) -> None:

@@ -10,7 +10,7 @@ from moonjelly.cli import main
 from moonjelly.client.reconcile import reconcile
 from moonjelly.core.records import FrameRecord
 from moonjelly.files.csv_log import read_records
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from moonjelly.core.budget_rules import DEFAULT_BUDGET_RULE, budget_rule, check_budget_rule
 from moonjelly.core.device import Device
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
@@ -20,8 +21,8 @@ STREAM = Stream("c", fps=15.0, slo_ms=100.0, bandwidth_kbps=10_000.0, wire_ms=1.
 
 def problem_of(*streams: Stream, name: str) -> Problem:
     rule = budget_rule(name, VARIANTS)
-    devices, latency_ms = (Device("d", "t"),), {"t": ((0.5,), (1.0,))}
-    return Problem(devices, VARIANTS, latency_ms, streams, 4.0, rule)
+    devices, tables = (Device("d", "t"),), {"t": ModeTable(((0.5,), (1.0,)))}
+    return Problem(devices, VARIANTS, tables, streams, 4.0, rule)
 
 
 @pytest.mark.parametrize(

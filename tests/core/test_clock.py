@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from virtual_clock import VirtualClock
 
-from moonjelly.core.clock import MonotonicClock, VirtualClock
+from moonjelly.core.clock import MonotonicClock
 
 
 def test_a_virtual_clock_moves_only_when_told():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from moonjelly.core.budget import FULL_BUDGET
 from moonjelly.core.device import Device
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
@@ -129,10 +130,8 @@ C0 = Stream("c0", 10, 100, 1000)
         ({"devices": (GPU, GPU)}, "devices: 'gpu0' is listed twice"),
         ({"variants": (SMALL, SMALL)}, "variants: 'small' is listed twice"),
         ({"streams": (C0, C0)}, "streams: 'c0' is listed twice"),
-        ({"latency_ms": {}}, "latency_ms of device type 'gpu'"),
-        ({"latency_ms": {"gpu": ()}}, "latency_ms of device type 'gpu'"),
-        ({"latency_ms": {"gpu": ((),)}}, "at least batch 1"),
-        ({"latency_ms": {"gpu": ((10.0, 0.0),)}}, "latency_ms=0"),
+        ({"tables": {}}, "tables of device type 'gpu'"),
+        ({"tables": {"gpu": ModeTable(())}}, "tables of device type 'gpu'"),
         ({"overhead_ms": -1}, "overhead_ms=-1"),
     ],
 )
@@ -140,7 +139,7 @@ def test_a_problem_that_makes_no_sense_is_refused(change, problem):
     good = {
         "devices": (GPU,),
         "variants": (SMALL,),
-        "latency_ms": {"gpu": ((10.0,),)},
+        "tables": {"gpu": ModeTable(((10.0,),))},
         "streams": (C0,),
     }
     Problem(**good)
@@ -150,5 +149,5 @@ def test_a_problem_that_makes_no_sense_is_refused(change, problem):
 
 def test_decoding_is_charged_to_its_stream():
     light, heavy = C0, dataclasses.replace(C0, stream_id="c1", decode_ms=7.0)
-    problem = Problem((GPU,), (SMALL,), {"gpu": ((10.0,),)}, (light, heavy), 3.0)
+    problem = Problem((GPU,), (SMALL,), {"gpu": ModeTable(((10.0,),))}, (light, heavy), 3.0)
     assert problem.budgets_ms(heavy) == (problem.budgets_ms(light)[0] - 7.0,)

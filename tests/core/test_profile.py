@@ -20,12 +20,6 @@ def test_measurements_become_a_table_that_never_falls(measured):
     assert table.max_batch_size == len(measured)
 
 
-def test_throughput_counts_the_p99():
-    table = BatchLatency((8.0, 10.0), (10.0, 16.0))
-    assert table.throughput_fps(1) == 100.0
-    assert table.throughput_fps(2) == 125.0
-
-
 @pytest.mark.parametrize(
     ("p50_ms", "p99_ms", "problem"),
     [

@@ -20,7 +20,7 @@ from moonjelly.client import Answer, ArraySource, Reason, Refused, Stream, conne
 from moonjelly.links.shapers import Fault, FaultKind, LinkConfig, open_shaper
 from moonjelly.links.shapers.relay import Link
 from moonjelly.links.traces import constant_trace
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 FPS, SLO_MS, MBPS = 15.0, 400.0, 20.0
 LIMIT_S = 60.0

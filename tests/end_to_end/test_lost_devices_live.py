@@ -18,7 +18,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from moonjelly.client import Answer, ArraySource, Stream, StreamFailed, connect
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 LIMIT_S = 40.0
 FPS = 10.0

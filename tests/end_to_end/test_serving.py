@@ -20,7 +20,7 @@ from moonjelly.client import Answer, ArraySource, Reason, Refused, Stream, conne
 from moonjelly.client.reconcile import reconcile
 from moonjelly.core.records import FrameRecord
 from moonjelly.files.csv_log import CsvLog
-from moonjelly.server.running import RunningServer
+from moonjelly.server.running_server import RunningServer
 
 FPS = 15.0
 LIMIT_S = 60.0

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from moonjelly.core.errors import UsageError
+from moonjelly.core.mode import ModeTable
 from moonjelly.experiment_manager.experiment_file import read_experiment
 from moonjelly.experiment_manager.live import run_live
 from moonjelly.experiment_manager.matrix import RunConfig
@@ -25,11 +26,11 @@ from moonjelly.experiment_manager.twin import (
     simulate_twins,
     tidy_rows,
 )
+from moonjelly.live_run.as_scenario import Chance
 from moonjelly.live_run.load import MachineLoad, write_load
-from moonjelly.live_run.simulated import Chance
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import BatchDecision, DeviceState, QueuedFrame
-from moonjelly.zoos import latency_table
+from moonjelly.zoos import mode_table
 
 BUSY = MachineLoad(0.9, capture_late_p50_ms=0.8, capture_late_p99_ms=4.0, capture_late_max_ms=9.0)
 STARVED = dataclasses.replace(BUSY, capture_late_p99_ms=40.0)
@@ -50,9 +51,9 @@ class OneByOneBatcher:
         return dataclasses.replace(decision, run=decision.run[:1])
 
 
-def hasty_table(*arguments: Any) -> tuple[tuple[float, ...], ...]:
+def hasty_table(*arguments: Any) -> ModeTable:
     """Planted bug: the scheduler takes devices for twice as fast as they are."""
-    return tuple(tuple(ms / 2 for ms in row) for row in latency_table(*arguments))
+    return mode_table(*arguments).slowed(0.5)
 
 
 def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +61,7 @@ def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plant_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moonjelly.simulation.scheduler.latency_table", hasty_table)
+    monkeypatch.setattr("moonjelly.simulation.scheduler.mode_table", hasty_table)
 
 
 BUGS = [

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -113,3 +115,12 @@ def test_rows_are_written_as_the_csv_module_writes_them(rows: list[Odd]) -> None
     for name, spent_ms, number in rows:
         writer.writerow([name, "" if spent_ms is None else f"{spent_ms:.3f}", number])
     assert written == expected.getvalue()
+
+
+def test_what_serves_or_streams_starts_without_the_library_that_reads_tables() -> None:
+    modules = (
+        "client, client.command, server.command, server.endpoint.process, server.executors.process"
+    )
+    imports = ", ".join(f"moonjelly.{name.strip()}" for name in modules.split(","))
+    code = f"import sys, {imports}; sys.exit('polars' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

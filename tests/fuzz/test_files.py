@@ -21,8 +21,8 @@ from moonjelly.planning_tool.problem_file import read_problem
 from moonjelly.planning_tool.yardsticks import read_yardsticks
 from moonjelly.scheduling.planning.registry import PLANNERS, planner
 from moonjelly.scheduling.planning.rules import violations
-from moonjelly.server.config_file import build_config
-from moonjelly.simulation.frame_sizes import read_frame_sizes
+from moonjelly.server.config_flags import read_config
+from moonjelly.simulation.recorded_sizes import read_frame_sizes
 from moonjelly.simulation.scenario_file import read_scenario
 from moonjelly.simulation.simulation import Simulation
 from moonjelly.zoos import load_latency_profile, load_qualities, load_variants
@@ -135,7 +135,7 @@ def read_qualities(path: Path) -> None:
 
 
 KINDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
-    "server options": (CONFIG, "server.yaml", lambda path: build_config(path, {})),
+    "server options": (CONFIG, "server.yaml", read_config),
     "scenario": (SCENARIO, "scenario.yaml", simulate),
     "experiment": (text_of(SHIPPED_DIR / "small.yaml"), "experiment.yaml", read_experiment),
     "hosts": (HOSTS, "hosts.yaml", read_hosts),

@@ -169,7 +169,7 @@ def test_each_change_of_a_trace_brings_the_next_value(period_s):
 def test_a_trace_that_is_no_text_or_not_there_is_refused(tmp_path):
     path = tmp_path / "picture.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(UsageError, match="is no text file"):
+    with pytest.raises(UsageError, match="must be text in UTF-8"):
         read_trace(path)
     with pytest.raises(UsageError, match="No such file"):
         read_trace(tmp_path / "absent.txt")

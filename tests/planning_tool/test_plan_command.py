@@ -96,7 +96,7 @@ def test_a_bad_file_exits_with_two(tmp_path, capsys):
     path = tmp_path / "bad.json"
     path.write_text('{"devices": []}')
     assert main(["plan", str(path)]) == 2
-    assert "bad.json: clients: is missing" in capsys.readouterr().err
+    assert "bad.json: variants: is missing" in capsys.readouterr().err
 
 
 def test_a_planner_for_small_problems_says_so(tmp_path, capsys):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from virtual_clock import VirtualClock
 
-from moonjelly.core.clock import VirtualClock
 from moonjelly.core.errors import UsageError
 from moonjelly.core.variant import Variant
 from moonjelly.devices.config import DeviceConfig, DeviceKind

@@ -5,8 +5,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from virtual_clock import VirtualClock
 
-from moonjelly.core.clock import VirtualClock
 from moonjelly.profiler.measuring import Amount, measure
 from moonjelly.profiler.samples import HEADER, Cell, SampleFile
 

@@ -134,6 +134,8 @@ def test_a_benchmark_of_policies_is_known_by_its_columns(tmp_path: Path) -> None
     text = "# command: python benchmarks/adaptation.py\n" + header + "lte,100,ours,0,10,1,0,0.3\n"
     (tmp_path / "adaptation.csv").write_text(text)
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "binary[1].csv").write_bytes(b"\xff\xfe\x00")
     paths = draw_folder(tmp_path, tmp_path / "out")
     assert {path.stem for path in paths} == {"rivals"}
     assert "data:   python benchmarks/adaptation.py\n" in paths[2].read_text()

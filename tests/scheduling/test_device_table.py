@@ -10,18 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moonjelly.core.device import AnnouncedDevice, Device
+from moonjelly.core.mode import NEVER_MS, Mode, ModeTable
 from moonjelly.core.profile import BatchLatency, LatencyProfile
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.device_table import (
     MOST_RATIO,
-    NEVER_MS,
     STEP_RATIO,
     DeviceTable,
     level_of,
 )
 from moonjelly.scheduling.slowdown import FAR_OFF_RATIO
 
-LATENCIES = ((11.0, 13.0), (40.0, 60.0))
+ROWS = ((11.0, 13.0), (40.0, 60.0))
+TABLE = ModeTable(ROWS, ROWS)
+FIRST = Mode(0, 1)
 
 
 VARIANTS = tuple(Variant(name, 128, 0.2, 50.0) for name in ("small", "large"))
@@ -31,7 +33,7 @@ def announced(
     device_id: str,
     generation: int = 1,
     kind: str = "gpu",
-    rows: Sequence[tuple[float, ...]] = LATENCIES,
+    rows: Sequence[tuple[float, ...]] = TABLE.p99_rows_ms,
     **changes: Any,
 ) -> AnnouncedDevice:
     profile = {one.name: BatchLatency(row, row) for one, row in zip(VARIANTS, rows, strict=False)}
@@ -51,9 +53,9 @@ def test_only_devices_that_are_there_are_planned() -> None:
     devices = table()
     assert devices.problem_part() == ((), {})
     assert devices.announce(announced("d1"))
-    (device,), latencies = devices.problem_part()
+    (device,), tables = devices.problem_part()
     assert (device.device_id, device.device_type) == ("d1", "gpu")
-    assert latencies == {"gpu": LATENCIES}
+    assert tables == {"gpu": TABLE}
     assert devices.lose("d1", 1)
     assert devices.num_ready == 0
 
@@ -62,10 +64,10 @@ def test_slow_devices_are_of_a_type_of_their_own() -> None:
     devices = table("d0", "d1")
     assert not devices.observe("d1", 1.05)
     assert devices.observe("d1", 2.0)
-    (fast, slow), latencies = devices.problem_part()
+    (fast, slow), tables = devices.problem_part()
     assert fast.device_type == "gpu"
     assert slow.device_type != "gpu"
-    assert latencies[slow.device_type][0][0] > 1.9 * latencies["gpu"][0][0]
+    assert tables[slow.device_type].p99_ms(FIRST) > 1.9 * tables["gpu"].p99_ms(FIRST)
 
 
 def test_a_device_that_is_not_there_is_not_observed() -> None:
@@ -74,8 +76,8 @@ def test_a_device_that_is_not_there_is_not_observed() -> None:
 
 def planned(devices: DeviceTable) -> dict[str, float]:
     """How slow each usable device is planned to be."""
-    there, latencies = devices.problem_part()
-    return {one.device_id: latencies[one.device_type][0][0] / 11.0 for one in there}
+    there, tables = devices.problem_part()
+    return {one.device_id: tables[one.device_type].p99_ms(FIRST) / 11.0 for one in there}
 
 
 def test_tremors_change_nothing() -> None:
@@ -135,9 +137,9 @@ def test_a_variant_that_is_broken_is_never_quick_enough() -> None:
     devices = table("d0", "d1")
     assert devices.observe("d1", 1.0, {0})
     assert not devices.observe("d1", 1.0, {0})  # no news
-    (whole, broken), latencies = devices.problem_part()
-    assert latencies[whole.device_type] == LATENCIES
-    assert latencies[broken.device_type] == ((NEVER_MS, NEVER_MS), LATENCIES[1])
+    (whole, broken), tables = devices.problem_part()
+    assert tables[whole.device_type] == TABLE
+    assert tables[broken.device_type].p99_rows_ms == ((NEVER_MS, NEVER_MS), (40.0, 60.0))
     assert devices.observe("d1", 1.0)
     (one, other), _ = devices.problem_part()
     assert one.device_type == other.device_type == "gpu"
@@ -171,27 +173,26 @@ def test_a_silent_device_is_left_out_until_it_comes_or_speaks() -> None:
     types=st.lists(st.sampled_from(["gpu", "x" * 64, "x" * 63 + "y"]), min_size=3, max_size=3),
 )
 def test_each_device_is_planned_with_its_own_latencies(levels, broken, types) -> None:
-    profiles = {
-        f"d{number}": tuple(
-            tuple(ms * len(set(types[: number + 1])) for ms in row) for row in LATENCIES
-        )
-        for number in range(3)
-    }
+    profiles = {f"d{number}": TABLE.slowed(len(set(types[: number + 1]))) for number in range(3)}
     profiles = {f"d{number}": profiles[f"d{types.index(types[number])}"] for number in range(3)}
     devices = table()
     for number, kind in enumerate(types):
-        devices.announce(announced(f"d{number}", kind=kind, rows=profiles[f"d{number}"]))
+        devices.announce(
+            announced(f"d{number}", kind=kind, rows=profiles[f"d{number}"].p99_rows_ms)
+        )
         devices.observe(f"d{number}", levels[number], broken[number])
-    there, latencies = devices.problem_part()
+    there, tables = devices.problem_part()
     assert len(there) == sum(len(some) < 2 for some in broken)
     for device in there:
         number = int(device.device_id[1])
-        rows = latencies[device.device_type]
-        for variant, row in enumerate(profiles[device.device_id]):
+        modes = tables[device.device_type]
+        for variant in range(TABLE.num_variants):
+            first = Mode(variant, 1)
             if variant in broken[number]:
-                assert rows[variant] == (NEVER_MS,) * len(row)
+                assert modes.p99_ms(first) == NEVER_MS
             else:
-                assert 0.92 * levels[number] <= rows[variant][0] / row[0] <= 1.14 * levels[number]
+                ratio = modes.p99_ms(first) / profiles[device.device_id].p99_ms(first)
+                assert 0.92 * levels[number] <= ratio <= 1.14 * levels[number]
 
 
 def test_what_is_said_of_a_generation_that_is_over_changes_nothing() -> None:
@@ -234,9 +235,9 @@ def test_a_device_that_is_leaving_is_there_and_not_planned() -> None:
 def test_a_stranger_brings_its_own_table_under_a_name_that_is_known() -> None:
     devices = table("d0")
     devices.announce(announced("stranger", rows=((1.0, 2.0, 3.0),), reach_ms=8.0))
-    (own, stranger), latencies = devices.problem_part()
-    assert latencies[own.device_type] == LATENCIES
-    assert latencies[stranger.device_type] == ((5.0, 6.0, 7.0), (NEVER_MS,))
+    (own, stranger), tables = devices.problem_part()
+    assert tables[own.device_type] == TABLE
+    assert tables[stranger.device_type].p99_rows_ms == ((5.0, 6.0, 7.0), (NEVER_MS,))
 
 
 def test_the_expected_devices_come_first_and_then_the_others_by_name() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from moonjelly.core.profile import BatchLatency
 from moonjelly.scheduling.plan_view import PlanView, RunningVariant
-from moonjelly.scheduling.running import RunningPlan
+from moonjelly.scheduling.running_plan import RunningPlan
 
 LATENCIES = [BatchLatency((float(k + 1),) * 4, (float(k + 1),) * 4) for k in range(3)]
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
 
-from moonjelly.core.errors import ConfigError
+from moonjelly.core.errors import UsageError
 from moonjelly.devices.config import DeviceConfig, DeviceKind
+from moonjelly.files.document import Document
 from moonjelly.server.config import ServerConfig
 
 BAD = {
@@ -42,10 +44,8 @@ BAD = {
     ("key", "value"), [(key, value) for key, values in BAD.items() for value in values]
 )
 def test_a_bad_value_is_refused_by_name(key: str, value: object) -> None:
-    with pytest.raises(ConfigError) as caught:
-        ServerConfig(**{key: value})
-    assert caught.value.key == key
-    assert str(caught.value) == f"{key}={caught.value.problem}"
+    with pytest.raises(UsageError, match=f"^server.yaml: {key}: "):
+        Document(Path("server.yaml"), {key: value}).read(ServerConfig)
 
 
 def test_the_defaults_are_sound_and_serve_this_machine_alone() -> None:
@@ -55,7 +55,7 @@ def test_the_defaults_are_sound_and_serve_this_machine_alone() -> None:
 
 
 def test_a_host_that_others_reach_has_to_be_called_insecure() -> None:
-    with pytest.raises(ConfigError, match="say insecure"):
+    with pytest.raises(ValueError, match="say insecure"):
         ServerConfig(host="10.0.0.1")
     assert not ServerConfig(host="10.0.0.1", insecure=True).is_loopback
 
@@ -66,7 +66,8 @@ def test_loopback_hosts_need_no_flag(host: str) -> None:
 
 
 def test_a_whole_number_is_taken_for_a_number() -> None:
-    assert ServerConfig(plan_period_ms=250).plan_period_ms == 250.0
+    config = Document(None, {"plan_period_ms": 250}).read(ServerConfig)
+    assert isinstance(config.plan_period_ms, float)
 
 
 def test_options_reach_children_unchanged() -> None:
@@ -110,14 +111,14 @@ def test_every_option_has_a_line_of_help() -> None:
 )
 def test_a_bad_device_is_refused(values: dict[str, object]) -> None:
     sound: dict[str, object] = {"device_id": "cpu0", "device_type": "cpu-1core", "cores": (0,)}
-    with pytest.raises(ConfigError) as caught:
+    rule = "must be|is listed twice|needs its cores|an index|for kind|like 10:2"
+    with pytest.raises(ValueError, match=rule):
         DeviceConfig(**(sound | values))
-    assert caught.value.key == "devices"
 
 
 def test_a_device_is_listed_once() -> None:
     device = DeviceConfig("cpu0", "cpu-1core", cores=(0,))
-    with pytest.raises(ConfigError, match="listed twice"):
+    with pytest.raises(ValueError, match="listed twice"):
         ServerConfig(devices=(device, device))
 
 
@@ -128,5 +129,5 @@ def test_every_batcher_can_be_configured(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["fixed:0", "fixed:x", "interval:-1", "rash"])
 def test_a_batcher_that_cannot_be_made_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="batcher"):
+    with pytest.raises(ValueError, match="batcher"):
         ServerConfig(batcher=name)

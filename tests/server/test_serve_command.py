@@ -21,7 +21,7 @@ from moonjelly.core.errors import UsageError
 from moonjelly.devices.config import DeviceConfig
 from moonjelly.server.command import with_devices
 from moonjelly.server.config import ServerConfig
-from moonjelly.server.running import READY_PREFIX, RunningServer
+from moonjelly.server.running_server import READY_PREFIX, RunningServer
 
 LIMIT_S = 60
 REPLAYED = ("--zoo", "replayed-gpu", "--devices", "replayed:gpu", "--frame-slots", "4")
@@ -165,7 +165,7 @@ def test_run_sh_starts_the_server_and_hands_it_the_signal():
 
 def test_a_server_leaves_with_the_program_that_started_it(tmp_path):
     program = (
-        "import sys, time; from pathlib import Path; from moonjelly.server.running import RunningServer;"
+        "import sys, time; from pathlib import Path; from moonjelly.server.running_server import RunningServer;"
         "server = RunningServer(sys.argv[2:], log_path=Path(sys.argv[1])).start();"
         "print(server.pid, flush=True); time.sleep(60)"
     )

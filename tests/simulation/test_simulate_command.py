@@ -65,7 +65,7 @@ def test_a_run_leaves_what_a_live_run_leaves(scenario, tmp_path, capsys):
 def test_bad_files_and_options_end_with_status_2(scenario, tmp_path, capsys):
     scenario.write_text(SCENARIO.replace("fps: 10", "fps: 0", 1))
     assert main(["simulate", "run", str(scenario), "--out", str(tmp_path / "out")]) == 2
-    assert "streams[0]: fps=0.0" in capsys.readouterr().err
+    assert ":5: streams[0].fps: 0.0: must be" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     with pytest.raises(SystemExit) as ended:
         main(["simulate", "run", str(scenario), "--seed", "x"])

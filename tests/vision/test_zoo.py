@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from moonjelly.training.evaluation import (
-    COLUMNS,
     answer_frames,
     score_variants,
     truth_of,
-    write_scores,
+    variant_rows,
 )
 from moonjelly.vision import zoo as module
 from moonjelly.vision.classes import TRAFFIC_CLASSES
@@ -22,6 +21,7 @@ from moonjelly.vision.preprocessing import decode_frame, encode_frame
 from moonjelly.vision.scenes import Scene
 from moonjelly.vision.weight_files import CorruptWeights
 from moonjelly.vision.zoo import TorchDetector, build_detector, load_network, load_zoo
+from moonjelly.zoos.variants import COLUMNS
 
 TABLE = Path(__file__).parents[2] / "profiles" / "traffic" / "variants.csv"
 
@@ -165,7 +165,6 @@ def test_scores_are_measured_along_the_true_path_and_written(tmp_path: Path) -> 
     assert scores[variant.name].accuracy.num_frames == 2
     size = len(encode_frame(scene.frame(0).image, 128)) * 8 / 1000
     assert scores[variant.name].frame_kbits == pytest.approx(size, rel=0.3)
-    write_scores(tmp_path / "deep" / "a.csv", [variant], scores)
-    lines = (tmp_path / "deep" / "a.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == ",".join(COLUMNS)
-    assert lines[1].startswith("traffic-n-128,traffic-n,128,")
+    (row,) = variant_rows([variant], scores)
+    assert (row.variant, row.network, row.input_side_px) == ("traffic-n-128", "traffic-n", 128)
+    assert (row.map, row.num_frames) == (scores[variant.name].accuracy.map, 2)

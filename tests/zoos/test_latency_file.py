@@ -13,8 +13,8 @@ from moonjelly.zoos import (
     LatencyFile,
     LatencyRow,
     Method,
-    latency_table,
     load_latency_profile,
+    mode_table,
     read_latency_file,
     write_latency_file,
 )
@@ -77,7 +77,7 @@ def check_refused(tmp_path: Path, data: str | bytes, place: str, rule: str) -> N
         pytest.param(with_row('a,cpu,1,"5",6,100'), f"{FIRST}:9", "quote", id="10 quoted number"),
         pytest.param(with_row('"a,cpu,1,5,6,100'), f"{FIRST}:1", "quote", id="11 unclosed quote"),
         pytest.param(with_row("a,cpu,1,5,\0,100"), f"{FIRST}:11", "NUL", id="14 NUL"),
-        pytest.param(GOOD.encode().replace(b"b,cpu", b"\xff,cpu"), "13:1", "UTF-8", id="15 UTF-8"),
+        pytest.param(GOOD.encode().replace(b"b,cpu", b"\xff,cpu"), "13:", "UTF-8", id="15 UTF-8"),
         pytest.param(GOOD[:-2], "13:1", "cut off", id="16 truncated last line"),
         pytest.param(with_row("a,cpu,1,5,6"), f"{FIRST}:5", "has 5", id="17 too few fields"),
         pytest.param(with_row("a,cpu,1,5,6,1,2"), f"{FIRST}:6", "has 7", id="18 too many fields"),
@@ -143,12 +143,12 @@ def test_a_file_of_too_many_rows_is_refused_41(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_long_is_refused_42(tmp_path: Path) -> None:
-    check_refused(tmp_path, b"x" * (32 * 1024 * 1024 + 1), "1:1", "bytes")
+    check_refused(tmp_path, b"x" * (32 * 1024 * 1024 + 1), "", "bytes")
 
 
 def test_a_file_that_is_not_there_or_a_folder_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.csv", tmp_path):
-        with pytest.raises(UsageError, match="cannot be read"):
+        with pytest.raises(UsageError, match=f"^{path}: (cannot be read|must be a file)"):
             read_latency_file(path)
 
 
@@ -190,10 +190,10 @@ def test_the_planner_s_table_follows_the_variants_and_the_batch_limit(tmp_path: 
     path = tmp_path / "latency-cpu.csv"
     path.write_text(GOOD)
     profile = load_latency_profile(path)
-    assert latency_table(profile, VARIANTS, 12) == ((6.0, 10.0), (16.5,))
-    assert latency_table(profile, VARIANTS, 1) == ((6.0,), (16.5,))
+    assert mode_table(profile, VARIANTS, 12).p99_rows_ms == ((6.0, 10.0), (16.5,))
+    assert mode_table(profile, VARIANTS, 1).p99_rows_ms == ((6.0,), (16.5,))
     with pytest.raises(UsageError, match="no latency of variant c"):
-        latency_table(profile, (Variant("c", 128, 0.2, 80),), 1)
+        mode_table(profile, (Variant("c", 128, 0.2, 80),), 1)
 
 
 @settings(max_examples=30)

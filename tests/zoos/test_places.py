@@ -19,10 +19,10 @@ from moonjelly.zoos import (
     cpu_fingerprint,
     cuda_fingerprint,
     find_profile,
-    latency_table,
     load_latency_profile,
     load_variants,
     machine_profile_path,
+    mode_table,
     shipped_dir,
     variants_path,
     write_latency_file,
@@ -165,8 +165,8 @@ def test_the_shipped_replay_zoo_is_whole_and_what_its_script_computes(tmp_path: 
     assert [variant.input_side_px for variant in variants] == list(range(128, 609, 32))
     path = find_profile("replayed-gpu", "gpu", None)
     assert path is not None
-    table = latency_table(load_latency_profile(path, variants), variants, 12)
-    assert all(len(row) == 12 for row in table)
+    table = mode_table(load_latency_profile(path, variants), variants, 12)
+    assert all(len(table.modes(number)) == 12 for number in range(len(variants)))
 
 
 def test_the_fingerprint_names_processor_cores_and_runtime() -> None:

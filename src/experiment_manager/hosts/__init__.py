@@ -1,1 +1,1 @@
-"""Runs on other machines over SSH: an agent there, leased; a session with all of them here."""
+"""Runs on other machines over SSH: an agent there, leased; the fleet of all of them here."""

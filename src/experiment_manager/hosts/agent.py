@@ -75,7 +75,7 @@ def tell(event: str, **fields: object) -> None:
 def _serve(request: Request, lease: Lease) -> None:
     """Runs a server until told to stop; details: arguments (of `moonjelly serve`)."""
     from ...live_run.streaming import SERVER_DIR, SERVER_LOG  # noqa: PLC0415 takes a second
-    from ...server.running import RunningServer  # noqa: PLC0415
+    from ...server.running_server import RunningServer  # noqa: PLC0415
 
     folder = request.folder
     arguments = [*request.details["arguments"], "--out-dir", str(folder / SERVER_DIR)]
@@ -92,6 +92,7 @@ def _play(request: Request, lease: Lease) -> None:
     """Plays cameras; details: server (HOST:PORT), cameras, links in words, sides_px, seconds, seed."""
     from ...adapting.frame_sizes import DEFAULT_QUALITY  # noqa: PLC0415
     from ...core.clock import MonotonicClock  # noqa: PLC0415 the rest takes a second
+    from ...files.document import Document  # noqa: PLC0415
     from ...links.shapers import start_relay  # noqa: PLC0415
     from ...live_run.cameras import LiveCamera  # noqa: PLC0415
     from ...live_run.playing import play_cameras  # noqa: PLC0415
@@ -99,7 +100,7 @@ def _play(request: Request, lease: Lease) -> None:
     from ...live_run.scenes import looped_scene  # noqa: PLC0415
 
     folder, details = request.folder, request.details
-    cameras = [LiveCamera.from_json(fields) for fields in details["cameras"]]
+    cameras = Document(None, details["cameras"]).read(tuple[LiveCamera, ...])
     seconds = float(details["seconds"])
     scenes = [looped_scene(seconds, camera) for camera in cameras]
     for scene in scenes:

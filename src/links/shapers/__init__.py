@@ -1,7 +1,7 @@
 """Shaped links on one machine: a relay in user space, or the kernel's queues."""
 
 from .link import Fault, FaultKind, LinkConfig, Way
-from .running import SHAPERS, RunningShaper, open_shaper, start_relay
+from .running_shaper import SHAPERS, RunningShaper, open_shaper, start_relay
 
 __all__ = [
     "SHAPERS",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...core.checks import echo, require_not_negative, require_positive
 from ...core.errors import UsageError
+from ...files.text_file import read_text
 from .trace import MAX_MBPS, LinkTrace
 
 FORMATS = ("values", "mahimahi", "csv")
@@ -18,6 +19,7 @@ _FORMAT_OF_SUFFIX = {".csv": "csv", ".up": "mahimahi", ".down": "mahimahi", ".ma
 WINDOW_S = 0.1
 """Files without a regular period are averaged over windows of about this length."""
 MAX_SECONDS = 86_400.0
+MAX_FILE_BYTES = 64 << 20
 
 MAHIMAHI_PACKET_MBIT = 1500 * 8 / 1e6
 _PERIOD_PATTERN = re.compile(r"#\s*period_s:\s*(\S+)\s*")
@@ -58,11 +60,7 @@ def read_trace(
     """
     if file_format and file_format not in FORMATS:
         raise UsageError(f"format={echo(file_format)}: must be one of {', '.join(FORMATS)}")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no text file"
-        raise UsageError(f"{path}: {reason}") from None
+    lines = read_text(path, MAX_FILE_BYTES).splitlines()
     chosen = file_format or _FORMAT_OF_SUFFIX.get(path.suffix.lower(), "values")
     parse = {"values": _parse_values, "mahimahi": _parse_mahimahi, "csv": _parse_csv}[chosen]
     try:

@@ -11,8 +11,9 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ...core.errors import UsageError
+from ...files.json_file import read_json
 from ...files.tidy_table import levels, read_tidy_table
-from ..run_folder import FRAMES_FILE, read_json
+from ..run_folder import FRAMES_FILE
 from ..run_logs import read_run_logs
 from .clients import draw_clients
 from .following import MAX_STREAMS, draw_following
@@ -78,7 +79,7 @@ def read_experiment(folder: Path) -> Experiment:
     )
     command = f"moonjelly experiment run, see {folder / RUNS_DIR}"
     if (folder / NOTES_FILE).exists():
-        command = str(read_json(folder / NOTES_FILE).get("command", command))
+        command = read_json(folder / NOTES_FILE).read(dict[str, str]).get("command", command)
     return Experiment(folder, results, factors, options, command)
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
+from ...core.mode import ModeTable
 from ...core.profile import LatencyProfile
 from ...core.variant import Variant
 from .style import BLACK, LINES, PAGE_WIDTH, legend_above, network_of, new_figure, tidy
@@ -38,14 +39,15 @@ def draw_profiles(variants: Sequence[Variant], profile: LatencyProfile) -> Figur
             color=BLACK, ls=style.dashes, marker=style.marker, ms=3.5, lw=1,
         )  # fmt: skip
         for one in mine:
-            table = profile.by_variant[one.name]
-            sizes = range(1, table.max_batch_size + 1)
+            p99_ms = profile.by_variant[one.name].p99_ms
+            costs = ModeTable((p99_ms,)).costs(0)
+            sizes = range(1, len(p99_ms) + 1)
             look = {
                 "color": DARK_TO_LIGHT(shade(one.input_side_px)), "lw": 1.1, "ls": style.dashes,
                 "marker": style.marker, "ms": 2,
             }  # fmt: skip
-            latency.plot(sizes, table.p99_ms, **look)
-            throughput.plot(sizes, [table.throughput_fps(b) for b in sizes], **look)
+            latency.plot(sizes, p99_ms, **look)
+            throughput.plot(sizes, [cost.throughput_fps for cost in costs], **look)
     for axes in (latency, throughput):
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -108,7 +108,7 @@ def table_plates(folder: Path) -> list[Plate]:
         UsageError: if a table cannot be read.
     """
     headers = {
-        path: set(pl.scan_csv(path, comment_prefix="#", infer_schema=False).collect_schema())
+        path: _header(path)
         for path in sorted(folder.glob("*.csv"))
         if path.name not in OF_EXPERIMENTS
     }
@@ -128,6 +128,15 @@ def table_plates(folder: Path) -> list[Plate]:
             for path in paths
         ]
     return plates
+
+
+def _header(path: Path) -> Set[str]:
+    """The columns of a file; none if it is no table."""
+    try:
+        lazy = pl.scan_csv(path, comment_prefix="#", infer_schema=False, glob=False)
+        return lazy.collect_schema().keys()
+    except (pl.exceptions.PolarsError, OSError):
+        return set()
 
 
 def _draw(figure: TableFigure, path: Path) -> Figure:

@@ -29,7 +29,7 @@ def continued(instance: Instance, previous: Plan) -> Draft:
         before = running.get(device_id)
         lane = np.flatnonzero(
             (instance.mode_type == instance.types[number])
-            & (instance.mode_variant == (before.variant if before else 0))
+            & (instance.mode_variant == (before.mode.variant if before else 0))
         )
         if not len(lane):
             unserved += members[number]
@@ -67,7 +67,7 @@ def _keep(instance: Instance, lane: list[int], members: list[int]) -> tuple[list
 def align(instance: Instance, draft: Draft, previous: Plan) -> None:
     """Exchanges devices of one type so that fewest variants are loaded, then fewest streams move."""
     problem = instance.problem
-    running = {device.device_id: device.variant for device in previous.devices}
+    running = {device.device_id: device.mode.variant for device in previous.devices}
     ids = [device.device_id for device in problem.devices]
     places = [
         previous.placement.get(problem.streams[index].stream_id)

@@ -153,7 +153,7 @@ def _fits_one_of(device_types: set[str], problem: Problem, stream: Stream) -> bo
     if not problem.is_servable(stream):
         return False
     return any(
-        stream.fps <= capacity_fps(problem.latency_ms[device_type][number], budget_ms)
+        stream.fps <= capacity_fps(problem.tables[device_type], number, budget_ms)
         for number, budget_ms in enumerate(problem.budgets_ms(stream))
         if budget_ms > 0
         for device_type in device_types
@@ -180,10 +180,10 @@ def _longest_useful_slo_ms(problem: Problem, stream: Stream) -> float:
         stream.network_ms(variant.frame_kbits)
         + problem.overhead_ms
         + stream.decode_ms
-        + 2 * max(row[number])
+        + 2 * max(cost.p99_ms for cost in table.costs(number))
         for number, variant in enumerate(problem.variants)
         if stream.is_carried(variant.frame_kbits)
-        for row in (problem.latency_ms[device.device_type] for device in problem.devices)
+        for table in (problem.tables[device_type] for device_type in _device_types(problem))
     ]
     return float(math.ceil(min(max(useful, default=stream.slo_ms), SLO_MS.most)))
 

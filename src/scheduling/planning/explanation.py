@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from ...core.mode import ModeTable
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from ...core.stream import Stream
@@ -107,7 +107,7 @@ def explain(
             Explanation(
                 stream_id=stream.stream_id,
                 device=device,
-                budget_ms=budgets[device.variant if device else 0],
+                budget_ms=budgets[device.mode.variant if device else 0],
                 needed_ms=2 * _latency_ms(problem, device) if device else 0.0,
                 binding=_binding(problem, stream, device),
                 wishes=_wishes(problem, stream, device, running, members),
@@ -119,13 +119,8 @@ def explain(
 
 
 def _without(problem: Problem, stream: Stream) -> Problem:
-    return Problem(
-        problem.devices,
-        problem.variants,
-        problem.latency_ms,
-        tuple(other for other in problem.streams if other.stream_id != stream.stream_id),
-        problem.overhead_ms,
-    )
+    others = tuple(other for other in problem.streams if other.stream_id != stream.stream_id)
+    return replace(problem, streams=others)
 
 
 def _types(problem: Problem) -> dict[str, str]:
@@ -133,13 +128,13 @@ def _types(problem: Problem) -> dict[str, str]:
 
 
 def _latency_ms(problem: Problem, device: DevicePlan) -> float:
-    rows = problem.latency_ms[_types(problem)[device.device_id]]
-    return rows[device.variant][device.batch_size - 1]
+    table = problem.tables[_types(problem)[device.device_id]]
+    return table.p99_ms(device.mode)
 
 
 def _better(problem: Problem, device: DevicePlan | None) -> list[int]:
     """Variants more accurate than what the device runs, the next one first."""
-    now = problem.variants[device.variant].accuracy if device else -1.0
+    now = problem.variants[device.mode.variant].accuracy if device else -1.0
     better = [n for n, variant in enumerate(problem.variants) if variant.accuracy > now]
     return sorted(better, key=lambda number: problem.variants[number].accuracy)
 
@@ -152,23 +147,24 @@ def _binding(problem: Problem, stream: Stream, device: DevicePlan | None) -> Bin
         return Binding.NETWORK_RATE
     budget = problem.budget_ms(stream, better[0])
     for device_type in set(_types(problem).values()):
-        if _least_ms(problem.latency_ms[device_type][better[0]], stream.fps, budget) <= budget:
+        if _least_ms(problem.tables[device_type], better[0], stream.fps, budget) <= budget:
             return Binding.THROUGHPUT
     return Binding.LATENCY
 
 
-def _least_ms(row: Sequence[float], rate_fps: float, most_ms: float) -> float:
+def _least_ms(table: ModeTable, variant: int, rate_fps: float, most_ms: float) -> float:
     """Twice the shortest latency at which a device carries the rate; infinite if beyond `most_ms`.
 
     Args:
-        row: latency of batch 1, 2, ...
+        table: of the device's type.
+        variant: that it runs.
         rate_fps: of all streams of the device together.
         most_ms: the least budget of those that are there already.
     """
     possible = [
-        2 * ms
-        for size, ms in enumerate(row, 1)
-        if rate_fps <= limit_fps(ms, size) and 2 * ms <= most_ms
+        2 * cost.p99_ms
+        for cost in table.costs(variant)
+        if rate_fps <= limit_fps(cost) and 2 * cost.p99_ms <= most_ms
     ]
     return min(possible, default=math.inf)
 
@@ -185,24 +181,28 @@ def _wishes(
     better = set(_better(problem, device))
     found: list[tuple[float, Wish]] = []
     for device_id, other in running.items():
-        if other.variant not in better:
+        if other.mode.variant not in better:
             continue
         there = members[device_id]
         needed = _least_ms(
-            problem.latency_ms[types[device_id]][other.variant],
+            problem.tables[types[device_id]],
+            other.mode.variant,
             math.fsum(one.fps for one in (*there, stream)),
-            min((problem.budget_ms(one, other.variant) for one in there), default=math.inf),
+            min((problem.budget_ms(one, other.mode.variant) for one in there), default=math.inf),
         )
         if needed < math.inf:
-            short = needed - problem.budget_ms(stream, other.variant)
+            short = needed - problem.budget_ms(stream, other.mode.variant)
             found.append(
-                (short, _wish(problem, stream, other.variant, device_id, types[device_id], needed))
+                (
+                    short,
+                    _wish(problem, stream, other.mode.variant, device_id, types[device_id], needed),
+                )
             )
     wishes = [min(found, key=lambda pair: pair[0])[1]] if found else []
     further: list[tuple[float, Wish]] = []
     for number in sorted(better):
         for device_type in sorted(set(types.values())):
-            needed = _least_ms(problem.latency_ms[device_type][number], stream.fps, math.inf)
+            needed = _least_ms(problem.tables[device_type], number, stream.fps, math.inf)
             if needed < math.inf:
                 short = needed - problem.budget_ms(stream, number)
                 further.append(

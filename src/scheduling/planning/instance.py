@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.link import Link
+from ...core.mode import Mode, ModeTable
 from ...core.problem import Problem
 from ...core.stream import Stream
 from .capacity import EQUAL_RATIO, limit_fps
@@ -21,15 +23,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_STREAM_FIELDS = [field.name for field in fields(Stream)[1:]]  # those after its name
+_STREAM_FIELDS = [field.name for field in fields(Stream)[1:] if field.init]  # numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """What planners that compute with arrays need to know of a `Problem`.
 
-    A *mode* is one variant at one batch size on one device type. Modes are ordered by type, variant
-    and batch size; of each type and variant only those are listed that carry more than every mode
+    Each device type has modes of its own here. They are ordered by type, variant and batch size; of each type and variant only those are listed that carry more than every mode
     with a shorter batch. So whose budget fits a mode fits the one before it too, within type and
     variant.
 
@@ -44,7 +45,7 @@ class Instance:
         mode_type, mode_variant, mode_batch: (modes,) what a mode is; types are numbers.
         capacities: (modes,) the most weight a device in that mode carries.
         accuracies: (modes,) accuracy of the mode's variant.
-        starts_variant: (modes,) whether the mode is the first of its type and variant.
+        starts_lane: (modes,) whether the mode is the first of its lane: its type and variant.
         types: (devices,) type number of each device.
         num_types: how many types there are.
     """
@@ -60,7 +61,7 @@ class Instance:
     mode_batch: Ints
     capacities: Ints
     accuracies: Floats
-    starts_variant: Bools
+    starts_lane: Bools
     types: Ints
     num_types: int
 
@@ -85,18 +86,17 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
     """
     variants = problem.variants
     names = list(dict.fromkeys(device.device_type for device in problem.devices))
-    budgets = _budgets_ms(problem)
+    budgets = budgets_table_ms(problem)
     servable = np.flatnonzero(budgets[:, 0] > 0)
     budgets = budgets[servable]
     rates = [problem.streams[stream].fps for stream in servable]
 
     modes = [
-        (number, variant, size, latency_ms)
+        (number, mode.variant, mode.batch_size, latency_ms, limit)
         for number, name in enumerate(names)
-        for variant in range(len(variants))
-        for size, latency_ms in _useful_batches(problem.latency_ms[name][variant])
+        for mode, latency_ms, limit in _useful_modes(problem.tables[name])
     ]
-    limits = [limit_fps(latency_ms, size) for _, _, size, latency_ms in modes]
+    limits = [mode[4] for mode in modes]
     unit_fps, weights, capacities = _in_units(rates, limits, max_units)
     mode_type, mode_variant, mode_batch = (
         np.array([mode[part] for mode in modes], np.int64) for part in range(3)
@@ -119,13 +119,13 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
         mode_batch=mode_batch,
         capacities=capacities,
         accuracies=np.array([variant.accuracy for variant in variants], np.float64)[mode_variant],
-        starts_variant=starts,
+        starts_lane=starts,
         types=np.array([number_of[device.device_type] for device in problem.devices], np.int64),
         num_types=len(names),
     )
 
 
-def _budgets_ms(problem: Problem) -> Floats:
+def budgets_table_ms(problem: Problem) -> Floats:
     """(streams, variants) as `Problem.budgets_ms`: the same arithmetic on columns."""
     rule = problem.budget_rule
     columns = _columns(problem.streams)
@@ -137,24 +137,27 @@ def _budgets_ms(problem: Problem) -> Floats:
 
 
 def _columns(streams: Sequence[Stream]) -> Stream:
-    """All streams as one, whose fields but the first are columns."""
+    """All streams as one whose fields are columns."""
     columns = object.__new__(Stream)  # what it checks are single values
     rows = list(map(attrgetter(*_STREAM_FIELDS), streams))
     table = np.array(rows, np.float64).reshape(len(streams), len(_STREAM_FIELDS))
     for number, name in enumerate(_STREAM_FIELDS):
         object.__setattr__(columns, name, table[:, [number]])
+    object.__setattr__(columns, "link", Link(columns.bandwidth_kbps, columns.wire_ms))
     return columns
 
 
-@lru_cache(maxsize=1024)  # plan after plan asks of the same profiles
-def _useful_batches(row: tuple[float, ...]) -> tuple[tuple[int, float], ...]:
-    """Batch sizes that carry more than every one with a latency as short, with their latency."""
-    useful: list[tuple[int, float]] = []
-    best_fps = 0.0
-    for latency_ms, size in sorted((ms, -size) for size, ms in enumerate(row, 1)):
-        if limit_fps(latency_ms, -size) > best_fps:
-            best_fps = limit_fps(latency_ms, -size)
-            useful.append((-size, latency_ms))
+@lru_cache(maxsize=64)  # plan after plan asks of the same tables
+def _useful_modes(table: ModeTable) -> tuple[tuple[Mode, float, float], ...]:
+    """Modes that carry more than every one of their variant with a latency as short; with latency and limit."""
+    useful: list[tuple[Mode, float, float]] = []
+    for variant in range(table.num_variants):
+        best_fps = 0.0
+        costs = table.costs(variant)
+        for cost in sorted(costs, key=lambda one: (one.p99_ms, -one.mode.batch_size)):
+            if limit_fps(cost) > best_fps:
+                best_fps = limit_fps(cost)
+                useful.append((cost.mode, cost.p99_ms, best_fps))
     return tuple(useful)
 
 

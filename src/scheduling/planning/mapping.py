@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from ...core.mode import Mode
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from .capacity import EQUAL_RATIO, capacity_fps, largest_batch
+from .instance import budgets_table_ms
 from .subset_sum import common_unit_fps, heaviest_subset
 
 
@@ -46,10 +48,7 @@ class Mapper:
         self._problem = problem
         self._rates = [stream.fps for stream in problem.streams]
         self._unit = common_unit_fps(self._rates)
-        self._budgets = [
-            problem.budgets_ms(stream) if problem.is_servable(stream) else None
-            for stream in problem.streams
-        ]
+        self._budgets: list[list[float]] = budgets_table_ms(problem).tolist()
         self._types = [device.device_type for device in problem.devices]
         self._type_rank = {name: rank for rank, name in enumerate(dict.fromkeys(self._types))}
         self._lanes: dict[tuple[str, int], _Lane] = {}
@@ -137,12 +136,12 @@ class Mapper:
     def _lane(self, device_type: str, variant: int) -> _Lane:
         key = device_type, variant
         if key not in self._lanes:
-            row = self._problem.latency_ms[device_type][variant]
+            table = self._problem.tables[device_type]
             entries = []
             for stream, budgets in enumerate(self._budgets):
-                if budgets is None:
-                    continue
-                limit = capacity_fps(row, budgets[variant])
+                if budgets[0] <= 0:
+                    continue  # not servable
+                limit = capacity_fps(table, variant, budgets[variant])
                 if self._rates[stream] <= limit:
                     entries.append((-budgets[variant], stream, limit))
             entries.sort()
@@ -174,9 +173,10 @@ def assemble(problem: Problem, variants: Sequence[int], members: Sequence[Sequen
         batch_size = 1
         if streams:
             batch_size = largest_batch(
-                problem.latency_ms[device.device_type][variant],
+                problem.tables[device.device_type],
+                variant,
                 min(problem.budget_ms(stream, variant) for stream in streams),
                 math.fsum(stream.fps for stream in streams),
             )
-        devices.append(DevicePlan(device.device_id, variant, batch_size))
+        devices.append(DevicePlan.of(device.device_id, Mode(variant, batch_size)))
     return Plan(tuple(devices), placement)

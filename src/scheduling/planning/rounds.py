@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
+from ...core.mode import Mode
 from ...core.plan import Plan
 from ...core.problem import Problem
 from ...core.stream import Stream
@@ -181,7 +182,9 @@ class Planning:
         plan = seats.plan(self.problem)
         quickest, _ = min(
             zip(problem.devices, plan.devices, strict=True),
-            key=lambda both: problem.latency_ms[both[0].device_type][both[1].variant][0],
+            key=lambda both: problem.tables[both[0].device_type].p99_ms(
+                Mode(both[1].mode.variant, 1)
+            ),
         )
         loose = waiting.keys() - {stream.stream_id for stream in seated}
         self.plan = Plan(

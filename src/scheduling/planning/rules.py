@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
+from ...core.mode import ModeTable
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from ...core.stream import Stream
@@ -41,7 +42,7 @@ def score(problem: Problem, plan: Plan) -> Score:
     servable = [stream for stream in problem.streams if problem.is_servable(stream)]
     running = {device.device_id: device for device in plan.devices}
     served = [
-        (stream.fps, problem.variants[running[device_id].variant].accuracy)
+        (stream.fps, problem.variants[running[device_id].mode.variant].accuracy)
         for stream in servable
         if (device_id := plan.placement.get(stream.stream_id)) is not None
     ]
@@ -66,14 +67,14 @@ def violations(problem: Problem, plan: Plan) -> list[str]:
     for stream in problem.streams:
         streams.setdefault(plan.placement[stream.stream_id], []).append(stream)
     for device in plan.devices:
-        row = problem.latency_ms[types[device.device_id]][device.variant]
-        if not 1 <= device.batch_size <= len(row):
+        table = problem.tables[types[device.device_id]]
+        most = len(table.costs(device.mode.variant))
+        if not 1 <= device.mode.batch_size <= most:
             found.append(
-                f"{device.device_id}: batch size {device.batch_size} is not within 1..{len(row)}"
+                f"{device.device_id}: batch size {device.mode.batch_size} is not within 1..{most}"
             )
             continue
-        there = streams.get(device.device_id, [])
-        found += _load(problem, device, row[device.batch_size - 1], there)
+        found += _load(problem, device, table, streams.get(device.device_id, []))
     return found
 
 
@@ -90,9 +91,15 @@ def _structure(problem: Problem, plan: Plan) -> list[str]:
     if not found and planned != known:
         found.append("devices are not in the problem's order")
     found += [
-        f"{device.device_id}: no variant {device.variant}"
+        f"{device.device_id}: has {len(device.berths)} berths, not one"
         for device in plan.devices
-        if not 0 <= device.variant < len(problem.variants)
+        if len(device.berths) != 1
+    ]
+    found += [
+        f"{device.device_id}: no variant {berth.mode.variant}"
+        for device in plan.devices
+        for berth in device.berths
+        if not 0 <= berth.mode.variant < len(problem.variants)
     ]
     known_ids = set(known)
     stream_ids = {stream.stream_id for stream in problem.streams}
@@ -109,21 +116,22 @@ def _structure(problem: Problem, plan: Plan) -> list[str]:
 
 
 def _load(
-    problem: Problem, device: DevicePlan, latency_ms: float, streams: list[Stream]
+    problem: Problem, device: DevicePlan, table: ModeTable, streams: list[Stream]
 ) -> list[str]:
     found = []
+    cost = table.cost(device.mode)
+    latency_ms = cost.p99_ms
     for stream in streams:
-        budget_ms = problem.budget_ms(stream, device.variant)
+        budget_ms = problem.budget_ms(stream, device.mode.variant)
         if budget_ms < 2 * latency_ms:
             found.append(
                 f"{stream.stream_id} on {device.device_id}: budget {budget_ms:g} ms is below "
                 f"twice the batch latency {latency_ms:g} ms"
             )
     rate_fps = math.fsum(stream.fps for stream in streams)
-    throughput_fps = 1000.0 * device.batch_size / latency_ms
-    if rate_fps >= throughput_fps:
+    if rate_fps >= cost.throughput_fps:
         found.append(
             f"{device.device_id}: rate {rate_fps:g} frame/s is not below "
-            f"its throughput {throughput_fps:g} frame/s"
+            f"its throughput {cost.throughput_fps:g} frame/s"
         )
     return found

@@ -14,7 +14,9 @@ from .mapping import assemble
 
 def variants_in_force(problem: Problem, previous: Plan | None) -> tuple[int, ...]:
     """Returns what each device of the problem runs now; the smallest variant where that is not known."""
-    running = {device.device_id: device.variant for device in previous.devices} if previous else {}
+    running = (
+        {device.device_id: device.mode.variant for device in previous.devices} if previous else {}
+    )
     last = len(problem.variants) - 1
     return tuple(min(max(running.get(device.device_id, 0), 0), last) for device in problem.devices)
 
@@ -35,10 +37,7 @@ class Seats:
         """
         self._problem = problem
         self._variants = variants_in_force(problem, previous)
-        self._rows = [
-            problem.latency_ms[device.device_type][variant]
-            for device, variant in zip(problem.devices, self._variants, strict=True)
-        ]
+        self._tables = [problem.tables[device.device_type] for device in problem.devices]
         self._best_first = sorted(
             range(len(self._variants)),
             key=lambda device: -problem.variants[self._variants[device]].accuracy,
@@ -109,7 +108,8 @@ class Seats:
         """What the stream would bring, budget and rate, if the device takes it."""
         budget_ms = self._budget_ms(stream, device)
         fits = largest_batch(
-            self._rows[device],
+            self._tables[device],
+            self._variants[device],
             min(budget_ms, self._least_ms[device]),
             math.fsum([*self._rates[device], stream.fps]),
         )

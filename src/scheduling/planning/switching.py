@@ -61,7 +61,7 @@ class _Served:
 
     def __init__(self, problem: Problem, plan: Plan) -> None:
         self._plan = plan
-        self._variants = {device.device_id: device.variant for device in plan.devices}
+        self._variants = {device.device_id: device.mode.variant for device in plan.devices}
         self.values = {
             stream.stream_id: stream.fps * problem.variants[self._variants[place]].accuracy
             for stream in problem.streams
@@ -70,7 +70,7 @@ class _Served:
 
     def cost(self, switching: SwitchingCost, in_force: Plan) -> float:
         """What it costs to get here from the plan in force."""
-        running = {device.device_id: device.variant for device in in_force.devices}
+        running = {device.device_id: device.mode.variant for device in in_force.devices}
         busy = {place for place in in_force.placement.values() if place is not None}
         loading = {
             place for place in busy if self._variants.get(place) not in (None, running.get(place))

@@ -25,7 +25,7 @@ from ...protos.serving_pb2 import (
 from ...scheduling.duties import Duties
 from ...scheduling.pacing import REPORTS_PER_PLAN, URGENT_GAP_MS
 from ...scheduling.plan_view import PlanView
-from ...scheduling.running import RunningPlan
+from ...scheduling.running_plan import RunningPlan
 from ...scheduling.slots import slots_needed
 from ...scheduling.streams.adviser import Adviser
 from ...scheduling.streams.stalls import TICK_MS, StallWatch

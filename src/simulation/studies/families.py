@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from ...core.device import Device
+from ...core.mode import ModeTable
 from ...core.problem import Problem
 from ...core.stream import Stream
 from ...core.variant import Variant
-
-Latencies = tuple[tuple[float, ...], ...]  # (variants, batch sizes), ms
 
 JITTER = 0.01  # of a latency, either way, drawn anew for each problem
 FAST_NETWORKS = (  # name, side, accuracy, latency of a frame alone (ms)
@@ -86,14 +85,11 @@ class Family:
         """Draws a problem."""
         types = tuple(self.slowness)
         names = [random.choice(types) if len(types) > 1 else types[0] for _ in range(num_devices)]
-        variants, rows = _fast_zoo() if self.is_fast else _zoo_of_sides(random)
+        variants, table = _fast_zoo() if self.is_fast else _zoo_of_sides(random)
         return Problem(
             devices=tuple(Device(f"gpu{index}", name) for index, name in enumerate(names)),
             variants=variants,
-            latency_ms={
-                name: tuple(tuple(factor * ms for ms in row) for row in rows)
-                for name, factor in self.slowness.items()
-            },
+            tables={name: table.slowed(factor) for name, factor in self.slowness.items()},
             streams=self.clients.draw(num_clients, random),
         )
 
@@ -145,7 +141,7 @@ def draw_named(
     return name, family.draw(num_devices, num_clients, Random(name))  # noqa: S311 - a study
 
 
-def _zoo_of_sides(random: Random) -> tuple[tuple[Variant, ...], Latencies]:
+def _zoo_of_sides(random: Random) -> tuple[tuple[Variant, ...], ModeTable]:
     """One network at 16 input sides, up to batches of 8: accuracy levels off, latency grows with the area."""
     sides = range(128, 609, 32)
     variants = tuple(
@@ -160,10 +156,10 @@ def _zoo_of_sides(random: Random) -> tuple[tuple[Variant, ...], Latencies]:
         )
         for side in sides
     )
-    return variants, rows
+    return variants, ModeTable(rows)
 
 
-def _fast_zoo() -> tuple[tuple[Variant, ...], Latencies]:
+def _fast_zoo() -> tuple[tuple[Variant, ...], ModeTable]:
     variants = tuple(
         Variant(name, side, accuracy, _kbits(side)) for name, side, accuracy, _ in FAST_NETWORKS
     )
@@ -171,7 +167,7 @@ def _fast_zoo() -> tuple[tuple[Variant, ...], Latencies]:
         tuple(_batch_ms(alone_ms, size, 0.4) for size in range(1, 13))
         for *_, alone_ms in FAST_NETWORKS
     )
-    return variants, rows
+    return variants, ModeTable(rows)
 
 
 def _batch_ms(alone_ms: float, size: int, growth_ratio: float) -> float:

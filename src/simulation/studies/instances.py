@@ -11,15 +11,16 @@ from random import Random
 
 from ...core.device import Device
 from ...core.errors import RunError
+from ...core.mode import Mode, ModeTable
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from ...core.variant import Variant
 from ...scheduling.planning.mapping import Mapper
 from ...zoos import (
     find_profile,
-    latency_table,
     load_latency_profile,
     load_variants,
+    mode_table,
     variants_path,
 )
 from .families import PAPER_CLIENTS
@@ -67,7 +68,7 @@ def draw_instance(size: Size, seed: int, number: int, least_served_ratio: float)
         num_served = Mapper(problem).evaluate(running).num_served
         if num_served >= least_served_ratio * num_servable:
             devices = tuple(
-                DevicePlan(device.device_id, variant, 1)
+                DevicePlan.of(device.device_id, Mode(variant, 1))
                 for device, variant in zip(problem.devices, running, strict=True)
             )
             placement = {stream.stream_id: None for stream in problem.streams}
@@ -77,20 +78,20 @@ def draw_instance(size: Size, seed: int, number: int, least_served_ratio: float)
 
 def draw_problem(num_devices: int, num_clients: int, random: Random) -> Problem:
     """Draws a problem of the published kind on the shipped replayed profile."""
-    variants, rows = _zoo()
+    variants, table = _zoo()
     return Problem(
         devices=tuple(Device(f"gpu{index}", DEVICE_TYPE) for index in range(num_devices)),
         variants=variants,
-        latency_ms={DEVICE_TYPE: rows},
+        tables={DEVICE_TYPE: table},
         streams=PAPER_CLIENTS.draw(num_clients, random),
     )
 
 
 @cache
-def _zoo() -> tuple[tuple[Variant, ...], tuple[tuple[float, ...], ...]]:
-    """The variants, and the latencies of their batches on the device type."""
+def _zoo() -> tuple[tuple[Variant, ...], ModeTable]:
+    """The variants, and what their modes cost on the device type."""
     variants = load_variants(variants_path(ZOO))
     path = find_profile(ZOO, DEVICE_TYPE, None)
     if path is None:
         raise RunError(f"the profile of {ZOO} is not there")
-    return variants, latency_table(load_latency_profile(path, variants), variants, MAX_BATCH)
+    return variants, mode_table(load_latency_profile(path, variants), variants, MAX_BATCH)

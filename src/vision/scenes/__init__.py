@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .objects import MIN_OBJECT_PX, MIN_VISIBILITY_RATIO, SceneFrame, SceneObject
-from .recording import write_scene_video
 from .scene import Scene
 from .splits import SPLITS, Split
 
@@ -15,5 +14,4 @@ __all__ = [
     "SceneFrame",
     "SceneObject",
     "Split",
-    "write_scene_video",
 ]

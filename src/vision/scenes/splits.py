@@ -35,9 +35,3 @@ def draw_between(rng: np.random.Generator, low: float, high: float, split: Split
     """Draws a number from those bands of `low`..`high` that belong to the split."""
     band = rng.choice(_BANDS_OF[split]) + 5 * rng.integers(_NUM_GROUPS)
     return float(low + (high - low) * (band + rng.uniform(0.02, 0.98)) / (5 * _NUM_GROUPS))
-
-
-def owns(value: float, low: float, high: float, split: Split) -> bool:
-    """Says whether `value` lies in a band of `low`..`high` that belongs to the split."""
-    band = int((value - low) / (high - low) * 5 * _NUM_GROUPS) % 5
-    return band in _BANDS_OF[split]

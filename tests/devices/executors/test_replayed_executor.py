@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import pytest
+from virtual_clock import VirtualClock
 
-from moonjelly.core.clock import VirtualClock
 from moonjelly.core.profile import BatchLatency
 from moonjelly.devices.executors.port import NO_PICTURE
 from moonjelly.devices.executors.replayed_executor import ReplayedExecutor

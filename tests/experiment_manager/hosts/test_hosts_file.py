@@ -46,20 +46,20 @@ def test_hosts_are_read_with_this_machine_where_no_address_is_given(
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("role: server", "role: boss", ":2: edge: role: 'boss': must be server or clients"),
-        ("role: server", "rol: server", ":2: 'rol': no such option; did you mean role?"),
+        ("role: server", "role: boss", ":2: edge.role: 'boss': must be 'server' or 'clients'"),
+        ("role: server", "rol: server", ":2: edge.rol: no such option; did you mean role?"),
         ("role: clients", "role: server", ": has 2 hosts of role server and 0 of role clients"),
-        ("root: /srv/moonjelly", "root: srv", ":3: edge: root: 'srv': must be an absolute path"),
-        ("root: /srv/moonjelly", "root: /srv/../etc", ":3: edge: root: '/srv/../etc': must be"),
-        ("  root: /tmp/moonjelly\n", "", ":11: street: root: must be given"),
-        ("edge.example.org", "'-oProxyCommand=x'", ":4: edge: address: '-oProxyCommand=x': must"),
-        ("user: me", "user: 'me; rm'", ":5: edge: user: 'me; rm': must be a user name"),
-        ("  user: me\n", "", ":1: edge: user: must be given"),
-        ("  user: me\n", "  user: me\n  port: 0\n", ":6: edge: port: 0: must be 1 to 65535"),
-        ("insecure: true", "insecure: false", ":9: edge: listen: '10.0.0.5': others can reach it"),
-        ("  listen: 10.0.0.5\n  insecure: true\n", "", ": edge: listen: must be given where street"),
-        ("root: /tmp/moonjelly", "root: /tmp/m\n  user: me", ":14: street: user: is for hosts with"),
-        ("root: /tmp/moonjelly", "root: /tmp/m\n  listen: a.b", ":14: street: listen: is for the se"),
+        ("root: /srv/moonjelly", "root: srv", ":3: edge.root: 'srv': must be an absolute path"),
+        ("root: /srv/moonjelly", "root: /srv/../etc", ":3: edge.root: '/srv/../etc': must be"),
+        ("  root: /tmp/moonjelly\n", "", ":11: street.root: is missing"),
+        ("edge.example.org", "'-oProxyCommand=x'", ":4: edge.address: '-oProxyCommand=x': must"),
+        ("user: me", "user: 'me; rm'", ":5: edge.user: 'me; rm': must be a user name"),
+        ("  user: me\n", "", ":1: edge.user: must be given"),
+        ("  user: me\n", "  user: me\n  port: 0\n", ":6: edge.port: 0: must be 1 to 65535"),
+        ("insecure: true", "insecure: false", ":9: edge.listen: '10.0.0.5': others can reach it"),
+        ("  listen: 10.0.0.5\n  insecure: true\n", "", ":1: edge.listen: must be given where street"),
+        ("root: /tmp/moonjelly", "root: /tmp/m\n  user: me", ":14: street.user: is for hosts with"),
+        ("root: /tmp/moonjelly", "root: /tmp/m\n  listen: a.b", ":14: street.listen: 'a.b': is for the se"),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_refused_with_line_key_and_rule(
@@ -76,12 +76,12 @@ def test_a_wrong_file_is_refused_with_line_key_and_rule(
 def test_host_keys_must_be_known_and_the_users_key_private(tmp_path: Path, good: str) -> None:
     path = tmp_path / "hosts.yaml"
     path.write_text(good.replace(f"  known_hosts: {tmp_path / 'known'}\n", ""))
-    with pytest.raises(UsageError, match="edge: known_hosts: must be given"):
+    with pytest.raises(UsageError, match=r"edge\.known_hosts: must be given"):
         read_hosts(path)
     path.write_text(good)
     (tmp_path / "key").chmod(0o644)
-    with pytest.raises(UsageError, match=r"edge: key: .*: others may use it; chmod 600"):
+    with pytest.raises(UsageError, match=r"edge.key: .*: others may use it; chmod 600"):
         read_hosts(path)
     (tmp_path / "key").unlink()
-    with pytest.raises(UsageError, match=r"edge: key: .*: must be a file that can be read"):
+    with pytest.raises(UsageError, match=r"edge.key: .*: must be a file that can be read"):
         read_hosts(path)

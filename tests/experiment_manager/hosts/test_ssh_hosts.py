@@ -19,13 +19,13 @@ import psutil
 import pytest
 from rich.console import Console
 
-from moonjelly.experiment_manager.campaign import CannotGoOnError
 from moonjelly.experiment_manager.experiment_file import read_experiment
-from moonjelly.experiment_manager.hosts import connection
-from moonjelly.experiment_manager.hosts.connection import HostError
+from moonjelly.experiment_manager.hosts import over_ssh
+from moonjelly.experiment_manager.hosts.fleet import DEFAULT_LEASE_S, Fleet
 from moonjelly.experiment_manager.hosts.host import read_hosts
-from moonjelly.experiment_manager.hosts.session import DEFAULT_LEASE_S, HostsSession
+from moonjelly.experiment_manager.hosts.port import HostError
 from moonjelly.experiment_manager.matrix import RunConfig
+from moonjelly.experiment_manager.running_all import CannotGoOnError
 
 AGENT = "moonjelly.experiment_manager.hosts.agent"
 REMOTE_STOP_LIMIT_S = 60.0
@@ -148,10 +148,10 @@ def test_a_user_key_that_the_host_does_not_take_ends_with_one_line(
 
 
 @contextlib.asynccontextmanager
-async def open_session(hosts_file: Path, lease_s: float) -> AsyncIterator[HostsSession]:
+async def open_session(hosts_file: Path, lease_s: float) -> AsyncIterator[Fleet]:
     console = Console(quiet=True)
     hosts = read_hosts(hosts_file)
-    session = HostsSession(hosts, "cafe", console, lease_s=lease_s, return_limit_s=0.0)
+    session = Fleet(hosts, "cafe", console, lease_s=lease_s, return_limit_s=0.0)
     try:
         await session.open()
         yield session
@@ -159,9 +159,7 @@ async def open_session(hosts_file: Path, lease_s: float) -> AsyncIterator[HostsS
         await session.close()
 
 
-async def lose_hosts(
-    session: HostsSession, folder: Path, ssh_server: Any, how: signal.Signals
-) -> None:
+async def lose_hosts(session: Fleet, folder: Path, ssh_server: Any, how: signal.Signals) -> None:
     """Signals the SSH server in the midst of a run; the run fails, and all ends that ran there."""
     draft = folder / "lost"
     draft.mkdir()
@@ -196,7 +194,7 @@ async def test_a_run_whose_host_dies_fails_and_the_next_is_made_when_it_is_back(
 async def test_a_run_whose_host_hangs_fails_and_what_it_runs_stops_by_itself(
     tmp_path: Path, hosts_file: Path, ssh_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "KEEPALIVE_PERIOD_S", 2.0)
+    monkeypatch.setattr(over_ssh, "KEEPALIVE_PERIOD_S", 2.0)
     async with open_session(hosts_file, lease_s=6.0) as session:
         await lose_hosts(session, tmp_path, ssh_server, signal.SIGSTOP)
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
+from virtual_clock import VirtualClock
 
-from moonjelly.core.clock import VirtualClock
 from moonjelly.core.profile import BatchLatency
 from moonjelly.scheduling.batching.port import Batcher, DeviceState, QueuedFrame
 

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from moonjelly.core.device import Device
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
@@ -22,10 +23,12 @@ def golden():
             Variant(f"v{side}", side, 0.2 + 0.1 * index, side**2 * 3 * 8 / 1024 / ratio)
             for index, (side, ratio) in enumerate(sizes)
         ),
-        latency_ms={
-            "gpu": tuple(
-                tuple(float(first + more * extra) for extra in range(12))
-                for first, more in latencies
+        tables={
+            "gpu": ModeTable(
+                tuple(
+                    tuple(float(first + more * extra) for extra in range(12))
+                    for first, more in latencies
+                )
             )
         },
         streams=tuple(
@@ -57,7 +60,7 @@ def small_problem():
                 Variant(f"v{index}", 128 + 32 * index, 0.2 + 0.1 * index, 50.0 * (index + 1))
                 for index in range(variants)
             ),
-            latency_ms={kind: tuple(map(row, range(variants))) for kind in ("gpu", "cpu")},
+            tables={kind: ModeTable(tuple(map(row, range(variants)))) for kind in ("gpu", "cpu")},
             streams=tuple(
                 Stream(
                     f"c{index}",
@@ -93,7 +96,7 @@ def fleet():
         return Problem(
             devices=tuple(Device(f"d{index}", "gpu") for index in range(num_devices)),
             variants=variants,
-            latency_ms={"gpu": latency},
+            tables={"gpu": ModeTable(latency)},
             streams=tuple(
                 Stream(
                     f"c{index}",

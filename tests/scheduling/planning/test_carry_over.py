@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from moonjelly.core.mode import Mode
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.scheduling.planning.carry_over import carry_over
 from moonjelly.scheduling.planning.mapping import Mapper, assemble
@@ -30,7 +31,7 @@ def test_a_stream_that_came_is_added_where_there_is_room(golden, previous):
 
 def test_a_stream_that_came_gets_the_most_accurate_variant_with_room(golden, previous):
     few = replace(golden, streams=golden.streams[:1])
-    running = Plan((DevicePlan("gpu0", 1, 1), DevicePlan("gpu1", 2, 1)), {})
+    running = Plan((DevicePlan.of("gpu0", Mode(1, 1)), DevicePlan.of("gpu1", Mode(2, 1))), {})
     assert carry_over(few, running).placement == {"c0": "gpu1"}
 
 
@@ -48,7 +49,7 @@ def test_streams_whose_link_is_down_have_no_place(golden, previous):
     down = tuple(replace(stream, bandwidth_kbps=0) for stream in golden.streams)
     plan = carry_over(replace(golden, streams=down), previous)
     assert set(plan.placement.values()) == {None}
-    assert [device.batch_size for device in plan.devices] == [1, 1]
+    assert [device.mode.batch_size for device in plan.devices] == [1, 1]
 
 
 def test_what_is_gone_is_forgotten(golden, previous):
@@ -60,6 +61,6 @@ def test_what_is_gone_is_forgotten(golden, previous):
 
 
 def test_variants_of_a_larger_zoo_are_cut_down_to_this_one(golden):
-    larger = Plan((DevicePlan("gpu1", 15, 1),), {})
+    larger = Plan((DevicePlan.of("gpu1", Mode(15, 1)),), {})
     assert variants_in_force(golden, larger) == (0, 3)
     assert variants_in_force(golden, None) == (0, 0)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.device import Device
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.plan import Plan
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
@@ -41,7 +42,7 @@ def server(*streams, num_devices=1):
     return Problem(
         devices=tuple(Device(f"cpu{i}", "cpu") for i in range(num_devices)),
         variants=(Variant("small", 160, 0.3, 50), Variant("large", 320, 0.5, 150)),
-        latency_ms={"cpu": ((10.0, 20.0, 30.0, 40.0), (40.0, 80.0, 120.0, 160.0))},
+        tables={"cpu": ModeTable(((10.0, 20.0, 30.0, 40.0), (40.0, 80.0, 120.0, 160.0)))},
         streams=streams,
         overhead_ms=4.0,
     )
@@ -54,9 +55,9 @@ def plan_for(problem):
 def test_a_stream_is_admitted_by_giving_up_accuracy():
     problem = server(camera("a"), camera("b"))
     before = plan_for(problem)
-    assert before.devices[0].variant == 1
+    assert before.devices[0].mode.variant == 1
     plan = admit(problem, camera("c"), before, SaDpPlanner())
-    assert plan.devices[0].variant == 0
+    assert plan.devices[0].mode.variant == 0
     assert set(plan.placement.values()) == {"cpu0"}
 
 
@@ -106,7 +107,7 @@ def test_a_refusal_names_the_highest_round_rate_that_fits():
 
 def test_a_refusal_names_the_shortest_round_slo_that_fits():
     # The fast stream needs batches of 4 at the new device's gain; 40 ms cannot wait for them.
-    problem = replace(server(), latency_ms={"cpu": ((10.0, 12.0, 14.0, 16.0), (40.0,))})
+    problem = replace(server(), tables={"cpu": ModeTable(((10.0, 12.0, 14.0, 16.0), (40.0,)))})
     newcomer = camera("b", fps=120, slo_ms=27)
     offers = counter_offers(problem, newcomer, None, SaDpPlanner())
     assert admit(problem, newcomer, None, SaDpPlanner()) is None

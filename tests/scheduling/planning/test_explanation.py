@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.device import Device
+from moonjelly.core.mode import Mode
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.scheduling.planning.explanation import Binding, explain
 from moonjelly.scheduling.planning.registry import planner
@@ -24,14 +25,16 @@ def granted(problem, plan, stream, wish, change):
     )
     if wish.device_id is None:
         changed = replace(changed, devices=(*problem.devices, Device("new", wish.device_type)))
-        plan = Plan((*plan.devices, DevicePlan("new", wish.variant, 1)), plan.placement)
+        plan = Plan((*plan.devices, DevicePlan.of("new", Mode(wish.variant, 1))), plan.placement)
     target = wish.device_id or "new"
     device_type = next(one.device_type for one in changed.devices if one.device_id == target)
     sound = []
-    for size in range(1, len(changed.latency_ms[device_type][wish.variant]) + 1):
+    for size in range(1, len(changed.tables[device_type].modes(wish.variant)) + 1):
         moved = Plan(
             tuple(
-                replace(one, batch_size=size) if one.device_id == target else one
+                DevicePlan.of(target, Mode(one.mode.variant, size))
+                if one.device_id == target
+                else one
                 for one in plan.devices
             ),
             {**plan.placement, stream.stream_id: target},
@@ -43,7 +46,7 @@ def granted(problem, plan, stream, wish, change):
 
 def check_wishes(problem, plan, one):
     stream = next(c for c in problem.streams if c.stream_id == one.stream_id)
-    accuracy = problem.variants[one.device.variant].accuracy if one.device else -1
+    accuracy = problem.variants[one.device.mode.variant].accuracy if one.device else -1
     for wish in one.wishes:
         assert problem.variants[wish.variant].accuracy > accuracy
         changes = []
@@ -78,7 +81,9 @@ def test_each_binding_is_named(golden):
     assert {one.binding for one in best} == {Binding.NOTHING}
     assert all(one.wishes == () for one in best)
 
-    small = Plan((DevicePlan("gpu0", 0, 1), DevicePlan("gpu1", 0, 1)), plan.placement)
+    small = Plan(
+        (DevicePlan.of("gpu0", Mode(0, 1)), DevicePlan.of("gpu1", Mode(0, 1))), plan.placement
+    )
     thin = replace(golden.streams[0], bandwidth_kbps=golden.variants[1].frame_kbits * 15)
     strict = replace(golden.streams[1], slo_ms=36)
     problem = replace(golden, streams=(thin, strict, *golden.streams[2:]))

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from moonjelly.core.mode import Mode
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.scheduling.planning.mapping import Mapper, Value, assemble
 from moonjelly.scheduling.planning.published.annealing import ITERATIONS_PER_PHASE, anneal
@@ -50,15 +51,15 @@ def test_the_mapping_is_the_published_one(
     assert tuple(set(streams) for streams in mapper.assign(variants)) == members
     plan = assemble(golden, variants, mapper.assign(variants))
     assert violations(golden, plan) == []
-    assert tuple(device.batch_size for device in plan.devices) == batches
+    assert tuple(device.mode.batch_size for device in plan.devices) == batches
     result = score(golden, plan)
     assert result.served_ratio == 1.0
     assert result.accuracy_per_request == pytest.approx(per_request)
     assert result.accuracy_per_stream == pytest.approx(per_stream)
     for device, streams, expected in zip(plan.devices, members, used, strict=True):
-        latency_ms = golden.latency_ms["gpu"][device.variant][device.batch_size - 1]
+        latency_ms = golden.tables["gpu"].p99_ms(device.mode)
         rate_fps = sum(golden.streams[index].fps for index in streams)
-        assert rate_fps * latency_ms / device.batch_size / 1000 == pytest.approx(expected)
+        assert rate_fps * latency_ms / device.mode.batch_size / 1000 == pytest.approx(expected)
 
 
 def test_of_equal_totals_the_stream_with_the_larger_budget_goes(golden):
@@ -69,10 +70,11 @@ def test_of_equal_totals_the_stream_with_the_larger_budget_goes(golden):
 def test_slack_residues_of_the_best_plan_are_the_published_ones(golden):
     plan = assemble(golden, (3, 3), Mapper(golden).assign((3, 3)))
     slacks = []
+    running = {device.device_id: device for device in plan.devices}
     for stream in golden.streams:
-        device = plan.device_of(stream.stream_id)
-        latency_ms = golden.latency_ms["gpu"][device.variant][device.batch_size - 1]
-        budget_ms = golden.budget_ms(stream, device.variant)
+        device = running[plan.placement[stream.stream_id]]
+        latency_ms = golden.tables["gpu"].p99_ms(device.mode)
+        budget_ms = golden.budget_ms(stream, device.mode.variant)
         slacks.append(budget_ms - 2 * latency_ms)
     assert slacks == pytest.approx([11.74, 8.74, 48.48, 5.96], abs=0.006)
 
@@ -90,7 +92,7 @@ def test_a_phase_has_the_published_number_of_iterations():
 
 
 def test_the_planner_ends_at_the_best_variants_too(golden):
-    start = Plan((DevicePlan("gpu0", 0, 6), DevicePlan("gpu1", 0, 1)), {})
+    start = Plan((DevicePlan.of("gpu0", Mode(0, 6)), DevicePlan.of("gpu1", Mode(0, 1))), {})
     plan = SaDpPlanner().plan(golden, start, Random(0))
-    assert [device.variant for device in plan.devices] == [3, 3]
+    assert [device.mode.variant for device in plan.devices] == [3, 3]
     assert plan.placement == {"c0": "gpu1", "c1": "gpu0", "c2": "gpu0", "c3": "gpu1"}

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.device import Device
+from moonjelly.core.mode import Mode, ModeTable
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
@@ -58,7 +59,10 @@ def problems(draw, max_devices=3, max_variants=4, max_batches=4, max_streams=8):
             Variant(f"v{index}", 128 + 32 * index, 0.2 + 0.1 * index, 50.0 * (index + 1))
             for index in range(num_variants)
         ),
-        latency_ms={kind: tuple(draw(row) for _ in range(num_variants)) for kind in ("gpu", "cpu")},
+        tables={
+            kind: ModeTable(tuple(draw(row) for _ in range(num_variants)))
+            for kind in ("gpu", "cpu")
+        },
         streams=draw(streams(max_streams)),
         overhead_ms=draw(st.floats(0, 10)),
     )
@@ -71,7 +75,8 @@ def plans(draw):
     devices = draw(st.lists(names, unique=True))
     return Plan(
         tuple(
-            DevicePlan(name, draw(st.integers(0, 6)), draw(st.integers(1, 9))) for name in devices
+            DevicePlan.of(name, Mode(draw(st.integers(0, 6)), draw(st.integers(1, 9))))
+            for name in devices
         ),
         {
             f"c{index}": draw(st.one_of(st.none(), names))
@@ -123,9 +128,9 @@ def optimum(problem):
     """The most streams served, and the best accuracy with that many, by trying everything."""
     choices = [
         [
-            DevicePlan(device.device_id, variant, size)
+            DevicePlan.of(device.device_id, Mode(variant, size))
             for variant in range(len(problem.variants))
-            for size in range(1, len(problem.latency_ms[device.device_type][variant]) + 1)
+            for size in range(1, len(problem.tables[device.device_type].modes(variant)) + 1)
         ]
         for device in problem.devices
     ]
@@ -191,7 +196,7 @@ def test_a_rate_that_equals_the_throughput_is_not_placed():
     problem = Problem(
         devices=(Device("gpu0", "gpu"),),
         variants=(Variant("v", 128, 0.2, 80),),
-        latency_ms={"gpu": ((40.0,),)},  # 25 frame/s
+        tables={"gpu": ModeTable(((40.0,),))},  # 25 frame/s
         streams=(Stream("c0", 25, 1000, 100_000),),
     )
     assert SaDpPlanner().plan(problem, None, Random(0)).placement == {"c0": None}
@@ -203,7 +208,10 @@ def unlike(num_streams=4, fps=20.0):
     return Problem(
         devices=(Device("slow", "cpu"), Device("fast", "gpu"), Device("fast2", "gpu")),
         variants=(Variant("small", 128, 0.2, 80), Variant("large", 256, 0.4, 200)),
-        latency_ms={"cpu": ((30.0,), (400.0,)), "gpu": ((5.0, 6.0), (10.0, 14.0))},
+        tables={
+            "cpu": ModeTable(((30.0,), (400.0,))),
+            "gpu": ModeTable(((5.0, 6.0), (10.0, 14.0))),
+        },
         streams=tuple(Stream(f"c{i}", fps, 100, 50_000) for i in range(num_streams)),
     )
 
@@ -211,8 +219,8 @@ def unlike(num_streams=4, fps=20.0):
 def test_an_unlike_device_gets_what_it_can_run():
     plan = SaDpPlanner().plan(unlike(12), None, Random(0))
     assert None not in plan.placement.values()
-    assert plan.devices[0].variant == 0
-    assert plan.devices[1].variant == plan.devices[2].variant == 1
+    assert plan.devices[0].mode.variant == 0
+    assert plan.devices[1].mode.variant == plan.devices[2].mode.variant == 1
 
 
 def test_one_hopeless_stream_does_not_keep_the_others_from_better_variants(golden):
@@ -221,19 +229,24 @@ def test_one_hopeless_stream_does_not_keep_the_others_from_better_variants(golde
     problem = replace(golden, streams=(*golden.streams, hopeless))
     assert problem.is_servable(hopeless)
     plan = SaDpPlanner().plan(problem, None, Random(0))
-    assert [device.variant for device in plan.devices] == [3, 3]
+    assert [device.mode.variant for device in plan.devices] == [3, 3]
     assert [name for name, place in plan.placement.items() if place is None] == ["c9"]
 
 
 def test_a_new_variant_goes_where_the_nearest_is_loaded():
     problem = unlike(12)
     previous = Plan(
-        (DevicePlan("slow", 0, 1), DevicePlan("fast", 1, 1), DevicePlan("fast2", 0, 1)), {}
+        (
+            DevicePlan.of("slow", Mode(0, 1)),
+            DevicePlan.of("fast", Mode(1, 1)),
+            DevicePlan.of("fast2", Mode(0, 1)),
+        ),
+        {},
     )
     # With few streams on one device only; the other two keep what they hold.
     few = replace(problem, streams=problem.streams[:1])
     plan = SaDpPlanner().plan(few, previous, Random(0))
-    assert [device.variant for device in plan.devices] == [0, 1, 0]
+    assert [device.mode.variant for device in plan.devices] == [0, 1, 0]
     assert plan.placement == {"c0": "fast"}
 
 
@@ -242,7 +255,7 @@ def test_nothing_moves_without_a_gain(golden):
     swapped = {"gpu0": "gpu1", "gpu1": "gpu0"}
     previous = Plan(
         tuple(
-            DevicePlan(device.device_id, other.variant, other.batch_size)
+            DevicePlan.of(device.device_id, Mode(other.mode.variant, other.mode.batch_size))
             for device, other in zip(plan.devices, reversed(plan.devices), strict=True)
         ),
         {name: swapped[place] for name, place in plan.placement.items()},
@@ -256,13 +269,13 @@ def test_annealing_serves_everybody_on_many_devices():
         problem,
         devices=tuple(Device(f"d{i}", "gpu" if i % 3 else "cpu") for i in range(12)),
         variants=tuple(Variant(f"v{i}", 128 + 32 * i, 0.2 + i / 20, 80 + 20 * i) for i in range(8)),
-        latency_ms={
-            "cpu": tuple((20.0 + 20 * i,) for i in range(8)),
-            "gpu": tuple((5.0 + 2 * i, 6.0 + 3 * i, 7.0 + 4 * i) for i in range(8)),
+        tables={
+            "cpu": ModeTable(tuple((20.0 + 20 * i,) for i in range(8))),
+            "gpu": ModeTable(tuple((5.0 + 2 * i, 6.0 + 3 * i, 7.0 + 4 * i) for i in range(8))),
         },
         streams=tuple(Stream(f"c{i}", (7, 12.5, 29.97)[i % 3], 120, 50_000) for i in range(40)),
     )
-    top = Plan(tuple(DevicePlan(device.device_id, 7, 1) for device in many.devices), {})
+    top = Plan(tuple(DevicePlan.of(device.device_id, Mode(7, 1)) for device in many.devices), {})
     for previous in (None, top):
         plan = SaDpPlanner().plan(many, previous, Random(3))
         assert violations(many, plan) == []

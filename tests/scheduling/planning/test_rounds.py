@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from moonjelly.core.device import Device
+from moonjelly.core.mode import Mode, ModeTable
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
@@ -17,7 +18,7 @@ from moonjelly.scheduling.planning.rounds import Planning
 from moonjelly.scheduling.planning.rules import score, violations
 
 VARIANTS = (Variant("small", 128, 0.2, 50.0), Variant("large", 416, 0.4, 300.0))
-LATENCY = ((5.0, 6.0, 7.0, 8.0), (20.0, 30.0, 40.0, 50.0))  # 500 and 80 frames/s
+LATENCY = ModeTable(((5.0, 6.0, 7.0, 8.0), (20.0, 30.0, 40.0, 50.0)))  # 500 and 80 frames/s
 
 
 def stream(number: int, fps: float = 25.0, slo_ms: float = 200.0, kbps: float = 1e5) -> Stream:
@@ -61,7 +62,7 @@ def test_a_planner_that_fails_is_replaced_by_what_was_in_force() -> None:
     assert decided.mistake is not None
     assert isinstance(decided.mistake.error, AssertionError)
     assert violations(wanted, decided.plan) == []
-    assert decided.plan.devices[0].variant == before.devices[0].variant
+    assert decided.plan.devices[0].mode.variant == before.devices[0].mode.variant
     decided._planner = planner("greedy")
     decided.replan(wanted)
     assert decided.mistake is None
@@ -83,7 +84,7 @@ def test_instead_of_a_first_plan_that_is_none_the_smallest_variants_serve(bad) -
     decided._planner = bad()
     decided.replan(problem(stream(0)))
     assert decided.plan.placement == {"c0": "d0"}
-    assert decided.plan.devices[0].variant == 0
+    assert decided.plan.devices[0].mode.variant == 0
 
 
 def test_variants_change_only_for_a_gain() -> None:
@@ -93,13 +94,13 @@ def test_variants_change_only_for_a_gain() -> None:
     other = planning()
     other.replan(replace(wanted, variants=VARIANTS))
     first = other.plan
-    assert first.devices[0].variant == 1
-    small = Plan((replace(first.devices[0], variant=0),), first.placement)
+    assert first.devices[0].mode.variant == 1
+    small = Plan((DevicePlan.of("d0", Mode(0, first.devices[0].mode.batch_size)),), first.placement)
     decided.plan = small
     decided.replan(wanted)  # half a percent better
-    assert decided.plan.devices[0].variant == 0
+    assert decided.plan.devices[0].mode.variant == 0
     decided.replan(replace(wanted, variants=VARIANTS))  # twice as good
-    assert decided.plan.devices[0].variant == 1
+    assert decided.plan.devices[0].mode.variant == 1
 
 
 def test_a_stream_joins_where_there_is_room() -> None:
@@ -207,7 +208,7 @@ def test_of_many_with_some_left_over_a_plan_for_fewer_of_them_is_found() -> None
     decided = planning("pricing")
     served = [stream(0, fps=70.0)]
     decided.replan(problem(*served))
-    assert decided.plan.devices[0].variant == 1  # so that the planner is needed
+    assert decided.plan.devices[0].mode.variant == 1  # so that the planner is needed
     joining = [stream(number, fps=100.0) for number in range(1, 9)]
     admissions = decided.admit(problem(*served), joining)
     assert [one.stream.stream_id for one in admissions] == [one.stream_id for one in joining]
@@ -217,17 +218,17 @@ def test_of_many_with_some_left_over_a_plan_for_fewer_of_them_is_found() -> None
 def test_a_pending_stream_has_a_place_and_no_say() -> None:
     decided = planning()
     decided.replan(problem(stream(0)))
-    assert decided.plan.devices[0].variant == 1
+    assert decided.plan.devices[0].mode.variant == 1
     pending = stream(1, fps=300.0, slo_ms=30.0)
     (admission,) = decided.admit(problem(stream(0)), [pending])
     assert admission.refusal is None
     for _ in range(2):
-        assert decided.plan.devices[0].variant == 1
+        assert decided.plan.devices[0].mode.variant == 1
         assert decided.plan.placement == {"c0": "d0", "c1": "d0"}
         assert {one.stream_id for one in decided.problem.streams} == {"c0"}
         decided.replan(problem(stream(0)), [pending])
     decided.replan(problem(stream(0), pending))
-    assert decided.plan.devices[0].variant == 0
+    assert decided.plan.devices[0].mode.variant == 0
     assert violations(problem(stream(0), pending), decided.plan) == []
 
 
@@ -250,16 +251,16 @@ def test_who_was_told_yes_is_served_even_if_the_planner_thinks_of_nothing_good()
             one, *others = place
             size = 4 if variant == 0 else 1
             served = {one: "d0", **(dict.fromkeys(others, "d0") if variant == 0 else {})}
-            return Plan((DevicePlan("d0", variant, size),), {**place, **served})
+            return Plan((DevicePlan.of("d0", Mode(variant, size)),), {**place, **served})
 
     decided = Planning(Forgetful(), Random(1), TimeLimit())
     honest, late = stream(0, fps=15.0), stream(1, fps=300.0)
     decided.replan(problem(honest))
-    assert decided.plan.devices[0].variant == 1
+    assert decided.plan.devices[0].mode.variant == 1
     (admission,) = decided.admit(problem(honest), [late])
     assert admission.refusal is None
     decided.replan(problem(honest), [late])
-    assert decided.plan.devices[0].variant == 1
+    assert decided.plan.devices[0].mode.variant == 1
     decided.replan(problem(honest, late))  # it has opened
     assert violations(problem(honest, late), decided.plan) == []
     assert None not in decided.plan.placement.values()

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from moonjelly.core.plan import DevicePlan, Plan
+from moonjelly.core.mode import Mode
+from moonjelly.core.plan import Berth, DevicePlan, Plan
 from moonjelly.scheduling.planning.mapping import Mapper, assemble
 from moonjelly.scheduling.planning.rules import Score, score, violations
 
@@ -15,7 +16,9 @@ def sound(golden):
 
 
 def with_devices(plan, *devices):
-    return Plan(tuple(DevicePlan(*device) for device in devices), plan.placement)
+    return Plan(
+        tuple(DevicePlan.of(device_id, Mode(*mode)) for device_id, *mode in devices), plan.placement
+    )
 
 
 def with_places(plan, **changes):
@@ -24,6 +27,14 @@ def with_places(plan, **changes):
 
 def test_a_sound_plan_breaks_no_rule(golden, sound):
     assert violations(golden, sound) == []
+
+
+def test_planners_of_one_berth_a_device_are_held_to_it(golden, sound):
+    berth = Berth(Mode(3, 1), share_ratio=0.5)
+    shared = Plan(
+        (DevicePlan("gpu0", (berth, berth)), DevicePlan.of("gpu1", Mode(3, 1))), sound.placement
+    )
+    assert violations(golden, shared) == ["gpu0: has 2 berths, not one"]
 
 
 def test_serving_nobody_is_sound(golden, sound):

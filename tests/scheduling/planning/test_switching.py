@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from moonjelly.core.device import Device
+from moonjelly.core.mode import Mode, ModeTable
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
@@ -14,13 +15,13 @@ from moonjelly.scheduling.planning.switching import SwitchingCost
 PROBLEM = Problem(
     devices=(Device("d0", "gpu"), Device("d1", "gpu")),
     variants=(Variant("small", 128, 0.40, 50.0), Variant("large", 416, 0.44, 300.0)),
-    latency_ms={"gpu": ((5.0,), (20.0,))},
+    tables={"gpu": ModeTable(((5.0,), (20.0,)))},
     streams=(Stream("c0", 10, 200, 1e5), Stream("c1", 10, 200, 1e5)),
 )
 
 
 def plan(variants, places):
-    devices = tuple(DevicePlan(f"d{n}", variant, 1) for n, variant in enumerate(variants))
+    devices = tuple(DevicePlan.of(f"d{n}", Mode(variant, 1)) for n, variant in enumerate(variants))
     return Plan(devices, {f"c{n}": place for n, place in enumerate(places)})
 
 

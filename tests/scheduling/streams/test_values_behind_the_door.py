@@ -24,6 +24,7 @@ from moonjelly.core.limits import (
     WIRE_MS,
     Range,
 )
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
@@ -137,7 +138,7 @@ rows = st.lists(within(LATENCY_MS), min_size=1, max_size=3).map(lambda row: tupl
 )
 def test_whoever_passes_the_door_can_be_planned_for(streams, latencies, overhead_ms) -> None:
     devices = (Device("gpu0", "gpu"), Device("gpu1", "gpu"))
-    problem = Problem(devices, VARIANTS, {"gpu": latencies}, tuple(streams), overhead_ms)
+    problem = Problem(devices, VARIANTS, {"gpu": ModeTable(latencies)}, tuple(streams), overhead_ms)
     instance = build(problem)
     assert np.isfinite(instance.budgets_ms).all()
     assert (instance.weights > 0).all()

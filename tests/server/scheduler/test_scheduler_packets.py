@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.device import Device
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.problem import Problem
 from moonjelly.core.variant import Variant
 from moonjelly.protos.internal_pb2 import (
@@ -156,7 +157,7 @@ def test_odd_numbers_are_a_value_error_or_planned_with(
     problem = Problem(
         (Device("d0", "gpu"),),
         VARIANTS,
-        {"gpu": ((5.0, 6.0),) * 3},
+        {"gpu": ModeTable(((5.0, 6.0),) * 3)},
         tuple(replace(asked.stream, stream_id=f"c{number}") for number in range(3)),
     )
     planning = Planning(PricingPlanner(), Random(0), TimeLimit())

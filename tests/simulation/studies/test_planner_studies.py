@@ -22,7 +22,7 @@ def test_an_instance_is_fixed_by_its_number_and_counts_as_published():
     assert drawn[0] == draw_instance(size, 3, 0, 1.0)
     assert drawn[0] != drawn[1]
     for one in drawn:
-        problem, running = one.problem, [device.variant for device in one.first.devices]
+        problem, running = one.problem, [device.mode.variant for device in one.first.devices]
         assert len(problem.devices) == 2
         assert len(problem.streams) == 16
         assert {client.fps for client in problem.streams} <= {10, 15, 25}

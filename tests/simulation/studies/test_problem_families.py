@@ -42,7 +42,8 @@ def test_larger_variants_are_slower_and_see_better(name):
     problem = BY_NAME[name].draw(1, 1, Random(5))
     accuracies = [variant.accuracy for variant in problem.variants]
     assert accuracies == sorted(accuracies)
-    for rows in problem.latency_ms.values():
+    for table in problem.tables.values():
+        rows = table.p99_rows_ms
         assert [row[0] for row in rows] == sorted(row[0] for row in rows)
         assert all(list(row) == sorted(row) for row in rows)
 

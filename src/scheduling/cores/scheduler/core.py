@@ -263,11 +263,11 @@ class SchedulerCore:
         self._joins = []
 
     def _problem(self) -> Problem:
-        devices, latencies = self._devices.problem_part()
+        devices, tables = self._devices.problem_part()
         return Problem(
             devices=devices,
             variants=self._variants,
-            latency_ms=latencies,
+            tables=tables,
             streams=self._streams.opened(),
             overhead_ms=self._streams.overhead_ms,
             budget_rule=self._rule,

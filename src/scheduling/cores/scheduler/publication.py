@@ -28,7 +28,9 @@ class Publication:
         """Takes in the plan in force; returns whether anything has changed."""
         fps = arrival_fps(problem, plan)
         orders = tuple(
-            DeviceOrder(one.device_id, one.variant, one.batch_size, fps.get(one.device_id, 0.0))
+            DeviceOrder(
+                one.device_id, one.mode.variant, one.mode.batch_size, fps.get(one.device_id, 0.0)
+            )
             for one in plan.devices
         )
         before = self.plan

@@ -9,6 +9,7 @@ from ....core.plan import Plan
 from ....core.problem import Problem
 from ..capacity import largest_batch
 from ..effort import TimeLimit
+from ..instance import budgets_table_ms
 from ..mapping import assemble
 
 
@@ -23,7 +24,7 @@ class GreedyPlanner:
         del previous, random  # neither looks back nor chooses
         variants: list[int | None] = [None] * len(problem.devices)
         members: list[list[int]] = [[] for _ in problem.devices]
-        budgets = [problem.budgets_ms(stream) for stream in problem.streams]
+        budgets: list[list[float]] = budgets_table_ms(problem).tolist()
         best_first = sorted(
             range(len(problem.variants)), key=lambda variant: -problem.variants[variant].accuracy
         )
@@ -33,7 +34,8 @@ class GreedyPlanner:
                 for device, running in enumerate(variants):
                     together = [*members[device], stream]
                     if running in (None, variant) and largest_batch(
-                        problem.latency_ms[problem.devices[device].device_type][variant],
+                        problem.tables[problem.devices[device].device_type],
+                        variant,
                         min(budgets[one][variant] for one in together),
                         math.fsum(problem.streams[one].fps for one in together),
                     ):
@@ -41,6 +43,6 @@ class GreedyPlanner:
                         return
 
         for stream in range(len(problem.streams)):
-            if problem.is_servable(problem.streams[stream]) and not self._limit.is_up:
+            if budgets[stream][0] > 0 and not self._limit.is_up:
                 place(stream)
         return assemble(problem, [variant or 0 for variant in variants], members)

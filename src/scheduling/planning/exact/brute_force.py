@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import product
 from random import Random
 
+from ....core.device import Device
+from ....core.mode import Mode
 from ....core.plan import DevicePlan, Plan
 from ....core.problem import Problem
 from ..capacity import limit_fps
@@ -28,9 +30,9 @@ class BruteForcePlanner:
             ValueError: if the problem is too large to try everything.
         """
         del previous, random  # nothing is left to a start or to chance
-        tries = math.prod(
-            sum(map(len, problem.latency_ms[device.device_type])) for device in problem.devices
-        ) * (len(problem.devices) + 1) ** len(problem.streams)
+        tries = math.prod(len(_modes(problem, device)) for device in problem.devices) * (
+            len(problem.devices) + 1
+        ) ** len(problem.streams)
         if tries > MAX_TRIES:
             raise ValueError(
                 f"problem of {len(problem.devices)} devices and {len(problem.streams)} streams: "
@@ -47,40 +49,35 @@ class BruteForcePlanner:
         return best
 
 
-Setting = tuple[tuple[int, int], ...]  # variant and batch size per device
+Setting = tuple[Mode, ...]  # per device
 Merit = tuple[int, float]
 
 
+def _modes(problem: Problem, device: Device) -> list[Mode]:
+    table = problem.tables[device.device_type]
+    return [mode for variant in range(table.num_variants) for mode in table.modes(variant)]
+
+
 def _settings(problem: Problem) -> Iterator[Setting]:
-    per_device = [
-        [
-            (variant, size)
-            for variant, row in enumerate(problem.latency_ms[device.device_type])
-            for size in range(1, len(row) + 1)
-        ]
-        for device in problem.devices
-    ]
-    return product(*per_device)
+    return product(*(_modes(problem, device) for device in problem.devices))
 
 
 def _best_places(
     problem: Problem, setting: Setting, least: Merit, limit: TimeLimit
 ) -> tuple[Merit, list[int | None] | None]:
     """Returns the best device per stream if it beats `least`, by depth-first search as far as there is time."""
-    latencies = [
-        problem.latency_ms[device.device_type][variant][size - 1]
-        for device, (variant, size) in zip(problem.devices, setting, strict=True)
-    ]
-    room = [limit_fps(ms, size) for ms, (_, size) in zip(latencies, setting, strict=True)]
-    accuracies = [problem.variants[variant].accuracy for variant, _ in setting]
+    tables = [problem.tables[device.device_type] for device in problem.devices]
+    costs = [table.cost(mode) for table, mode in zip(tables, setting, strict=True)]
+    room = [limit_fps(cost) for cost in costs]
+    accuracies = [problem.variants[mode.variant].accuracy for mode in setting]
     choices = []
     for stream in problem.streams:
         budgets = problem.budgets_ms(stream)
         choices.append(
             [
                 device
-                for device, (variant, _) in enumerate(setting)
-                if problem.is_servable(stream) and budgets[variant] >= 2 * latencies[device]
+                for device, mode in enumerate(setting)
+                if problem.is_servable(stream) and budgets[mode.variant] >= 2 * costs[device].p99_ms
             ]
         )
     best: list[int | None] | None = None
@@ -111,8 +108,8 @@ def _best_places(
 def _plan(problem: Problem, setting: Setting, places: list[int | None]) -> Plan:
     return Plan(
         tuple(
-            DevicePlan(device.device_id, variant, size)
-            for device, (variant, size) in zip(problem.devices, setting, strict=True)
+            DevicePlan.of(device.device_id, mode)
+            for device, mode in zip(problem.devices, setting, strict=True)
         ),
         {
             stream.stream_id: None if place is None else problem.devices[place].device_id

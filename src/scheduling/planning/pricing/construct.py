@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ....core.mode import Mode
 from ....core.plan import DevicePlan, Plan
 from ..effort import Effort
 from ..instance import Instance, Ints
@@ -53,29 +54,29 @@ def to_plan(instance: Instance, draft: Draft, previous: Plan | None) -> Plan:
     problem = instance.problem
     ids = [stream.stream_id for stream in problem.streams]
     placement: dict[str, str | None] = dict.fromkeys(ids, None)
-    running = {device.device_id: device.variant for device in previous.devices} if previous else {}
+    running = (
+        {device.device_id: device.mode.variant for device in previous.devices} if previous else {}
+    )
     devices = []
     for device, mode, members in zip(problem.devices, draft.modes, draft.members, strict=True):
         if not members:
             kept = running.get(device.device_id, 0)
-            devices.append(
-                DevicePlan(device.device_id, kept if 0 <= kept < len(problem.variants) else 0, 1)
-            )
+            variant = kept if 0 <= kept < len(problem.variants) else 0
+            devices.append(DevicePlan.of(device.device_id, Mode(variant, 1)))
             continue
         for stream in members:
             placement[ids[instance.streams[stream]]] = device.device_id
         last = mode
         while (
             last + 1 < len(instance.mode_batch)
-            and not instance.starts_variant[last + 1]
+            and not instance.starts_lane[last + 1]
             and instance.fits[members, last + 1].all()
         ):
             last += 1
         devices.append(
-            DevicePlan(
+            DevicePlan.of(
                 device.device_id,
-                int(instance.mode_variant[last]),
-                int(instance.mode_batch[last]),
+                Mode(int(instance.mode_variant[last]), int(instance.mode_batch[last])),
             )
         )
     return Plan(tuple(devices), placement)

@@ -10,17 +10,15 @@ relaxation; any prices at all give an upper bound of every plan's value (Lagrang
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..instance import Floats, Instance, Ints
+from .demand import Demand, lowest
 
-BISECTIONS = 11
 PASSES = 3  # over the types, where there are several
 SAMPLE = 1500  # streams; of more, some evenly spread ones make the prices
-WARM_RATIO = 1.5  # how far a price is looked for from the one before, at first
 MAX_PRICE_RATIO = 1e6  # to the value of a device that is full at the best accuracy
 
 
@@ -52,7 +50,7 @@ class Market:
         self._instance = instance
         self._of_all: dict[int, Prices] = {}
         self._weights = instance.weights.astype(np.float64)
-        starts = np.flatnonzero(instance.starts_variant)
+        starts = np.flatnonzero(instance.starts_lane)
         self._lane_type = instance.mode_type[starts]
         modes = np.where(instance.fits, np.arange(len(instance.capacities)), -1)
         last_modes = np.maximum.reduceat(modes, starts, axis=1)
@@ -126,13 +124,13 @@ class Market:
                 None if num_served is None else round(num_served * share),
                 start,
             )
-            demand = _Demand(
+            demand = Demand(
                 self._lane_type, self._weights[streams], self._shares[streams], offers, num_served
             )
             return self._prices(
                 demand, streams, num_devices, some_prices.per_device, some_prices.is_short
             )
-        demand = _Demand(
+        demand = Demand(
             self._lane_type, self._weights[streams], self._shares[streams], offers, num_served
         )
         reach = self._scale * float(offers.max(initial=0.0) or 1.0)
@@ -145,14 +143,14 @@ class Market:
             return float((used - num_devices)[has_devices] @ ray[has_devices])
 
         guess = float(offers.max(initial=0.0) or 1.0) / 2 if start is None else 1.0
-        factor = _lowest(excess_along_ray, guess, guess * MAX_PRICE_RATIO)
+        factor = lowest(excess_along_ray, guess, guess * MAX_PRICE_RATIO)
         current = np.where(has_devices, factor * ray, current)
         tried = [current]
         several = np.flatnonzero(has_devices).tolist()
         for _ in range(PASSES if len(several) > 1 else 0):
             for number in several:
                 excess = demand.excess_of_type(number, current, float(num_devices[number]))
-                price = _lowest(
+                price = lowest(
                     excess,
                     max(float(current[number]), 1e-6 * float(reach[number])),
                     float(reach[number]) * MAX_PRICE_RATIO,
@@ -166,7 +164,7 @@ class Market:
 
     def _prices(
         self,
-        demand: _Demand,
+        demand: Demand,
         streams: Ints,
         num_devices: Floats | Ints,
         per_device: Floats,
@@ -182,137 +180,3 @@ class Market:
             float(per_device @ num_devices + wish.nets[wish.served].sum()),
             is_short,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """What streams want at some prices.
-
-    Attributes:
-        lanes: (streams,) the variant on a type that each prefers.
-        densities: (streams,) what it gains there per unit of weight.
-        nets: (streams,) what it gains.
-        served: numbers of the streams to serve.
-    """
-
-    lanes: Ints
-    densities: Floats
-    nets: Floats
-    served: Ints
-
-
-class _Demand:
-    """What streams want at any prices."""
-
-    def __init__(
-        self,
-        lane_type: Ints,
-        weights: Floats,
-        shares: Floats,
-        offers: Floats,
-        num_served: int | None,
-    ) -> None:
-        """Takes arrays over streams and lanes; `num_served` None serves whom it pays to serve."""
-        self._lane_type = lane_type
-        self._weights = weights
-        self._shares = shares
-        self._offers = offers
-        self._num_served = num_served
-        self._rows = np.arange(len(weights))
-        self._loads = weights[:, None] * shares
-
-    def at(self, per_device: Floats) -> _Wish:
-        """What the streams want at these prices."""
-        lanes, densities = self._preferred(per_device)
-        nets = self._weights * densities
-        return _Wish(lanes, densities, nets, self._served(nets))
-
-    def used(self, per_device: Floats) -> Floats:
-        """How many devices of each type that takes."""
-        lanes, densities = self._preferred(per_device)
-        loads = self._loads[self._rows, lanes]
-        if self._num_served is None or self._num_served < len(loads):
-            served = self._served(self._weights * densities)
-            lanes, loads = lanes[served], loads[served]
-        if len(per_device) == 1:
-            return np.array([loads.sum()])
-        return np.bincount(self._lane_type[lanes], weights=loads, minlength=len(per_device)).astype(
-            np.float64
-        )
-
-    def _preferred(self, per_device: Floats) -> tuple[Ints, Floats]:
-        """The lane that each stream prefers, and what a unit of its weight gains there."""
-        prices = per_device if len(per_device) == 1 else per_device[self._lane_type]
-        values = self._offers - prices * self._shares
-        lanes = values.argmax(axis=1)
-        return lanes, values[self._rows, lanes]
-
-    def excess_of_type(
-        self, number: int, per_device: Floats, num_devices: float
-    ) -> Callable[[float], float]:
-        """Returns how many devices of one type are missing, by their price; other prices stay."""
-        own = self._lane_type == number
-        elsewhere = (
-            self._offers[:, ~own] - per_device[self._lane_type[~own]] * self._shares[:, ~own]
-        ).max(axis=1)
-        offers, shares = self._offers[:, own], self._shares[:, own]
-
-        def excess(price: float) -> float:
-            values = offers - price * shares
-            lanes = values.argmax(axis=1)
-            here = values[self._rows, lanes]
-            served = self._served(self._weights * np.maximum(here, elsewhere))
-            comes = served[here[served] > elsewhere[served]]
-            return float(self._weights[comes] @ shares[comes, lanes[comes]] - num_devices)
-
-        return excess
-
-    def _served(self, nets: Floats) -> Ints:
-        if self._num_served is None:
-            return np.flatnonzero(nets > 0)
-        if self._num_served < len(nets):
-            return np.argpartition(-nets, self._num_served)[: self._num_served]
-        return self._rows
-
-
-def most_gained(loads: Floats, gains: Floats, capacities: Ints) -> Floats:
-    """The most that one device in each mode can gain, if streams can be split.
-
-    Less the price of the device this is the mode's reduced cost, never above 0.
-
-    Args:
-        loads: (streams, modes) weight of the stream, 0 where it does not fit.
-        gains: (streams, modes) what a unit of weight gains there.
-        capacities: (modes,).
-    """
-    gains = np.where(loads > 0, gains, 0.0).clip(min=0)
-    order = np.argsort(-gains, axis=0)
-    gains = np.take_along_axis(gains, order, axis=0)
-    loads = np.take_along_axis(loads, order, axis=0)
-    before = np.cumsum(loads, axis=0) - loads
-    values: Floats = (gains * np.clip(capacities - before, 0, loads)).sum(axis=0)
-    return values
-
-
-def _lowest(demand: Callable[[float], float], guess: float, most: float) -> float:
-    """Returns about the lowest price at which nothing more is asked for than there is, or `most`."""
-    if demand(0.0) <= 0:
-        return 0.0
-    low, high = guess / WARM_RATIO, guess * WARM_RATIO
-    step = WARM_RATIO
-    while demand(high) > 0:
-        low, high = high, high * step
-        step *= 2
-        if high > most:
-            return most
-    if demand(low) <= 0:
-        while low > most * 1e-15 and demand(low) <= 0:
-            high, low = low, low / step
-            step *= 2
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        if demand(middle) > 0:
-            low = middle
-        else:
-            high = middle
-    return high

@@ -45,7 +45,7 @@ class Regrouper:
             np.flatnonzero(instance.mode_type == number) for number in range(instance.num_types)
         ]
         self._is_of_type = [instance.mode_type == number for number in range(instance.num_types)]
-        self._ends_lane = instance.starts_variant[1:]
+        self._ends_lane = instance.starts_lane[1:]
         self._weights: list[int] = instance.weights.tolist()
 
     def pair(

@@ -6,9 +6,10 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from virtual_clock import VirtualClock
 
-from moonjelly.core.clock import VirtualClock
 from moonjelly.core.device import Device
+from moonjelly.core.mode import Mode, ModeTable
 from moonjelly.core.plan import DevicePlan, Plan
 from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.mapping import Mapper, assemble
@@ -71,7 +72,7 @@ def test_one_slower_link_moves_few_streams(fleet):
     loaded = [
         one.device_id
         for one, other in zip(plan.devices, again.devices, strict=True)
-        if one.variant != other.variant
+        if one.mode.variant != other.mode.variant
     ]
     assert score(changed, again).num_served == score(problem, plan).num_served
     assert len(moved) <= 24
@@ -90,7 +91,7 @@ def test_a_gain_below_the_threshold_is_not_taken(fleet):
     eager = plan_of(problem, poor, PricingPlanner(switching=SwitchingCost(0.0)))
     assert score(problem, eager).accuracy_per_request > score(problem, poor).accuracy_per_request
     lazy = plan_of(problem, poor, PricingPlanner(switching=SwitchingCost(1.0)))
-    assert [one.variant for one in lazy.devices] == [one.variant for one in poor.devices]
+    assert [one.mode.variant for one in lazy.devices] == [one.mode.variant for one in poor.devices]
     assert lazy.placement == poor.placement
 
 
@@ -119,18 +120,24 @@ def test_a_fresh_plan_loads_as_few_variants_as_can_be(fleet):
     # The same problem under other names of streams: everybody has to be placed anew.
     renamed = tuple(replace(one, stream_id=f"n{one.stream_id}") for one in problem.streams)
     again = plan_of(replace(problem, streams=renamed), plan)
-    before = sorted(one.variant for one in plan.devices)
-    if sorted(one.variant for one in again.devices) == before:
-        assert [one.variant for one in again.devices] == [one.variant for one in plan.devices]
+    before = sorted(one.mode.variant for one in plan.devices)
+    if sorted(one.mode.variant for one in again.devices) == before:
+        assert [one.mode.variant for one in again.devices] == [
+            one.mode.variant for one in plan.devices
+        ]
     same = sum(
-        one.variant == other.variant for one, other in zip(plan.devices, again.devices, strict=True)
+        one.mode.variant == other.mode.variant
+        for one, other in zip(plan.devices, again.devices, strict=True)
     )
     assert same >= 6
 
 
 def test_a_plan_of_another_server_is_no_obstacle(fleet):
     problem = fleet(3, 20)
-    strange = Plan((DevicePlan("d0", 99, 50), DevicePlan("gone", 1, 1)), {"c0": "d0", "x": "gone"})
+    strange = Plan(
+        (DevicePlan.of("d0", Mode(99, 50)), DevicePlan.of("gone", Mode(1, 1))),
+        {"c0": "d0", "x": "gone"},
+    )
     assert None not in plan_of(problem, strange).placement.values()
 
 
@@ -156,11 +163,11 @@ def test_it_stops_at_the_deadline_with_a_sound_plan(fleet):
 
 def test_a_device_type_that_can_run_nothing_is_left_idle(fleet):
     problem = fleet(2, 12)
-    hopeless = tuple((5000.0,) for _ in problem.variants)
+    hopeless = ModeTable(tuple((5000.0,) for _ in problem.variants))
     mixed = replace(
         problem,
         devices=(Device("slow", "stone"), *problem.devices),
-        latency_ms={**problem.latency_ms, "stone": hopeless},
+        tables={**problem.tables, "stone": hopeless},
     )
     plan = plan_of(mixed)
     assert "slow" not in plan.placement.values()

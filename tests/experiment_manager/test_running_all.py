@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from moonjelly.core.errors import RunError, UsageError
-from moonjelly.experiment_manager.campaign import run_missing
 from moonjelly.experiment_manager.folder import open_folder
 from moonjelly.experiment_manager.matrix import Experiment
+from moonjelly.experiment_manager.running_all import run_missing
 from moonjelly.links.traces import constant_trace
 
 MACHINE = {"processor": "abacus", "cores": "2"}

@@ -7,15 +7,15 @@ import pytest
 from moonjelly.client.emulation import start_phases_s
 from moonjelly.devices.discovery import parse_devices
 from moonjelly.links.traces import LinkTrace
+from moonjelly.live_run.as_scenario import Chance, measured_sizes, simulated_run
 from moonjelly.live_run.cameras import LiveCamera
 from moonjelly.live_run.load import MachineLoad
 from moonjelly.live_run.scenes import LoopedScene
-from moonjelly.live_run.simulated import Chance, measured_sizes, simulated_run
 from moonjelly.server.config import ServerConfig
-from moonjelly.simulation.frame_sizes import FrameSizes
+from moonjelly.simulation.recorded_sizes import RecordedSizes
 from moonjelly.simulation.scenario import Sampling, ServerModel
 
-SIZES = FrameSizes({128: (40.0,)})
+SIZES = RecordedSizes({128: (40.0,)})
 LOAD = MachineLoad(0.5, capture_late_p50_ms=0.7, capture_late_p99_ms=3.0, capture_late_max_ms=9.0)
 CHANCE = Chance(LOAD, {"camera-1": 0.4})
 

@@ -10,12 +10,14 @@ from pathlib import Path
 from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..client.emulation import start_phases_s
 from ..core.device import Device
+from ..core.options import same_options
 from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.slowdown_script import SlowdownScript
 from ..reporting.run_logs import read_run_logs
+from ..scheduling.serving_options import ServingOptions
 from ..server.config import ServerConfig
 from ..server.zoo import load_served_zoo
-from ..simulation.frame_sizes import FrameSizes
+from ..simulation.recorded_sizes import RecordedSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
 from .cameras import LiveCamera
 from .load import MachineLoad, read_load
@@ -70,23 +72,13 @@ def chance_of(folder: Path) -> Chance:
     )
 
 
-def _common(one: type, other: type) -> tuple[str, ...]:
-    """The fields that two classes share: options of the same name mean the same."""
-    names = [{field.name for field in dataclasses.fields(cls)} for cls in (one, other)]
-    return tuple(sorted(names[0] & names[1]))
-
-
-_CAMERA_OPTIONS = _common(LiveCamera, SimulatedStream)
-_SERVER_OPTIONS = _common(ServerConfig, ServerModel)
-
-
 def simulated_run(
     cameras: Sequence[LiveCamera],
     seconds: float,
     seed: int,
     config: ServerConfig,
     devices: Sequence[DeviceConfig],
-    sizes: Mapping[int, FrameSizes],
+    sizes: Mapping[int, RecordedSizes],
     chance: Chance = CALM,
 ) -> Scenario:
     """What `stream_cameras` plays, as a scenario.
@@ -122,10 +114,12 @@ def simulated_run(
         profiles={device.device_type: zoo.profiles[device.device_id] for device in devices},
         streams=tuple(
             SimulatedStream(
-                **{
-                    **{name: getattr(camera, name) for name in _CAMERA_OPTIONS},
-                    "wire_ms": camera.wire_ms + STACK_MS,
-                },
+                stream_id=camera.stream_id,
+                fps=camera.fps,
+                slo_ms=camera.slo_ms,
+                wire_ms=camera.wire_ms + STACK_MS,
+                policy=camera.policy,
+                estimator=camera.estimator,
                 link=camera.trace,
                 join_s=CONNECT_S,
                 phase_s=phase_s,
@@ -139,17 +133,17 @@ def simulated_run(
             for camera, phase_s in zip(cameras, phases_s, strict=True)
         ),
         server=ServerModel(
-            **{name: getattr(config, name) for name in _SERVER_OPTIONS},
+            **same_options(config, ServingOptions),
             plan_ms=PLAN_MS,
             sampling=Sampling.REPLAYED if is_replayed else Sampling.LOG_NORMAL,
         ),
     )
 
 
-def measured_sizes(scene: LoopedScene, sides_px: Iterable[int]) -> FrameSizes:
+def measured_sizes(scene: LoopedScene, sides_px: Iterable[int]) -> RecordedSizes:
     """The sizes of a scene's frames at each side, encoded as its cameras do."""
     quality = DEFAULT_QUALITY.quality
-    return FrameSizes(
+    return RecordedSizes(
         {
             side_px: tuple(
                 KBITS_PER_BYTE * len(scene.encode(image, side_px, quality))

@@ -1,56 +1,45 @@
-"""The hosts of an experiment while it runs: makes each run there, and does without hosts that are lost."""
+"""The hosts of an experiment while it runs: has runs made there, and does without hosts that are lost."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import dataclasses
-import shutil
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 from rich.console import Console
 
-from ...client.connection import check_address
 from ...core.errors import RunError
-from ...core.records import FrameRecord
-from ...files.csv_log import CsvLog, read_records
 from ...live_run.cameras import LiveCamera
-from ...live_run.load import read_load, worst_load, write_load
-from ...live_run.reports import CameraReport
-from ...reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, describe_host, link_file
-from ...server.config_flags import to_arguments
-from ..campaign import CannotGoOnError, OnProgress
-from ..finishing import Played, finish_run, server_options, sides_px
+from ...reporting.run_folder import describe_host
+from ..finishing import Played, finish_run
 from ..matrix import RunConfig
-from .agent import GO, REMOVE, STOP, Request
-from .connection import AgentCall, Connection, HostError, connect
-from .host import Host, Role, is_loopback
+from ..running_all import CannotGoOnError, OnProgress
+from .agent import Request
+from .agent_call import AgentCall
+from .here import HereConnection
+from .host import Host, Role
+from .over_ssh import SshConnection
+from .playing import play_run
+from .port import Connection, HostError, Share
 
-HOSTS_DIR = "hosts"  # in a run's folder: what is told by each client host
 DEFAULT_LEASE_S = 20.0
 DESCRIBE_LIMIT_S = 60.0
-START_LIMIT_S = 150.0  # a server may have to measure a profile
-STOP_LIMIT_S = 30.0
-MORE_THAN_VIDEO_S = 30.0
 RETURN_LIMIT_S = 120.0
 _ASK_AGAIN_S = 5.0
 
-T = TypeVar("T")
+
+async def connect(host: Host) -> Connection:
+    """Makes a host usable.
+
+    Raises:
+        HostError: if it cannot be used.
+        UsageError: if it needs SSH and that is not there, or a key file cannot be used.
+    """
+    return HereConnection(host) if host.is_here else await SshConnection.open(host)
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """The cameras of a run that one host plays."""
-
-    connection: Connection
-    cameras: Sequence[LiveCamera]
-
-
-class HostsSession:
-    """Connections to all hosts of an experiment. An asynchronous context manager."""
+class Fleet:
+    """The hosts of an experiment, as far as they can be used."""
 
     def __init__(
         self,
@@ -61,7 +50,7 @@ class HostsSession:
         lease_s: float = DEFAULT_LEASE_S,
         return_limit_s: float = RETURN_LIMIT_S,
     ) -> None:
-        """Prepares the session.
+        """Connects nothing yet.
 
         Args:
             hosts: one server, and at least one for cameras.
@@ -111,90 +100,21 @@ class HostsSession:
         """
         server, shares = await self._divide(run.cameras())
         try:
-            played = await self._play(run, folder, server, shares, on_progress)
+            reports, status = await play_run(
+                run, folder, server, shares, self._request, on_progress
+            )
         except HostError as error:
             self._console.print(f"{error}; it is left out until it is back", markup=False)
             await self._let_go(error.host.name)
             raise
-        return await asyncio.to_thread(finish_run, run, folder, played)
-
-    async def _play(
-        self,
-        run: RunConfig,
-        folder: Path,
-        server: Connection,
-        shares: Sequence[Share],
-        on_progress: OnProgress,
-    ) -> Played:
-        """Starts the server, then the cameras; stops the cameras, then the server."""
-        options = {**server_options(run), "host": server.host.listen}
-        if not is_loopback(server.host.listen):
-            options["insecure"] = True
-        request = self._request(server, "serve", run, arguments=to_arguments(options))
-        async with AgentCall(server, request) as serving:
-            address = (await serving.expect("ready", START_LIMIT_S))["address"]
-            check_address(address)
-            async with _plain_errors(), asyncio.TaskGroup() as group:
-                stopping = (
-                    group.create_task(  # ends everything at once if the server's host is lost
-                        serving.expect("done", START_LIMIT_S + run.seconds + MORE_THAN_VIDEO_S),
-                        name="watch the server",
-                    )
-                )
-                reports = await self._play_cameras(run, folder, address, shares, on_progress)
-                await serving.send(STOP)
-                stopped = await stopping
-            await serving.fetch(stopped["files"], folder)
-            await serving.send(REMOVE)
-        await asyncio.to_thread(_merge, folder, shares)
         spread = {
             f"{share.connection.host.name}: plays": ", ".join(
                 camera.stream_id for camera in share.cameras
             )
             for share in shares
         }
-        return Played(reports, int(stopped["status"] or 0), {**self.machine, **spread})
-
-    async def _play_cameras(
-        self,
-        run: RunConfig,
-        folder: Path,
-        address: str,
-        shares: Sequence[Share],
-        on_progress: OnProgress,
-    ) -> list[CameraReport]:
-        """Plays all cameras at the same time, and fetches what their hosts have logged."""
-        async with contextlib.AsyncExitStack() as stack:
-            calls = [
-                await stack.enter_async_context(self._play_call(run, address, number, share))
-                for number, share in enumerate(shares)
-            ]
-            await _all(call.expect("ready", START_LIMIT_S) for call in calls)
-            await _all(call.send(GO) for call in calls)
-            limit_s = run.seconds + MORE_THAN_VIDEO_S
-            done = await _all(call.expect("done", limit_s, on_progress) for call in calls)
-            for call, fields in zip(calls, done, strict=True):
-                target = folder / HOSTS_DIR / call.host.name
-                target.mkdir(parents=True)
-                await call.fetch(fields["files"], target)
-                await call.send(REMOVE)
-        reports = [CameraReport.from_json(one) for fields in done for one in fields["reports"]]
-        order = {camera.stream_id: number for number, camera in enumerate(run.cameras())}
-        return sorted(reports, key=lambda report: order[report.info.stream_id])
-
-    def _play_call(self, run: RunConfig, address: str, number: int, share: Share) -> AgentCall:
-        request = self._request(
-            share.connection,
-            "play",
-            run,
-            server=address,
-            cameras=[dataclasses.asdict(camera) for camera in share.cameras],
-            links=[run.link_text(camera) for camera in share.cameras],
-            sides_px=sides_px(run),
-            seconds=run.seconds,
-            seed=run.start_seed + number,
-        )
-        return AgentCall(share.connection, request)
+        played = Played(reports, status, {**self.machine, **spread})
+        return await asyncio.to_thread(finish_run, run, folder, played)
 
     def _request(
         self, connection: Connection, action: str, run: RunConfig | None = None, **details: object
@@ -281,41 +201,3 @@ class HostsSession:
         connection = self._connections.pop(name, None)
         if connection is not None:
             await connection.close()
-
-
-async def _all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Waits for all; the first that fails ends the others."""
-    async with _plain_errors(), asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one) for one in work]
-    return [task.result() for task in tasks]
-
-
-@contextlib.asynccontextmanager
-async def _plain_errors() -> AsyncIterator[None]:
-    """Takes the error that ended a task group out of it."""
-    try:
-        yield
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None
-
-
-def _merge(folder: Path, shares: Sequence[Share]) -> None:
-    """Makes one run's logs of those of its client hosts.
-
-    The times of each host count from when its own links began; only durations are compared.
-    """
-    places = [folder / HOSTS_DIR / share.connection.host.name for share in shares]
-    with CsvLog(folder / FRAMES_FILE, FrameRecord) as log:
-        for place in places:
-            for record in read_records(place / FRAMES_FILE, FrameRecord):
-                log.write(record)
-    with (folder / DETECTIONS_FILE).open("wb") as whole:
-        for place in places:
-            with (place / DETECTIONS_FILE).open("rb") as part:
-                shutil.copyfileobj(part, whole)
-    for place, share in zip(places, shares, strict=True):
-        for camera in share.cameras:
-            (place / link_file(camera.stream_id)).replace(folder / link_file(camera.stream_id))
-        for name in (FRAMES_FILE, DETECTIONS_FILE):
-            (place / name).unlink()
-    write_load(folder, worst_load(read_load(place) for place in places))

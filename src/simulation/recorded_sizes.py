@@ -16,7 +16,7 @@ COLUMNS = ("side_px", "kbits")
 
 
 @dataclass(frozen=True, slots=True)
-class FrameSizes:
+class RecordedSizes:
     """Encoded sizes of successive frames, round and round, at the zoo's JPEG quality.
 
     Attributes:
@@ -41,7 +41,7 @@ class FrameSizes:
         return sizes[sequence % len(sizes)]
 
 
-def read_frame_sizes(path: Path) -> FrameSizes:
+def read_frame_sizes(path: Path) -> RecordedSizes:
     """Reads a table: a row for each frame and side, the frames of a side in their order.
 
     Raises:
@@ -59,7 +59,7 @@ def read_frame_sizes(path: Path) -> FrameSizes:
             for row in rows:
                 line = rows.line_num
                 kbits.setdefault(int(row["side_px"]), []).append(float(row["kbits"]))
-        return FrameSizes({side_px: tuple(sizes) for side_px, sizes in kbits.items()})
+        return RecordedSizes({side_px: tuple(sizes) for side_px, sizes in kbits.items()})
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, csv.Error) as error:

@@ -1,4 +1,4 @@
-"""The session with hosts whose agents are played by the test: what is sent, and what is made of answers."""
+"""The fleet with hosts whose agents are played by the test: what is sent, and what is made of answers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rich.console import Console
 from moonjelly import __version__
 from moonjelly.core.errors import RunError
 from moonjelly.core.records import FrameRecord
-from moonjelly.experiment_manager.campaign import CannotGoOnError
-from moonjelly.experiment_manager.hosts import session as session_module
-from moonjelly.experiment_manager.hosts.connection import HostError
+from moonjelly.experiment_manager.hosts import fleet as fleet_module
+from moonjelly.experiment_manager.hosts.fleet import Fleet
 from moonjelly.experiment_manager.hosts.host import Host, Role
-from moonjelly.experiment_manager.hosts.session import HostsSession
+from moonjelly.experiment_manager.hosts.port import HostError
 from moonjelly.experiment_manager.matrix import RunConfig
+from moonjelly.experiment_manager.running_all import CannotGoOnError
 from moonjelly.files.csv_log import CsvLog
 from moonjelly.links.traces import constant_trace
 from moonjelly.live_run.load import MachineLoad, write_load
@@ -134,18 +134,18 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeHost]:
             raise HostError(host, "cannot be reached")
         return found[host.name]
 
-    monkeypatch.setattr(session_module, "connect", connect)
+    monkeypatch.setattr(fleet_module, "connect", connect)
     return found
 
 
 @pytest.fixture
-async def session(fakes: dict[str, FakeHost]) -> HostsSession:
-    opened = HostsSession(HOSTS, "cafe", Console(quiet=True), return_limit_s=0.0)
+async def fleet(fakes: dict[str, FakeHost]) -> Fleet:
+    opened = Fleet(HOSTS, "cafe", Console(quiet=True), return_limit_s=0.0)
     await opened.open()
     return opened
 
 
-async def make_run(session: HostsSession, folder: Path) -> tuple[list[str], int]:
+async def make_run(fleet: Fleet, folder: Path) -> tuple[list[str], int]:
     folder.mkdir(exist_ok=True)
     num_answers = 0
 
@@ -153,7 +153,7 @@ async def make_run(session: HostsSession, folder: Path) -> tuple[list[str], int]
         nonlocal num_answers
         num_answers += answers
 
-    return await session.make_run(RUN, folder, count), num_answers
+    return await fleet.make_run(RUN, folder, count), num_answers
 
 
 def cameras_of(fake: FakeHost) -> list[str]:
@@ -161,9 +161,9 @@ def cameras_of(fake: FakeHost) -> list[str]:
 
 
 async def test_cameras_are_spread_over_the_hosts_and_their_logs_become_one(
-    tmp_path: Path, session: HostsSession, fakes: dict[str, FakeHost]
+    tmp_path: Path, fleet: Fleet, fakes: dict[str, FakeHost]
 ) -> None:
-    problems, num_answers = await make_run(session, tmp_path / "run")
+    problems, num_answers = await make_run(fleet, tmp_path / "run")
     assert num_answers == 6
     assert [cameras_of(fakes[name]) for name in ("a", "b")] == [
         ["camera-0", "camera-2"],
@@ -180,33 +180,33 @@ async def test_cameras_are_spread_over_the_hosts_and_their_logs_become_one(
     assert "--insecure" not in arguments
     assert fakes["a"].requests[-1]["details"]["server"] == "10.0.0.5:10001"
     assert {fake.lines[-1] for fake in fakes.values()} == {"remove"}
-    assert session.machine["a: processor"] == "abacus"
+    assert fleet.machine["a: processor"] == "abacus"
 
 
 async def test_a_host_that_is_away_is_done_without_until_it_is_back(
-    tmp_path: Path, session: HostsSession, fakes: dict[str, FakeHost]
+    tmp_path: Path, fleet: Fleet, fakes: dict[str, FakeHost]
 ) -> None:
     fakes["a"].is_there = False
-    await make_run(session, tmp_path / "one")
+    await make_run(fleet, tmp_path / "one")
     assert cameras_of(fakes["b"]) == ["camera-0", "camera-1", "camera-2"]
     fakes["a"].is_there = True
-    await make_run(session, tmp_path / "two")
+    await make_run(fleet, tmp_path / "two")
     assert cameras_of(fakes["a"]) == ["camera-0", "camera-2"]
     for names in (("a", "b"), ("edge",)):
         for name, fake in fakes.items():
             fake.is_there = name not in names
         with pytest.raises(CannotGoOnError, match=f"host {names[0]}: cannot be reached"):
-            await make_run(session, tmp_path / "three")
+            await make_run(fleet, tmp_path / "three")
 
 
 @pytest.mark.parametrize("where", [("play", "ready"), ("play", "done"), ("serve", "ready")])
 async def test_an_agent_that_ends_loses_its_host_for_the_run(
-    tmp_path: Path, session: HostsSession, fakes: dict[str, FakeHost], where: tuple[str, str]
+    tmp_path: Path, fleet: Fleet, fakes: dict[str, FakeHost], where: tuple[str, str]
 ) -> None:
     fake = fakes["b" if where[0] == "play" else "edge"]
     fake.answers[where] = b""
     with pytest.raises(HostError, match=f"host {fake.host.name}: its agent has ended: last words"):
-        await make_run(session, tmp_path / "run")
+        await make_run(fleet, tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -226,15 +226,15 @@ async def test_an_agent_that_ends_loses_its_host_for_the_run(
     ],
 )
 async def test_what_an_agent_says_is_not_trusted(
-    tmp_path: Path, session: HostsSession, fakes: dict[str, FakeHost], told: bytes, complaint: str
+    tmp_path: Path, fleet: Fleet, fakes: dict[str, FakeHost], told: bytes, complaint: str
 ) -> None:
     fakes["b"].answers["play", "done"] = told
     with pytest.raises(RunError, match=complaint):
-        await make_run(session, tmp_path / "run")
+        await make_run(fleet, tmp_path / "run")
     assert not list(tmp_path.rglob("x"))
 
 
 async def test_a_host_with_another_release_is_refused(fakes: dict[str, FakeHost]) -> None:
     fakes["b"].release = "0.0.1"
     with pytest.raises(HostError, match=r"host b: has release 0.0.1, this machine "):
-        await HostsSession(HOSTS, "cafe", Console(quiet=True)).open()
+        await Fleet(HOSTS, "cafe", Console(quiet=True)).open()

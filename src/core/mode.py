@@ -1,0 +1,118 @@
+"""Modes: what a device can run, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .checks import require_positive
+
+NEVER_MS = 1e9  # as long as a variant takes that cannot run: no budget allows it
+
+Rows = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mode:
+    """What a device runs: one variant at one batch size and clock.
+
+    Attributes:
+        variant: index into the variants of its zoo.
+        batch_size: the most frames of a batch.
+        clock_mhz: None for the device's own.
+    """
+
+    variant: int
+    batch_size: int
+    clock_mhz: int | None = None
+
+
+class ModeCost(NamedTuple):
+    """What a mode costs a device.
+
+    Attributes:
+        mode: which one.
+        p50_ms: what a batch takes at the median.
+        p99_ms: the 99th percentile of it.
+        throughput_fps: what the device carries; its load stays below.
+    """
+
+    mode: Mode
+    p50_ms: float
+    p99_ms: float
+    throughput_fps: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModeTable:
+    """What each mode costs a device of one type. Whoever wants to know asks; how it is kept is the table's own.
+
+    Attributes:
+        p99_rows_ms: by variant, the 99th percentile of batch 1, 2, ...
+        p50_rows_ms: the medians likewise; empty where only the tail is known, and then stands for both.
+    """
+
+    p99_rows_ms: Rows
+    p50_rows_ms: Rows = ()
+    _costs: tuple[tuple[ModeCost, ...], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not all(self.p99_rows_ms):
+            raise ValueError("latency_ms: every variant needs the latency of at least batch 1")
+        for row in (*self.p99_rows_ms, *self.p50_rows_ms):
+            for value in row:
+                require_positive("latency_ms", value)
+        rows = zip(self.p50_rows_ms or self.p99_rows_ms, self.p99_rows_ms, strict=True)
+        costs = tuple(
+            tuple(
+                ModeCost(Mode(variant, size), p50_ms, p99_ms, _throughput_fps(size, p99_ms))
+                for size, (p50_ms, p99_ms) in enumerate(zip(*both, strict=True), 1)
+            )
+            for variant, both in enumerate(rows)
+        )
+        object.__setattr__(self, "_costs", costs)
+
+    @property
+    def num_variants(self) -> int:
+        """Of how many variants it knows the modes."""
+        return len(self._costs)
+
+    def costs(self, variant: int) -> tuple[ModeCost, ...]:
+        """The modes of a variant and what they cost, the smallest batch first."""
+        return self._costs[variant]
+
+    def modes(self, variant: int) -> tuple[Mode, ...]:
+        """The modes of a variant, the smallest batch first."""
+        return tuple(cost.mode for cost in self._costs[variant])
+
+    def cost(self, mode: Mode) -> ModeCost:
+        """What one mode costs."""
+        return self._costs[mode.variant][mode.batch_size - 1]
+
+    def p99_ms(self, mode: Mode) -> float:
+        """The 99th percentile of what a batch takes."""
+        return self.cost(mode).p99_ms
+
+    def slowed(
+        self, ratio: float, broken: Collection[int] = (), reach_ms: float = 0.0
+    ) -> ModeTable:
+        """The table of a device on which all takes `ratio` times as long, and some variants cannot run.
+
+        Half of the way there and back goes to each batch: a frame is planned to wait for one, and to run in the next.
+        """
+
+        def scaled(rows: Rows) -> Rows:
+            return tuple(
+                (NEVER_MS,) * len(row)
+                if variant in broken
+                else tuple(ratio * ms + reach_ms / 2 for ms in row)
+                for variant, row in enumerate(rows)
+            )
+
+        return ModeTable(scaled(self.p99_rows_ms), scaled(self.p50_rows_ms))
+
+
+def _throughput_fps(batch_size: int, p99_ms: float) -> float:
+    """The one place where it is said. Source: Jellyfish, throughput from the tail of what a batch takes."""
+    return 1000.0 * batch_size / p99_ms

@@ -1,0 +1,134 @@
+"""An agent at work on a host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
+
+from ...core.checks import echo
+from ...core.errors import RunError
+from . import agent
+from .agent import Request
+from .lease import RENEW
+from .port import Connection, HostError
+
+END_LIMIT_S = 15.0  # an agent stops a server in less
+_RENEWALS_PER_LEASE = 4
+_FILE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
+
+
+class AgentCall:
+    """An agent at work: events come, commands go, the lease is renewed. An asynchronous context."""
+
+    def __init__(self, connection: Connection, request: Request) -> None:
+        """Prepares the call; the agent is started when it is entered."""
+        self.host = connection.host
+        self.request = request
+        self._connection = connection
+        self._renewing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._pipe = await self._connection.start([self.host.python, "-m", agent.MODULE])
+        await self.send(json.dumps(dataclasses.asdict(self.request)))
+        self._renewing = asyncio.create_task(self._renew(), name=f"lease {self.host.name}")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._renewing
+        await self._close()
+
+    async def send(self, line: str) -> None:
+        """Sends a line.
+
+        Raises:
+            HostError: if the host or the agent is lost.
+        """
+        await self._pipe.write(line.encode() + b"\n")
+
+    async def expect(
+        self,
+        event: str,
+        limit_s: float,
+        on_progress: Callable[[int, int], None] = lambda _answers, _in_time: None,
+    ) -> dict[str, Any]:
+        """Waits for an event; returns its fields.
+
+        Args:
+            event: `ready` or `done`.
+            limit_s: how long it may take.
+            on_progress: told of answers, and how many of them were in time, on the way.
+
+        Raises:
+            RunError: if the agent could not do what it was asked for.
+            HostError: if the host is lost, or takes too long.
+        """
+        try:
+            async with asyncio.timeout(limit_s):
+                while True:
+                    fields = await self._next()
+                    if fields["event"] == event:
+                        return fields
+                    if fields["event"] == "failed":
+                        raise RunError(f"{self.host}: {fields['problem']}")
+                    if fields["event"] == "progress":
+                        on_progress(int(fields["answers"]), int(fields["in_time"]))
+        except TimeoutError:
+            raise HostError(self.host, f"is not {event} after {limit_s:.0f} s") from None
+        except (ValueError, KeyError, TypeError):
+            raise HostError(self.host, "its agent says what cannot be understood") from None
+
+    async def _next(self) -> dict[str, Any]:
+        line = await self._pipe.readline()
+        if not line.endswith(b"\n"):
+            last = await self._close()
+            raise HostError(self.host, f"its agent has ended{last and ': '}{last}")
+        fields: dict[str, Any] = json.loads(line)
+        return fields
+
+    async def fetch(self, names: Sequence[str], target: Path) -> None:
+        """Copies files of the run from the host.
+
+        Args:
+            names: relative to the folder of the request; the agent's word is not enough for them.
+            target: existing folder that they go to, by the same names.
+
+        Raises:
+            HostError: if the host is lost, does not give a file, or names one that it must not.
+            OSError: if one cannot be written here.
+        """
+        for name in names:
+            parts = PurePosixPath(name).parts
+            if not parts or not all(_FILE_PART.fullmatch(part) for part in parts):
+                raise HostError(self.host, f"names a file that it must not: {echo(name)}")
+            path = target.joinpath(*parts)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            await self._connection.fetch(self.request.folder.joinpath(*parts), path)
+
+    async def _renew(self) -> None:
+        with contextlib.suppress(HostError):  # whoever waits for an event hears of it
+            while True:
+                await asyncio.sleep(self.request.lease_s / _RENEWALS_PER_LEASE)
+                await self.send(RENEW)
+
+    async def _close(self) -> str:
+        """Ends the agent's input, and waits a while for its end; a host that is lost is let go."""
+        try:
+            async with asyncio.timeout(END_LIMIT_S):
+                return await self._pipe.close()
+        except TimeoutError:
+            return ""

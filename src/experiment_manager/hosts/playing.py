@@ -1,0 +1,133 @@
+"""Plays one run on hosts: a server on one, the cameras on the others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ...client.connection import check_address
+from ...core.addresses import is_loopback
+from ...files.document import Document
+from ...live_run.reports import CameraReport
+from ...server.config_flags import to_arguments
+from ..finishing import server_options, sides_px
+from ..matrix import RunConfig
+from ..running_all import OnProgress
+from .agent import GO, REMOVE, STOP, Request
+from .agent_call import AgentCall
+from .merging import host_folder, merge_logs
+from .port import Connection, Share
+
+START_LIMIT_S = 150.0  # a server may have to measure a profile
+MORE_THAN_VIDEO_S = 30.0
+
+MakeRequest = Callable[..., Request]
+"""Makes the request for a connection, an action, a run and the details of the action."""
+T = TypeVar("T")
+
+
+async def play_run(
+    run: RunConfig,
+    folder: Path,
+    server: Connection,
+    shares: Sequence[Share],
+    make_request: MakeRequest,
+    on_progress: OnProgress,
+) -> tuple[list[CameraReport], int]:
+    """Starts the server, then the cameras; stops the cameras, then the server; fetches their logs.
+
+    Returns:
+        The cameras' reports in the order of the run, and the server's exit status.
+
+    Raises:
+        HostError: if a host is lost.
+        RunError: if a part of the run fails.
+    """
+    options = {**server_options(run), "host": server.host.listen}
+    if not is_loopback(server.host.listen):
+        options["insecure"] = True
+    request = make_request(server, "serve", run, arguments=to_arguments(options))
+    async with AgentCall(server, request) as serving:
+        address = (await serving.expect("ready", START_LIMIT_S))["address"]
+        check_address(address)
+        async with _plain_errors(), asyncio.TaskGroup() as group:
+            stopping = group.create_task(  # ends everything at once if the server's host is lost
+                serving.expect("done", START_LIMIT_S + run.seconds + MORE_THAN_VIDEO_S),
+                name="watch the server",
+            )
+            reports = await _play_cameras(run, folder, address, shares, make_request, on_progress)
+            await serving.send(STOP)
+            stopped = await stopping
+        await serving.fetch(stopped["files"], folder)
+        await serving.send(REMOVE)
+    await asyncio.to_thread(merge_logs, folder, shares)
+    return reports, int(stopped["status"] or 0)
+
+
+async def _play_cameras(
+    run: RunConfig,
+    folder: Path,
+    address: str,
+    shares: Sequence[Share],
+    make_request: MakeRequest,
+    on_progress: OnProgress,
+) -> list[CameraReport]:
+    """Plays all cameras at the same time, and fetches what their hosts have logged."""
+    async with contextlib.AsyncExitStack() as stack:
+        calls = [
+            await stack.enter_async_context(
+                AgentCall(
+                    share.connection, _play_request(run, address, number, share, make_request)
+                )
+            )
+            for number, share in enumerate(shares)
+        ]
+        await _all(call.expect("ready", START_LIMIT_S) for call in calls)
+        await _all(call.send(GO) for call in calls)
+        limit_s = run.seconds + MORE_THAN_VIDEO_S
+        done = await _all(call.expect("done", limit_s, on_progress) for call in calls)
+        for call, fields in zip(calls, done, strict=True):
+            target = host_folder(folder, call.host)
+            target.mkdir(parents=True)
+            await call.fetch(fields["files"], target)
+            await call.send(REMOVE)
+    told = [one for fields in done for one in fields["reports"]]
+    reports = Document(None, told).read(tuple[CameraReport, ...])
+    order = {camera.stream_id: number for number, camera in enumerate(run.cameras())}
+    return sorted(reports, key=lambda report: order[report.info.stream_id])
+
+
+def _play_request(
+    run: RunConfig, address: str, number: int, share: Share, make_request: MakeRequest
+) -> Request:
+    return make_request(
+        share.connection,
+        "play",
+        run,
+        server=address,
+        cameras=[dataclasses.asdict(camera) for camera in share.cameras],
+        links=[run.link_text(camera) for camera in share.cameras],
+        sides_px=sides_px(run),
+        seconds=run.seconds,
+        seed=run.start_seed + number,
+    )
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Waits for all; the first that fails ends the others."""
+    async with _plain_errors(), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in work]
+    return [task.result() for task in tasks]
+
+
+@contextlib.asynccontextmanager
+async def _plain_errors() -> AsyncIterator[None]:
+    """Takes the error that ended a task group out of it."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None

@@ -1,0 +1,116 @@
+"""A way to a host: agents are started there, files of runs are fetched from there."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...core.errors import RunError
+from ...live_run.cameras import LiveCamera
+from .host import Host
+
+MAX_LINE_BYTES = 4 * 1024 * 1024
+_MAX_LAST_WORDS = 300
+
+
+class HostError(RunError):
+    """A host cannot be reached, or has been lost.
+
+    Attributes:
+        host: which one.
+    """
+
+    def __init__(self, host: Host, problem: str) -> None:
+        super().__init__(f"{host}: {problem}")
+        self.host = host
+
+
+class AgentPipe:
+    """Standard streams of an agent's process."""
+
+    def __init__(
+        self,
+        host: Host,
+        process: Any,  # noqa: ANN401 asyncio's or asyncssh's
+        end: Callable[[], Awaitable[bytes]],
+        *lost: type[Exception],
+    ) -> None:
+        """Takes over a process.
+
+        Args:
+            host: where it runs.
+            process: has `stdin` and `stdout`.
+            end: ends its input and waits for its end; returns its messages.
+            lost: what these raise if the host is lost, `OSError` besides.
+        """
+        self._host = host
+        self._process = process
+        self._end = end
+        self._lost: tuple[type[Exception], ...] = (OSError, *lost)
+
+    async def write(self, data: bytes) -> None:
+        """Writes to its input; `HostError` if that has ended."""
+        try:
+            self._process.stdin.write(data)
+            await self._process.stdin.drain()
+        except self._lost as error:
+            raise HostError(self._host, f"is lost: {error}") from None
+
+    async def readline(self) -> bytes:
+        """A line of its output; empty at the end."""
+        try:
+            line: bytes = await self._process.stdout.readline()
+        except self._lost as error:
+            raise HostError(self._host, f"is lost: {error}") from None
+        return line
+
+    async def close(self) -> str:
+        """Ends its input and waits until it has ended; returns the last line of its messages."""
+        try:
+            messages = await self._end()
+        except self._lost as error:
+            return str(error)
+        lines = messages.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1][:_MAX_LAST_WORDS] if lines else ""
+
+
+class Connection(Protocol):
+    """A host that can be used."""
+
+    host: Host
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the host has not been lost, as far as is known."""
+        ...
+
+    async def start(self, words: Sequence[str]) -> AgentPipe:
+        """Starts a program from an argument vector.
+
+        Raises:
+            HostError: if the host is lost.
+        """
+        ...
+
+    async def fetch(self, source: Path, target: Path) -> None:
+        """Copies a file from the host.
+
+        Raises:
+            HostError: if the host is lost, or does not give it.
+            OSError: if it cannot be written here.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Gives the host up; what still runs there loses its lease."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The cameras of a run that one host plays."""
+
+    connection: Connection
+    cameras: Sequence[LiveCamera]
