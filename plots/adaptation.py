@@ -7,7 +7,7 @@ FOLDER is that of a run.
 
 import sys
 
-from moonjelly.reporting.figures.script import rebuild
+from moonjelly.cli import main
 
 if __name__ == "__main__":
-    sys.exit(rebuild("adaptation", __doc__))
+    sys.exit(main(["figures", *sys.argv[1:], "--only", "adaptation"]))

@@ -7,7 +7,7 @@ FOLDER is that of `moonjelly simulate compare`.
 
 import sys
 
-from moonjelly.reporting.figures.script import rebuild
+from moonjelly.cli import main
 
 if __name__ == "__main__":
-    sys.exit(rebuild("compare", __doc__))
+    sys.exit(main(["figures", *sys.argv[1:], "--only", "compare"]))

@@ -7,7 +7,7 @@ FOLDER holds what benchmarks/estimators.py wrote.
 
 import sys
 
-from moonjelly.reporting.figures.script import rebuild
+from moonjelly.cli import main
 
 if __name__ == "__main__":
-    sys.exit(rebuild("estimators", __doc__))
+    sys.exit(main(["figures", *sys.argv[1:], "--only", "estimators"]))

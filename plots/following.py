@@ -7,7 +7,7 @@ FOLDER is that of a run, or of an experiment.
 
 import sys
 
-from moonjelly.reporting.figures.script import rebuild
+from moonjelly.cli import main
 
 if __name__ == "__main__":
-    sys.exit(rebuild("following", __doc__))
+    sys.exit(main(["figures", *sys.argv[1:], "--only", "following"]))

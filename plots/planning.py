@@ -7,7 +7,7 @@ FOLDER has the tables of benchmarks/planning.py.
 
 import sys
 
-from moonjelly.reporting.figures.script import rebuild
+from moonjelly.cli import main
 
 if __name__ == "__main__":
-    sys.exit(rebuild("planning", __doc__))
+    sys.exit(main(["figures", *sys.argv[1:], "--only", "planning"]))

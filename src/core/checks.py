@@ -40,6 +40,8 @@ def require_positive(field: str, value: float, most: float = LARGEST) -> float:
     Raises:
         ValueError: naming field, value and range.
     """
+    if type(value) is float and 0.0 < value <= most:
+        return value  # as a rule, and for every frame
     if not (is_number(value) and 0 < value <= most):
         limit = f"at most {most:g}" if most < LARGEST else "finite"
         raise ValueError(f"{field}={echo(value)}: must be a number above 0 and {limit}")
@@ -52,6 +54,8 @@ def require_not_negative(field: str, value: float, most: float = LARGEST) -> flo
     Raises:
         ValueError: naming field, value and range.
     """
+    if type(value) is float and 0.0 <= value <= most:
+        return value  # as above
     if not (is_number(value) and 0 <= value <= most):
         limit = f"at most {most:g}" if most < LARGEST else "finite"
         raise ValueError(f"{field}={echo(value)}: must be a number of at least 0 and {limit}")

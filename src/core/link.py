@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+KBITS_PER_BYTE = 8 / 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Link:

@@ -8,6 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..files.whole_file import write_whole
 from ..reporting.interval import mean_and_interval
 from ..reporting.scores import Scores
 from ..reporting.summary import read_summary
@@ -91,9 +92,7 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_cell(row[name]) for name in columns] for row in rows)
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(text.getvalue(), encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, text.getvalue())
 
 
 def _cell(value: object) -> object:

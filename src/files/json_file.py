@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import NoReturn
 
 from ..core.errors import UsageError
 from .document import Document
 from .text_file import read_text
+from .whole_file import write_whole
 
 MAX_FILE_BYTES = 64 << 20
 
@@ -36,9 +36,4 @@ def _refuse(name: str) -> NoReturn:
 
 def write_json(path: Path, values: object) -> None:
     """Writes a JSON file, whole or not at all; NaN and infinity are refused with ValueError."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, json.dumps(values, indent=2, allow_nan=False) + "\n")

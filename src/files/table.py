@@ -8,7 +8,6 @@ byte order mark are taken; the last line ends with a line end, so that a truncat
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from ..core.checks import echo
 from ..core.errors import UsageError
 from .text_file import read_text
+from .whole_file import write_whole
 
 MAX_ROWS = 100_000
 MAX_FILE_BYTES = 32 * 1024 * 1024
@@ -191,9 +191,4 @@ def write_table(
         if any(mark in line for mark in '"\r\n\0'):
             raise ValueError(f"line {echo(line)}: must hold no quote or line end")
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, "\n".join(lines) + "\n")

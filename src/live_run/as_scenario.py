@@ -10,6 +10,7 @@ from pathlib import Path
 from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..client.emulation import start_phases_s
 from ..core.device import Device
+from ..core.link import KBITS_PER_BYTE
 from ..core.options import same_options
 from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.slowdown_script import SlowdownScript
@@ -23,7 +24,6 @@ from .cameras import LiveCamera
 from .load import MachineLoad, read_load
 from .scenes import LoopedScene
 
-KBITS_PER_BYTE = 8 / 1000
 CONNECT_S = 0.05
 """From the start of a link's trace until its camera has connected, probed its link and registered."""
 ENCODE_MS = 0.6

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ..files.whole_file import write_whole
 from .picture import Picture
 from .run_folder import REPORT_FILE, RunInfo
 from .summary import Summary
@@ -58,12 +58,7 @@ def write_report(
         video_name="" if video is None else video.name,
     )
     path = folder / REPORT_FILE
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(page, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, page)
     return path
 
 

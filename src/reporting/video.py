@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import av
 
 from ..core.records import FrameRecord
+from ..files.whole_file import whole_file
 from ..vision.detections import Detections
 from ..vision.preprocessing import Image
 from .annotation import STRIP_PX, annotate, view_height_px
@@ -47,12 +47,8 @@ def write_video(
     """
     if not frames:
         raise ValueError(f"frames of {stream.stream_id}: there must be at least one")
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole_file(path) as draft:
         _encode(draft, stream, frames, detections, picture_of, class_names)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _encode(

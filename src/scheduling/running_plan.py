@@ -10,29 +10,30 @@ from .plan_view import PlanView, RunningVariant
 
 
 class RunningPlan:
-    """Puts what results say was run in place of what was planned."""
+    """Puts what results say was run in place of what was planned.
+
+    Attributes:
+        view: the plan in force, as it is carried out.
+    """
 
     def __init__(self, latency: Callable[[str, int], BatchLatency]) -> None:
         """Takes the profiles: latency of a device and a variant."""
+        self.view = PlanView()
         self._latency = latency
         self._ran: dict[str, int] = {}
-        self._plan = self._view = PlanView()
+        self._plan = self.view
 
     def ran(self, device_id: str, variant: int) -> None:
         """A batch of that variant has run on a device."""
         if self._ran.get(device_id) != variant:
             self._ran[device_id] = variant
-            self._view = self._carried_out(self._plan)
+            self.take(self._plan)
 
-    def view(self, plan: PlanView) -> PlanView:
-        """The plan in force, as it is carried out."""
-        if plan is not self._plan:
-            self._plan, self._view = plan, self._carried_out(plan)
-        return self._view
-
-    def _carried_out(self, plan: PlanView) -> PlanView:
+    def take(self, plan: PlanView) -> None:
+        """Takes the plan in force."""
+        self._plan = plan
         devices = {name: self._truly(running) for name, running in plan.devices.items()}
-        return replace(plan, devices=devices)
+        self.view = replace(plan, devices=devices)
 
     def _truly(self, planned: RunningVariant) -> RunningVariant:
         ran = self._ran.get(planned.device_id, planned.variant)

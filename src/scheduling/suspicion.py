@@ -48,6 +48,11 @@ class Suspicion:
     def __init__(self) -> None:
         self._suspects: dict[str, _Suspect] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is suspected of anything, as is the rule."""
+        return not self._suspects
+
     def is_suspect(self, stream_id: str) -> bool:
         """Whether the stream's frames must run alone."""
         suspect = self._suspects.get(stream_id)

@@ -128,7 +128,9 @@ class SimulatedCamera:
             self._events.at(next_ms, Priority.ARRIVAL, self._capture, sequence + 1)
         if self._waiting is not None:
             self._give_up(self._waiting, Reason.SUPERSEDED)
-        frame = SimulatedFrame(self.stream.stream_id, sequence, now_ms)
+        frame = SimulatedFrame(
+            stream_id=self.stream.stream_id, sequence=sequence, captured_ms=now_ms
+        )
         self._waiting, self._waits_since_ms = frame, now_ms
         self._try_to_send()
         if self._waiting is frame:
@@ -269,6 +271,6 @@ class SimulatedCamera:
 
 def _server_times(frame: SimulatedFrame) -> ServerTimes | None:
     """What the server took for a frame that ran."""
-    if frame.drop is not None or frame.inference_ms is None or frame.server_ms is None:
+    if frame.note is not None:
         return None
-    return ServerTimes(frame.server_ms - (frame.queue_ms or 0.0), frame.inference_ms)
+    return ServerTimes(frame.server_ms - frame.queue_ms, frame.inference_ms)

@@ -5,28 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-
-from rich import box
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from dataclasses import replace
 
 from ..core.checks import echo, require_not_negative, require_positive
 from ..core.errors import UsageError
-from ..files.progress import PERCENT, progress_bar
 from ..links.traces import constant_trace
 from .capacity import (
-    Trial,
     can_be_planned,
     fewest_devices,
     largest_that_holds,
-    try_out,
     with_devices,
     with_more_streams,
 )
+from .capacity_answer import CapacityAnswer, in_words
+from .capacity_trials import capacity_trials
 from .options import add_scenario, scenario_of
 from .scenario import Scenario, SimulatedStream, StreamKind
 from .scenario_file import read_scenario, read_stream_kinds
@@ -96,60 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if answer.is_found else 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What was found, and how.
-
-    Attributes:
-        question: what was asked, in words.
-        found: the same in JSON's terms, with what was found.
-        sentence: what was found, in words.
-        is_found: whether anything reaches the target.
-        trials: all simulations, in the order in which they were made.
-    """
-
-    question: str
-    found: Mapping[str, object]
-    sentence: str
-    is_found: bool
-    target_ratio: float
-    trials: tuple[Trial, ...]
-
-    def as_json(self) -> dict[str, object]:
-        """The answer as JSON."""
-        return {
-            "question": self.question,
-            "target_ratio": self.target_ratio,
-            **self.found,
-            "trials": [asdict(trial) for trial in self.trials],
-        }
-
-    def print(self) -> None:
-        """Prints the trials, smallest first, and the answer."""
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-        table.add_column("streams", justify="right")
-        table.add_column("devices")
-        for name in ("refused", "in time %", "worst stream %", "simulated s"):
-            table.add_column(name, justify="right")
-        table.add_column("target")
-        ordered = sorted(self.trials, key=lambda one: (one.num_streams, sum(one.devices.values())))
-        for trial in ordered:
-            table.add_row(
-                str(trial.num_streams),
-                _in_words(trial.devices),
-                str(trial.num_refused),
-                f"{100 * trial.in_time_ratio:.2f}",
-                f"{100 * trial.worst_in_time_ratio:.1f}",
-                f"{trial.simulated_s:g}",
-                "met" if trial.is_met else "missed",
-            )
-        console = Console(soft_wrap=True)
-        console.print(f"{self.question}, {100 * self.target_ratio:g} % of the frames in time:")
-        console.print(table)
-        console.print(self.sentence)
-
-
-def _ask_streams(arguments: argparse.Namespace) -> _Answer:
+def _ask_streams(arguments: argparse.Namespace) -> CapacityAnswer:
     scenario = _shortened(scenario_of(arguments), arguments.seconds)
     kind = _kind(arguments)
 
@@ -160,14 +99,14 @@ def _ask_streams(arguments: argparse.Namespace) -> _Answer:
             raise UsageError(f"{arguments.scenario}: {error}") from None
 
     planned = largest_that_holds(lambda count: can_be_planned(with_more(count)), 1, arguments.most)
-    with _trials(arguments.target) as trials:
+    with capacity_trials(arguments.target) as trials:
         fits = largest_that_holds(
             lambda count: trials.is_met(count, f"{count} more", with_more(count)),
             planned,
             arguments.most,
         )
     limit = ", the most that was looked for" if fits == arguments.most else ""
-    return _Answer(
+    return CapacityAnswer(
         question=f"How many more streams like {kind.name} fit",
         found={
             "kind": kind.name,
@@ -184,24 +123,24 @@ def _ask_streams(arguments: argparse.Namespace) -> _Answer:
     )
 
 
-def _ask_devices(arguments: argparse.Namespace) -> _Answer:
+def _ask_devices(arguments: argparse.Namespace) -> CapacityAnswer:
     available = _available(arguments.devices)
     scenario = read_scenario(arguments.scenario, arguments.seed, available)
     scenario = _shortened(scenario, arguments.seconds)
-    with _trials(arguments.target) as trials:
+    with capacity_trials(arguments.target) as trials:
         found = fewest_devices(
             available,
             lambda counts: can_be_planned(with_devices(scenario, counts)),
             lambda counts: trials.is_met(
-                tuple(counts.values()), _in_words(counts), with_devices(scenario, counts)
+                tuple(counts.values()), in_words(counts), with_devices(scenario, counts)
             ),
         )
-    return _Answer(
-        question=f"Which of the devices {_in_words(available)} the streams need",
+    return CapacityAnswer(
+        question=f"Which of the devices {in_words(available)} the streams need",
         found={"available": available, "devices": found},
         sentence="not even all of them are enough"
         if found is None
-        else f"{_in_words(found)}, {sum(found.values())} in all, are needed",
+        else f"{in_words(found)}, {sum(found.values())} in all, are needed",
         is_found=found is not None,
         target_ratio=arguments.target,
         trials=trials.made,
@@ -257,39 +196,3 @@ def _available(text: str) -> dict[str, int]:
             raise UsageError(f"--devices {echo(text)}: names {echo(name)} twice")
         counts[name] = int(number)
     return counts
-
-
-def _in_words(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} x {name}" for name, count in counts.items() if count)
-
-
-@dataclass(slots=True)
-class _Trials:
-    """The simulations that were made; each is made once."""
-
-    target_ratio: float
-    progress: Progress
-    by_key: dict[object, Trial] = field(default_factory=dict)
-
-    @property
-    def made(self) -> tuple[Trial, ...]:
-        return tuple(self.by_key.values())
-
-    def is_met(self, key: object, name: str, scenario: Scenario) -> bool:
-        if key not in self.by_key:
-            task = self.progress.add_task(name, total=1.0)
-
-            def update(done: float) -> None:
-                self.progress.update(task, completed=done)
-
-            trial = self.by_key[key] = try_out(scenario, self.target_ratio, update)
-            verdict = "met" if trial.is_met else "missed"
-            self.progress.update(task, completed=1.0, description=f"{name}: {verdict}")
-        return self.by_key[key].is_met
-
-
-@contextmanager
-def _trials(target_ratio: float) -> Iterator[_Trials]:
-    progress = progress_bar(PERCENT, console=Console(stderr=True), is_transient=True)
-    with progress:
-        yield _Trials(target_ratio, progress)

@@ -60,7 +60,11 @@ class VariantLoading:
 
 
 class SimulatedDevice:
-    """Runs one batch at a time; decides anew when a batch ends, a frame comes or a wait is over."""
+    """Runs one batch at a time; decides anew when a batch ends, a frame comes or a wait is over.
+
+    Attributes:
+        is_busy: whether a batch runs.
+    """
 
     def __init__(
         self,
@@ -109,7 +113,7 @@ class SimulatedDevice:
         self._wish = ""
         self._queue: dict[int, tuple[QueuedFrame, SimulatedFrame]] = {}
         self._next_key = 0
-        self._is_busy = False
+        self.is_busy = False
         self._num_decisions = 0  # a wake-up counts only if nothing was decided since it was set
         self._decides_at_ms = -1.0
         self._free_since_ms = 0.0
@@ -150,7 +154,6 @@ class SimulatedDevice:
     def take(self, frame: SimulatedFrame) -> None:
         """Queues a frame."""
         now_ms = self._events.now_ms
-        frame.queued_ms = now_ms
         key = self._next_key
         self._next_key += 1
         self._queue[key] = (QueuedFrame(key, now_ms, frame.deadline_ms), frame)
@@ -159,13 +162,13 @@ class SimulatedDevice:
     def _wake(self) -> None:
         """Has it decide at the end of this moment, once everything that happens in it is there."""
         now_ms = self._events.now_ms
-        if self._is_busy or self._decides_at_ms == now_ms:
+        if self.is_busy or self._decides_at_ms == now_ms:
             return
         self._decides_at_ms = now_ms
         self._events.at(now_ms, Priority.DECISION, self._decide)
 
     def _decide_if_nothing_was(self, num_decisions: int) -> None:
-        if num_decisions == self._num_decisions and not self._is_busy:
+        if num_decisions == self._num_decisions and not self.is_busy:
             self._decide()
 
     def _decide(self) -> None:
@@ -208,7 +211,7 @@ class SimulatedDevice:
         core, variant = self._core, self._core.active
         inference_ms = self._draw_ms(variant, size) * self._slowdown.factor(start_ms)
         expected_ms = core.latency.p50_ms[size - 1]
-        self._is_busy = True
+        self.is_busy = True
         if self._on_batch is not None and frames:
             self._on_batch(
                 BatchRecord(
@@ -235,7 +238,7 @@ class SimulatedDevice:
 
     def _end(self, frames: list[SimulatedFrame], variant: str, inference_ms: float) -> None:
         now_ms = self._events.now_ms
-        self._is_busy = False
+        self.is_busy = False
         self._free_since_ms = now_ms
         if frames:
             self._on_answers(frames)

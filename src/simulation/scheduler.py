@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from ..core.problem import Problem
 from ..core.records import PlanRecord
 from ..core.stream import Stream
 from ..scheduling.cores.device import DeviceOrders
+from ..scheduling.cores.endpoint.instructions import Report
 from ..scheduling.cores.scheduler.core import SchedulerCore
 from ..scheduling.cores.scheduler.instructions import (
     AnswerJoin,
@@ -31,6 +31,7 @@ from ..scheduling.cores.scheduler.stimuli import (
     DeviceReported,
     EndpointCame,
     JoinAsked,
+    JoinLeft,
     Reported,
     Stimulus,
     Tick,
@@ -57,7 +58,6 @@ class SimulatedScheduler:
     """The core's shell.
 
     Attributes:
-        view: the plan in force.
         num_plans: made so far.
     """
 
@@ -68,7 +68,6 @@ class SimulatedScheduler:
         on_plan: Callable[[Sequence[PlanRecord]], None] | None,
     ) -> None:
         """Knows the devices, which are ready from the start, and no stream."""
-        self.view = PlanView()
         self.num_plans = 0
         self._scenario = scenario
         self._events = events
@@ -96,31 +95,42 @@ class SimulatedScheduler:
             events.now_ms,
         )
         self._devices: Mapping[str, SimulatedDevice] = {}
-        self._replies: dict[int, Callable[[Refusal | None], None]] = {}
-        self._requests = itertools.count()
+        self._tell_plan: Callable[[PlanView], None] = lambda _: None
+        self._replies: dict[int, Callable[[int, Refusal | None], None]] = {}
         self._free_ms = 0.0  # when it is done with what it is at
         self._wake_ms = 0.0
 
-    def attach(self, devices: Mapping[str, SimulatedDevice]) -> None:
-        """Takes the devices that orders go to, and has a first plan made, for no stream."""
+    def attach(
+        self, devices: Mapping[str, SimulatedDevice], on_plan: Callable[[PlanView], None]
+    ) -> None:
+        """Takes whom plans go to, the devices and the endpoint, and has a first one made, for no stream."""
         self._devices = devices
+        self._tell_plan = on_plan
         self._happened(EndpointCame(ENDPOINT))
         for device in self._scenario.devices:
             profile = self._scenario.profiles[device.device_type]
             self._happened(DeviceAnnounced(AnnouncedDevice(device, 1, profile)))
         self._happened(Reported(ENDPOINT, ()))
 
-    def join(self, stream: Stream, on_reply: Callable[[Refusal | None], None]) -> None:
-        """Asks for a place for one stream; `on_reply` takes the refusal, or None."""
-        request = next(self._requests)
+    def join(
+        self, request: int, stream: Stream, on_reply: Callable[[int, Refusal | None], None]
+    ) -> None:
+        """Asks for a place for one stream; `on_reply` takes the request, and the refusal or None."""
         self._replies[request] = on_reply
         self._happened(JoinAsked(ENDPOINT, request, stream))
 
-    def take_report(
-        self, streams: Sequence[Stream], overhead_ms: float, *, is_urgent: bool
-    ) -> None:
+    def leave(self, request: int, stream_id: str) -> None:
+        """Takes such a question back, or the place that it was answered with."""
+        self._happened(JoinLeft(ENDPOINT, request, stream_id))
+
+    def take_report(self, report: Report) -> None:
         """Takes in how the streams fare."""
-        self._happened(Reported(ENDPOINT, tuple(streams), (), overhead_ms, is_urgent))
+        opened, unopened = tuple(report.opened), tuple(report.unopened)
+        silent = tuple(report.silent_devices)
+        overhead_ms, is_urgent = report.overhead_ms, report.is_urgent
+        self._happened(
+            Reported(ENDPOINT, opened, unopened, overhead_ms, is_urgent, silent_devices=silent)
+        )
 
     def take_status(self, device_id: str, slowdown_ratio: float, spread_ratio: float) -> None:
         """Takes in how slow a device is, and how unsteady."""
@@ -162,7 +172,7 @@ class SimulatedScheduler:
     def _perform(self, instruction: Instruction, round_ms: float) -> None:
         match instruction:
             case TellEndpoints(_, plan):
-                self.view = self._view(plan)
+                self._tell_plan(self._view(plan))
             case TellDevice(order, epoch):
                 self._devices[order.device_id].set_orders(
                     DeviceOrders(
@@ -173,7 +183,7 @@ class SimulatedScheduler:
                     )
                 )
             case AnswerJoin(_, request, refusal):
-                self._replies.pop(request)(refusal)
+                self._replies.pop(request)(request, refusal)
             case NotePlan():
                 self._note(instruction, round_ms)
             case ReportMistake(mistake):

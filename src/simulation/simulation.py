@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from ..adapting.frame_sizes import FrameChoices, frame_sizes
@@ -78,12 +79,13 @@ class Simulation:
                 self._events,
                 slowdown=scenario.slowdowns.get(device.device_id, ALWAYS_AS_PROFILED),
                 probes_until_ms=1000 * scenario.seconds,
-                on_answers=self._server.answer,
-                on_drop=self._server.drop,
+                on_answers=partial(self._server.answer, device.device_id),
+                on_drop=partial(self._server.drop, device.device_id),
                 on_status=self._scheduler.take_status,
                 on_batch=observers.on_batch,
             )
-        self._scheduler.attach(self._devices)
+        self._scheduler.attach(self._devices, self._server.take_plan)
+        self._server.start()
         choices = FrameChoices(frame_sizes(scenario.variants), scenario.qualities)
         self._cameras = [
             SimulatedCamera(

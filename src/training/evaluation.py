@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import torch
 
+from ..core.link import KBITS_PER_BYTE
 from ..vision.accuracy import Accuracy, FrameTruth, evaluate_detections, truth_of
 from ..vision.detections import Detections
 from ..vision.preprocessing import decode_frame, encode_frame
@@ -82,7 +83,7 @@ def answer_frames(
         squares = {}
         for side, sizes in answers.kbits.items():
             encoded = encode_frame(frame.image, side, quality)
-            sizes.append(len(encoded) * 8 / 1000)
+            sizes.append(len(encoded) * KBITS_PER_BYTE)
             squares[side] = decode_frame(encoded, side)[None]
         for name, detector in detectors.items():
             answers.detections[name].extend(detector(squares[detector.input_side_px]))

@@ -77,7 +77,7 @@ class EndpointUnderFire:
             await self._serves_an_honest_camera()
             await self.harness.until(lambda: len(self.harness.endpoint.sessions) == 0)
         assert self.harness.num_free_slots == self.harness.config.frame_slots
-        assert self.harness.endpoint.dispatcher.num_held == 0
+        assert self.harness.endpoint.core.num_held == 0
         assert not self._log.errors, self._log.errors
         assert not self._loop_errors, self._loop_errors
         assert self._log.num_lines <= MOST_LINES_A_SHOT

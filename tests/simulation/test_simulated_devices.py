@@ -49,7 +49,8 @@ class Bench:
         self.events.at(at_ms, Priority.DECISION, self.device.set_orders, orders)
 
     def arrive(self, number: int, at_ms: float, deadline_ms: float) -> None:
-        frame = SimulatedFrame("cam", number, at_ms, deadline_ms=deadline_ms, handed_ms=at_ms)
+        frame = SimulatedFrame(stream_id="cam", sequence=number, captured_ms=at_ms)
+        frame.deadline_ms, frame.handed_ms = deadline_ms, at_ms
         self.events.at(at_ms, Priority.ARRIVAL, self.device.take, frame)
 
 

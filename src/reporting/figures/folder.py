@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ...core.errors import UsageError
+from ...files.whole_file import write_whole
 from .experiment import experiment_plates
 from .gallery import FOLLOWING, RUN_FIGURES, run_plates
 from .plate import Plate
@@ -83,7 +83,7 @@ def _write(plate: Plate, folder: Path, out_dir: Path) -> list[Path]:
     paths = [out_dir / f"{plate.name}{ending}" for ending in (".pdf", ".png", ".txt")]
     for path in paths[:2]:
         save_figure(figure, path, PNG_DPI)
-    _write_text(paths[2], _caption(plate, folder))
+    write_whole(paths[2], _caption(plate, folder))
     return paths
 
 
@@ -98,12 +98,3 @@ def _caption(plate: Plate, folder: Path) -> str:
         f"figure: moonjelly figures {folder} --only {plate.figure}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _write_text(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+
+from ...files.whole_file import whole_file
 
 PNG_DPI = 160  # for screens; print takes the PDF
 EMBED_TRUETYPE = 42  # as fonts that can be searched and edited, where the default is outlines
@@ -26,15 +27,10 @@ def save_figure(figure: Figure, path: Path, dpi: float | None = None) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with rc_context(RULES):
-            figure.savefig(
-                draft,
-                format=path.suffix.removeprefix("."),
-                dpi=dpi or figure.dpi,
-                metadata=NO_DATE.get(path.suffix),
-            )
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole_file(path) as draft, rc_context(RULES):
+        figure.savefig(
+            draft,
+            format=path.suffix.removeprefix("."),
+            dpi=dpi or figure.dpi,
+            metadata=NO_DATE.get(path.suffix),
+        )

@@ -13,8 +13,8 @@ from ...core.plan import Plan
 from ...core.problem import Problem
 from ...core.stream import Stream
 from .capacity import capacity_fps
-from .carry_over import carry_over
 from .port import Planner
+from .seats import carry_over
 
 LEAST_RATE_RATIO = 1 / 32  # of what was asked for; a stream slower than that is another stream
 
@@ -131,7 +131,7 @@ def _admit(
     problem: Problem, stream: Stream, plan: Plan | None, planner: Planner, protected: set[str]
 ) -> Plan | None:
     """As `admit`, for a stream that fits alone; `protected` names those that must stay served."""
-    wider = with_stream(problem, stream)
+    wider = with_streams(problem, (stream,))
     needed = {stream.stream_id} | protected
 
     def serves_all(candidate: Plan) -> bool:
@@ -158,11 +158,6 @@ def _fits_one_of(device_types: set[str], problem: Problem, stream: Stream) -> bo
         if budget_ms > 0
         for device_type in device_types
     )
-
-
-def with_stream(problem: Problem, stream: Stream) -> Problem:
-    """Returns the problem with one more stream, which replaces one of the same id."""
-    return with_streams(problem, (stream,))
 
 
 def with_streams(problem: Problem, streams: Iterable[Stream]) -> Problem:

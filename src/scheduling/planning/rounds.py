@@ -13,12 +13,11 @@ from ...core.plan import Plan
 from ...core.problem import Problem
 from ...core.stream import Stream
 from .admission import NO_PLAN, NOT_READY, Admission, AdmissionRound
-from .carry_over import carry_over
 from .counter_offer import with_streams
 from .effort import TimeLimit
 from .port import Planner
 from .rules import violations
-from .seats import Seats
+from .seats import Seats, carry_over
 from .switching import SwitchingCost
 
 _NOTHING = Plan((), {})

@@ -140,3 +140,12 @@ class Seats:
             (budget_ms for budget_ms, _ in self._members[device].values()), default=math.inf
         )
         return device, share
+
+
+def carry_over(problem: Problem, previous: Plan) -> Plan:
+    """Returns a sound plan that keeps variants, and streams on their devices, where that still fits.
+
+    Streams that are placed nowhere are then added, in the problem's order, where there is room on
+    the most accurate variant.
+    """
+    return Seats(problem, previous).plan(problem)

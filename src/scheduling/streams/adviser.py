@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from ...core.advice import NO_ADVICE, SideAdvice
 from ...core.budget import BudgetRule
 from ...core.stream import Stream
 from ...core.variant import Variant
-from ..plan_view import PlanView, RunningVariant
+from ..plan_view import RunningVariant
 from .advice import advised_variant
 
 FRESH_MS = 20.0  # advice moves with the link, which is measured over a second
@@ -30,11 +30,6 @@ class AdvisedStream(Protocol):
     """A stream that gets advice."""
 
     @property
-    def stream_id(self) -> str:
-        """Its name."""
-        ...
-
-    @property
     def advice(self) -> Advice:
         """The newest advice; the adviser's own to change."""
         ...
@@ -47,22 +42,27 @@ class AdvisedStream(Protocol):
 class Adviser:
     """Works out advice between plans, from the newest link estimate."""
 
-    def __init__(
-        self,
-        variants: Sequence[Variant],
-        plan: Callable[[], PlanView],
-        rule: BudgetRule,
-        overhead_ms: Callable[[], float],
-    ) -> None:
+    def __init__(self, variants: Sequence[Variant], rule: BudgetRule) -> None:
         self._variants = tuple(variants)
-        self._smallest_px = min(variant.input_side_px for variant in variants)
-        self._plan = plan
         self._rule = rule
-        self._overhead_ms = overhead_ms
+        self._smallest_px = min(variant.input_side_px for variant in variants)
 
-    def sides(self, stream: AdvisedStream, now_ms: float) -> SideAdvice:
-        """What to tell a stream; the smallest side while it is served nowhere."""
-        advice, running = stream.advice, self._plan().serving(stream.stream_id)
+    def sides(
+        self,
+        stream: AdvisedStream,
+        running: RunningVariant | None,
+        overhead_ms: float,
+        now_ms: float,
+    ) -> SideAdvice:
+        """What to tell a stream; the smallest side while it is served nowhere.
+
+        Args:
+            stream: whose frames it is about.
+            running: what serves it.
+            overhead_ms: what the server spends on a frame besides queueing and running it.
+            now_ms: the time.
+        """
+        advice = stream.advice
         if advice.running is running and now_ms - advice.at_ms < FRESH_MS:
             return advice.sides
         if running is None:
@@ -72,7 +72,7 @@ class Adviser:
                 self._variants,
                 stream.planned(now_ms),
                 self._rule,
-                self._overhead_ms(),
+                overhead_ms,
                 running.variant,
                 running.batch_p99_ms,
             )

@@ -77,9 +77,13 @@ class ObservedStream:
         Returns:
             Its estimated time on the way, and the time by which its detections must leave the executor.
         """
-        gap_ms = max(GAP_MS, SILENCE_PERIODS * 1000.0 / self.fps)
+        gap_ms = read_ms - self.last_frame_ms
         # Only once, or nothing would be learned of a link that takes that long for each frame.
-        self._is_after_gap = read_ms - self.last_frame_ms > gap_ms and not self._is_after_gap
+        self._is_after_gap = (
+            gap_ms > GAP_MS
+            and gap_ms > SILENCE_PERIODS * 1000.0 / self.fps
+            and not self._is_after_gap
+        )
         self.last_frame_ms = read_ms
         if not self._is_after_gap:
             self.observe_link(read_ms, bandwidth_kbps, wire_ms)
@@ -111,8 +115,8 @@ class ObservedStream:
 
     def is_silent(self, now_ms: float) -> bool:
         """Whether it has sent nothing for so long that its capacity should go to others."""
-        limit_ms = max(SILENCE_MS, SILENCE_PERIODS * 1000.0 / self.fps)
-        return now_ms - self.last_frame_ms > limit_ms
+        paused_ms = now_ms - self.last_frame_ms
+        return paused_ms > SILENCE_MS and paused_ms > SILENCE_PERIODS * 1000.0 / self.fps
 
     def has_jumped(self, now_ms: float) -> bool:
         """Whether its link differs much from what planning was told last."""
@@ -131,7 +135,7 @@ class ObservedStream:
         return self._planned(self.planned_kbps(now_ms))
 
     def _planned(self, bandwidth_kbps: float) -> Stream:
-        return Stream(
+        return Stream.trusted(
             stream_id=self.stream_id,
             fps=self.fps,
             slo_ms=self.slo_ms,

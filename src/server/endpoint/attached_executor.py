@@ -1,34 +1,16 @@
-"""An executor as its endpoint sees it: the frames that it has, what it is working at, whether it speaks."""
+"""An executor as its endpoint reaches it: a channel, and a bench on which it says what it is working at."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-from ...protos.internal_pb2 import Attach, Envelope, FrameDescriptor
-from ...scheduling.device_silence import DeviceSilence
+from ...protos.internal_pb2 import Attach, Cancel, Envelope, FrameDescriptor, FrameResults
 from ..wire.bench import Bench, create_bench
 from ..wire.channel import AsyncChannel, Channel
 from .frame import ArrivedFrame
 
-
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """A frame that was sent to an executor.
-
-    Attributes:
-        is_alone: whether nothing else may be decoded or run beside it.
-    """
-
-    frame: ArrivedFrame
-    is_alone: bool
-
-    @property
-    def stream_id(self) -> str:
-        """Of its stream."""
-        return self.frame.session.stream_id
+TICKETS_PER_CANCEL = 4096
 
 
 class AttachedExecutor:
@@ -36,31 +18,22 @@ class AttachedExecutor:
 
     Attributes:
         device_id: what it runs on.
-        silence: tells whether it hangs.
-        is_crash: what it died of, where that is known before its end shows.
-        held: the frames that are under way there, by ticket.
-        gone: frames that were taken back from it, and that it may still be working at.
-        given_up: frames that it gave up while it was still at them, as where a decoder does not come back.
+        generation: counts the executors of this endpoint.
     """
 
     def __init__(
         self,
         device_id: str,
+        generation: int,
         channel: Channel,
-        now_ms: float,
-        on_packet: Callable[[AttachedExecutor, Envelope], None],
+        on_results: Callable[[AttachedExecutor, FrameResults], None],
         on_close: Callable[[AttachedExecutor], None],
     ) -> None:
         """Takes its channel, and hands it a bench."""
         self.device_id = device_id
-        self.silence = DeviceSilence(now_ms)
-        self.is_crash: bool | None = None
-        self.held: dict[int, Handed] = {}
-        self.gone: dict[int, Handed] = {}
-        self.given_up: dict[int, Handed] = {}
-        self._channel = AsyncChannel(
-            channel, lambda envelope, _: on_packet(self, envelope), lambda: on_close(self)
-        )
+        self.generation = generation
+        self._on_results = on_results
+        self._channel = AsyncChannel(channel, self._on_packet, lambda: on_close(self))
         descriptor = create_bench()
         try:
             self._bench = Bench(descriptor)
@@ -69,51 +42,35 @@ class AttachedExecutor:
         finally:
             os.close(descriptor)
 
-    @property
-    def earliest_deadline_ms(self) -> float:
-        """Of the frames that it has; infinite if it has none."""
-        return min((one.frame.deadline_ms for one in self.held.values()), default=math.inf)
-
-    def send(self, ticket: int, handed: Handed) -> bool:
+    def send(self, frame: ArrivedFrame) -> bool:
         """Hands it a frame, which is in its slot; returns False if it takes nothing."""
-        frame = handed.frame
         descriptor = FrameDescriptor(
-            ticket=ticket,
+            ticket=frame.ticket,
             slot=frame.slot,
             slot_generation=frame.slot_generation,
             jpeg_bytes=frame.num_bytes,
             deadline_ms=frame.deadline_ms,
             handed_ms=frame.handed_ms,
-            is_alone=handed.is_alone,
+            is_alone=frame.is_alone,
         )
-        if not self._channel.send(Envelope(frame=descriptor)):
-            return False
-        self.held[ticket] = handed
-        return True
+        return self._channel.send(Envelope(frame=descriptor))
 
-    def tell(self, envelope: Envelope) -> None:
-        """Sends it something else."""
-        self._channel.send(envelope)
+    def cancel(self, tickets: Sequence[int]) -> None:
+        """Tells it that it need not run these frames any more."""
+        for start in range(0, len(tickets), TICKETS_PER_CANCEL):
+            cancel = Cancel(tickets=tickets[start : start + TICKETS_PER_CANCEL])
+            self._channel.send(Envelope(cancel=cancel))
 
-    def at_work(self) -> dict[int, Handed]:
-        """The frames that it is working at, or was when it died, by ticket."""
-        known = self.held | self.gone | self.given_up
-        return {ticket: known[ticket] for ticket in self._bench.tickets() if ticket in known}
-
-    def note_given_up(self, given_up: dict[int, Handed]) -> None:
-        """Keeps those of the frames that it gave up, now or before, which it is still at."""
-        self.given_up |= given_up
-        if self.given_up:
-            at_work = self.at_work()
-            self.given_up = {k: one for k, one in self.given_up.items() if k in at_work}
-
-    def last_at_work(self) -> dict[int, Handed]:
-        """What it was working at when it ended; to be asked once."""
-        at_work = self.at_work()
-        self.close()
-        return at_work
+    def at_work(self) -> list[int]:
+        """The tickets of the frames that it is working at, or was when it died."""
+        return self._bench.tickets()
 
     def close(self) -> None:
         """Lets go of it; closing twice is fine."""
         self._channel.close()
         self._bench.close()
+
+    def _on_packet(self, envelope: Envelope, descriptors: tuple[int, ...]) -> None:
+        del descriptors  # none come here
+        if envelope.HasField("results"):
+            self._on_results(self, envelope.results)

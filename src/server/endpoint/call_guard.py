@@ -12,7 +12,8 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
-from .problems import Code, Refused, SessionError
+from ...core.codes import Code
+from .problems import Refused, SessionError
 
 DETAILS_KEY = "grpc-status-details-bin"
 

@@ -16,10 +16,11 @@ class Failures:
         self._num_unsaid = 0
         self._said_ms = -PAUSE_MS
 
-    def note(self, where: str, now_ms: float) -> None:
-        """Takes note of the exception that is being handled."""
+    def note(self, where: str, now_ms: float, error: Exception) -> None:
+        """Takes note of an exception."""
         if now_ms - self._said_ms < PAUSE_MS:
             self._num_unsaid += 1
             return
-        _log.exception("%s failed; %d times more since it was said last", where, self._num_unsaid)
+        text = "%s failed; %d times more since it was said last"
+        _log.error(text, where, self._num_unsaid, exc_info=error)
         self._said_ms, self._num_unsaid = now_ms, 0

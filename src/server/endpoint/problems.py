@@ -6,51 +6,18 @@ SessionError     ends the call with a status; its text is meant for the client.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-from ...core.verdict import Reason
+from ...core.codes import Code
 from ...protos.serving_pb2 import Refusal
+from ...scheduling.cores.endpoint.instructions import Why
 
 MAX_DETAIL_BYTES = 512
+RETRY_AFTER_MS = 1000.0
 
-
-class Code(StrEnum):
-    """Names of gRPC statuses that we answer with."""
-
-    CANCELLED = "CANCELLED"
-    INVALID_ARGUMENT = "INVALID_ARGUMENT"
-    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
-    NOT_FOUND = "NOT_FOUND"
-    ALREADY_EXISTS = "ALREADY_EXISTS"
-    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
-    FAILED_PRECONDITION = "FAILED_PRECONDITION"
-    ABORTED = "ABORTED"
-    INTERNAL = "INTERNAL"
-    UNAVAILABLE = "UNAVAILABLE"
-
-
-CODE_OF_REASON = {
-    Reason.TOO_LATE: Code.DEADLINE_EXCEEDED,
-    Reason.NOT_PLACED: Code.RESOURCE_EXHAUSTED,
-    Reason.QUEUE_FULL: Code.RESOURCE_EXHAUSTED,
-    Reason.NO_SLOT: Code.RESOURCE_EXHAUSTED,
-    Reason.RATE_EXCEEDED: Code.RESOURCE_EXHAUSTED,
-    Reason.EXECUTOR_LOST: Code.UNAVAILABLE,
-    Reason.CONNECTION_LOST: Code.CANCELLED,
-    Reason.BAD_FRAME: Code.INVALID_ARGUMENT,
-    Reason.MODEL_OUTPUT: Code.INTERNAL,
-    Reason.DRAINING: Code.UNAVAILABLE,
-    Reason.OTHER: Code.INTERNAL,
+_REASONS = {
+    Why.NOT_READY: Refusal.NOT_READY,
+    Why.SESSION_LIMIT: Refusal.SESSION_LIMIT,
+    Why.NO_SLOTS: Refusal.OVERLOAD,
 }
-
-
-DETAIL_OF_REASON = {
-    Reason.TOO_LATE: "could not be answered in time any more",
-    Reason.EXECUTOR_LOST: "its device failed",
-    Reason.BAD_FRAME: "jpeg: cannot be decoded",
-    Reason.MODEL_OUTPUT: "the detector failed on it",
-}
-"""What clients are told of a frame that a device gave up: our words, whatever a library there said."""
 
 
 class SessionError(Exception):
@@ -78,3 +45,13 @@ class Refused(SessionError):  # noqa: N818 an answer more than an error
         is_early = refusal.reason == Refusal.NOT_READY
         super().__init__(Code.UNAVAILABLE if is_early else Code.RESOURCE_EXHAUSTED, refusal.detail)
         self.refusal = refusal
+
+
+def not_registered(why: Why | Refusal) -> SessionError:
+    """What ends a registration: our own reason, or the scheduler's refusal."""
+    if isinstance(why, Refusal):
+        return Refused(why)
+    if why not in _REASONS:
+        return SessionError(Code.UNAVAILABLE, why)
+    refusal = Refusal(reason=_REASONS[why], detail=why, retry_after_ms=RETRY_AFTER_MS)
+    return Refused(refusal)

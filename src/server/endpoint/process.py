@@ -76,7 +76,6 @@ class EndpointProcess:
             async with asyncio.TaskGroup() as group:  # one that fails ends the process
                 for name, duty in (
                     ("health", self._health.run()),
-                    ("watch", self._endpoint.watch()),
                     ("beat", beat(self._control)),
                 ):
                     tasks.append(group.create_task(duty, name=name))
@@ -110,16 +109,15 @@ class EndpointProcess:
             status = envelope.child_status
             if not status.is_alive:
                 device_id = self._device_of[status.peer]
-                self._endpoint.dispatcher.note_death(device_id, is_crash=status.is_crash)
+                self._endpoint.note_death(device_id, is_crash=status.is_crash)
 
     def _attach(self, attach: Attach, descriptors: tuple[int, ...]) -> None:
         (descriptor,) = descriptors
         if attach.what == Attach.FRAME_MEMORY:
-            self._endpoint.dispatcher.use_memory(FrameWriter(descriptor))
+            self._endpoint.use_memory(FrameWriter(descriptor))
             os.close(descriptor)
-            self._look_at_health()
         elif attach.peer.startswith("scheduler"):
-            self._endpoint.scheduler.attach(Channel.from_descriptor(descriptor))
+            self._endpoint.attach_scheduler(Channel.from_descriptor(descriptor))
         else:
             self._await_device(attach.peer, Channel.from_descriptor(descriptor))
 
@@ -142,7 +140,7 @@ class EndpointProcess:
                 self._device_of[peer] = device.device_id
                 self._profiles[device.device_id] = device.profile
                 self._endpoint.scheduler.read_plan()  # it may name a device that was not known yet
-                self._endpoint.dispatcher.attach(device.device_id, channel)
+                self._endpoint.attach_device(device.device_id, channel)
 
         loop.add_reader(channel.fileno(), on_packet)
 
@@ -154,9 +152,7 @@ class EndpointProcess:
         """
         endpoint = self._endpoint
         return (
-            self._listener.is_listening
-            and endpoint.scheduler.is_attached
-            and endpoint.dispatcher.can_run
+            self._listener.is_listening and endpoint.scheduler.is_attached and endpoint.core.can_run
         )
 
     def _look_at_health(self) -> None:

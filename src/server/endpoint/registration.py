@@ -1,27 +1,18 @@
-"""Checks what a client declares when it registers a stream."""
+"""Registrations: checks what a client declares, and says what is served."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ...adapting.frame_sizes import frame_sizes
 from ...core.checks import echo, require_id
+from ...core.codes import Code
 from ...core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS
-from ...protos.serving_pb2 import LinkEstimate, RegisterRequest
-from .problems import Code, SessionError
+from ...protos.serving_pb2 import InputSize, JpegQuality, LinkEstimate, RegisterRequest, Zoo
+from ...scheduling.cores.endpoint.gate import Declared
+from ..zoo import ServedZoo
+from .problems import SessionError
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """One stream as its client declares it."""
-
-    stream_id: str
-    fps: float
-    slo_ms: float
-    bandwidth_kbps: float
-    wire_ms: float
-
-
-def check_registration(request: RegisterRequest, zoo: str) -> Registration:
+def check_registration(request: RegisterRequest, zoo: str) -> Declared:
     """Returns what was declared, if every value is sound.
 
     Raises:
@@ -44,7 +35,7 @@ def check_registration(request: RegisterRequest, zoo: str) -> Registration:
     if problem:
         raise SessionError(Code.INVALID_ARGUMENT, problem)
     _check_zoo(request.zoo, zoo)
-    return Registration(
+    return Declared(
         stream_id=request.stream_id,
         fps=request.fps,
         slo_ms=request.slo_ms,
@@ -68,3 +59,23 @@ def _check_zoo(asked: str, zoo: str) -> None:
     except ValueError as error:
         raise SessionError(Code.INVALID_ARGUMENT, str(error)) from None
     raise SessionError(Code.NOT_FOUND, f"zoo={echo(asked)}: this server has {zoo}")
+
+
+def describe_zoo(zoo: ServedZoo) -> Zoo:
+    """What is served, as a client is told."""
+    return Zoo(
+        name=zoo.name,
+        class_names=zoo.class_names,
+        sizes=[
+            InputSize(side_px=size.side_px, frame_kbits=size.kbits, accuracy=size.accuracy)
+            for size in frame_sizes(zoo.variants)
+        ],
+        qualities=[
+            JpegQuality(
+                quality=one.quality,
+                accuracy_ratio=one.accuracy_ratio,
+                size_ratio=one.size_ratio,
+            )
+            for one in zoo.qualities
+        ],
+    )

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from ...core.stream import Stream
 from ...protos.internal_pb2 import (
     Envelope,
     Join,
-    JoinReply,
     Leave,
     PlanUpdate,
     Snapshot,
     StreamState,
 )
+from ...protos.serving_pb2 import Refusal
+from ...scheduling.cores.endpoint.instructions import AskScheduler, LeaveScheduler, Report
 from ...scheduling.plan_view import PlanView
 from ..wire.channel import AsyncChannel, Channel
 from ..zoo import ServedZoo
 from .plan_packets import read_plan
-from .problems import Code, SessionError
 
 ENTRIES_PER_PACKET = 500  # of at most about 130 bytes each
 
@@ -27,34 +27,32 @@ _log = logging.getLogger(__name__)
 
 
 class SchedulerLink:
-    """Asks for places, tells how streams fare, and keeps the newest plan.
-
-    The plan outlives the scheduler: streams go on by it until a successor has made a new one.
-
-    Attributes:
-        plan: the plan in force.
-    """
+    """Puts into packets what the endpoint's core has it tell, and reads what comes back."""
 
     def __init__(
         self,
         zoo: ServedZoo,
-        on_change: Callable[[], None],
+        *,
+        on_reply: Callable[[int, Refusal | None], None],
+        on_plan: Callable[[PlanView], None],
         on_superseded: Callable[[str], None],
+        on_lost: Callable[[], None],
     ) -> None:
         """Starts without a scheduler.
 
         Args:
             zoo: what is served.
-            on_change: called when a scheduler comes or goes.
-            on_superseded: called with a stream whose session here is over, as it joined at another endpoint.
+            on_reply: takes the number of a question, and None or why there is no place.
+            on_plan: takes each plan.
+            on_superseded: takes a stream whose session here is over, as it joined at another endpoint.
+            on_lost: called when the scheduler is gone.
         """
-        self.plan = PlanView()
         self._zoo = zoo
-        self._on_change = on_change
+        self._on_reply = on_reply
+        self._on_plan = on_plan
         self._on_superseded = on_superseded
+        self._on_lost = on_lost
         self._channel: AsyncChannel | None = None
-        self._joins: dict[int, asyncio.Future[JoinReply]] = {}
-        self._next_request = 1
         self._parts: list[PlanUpdate] = []
         self._newest: list[PlanUpdate] = []  # the parts of the plan in force
 
@@ -65,74 +63,55 @@ class SchedulerLink:
 
     def attach(self, channel: Channel) -> None:
         """Takes a scheduler's channel in place of the one before."""
-        self._detach()
+        self._lose()
         self._channel = AsyncChannel(channel, self._on_packet, self._on_close)
-        self._on_change()
 
-    async def join(self, stream: StreamState, limit_ms: float) -> JoinReply:
-        """Asks for a place for one stream. Whoever stops waiting for the answer, or is stopped, leaves the place to others.
+    def ask(self, question: AskScheduler) -> bool:
+        """Asks for a place; returns False if that cannot be sent."""
+        join = Join(request=question.request, stream=_state(question.stream, is_unopened=True))
+        return self._channel is not None and self._channel.send(Envelope(join=join))
 
-        Raises:
-            SessionError: UNAVAILABLE, if no scheduler answers in time.
-        """
-        request = self._next_request
-        self._next_request += 1
-        envelope = Envelope(join=Join(request=request, stream=stream))
-        if self._channel is None or not self._channel.send(envelope):
-            raise SessionError(Code.UNAVAILABLE, "the server has no scheduler at the moment")
-        reply: asyncio.Future[JoinReply] = asyncio.get_running_loop().create_future()
-        self._joins[request] = reply
-        try:
-            async with asyncio.timeout(limit_ms / 1000):
-                return await reply
-        except asyncio.CancelledError:
-            self.leave(request, stream.stream_id)
-            raise
-        except TimeoutError:
-            self.leave(request, stream.stream_id)
-            raise SessionError(
-                Code.UNAVAILABLE, f"the scheduler did not answer within {limit_ms:g} ms"
-            ) from None
-        finally:
-            self._joins.pop(request, None)
+    def leave(self, leave: LeaveScheduler) -> None:
+        """Takes a question back, or the place that it was answered with."""
+        packet = Leave(request=leave.request, stream_id=leave.stream_id)
+        if self._channel is not None:
+            self._channel.send(Envelope(leave=packet))
 
-    def send_snapshot(
-        self,
-        streams: Sequence[StreamState],
-        overhead_ms: float,
-        *,
-        is_urgent: bool,
-        silent_devices: Sequence[str] = (),
-    ) -> None:
+    def report(self, report: Report) -> None:
         """Tells how all streams fare, and where frames are overdue; in as many parts as it takes."""
         if self._channel is None:
             return
+        streams = [_state(one) for one in report.opened]
+        streams += [_state(one, is_unopened=True) for one in report.unopened]
+        silent = report.silent_devices
         parts = [
             Snapshot(streams=streams[start : start + ENTRIES_PER_PACKET])
             for start in range(0, len(streams), ENTRIES_PER_PACKET)
         ]
         parts += [
-            Snapshot(silent_devices=silent_devices[start : start + ENTRIES_PER_PACKET])
-            for start in range(0, len(silent_devices), ENTRIES_PER_PACKET)
+            Snapshot(silent_devices=silent[start : start + ENTRIES_PER_PACKET])
+            for start in range(0, len(silent), ENTRIES_PER_PACKET)
         ]
         parts = parts or [Snapshot()]
         for number, part in enumerate(parts, 1):
-            part.overhead_ms = overhead_ms
-            part.is_urgent = is_urgent
-            part.plan_epoch = self.plan.epoch
+            part.overhead_ms = report.overhead_ms
+            part.is_urgent = report.is_urgent
+            part.plan_epoch = report.plan_epoch
             part.has_more = number < len(parts)
             self._channel.send(Envelope(snapshot=part))
 
     def close(self) -> None:
         """Ends the conversation."""
-        self._detach()
+        if self._channel is not None:
+            self._channel.close()
+        self._channel = None
+        self._parts.clear()
 
     def _on_packet(self, envelope: Envelope, descriptors: tuple[int, ...]) -> None:
         del descriptors  # none come here
         if envelope.HasField("join_reply"):
-            waiting = self._joins.get(envelope.join_reply.request)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(envelope.join_reply)
+            reply = envelope.join_reply
+            self._on_reply(reply.request, None if reply.is_accepted else reply.refusal)
         elif envelope.HasField("plan"):
             self._parts.append(envelope.plan)
             if not envelope.plan.has_more:
@@ -142,26 +121,30 @@ class SchedulerLink:
             self._on_superseded(envelope.superseded.stream_id)
 
     def read_plan(self) -> None:
-        """Reads the plan in force anew: a device that it names has said who it is."""
-        self.plan = read_plan(self._newest, self._zoo)
-
-    def leave(self, request: int, stream_id: str) -> None:
-        """Takes a question back, or the place that it was answered with."""
-        if self._channel is not None:
-            self._channel.send(Envelope(leave=Leave(request=request, stream_id=stream_id)))
+        """Reads the plan in force, again where a device that it names has only now said who it is."""
+        if self._newest:
+            self._on_plan(read_plan(self._newest, self._zoo))
 
     def _on_close(self) -> None:
-        _log.warning("the scheduler is gone; serving by plan %d", self.plan.epoch)
-        self._detach()
-        self._on_change()
+        _log.warning("the scheduler is gone; serving by its plan")
+        self._lose()
 
-    def _detach(self) -> None:
+    def _lose(self) -> None:
         if self._channel is not None:
-            self._channel.close()
-        self._channel = None
-        self._parts.clear()
-        for waiting in self._joins.values():
-            if not waiting.done():
-                waiting.set_exception(
-                    SessionError(Code.UNAVAILABLE, "the server lost its scheduler")
-                )
+            self.close()
+            self._on_lost()
+
+
+def _state(stream: Stream, *, is_unopened: bool = False) -> StreamState:
+    """How one stream fares, as the scheduler is told."""
+    return StreamState(
+        stream_id=stream.stream_id,
+        fps=stream.fps,
+        slo_ms=stream.slo_ms,
+        bandwidth_kbps=stream.bandwidth_kbps,
+        wire_ms=stream.wire_ms,
+        response_kbits=stream.response_kbits,
+        frame_size_ratio=stream.frame_size_ratio,
+        decode_ms=stream.decode_ms,
+        is_unopened=is_unopened,
+    )

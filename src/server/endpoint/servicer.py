@@ -8,11 +8,12 @@ from typing import Any
 
 import grpc
 
+from ...core.codes import Code
 from ...protos.serving_pb2 import ClientMessage, RegisterReply, RegisterRequest, ServerMessage
 from ...protos.serving_pb2_grpc import ServingServicer
 from .call_guard import UNPARSABLE, unparsable
 from .endpoint import Endpoint
-from .problems import Code, SessionError
+from .problems import SessionError
 from .session import Session
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -112,10 +113,10 @@ class Servicer(ServingServicer):
                 await outbox.wait()
                 if outbox.is_empty:
                     return
-                session.writing_since_ms = started_ms = now_ms()
+                session.gate.writing_since_ms = started_ms = now_ms()
                 message: ServerMessage = outbox.take(started_ms)
                 await context.write(message)
-                session.writing_since_ms = None
+                session.gate.writing_since_ms = None
         except asyncio.CancelledError:
             if session.end is None or task is None:
                 raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.console import Console
 from ...core.errors import UsageError
 from ...files.progress import LEFT, progress_bar
 from ...files.tidy_table import read_notes, read_tidy_table
+from ...files.whole_file import whole_file
 
 Part = TypeVar("Part")
 Row = Mapping[str, object]
@@ -61,13 +61,11 @@ class StudyTable:
         """Adds the rows of one part, and replaces the file."""
         self.rows += [{name: _text(row[name]) for name in self._columns} for row in rows]
         self.rows.sort(key=lambda row: tuple(int(row[key]) for key in KEYS))
-        unfinished = self._path.with_suffix(".part")
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
+        with whole_file(self._path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
             file.writelines(f"# {key}: {value}\n" for key, value in self._notes.items())
             writer = csv.DictWriter(file, self._columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-        os.replace(unfinished, self._path)  # noqa: PTH105 - one step, over what is there
 
 
 def run_parts(

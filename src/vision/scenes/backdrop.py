@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from .camera import Camera
+from .camera import Camera, Image
 from .furniture import draw_post, draw_sign, draw_tree
 from .ground import draw_ground, light_pools
 from .houses import draw_house
@@ -17,7 +17,7 @@ from .light import Light
 from .roads import Road
 from .sky import draw_sky
 from .splits import Split, draw_between
-from .standing import NEAR_M, Image, StandingPainter
+from .standing import NEAR_M, StandingPainter
 
 _NEAREST_HOUSE_M: Final = 12.0
 

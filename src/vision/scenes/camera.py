@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
 

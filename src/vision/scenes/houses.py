@@ -7,8 +7,9 @@ import math
 import cv2
 import numpy as np
 
+from .camera import Image
 from .light import Colour
-from .standing import NEAR_M, SHIFT, Image, StandingPainter
+from .standing import NEAR_M, SHIFT, StandingPainter
 
 
 def draw_house(

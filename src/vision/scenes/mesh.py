@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from .camera import Floats
 from .light import Colour
 from .splits import Split, draw_between
 
-Floats = npt.NDArray[np.float64]
 Point = tuple[float, float, float]
 Decal = tuple[list[Point], Colour, bool, int]
 """Corners, paint, whether it may be left out at a distance, and which lamp it is (see `Mesh`)."""

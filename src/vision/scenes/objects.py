@@ -7,13 +7,11 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from .camera import Image
 from .mesh import Mesh
 from .painting import Outline, Rect, covered_by
 from .roads import Passage
-
-Image = npt.NDArray[np.uint8]
 
 MIN_OBJECT_PX: Final = 10.0
 """An object whose longer side is below this, in a frame 1280 wide, is not asked for."""

@@ -11,12 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .camera import Camera
+from .camera import Camera, Floats, Image
 from .light import Colour, Light
 from .mesh import Mesh
 
-Image = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
 Rect = tuple[int, int, int, int]
 """First column, first row, end column, end row, in pixels."""
 

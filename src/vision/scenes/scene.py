@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..classes import TRAFFIC_CLASSES
 from .backdrop import draw_backdrop
-from .camera import Camera
+from .camera import Camera, Image
 from .light import Colour, draw_light, noise_tile
 from .mesh import Mesh
 from .objects import OPAQUE, Drawn, SceneFrame, object_of
@@ -31,8 +30,6 @@ from .painting import (
 from .roads import Passage, draw_roads
 from .splits import Split, draw_between, generator
 from .vehicles import BUILDERS
-
-Image = npt.NDArray[np.uint8]
 
 _MARGIN_RATIO: Final = 0.01
 _LOOKS_OF_A_CLASS: Final = 8
@@ -98,11 +95,6 @@ class Scene:
         self._noise = noise_tile(
             height_px + 64, width_px + 64, max(1, round(10 * self._light.noise_sigma))
         )
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, by class id."""
-        return TRAFFIC_CLASSES
 
     def frame(self, index: int) -> SceneFrame:
         """Draws one frame, the same whenever it is asked for.

@@ -6,12 +6,9 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from .camera import Camera, Floats
+from .camera import Camera, Floats, Image
 from .light import Colour, Light
-
-Image = npt.NDArray[np.uint8]
 
 SHIFT: Final = 4
 NEAR_M: Final = 4.0

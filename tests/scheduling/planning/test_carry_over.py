@@ -6,10 +6,9 @@ import pytest
 
 from moonjelly.core.mode import Mode
 from moonjelly.core.plan import DevicePlan, Plan
-from moonjelly.scheduling.planning.carry_over import carry_over
 from moonjelly.scheduling.planning.mapping import Mapper, assemble
 from moonjelly.scheduling.planning.rules import violations
-from moonjelly.scheduling.planning.seats import variants_in_force
+from moonjelly.scheduling.planning.seats import carry_over, variants_in_force
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from moonjelly.scheduling.planning.counter_offer import (
     admit,
     counter_offers,
     refusal_reason,
-    with_stream,
+    with_streams,
 )
 from moonjelly.scheduling.planning.published.sa_dp import SaDpPlanner
 from moonjelly.scheduling.planning.rules import violations
@@ -154,7 +154,7 @@ def test_acting_on_an_offer_places_the_stream_and_nobody_loses_his_place(
     newcomer = camera("b", fps, slo_ms, mbps)
     admitted = admit(problem, newcomer, plan, SaDpPlanner())
     if admitted is not None:
-        assert violations(with_stream(problem, newcomer), admitted) == []
+        assert violations(with_streams(problem, (newcomer,)), admitted) == []
         assert refusal_reason(problem, newcomer) is RefusalReason.OVERLOAD  # so it is feasible
         return
     planner = CountingPlanner()
@@ -167,7 +167,7 @@ def test_acting_on_an_offer_places_the_stream_and_nobody_loses_his_place(
         )
         changed = replace(newcomer, fps=offer.fps, slo_ms=offer.slo_ms)
         after = admit(problem, changed, plan, SaDpPlanner())
-        assert violations(with_stream(problem, changed), after) == []
+        assert violations(with_streams(problem, (changed,)), after) == []
         assert all(after.placement[name] is not None for name in {*served, "b"})
 
 
@@ -180,7 +180,7 @@ def test_later_plans_keep_who_was_admitted(num_devices):
         admitted = admit(problem, newcomer, plan, SaDpPlanner())
         if admitted is None:
             continue
-        problem, plan = with_stream(problem, newcomer), admitted
+        problem, plan = with_streams(problem, (newcomer,)), admitted
         for seed in range(3):
             plan = SaDpPlanner().plan(problem, plan, Random(seed))
             assert None not in plan.placement.values()

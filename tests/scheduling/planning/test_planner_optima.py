@@ -133,7 +133,7 @@ def test_no_program_is_built_for_which_there_is_no_time(fleet, monkeypatch):
     def fail(*_):
         raise AssertionError("takes longer than there is time")
 
-    monkeypatch.setattr("moonjelly.scheduling.planning.exact.exact.FleetProgram", fail)
+    monkeypatch.setattr("moonjelly.scheduling.planning.exact.proof.FleetProgram", fail)
     problem = fleet(16, 120, seed=5)  # takes 15 s to build
     elapsed_ms = itertools.count()
     limit = TimeLimit(lambda: next(elapsed_ms) * 0.1)

@@ -223,9 +223,15 @@ class Harness:
     def endpoint(self) -> Any:
         return self.process._endpoint
 
+    def gate(self, stream_id: str) -> Any:
+        return self.endpoint.core.sessions.find(stream_id)
+
+    def session(self, stream_id: str) -> Any:
+        return self.endpoint.sessions[self.gate(stream_id).number]
+
     @property
     def num_free_slots(self) -> int:
-        return self.endpoint.dispatcher._memory.num_free
+        return self.endpoint.devices.memory.num_free
 
     async def start(self, *, with_peers: bool = True) -> None:
         self.running = asyncio.create_task(self.process.run())
@@ -300,7 +306,7 @@ class Harness:
         for executor in self.executors.values():
             executor.bench.close()
         self._control.close()
-        for memory in (self._reader, self.endpoint.dispatcher._memory):
+        for memory in (self._reader, self.endpoint.devices.memory):
             memory.close()
         os.close(self._memory)
 

@@ -111,12 +111,12 @@ async def test_every_bad_picture_is_answered_in_band_and_the_stream_lives(harnes
 
 
 WHAT_MAY_FAIL = {
-    "the order": "moonjelly.server.endpoint.intake.Intake._check_order",
+    "the order": "moonjelly.scheduling.cores.endpoint.gate.StreamGate.check_order",
     "the fields": "moonjelly.server.endpoint.intake.link_problem",
     "the picture": "moonjelly.server.endpoint.intake.check_jpeg",
     "learning": "moonjelly.scheduling.streams.observed_stream.ObservedStream.take_frame",
-    "dispatching": "moonjelly.server.endpoint.dispatcher.Dispatcher.dispatch",
-    "sending to the device": "moonjelly.server.endpoint.dispatcher.Dispatcher._send",
+    "dispatching": "moonjelly.scheduling.cores.endpoint.fleet.Fleet.may_start",
+    "sending to the device": "moonjelly.server.endpoint.device_side.DeviceSide.send",
 }
 
 
@@ -199,7 +199,7 @@ async def test_a_stream_that_is_served_nowhere_is_told_so(harness) -> None:
     client = await harness.stream()
     harness.scheduler.placements["cam"] = ""
     harness.scheduler.publish()
-    await harness.until(lambda: harness.endpoint.scheduler.plan.epoch == 2)
+    await harness.until(lambda: harness.endpoint.core.plan.epoch == 2)
     drop = drop_of(await client.result_of(harness.frame(0)))
     assert (drop.reason, drop.code) == ("not_placed", "RESOURCE_EXHAUSTED")
 
@@ -347,7 +347,8 @@ async def test_a_session_that_is_never_opened_expires_whatever_else_happens(
             if noise == "joins":
                 await stub.Register(harness.registration(f"s{number % 3}"))
             elif noise == "leaves":
-                harness.endpoint.report(is_urgent=True)
+                now_ms = harness.endpoint.now_ms()
+                harness.endpoint.core.sessions.report_soon(now_ms, is_urgent=True)
                 await asyncio.sleep(0)
             else:
                 kbps = 100_000 if number % 2 else 1000
@@ -355,18 +356,18 @@ async def test_a_session_that_is_never_opened_expires_whatever_else_happens(
                 await honest.result_of(harness.frame(number, link=link))
 
     making = asyncio.create_task(make_noise())
-    await harness.until(lambda: harness.endpoint.sessions.find_stream("silent") is None)
+    await harness.until(lambda: harness.gate("silent") is None)
     assert not making.done()
     making.cancel()
     await asyncio.wait([making])
-    assert harness.endpoint.sessions.find_stream("honest") is not None
+    assert harness.gate("honest") is not None
 
 
 async def test_a_session_opens_once(harness) -> None:
     session = await harness.register()
     first = harness.stub().Stream()
     await first.write(harness.open_of(session))
-    await harness.until(lambda: harness.endpoint.sessions.find_stream("cam").is_open)
+    await harness.until(lambda: harness.gate("cam").is_open)
     code, _ = await first_message(harness, harness.open_of(session))
     assert code is grpc.StatusCode.FAILED_PRECONDITION
 

@@ -88,7 +88,7 @@ async def test_every_frame_gets_one_ack_and_one_result(make_harness, seed: int, 
         assert acks == results == Counter(range(len(acks)))
     await harness.until(lambda: len(harness.endpoint.sessions) == 0)
     assert harness.num_free_slots == slots
-    assert harness.endpoint.dispatcher.num_held == 0
+    assert harness.endpoint.core.num_held == 0
 
 
 async def test_what_a_mad_executor_says_harms_nobody(harness) -> None:

@@ -12,7 +12,7 @@ from moonjelly.protos import internal_pb2, serving_pb2
 
 
 async def fall_silent(harness, device_id: str = "gpu0") -> None:
-    await harness.until(lambda: harness.endpoint.dispatcher.silent_devices == [device_id])
+    await harness.until(lambda: harness.endpoint.core.silent_devices == [device_id])
 
 
 async def test_frames_of_a_device_that_hangs_are_answered_by_another(harness) -> None:
@@ -26,7 +26,7 @@ async def test_frames_of_a_device_that_hangs_are_answered_by_another(harness) ->
     assert moved.verdict == serving_pb2.ANSWERED
     (late,) = await hasty.results_of(1)
     assert (late.drop.reason, late.drop.place) == ("executor_lost", serving_pb2.ENDPOINT)
-    assert harness.endpoint.dispatcher.silent_devices == ["gpu0"]
+    assert harness.endpoint.core.silent_devices == ["gpu0"]
     result = await hasty.result_of(harness.frame(1))  # new frames go there at once
     assert result.verdict == serving_pb2.ANSWERED
     assert len(other.frames) == 2
@@ -45,7 +45,7 @@ async def test_a_device_that_speaks_again_counts_again(harness) -> None:
     await fall_silent(harness)
     hung.is_holding = False
     hung.answer(*hung.frames)  # of a frame that was taken back: nobody waits for it
-    await harness.until(lambda: not harness.endpoint.dispatcher.silent_devices)
+    await harness.until(lambda: not harness.endpoint.core.silent_devices)
     result = await client.result_of(harness.frame(1))
     assert result.verdict == serving_pb2.ANSWERED
     assert len(hung.frames) == 2
@@ -61,7 +61,7 @@ async def test_a_device_whose_executor_is_new_counts_again(harness) -> None:
     await client.results_of(1)
     await fall_silent(harness)
     successor = harness.attach_executor("gpu0")
-    await harness.until(lambda: not harness.endpoint.dispatcher.silent_devices)
+    await harness.until(lambda: not harness.endpoint.core.silent_devices)
     assert (await client.result_of(harness.frame(1))).verdict == serving_pb2.ANSWERED
     assert len(successor.frames) == 1
 
@@ -96,12 +96,12 @@ async def test_a_device_that_answers_others_is_not_lost_and_what_it_forgets_ends
     while not any(one.sequence == 0 for one in client.results):
         sequence += 1
         await client.result_of(harness.frame(sequence))
-        assert not harness.endpoint.dispatcher.silent_devices
+        assert not harness.endpoint.core.silent_devices
     (forgotten,) = [one for one in client.results if one.sequence == 0]
     assert forgotten.drop.reason == "executor_lost"
     assert forgotten.timings.server_ms >= 350  # its deadline, and its SLO
     await harness.until(lambda: harness.num_free_slots == 16)
-    assert harness.endpoint.dispatcher.num_held == 0
+    assert harness.endpoint.core.num_held == 0
 
 
 async def test_a_device_that_waits_with_overdue_frames_and_says_so_is_not_silent(harness) -> None:
@@ -114,7 +114,7 @@ async def test_a_device_that_waits_with_overdue_frames_and_says_so_is_not_silent
     async def speak() -> None:
         while True:
             executor.send(internal_pb2.FrameResults())
-            assert not harness.endpoint.dispatcher.silent_devices
+            assert not harness.endpoint.core.silent_devices
             await asyncio.sleep(0.05)
 
     speaking = asyncio.create_task(speak())
@@ -175,8 +175,8 @@ async def test_frames_without_a_slot_wait_for_one(make_harness, num_frames: int)
     client = await harness.stream(slo_ms=5000.0)
     for sequence in range(num_frames):
         await client.send(harness.frame(sequence))
-    session = harness.endpoint.sessions.find_stream("cam")
-    await harness.until(lambda: len(session.under_way) == num_frames)
+    session = harness.session("cam")
+    await harness.until(lambda: session.gate.num_under_way == num_frames)
     assert len(executor.frames) == 2
     executor.is_holding = False
     executor.answer(*executor.frames)
@@ -184,7 +184,7 @@ async def test_frames_without_a_slot_wait_for_one(make_harness, num_frames: int)
     assert {one.verdict for one in results} == {serving_pb2.ANSWERED}
     assert [one.sequence for one in results] == list(range(num_frames))
     assert harness.num_free_slots == 2
-    assert harness.endpoint.dispatcher.num_held == 0
+    assert harness.endpoint.core.num_held == 0
 
 
 async def test_the_frame_with_the_earliest_deadline_gets_the_slot(make_harness) -> None:
@@ -196,8 +196,8 @@ async def test_the_frame_with_the_earliest_deadline_gets_the_slot(make_harness) 
     await slow.send(*(harness.frame(sequence) for sequence in range(3)))
     await harness.until(lambda: len(executor.frames) == 2)
     await fast.send(harness.frame(0))
-    session = harness.endpoint.sessions.find_stream("fast")
-    await harness.until(lambda: len(session.under_way) == 1)
+    session = harness.session("fast")
+    await harness.until(lambda: session.gate.num_under_way == 1)
     executor.answer(executor.frames[0])
     await harness.until(lambda: len(executor.frames) == 3)
     executor.is_holding = False
@@ -222,7 +222,7 @@ async def test_a_frame_that_waits_in_vain_says_that_there_was_no_slot(make_harne
     executor.answer(*executor.frames)
     await slow.results_of(2)
     assert harness.num_free_slots == 2
-    assert harness.endpoint.dispatcher.num_held == 0
+    assert harness.endpoint.core.num_held == 0
 
 
 async def test_a_stream_for_which_there_are_no_slots_is_refused(make_harness) -> None:

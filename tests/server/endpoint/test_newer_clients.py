@@ -21,8 +21,8 @@ async def test_many_messages_of_a_newer_kind_do_not_end_the_stream(harness) -> N
 
 async def test_a_flood_of_them_does(harness) -> None:
     client = await harness.stream()
-    session = harness.endpoint.sessions.find_stream("cam")
-    session.newer_messages = RatePolicer(0.001, 1.0, session.registered_ms)
+    session = harness.session("cam")
+    session.gate.newer_messages = RatePolicer(0.001, 1.0, session.gate.registered_ms)
     await client.send(*[NEWER] * (8 + 51))  # the burst, and one bad message too many
     code, detail = await client.end()
     assert code is grpc.StatusCode.INVALID_ARGUMENT

@@ -24,9 +24,8 @@ async def hold(harness, *device_ids: str) -> None:
 
 def of_stream(harness, executor, stream_id: str) -> list:
     """The frames that an executor was sent of a stream."""
-    dispatcher = harness.endpoint.dispatcher
     sent = []
-    for one in dispatcher._executors.values():
+    for one in harness.endpoint.core._fleet.devices.values():
         for ticket, handed in (one.held | one.gone).items():
             sent += [
                 frame
@@ -80,10 +79,10 @@ async def test_what_kills_is_found_and_its_stream_is_ended_at_the_second_death(h
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert detail.startswith("POISON: ")
     assert [one.drop.reason for one in poison.results] == ["executor_lost"]
-    assert harness.endpoint.sessions.find_stream("poison") is None
+    assert harness.gate("poison") is None
     assert harness.num_free_slots == 16
     harness.attach_executor("gpu0")
-    await harness.until(lambda: list(harness.endpoint.dispatcher.device_ids) == ["gpu0"])
+    await harness.until(lambda: harness.endpoint.core.device_ids == ["gpu0"])
     assert (await honest.result_of(harness.frame(3))).verdict == ANSWERED
     assert not harness.executors["gpu0"].frames[0].is_alone
 
@@ -112,7 +111,7 @@ async def test_whoever_hangs_up_after_sending_poison_is_not_forgotten(harness) -
     poison.call.cancel()
     await harness.until(lambda: first.cancelled)
     first.channel.close()
-    await harness.until(lambda: list(harness.endpoint.dispatcher.device_ids) == ["gpu1"])
+    await harness.until(lambda: harness.endpoint.core.device_ids == ["gpu1"])
     second = harness.executors["gpu1"]
     again = await harness.stream("poison")
     await again.send(harness.frame(0), harness.frame(1))
@@ -124,9 +123,9 @@ async def test_whoever_hangs_up_after_sending_poison_is_not_forgotten(harness) -
     await harness.until(lambda: own.ticket in second.cancelled)
     harness.tell_death("gpu1", is_crash=True)  # before its end shows, for once
     second.channel.close()
-    await harness.until(lambda: not list(harness.endpoint.dispatcher.device_ids))
+    await harness.until(lambda: not harness.endpoint.core.device_ids)
     third = harness.attach_executor("gpu0")
-    await harness.until(lambda: list(harness.endpoint.dispatcher.device_ids) == ["gpu0"])
+    await harness.until(lambda: harness.endpoint.core.device_ids == ["gpu0"])
     last = await harness.stream("poison")
     await last.send(harness.frame(0))
     code, _ = await last.end()
@@ -144,8 +143,8 @@ async def test_frames_of_a_suspect_go_one_at_a_time_until_one_ran_well(harness) 
     die(harness, "gpu0", *first.frames[:2])
     await harness.until(lambda: second.frames)
     await client.send(harness.frame(4))
-    session = harness.endpoint.sessions.find_stream("cam")
-    await harness.until(lambda: len(session.under_way) == 5)
+    session = harness.session("cam")
+    await harness.until(lambda: session.gate.num_under_way == 5)
     assert [frame.is_alone for frame in second.frames] == [True]
     second.answer(*second.frames)
     await harness.until(lambda: len(second.frames) == 5)
@@ -166,9 +165,9 @@ async def test_somebody_else_may_end_executors_as_often_as_he_likes(harness, is_
         harness.scheduler.placements["cam"] = device_id
         harness.scheduler.publish()
         epoch = harness.scheduler.epoch
-        await harness.until(lambda epoch=epoch: harness.endpoint.scheduler.plan.epoch == epoch)
+        await harness.until(lambda epoch=epoch: harness.endpoint.core.plan.epoch == epoch)
         executor, other = harness.executors[device_id], harness.executors[other_id]
-        while harness.endpoint.dispatcher._suspects._suspicion.is_suspect("cam"):
+        while harness.endpoint.core._dispatcher.suspects._suspicion.is_suspect("cam"):
             executor.is_holding = False
             sequence += 1
             await client.result_of(harness.frame(sequence))
@@ -184,7 +183,7 @@ async def test_somebody_else_may_end_executors_as_often_as_he_likes(harness, is_
         assert results[-1].verdict == ANSWERED
         harness.attach_executor(device_id)
         await harness.until(
-            lambda: len(list(harness.endpoint.dispatcher.device_ids)) == 2  # both are there
+            lambda: len(harness.endpoint.core.device_ids) == 2  # both are there
         )
     assert not client.call.done()
 
@@ -196,8 +195,8 @@ async def test_what_makes_executors_hang_is_tried_alone_and_ended_when_they_are_
     honest, poison = await two_streams(harness, poison_slo_ms=300.0)
     first, second = harness.executors["gpu0"], harness.executors["gpu1"]
     first.bench.run([frame.ticket for frame in first.frames[1:3]])
-    dispatcher = harness.endpoint.dispatcher
-    await harness.until(lambda: dispatcher.silent_devices == ["gpu0"])
+    core = harness.endpoint.core
+    await harness.until(lambda: core.silent_devices == ["gpu0"])
     await harness.until(lambda: second.frames)
     (moved,) = second.frames  # the other one was too late
     assert moved.is_alone
@@ -208,13 +207,13 @@ async def test_what_makes_executors_hang_is_tried_alone_and_ended_when_they_are_
     await harness.until(lambda: len(second.frames) == 2)
     assert second.frames[1].is_alone
     second.bench.run([second.frames[1].ticket])
-    await harness.until(lambda: dispatcher.silent_devices == ["gpu0", "gpu1"])
+    await harness.until(lambda: core.silent_devices == ["gpu0", "gpu1"])
     await poison.results_of(3)
     assert {one.drop.reason for one in poison.results} == {"executor_lost"}
     assert len(second.frames) == 2  # the third frame was not tried while the second was
     first.channel.close()  # their watchdogs end them
     harness.tell_death("gpu0", is_crash=True)
-    await harness.until(lambda: dispatcher.silent_devices == ["gpu1"])
+    await harness.until(lambda: core.silent_devices == ["gpu1"])
     assert not poison.call.done()
     second.channel.close()
     harness.tell_death("gpu1", is_crash=True)
@@ -222,7 +221,7 @@ async def test_what_makes_executors_hang_is_tried_alone_and_ended_when_they_are_
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert not honest.call.done()
     harness.attach_executor("gpu0")
-    await harness.until(lambda: list(dispatcher.device_ids) == ["gpu0"])
+    await harness.until(lambda: core.device_ids == ["gpu0"])
     assert (await honest.result_of(harness.frame(2))).verdict == ANSWERED
 
 
@@ -239,7 +238,7 @@ async def test_a_kill_from_outside_condemns_nobody_unless_it_comes_again_and_aga
     (lost,) = await client.results_of(1)
     assert lost.drop.reason == "executor_lost"
     third = harness.attach_executor("gpu0")
-    await harness.until(lambda: list(harness.endpoint.dispatcher.device_ids) == ["gpu0"])
+    await harness.until(lambda: harness.endpoint.core.device_ids == ["gpu0"])
     assert (await client.result_of(harness.frame(1))).verdict == ANSWERED
     assert third.frames[0].is_alone
     assert (await client.result_of(harness.frame(2))).verdict == ANSWERED
@@ -251,7 +250,7 @@ async def test_what_is_alone_at_every_kill_is_condemned(harness) -> None:
     client = await harness.stream()
     await hold(harness, "gpu0")
     for number in range(3):
-        await harness.until(lambda: "gpu0" in harness.endpoint.dispatcher.device_ids)
+        await harness.until(lambda: "gpu0" in harness.endpoint.core.device_ids)
         harness.executors["gpu1"].channel.close()
         executor = harness.executors["gpu0"]
         executor.is_holding = True
@@ -275,8 +274,8 @@ async def test_what_never_ran_is_not_tried_on_the_last_device_while_another_rest
     second.answer(*second.frames)
     assert {one.verdict for one in await honest.results_of(2)} == {ANSWERED}
     await poison.send(harness.frame(1))
-    session = harness.endpoint.sessions.find_stream("poison")
-    await harness.until(lambda: len(session.under_way) == 2)
+    session = harness.session("poison")
+    await harness.until(lambda: session.gate.num_under_way == 2)
     assert len(second.frames) == 1
     await hold(harness, "gpu1")
     successor = harness.attach_executor("gpu0")
@@ -289,7 +288,7 @@ async def test_what_never_ran_is_not_tried_on_the_last_device_while_another_rest
 @pytest.mark.usefixtures("impatient")
 async def test_a_broken_device_is_not_held_against_whoever_runs_there(harness) -> None:
     client = await harness.stream()
-    suspicion = harness.endpoint.dispatcher._suspects._suspicion
+    suspicion = harness.endpoint.core._dispatcher.suspects._suspicion
     sequence = 0
     for num_crashes in range(1, 4):
         broken = harness.executors["gpu0"]
@@ -300,7 +299,7 @@ async def test_a_broken_device_is_not_held_against_whoever_runs_there(harness) -
         die(harness, "gpu0", broken.frames[0])
         await client.results_of(sequence + 1)
         broken = harness.attach_executor("gpu0")
-        await harness.until(lambda: "gpu0" in harness.endpoint.dispatcher.device_ids)
+        await harness.until(lambda: "gpu0" in harness.endpoint.core.device_ids)
         num_alone = 1
         while suspicion.is_suspect("cam"):  # it is acquitted where nothing died
             sequence += 1

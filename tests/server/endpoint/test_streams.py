@@ -173,7 +173,7 @@ async def test_frames_go_where_the_newest_plan_says(harness) -> None:
     await client.result_of(harness.frame(0))
     harness.scheduler.placements["cam"] = "gpu1"
     harness.scheduler.publish()
-    await harness.until(lambda: harness.endpoint.scheduler.plan.epoch == 2)
+    await harness.until(lambda: harness.endpoint.core.plan.epoch == 2)
     await client.result_of(harness.frame(1))
     assert len(harness.executors["gpu0"].frames) == 1
     assert len(harness.executors["gpu1"].frames) == 1
@@ -203,7 +203,7 @@ async def test_a_frame_is_moved_once_at_most(harness) -> None:
     harness.executors["gpu0"].channel.close()
     await harness.until(lambda: harness.executors["gpu1"].frames)
     again = harness.attach_executor("gpu0")
-    await harness.until(lambda: "gpu0" in harness.endpoint.dispatcher.device_ids)
+    await harness.until(lambda: "gpu0" in harness.endpoint.core.device_ids)
     harness.executors["gpu1"].channel.close()
     (result,) = await client.results_of(1)
     assert (result.drop.reason, result.drop.code) == ("executor_lost", "UNAVAILABLE")
@@ -288,10 +288,10 @@ async def test_a_silent_stream_gives_its_capacity_back_until_it_speaks(make_harn
     harness = await make_harness(plan_period_ms=50.0)
     client = await harness.stream()
     await client.result_of(harness.frame(0))
-    session = harness.endpoint.sessions.find_stream("cam")
+    session = harness.session("cam")
     await harness.until(lambda: newest_state(harness).bandwidth_kbps > 0)
     harness.scheduler.snapshots.clear()
-    session.observed.last_frame_ms -= 3000
+    session.gate.observed.last_frame_ms -= 3000
     await harness.until(
         lambda: any(
             one.is_urgent and one.streams[0].bandwidth_kbps == 0
@@ -305,11 +305,11 @@ async def test_a_silent_stream_gives_its_capacity_back_until_it_speaks(make_harn
 async def test_a_stall_of_our_own_makes_nobody_silent(harness) -> None:
     client = await harness.stream()
     await client.result_of(harness.frame(0))
-    session = harness.endpoint.sessions.find_stream("cam")
-    assert not session.observed.is_silent(harness.endpoint.now_ms())
+    session = harness.session("cam")
+    assert not session.gate.observed.is_silent(harness.endpoint.now_ms())
     harness.scheduler.snapshots.clear()
     time.sleep(3.0)  # noqa: ASYNC251 the loop that serves stands still
-    assert session.observed.is_silent(harness.endpoint.now_ms())
+    assert session.gate.observed.is_silent(harness.endpoint.now_ms())
     await harness.until(lambda: len(harness.scheduler.snapshots) > 1)
     assert all(one.streams[0].bandwidth_kbps > 0 for one in harness.scheduler.snapshots)
 
@@ -317,8 +317,8 @@ async def test_a_stall_of_our_own_makes_nobody_silent(harness) -> None:
 async def test_a_client_that_reads_nothing_is_cut_off(harness) -> None:
     client = await harness.stream()
     await client.result_of(harness.frame(0))
-    session = harness.endpoint.sessions.find_stream("cam")
-    session.writing_since_ms = harness.endpoint.now_ms() - 11_000
+    session = harness.session("cam")
+    session.gate.writing_since_ms = harness.endpoint.now_ms() - 11_000
     code, detail = await client.end()
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "not read" in detail
@@ -330,8 +330,8 @@ async def test_a_client_that_reads_nothing_is_not_read_either(harness) -> None:
     channel = harness.channel(("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0))
     call = type(harness.stub())(channel).Stream()
     await call.write(harness.open_of(session_token))
-    session = harness.endpoint.sessions.find_stream("cam")
-    session.policer._burst = session.policer._tokens = 1e9
+    session = harness.session("cam")
+    session.gate.policer._burst = session.gate.policer._tokens = 1e9
 
     async def flood() -> None:
         for sequence in range(10**6):
@@ -340,13 +340,13 @@ async def test_a_client_that_reads_nothing_is_not_read_either(harness) -> None:
     flooding = asyncio.create_task(flood())
     await harness.until(lambda: session.outbox.is_full)
     arrived = -1
-    while arrived != session.num_arrived:  # until it stands still
-        arrived = session.num_arrived
+    while arrived != session.gate.num_arrived:  # until it stands still
+        arrived = session.gate.num_arrived
         await asyncio.sleep(0.1)
     assert session.outbox.is_full
     assert len(session.outbox._read_ms) <= 256
-    await harness.until(lambda: session.writing_since_ms is not None)
-    session.writing_since_ms -= 11_000
+    await harness.until(lambda: session.gate.writing_since_ms is not None)
+    session.gate.writing_since_ms -= 11_000
     await harness.until(lambda: len(harness.endpoint.sessions) == 0)
     flooding.cancel()
     harness.drain()
@@ -414,7 +414,7 @@ async def test_health_is_true_to_what_is_there(make_harness) -> None:
     harness = await make_harness(with_peers=False)
     assert await health_of(harness) == NOT_SERVING
     harness.attach_executor("gpu0")
-    await harness.until(lambda: list(harness.endpoint.dispatcher.device_ids) == ["gpu0"])
+    await harness.until(lambda: harness.endpoint.core.device_ids == ["gpu0"])
     assert await health_of(harness) == NOT_SERVING
     harness.attach_scheduler()
     await harness.until(lambda: harness.health == [True])
@@ -509,7 +509,7 @@ async def test_nothing_is_left_after_many_streams(harness) -> None:
     await asyncio.gather(*(run_one(harness, f"cam-{number}") for number in range(20)))
     await harness.until(lambda: len(harness.endpoint.sessions) == 0)
     assert harness.num_free_slots == 16
-    assert harness.endpoint.dispatcher.num_held == 0
+    assert harness.endpoint.core.num_held == 0
     names = [task.get_name() for task in asyncio.all_tasks()]
     assert not [name for name in names if name.startswith("read ")]
 

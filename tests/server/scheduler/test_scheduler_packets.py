@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from moonjelly.core.device import Device
 from moonjelly.core.mode import ModeTable
 from moonjelly.core.problem import Problem
+from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 from moonjelly.protos.internal_pb2 import (
     DeviceAnnounced,
@@ -23,6 +24,7 @@ from moonjelly.protos.internal_pb2 import (
     StreamState,
 )
 from moonjelly.protos.serving_pb2 import Refusal
+from moonjelly.scheduling.cores.endpoint.instructions import Report
 from moonjelly.scheduling.cores.scheduler.instructions import (
     AnswerJoin,
     DeviceOrder,
@@ -102,14 +104,20 @@ def test_a_snapshot_of_any_size_is_read_as_it_was_told(num_streams: int, num_sil
             sent.append(Envelope.FromString(encode(envelope)))
             return True
 
-    link = SchedulerLink(None, lambda: None, lambda _: None)  # type: ignore[arg-type]
+    def nobody(*_: object) -> None:
+        raise AssertionError
+
+    link = SchedulerLink(
+        None,  # type: ignore[arg-type]
+        on_reply=nobody,
+        on_plan=nobody,
+        on_superseded=nobody,
+        on_lost=nobody,
+    )
     link._channel = Wire()  # type: ignore[assignment]
-    states = [
-        state(name_of(number), is_unopened=number % 2 == 0, bandwidth_kbps=1 / 3)
-        for number in range(num_streams)
-    ]
+    streams = [Stream(name_of(number), 10.0, 200.0, 1 / 3) for number in range(num_streams)]
     silent = [name_of(number) for number in range(num_silent)]
-    link.send_snapshot(states, 2.5, is_urgent=True, silent_devices=silent)
+    link.report(Report(streams[1::2], streams[::2], 2.5, True, silent, 7))
     reader = EndpointReader("e0")
     stimuli = [reader.read(envelope) for envelope in sent]
     assert stimuli[:-1] == [None] * (len(stimuli) - 1)

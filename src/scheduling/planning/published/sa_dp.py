@@ -21,11 +21,10 @@ from random import Random
 
 from ....core.plan import Plan
 from ....core.problem import Problem
-from ..carry_over import carry_over
 from ..effort import TimeLimit
 from ..mapping import Mapper, Value, assemble
 from ..rules import Score, score
-from ..seats import variants_in_force
+from ..seats import carry_over, variants_in_force
 from .annealing import ITERATIONS_PER_PHASE, MIN_GAIN, State, anneal
 
 

@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from moonjelly.server.endpoint.frame import ArrivedFrame
-from moonjelly.server.endpoint.waiting_room import WaitingRoom
+from moonjelly.scheduling.cores.endpoint.held_frame import BYTES_PER_KBIT, HeldFrame
+from moonjelly.scheduling.cores.endpoint.waiting_room import WaitingRoom
 
 MOST_BYTES = 100
 
@@ -18,79 +18,77 @@ class Room(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.room = WaitingRoom(MOST_BYTES)
-        self.for_slot: dict[ArrivedFrame, bytes] = {}
-        self.for_stream: dict[str, dict[ArrivedFrame, bytes]] = {"a": {}, "b": {}}
+        self.for_slot: list[HeldFrame] = []
+        self.for_stream: dict[str, list[HeldFrame]] = {"a": [], "b": []}
 
-    def frame(self, stream_id: str, deadline_ms: float) -> ArrivedFrame:
-        frame = ArrivedFrame(SimpleNamespace(stream_id=stream_id), 0, 0.0, 0.0, 1, 64, 1.0)
-        frame.deadline_ms = deadline_ms
+    def frame(self, stream_id: str, deadline_ms: float, size: int) -> HeldFrame:
+        frame = HeldFrame(sequence=0, kbits=size / BYTES_PER_KBIT)
+        frame.gate = SimpleNamespace(stream_id=stream_id)  # type: ignore[assignment]
+        frame.deadline_ms, frame.has_slot = deadline_ms, not size
         return frame
 
     @property
     def num_bytes(self) -> int:
         queues = [self.for_slot, *self.for_stream.values()]
-        return sum(len(jpeg) for queue in queues for jpeg in queue.values())
+        return sum(frame.num_bytes for queue in queues for frame in queue)
 
     @rule(stream=st.sampled_from("ab"), deadline_ms=st.floats(0, 9), size=st.integers(1, 60))
     def wait_for_slot(self, stream: str, deadline_ms: float, size: int) -> None:
-        frame, jpeg = self.frame(stream, deadline_ms), b"x" * size
+        frame = self.frame(stream, deadline_ms, size)
         has_room = self.num_bytes + size <= MOST_BYTES
-        assert self.room.wait_for_slot(frame, jpeg) == has_room
+        assert self.room.wait_for_slot(frame) == has_room
         if has_room:
-            self.for_slot[frame] = jpeg
+            self.for_slot.append(frame)
 
     @rule(stream=st.sampled_from("ab"), deadline_ms=st.floats(0, 9), size=st.integers(0, 60))
     def wait_for_stream(self, stream: str, deadline_ms: float, size: int) -> None:
-        frame, jpeg = self.frame(stream, deadline_ms), b"x" * size
+        frame = self.frame(stream, deadline_ms, size)
         has_room = self.num_bytes + size <= MOST_BYTES
-        assert self.room.wait_for_stream(frame, jpeg) == has_room
+        assert self.room.wait_for_stream(frame) == has_room
         if has_room:
-            self.for_stream[stream][frame] = jpeg
+            self.for_stream[stream].append(frame)
 
     @rule(goes_on=st.booleans())
     def next_for_slot(self, goes_on: bool) -> None:
-        taken = self.room.next_for_slot()
+        frame = self.room.next_for_slot()
         if not self.for_slot:
-            assert taken is None
+            assert frame is None
             return
-        frame, jpeg = taken
+        assert frame is not None
         assert frame.deadline_ms == min(one.deadline_ms for one in self.for_slot)
-        assert self.for_slot.pop(frame) == jpeg
+        self.for_slot.remove(frame)
         if goes_on:
-            assert self.room.wait_for_stream(frame, jpeg)
-            self.for_stream[frame.session.stream_id][frame] = jpeg
+            assert self.room.wait_for_stream(frame)
+            self.for_stream[frame.gate.stream_id].append(frame)
 
     @rule(stream=st.sampled_from("ab"), goes_on=st.booleans())
     def next_of_stream(self, stream: str, goes_on: bool) -> None:
         waiting = self.for_stream[stream]
-        first = next(iter(waiting), None)
+        first = waiting[0] if waiting else None
         assert self.room.first_of_stream(stream) is first
-        taken = self.room.next_of_stream(stream)
+        assert self.room.next_of_stream(stream) is first
         if first is None:
-            assert taken is None
             return
-        assert taken == (first, waiting.pop(first))
-        if goes_on and taken[1]:
-            assert self.room.wait_for_slot(*taken)
-            self.for_slot[first] = taken[1]
+        waiting.remove(first)
+        if goes_on and not first.has_slot:
+            assert self.room.wait_for_slot(first)
+            self.for_slot.append(first)
 
     @rule(stream=st.sampled_from("ab"))
     def discard(self, stream: str) -> None:
         for queue in (self.for_slot, self.for_stream[stream]):
             if queue:
-                frame = next(iter(queue))
-                del queue[frame]
+                frame = queue.pop(0)
                 assert self.room.discard(frame)
                 assert not self.room.discard(frame)
 
     @rule(limit_ms=st.floats(0, 9))
-    def hopeless(self, limit_ms: float) -> None:
-        gone = set(self.room.hopeless(lambda frame: frame.deadline_ms < limit_ms))
+    def take_out(self, limit_ms: float) -> None:
+        gone = set(self.room.take_out(lambda frame: frame.deadline_ms < limit_ms))
         for queue in (self.for_slot, *self.for_stream.values()):
             late = {frame for frame in queue if frame.deadline_ms < limit_ms}
             assert late <= gone
-            for frame in late:
-                del queue[frame]
+            queue[:] = [frame for frame in queue if frame not in late]
 
     @invariant()
     def agrees(self) -> None:

@@ -1,0 +1,176 @@
+"""What the endpoint's core has its shell do. Named tuples: there are some for every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeAlias
+
+from ....core.advice import SideAdvice
+from ....core.codes import Code
+from ....core.stream import Stream
+from .gate import StreamGate
+from .held_frame import HeldFrame
+
+
+class Dispatch(NamedTuple):
+    """Send a frame to its device, under its ticket; from memory into a slot first, if it is in none."""
+
+    frame: HeldFrame
+
+
+class Cancel(NamedTuple):
+    """A device need not run these any more."""
+
+    device_id: str
+    tickets: Sequence[int]
+
+
+class Answer(NamedTuple):
+    """A frame ran, and has ended.
+
+    Attributes:
+        found: what its device said of it, as the shell handed it in.
+    """
+
+    frame: HeldFrame
+    found: Any
+
+
+class Dropped(NamedTuple):
+    """A frame has ended without, as its note says.
+
+    Attributes:
+        is_told: whether its client is there to be told.
+    """
+
+    frame: HeldFrame
+    is_told: bool
+
+
+class EndCall(NamedTuple):
+    """The call of a stream ends, once what is to be sent has been sent.
+
+    Attributes:
+        code: None for a polite end.
+        is_stuck: whether its client takes nothing that is sent.
+    """
+
+    gate: StreamGate
+    code: Code | None = None
+    detail: str = ""
+    is_stuck: bool = False
+
+
+class SessionOver(NamedTuple):
+    """A session is over, with all its frames; nobody can open it."""
+
+    gate: StreamGate
+
+
+class Registered(NamedTuple):
+    """The one answer to a registration: it has a place."""
+
+    request: int
+    gate: StreamGate
+    advice: SideAdvice
+    plan_epoch: int
+
+
+class Why(StrEnum):
+    """Why an endpoint itself registers nobody; the text is for the client."""
+
+    DRAINING = "the server is shutting down"
+    NOT_READY = "no device can run frames yet"
+    SESSION_LIMIT = "all sessions are taken"
+    NO_SLOTS = "the frame memory has no room for so many frames"
+    NO_SCHEDULER = "the server has no scheduler at the moment"
+    SCHEDULER_LOST = "the server lost its scheduler"
+    SCHEDULER_SILENT = "the scheduler did not answer in time"
+
+
+class NotRegistered(NamedTuple):
+    """The one answer to a registration: it has none.
+
+    Attributes:
+        why: a `Why`, or what the scheduler said, as the shell handed it in.
+    """
+
+    request: int
+    why: Any
+
+
+class AskScheduler(NamedTuple):
+    """Ask the scheduler for a place."""
+
+    request: int
+    stream: Stream
+
+
+class LeaveScheduler(NamedTuple):
+    """Take that question back, or the place that it was answered with."""
+
+    request: int
+    stream_id: str
+
+
+class Report(NamedTuple):
+    """Tell the scheduler how all streams fare.
+
+    Attributes:
+        unopened: streams whose clients have not connected yet.
+        overhead_ms: what the endpoint spends on a frame besides queueing, decoding and running it.
+        is_urgent: somebody came or left, or a link jumped.
+        silent_devices: where frames that were handed over are overdue.
+        plan_epoch: of the plan in force here.
+    """
+
+    opened: Sequence[Stream]
+    unopened: Sequence[Stream]
+    overhead_ms: float
+    is_urgent: bool
+    silent_devices: Sequence[str]
+    plan_epoch: int
+
+
+class DevicesChanged(NamedTuple):
+    """A device has come, gone, fallen silent, or spoken again."""
+
+
+class Note(NamedTuple):
+    """A line for the log; of severity `INFO`, `WARNING` or `ERROR`."""
+
+    level: str
+    text: str
+
+
+class Mistake(NamedTuple):
+    """Something failed that should not have; for the log."""
+
+    where: str
+    error: Exception
+
+
+class WakeAt(NamedTuple):
+    """A tick is due then, and none before. Infinite: none at all."""
+
+    at_ms: float
+
+
+Instruction: TypeAlias = (
+    Dispatch
+    | Cancel
+    | Answer
+    | Dropped
+    | EndCall
+    | SessionOver
+    | Registered
+    | NotRegistered
+    | AskScheduler
+    | LeaveScheduler
+    | Report
+    | DevicesChanged
+    | Note
+    | Mistake
+    | WakeAt
+)
