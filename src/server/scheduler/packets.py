@@ -43,6 +43,7 @@ from ...scheduling.cores.scheduler.instructions import (
 from ...scheduling.cores.scheduler.stimuli import DeviceReported, JoinAsked, JoinLeft, Reported
 from ...scheduling.planning import admission
 from ...scheduling.planning.counter_offer import RefusalReason
+from ...scheduling.slowness import Slowness
 from ..wire.announcing import AnnouncementReader
 
 ENTRIES_PER_PACKET = 500  # of at most about 160 bytes each
@@ -150,13 +151,8 @@ def read_status(
     if generation is None:
         raise ValueError(f"device_id={echo(status.device_id)}: was not announced")
     broken = {number for number, one in enumerate(variants) if one.name in status.broken_variants}
-    return DeviceReported(
-        status.device_id,
-        generation,
-        status.slowdown_ratio,
-        frozenset(broken),
-        status.spread_ratio or 1.0,
-    )
+    slowness = Slowness(status.slowdown_ratio, status.extra_ms, status.spread_ratio or 1.0)
+    return DeviceReported(status.device_id, generation, slowness, frozenset(broken))
 
 
 def plan_for_endpoints(plan: PublishedPlan, variants: Sequence[Variant]) -> Iterator[Envelope]:

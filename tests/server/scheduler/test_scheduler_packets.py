@@ -42,6 +42,7 @@ from moonjelly.scheduling.planning.counter_offer import CounterOffer, RefusalRea
 from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.pricing.pricing import PricingPlanner
 from moonjelly.scheduling.planning.rounds import Planning
+from moonjelly.scheduling.slowness import Slowness
 from moonjelly.server.endpoint.scheduler_link import SchedulerLink
 from moonjelly.server.scheduler.packets import (
     EndpointReader,
@@ -189,7 +190,9 @@ def test_variants_that_are_broken_are_known_by_their_names() -> None:
     with pytest.raises(ValueError, match="'d0': was not announced"):
         read_status(status, devices, VARIANTS)
     devices.read(DeviceAnnounced(device_id="d0", device_type="gpu", generation=4))
-    assert read_status(status, devices, VARIANTS) == DeviceReported("d0", 4, 2.0, frozenset({1}))
+    assert read_status(status, devices, VARIANTS) == DeviceReported(
+        "d0", 4, Slowness(2.0), frozenset({1})
+    )
 
 
 @pytest.mark.parametrize("reason", list(RefusalReason))

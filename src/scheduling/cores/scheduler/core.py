@@ -175,9 +175,7 @@ class SchedulerCore:
 
     def _observe(self, said: DeviceReported, now_ms: float) -> None:
         self._heard_ms[said.device_id] = now_ms
-        if self._devices.observe(
-            said.device_id, said.slowdown_ratio, said.broken, said.spread_ratio
-        ):
+        if self._devices.observe(said.device_id, said.slowness, said.broken):
             self._rhythm.want(Cause.DEVICE_CHANGE)
 
     def _take_report(self, report: Reported, now_ms: float) -> None:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from ....core.device import AnnouncedDevice
 from ....core.stream import Stream
+from ...slowness import Slowness
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +89,14 @@ class DeviceReported:
 
     Attributes:
         generation: of the device.
-        slowdown_ratio: recent batch time over the profile's median.
+        slowness: beside its profile.
         broken: indices of variants that cannot be loaded or run there.
-        spread_ratio: how much wider than profiled batches spread.
     """
 
     device_id: str
     generation: int
-    slowdown_ratio: float
+    slowness: Slowness
     broken: frozenset[int] = frozenset()
-    spread_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
     JoinLeft,
     Reported,
 )
+from moonjelly.scheduling.slowness import Slowness
 
 PERIOD_MS = 500.0
 NAMES = tuple("abcdef")
@@ -105,7 +106,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         generation = max(0, self.lives.get(device, 0) - age)
         if generation < self.lives.get(device, 0):
             for late in (
-                DeviceReported(device, generation, 12.0, frozenset({0, 1})),
+                DeviceReported(device, generation, Slowness(12.0), frozenset({0, 1})),
                 self.announced(device, generation),
                 DeviceLost(device, generation),
             ):
@@ -118,7 +119,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     )
     def device_reports(self, device: str, ratio: float, broken: set[int]) -> None:
         generation = self.lives.get(device, 0)
-        self.core.feed(DeviceReported(device, generation, ratio, frozenset(broken)))
+        self.core.feed(DeviceReported(device, generation, Slowness(ratio), frozenset(broken)))
 
     @rule(endpoint=endpoints, name=names, fps=rates, slo_ms=slos, kbps=links)
     def stream_asks(self, endpoint: str, name: str, fps: float, slo_ms: float, kbps: float) -> None:

@@ -18,6 +18,7 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
     Reported,
     Stimulus,
 )
+from moonjelly.scheduling.slowness import Slowness
 
 PERIOD_MS = 500.0
 STREAMS = {"e0": "abc", "e1": "xyz"}
@@ -54,7 +55,7 @@ def device_words(draw: st.DrawFn, announced: Any, device: str) -> list[Stimulus]
     for generation in range(1, draw(st.integers(1, 4))):
         words.append(announced(device, generation, is_leaving=draw(st.booleans())))
         ratio = draw(st.sampled_from([0.5, 1.0, 3.0, 12.0]))
-        words.append(DeviceReported(device, generation, ratio))
+        words.append(DeviceReported(device, generation, Slowness(ratio)))
         if draw(st.booleans()):
             words.append(DeviceLost(device, generation))
     return words
