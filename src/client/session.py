@@ -15,7 +15,7 @@ import grpc.aio
 
 from ..adapting.client_link import BITS_PER_KBIT
 from ..adapting.frame_sizes import FrameChoices, FrameSize
-from ..adapting.sender import Encode
+from ..adapting.sender import Encode, Send
 from ..core.advice import SideAdvice
 from ..core.checks import plain
 from ..core.clock import Clock
@@ -42,7 +42,6 @@ class SessionEnd(NamedTuple):
 
     Attributes:
         is_taken: whether another registration of the same id took its place.
-        detail: in words for people.
     """
 
     is_taken: bool
@@ -54,7 +53,7 @@ _BITS_PER_BYTE = 8
 
 
 class Session:
-    """One call of `Stream`, from Open to Goodbye or to its loss: the transport of an account.
+    """One call of `Stream`, from Open to Goodbye or to its loss; carries what an account sends.
 
     Attributes:
         has_worked: whether the server acknowledged a frame.
@@ -94,25 +93,18 @@ class Session:
                 f"{connection.address} names no input size that can be sent: {error}"
             ) from None
         self._sender.connected(choices, SideAdvice(reply.advised_side_px, reply.served_side_px))
-        account.transport = self
+        account.session = self
 
-    def encode(self, order: Encode[CapturedFrame]) -> None:
-        """See `Transport`."""
-        self._order = order
-        self._wake.set()
-
-    def send(self, frame: CapturedFrame) -> None:
-        """See `Transport`."""
-        self._to_send = frame
+    def carry_out(self, order: Encode[CapturedFrame] | Send[CapturedFrame]) -> None:
+        """Takes note of what the sender wants done next."""
+        if isinstance(order, Encode):
+            self._order = order
+            self._wake.set()
+        else:
+            self._to_send = order.frame
 
     async def run(self, settled: asyncio.Event) -> SessionEnd:
         """Carries frames until everything is settled, or the session is lost.
-
-        Args:
-            settled: set when nothing will be captured any more and no frame is open.
-
-        Returns:
-            Why the session ended.
 
         Raises:
             StreamFailed: if another session would not help.
@@ -187,11 +179,11 @@ class Session:
                 if order is None:
                     await self._wake.wait()
                 else:
-                    await self._carry_out(call, order)
+                    await self._encode_and_send(call, order)
             await call.write(pb.ClientMessage(goodbye=pb.Goodbye()))
             await call.done_writing()
 
-    async def _carry_out(self, call: StreamCall, order: Encode[CapturedFrame]) -> None:
+    async def _encode_and_send(self, call: StreamCall, order: Encode[CapturedFrame]) -> None:
         """Encodes a frame, and sends it if that is still wanted."""
         frame, (size, quality, _) = order
         if frame.image is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,21 +10,53 @@ from pathlib import Path
 from ..core.variant import Variant
 from ..devices.config import DeviceKind
 from ..devices.discovery import parse_devices
-from ..live_run.reports import CameraReport
-from ..live_run.scenes import looped_scene
+from ..live_run.playing import CameraReport
+from ..live_run.scenes import LoopedScene, looped_scene
 from ..live_run.scoring import score_run
 from ..live_run.streaming import SERVER_DIR, SERVER_LOG
-from ..reporting.accuracy import read_detections
+from ..reporting.accuracy import FrameKey, read_detections
 from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.run_folder import DETECTIONS_FILE, RunInfo, write_run_info
-from ..reporting.run_logs import read_run_logs
+from ..reporting.run_logs import RunLogs, read_run_logs
+from ..reporting.scores import Scores, score_answers
 from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
 from ..vision.classes import TRAFFIC_CLASSES
+from ..vision.detections import Detections
 from ..zoos import load_qualities, load_variants, variants_path
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
-from .scoring import score_cameras
+
+
+def score_cameras(
+    logs: RunLogs,
+    detections: Mapping[FrameKey, Detections],
+    scenes: Mapping[str, LoopedScene],
+    zoo: str,
+    class_names: tuple[str, ...],
+) -> dict[str, Scores]:
+    """Scores each camera of a run, and under `TOTAL` all of them together.
+
+    Raises:
+        WeightsError: if the weights of the golden variant cannot be used.
+    """
+    keys = [(name, row.sequence) for name, rows in logs.frames.items() for row in rows]
+    golden = {name: _golden(zoo, scene) for name, scene in scenes.items()}
+    return score_answers(
+        logs.frames,
+        {stream.stream_id: stream.slo_ms for stream in logs.streams},
+        {key: scenes[key[0]].truth_at(key[1]) for key in keys},
+        {key: golden[key[0]][key[1] % scenes[key[0]].num_frames] for key in keys},
+        detections,
+        class_names,
+    )
+
+
+@functools.lru_cache(maxsize=1)  # as long as the scene itself is kept
+def _golden(zoo: str, scene: LoopedScene) -> list[Detections]:
+    from ..vision.golden import golden_detections  # noqa: PLC0415  # torch takes seconds
+
+    return golden_detections(zoo, scene.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +64,7 @@ class Played:
     """What is left of a run beside its logs when everything has stopped.
 
     Attributes:
-        reports: one for each camera, in their order.
         server_status: exit status of the server; 0 is sound.
-        machine: the machines that made it, and their releases.
     """
 
     reports: Sequence[CameraReport]
@@ -81,18 +112,22 @@ def finish_run(run: RunConfig, folder: Path, played: Played) -> list[str]:
     return problems
 
 
-def zoo_variants(run: RunConfig) -> Sequence[Variant]:
-    """The variants of the run's zoo.
-
-    Raises:
-        UsageError: if the zoo is not there, or broken.
-    """
-    return load_variants(variants_path(_zoo(run), _profiles_dir(run)))
-
-
 def profile_accuracy(run: RunConfig) -> ProfileAccuracy:
-    """What answers of the run's zoo are worth by its tables; errors as of `zoo_variants`."""
-    return ProfileAccuracy(zoo_variants(run), load_qualities(_zoo(run), _profiles_dir(run)))
+    """What answers of the run's zoo are worth by its tables; UsageError if one is not there, or broken."""
+    return ProfileAccuracy(_zoo_variants(run), load_qualities(_zoo(run), _profiles_dir(run)))
+
+
+def sides_px(run: RunConfig) -> list[int]:
+    """The input sides of the variants that the run's server serves; errors as above."""
+    served = run.server.get("variants", ())
+    names = served if isinstance(served, tuple) else ()
+    return sorted(
+        {one.input_side_px for one in _zoo_variants(run) if not names or one.name in names}
+    )
+
+
+def _zoo_variants(run: RunConfig) -> Sequence[Variant]:
+    return load_variants(variants_path(_zoo(run), _profiles_dir(run)))
 
 
 def _profiles_dir(run: RunConfig) -> Path | None:
@@ -100,13 +135,8 @@ def _profiles_dir(run: RunConfig) -> Path | None:
     return Path(given) if given else None
 
 
-def sides_px(run: RunConfig) -> list[int]:
-    """The input sides of the variants that the run's server serves."""
-    served = run.server.get("variants", ())
-    names = served if isinstance(served, tuple) else ()
-    return sorted(
-        {one.input_side_px for one in zoo_variants(run) if not names or one.name in names}
-    )
+def _zoo(run: RunConfig) -> str:
+    return str(run.server.get("zoo", ServerConfig().zoo))
 
 
 def server_options(run: RunConfig) -> dict[str, object]:
@@ -115,19 +145,11 @@ def server_options(run: RunConfig) -> dict[str, object]:
 
 
 def server_config(run: RunConfig) -> ServerConfig:
-    """The options of the run's server on this machine.
-
-    Raises:
-        ValueError: if one breaks its rule.
-    """
+    """The options of the run's server on this machine; ValueError if one breaks its rule."""
     options = server_options(run)
     if isinstance(devices := options.get("devices"), tuple):
         options["devices"] = parse_devices(list(devices))
     return ServerConfig(**options)  # type: ignore[arg-type]
-
-
-def _zoo(run: RunConfig) -> str:
-    return str(run.server.get("zoo", ServerConfig().zoo))
 
 
 def _detects(run: RunConfig) -> bool:

@@ -10,7 +10,7 @@ from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..client.answers import Answer
 from ..devices.discovery import find_devices
 from ..live_run.cameras import LiveCamera
-from ..live_run.reports import CameraReport
+from ..live_run.playing import CameraReport
 from ..live_run.scenes import LoopedScene, looped_scene
 from ..live_run.streaming import SERVER_DIR, stream_cameras
 from ..server.config_flags import to_arguments
@@ -23,12 +23,6 @@ def run_live(
     run: RunConfig, folder: Path, on_progress: OnProgress, machine: Mapping[str, str]
 ) -> list[str]:
     """Makes a run and scores it.
-
-    Args:
-        run: its configuration.
-        folder: existing, empty but for the configuration.
-        on_progress: told of each answer.
-        machine: what `describe_machine` gave.
 
     Returns:
         What is wrong with the run; empty if it counts. That a camera is refused is a result.

@@ -132,10 +132,7 @@ class Experiment:
     """A matrix of runs.
 
     Attributes:
-        name: for people.
-        seconds: length of each run.
         iterations: how often each combination is run.
-        wire_ms: one-way delay of the links.
         server: options of the server that all runs share.
         matrix: factor to its values: clients, slo_ms, fps, trace, seed, policy,
             estimator, shaper, and

@@ -32,15 +32,7 @@ def run_simulated(
     machine: Mapping[str, str],
     chance: Chance = CALM,
 ) -> list[str]:
-    """Simulates a run, and scores it as a live one; other arguments and errors as of `run_live`.
-
-    Args:
-        run: its configuration.
-        folder: existing.
-        on_progress: not called: nothing is answered while a person could watch.
-        machine: as of `run_live`.
-        chance: what befell the live run that it is to be compared with.
-    """
+    """Simulates a run, and scores it as a live one; other arguments and errors as of `run_live`."""
     del on_progress
     scenario = scenario_of(run, chance)
     write_links(folder, scenario)
@@ -62,11 +54,7 @@ def run_simulated(
 
 
 def scenario_of(run: RunConfig, chance: Chance = CALM) -> Scenario:
-    """The run as the simulator takes it.
-
-    Raises:
-        UsageError: if the server does not take its options, or a table is broken.
-    """
+    """The run as the simulator takes it; UsageError if the server does not take its options, or a table is broken."""
     config = server_config(run)
     return simulated_run(
         run.cameras(),

@@ -112,11 +112,6 @@ class CellComparison:
 def simulate_twins(runs: Iterable[RunConfig], live_dir: Path, out_dir: Path) -> list[Pair]:
     """Simulates every run that has finished live, and pairs both.
 
-    Args:
-        runs: of an experiment.
-        live_dir: its folder.
-        out_dir: where the simulated runs go, one folder each.
-
     Raises:
         UsageError: if a run's folder is broken, or none has finished.
         OSError: if a file cannot be written.
@@ -162,11 +157,7 @@ def answering_p99_ms(live_run: Path) -> float:
 
 
 def measured(run: RunConfig, folder: Path) -> Measured:
-    """Reads what came of a run.
-
-    Raises:
-        UsageError: if its folder is broken.
-    """
+    """Reads what came of a run; UsageError if its folder is broken."""
     cameras = read_outcome(folder).cameras
     num_in_time = sum(camera.in_time for camera in cameras)
     gained = sum(camera.captured * (camera.profile_map or 0.0) for camera in cameras)

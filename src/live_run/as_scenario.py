@@ -56,11 +56,7 @@ CALM = Chance()
 
 
 def chance_of(folder: Path) -> Chance:
-    """What befell a live run, by its logs.
-
-    Raises:
-        UsageError: if one is missing or broken.
-    """
+    """What befell a live run, by its logs; UsageError if one is missing or broken."""
     logs = read_run_logs(folder)
     return Chance(
         read_load(folder),

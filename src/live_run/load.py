@@ -82,9 +82,5 @@ def write_load(folder: Path, load: MachineLoad) -> None:
 
 
 def read_load(folder: Path) -> MachineLoad:
-    """Reads what `write_load` wrote.
-
-    Raises:
-        UsageError: if it is missing or broken.
-    """
+    """Reads what `write_load` wrote; UsageError if it is missing or broken."""
     return read_json(folder / LOAD_FILE).read(MachineLoad)

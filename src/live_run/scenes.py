@@ -62,11 +62,7 @@ class LoopedScene:
     reads_at_once = True
 
     def __init__(self, seed: int, fps: float, num_frames: int) -> None:
-        """Draws the frames, which takes about 15 ms and 2.8 MB each.
-
-        Raises:
-            ValueError: if a number is out of range.
-        """
+        """Draws the frames, which takes about 15 ms and 2.8 MB each; ValueError if a number is out of range."""
         if num_frames < 1:
             raise ValueError(f"num_frames={num_frames}: must be at least 1")
         scene = Scene(seed, "test", fps=fps)

@@ -28,8 +28,7 @@ from .namespaces import (
     run_ip,
     server_namespace_of,
 )
-from .port import OnUplinkRate
-from .replay import Replay
+from .replay import OnUplinkRate, Replay
 from .schedule import LinkSchedule
 from .traffic_control import TrafficControl, delay_line, root_rate_line, set_now
 
@@ -81,13 +80,7 @@ class KernelLink:
     """
 
     def __init__(self, config: LinkConfig, place: LinkPlace, on_uplink_rate: OnUplinkRate) -> None:
-        """Prepares the link.
-
-        Args:
-            config: what to emulate; of its `server` only the port matters.
-            place: its names and addresses, which exist.
-            on_uplink_rate: told what the uplink is set to.
-        """
+        """Prepares the link."""
         self.config = config
         self.place = place
         self._on_uplink_rate = on_uplink_rate
@@ -134,11 +127,7 @@ class KernelLink:
             self._on_uplink_rate(time.monotonic_ns() / 1e6, rate_kbps)
 
     async def break_connections(self, kind: FaultKind) -> None:
-        """Resets the connections that there are, or leaves them half-open.
-
-        Raises:
-            RunError: if the kernel refuses.
-        """
+        """Resets the connections that there are, or leaves them half-open; RunError if the kernel refuses."""
         work = self._reset if kind is FaultKind.RESET else self._leave_half_open
         await asyncio.to_thread(work)
 
@@ -162,11 +151,7 @@ class KernelLink:
         return run_in(server_namespace, ["ss", "-tnH", *more, "state", "connected", *wanted])
 
     def _add_delay(self) -> None:
-        """Delays what both ends send.
-
-        Raises:
-            UsageError: if this kernel cannot.
-        """
+        """Delays what both ends send; UsageError if this kernel cannot."""
         ends = (
             (None, self.place.client_device),
             (server_namespace_of(self.place.run_id), self.place.server_device),

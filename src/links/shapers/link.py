@@ -41,7 +41,6 @@ class Fault:
 
     Attributes:
         at_s: when, from the start of the traces.
-        kind: what happens.
         seconds: how long a cut lasts; 0 for the other kinds.
         way: which way a cut concerns; both for the other kinds.
     """

@@ -20,9 +20,8 @@ from ...core.errors import MoonjellyError
 from ..traces import LinkTrace
 from .kernel import kernel_shaper
 from .link import Fault, LinkConfig
-from .port import Shaper
-from .rate_log import RateLog
 from .relay import RelayShaper
+from .replay import Shaper, rate_log
 
 _MAX_LINE_BYTES = 1 << 28  # a thousand links with long traces
 
@@ -65,8 +64,9 @@ async def _open_links(
     addresses = {}
     for fields in request["links"]:
         config = _link_config(fields)
-        log = RateLog(Path(request["out_dir"]), config.name, request["zero_ms"])
-        stack.enter_context(log)
+        log = stack.enter_context(
+            rate_log(Path(request["out_dir"]), config.name, request["zero_ms"])
+        )
         link = await stack.enter_async_context(shaper.open_link(config, log))
         addresses[config.name] = link.address
     return addresses

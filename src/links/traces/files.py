@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import re
@@ -49,12 +50,6 @@ def read_trace(
 
     Blank lines, and lines that begin with `#`, are skipped.
 
-    Args:
-        path: the file.
-        offset: of the returned trace.
-        scale_ratio: of the returned trace.
-        file_format: one of FORMATS.
-
     Raises:
         UsageError: naming file and line, if the file cannot be read or is no trace.
     """
@@ -80,6 +75,15 @@ class _BadLineError(ValueError):
         self.number = number
 
 
+@contextlib.contextmanager
+def _at_line(number: int) -> Iterator[None]:
+    """Blames a line for what is wrong with it."""
+    try:
+        yield
+    except ValueError as error:
+        raise _BadLineError(number, error) from None
+
+
 def _content(lines: Iterable[str]) -> Iterator[Line]:
     """Numbers and texts of the lines that hold data."""
     for number, line in enumerate(lines, 1):
@@ -92,27 +96,26 @@ def _parse_values(lines: Sequence[str]) -> tuple[tuple[float, ...], float]:
     period_s = 1.0
     for number, line in enumerate(lines, 1):
         if match := _PERIOD_PATTERN.fullmatch(line.strip()):
-            try:
+            with _at_line(number):
                 period_s = require_positive("period_s", _number("period_s", match[1]), MAX_SECONDS)
-            except ValueError as error:
-                raise _BadLineError(number, error) from None
-    values = tuple(_rate(number, text, "rate_mbps", 1.0) for number, text in _content(lines))
+    values = []
+    for number, text in _content(lines):
+        with _at_line(number):
+            values.append(_rate(text, "rate_mbps", 1.0))
     if not values:
         raise ValueError("holds no value; a trace has at least one, in Mbit/s")
-    return values, period_s
+    return tuple(values), period_s
 
 
 def _parse_mahimahi(lines: Sequence[str]) -> tuple[tuple[float, ...], float]:
     times_s: list[float] = []
     for number, text in _content(lines):
-        if not (text.isascii() and text.isdigit()):
-            raise _BadLineError(number, f"time_ms={echo(text)}: must be a whole number of ms")
-        try:
+        with _at_line(number):
+            if not (text.isascii() and text.isdigit()):
+                raise ValueError(f"time_ms={echo(text)}: must be a whole number of ms")
             time_s = require_not_negative("time_ms", int(text), MAX_SECONDS * 1000) / 1000
-        except ValueError as error:
-            raise _BadLineError(number, error) from None
-        if times_s and time_s < times_s[-1]:
-            raise _BadLineError(number, f"time_ms={text}: must not be before the line above it")
+            if times_s and time_s < times_s[-1]:
+                raise ValueError(f"time_ms={text}: must not be before the line above it")
         times_s.append(time_s)
     if not times_s or times_s[-1] == 0:
         raise ValueError("holds no packet after 0 ms; the last time is where a trace begins again")
@@ -130,30 +133,24 @@ def _parse_csv(lines: Sequence[str]) -> tuple[tuple[float, ...], float]:
         raise ValueError("holds no row under a header of column names")
     header_number, header = rows[0]
     names = [name.strip() for name in header]
-    time_column, time_unit = _column(header_number, names, _TIME_PATTERN, "times, such as at_ms")
-    rate_column, rate_unit = _column(
-        header_number, names, _RATE_PATTERN, "rates, such as rate_kbps"
-    )
+    with _at_line(header_number):
+        time_column, time_unit = _column(names, _TIME_PATTERN, "times, such as at_ms")
+        rate_column, rate_unit = _column(names, _RATE_PATTERN, "rates, such as rate_kbps")
+    name = names[time_column]
     times_s: list[float] = []
     values: list[float] = []
     for number, row in rows[1:]:
-        if len(row) != len(names):
-            raise _BadLineError(number, f"{len(row)} fields: must be {len(names)} as in the header")
-        name = names[time_column]
-        try:
+        with _at_line(number):
+            if len(row) != len(names):
+                raise ValueError(f"{len(row)} fields: must be {len(names)} as in the header")
             time = require_not_negative(name, _number(name, row[time_column].strip()))
-        except ValueError as error:
-            raise _BadLineError(number, error) from None
-        time_s = time / _PER_SECOND[time_unit]
-        if times_s and not times_s[-1] < time_s <= times_s[0] + MAX_SECONDS:
-            raise _BadLineError(
-                number,
-                f"{name}={time:g}: must be after the row above it, within a day of the first",
-            )
-        times_s.append(time_s)
-        values.append(
-            _rate(number, row[rate_column].strip(), names[rate_column], _PER_MBPS[rate_unit])
-        )
+            time_s = time / _PER_SECOND[time_unit]
+            if times_s and not times_s[-1] < time_s <= times_s[0] + MAX_SECONDS:
+                raise ValueError(
+                    f"{name}={time:g}: must be after the row above it, within a day of the first"
+                )
+            times_s.append(time_s)
+            values.append(_rate(row[rate_column].strip(), names[rate_column], _PER_MBPS[rate_unit]))
     return _resample(times_s, values)
 
 
@@ -181,9 +178,7 @@ def _resample(times_s: Sequence[float], values: Sequence[float]) -> tuple[tuple[
     return tuple(mbit / period_s for mbit in mbits), period_s
 
 
-def _column(
-    number: int, names: Sequence[str], pattern: re.Pattern[str], wanted: str
-) -> tuple[int, str]:
+def _column(names: Sequence[str], pattern: re.Pattern[str], wanted: str) -> tuple[int, str]:
     """Index and unit of the one column whose name fits."""
     found = [
         (index, match[1].lower())
@@ -191,19 +186,14 @@ def _column(
         if (match := pattern.fullmatch(name))
     ]
     if len(found) != 1:
-        raise _BadLineError(
-            number,
-            f"columns={echo(','.join(names))}: must be one of {wanted}; there are {len(found)}",
+        raise ValueError(
+            f"columns={echo(','.join(names))}: must be one of {wanted}; there are {len(found)}"
         )
     return found[0]
 
 
-def _rate(number: int, text: str, name: str, per_mbps: float) -> float:
-    try:
-        value = require_not_negative(name, _number(name, text), MAX_MBPS * per_mbps)
-    except ValueError as error:
-        raise _BadLineError(number, error) from None
-    return value / per_mbps
+def _rate(text: str, name: str, per_mbps: float) -> float:
+    return require_not_negative(name, _number(name, text), MAX_MBPS * per_mbps) / per_mbps
 
 
 def _number(field: str, text: str) -> float:
