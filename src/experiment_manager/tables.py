@@ -22,6 +22,7 @@ METRICS = (
     "refused_ratio", "in_time_ratio", "missed_ratio", "goodput_fps", "p50_ms", "p99_ms",
     "mean_side_px", "profile_map", "map", "map50", *(f.name for f in dataclasses.fields(Scores)),
 )  # fmt: skip
+_SAME = ("in_time_ratio", "goodput_fps", "p50_ms", "p99_ms", "mean_side_px", "map", "map50")
 
 Row = dict[str, object]
 
@@ -70,15 +71,9 @@ def _run_metrics(folder: Path, outcome: RunOutcome) -> dict[str, float | None]:
     gained = sum(one.captured * (one.profile_map or 0.0) for one in cameras)
     return {
         "refused_ratio": sum(one.refused for one in cameras) / len(cameras),
-        "in_time_ratio": total.in_time_ratio,
+        **{name: getattr(total, name) for name in _SAME},
         "missed_ratio": (total.late + total.dropped) / total.captured if total.captured else None,
-        "goodput_fps": total.goodput_fps,
-        "p50_ms": total.p50_ms,
-        "p99_ms": total.p99_ms,
-        "mean_side_px": total.mean_side_px,
         "profile_map": gained / total.captured if total.captured else None,
-        "map": total.map,
-        "map50": total.map50,
         **dataclasses.asdict(outcome.scores),
     }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,6 @@ from .folder import ExperimentFolder
 from .matrix import RunConfig, Value
 from .outcome import read_outcome
 from .simulated import run_simulated
-
-
-class Side(StrEnum):
-    """Where a run was made."""
-
-    LIVE = "live"
-    SIMULATED = "simulated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,21 +201,21 @@ def tidy_rows(comparisons: Iterable[CellComparison]) -> list[dict[str, object]]:
     """A row for each cell and side: the cell, and medians over its runs."""
     rows: list[dict[str, object]] = []
     for one in comparisons:
-        for side in Side:
-            runs = [pair.live if side is Side.LIVE else pair.simulated for pair in one.pairs]
+        for side in ("live", "simulated"):
+            runs: list[Measured] = [getattr(pair, side) for pair in one.pairs]
             rows.append(
                 {
                     **one.cell,
-                    "side": str(side),
+                    "side": side,
                     "num_runs": len(runs),
                     "num_starved": one.num_starved,
-                    "in_time_ratio": _middle([run.in_time_ratio for run in runs]),
-                    "refused_ratio": _middle([run.refused_ratio for run in runs]),
-                    "accuracy": _middle([run.accuracy for run in runs]),
-                    "p50_ms": _middle([run.p50_ms for run in runs]),
+                    **{name: _middle([getattr(run, name) for run in runs]) for name in _MEASURES},
                 }
             )
     return rows
+
+
+_MEASURES = tuple(item.name for item in dataclasses.fields(Measured))
 
 
 def _middle(values: Sequence[float | None]) -> float | None:

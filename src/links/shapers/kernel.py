@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from ...core.errors import RunError, UsageError
-from .claims import Claim, claim
+from .claims import claim
 from .link import FaultKind, LinkConfig, Way
 from .namespaces import (
     FAR_DEVICE,
@@ -28,33 +28,17 @@ from .namespaces import (
     run_ip,
     server_namespace_of,
 )
-from .replay import OnUplinkRate, Replay
+from .replay import OnUplinkRate, Replay, Shaper
 from .schedule import LinkSchedule
 from .traffic_control import TrafficControl, delay_line, root_rate_line, set_now
 
+_SERVER_OPTIONS = ("--host", "0.0.0.0", "--insecure")  # noqa: S104 in a namespace of its own
 _TOOLS = ("ip", "tc", "ss", "nsenter", "sysctl")
 _DEVICES = {Way.UP: FAR_DEVICE, Way.DOWN: NEAR_DEVICE}  # of the router: where each way leaves it
 
 
-class KernelShaper:
-    """Makes links of a laboratory that is built already."""
-
-    server_options: tuple[str, ...] = ("--host", "0.0.0.0", "--insecure")  # noqa: S104 in a namespace of its own
-
-    def __init__(self, claimed: Claim, names: Sequence[str]) -> None:
-        self.server_command = enter_command(server_namespace_of(claimed.run_id))
-        self._places = {
-            name: LinkPlace(claimed.run_id, claimed.block, number)
-            for number, name in enumerate(names)
-        }
-
-    def open_link(self, config: LinkConfig, on_uplink_rate: OnUplinkRate) -> KernelLink:
-        """A link whose traces and faults start when the context is entered."""
-        return KernelLink(config, self._places[config.name], on_uplink_rate)
-
-
 @contextlib.contextmanager
-def kernel_shaper(names: Sequence[str]) -> Iterator[KernelShaper]:
+def kernel_shaper(names: Sequence[str]) -> Iterator[Shaper]:
     """Builds a laboratory for links of these names, and removes it at the end.
 
     Raises:
@@ -68,9 +52,14 @@ def kernel_shaper(names: Sequence[str]) -> Iterator[KernelShaper]:
     if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
         raise RunError(f"shaper=kernel: not installed: {', '.join(missing)}")
     with claim(NUM_BLOCKS, remove) as claimed:
-        shaper = KernelShaper(claimed, names)
-        build([LinkPlace(claimed.run_id, claimed.block, n) for n in range(len(names))])
-        yield shaper
+        places = [LinkPlace(claimed.run_id, claimed.block, n) for n in range(len(names))]
+        build(places)
+        place_of = dict(zip(names, places, strict=True))
+        yield Shaper(
+            enter_command(server_namespace_of(claimed.run_id)),
+            _SERVER_OPTIONS,
+            lambda config, on_rate: KernelLink(config, place_of[config.name], on_rate),
+        )
 
 
 class KernelLink:
@@ -128,11 +117,10 @@ class KernelLink:
 
     async def break_connections(self, kind: FaultKind) -> None:
         """Resets the connections that there are, or leaves them half-open; RunError if the kernel refuses."""
-        work = self._reset if kind is FaultKind.RESET else self._leave_half_open
-        await asyncio.to_thread(work)
-
-    def _reset(self) -> None:
-        self._server_sockets("--kill")
+        if kind is FaultKind.RESET:
+            await asyncio.to_thread(self._server_sockets, "--kill")
+        else:
+            await asyncio.to_thread(self._leave_half_open)
 
     def _leave_half_open(self) -> None:
         ports = re.findall(rf"{re.escape(self.place.client_address)}:(\d+)", self._server_sockets())

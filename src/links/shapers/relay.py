@@ -25,17 +25,6 @@ _TIMER_MS = 1.0  # the event loop's timers round up to this
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class RelayShaper:
-    """Makes links that a relay in user space shapes; needs no rights."""
-
-    server_command: tuple[str, ...] = ()
-    server_options: tuple[str, ...] = ()
-
-    def open_link(self, config: LinkConfig, on_uplink_rate: OnUplinkRate) -> Link:
-        """A link whose traces and faults start when the context is entered."""
-        return Link(config, on_uplink_rate)
-
-
 class _Direction:
     """One way of a link, shared by its connections."""
 

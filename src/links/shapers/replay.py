@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .link import FaultKind, LinkConfig, Way
 from .schedule import LinkSchedule
@@ -53,21 +53,18 @@ class ShapedLink(Protocol):
         """HOST:PORT where the link's client connects."""
 
 
-class Shaper(Protocol):
+class Shaper(NamedTuple):
     """Makes links.
 
     Attributes:
         server_command: what to put before the command that starts the server.
         server_options: options that the server needs, so that the links can lead to it.
+        open_link: a link whose traces and faults start when the context is entered.
     """
 
     server_command: tuple[str, ...]
     server_options: tuple[str, ...]
-
-    def open_link(
-        self, config: LinkConfig, on_uplink_rate: OnUplinkRate
-    ) -> AbstractAsyncContextManager[ShapedLink]:
-        """A link whose traces and faults start when the context is entered."""
+    open_link: Callable[[LinkConfig, OnUplinkRate], AbstractAsyncContextManager[ShapedLink]]
 
 
 class Replay:
