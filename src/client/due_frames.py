@@ -62,7 +62,6 @@ class LiveFrames:
     """
 
     def __init__(self, due: DueFrames, now_ms: float) -> None:
-        """Begins."""
         self._due = due
         self._next = 0
         self._turn_ms = due.start_ms  # of the next picture, with grace
@@ -102,10 +101,7 @@ class LiveFrames:
     def owed(self, now_ms: float, is_lost: bool) -> range:
         """Takes note of the time; returns the frames that were due and will have no picture.
 
-        Args:
-            now_ms: the time.
-            is_lost: the source says that it has no picture; otherwise it may still have one until it has been
-                silent for long.
+        A source that does not say that it is lost may still have one until it has been silent for long.
         """
         if not is_lost and now_ms - self._last_ms <= self.silent_after_ms:
             return range(0)

@@ -228,12 +228,19 @@ async def run_cameras(
         stack.callback(flushing.cancel)
         async with asyncio.TaskGroup() as group:
             for result, source, phase_s in zip(results, sources, phases_s, strict=True):
+                if isinstance(source, RunError):
+                    result.problem = source
+                    continue
+                camera = result.camera
+                options = dataclasses.replace(
+                    camera,
+                    num_frames=None if seconds is None else max(1, round(seconds * camera.fps)),
+                    zero_ms=zero_ms,
+                )
                 group.create_task(
-                    _run_camera(
-                        result, source, workers, seconds, zero_ms, phase_s, stop, take
-                    ),
-                    name=f"camera {result.camera.stream_id}",
-                )  # fmt: skip
+                    _run_camera(result, source, options, workers, phase_s, stop, take),
+                    name=f"camera {camera.stream_id}",
+                )
     if on_loss is not None and (problem := logs.problem()):
         on_loss(problem)
     return results
@@ -241,29 +248,20 @@ async def run_cameras(
 
 async def _run_camera(
     result: CameraResult,
-    source: OpenedSource,
+    source: FrameSource,
+    options: EmulatedCamera,
     workers: Workers,
-    seconds: float | None,
-    zero_ms: float,
     delay_s: float,
     stop: asyncio.Event,
     take: Callable[[Answer], None],
 ) -> None:
     """Streams one camera until its time is over; whatever goes wrong is its own problem."""
-    camera = result.camera
-    if isinstance(source, RunError):
-        result.problem = source
-        return
+    stream_id = options.stream_id
     try:
         if await _is_set_within(stop, delay_s):
             workers.reader.submit(source.close)
             return
-        async with Client(camera.server, workers) as client:
-            options = dataclasses.replace(
-                camera,
-                num_frames=None if seconds is None else max(1, round(seconds * camera.fps)),
-                zero_ms=zero_ms,
-            )
+        async with Client(options.server, workers) as client:
             stream = client.stream_of(source, options)
             result.ledger = stream.ledger
             entering = asyncio.create_task(stream.__aenter__(), name="connect camera")
@@ -273,7 +271,7 @@ async def _run_camera(
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_exit(stream)
-                    await _entered(entering, camera.stream_id)
+                    await _entered(entering, stream_id)
                     result.class_names = stream.class_names
                     async for answer in stream:
                         take(answer)
@@ -284,7 +282,7 @@ async def _run_camera(
     except RunError as problem:
         result.problem = problem
     except Exception as error:  # noqa: BLE001 no camera pays for another's source
-        result.problem = RunError(f"{camera.stream_id}: {describe(error)}")
+        result.problem = RunError(f"{stream_id}: {describe(error)}")
 
 
 async def _entered(entering: asyncio.Task[Stream], stream_id: str) -> None:

@@ -12,15 +12,9 @@ from types import FrameType
 from typing import IO, Any, Self, cast
 
 from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import Task
 
+from ..files.progress import progress_bar
 from .answers import Answer
 from .emulation import EmulatedCamera
 
@@ -136,15 +130,11 @@ def complain(text: str) -> None:
 @contextlib.contextmanager
 def show_progress(cameras: Sequence[EmulatedCamera], seconds: float | None) -> Iterator[Bar]:
     """Shows how far the run is, on standard error."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
+    total = None if seconds is None else sum(max(1, round(seconds * one.fps)) for one in cameras)
+    progress = progress_bar(
+        f"{{task.completed}}/{total or '?'} {{task.fields[note]}}",
         console=Console(file=cast("IO[str]", Terminal(sys.stderr))),
     )
-    total = None if seconds is None else sum(max(1, round(seconds * one.fps)) for one in cameras)
     title = f"{len(cameras)} device{'s' if len(cameras) > 1 else ''}"
     progress.add_task(title, total=total, note="waiting for the server")
     with progress:

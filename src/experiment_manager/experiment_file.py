@@ -133,11 +133,7 @@ def find_experiment(name: Path) -> Path:
 
 
 def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
-    """Reads and checks an experiment.
-
-    Args:
-        path: the file.
-        is_elsewhere: whether its server will run on another machine, which alone knows its devices.
+    """Reads and checks an experiment; a server elsewhere alone knows its devices.
 
     Raises:
         UsageError: naming file, line, key and rule.

@@ -33,17 +33,10 @@ class RunConfig:
     Attributes:
         seconds: how long each camera captures.
         clients: number of cameras; all alike, as in the published matrix.
-        slo_ms: bound on capture to answer.
-        fps: frame rate.
-        trace: name of the link trace.
         link: that trace, scaled; each camera begins at a place of its own in it.
-        wire_ms: one-way delay of the links.
         seed: of the drawn scene, the places in the trace, and the planner.
         iteration: from 0; repeats with other places in the trace.
         server: options of the server that are not at their defaults.
-        policy: how the cameras' frames adapt to their links.
-        estimator: how cameras estimate the rates of their uplinks.
-        shaper: what shapes the links, one of `SHAPERS`.
         varied: options of server and cameras that differ between the runs of the experiment.
     """
 

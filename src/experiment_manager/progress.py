@@ -61,7 +61,6 @@ class TerminalObserver:
     """A line for each run that has ended, above a progress bar where there is a terminal."""
 
     def __init__(self, console: Console, num_runs: int, num_finished: int, seconds: float) -> None:
-        """Prepares the bar."""
         self.num_done = num_finished
         self._num_runs = num_runs
         self._left = TimeLeft(num_runs - num_finished, seconds + START_AND_STOP_S)

@@ -38,14 +38,14 @@ def write_tables(folder: ExperimentFolder, runs: Sequence[RunConfig]) -> None:
     cells: dict[tuple[object, ...], tuple[Row, list[Mapping[str, float | None]]]] = {}
     for run in runs:
         path = folder.finished(run)
-        cell = {name: _plain(value) for name, value in run.cell().items()}
+        cell: Row = dict(run.cell())
         _, measured = cells.setdefault(tuple(cell.values()), (cell, []))
         if path is None:
             continue
         outcome = read_outcome(path)
-        factors = {name: _plain(value) for name, value in run.factors().items()}
         results.extend(
-            {"run": path.name, **factors, **dataclasses.asdict(one)} for one in outcome.cameras
+            {"run": path.name, **run.factors(), **dataclasses.asdict(one)}
+            for one in outcome.cameras
         )
         measured.append(_run_metrics(path, outcome))
     columns = [*runs[0].factors(), *(f.name for f in dataclasses.fields(CameraOutcome))]
@@ -78,10 +78,6 @@ def _run_metrics(folder: Path, outcome: RunOutcome) -> dict[str, float | None]:
     }
 
 
-def _plain(value: object) -> object:
-    return "+".join(value) if isinstance(value, tuple) else value
-
-
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -91,4 +87,6 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
 
 
 def _cell(value: object) -> object:
+    if isinstance(value, tuple):
+        return "+".join(value)
     return f"{value:.6g}" if isinstance(value, float) else value

@@ -63,7 +63,6 @@ class Pair:
     """One run, on both sides.
 
     Attributes:
-        cell: what tells its cell from others.
         is_starved: whether the machine was too busy for the live side to count.
     """
 
@@ -82,7 +81,6 @@ class CellComparison:
         num_starved: runs that do not count.
         in_time_ratio: in shares; `nan` if no run counts, likewise the others.
         accuracy_ratio: over the live one; infinite if frames were in time on one side only.
-        p50_ratio: likewise.
     """
 
     cell: Mapping[str, Value]

@@ -43,7 +43,6 @@ class Chance:
     """What befalls a live run and no description fixes.
 
     Attributes:
-        load: of the machine that plays cameras and links.
         first_frames_s: stream id to when it captured its first frame, counted from the start of its
             link's trace; how cameras meet at a device hangs on it.
     """
@@ -77,16 +76,9 @@ def simulated_run(
     sizes: Mapping[int, RecordedSizes],
     chance: Chance = CALM,
 ) -> Scenario:
-    """What `stream_cameras` plays, as a scenario.
+    """What `stream_cameras` plays, as a scenario; sizes are those of the frames of each scene's seed.
 
-    Args:
-        cameras: of different stream ids.
-        seconds: how long each camera captures.
-        seed: of the moments at which cameras start.
-        config: the server's options; its seed is the planner's.
-        devices: of the server, with their profiles measured.
-        sizes: scene's seed to the sizes of its frames.
-        chance: what befell the live run; each timer of cameras and relay is late as its load tells.
+    Each timer of cameras and relay is late as the load of the live run tells.
 
     Raises:
         UsageError: if the zoo or a profile is missing or broken.

@@ -31,11 +31,7 @@ _DEVICES = ("/dev/video", "/dev/v4l/")
 
 
 def open_source(text: str | os.PathLike[str], fps: float) -> FrameSource:
-    """Opens the source that a line of text names; may take seconds.
-
-    Args:
-        text: `scene:SEED`, `camera:NUMBER`, a video device, an address, a folder of pictures, a picture or a video file.
-        fps: frame rate of the stream.
+    """Opens the source that a line of text names (see `KINDS`); may take seconds.
 
     Raises:
         UsageError: if there is no such source.

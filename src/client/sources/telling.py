@@ -12,7 +12,6 @@ class Spoiled:
     """Counts what cannot be decoded."""
 
     def __init__(self, source: str, things: str) -> None:
-        """Starts at zero."""
         self.num = 0
         self._source = source
         self._things = things

@@ -86,11 +86,7 @@ class AgentCall:
         return fields
 
     async def fetch(self, names: Sequence[str], target: Path) -> None:
-        """Copies files of the run from the host.
-
-        Args:
-            names: relative to the folder of the request; the agent's word is not enough for them.
-            target: existing folder that they go to, by the same names.
+        """Copies files of the run, relative to the request's folder, to a folder here; not all that the agent may name.
 
         Raises:
             HostError: if the host is lost, does not give a file, or names one that it must not.

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ...core.errors import RunError
 from ...reporting.run_folder import describe_host
-from ..finishing import Played, finish_run
+from ..live import finish_run
 from ..matrix import RunConfig
 from ..running_all import CannotGoOnError, OnProgress
 from .agent import Request
@@ -48,15 +48,7 @@ class Fleet:
         lease_s: float = DEFAULT_LEASE_S,
         return_limit_s: float = RETURN_LIMIT_S,
     ) -> None:
-        """Connects nothing yet.
-
-        Args:
-            hosts: one server, and at least one for cameras.
-            experiment: id under which hosts keep its files; the same when it is resumed.
-            console: for a line when a host is lost, or is back.
-            lease_s: how long an agent works without a word from here.
-            return_limit_s: how long to wait for hosts without which no run can be made.
-        """
+        """Connects nothing yet; hosts keep files under the experiment's id, which stays when it is resumed."""
         self._hosts = tuple(hosts)
         self._experiment = experiment
         self._console = console
@@ -116,8 +108,8 @@ class Fleet:
             )
             for share in shares
         }
-        played = Played(reports, status, {**self.machine, **spread})
-        return await asyncio.to_thread(finish_run, run, folder, played)
+        machine = {**self.machine, **spread}
+        return await asyncio.to_thread(finish_run, run, folder, reports, status, machine)
 
     def _request(
         self, connection: Connection, action: str, run: RunConfig | None = None, **details: object

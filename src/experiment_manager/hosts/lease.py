@@ -58,11 +58,8 @@ class Lease:
     ) -> None:
         """The time of the lease begins to run.
 
-        Args:
-            lines: where commands come from.
-            lease_s: how long a line counts.
-            last_command: after which no lease is needed.
-            on_lost: called once, by the thread, when no line came in time or none can come.
+        After the last command no lease is needed. `on_lost` is called once, by the thread, when no line came in time
+        or none can come.
 
         Raises:
             ValueError: if the length is out of range.

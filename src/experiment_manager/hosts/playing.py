@@ -19,7 +19,7 @@ from ...live_run.load import read_load, worst_load, write_load
 from ...live_run.playing import CameraReport
 from ...reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, link_file
 from ...server.config_flags import to_arguments
-from ..finishing import server_options, sides_px
+from ..live import server_options, sides_px
 from ..matrix import RunConfig
 from ..running_all import OnProgress
 from .agent import GO, REMOVE, STOP, Request

@@ -77,11 +77,8 @@ class AgentPipe:
     ) -> None:
         """Takes over a process.
 
-        Args:
-            host: where it runs.
-            process: has `stdin` and `stdout`.
-            end: ends its input and waits for its end; returns its messages.
-            lost: what these raise if the host is lost, `OSError` besides.
+        `end` ends its input, waits for its end and returns its messages; `lost` is what it raises beside `OSError`
+        when the host is lost.
         """
         self._host = host
         self._process = process

@@ -14,7 +14,7 @@ from typing import Self
 
 from ...core.errors import RunError, UsageError
 from .claims import claim
-from .link import FaultKind, LinkConfig, Way
+from .link import FaultKind, LinkConfig, LinkSchedule, Way
 from .namespaces import (
     FAR_DEVICE,
     MAX_LINKS,
@@ -29,7 +29,6 @@ from .namespaces import (
     server_namespace_of,
 )
 from .replay import OnUplinkRate, Replay, Shaper
-from .schedule import LinkSchedule
 from .traffic_control import TrafficControl, delay_line, root_rate_line, set_now
 
 _SERVER_OPTIONS = ("--host", "0.0.0.0", "--insecure")  # noqa: S104 in a namespace of its own
@@ -69,7 +68,6 @@ class KernelLink:
     """
 
     def __init__(self, config: LinkConfig, place: LinkPlace, on_uplink_rate: OnUplinkRate) -> None:
-        """Prepares the link."""
         self.config = config
         self.place = place
         self._on_uplink_rate = on_uplink_rate

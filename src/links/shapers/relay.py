@@ -13,9 +13,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Self
 
-from .link import FaultKind, LinkConfig, Way
+from .link import UNLIMITED_KBPS, FaultKind, LinkConfig, LinkSchedule, Way
 from .replay import OnUplinkRate, Replay
-from .schedule import UNLIMITED_KBPS, LinkSchedule
 from .token_bucket import TokenBucket
 
 _RECEIVE_BUFFER_BYTES = 16 * 1024
@@ -64,7 +63,6 @@ class Link:
     """
 
     def __init__(self, config: LinkConfig, on_uplink_rate: OnUplinkRate | None = None) -> None:
-        """Prepares the link."""
         self.config = config
         self._on_uplink_rate = on_uplink_rate
         self._tasks: set[asyncio.Task[None]] = set()

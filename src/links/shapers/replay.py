@@ -10,8 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from .link import FaultKind, LinkConfig, Way
-from .schedule import LinkSchedule
+from .link import FaultKind, LinkConfig, LinkSchedule, Way
 
 OnUplinkRate = Callable[[float, float], None]
 """Called with the monotonic time (ms) and the rate (1000 bit/s) whenever an uplink's rate is set."""

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ...core.checks import echo
 from ...core.errors import UsageError
 from ..traces import LinkTrace
-from .link import FaultKind, Way
+from .link import FaultKind, LinkSchedule, Way
 from .namespaces import run_tool
 from .replay import OnUplinkRate, Replay
-from .schedule import LinkSchedule
 from .traffic_control import TrafficControl, class_lines, set_now, source_port_line
 
 HANDLE = "6d6a:"
@@ -63,7 +62,6 @@ class SourcePortLink:
         self, device: str, number: int, port: int, hand_over: Callable[[Sequence[str]], None],
         on_uplink_rate: OnUplinkRate,
     ) -> None:  # fmt: skip
-        """Prepares the link."""
         self._device = device
         self._number = number
         self._hand_over = hand_over

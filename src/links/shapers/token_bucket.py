@@ -38,11 +38,7 @@ class TokenBucket:
     def reserve(self, num_bytes: int, now_ms: float, has_waited: bool) -> float:
         """Books the link for a chunk and returns when its last bit has left.
 
-        Args:
-            num_bytes: size of the chunk.
-            now_ms: the time.
-            has_waited: whether the chunk was there already when the link could have taken it; then
-                the time lost since is made up for.
+        A chunk that has waited was there when the link could have taken it: the time lost since is made up for.
 
         Raises:
             ValueError: during an outage.

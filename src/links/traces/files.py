@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ...core.checks import echo, require_not_negative, require_positive
 from ...core.errors import UsageError
 from ...files.text_file import read_text
@@ -165,17 +167,11 @@ def _resample(times_s: Sequence[float], values: Sequence[float]) -> tuple[tuple[
     if all(abs(length_s - usual_s) <= _REGULAR_RATIO * usual_s for length_s in lengths_s):
         return tuple(values), usual_s
     num_windows = max(1, round(total_s / WINDOW_S))
+    ends_s = np.cumsum([0.0, *lengths_s])
+    mbits = np.cumsum([0.0, *np.multiply(values, lengths_s)])
+    windows = np.diff(np.interp(np.linspace(0.0, ends_s[-1], num_windows + 1), ends_s, mbits))
     period_s = total_s / num_windows
-    mbits = [0.0] * num_windows
-    start_s = 0.0
-    for length_s, value in zip(lengths_s, values, strict=True):
-        end_s = start_s + length_s
-        first = min(num_windows - 1, int(start_s / period_s))
-        for window in range(first, min(num_windows, int(end_s / period_s) + 1)):
-            shared_s = min(end_s, (window + 1) * period_s) - max(start_s, window * period_s)
-            mbits[window] += value * max(0.0, shared_s)
-        start_s = end_s
-    return tuple(mbit / period_s for mbit in mbits), period_s
+    return tuple(np.maximum(0.0, windows / period_s).tolist()), period_s
 
 
 def _column(names: Sequence[str], pattern: re.Pattern[str], wanted: str) -> tuple[int, str]:
