@@ -11,18 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import UsageError
-from ..core.records import ServerFrameRecord
-from ..files.csv_log import read_records
-from ..live_run.as_scenario import chance_of
-from ..live_run.load import STARVED_LATE_MS
-from ..live_run.scoring import SERVER_FRAMES_FILES
-from ..live_run.streaming import SERVER_DIR
-from ..reporting.summary import read_summary
-from .folder import ExperimentFolder
-from .matrix import RunConfig, Value
-from .outcome import read_outcome
-from .simulated import run_simulated
+from moonjelly.core.errors import UsageError
+from moonjelly.core.records import ServerFrameRecord
+from moonjelly.experiment_manager.folder import ExperimentFolder
+from moonjelly.experiment_manager.matrix import RunConfig, Value
+from moonjelly.experiment_manager.outcome import read_outcome
+from moonjelly.experiment_manager.simulated import run_simulated
+from moonjelly.files.csv_log import read_records
+from moonjelly.live_run.as_scenario import chance_of
+from moonjelly.live_run.load import STARVED_LATE_MS
+from moonjelly.live_run.scoring import SERVER_FRAMES_FILES
+from moonjelly.live_run.streaming import SERVER_DIR
+from moonjelly.reporting.summary import read_summary
 
 
 @dataclass(frozen=True, slots=True)
