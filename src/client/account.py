@@ -51,8 +51,8 @@ class Account:
             )
         )
         self.session: Session | None = None
-        self._options = options
-        self._clock = clock
+        self.options = options
+        self.clock = clock
         self._zero_ms = clock.now_ms() if options.zero_ms is None else options.zero_ms
         self._deliver = deliver
         self._timer: asyncio.TimerHandle | None = None
@@ -64,18 +64,18 @@ class Account:
             self.sender.missed(CapturedFrame(sequence, captured_ms), image)
         else:
             frame = CapturedFrame(sequence, captured_ms, image=image)
-            self.sender.offered(frame, self._clock.now_ms())
+            self.sender.offered(frame, self.clock.now_ms())
         self.act()
 
     def disconnect(self) -> None:
         """Gives up every open frame, as the session is over."""
         self.session = None
-        self.sender.disconnected(self._clock.now_ms())
+        self.sender.disconnected(self.clock.now_ms())
         self.act()
 
     def act(self) -> None:
         """Does what the sender says, and has it asked again when it wants to be."""
-        now_ms = self._clock.now_ms()
+        now_ms = self.clock.now_ms()
         for instruction in self.sender.tick(now_ms):
             if not isinstance(instruction, (Encode, Send)):
                 self._deliver(self._answer(instruction.frame, instruction.outcome))
@@ -96,12 +96,12 @@ class Account:
         self.act()
 
     def _answer(self, frame: CapturedFrame, outcome: Outcome) -> Answer:
-        record = frame.client_record(self._options.stream_id, outcome, self._zero_ms)
+        record = frame.client_record(self.options.stream_id, outcome, self._zero_ms)
         told = frame.answer if isinstance(frame.answer, Told) else None
         if told is not None:
             record = told.complete(record)
         return Answer(
-            stream_id=self._options.stream_id,
+            stream_id=self.options.stream_id,
             sequence=frame.sequence,
             verdict=outcome.verdict,
             drop=outcome.drop,

@@ -18,7 +18,6 @@ from ..adapting.frame_sizes import FrameChoices, FrameSize
 from ..adapting.sender import Encode, Send
 from ..core.advice import SideAdvice
 from ..core.checks import plain
-from ..core.clock import Clock
 from ..core.ledger import LedgerError
 from ..core.quality import JpegQuality
 from ..protos import serving_pb2 as pb
@@ -27,7 +26,6 @@ from .account import Account, CapturedFrame
 from .answers import read_result
 from .connection import Connection, StreamCall
 from .errors import StreamFailed
-from .options import StreamOptions
 
 _log = logging.getLogger(__name__)
 
@@ -64,10 +62,8 @@ class Session:
         connection: Connection,
         reply: pb.RegisterReply,
         account: Account,
-        clock: Clock,
-        encoder: Executor,
         encode: Encoder,
-        options: StreamOptions,
+        encoder: Executor,
     ) -> None:
         """Takes over the account's frames, with what a registration gave.
 
@@ -78,10 +74,10 @@ class Session:
         self._connection = connection
         self._account = account
         self._sender = account.sender
-        self._clock = clock
+        self._clock = account.clock
         self._encoder = encoder
         self._encode = encode
-        self._options = options
+        self._options = account.options
         self._token = reply.session
         self._wake = asyncio.Event()
         self._order: Encode[CapturedFrame] | None = None

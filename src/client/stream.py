@@ -287,9 +287,7 @@ class Stream:
     ) -> None:
         """Serves session after session, until nothing is captured or open any more."""
         while not self._settled.is_set():
-            session = Session(
-                connection, reply, self._account, self._clock, encoder, encode, self.options
-            )
+            session = Session(connection, reply, self._account, encode, encoder)
             start_ms = self._clock.now_ms()
             try:
                 end = await session.run(self._settled)

@@ -16,8 +16,7 @@ from ...core.errors import UsageError
 from ...files.text_file import read_text
 from .trace import MAX_MBPS, LinkTrace
 
-FORMATS = ("values", "mahimahi", "csv")
-_FORMAT_OF_SUFFIX = {".csv": "csv", ".up": "mahimahi", ".down": "mahimahi", ".mahimahi": "mahimahi"}
+_MAHIMAHI_SUFFIXES = (".up", ".down", ".mahimahi")
 
 WINDOW_S = 0.1
 """Files without a regular period are averaged over windows of about this length."""
@@ -35,12 +34,10 @@ _REGULAR_RATIO = 1e-3
 Line = tuple[int, str]
 
 
-def read_trace(
-    path: Path, offset: int = 0, scale_ratio: float = 1.0, file_format: str = ""
-) -> LinkTrace:
+def read_trace(path: Path, offset: int = 0, scale_ratio: float = 1.0) -> LinkTrace:
     """Reads a trace file.
 
-    Formats, chosen by the file's suffix unless one is given:
+    Formats, chosen by the file's suffix:
 
     * `values` (any other suffix): one value in Mbit/s per line; a comment `# period_s: 20` says how
       long each value holds, 1 s without it.
@@ -55,13 +52,15 @@ def read_trace(
     Raises:
         UsageError: naming file and line, if the file cannot be read or is no trace.
     """
-    if file_format and file_format not in FORMATS:
-        raise UsageError(f"format={echo(file_format)}: must be one of {', '.join(FORMATS)}")
     lines = read_text(path, MAX_FILE_BYTES).splitlines()
-    chosen = file_format or _FORMAT_OF_SUFFIX.get(path.suffix.lower(), "values")
-    parse = {"values": _parse_values, "mahimahi": _parse_mahimahi, "csv": _parse_csv}[chosen]
+    suffix = path.suffix.lower()
     try:
-        values, period_s = parse(lines)
+        if suffix == ".csv":
+            values, period_s = _parse_csv(lines)
+        elif suffix in _MAHIMAHI_SUFFIXES:
+            values, period_s = _parse_mahimahi(lines)
+        else:
+            values, period_s = _parse_values(lines)
         return LinkTrace(values, period_s, offset, scale_ratio)
     except _BadLineError as error:
         raise UsageError(f"{path}:{error.number}: {error}") from None
