@@ -9,15 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-
-from moonjelly.core.device import AnnouncedDevice, Device
-from moonjelly.core.errors import UsageError
-from moonjelly.core.profile import BatchLatency, LatencyProfile
-from moonjelly.experiment_manager.experiment_file import read_experiment
-from moonjelly.experiment_manager.live import run_live
-from moonjelly.experiment_manager.matrix import RunConfig
-from moonjelly.experiment_manager.simulated import run_simulated
-from moonjelly.experiment_manager.twin import (
+from twin_cells import (
     Bars,
     CellComparison,
     Measured,
@@ -26,6 +18,14 @@ from moonjelly.experiment_manager.twin import (
     simulate_twins,
     tidy_rows,
 )
+
+from moonjelly.core.device import AnnouncedDevice, Device
+from moonjelly.core.errors import UsageError
+from moonjelly.core.profile import BatchLatency, LatencyProfile
+from moonjelly.experiment_manager.experiment_file import read_experiment
+from moonjelly.experiment_manager.live import run_live
+from moonjelly.experiment_manager.matrix import RunConfig
+from moonjelly.experiment_manager.simulated import run_simulated
 from moonjelly.live_run.as_scenario import Chance
 from moonjelly.live_run.load import MachineLoad, write_load
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
