@@ -10,6 +10,7 @@ from pathlib import Path
 from ..devices.discovery import find_devices
 from ..live_run.as_scenario import CALM, Chance, measured_sizes, simulated_run
 from ..live_run.cameras import LiveCamera
+from ..reporting.device_outcome import read_devices
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
@@ -53,7 +54,7 @@ def run_simulated(
     )
     write_run_info(folder, info)
     frames = [frame for rows in read_run_logs(folder).frames.values() for frame in rows]
-    summary = summarise(info, frames)
+    summary = summarise(info, frames, devices=read_devices(folder))
     write_summary(folder, summary)
     refused = [one.stream.stream_id for one in simulation.results() if one.refusal is not None]
     write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), {}))

@@ -9,6 +9,7 @@ from ..client.reconcile import compare
 from ..core.records import ServerFrameRecord
 from ..files.csv_log import read_records
 from ..reporting.accuracy import FrameKey, score_streams
+from ..reporting.device_outcome import read_devices
 from ..reporting.run_logs import RunLogs
 from ..reporting.summary import Summary, summarise, write_summary
 from ..vision.accuracy import Accuracy
@@ -51,7 +52,7 @@ def score_run(
             for row in frames
         }
         accuracy = score_streams(frames, truth, detections, class_names)
-    summary = summarise(run.info, frames, accuracy)
+    summary = summarise(run.info, frames, accuracy, read_devices(server_dir))
     write_summary(folder, summary)
     server_frames = [
         row

@@ -8,9 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
-import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 
 from ..core.clock import Clock, MonotonicClock
 from ..core.errors import UsageError
@@ -77,16 +75,18 @@ def carry_out(
         SampleFile(samples_path, campaign.cells) as file,
         progress_bar(PERCENT, *LEFT, console=console) as progress,
     ):
-        meter = _Meter(campaign, file, progress, clock)
-        measure(
-            runner.run,
-            file,
-            campaign.amount,
-            Random(campaign.seed),  # noqa: S311
-            clock,
-            meter.ran,
-        )
-        meter.finish()
+        amount, start_ms = campaign.amount, clock.now_ms()
+        total = amount.limit_ms or amount.num_samples * len(campaign.cells)
+        task = progress.add_task("measuring", total=total)
+
+        def visited(cell: Cell) -> None:
+            num_samples = sum(len(samples) for samples in file.samples.values())
+            done = num_samples if amount.limit_ms is None else clock.now_ms() - start_ms
+            text = f"measuring {cell.variant} x {cell.batch_size}"
+            progress.update(task, description=text, completed=min(done, total))
+
+        measure(runner.run, file, amount, Random(campaign.seed), clock, visited)  # noqa: S311
+        progress.update(task, description="measured", completed=total)
         rows = summarise(file.samples, campaign.max_batch_size)
     table = LatencyFile(
         zoo=campaign.zoo,
@@ -104,7 +104,7 @@ def carry_out(
 def _source(campaign: Campaign) -> str:
     sizes = ", ".join(str(size) for size in campaign.batch_sizes)
     text = (
-        f"moonjelly profile; decode + inference + post-processing of batch sizes {sizes}; "
+        f"moonjelly profile; inference + post-processing, the next batch decoded beside, of batch sizes {sizes}; "
         f"order shuffled by seed {campaign.seed}; torch {version('torch')}"
     )
     if campaign.amount.num_samples < ENOUGH_SAMPLES:
@@ -112,46 +112,3 @@ def _source(campaign: Campaign) -> str:
     if len(campaign.batch_sizes) < campaign.max_batch_size:
         text += "; other batch sizes lie on the line between"
     return text
-
-
-class _Meter:
-    """Turns batches that ran into a progress bar of milliseconds done and to do."""
-
-    def __init__(
-        self, campaign: Campaign, file: SampleFile, progress: Progress, clock: Clock
-    ) -> None:
-        self._campaign, self._file, self._progress, self._clock = campaign, file, progress, clock
-        self._start_ms = clock.now_ms()
-        self._seen_ms: dict[Cell, float] = {}
-        self._task = progress.add_task("warming up", total=None)
-
-    def ran(self, cell: Cell, duration_ms: float) -> None:
-        """Takes note of one batch."""
-        self._seen_ms[cell] = duration_ms
-        amount = self._campaign.amount
-        done_ms = self._clock.now_ms() - self._start_ms
-        lacking = self._file.lacking(amount.num_samples)
-        if not all(one in self._seen_ms for one in lacking):
-            return
-        per_sample = 1 + amount.visit_warm_up / amount.visit_samples
-        left_ms = per_sample * float(
-            np.sum(
-                [
-                    self._seen_ms[one] * (amount.num_samples - len(self._file.samples[one]))
-                    for one in lacking
-                ]
-            )
-        )
-        if amount.limit_ms is not None:
-            left_ms = min(left_ms, max(0.0, amount.limit_ms - done_ms))
-        self._progress.update(
-            self._task,
-            description=f"measuring {cell.variant} x {cell.batch_size}",
-            completed=done_ms,
-            total=done_ms + left_ms,
-        )
-
-    def finish(self) -> None:
-        """Shows the end."""
-        done_ms = self._clock.now_ms() - self._start_ms
-        self._progress.update(self._task, description="measured", completed=done_ms, total=done_ms)

@@ -251,19 +251,17 @@ class FrameResults(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[FrameResult, _Mapping]]] = ..., variant: _Optional[str] = ..., inference_ms: _Optional[float] = ..., plan_epoch: _Optional[int] = ..., batch_size: _Optional[int] = ...) -> None: ...
 
 class ExecutorStatus(_message.Message):
-    __slots__ = ("device_id", "variant", "slowdown_ratio", "decode_ms", "num_batches", "broken_variants", "spread_ratio")
+    __slots__ = ("device_id", "variant", "slowdown_ratio", "broken_variants", "spread_ratio", "extra_ms")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     VARIANT_FIELD_NUMBER: _ClassVar[int]
     SLOWDOWN_RATIO_FIELD_NUMBER: _ClassVar[int]
-    DECODE_MS_FIELD_NUMBER: _ClassVar[int]
-    NUM_BATCHES_FIELD_NUMBER: _ClassVar[int]
     BROKEN_VARIANTS_FIELD_NUMBER: _ClassVar[int]
     SPREAD_RATIO_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_MS_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     variant: str
     slowdown_ratio: float
-    decode_ms: float
-    num_batches: int
     broken_variants: _containers.RepeatedScalarFieldContainer[str]
     spread_ratio: float
-    def __init__(self, device_id: _Optional[str] = ..., variant: _Optional[str] = ..., slowdown_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ..., num_batches: _Optional[int] = ..., broken_variants: _Optional[_Iterable[str]] = ..., spread_ratio: _Optional[float] = ...) -> None: ...
+    extra_ms: float
+    def __init__(self, device_id: _Optional[str] = ..., variant: _Optional[str] = ..., slowdown_ratio: _Optional[float] = ..., broken_variants: _Optional[_Iterable[str]] = ..., spread_ratio: _Optional[float] = ..., extra_ms: _Optional[float] = ...) -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.checks import echo
@@ -14,6 +14,7 @@ from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..files.json_file import read_json, write_json
 from ..vision.accuracy import Accuracy
+from .device_outcome import DeviceOutcome
 from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo
 from .tally import StreamTally, quantiles_ms, together
 
@@ -84,12 +85,13 @@ class StreamOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of a run."""
+    """What came of a run; of its devices, where their logs are at hand."""
 
     kind: str
     seconds: float
     streams: tuple[StreamOutcome, ...]
     total: FramesOutcome
+    devices: Mapping[str, DeviceOutcome] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
         """What does not add up, stream by stream; empty in a sound run."""
@@ -114,12 +116,18 @@ class RunTally:
             tally = self._streams[frame.stream_id] = StreamTally()
         tally.add(frame)
 
-    def summary(self, info: RunInfo, accuracy: Mapping[str, Accuracy] | None = None) -> Summary:
+    def summary(
+        self,
+        info: RunInfo,
+        accuracy: Mapping[str, Accuracy] | None = None,
+        devices: Mapping[str, DeviceOutcome] | None = None,
+    ) -> Summary:
         """Sums up what was counted.
 
         Args:
             info: the run; its streams say how many frames were captured, independently of the log.
             accuracy: by stream id, and under `TOTAL` of all frames together; where it was measured.
+            devices: how slow they were, where that is known.
 
         Raises:
             UsageError: if a frame belonged to no stream of the run.
@@ -142,6 +150,7 @@ class RunTally:
                 for one, tally in zip(info.streams, tallies, strict=True)
             ),
             total=_outcome(info.streams, tallies, info.seconds, accuracy.get(TOTAL)),
+            devices=devices or {},
         )
 
 
@@ -149,12 +158,13 @@ def summarise(
     info: RunInfo,
     frames: Iterable[FrameRecord],
     accuracy: Mapping[str, Accuracy] | None = None,
+    devices: Mapping[str, DeviceOutcome] | None = None,
 ) -> Summary:
     """Counts the rows of `frames.csv`; see `RunTally`."""
     tally = RunTally()
     for frame in frames:
         tally.add(frame)
-    return tally.summary(info, accuracy)
+    return tally.summary(info, accuracy, devices)
 
 
 def _outcome(
@@ -200,6 +210,7 @@ def write_summary(folder: Path, summary: Summary) -> None:
             "seconds": summary.seconds,
             "streams": streams,
             "total": _fields(summary.total),
+            "devices": {name: dataclasses.asdict(one) for name, one in summary.devices.items()},
         },
     )
 
@@ -224,6 +235,7 @@ class _SummaryFile:
     seconds: float
     streams: Mapping[str, _Stream]
     total: FramesOutcome
+    devices: Mapping[str, DeviceOutcome] = field(default_factory=dict)
 
 
 def read_summary(folder: Path) -> Summary:
@@ -241,4 +253,4 @@ def read_summary(folder: Path) -> Summary:
         StreamOutcome(name, one.fps, one.slo_ms, FramesOutcome(**same_options(one, FramesOutcome)))
         for name, one in file.streams.items()
     )
-    return Summary(file.kind, file.seconds, streams, file.total)
+    return Summary(file.kind, file.seconds, streams, file.total, file.devices)

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .device_outcome import DeviceOutcome
 from .summary import FramesOutcome, StreamOutcome, Summary
 
 MAX_ROWS = 60
@@ -15,7 +16,7 @@ COLUMNS = ("frames", "in time", "%", "late", "drop", "mAP.5", "side", "p50", "p9
 
 
 def outcome_table(summary: Summary) -> RenderableType:
-    """One row per stream and one for the total; below, who dropped frames and why.
+    """One row per stream and one for the total; below, who dropped frames and why, and how slow devices were.
 
     Of more than `MAX_ROWS` streams, only those with the smallest share of frames in time.
     """
@@ -46,7 +47,20 @@ def outcome_table(summary: Summary) -> RenderableType:
         others = f"  {len(streams)} of {len(summary.streams)} streams, fewest frames in time first"
         lines = [Text(f"{others}; summary.json has all of them"), *lines]
         lines.append(Text(f"  dropped of all: {drops(summary.total)}"))
+    lines += [
+        Text(f"  {device_id}: {slowness(one)}")
+        for device_id, one in list(summary.devices.items())[:MAX_ROWS]
+    ]
     return Group(table, *lines)
+
+
+def slowness(device: DeviceOutcome) -> str:
+    """How slow a device was, in words."""
+    text = (
+        f"batches took {device.slowdown_p50:.2f} times their profile (p90 {device.slowdown_p90:.2f}), "
+        f"{max(0.0, device.lost_ratio):.0%} of their time was lost"
+    )
+    return f"{text}; to measure again: moonjelly profile --refresh" if device.refresh else text
 
 
 def _in_time_ratio(stream: StreamOutcome) -> float:

@@ -4,42 +4,52 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..core.device import Device
 from ..core.mode import ModeTable
-from .slowdown import FAR_OFF_RATIO
+from .slowness import AS_PROFILED, FAR_OFF_RATIO, Slowness
 
-STEP_RATIO = 1.1
-RISE_STEPS, FALL_STEPS = 0.8, 1.3
-SHORT_STEPS = 0.3  # a step may fall short of what it stands for by so much
-STREAK_BATCHES = 25  # over so many in a row, chance has to even out
-LEAST_RATIO, MOST_RATIO = 0.25, 4.0  # what is slower is planned only where nothing else is there
+STEP_RATIO = 1.05
+RISE_RATIO, FALL_RATIO = 1.06, 1.08
+LEAST_STEPS = 0.3  # a spread may fall short of its tail by so much
+TREMOR = 0.1  # of the logarithm of a spread, by which its device trembles
+PAIR = math.sqrt(0.5)  # of the logarithm of a spread, that of two batches in a row
 LONGEST_TYPE = 48  # characters; a device's number follows
 
-
-def planned_ratio(slowdown_ratio: float, spread_ratio: float) -> float:
-    """What a device's batches are planned to take, over its profile: what the mean of a streak seldom exceeds.
-
-    Throughput is planned from this, too; with all of the spread, an unsteady device would be planned at half of what it carries.
-    """
-    ratio = slowdown_ratio * math.pow(spread_ratio, 1 / math.sqrt(STREAK_BATCHES))
-    return min(MOST_RATIO, max(LEAST_RATIO, ratio))
+Span = tuple[float, float]
 
 
-def level_of(before: int, ratio: float) -> int:
-    """The step of 10 % that a device is planned at: next to its slowness, and sticky.
+def planned_slowness(before: Slowness, said: Slowness, span_ms: Span) -> Slowness:
+    """What a device is planned at: next to its slowness, and sticky.
 
-    It follows what executors say at once; they have weighed it already. Tremors of a few percent change nothing: plans should not follow them.
+    It follows what executors say at once; they have weighed it already. Tremors of a few percent change nothing: plans should not
+    follow them. Rounded to steps of 5 %, so that devices that do alike are alike to the planner. Its tail is that of two batches in
+    a row, as a frame may have to wait for one and runs in the next: not each of them will be the one in a hundred.
 
     Args:
-        before: the step in force; latencies are to be multiplied by `STEP_RATIO` to that power.
-        ratio: what it is planned to take at the moment, over its profile.
+        before: what is in force.
+        said: how slow it is at the moment.
+        span_ms: the profile's shortest median and its longest.
     """
-    exact = math.log(ratio) / math.log(STEP_RATIO)
-    if before - FALL_STEPS <= exact <= before + RISE_STEPS:
+    if said.is_far_off(span_ms):
+        return Slowness(FAR_OFF_RATIO)  # where nothing else is there
+    unsteady = max(1.0, said.spread_ratio)
+    said = replace(said, spread_ratio=said.spread_ratio**PAIR)
+    changes = said.over(before, span_ms)
+    is_like = max(changes) <= RISE_RATIO * unsteady**TREMOR
+    if is_like and min(changes) * FALL_RATIO * unsteady ** (2 * TREMOR) >= 1:
         return before
-    return math.ceil(exact - SHORT_STEPS)
+    extra_step_ms = (STEP_RATIO - 1) * span_ms[0]
+    return Slowness(
+        STEP_RATIO ** round(_steps(said.ratio)),
+        round(said.extra_ms / extra_step_ms) * extra_step_ms,
+        STEP_RATIO ** math.ceil(_steps(said.spread_ratio) - LEAST_STEPS),
+    )
+
+
+def _steps(ratio: float) -> float:
+    return math.log(ratio) / math.log(STEP_RATIO)
 
 
 @dataclass(slots=True)
@@ -50,20 +60,15 @@ class _Ready:
         broken: indices of variants that cannot be loaded or run on it.
         is_silent: whether frames that it holds are overdue.
         is_far_off: whether it is so slow that it is as good as lost.
-        slowdown_ratio: as it says.
-        level: the step that stands for it in plans.
+        said: how slow it says it is.
+        planned: what it is planned at.
     """
 
     broken: frozenset[int] = frozenset()
     is_silent: bool = False
     is_far_off: bool = False
-    slowdown_ratio: float = 1.0
-    level: int = 0
-
-    @property
-    def ratio(self) -> float:
-        """What it is planned to take, over its profile."""
-        return float(STEP_RATIO**self.level)
+    said: Slowness = AS_PROFILED
+    planned: Slowness = AS_PROFILED
 
 
 class DeviceTable:
@@ -87,29 +92,27 @@ class DeviceTable:
     def observe(
         self,
         device_id: str,
-        slowdown_ratio: float,
+        slowness: Slowness,
         broken: Collection[int] = (),
-        spread_ratio: float = 1.0,
     ) -> bool:
         """Takes in an executor's status; returns whether plans must change.
 
         Args:
             device_id: whose status it is; one that is not there is not observed.
-            slowdown_ratio: recent batch time over the profile's median.
+            slowness: of the device; what is not sound is not heard.
             broken: indices of all variants that cannot be loaded or run there.
-            spread_ratio: how much wider than profiled batches spread.
         """
         one = self._ready.get(device_id)
         if one is None:
             return False
-        before = one.broken, one.is_silent, one.is_far_off, one.level
+        before = one.broken, one.is_silent, one.is_far_off, one.planned
         one.broken, one.is_silent = frozenset(broken), False
-        if 0 < slowdown_ratio < math.inf:
-            one.slowdown_ratio = slowdown_ratio
-            one.is_far_off = slowdown_ratio >= FAR_OFF_RATIO
-            spread_ratio = spread_ratio if 1 <= spread_ratio < math.inf else 1.0
-            one.level = level_of(one.level, planned_ratio(slowdown_ratio, spread_ratio))
-        return before != (one.broken, one.is_silent, one.is_far_off, one.level)
+        if slowness.is_sound:
+            span_ms = self._tables[device_id].span_ms
+            one.said = slowness
+            one.is_far_off = slowness.is_far_off(span_ms)
+            one.planned = planned_slowness(one.planned, slowness, span_ms)
+        return before != (one.broken, one.is_silent, one.is_far_off, one.planned)
 
     def silence(self, device_id: str) -> bool:
         """Frames that it holds are overdue: as good as lost until its executor comes anew or says a word.
@@ -128,8 +131,10 @@ class DeviceTable:
         self._ready.pop(device_id, None)
 
     def slowdowns(self) -> dict[str, float]:
-        """What the devices that are there say: recent batch time over the profile's median."""
-        return {device_id: one.slowdown_ratio for device_id, one in self._ready.items()}
+        """Batch time over the profile's median, of the devices that are there: at the middle of what they run."""
+        return {
+            device_id: self._middle(device_id, one.said) for device_id, one in self._ready.items()
+        }
 
     def problem_part(self) -> tuple[tuple[Device, ...], dict[str, ModeTable]]:
         """The usable devices, and the tables of their types.
@@ -140,20 +145,25 @@ class DeviceTable:
         usable = self._usable()
         devices: list[Device] = []
         tables: dict[str, ModeTable] = {}
-        names: dict[tuple[str, int, frozenset[int]], str] = {}
+        names: dict[tuple[str, Slowness, frozenset[int]], str] = {}
         for number, (device_id, device_type) in enumerate(self._types.items()):
             if device_id not in usable:
                 continue
             one = self._ready[device_id]
-            is_plain = not one.level and not one.broken
+            is_plain = one.planned == AS_PROFILED and not one.broken
             name = names.setdefault(
-                (device_type, one.level, one.broken),
+                (device_type, one.planned, one.broken),
                 device_type if is_plain else f"{device_type[:LONGEST_TYPE]}-as-{number}",
             )
-            devices.append(Device(device_id, name))
+            devices.append(Device(device_id, name, self._middle(device_id, one.planned)))
             if name not in tables:
-                tables[name] = self._tables[device_id].slowed(one.ratio, one.broken)
+                tables[name] = self._tables[device_id].slowed(
+                    one.planned.at, one.planned.spread_ratio, one.broken
+                )
         return tuple(devices), tables
+
+    def _middle(self, device_id: str, slowness: Slowness) -> float:
+        return slowness.at(math.sqrt(math.prod(self._tables[device_id].span_ms)))
 
     def _usable(self) -> set[str]:
         """Devices to plan with; those that are far off only if there are no others."""

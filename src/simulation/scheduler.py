@@ -12,7 +12,7 @@ from ..core.plan import Plan
 from ..core.problem import Problem
 from ..core.records import PlanRecord
 from ..core.stream import Stream
-from ..scheduling.cores.device import DeviceOrders
+from ..scheduling.cores.device.instructions import DeviceOrders
 from ..scheduling.cores.endpoint.instructions import Report
 from ..scheduling.cores.scheduler.core import SchedulerCore
 from ..scheduling.cores.scheduler.instructions import (
@@ -44,6 +44,7 @@ from ..scheduling.planning.port import Planner
 from ..scheduling.planning.registry import planner
 from ..scheduling.planning.rounds import Planning
 from ..scheduling.planning.switching import SwitchingCost
+from ..scheduling.slowness import Slowness
 from ..zoos import mode_table
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
@@ -138,9 +139,9 @@ class SimulatedScheduler:
             Reported(ENDPOINT, opened, unopened, overhead_ms, is_urgent, silent_devices=silent)
         )
 
-    def take_status(self, device_id: str, slowdown_ratio: float, spread_ratio: float) -> None:
-        """Takes in how slow a device is, and how unsteady."""
-        self._happened(DeviceReported(device_id, slowdown_ratio, spread_ratio=spread_ratio))
+    def take_status(self, device_id: str, slowness: Slowness) -> None:
+        """Takes in how slow a device is."""
+        self._happened(DeviceReported(device_id, slowness))
 
     def _happened(self, stimulus: Stimulus) -> None:
         """Hands the core a stimulus, once it is done with what it is at."""

@@ -10,6 +10,8 @@ Image = npt.NDArray[np.uint8]
 
 UNDECODABLE = "jpeg: cannot be decoded"
 _MAX_SIDE_PX = 4096
+_MOST_GROWTH = 2
+"""Of the pixels on the way from a picture to a smaller square."""
 
 
 class UndecodableImage(ValueError):  # noqa: N818 - named for what it is
@@ -32,10 +34,24 @@ def resize_to_side(image_bgr: Image, side_px: int) -> Image:
     height, width = image_bgr.shape[:2]
     if height == side_px and width == side_px:
         return image_bgr
-    is_smaller = side_px < max(height, width)
-    interpolation = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
-    resized = cv2.resize(image_bgr, (side_px, side_px), interpolation=interpolation)
-    return np.asarray(resized, np.uint8)
+    if side_px >= max(height, width):
+        return _resized(image_bgr, side_px, cv2.INTER_LINEAR)
+    factor = 2
+    while max(height, width) > 2 * factor * side_px:
+        factor *= 2
+    if (factor * side_px) ** 2 > _MOST_GROWTH * height * width:
+        return _resized(image_bgr, side_px, cv2.INTER_AREA)
+    # Means of areas, as INTER_AREA gives them, but three to four times as fast: it has a quick way for halves alone, and
+    # linear interpolation leaves no pixel out where at most two become one.
+    square = _resized(image_bgr, factor * side_px, cv2.INTER_LINEAR)
+    while factor > 1:
+        factor //= 2
+        square = _resized(square, factor * side_px, cv2.INTER_AREA)
+    return square
+
+
+def _resized(image: Image, side_px: int, interpolation: int) -> Image:
+    return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=interpolation), np.uint8)
 
 
 def decode_frame(jpeg: bytes | memoryview, side_px: int) -> Image:

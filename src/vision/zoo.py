@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from .detections import Detections
 from .detector import Detector, build_network, cells, decode_boxes
 from .postprocessing import DEFAULT_MAX_IOU, DEFAULT_MIN_SCORE, select_detections
 from .weight_files import WEIGHTS_FOLDER, CorruptWeights, load_verified, read_manifest
+
+Outputs: TypeAlias = tuple[torch.Tensor, torch.Tensor]
+"""What a network says of a batch: raw boxes, and logits of the classes."""
 
 ZOO_NAMES: Final[tuple[str, ...]] = ("traffic",)
 
@@ -113,7 +116,6 @@ class TorchDetector:
         self._middles, self._strides = cells(input_side_px, self._device)
         self._min_score, self._max_iou = min_score, max_iou
 
-    @torch.inference_mode()
     def __call__(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:
         """Finds the objects of each frame.
 
@@ -131,15 +133,33 @@ class TorchDetector:
             )
         if len(batch) == 0:
             return []
-        writable = batch if batch.flags.writeable else batch.copy()
-        frames = torch.from_numpy(writable).to(self._device)
-        images = frames.permute(0, 3, 1, 2).float().div_(255)
+        return self.detect(self.infer(batch if batch.flags.writeable else batch.copy()))
+
+    @torch.inference_mode()
+    def infer(self, batch: npt.NDArray[Any]) -> Outputs:
+        """Runs the network; on a GPU, returns as soon as it is told to.
+
+        Args:
+            batch: RGB frames [b, side, side, 3], bytes or 0 to 1, in memory that can be written to.
+        """
+        frames = torch.from_numpy(batch).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+        images = frames.float().div_(255) if batch.dtype == np.uint8 else frames
         raw, logits = self._network(images.contiguous(memory_format=torch.channels_last))
+        return raw, logits
+
+    @torch.inference_mode()
+    def detect(self, outputs: Outputs) -> list[Detections]:
+        """Selects what the network found, once.
+
+        Raises:
+            BrokenOutput: If the network gave numbers that are none.
+        """
+        raw, logits = outputs
         scores = logits.float().sigmoid().cpu().numpy()
-        corners = decode_boxes(raw, self._middles, self._strides).div_(side).cpu().numpy()
+        corners = decode_boxes(raw, self._middles, self._strides).div_(self.input_side_px)
         return [
-            select_detections(corners[k], scores[k], self._min_score, self._max_iou)
-            for k in range(len(batch))
+            select_detections(one, score, self._min_score, self._max_iou)
+            for one, score in zip(corners.cpu().numpy(), scores, strict=True)
         ]
 
 

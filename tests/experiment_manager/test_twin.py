@@ -29,7 +29,7 @@ from moonjelly.experiment_manager.twin import (
 from moonjelly.live_run.as_scenario import Chance
 from moonjelly.live_run.load import MachineLoad, write_load
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
-from moonjelly.scheduling.batching.port import BatchDecision, DeviceState, QueuedFrame
+from moonjelly.scheduling.batching.port import Batch, BatchDecision, DeviceState, QueuedFrame
 from moonjelly.zoos import mode_table
 
 BUSY = MachineLoad(0.9, capture_late_p50_ms=0.8, capture_late_p99_ms=4.0, capture_late_max_ms=9.0)
@@ -50,10 +50,13 @@ class OneByOneBatcher:
         decision = self._sound.decide(queue, device, now_ms)
         return dataclasses.replace(decision, run=decision.run[:1])
 
+    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
+        self._sound.ran(batch, took_ms, energy_mj)
+
 
 def hasty_table(*arguments: Any) -> ModeTable:
     """Planted bug: the scheduler takes devices for twice as fast as they are."""
-    return mode_table(*arguments).slowed(0.5)
+    return mode_table(*arguments).slowed(lambda _: 0.5)
 
 
 def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:

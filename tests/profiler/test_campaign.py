@@ -32,22 +32,29 @@ class TimedExecutor:
     """Takes 1 ms a frame for each 32 px of side."""
 
     needs_pictures = True
+    depth = 1
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
         self.loaded: list[str] = []
 
-    def load(self, variant: str) -> None:
+    def load(self, variant: str, max_batch_size: int) -> None:
         self.loaded.append(variant)
 
     def unload(self, variant: str) -> None:
         self.loaded.remove(variant)
 
-    def run(self, variant: str, pictures: Sequence[Picture]) -> list[Detections]:
+    def prepare(self, picture: Picture) -> Picture:
+        return picture
+
+    def start(self, variant: str, inputs: Sequence[Picture]) -> int:
         side = SIDES[variant]
-        assert [picture.shape for picture in pictures] == [(side, side, 3)] * len(pictures)
-        self.clock.advance_to(self.clock.now_ms() + len(pictures) * side / 32)
-        return [Detections.empty()] * len(pictures)
+        assert [picture.shape for picture in inputs] == [(side, side, 3)] * len(inputs)
+        self.clock.advance_to(self.clock.now_ms() + len(inputs) * side / 32)
+        return len(inputs)
+
+    def finish(self, running: int) -> list[Detections]:
+        return [Detections.empty()] * running
 
     def close(self) -> None:
         self.loaded.clear()
@@ -56,7 +63,7 @@ class TimedExecutor:
 def make_runner(clock: VirtualClock) -> BatchRunner:
     image = np.zeros((48, 64, 3), np.uint8)
     frames = {side: [encode_frame(image, side)] * 3 for side in SIDES.values()}
-    return BatchRunner(TimedExecutor(clock), SIDES, frames)
+    return BatchRunner(TimedExecutor(clock), SIDES, frames, 4, clock)
 
 
 def make_campaign(amount: Amount, device: DeviceConfig = CPU) -> Campaign:
@@ -113,7 +120,9 @@ def test_a_quick_profile_is_made_once_and_found_from_then_on(
     make_variants_file(profiles_dir)
     clock, num_opened = VirtualClock(), 0
 
-    def open_runner(device: DeviceConfig, variants: Sequence[Variant]) -> BatchRunner:
+    def open_runner(
+        device: DeviceConfig, variants: Sequence[Variant], max_batch_size: int
+    ) -> BatchRunner:
         nonlocal num_opened
         num_opened += 1
         return make_runner(clock)

@@ -13,6 +13,7 @@ from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Place, Reason, Verdict
 from moonjelly.reporting.accuracy import read_detections, score_streams
+from moonjelly.reporting.device_outcome import DeviceOutcome
 from moonjelly.reporting.run_folder import (
     RunInfo,
     StreamInfo,
@@ -106,9 +107,11 @@ def test_a_frame_of_no_stream_is_refused() -> None:
 
 def test_the_summary_is_written_and_read_back(tmp_path: Path) -> None:
     accuracy = Accuracy(0.25, 0.5, None, None, None, 6, 9)
-    summary = summarise(INFO, FRAMES, {"gate": accuracy, TOTAL: accuracy})
+    devices = {"gpu-0": DeviceOutcome(9, 1.1, 1.25, 0.125, refresh=False)}
+    summary = summarise(INFO, FRAMES, {"gate": accuracy, TOTAL: accuracy}, devices)
     write_summary(tmp_path, summary)
     back = read_summary(tmp_path)
+    assert back.devices == devices
     assert back.total.map50 == 0.5
     assert back.streams[1].outcome.map is None
     assert back.total.p99_ms == pytest.approx(summary.total.p99_ms or 0, abs=1e-4)
@@ -120,7 +123,7 @@ def test_the_summary_is_written_and_read_back(tmp_path: Path) -> None:
 
 def test_every_field_of_the_summary_is_explained() -> None:
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
-    names = [field.name for field in fields(FramesOutcome)]
+    names = [field.name for kind in (FramesOutcome, DeviceOutcome) for field in fields(kind)]
     assert [name for name in names if f"`{name}`" not in text] == []
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...core.checks import require_positive
 from ...core.verdict import Reason
-from .port import BatchDecision, DeviceState, QueuedFrame
+from .port import Batch, BatchDecision, DeviceState, QueuedFrame
 
 DROP_MARGIN_MS = 5.0  # a frame may run although it is predicted up to this late
 WAIT_MARGIN_MS = 10.0  # waiting ends when the tightest frame has no more than this to spare
@@ -51,3 +51,6 @@ class FixedBatcher:
         if len(picked) < size and now_ms < latest_start_ms:
             return BatchDecision(drop=drop, wait_until_ms=latest_start_ms)
         return BatchDecision(run=tuple(frame.key for frame in picked), drop=drop)
+
+    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
+        """Needs not know."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ...core.checks import require_positive
 from .fixed import lazily_dropped
-from .port import BatchDecision, DeviceState, QueuedFrame
+from .port import Batch, BatchDecision, DeviceState, QueuedFrame
 
 
 class IntervalBatcher:
@@ -20,7 +20,7 @@ class IntervalBatcher:
     def decide(
         self, queue: Sequence[QueuedFrame], device: DeviceState, now_ms: float
     ) -> BatchDecision:
-        """Decides for an idle device; see `Batcher`. Remembers when the last batch started."""
+        """Decides for an idle device; see `Batcher`."""
         if now_ms < self._next_start_ms:
             return BatchDecision(wait_until_ms=self._next_start_ms)
         ready = [frame for frame in queue if frame.is_ready]
@@ -30,6 +30,8 @@ class IntervalBatcher:
         drop = lazily_dropped(ready, device.latency.p99_ms[size - 1], now_ms)
         dropped = {key for key, _ in drop}
         run = tuple(frame.key for frame in ready if frame.key not in dropped)[:size]
-        if run:
-            self._next_start_ms = now_ms + self._interval_ms
         return BatchDecision(run=run, drop=drop)
+
+    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
+        """Counts the interval from its start."""
+        self._next_start_ms = batch.start_ms + self._interval_ms

@@ -5,77 +5,79 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 
 from ...core.clock import MonotonicClock
 from ...core.verdict import Reason
-from ...devices.executors.port import Picture
+from ...devices.executors.port import Input, Picture
 from ...protos.internal_pb2 import FrameResults
 from ...vision.preprocessing import decode_frame
 from ..wire.frame_memory import StaleSlotError
 from . import answers
-from .frame_queue import WaitingFrame
-from .workload import Workload
+from .workload import WaitingFrame, Workload
+
+Prepare: TypeAlias = Callable[[Picture], Input]
+"""What an executor does to a picture before it runs."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What became of a frame; where there is no picture, why."""
+    """What became of a frame; where it has no input, why."""
 
     decode_ms: float
-    picture: Picture | None = None
-    reason: Reason = Reason.BAD_FRAME
+    input: Input = None
+    reason: Reason | None = None
     detail: str = ""
 
 
-def decode(frame: WaitingFrame, side_px: int) -> Decoded:
+def decode(frame: WaitingFrame, side_px: int, prepare: Prepare) -> Decoded:
     """Decodes the picture that its endpoint checked, and no other that has come into its slot since.
 
     Whatever a library fails with is the frame's fault.
     """
     start_s = time.monotonic()
     sent, memory = frame.descriptor, frame.source.memory
-    picture: Picture | None = None
-    reason, detail = Reason.BAD_FRAME, ""
+    made: Input = None
+    reason, detail = None, ""
     try:
         jpeg = memory.read(sent.slot, sent.slot_generation, sent.jpeg_bytes)
-        picture = decode_frame(jpeg, side_px)
+        made = prepare(decode_frame(jpeg, side_px))
     except StaleSlotError:
         reason, detail = Reason.TOO_LATE, "its endpoint has given it up"
     except Exception as error:  # noqa: BLE001 - a decoder fails in many ways, each with its frame
         _log.warning("a frame of %d bytes cannot be decoded: %s", sent.jpeg_bytes, error)
-        detail = "jpeg: cannot be decoded"
-    return Decoded(1000 * (time.monotonic() - start_s), picture, reason, detail)
+        reason, detail = Reason.BAD_FRAME, "jpeg: cannot be decoded"
+    return Decoded(1000 * (time.monotonic() - start_s), made, reason, detail)
 
 
-def give_up(frame: WaitingFrame, decoded: Decoded) -> None:
-    """Answers for a frame that has no picture."""
-    now_ms = MonotonicClock().now_ms()
-    result = answers.dropped(frame, decoded.reason, decoded.detail, now_ms)
-    answers.send([frame], [result], FrameResults())
+def give_up(frame: WaitingFrame, reason: Reason, detail: str) -> None:
+    """Answers for a frame that has no input."""
+    answers.give_up([frame], [reason], detail, FrameResults(), MonotonicClock().now_ms())
 
 
-def decode_alone(frame: WaitingFrame, side_px: int) -> bool:
-    """Gives a frame its picture, here and now; or gives it up and returns False."""
-    decoded = decode(frame, side_px)
-    if decoded.picture is None:
-        give_up(frame, decoded)
-        return False
-    frame.picture, frame.decode_ms = decoded.picture, decoded.decode_ms
-    return True
+def decode_alone(frame: WaitingFrame, side_px: int, prepare: Prepare) -> bool:
+    """Gives a frame its input, here and now; or gives it up and returns False."""
+    decoded = decode(frame, side_px, prepare)
+    frame.input, frame.decode_ms = decoded.input, decoded.decode_ms
+    if decoded.reason is not None:
+        give_up(frame, decoded.reason, decoded.detail)
+    return decoded.reason is None
 
 
 class DecoderPool:
-    """Threads that decode what `FrameQueue.next_to_decode` names."""
+    """Threads that decode what the core names, and prepare it for the device, while that runs a batch."""
 
-    def __init__(self, work: Workload, num_threads: int) -> None:
+    def __init__(self, work: Workload, prepare: Prepare, num_threads: int) -> None:
         """Starts the threads; they leave when the workload is closed."""
         cv2.setNumThreads(1)  # parallel over frames, not within one
         self._work = work
+        self._prepare = prepare
         self._threads = [
             threading.Thread(target=self._serve, args=(k,), name=f"decoder-{k}", daemon=True)
             for k in range(num_threads)
@@ -91,36 +93,32 @@ class DecoderPool:
     def _serve(self, decoder: int) -> None:
         while (chosen := self._choose(decoder)) is not None:
             frame, side_px = chosen
-            decoded = decode(frame, side_px)
+            decoded = decode(frame, side_px, self._prepare)
             frame.source.bench.decode(decoder, 0)
-            self._finish(decoder, frame, decoded)
+            self._finish(decoder, frame, side_px, decoded)
 
     def _choose(self, decoder: int) -> tuple[WaitingFrame, int] | None:
         work = self._work
         with work.decoding_due:
             while not work.is_closed:
-                frame = None
-                if not work.is_reserved:
-                    frame = work.queue.next_to_decode(work.look_ahead, work.hopeless_ms)
-                if frame is not None:
-                    frame.is_decoding = True
-                    work.decoding[decoder] = frame
+                chosen = work.core.decode(decoder)
+                if chosen is not None:
+                    frame = work.frames[chosen.key]
                     frame.source.bench.decode(decoder, frame.descriptor.ticket)
-                    return frame, work.side_px
+                    return frame, chosen.side_px
                 work.decoding_due.wait()
         return None
 
-    def _finish(self, decoder: int, frame: WaitingFrame, decoded: Decoded) -> None:
-        """Notes a picture; without one the frame is given up."""
-        work = self._work
+    def _finish(self, decoder: int, frame: WaitingFrame, side_px: int, decoded: Decoded) -> None:
+        """Notes an input; without one the frame is given up."""
+        work, reason = self._work, decoded.reason
         with work.changed:
-            del work.decoding[decoder]
-            is_waiting = work.queue.holds(frame)
-            if is_waiting and decoded.picture is not None:
-                work.queue.set_decoded(frame, decoded.picture, decoded.decode_ms)
-                work.queue.require_side(work.side_px)
-            elif is_waiting:
-                work.queue.take([frame.queued.key])
+            key = work.core.frames.decoding[decoder]
+            frame.input = decoded.input
+            frame.decode_ms += decoded.decode_ms
+            is_waiting = work.core.decoded(decoder, side_px if reason is None else 0)
+            if is_waiting and reason is not None:
+                work.take([key])
             work.changed.notify()
-        if is_waiting and decoded.picture is None:
-            give_up(frame, decoded)
+        if is_waiting and reason is not None:
+            give_up(frame, reason, decoded.detail)

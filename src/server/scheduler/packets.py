@@ -42,6 +42,7 @@ from ...scheduling.cores.scheduler.instructions import (
 from ...scheduling.cores.scheduler.stimuli import DeviceReported, JoinAsked, JoinLeft, Reported
 from ...scheduling.planning import admission
 from ...scheduling.planning.counter_offer import RefusalReason
+from ...scheduling.slowness import Slowness
 
 ENTRIES_PER_PACKET = 500  # of at most about 160 bytes each
 _RANGES = {
@@ -141,9 +142,8 @@ def read_status(
 ) -> DeviceReported:
     """Reads what an executor says."""
     broken = {number for number, one in enumerate(variants) if one.name in status.broken_variants}
-    return DeviceReported(
-        device_id, status.slowdown_ratio, frozenset(broken), status.spread_ratio or 1.0
-    )
+    slowness = Slowness(status.slowdown_ratio, status.extra_ms, status.spread_ratio or 1.0)
+    return DeviceReported(device_id, slowness, frozenset(broken))
 
 
 def plan_for_endpoints(plan: PublishedPlan, variants: Sequence[Variant]) -> Iterator[Envelope]:

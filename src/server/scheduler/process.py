@@ -56,6 +56,8 @@ from .packets import (
     superseded,
 )
 
+TELL_RATIO = 1.25  # a change of a device's slowdown that a person hears of
+
 _log = logging.getLogger(__name__)
 
 
@@ -109,6 +111,7 @@ class SchedulerProcess:
             now_ms(),
         )
         self._peers: dict[str, AsyncChannel] = {}
+        self._told: dict[str, float] = {}  # slowdowns in the log
         self._stimuli: deque[Stimulus] = deque()
         self._wake = asyncio.Event()
         self._wake_ms = math.inf
@@ -182,6 +185,11 @@ class SchedulerProcess:
             channel.send(envelope)
 
     def _note(self, note: NotePlan, handled_ms: float) -> None:
+        for device_id, ratio in note.slowdowns.items():
+            change = ratio / self._told.get(device_id, 1.0)
+            if max(change, 1 / change) >= TELL_RATIO:
+                self._told[device_id] = ratio
+                _log.info("%s takes %.2f times what its profile says", device_id, ratio)
         if self._log is None:
             return
         plan_ms = now_ms() - handled_ms

@@ -136,8 +136,8 @@ class SchedulerCore:
                 self._devices.lose(device_id)
                 self._present.discard(device_id)
                 self._rhythm.want(Cause.DEVICE_CHANGE)
-            case DeviceReported(device_id, slowdown_ratio, broken, spread_ratio):
-                if self._devices.observe(device_id, slowdown_ratio, broken, spread_ratio):
+            case DeviceReported(device_id, slowness, broken):
+                if self._devices.observe(device_id, slowness, broken):
                     self._rhythm.want(Cause.DEVICE_CHANGE)
         wake_ms = self._due_ms()
         if wake_ms != self._wake_ms:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ....core.stream import Stream
+from ...slowness import Slowness
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +86,13 @@ class DeviceReported:
     """An executor says how its device fares.
 
     Attributes:
-        slowdown_ratio: recent batch time over the profile's median.
+        slowness: beside its profile.
         broken: indices of variants that cannot be loaded or run there.
-        spread_ratio: how much wider than profiled batches spread.
     """
 
     device_id: str
-    slowdown_ratio: float
+    slowness: Slowness
     broken: frozenset[int] = frozenset()
-    spread_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

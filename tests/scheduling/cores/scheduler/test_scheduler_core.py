@@ -22,6 +22,7 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
     Tick,
 )
 from moonjelly.scheduling.cores.scheduler.streams import JOIN_GRACE_MS
+from moonjelly.scheduling.slowness import AS_PROFILED, Slowness
 
 PERIOD_MS = 500.0
 
@@ -81,9 +82,9 @@ def test_before_a_device_is_ready_the_answer_is_immediate_and_names_a_time(
     assert core.refusal(request) == "not_ready"
     assert core.answers["e0", request].refusal.retry_after_ms > 0
     core.feed(DeviceCame("d0"))
-    core.feed(DeviceReported("d0", 1.0, frozenset({0, 1})))
+    core.feed(DeviceReported("d0", AS_PROFILED, frozenset({0, 1})))
     assert core.refusal(core.ask(stream("a"))) == "not_ready"  # it can run nothing
-    core.feed(DeviceReported("d0", 1.0, frozenset({1})))
+    core.feed(DeviceReported("d0", AS_PROFILED, frozenset({1})))
     request = core.ask(stream("a"))
     core.wait(PERIOD_MS)
     assert core.refusal(request) is None
@@ -200,7 +201,7 @@ def test_reports_and_statuses_stop_no_plan_and_no_answer(core, stream) -> None:
     number = 0
     while core.now_ms < began_ms + 10 * PERIOD_MS:
         number += 1
-        core.feed(DeviceReported("d0", 1.0 + number % 4))
+        core.feed(DeviceReported("d0", Slowness(1.0 + number % 4)))
         core.feed(Reported("e0", (stream("a", kbps=1e5 if number % 2 else 2e4),), is_urgent=True))
         if number % 50 == 0:
             request = core.ask(stream("b"))
@@ -324,7 +325,7 @@ def test_a_silent_device_is_as_good_as_lost_until_it_speaks(make_core, stream) -
     core.wait(50.0)
     (other,) = {"d0", "d1"} - {silent}
     assert core.placement == {"a": other}
-    core.feed(DeviceReported(silent, 1.0))
+    core.feed(DeviceReported(silent, AS_PROFILED))
     core.wait(50.0)
     assert {one.device_id for one in core.told["e0"].plan.orders} == {"d0", "d1"}
     core.feed(Reported("e0", (stream("a"),), silent_devices=(silent,)))

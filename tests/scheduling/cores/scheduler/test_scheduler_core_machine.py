@@ -25,6 +25,7 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
     JoinLeft,
     Reported,
 )
+from moonjelly.scheduling.slowness import Slowness
 
 PERIOD_MS = 500.0
 NAMES = tuple("abcdef")
@@ -86,7 +87,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule(device=devices, ratio=st.sampled_from([0.5, 1.0, 3.0]), broken=st.sets(st.integers(0, 1)))
     def device_reports(self, device: str, ratio: float, broken: set[int]) -> None:
-        self.core.feed(DeviceReported(device, ratio, frozenset(broken)))
+        self.core.feed(DeviceReported(device, Slowness(ratio), frozenset(broken)))
 
     @rule(endpoint=endpoints, name=names, fps=rates, slo_ms=slos, kbps=links)
     def stream_asks(self, endpoint: str, name: str, fps: float, slo_ms: float, kbps: float) -> None:
