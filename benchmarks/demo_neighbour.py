@@ -82,6 +82,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=40.0)
     parser.add_argument("--no-neighbour", action="store_true", help="for comparison")
+    parser.add_argument("--out", type=Path, help="keeps the folders of the runs")
     parser.add_argument("--against", metavar="PYTHON", help="the version before")
     arguments = parser.parse_args()
     cores = find_devices()[0].cores
@@ -92,10 +93,11 @@ def main() -> int:
         versions["before"] = arguments.against
     columns = ("fps", "in time", "mAP@.5", "busy", "bound", "mean px", "p99 ms", "load")
     print(ROW.format("version", *columns), flush=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.out or Path(temporary)
         for number in range(-1, arguments.runs):
             for name, python in versions.items():
-                out = Path(folder) / f"{name}-{number}"
+                out = folder / f"{name}-{number}"
                 is_first = number < 0  # makes the profile, and is not counted
                 command = [python, "-m", "moonjelly", "demo", "--out", str(out)]
                 command += ["--seconds", str(1 if is_first else arguments.seconds)]

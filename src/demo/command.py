@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..client.answers import Answer
+from ..core.budget_rules import budget_rule
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
 from ..devices.config import DeviceConfig
@@ -131,7 +132,8 @@ def _load(
     else:
         with console.status("measuring what a frame costs here"):
             costs = measure_costs(config, devices)
-        cameras = sized_cameras(costs, arguments.cameras, config.seed)
+        rule = budget_rule(config.budget_rule, costs.variants)
+        cameras = sized_cameras(costs, rule, arguments.cameras, config.seed)
         why = f"this machine {costs}"
     total_fps = sum(camera.kind.fps for camera in cameras)
     load = f"{why}: {len(cameras)} cameras send {total_fps:g} frame/s in all"
