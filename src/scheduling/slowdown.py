@@ -45,6 +45,9 @@ class Slowdown:
 
     What differs by less than a tenth is followed slowly, and tells how slowness goes with the length of batches (`SlownessLine`).
     How much wider than profiled batches spread about the estimate, or less, is kept apart.
+
+    Attributes:
+        slowness: what is thought of the device.
     """
 
     def __init__(self, span_ms: tuple[float, float], first: Slowness = AS_PROFILED) -> None:
@@ -57,7 +60,7 @@ class Slowdown:
         self._span_ms = span_ms
         self._line = SlownessLine(first, span_ms)
         self._spread = Spread(first.spread_ratio)
-        self._slowness = first
+        self.slowness = first
         self._samples: deque[tuple[float, float, float]] = deque(maxlen=TREND)  # when, ratio, where
         self._confirmed_ms: float | None = None  # when batches were last as slow as the estimate
         self._num_good = 1  # batches in a row that were not far off
@@ -66,14 +69,9 @@ class Slowdown:
         self._off_since_ms = math.inf
 
     @property
-    def slowness(self) -> Slowness:
-        """What is thought of the device."""
-        return self._slowness
-
-    @property
     def is_far_off(self) -> bool:
         """Whether the device is as good as lost."""
-        return self._slowness.is_far_off(self._span_ms)
+        return self.slowness.is_far_off(self._span_ms)
 
     @property
     def is_in_doubt(self) -> bool:
@@ -116,7 +114,7 @@ class Slowdown:
             self._return(news, now_ms)
         elif len(news) >= RECENT:
             self._follow(news, where, most, now_ms)
-        self._slowness = line.told(self._spread.noise(profiled), self._spread.ratio)
+        self.slowness = line.told(self._spread.noise(profiled), self._spread.ratio)
         if 1 / LIKE_RATIO < line.at(where) < LIKE_RATIO:
             self._off_since_ms = math.inf
         elif self._off_since_ms == math.inf:

@@ -188,5 +188,5 @@ class SimulatedDevice:
         condition = self._core.condition
         if condition.is_status_due(now_ms):
             condition.told(now_ms)
-            self._on_status(self.device_id, condition.slowness)
+            self._on_status(self.device_id, condition.slowdown.slowness)
         self._wake()

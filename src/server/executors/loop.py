@@ -77,7 +77,7 @@ class BatchLoop:
 
     def status(self) -> ExecutorStatus:
         """How the device does."""
-        core, slowness = self._core, self._core.condition.slowness
+        core, slowness = self._core, self._core.condition.slowdown.slowness
         return ExecutorStatus(
             device_id=self._device_id,
             variant=core.variants.active,
