@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from queue import SimpleQueue
 from random import Random
 
 from ..core.clock import Clock, MonotonicClock
-from ..core.errors import RunError, UsageError
+from ..core.errors import RunError
 from ..core.profile import BatchLatency
 from ..core.variant import Variant
-from ..devices.config import DeviceConfig, DeviceKind
+from ..devices.config import DeviceConfig
 from ..devices.executors.port import Executor
 from ..devices.registry import build_executor
 from ..protos.internal_pb2 import FrameDescriptor, FrameResults
-from ..scheduling.batching.fixed import FixedBatcher
+from ..scheduling.batching.baselines import FixedBatcher
 from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.cores.device.instructions import DeviceOrders
 from ..server.executors.decoding import DecoderPool
@@ -27,11 +27,15 @@ from ..server.executors.loop import BatchLoop
 from ..server.executors.workload import Workload
 from ..server.wire.channel import Channel, socket_pair
 from ..server.wire.frame_memory import FrameReader, FrameWriter, create_frame_memory
-from .frames import draw_frames
+from ..vision.preprocessing import encode_frame
+from ..vision.scenes import Scene
 from .samples import Cell
 
 NUM_DECODERS = 2  # as a server has them where nobody says otherwise
 QUEUED_BATCHES = 3  # one runs, two are decoded ahead
+NUM_SCENES = 3
+FRAMES_PER_SCENE = 3
+FRAME_STRIDE = 40  # frames between two of a scene: apart enough to differ
 HOUR_MS = 3_600_000.0  # no frame is late
 
 
@@ -154,14 +158,19 @@ def open_runner(
 
     Raises:
         RunError: if a variant cannot be loaded.
-        UsageError: if the device is a replayed one.
     """
-    if device.kind is DeviceKind.REPLAYED:
-        raise UsageError(
-            f"device={device.device_id}: a replayed device takes what its profile says"
-        )
-    frames = draw_frames({variant.input_side_px for variant in variants})
+    frames = _draw_frames({variant.input_side_px for variant in variants})
     if device.cores:
         os.sched_setaffinity(0, device.cores)
     sides_px = {one.name: one.input_side_px for one in variants}
     return BatchRunner(build_executor(device, {}), sides_px, frames, max_batch_size)
+
+
+def _draw_frames(sides_px: Iterable[int]) -> dict[int, list[bytes]]:
+    """Draws traffic: the same pictures at each side, encoded as a client encodes them."""
+    images = [
+        scene.frame(FRAME_STRIDE * (k + 1)).image
+        for scene in (Scene(seed, "val") for seed in range(NUM_SCENES))
+        for k in range(FRAMES_PER_SCENE)
+    ]
+    return {side: [encode_frame(image, side) for image in images] for side in sides_px}

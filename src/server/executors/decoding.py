@@ -100,9 +100,7 @@ class DecoderPool:
                 work.decoding_due.wait()
         return None
 
-    def _finish(
-        self, decoder: int, frame: WaitingFrame, side_px: int, fault: Fault | None
-    ) -> None:
+    def _finish(self, decoder: int, frame: WaitingFrame, side_px: int, fault: Fault | None) -> None:
         """Notes an input; without one the frame is given up, if it still waits."""
         work = self._work
         with work.changed:

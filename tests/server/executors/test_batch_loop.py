@@ -29,7 +29,9 @@ from moonjelly.server.wire.channel import Channel, socket_pair
 from moonjelly.server.wire.frame_memory import FrameReader, FrameWriter, create_frame_memory
 from moonjelly.vision.detections import Detections
 
-LATENCY = BatchLatency((9_000.0,) * 4, (9_000.0,) * 4)  # no machine is so slow that it looks far off
+LATENCY = BatchLatency(
+    (9_000.0,) * 4, (9_000.0,) * 4
+)  # no machine is so slow that it looks far off
 LATENCIES = {"small": LATENCY, "large": LATENCY}
 SIDES_PX = {"small": 64, "large": 128}
 LIMIT_S = 30
@@ -481,9 +483,7 @@ def test_an_endpoint_that_does_not_read_holds_nobody_up(bench):
     for ticket in range(3000):
         now_ms = MonotonicClock().now_ms()
         late = FrameDescriptor(ticket=ticket + 1, deadline_ms=now_ms - 1, handed_ms=now_ms)
-        answers.give_up(
-            [WaitingFrame(link, late)], [Reason.TOO_LATE], "", FrameResults(), now_ms
-        )
+        answers.give_up([WaitingFrame(link, late)], [Reason.TOO_LATE], "", FrameResults(), now_ms)
         if link.has_backlog and ticket > 10 and link._backlog_bytes > 10_000:
             break
     assert link.has_backlog
