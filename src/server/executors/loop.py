@@ -80,7 +80,6 @@ class BatchLoop:
         core, slowness = self._core, self._core.condition.slowdown.slowness
         return ExecutorStatus(
             device_id=self._device_id,
-            variant=core.variants.active,
             slowdown_ratio=slowness.ratio,
             extra_ms=slowness.extra_ms,
             spread_ratio=slowness.spread_ratio,

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from ...core.clock import MonotonicClock
+from ...core.device import AnnouncedDevice, Device
 from ...core.errors import MoonjellyError, UsageError
 from ...core.records import BatchRecord
 from ...devices.config import DeviceConfig
@@ -32,7 +33,7 @@ from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
 from ..run_log import open_log
 from ..wire.channel import ChannelClosedError
 from ..wire.heartbeat import HEARTBEAT
-from ..zoo import ServedZoo, learned_of, load_served_zoo
+from ..zoo import ServedZoo, fingerprint_of, learned_of, load_served_zoo
 from .learning import Learning
 from .loop import BatchLoop
 from .peers import Peers
@@ -121,8 +122,14 @@ class ExecutorProcess:
             watchdog=Watchdog(),
             decode_alone=self._decode_alone if executor.needs_pictures else None,
         )
+        fingerprint = fingerprint_of(device)
         self._peers = Peers(
-            device.device_id,
+            AnnouncedDevice(
+                Device(device.device_id, device.device_type),
+                context.generation,
+                zoo.profiles[device.device_id],
+                "" if fingerprint is None else fingerprint.label,
+            ),
             self._work,
             self._loader,
             self._loop.status,
