@@ -15,10 +15,7 @@ def build_executor(
 ) -> Executor:
     """Makes the executor of a device, in the process that is pinned to its cores.
 
-    Args:
-        device: which one.
-        latencies: what a replayed device takes, by variant; others do not look at it.
-        is_instant: a replayed device answers at once.
+    A replayed one takes what `latencies` say, by variant, or answers at once; others do not look at them.
     """
     if device.kind is DeviceKind.REPLAYED:
         from .executors.replayed_executor import ReplayedExecutor  # noqa: PLC0415

@@ -94,14 +94,7 @@ class BatchRunner:
         max_batch_size: int,
         clock: Clock | None = None,
     ) -> None:
-        """Loads the variants.
-
-        Args:
-            executor: of the device.
-            sides_px: variant name to input side.
-            frames: input side to JPEGs, used over and over.
-            max_batch_size: largest batch that is run.
-            clock: times the batches.
+        """Loads the variants; `frames` are JPEGs by side, used over and over.
 
         Raises:
             RunError: if a variant cannot be loaded.

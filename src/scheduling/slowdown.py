@@ -51,12 +51,7 @@ class Slowdown:
     """
 
     def __init__(self, span_ms: tuple[float, float], first: Slowness = AS_PROFILED) -> None:
-        """Starts with what was learned before.
-
-        Args:
-            span_ms: the profile's shortest median and its longest.
-            first: how slow the device was; the profile alone if nothing is known.
-        """
+        """Starts with what was learned before; `span_ms` are the profile's shortest median and its longest."""
         self._span_ms = span_ms
         self._line = SlownessLine(first, span_ms)
         self._spread = Spread(first.spread_ratio)
@@ -83,14 +78,7 @@ class Slowdown:
         return now_ms - self._off_since_ms >= REFRESH_MS
 
     def add(self, measured_ms: float, p50_ms: float, p99_ms: float, now_ms: float) -> None:
-        """Takes one batch.
-
-        Args:
-            measured_ms: what it took.
-            p50_ms: the profile's median for it.
-            p99_ms: the profile's 99th percentile for it.
-            now_ms: when it ended.
-        """
+        """Takes a batch that ended now, with what the profile says of such."""
         if not 0 <= measured_ms < math.inf:
             return
         line, profiled = self._line, p99_ms / p50_ms
@@ -165,9 +153,7 @@ class Slowdown:
 def _level(news: Sequence[float], least_ratio: float) -> float:
     """What the last batches say of the device, whatever a single one says.
 
-    Args:
-        news: what they took over what was expected.
-        least_ratio: the least of the last two over the profile.
+    `news` is what they took over what was expected, `least_ratio` the least of the last two over the profile.
     """
     level = 0.0
     if len(news) >= TWICE and least_ratio >= FAR_OFF_RATIO:

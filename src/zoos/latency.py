@@ -79,11 +79,7 @@ class LatencyFile:
 
 
 def read_latency_file(path: Path, variants: Sequence[Variant] | None = None) -> LatencyFile:
-    """Reads and checks a latency profile.
-
-    Args:
-        path: the table.
-        variants: of the zoo; where given, the table must hold exactly these.
+    """Reads and checks a latency profile, of exactly these variants where they are given.
 
     Raises:
         UsageError: with `file:row:column: rule` where it is broken.

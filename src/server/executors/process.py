@@ -40,7 +40,7 @@ from .peers import Peers
 from .pulse import Pulse
 from .variant_loader import VariantLoader
 from .watchdog import Watchdog
-from .workload import WaitingFrame, Workload
+from .workload import Workload
 
 EXIT_CRASHED = 1
 LEAVE_LIMIT_S = 0.3  # for the running batch; whoever waited for it is gone
@@ -120,7 +120,6 @@ class ExecutorProcess:
             on_status=self._tell_status,
             on_batch=self._log.write if self._log is not None else None,
             watchdog=Watchdog(),
-            decode_alone=self._decode_alone if executor.needs_pictures else None,
         )
         fingerprint = fingerprint_of(device)
         self._peers = Peers(
@@ -203,11 +202,6 @@ class ExecutorProcess:
 
     def _tell_status(self) -> None:
         self._peers.tell_status()
-
-    def _decode_alone(self, frame: WaitingFrame, side_px: int) -> bool:
-        from .decoding import decode_alone  # noqa: PLC0415 - loads OpenCV
-
-        return decode_alone(frame, side_px, self._executor.prepare)
 
 
 def _build_batcher(name: str) -> Batcher:

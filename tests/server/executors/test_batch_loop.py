@@ -124,7 +124,6 @@ class Bench:
             MonotonicClock(),
             on_batch=self.records.put,
             on_status=lambda: self.statuses.append(self.loop.status()),
-            decode_alone=self.decode_alone if executor.needs_pictures else None,
         )
         self.memory = create_frame_memory(8, 1 << 16)
         self.writer = FrameWriter(self.memory)
@@ -136,9 +135,6 @@ class Bench:
         self.decoders = None
         if num_decoders:
             self.decoders = DecoderPool(self.work, executor.prepare, num_decoders)
-
-    def decode_alone(self, frame, side_px: int) -> bool:
-        return decoding.decode_alone(frame, side_px, self.executor.prepare)
 
     def plan(self, variant: str, batch_size: int, epoch: int = 1) -> None:
         with self.work.changed:

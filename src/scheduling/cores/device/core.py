@@ -45,14 +45,8 @@ class DeviceCore:
     ) -> None:
         """Starts with nothing loaded, and wishes for the first variant.
 
-        Args:
-            latencies: its profile, by variant, least accurate first.
-            batcher: of its own.
-            num_loaded: variants that are kept loaded.
-            sides_px: by variant, where frames have to be decoded before they can run.
-            slowness: how slow it was when it ran last.
-            depth: batches that may be under way at once.
-            now_ms: when it starts.
+        `latencies` is the profile, least accurate variant first, and `slowness` what was learned beside it; `sides_px` is given
+        where frames have to be decoded before they can run. `depth` batches may be under way at once.
         """
         first_decode_ms = FIRST_DECODE_MS if sides_px else 0.0
         self.condition = Condition(latencies, first_decode_ms, slowness)
@@ -127,12 +121,8 @@ class DeviceCore:
     ) -> None:
         """A batch has ended.
 
-        Args:
-            batch: that was told to start.
-            took_ms: of the device; 0 if its only frame could not be decoded.
-            now_ms: when it ended.
-            is_good: whether it has answers for its frames.
-            decode_ms: the mean time to decode one of them; None if they were not decoded.
+        It took 0 if its only frame could not be decoded, and is good if it has answers; `decode_ms` is the mean time to
+        decode one of its frames, None if they were not decoded.
         """
         self._under_way.remove(batch)
         self._ended_ms = now_ms
