@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from ...core.clock import MonotonicClock
 from ...core.device import AnnouncedDevice, Device
-from ...core.errors import MoonjellyError, UsageError
+from ...core.errors import MoonjellyError
 from ...core.records import BatchRecord
 from ...devices.config import DeviceConfig
 from ...devices.executors.port import DeviceLostError, Executor
@@ -24,7 +24,6 @@ from ...protos.internal_pb2 import (
     Envelope,
     Ready,
 )
-from ...scheduling.batching.port import Batcher
 from ...scheduling.batching.registry import batcher
 from ...scheduling.cores.device.core import DeviceCore
 from ...scheduling.heartbeats import BEAT_PERIOD_MS
@@ -101,7 +100,7 @@ class ExecutorProcess:
         sides_px = {variant.name: variant.input_side_px for variant in zoo.variants}
         core = DeviceCore(
             latencies,
-            _build_batcher(config.batcher),
+            batcher(config.batcher),
             num_loaded=config.loaded_variants,
             sides_px=sides_px if executor.needs_pictures else None,
             slowness=AS_PROFILED if learned is None else learned.slowness,
@@ -202,13 +201,6 @@ class ExecutorProcess:
 
     def _tell_status(self) -> None:
         self._peers.tell_status()
-
-
-def _build_batcher(name: str) -> Batcher:
-    try:
-        return batcher(name)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _leave(failure: threading.ExceptHookArgs) -> None:
