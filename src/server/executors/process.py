@@ -32,7 +32,7 @@ from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
 from ..run_log import open_log
 from ..wire.channel import ChannelClosedError
 from ..wire.heartbeat import HEARTBEAT
-from ..zoo import ServedZoo, fingerprint_of, learned_of, load_served_zoo
+from ..zoo import ServedZoo, learned_of, load_served_zoo
 from .learning import Learning
 from .loop import BatchLoop
 from .peers import Peers
@@ -120,13 +120,11 @@ class ExecutorProcess:
             on_batch=self._log.write if self._log is not None else None,
             watchdog=Watchdog(),
         )
-        fingerprint = fingerprint_of(device)
         self._peers = Peers(
             AnnouncedDevice(
                 Device(device.device_id, device.device_type),
                 context.generation,
                 zoo.profiles[device.device_id],
-                "" if fingerprint is None else fingerprint.label,
             ),
             self._work,
             self._loader,
