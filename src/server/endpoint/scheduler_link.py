@@ -54,6 +54,7 @@ class SchedulerLink:
         self._on_lost = on_lost
         self._channel: AsyncChannel | None = None
         self._parts: list[PlanUpdate] = []
+        self._newest: list[PlanUpdate] = []  # the parts of the plan in force
 
     @property
     def is_attached(self) -> bool:
@@ -114,11 +115,15 @@ class SchedulerLink:
         elif envelope.HasField("plan"):
             self._parts.append(envelope.plan)
             if not envelope.plan.has_more:
-                plan = read_plan(self._parts, self._zoo)
-                self._parts.clear()
-                self._on_plan(plan)
+                self._newest, self._parts = self._parts, []
+                self.read_plan()
         elif envelope.HasField("superseded"):
             self._on_superseded(envelope.superseded.stream_id)
+
+    def read_plan(self) -> None:
+        """Reads the plan in force, again where a device that it names has only now said who it is."""
+        if self._newest:
+            self._on_plan(read_plan(self._newest, self._zoo))
 
     def _on_close(self) -> None:
         _log.warning("the scheduler is gone; serving by its plan")

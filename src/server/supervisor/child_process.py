@@ -83,7 +83,7 @@ class ChildProcess:
         """Starts the process and sends it the options.
 
         Args:
-            command: the program, to which role, number and descriptor are added.
+            command: the program, to which role, number, generation and descriptor are added.
             config: what every child gets.
 
         Raises:
@@ -97,8 +97,12 @@ class ChildProcess:
             undoing.callback(self._close_noise)
             os.set_blocking(self._noise, False)
             os.set_blocking(noise, False)  # if we do not read, it is lost: nobody waits for us
+            generation = self.generation + 1
             process = subprocess.Popen(
-                [*command, self.role, str(self.number), "--control-fd", str(theirs.fileno())],
+                [
+                    *(*command, self.role, str(self.number), str(generation)),
+                    *("--control-fd", str(theirs.fileno())),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr.fileno(),
@@ -110,7 +114,7 @@ class ChildProcess:
             undoing.pop_all()
         self._process = process
         self._control = Channel(ours)
-        self.generation += 1
+        self.generation = generation
         self.refusal = ""
         with suppress(ChannelClosedError):  # its handle tells
             self._control.send_bytes(config.to_json().encode())
@@ -125,9 +129,9 @@ class ChildProcess:
         except ChannelClosedError:
             return  # its handle tells
 
-    def attach(self, what: Attach.What, peer: str, peer_generation: int, descriptor: int) -> None:
+    def attach(self, what: Attach.What, peer: str, descriptor: int) -> None:
         """Hands it a descriptor, which stays open here."""
-        attach = Attach(what=what, peer=peer, peer_generation=peer_generation)
+        attach = Attach(what=what, peer=peer)
         self.tell(Envelope(attach=attach), (descriptor,))
 
     def read_noise(self) -> list[str] | None:

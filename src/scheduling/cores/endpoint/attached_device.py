@@ -38,7 +38,7 @@ class AttachedDevice:
     """One device that is there.
 
     Attributes:
-        generation: counts its executors; what an older one says is not heard.
+        generation: rises with each start; what an older one says is not heard.
         heard_ms: when something was heard of it, or we could not hear it.
         is_silent: whether it is as good as lost, until something is heard of it.
         is_crash: what its executor died of, where that is known before its end shows.

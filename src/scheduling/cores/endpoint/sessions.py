@@ -29,7 +29,7 @@ def ask(state: EndpointState, request: int, declared: Declared, now_ms: float) -
         why = Why.DRAINING
     elif not state.devices:
         why = Why.NOT_READY
-    elif is_full and declared.stream_id not in state.sessions:
+    elif is_full and str(declared.key) not in state.sessions:
         why = Why.SESSION_LIMIT
     elif not state.has_scheduler:
         why = Why.NO_SCHEDULER
