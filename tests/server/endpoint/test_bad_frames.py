@@ -115,7 +115,7 @@ WHAT_MAY_FAIL = {
     "the fields": "moonjelly.server.endpoint.intake.link_problem",
     "the picture": "moonjelly.server.endpoint.intake.check_jpeg",
     "learning": "moonjelly.scheduling.streams.observed_stream.ObservedStream.take_frame",
-    "dispatching": "moonjelly.scheduling.cores.endpoint.fleet.Fleet.may_start",
+    "dispatching": "moonjelly.scheduling.cores.endpoint.dispatching.start",
     "sending to the device": "moonjelly.server.endpoint.device_side.DeviceSide.send",
 }
 
