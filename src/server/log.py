@@ -11,7 +11,7 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TextIO, TypeVar
+from typing import TextIO
 
 BURST_LINES = 50.0  # from one place in the code, before any is left out
 LINES_PER_S = 2.0
@@ -22,8 +22,6 @@ LOG_LIMIT_BYTES = 32 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
-Place = TypeVar("Place", bound=Hashable)
-
 
 @dataclass(slots=True)
 class _Bucket:
@@ -33,7 +31,7 @@ class _Bucket:
     since_s: float = 0.0
 
 
-class RepeatLimit(Generic[Place]):
+class RepeatLimit:
     """Which lines to leave out, by the place in the code that they come from.
 
     Not by their words: these may hold what a client sent, and it sends something else each time.
@@ -41,10 +39,10 @@ class RepeatLimit(Generic[Place]):
 
     def __init__(self) -> None:
         """Has seen nothing yet."""
-        self._buckets: dict[Place, _Bucket] = {}
-        self._cut: set[Place] = set()
+        self._buckets: dict[Hashable, _Bucket] = {}
+        self._cut: set[Hashable] = set()
 
-    def may_write(self, place: Place, num_lines: float, now_s: float) -> bool:
+    def may_write(self, place: Hashable, num_lines: float, now_s: float) -> bool:
         """Whether a record that counts as so many lines may be written; else it is counted."""
         bucket = self._buckets.get(place)
         if bucket is None:
@@ -61,9 +59,11 @@ class RepeatLimit(Generic[Place]):
         bucket.num_left_out += 1
         return False
 
-    def take_left_out(self, now_s: float, after_s: float = TELL_AFTER_S) -> list[tuple[Place, int]]:
+    def take_left_out(
+        self, now_s: float, after_s: float = TELL_AFTER_S
+    ) -> list[tuple[Hashable, int]]:
         """Where lines have been left out for so long without a word of it, and how many."""
-        told: list[tuple[Place, int]] = []
+        told: list[tuple[Hashable, int]] = []
         for place in [*self._cut]:
             bucket = self._buckets[place]
             if now_s - bucket.since_s >= after_s:
@@ -79,8 +79,8 @@ class CountingHandler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO) -> None:
         """Writes to a stream, which stays open."""
         super().__init__(stream)
-        self._limit: RepeatLimit[tuple[str, int]] = RepeatLimit()
-        self._last: dict[tuple[str, int], logging.LogRecord] = {}
+        self._limit = RepeatLimit()
+        self._last: dict[Hashable, logging.LogRecord] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes or counts one record."""

@@ -25,7 +25,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_each_line_is_written_or_counted_and_never_more_than_the_rate(steps):
-    limit, now_s = RepeatLimit[str](), 0.0
+    limit, now_s = RepeatLimit(), 0.0
     written, told, offered = (
         dict.fromkeys("abc", 0.0),
         dict.fromkeys("abc", 0),
@@ -48,7 +48,7 @@ def test_each_line_is_written_or_counted_and_never_more_than_the_rate(steps):
 
 
 def test_what_was_left_out_is_told_while_the_flood_lasts():
-    limit = RepeatLimit[str]()
+    limit = RepeatLimit()
     told: list[int] = []
     for step in range(4000):
         now_s = step / 100

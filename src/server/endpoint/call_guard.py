@@ -55,11 +55,8 @@ class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # it take
         return handler
 
 
-class Unparsable:
-    """Stands for a message that is none; the library's own answer would name our classes."""
-
-
-UNPARSABLE = Unparsable()
+UNPARSABLE = object()
+"""Stands for a message that is none; the library's own answer would name our classes."""
 
 
 def _tolerant(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:

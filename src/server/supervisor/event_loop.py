@@ -7,17 +7,12 @@ import itertools
 import selectors
 import time
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 Action = Callable[[], None]
-
-
-class HasDescriptor(Protocol):
-    """A socket, a channel, ..."""
-
-    def fileno(self) -> int:
-        """The descriptor."""
-        ...
 
 
 class EventLoop:
@@ -29,16 +24,16 @@ class EventLoop:
         self._timers: list[tuple[float, int, Action]] = []
         self._order = itertools.count()
 
-    def watch(self, source: int | HasDescriptor, action: Action) -> None:
+    def watch(self, source: FileDescriptorLike, action: Action) -> None:
         """Calls `action` whenever the source is readable."""
         self._selector.register(source, selectors.EVENT_READ, action)
 
-    def forget(self, source: int | HasDescriptor) -> None:
+    def forget(self, source: FileDescriptorLike) -> None:
         """Watches a source no longer; one that is not watched is fine."""
         if source in self._selector.get_map():
             self._selector.unregister(source)
 
-    def is_watched(self, source: int | HasDescriptor) -> bool:
+    def is_watched(self, source: FileDescriptorLike) -> bool:
         """Whether `watch` was called, and not `forget` since."""
         return source in self._selector.get_map()
 
