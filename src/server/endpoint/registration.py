@@ -21,21 +21,18 @@ def check_registration(request: RegisterRequest, zoo: str) -> Declared:
     """
     try:
         require_id("stream_id", request.stream_id)
+        if not request.stream_id[0].isalnum():
+            problem = f"stream_id={echo(request.stream_id)}: must begin with a letter or digit"
+        else:
+            problem = FPS.problem("fps", request.fps) or SLO_MS.problem("slo_ms", request.slo_ms)
+        problem = problem or link_problem(request.link)
+        if problem:
+            raise SessionError(Code.INVALID_ARGUMENT, problem)
+        if request.zoo not in ("", zoo):
+            require_id("zoo", request.zoo)
+            raise SessionError(Code.NOT_FOUND, f"zoo={echo(request.zoo)}: this server has {zoo}")
     except ValueError as error:
         raise SessionError(Code.INVALID_ARGUMENT, str(error)) from None
-    if not request.stream_id[0].isalnum():
-        raise SessionError(
-            Code.INVALID_ARGUMENT,
-            f"stream_id={echo(request.stream_id)}: must begin with a letter or digit",
-        )
-    problem = (
-        FPS.problem("fps", request.fps)
-        or SLO_MS.problem("slo_ms", request.slo_ms)
-        or link_problem(request.link)
-    )
-    if problem:
-        raise SessionError(Code.INVALID_ARGUMENT, problem)
-    _check_zoo(request.zoo, zoo)
     return Declared(
         key=StreamKey(DEFAULT_TENANT, request.stream_id),
         fps=request.fps,
@@ -50,16 +47,6 @@ def link_problem(link: LinkEstimate) -> str:
     return BANDWIDTH_KBPS.problem("link.bandwidth_kbps", link.bandwidth_kbps) or WIRE_MS.problem(
         "link.wire_ms", link.wire_ms
     )
-
-
-def _check_zoo(asked: str, zoo: str) -> None:
-    if not asked or asked == zoo:
-        return
-    try:
-        require_id("zoo", asked)
-    except ValueError as error:
-        raise SessionError(Code.INVALID_ARGUMENT, str(error)) from None
-    raise SessionError(Code.NOT_FOUND, f"zoo={echo(asked)}: this server has {zoo}")
 
 
 def describe_zoo(zoo: ServedZoo) -> Zoo:
