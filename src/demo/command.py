@@ -139,7 +139,8 @@ def _load(
         cameras = sized_cameras(costs, rule, arguments.cameras, config.seed)
         why = f"this machine {costs}"
     total_fps = sum(camera.kind.fps for camera in cameras)
-    load = f"{why}: {len(cameras)} cameras send {total_fps:g} frame/s in all"
+    senders = "1 camera sends" if len(cameras) == 1 else f"{len(cameras)} cameras send"
+    load = f"{why}: {senders} {total_fps:g} frame/s in all"
     console.print(load, highlight=False)
     return cameras, load
 
