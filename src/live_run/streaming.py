@@ -31,7 +31,6 @@ class Streamed(Generic[Scene]):
     """What is left of the run when everything has stopped.
 
     Attributes:
-        results: one for each camera.
         scenes: stream id to the scene with the truth of its frames.
         server_status: exit status of the server; 0 is sound.
     """
