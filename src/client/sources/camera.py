@@ -141,10 +141,8 @@ class CameraSource:
                     break
                 try:
                     container = self._open()
-                except (OSError, ValueError) as error:
-                    problem = explain(error)
                 except Exception as error:  # noqa: BLE001 the thread must not die unheard
-                    problem = f"{type(error).__name__}: {error}"
+                    problem = explain(error)
         self._spoiled.sum_up()
 
     def _lose(self, problem: str) -> float | None:
@@ -189,10 +187,8 @@ class CameraSource:
                         self._take(Picture(captured_ms, picture))
                 arrived_before_ms = arrived_ms
                 waited_since_ms = self._clock.now_ms()
-        except (av.FFmpegError, OSError) as error:
-            return explain(error)
         except Exception as error:  # noqa: BLE001 the thread must not die unheard
-            return f"{type(error).__name__}: {error}"
+            return explain(error)
         finally:
             container.close()
         return "it ended the connection"
