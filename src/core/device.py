@@ -36,9 +36,6 @@ class AnnouncedDevice:
     Attributes:
         generation: rises with each start; whatever is said of an earlier one counts no more.
         profile: latency of the variants that it can run.
-        fingerprint: of what the profile was measured on; empty where any will do.
-        clocks_mhz: that it can be set to; empty if there is no choice.
-        memory_bytes: for variants and pictures; 0 if that is not known.
         reach_ms: the way to it and back, for a frame and its answer.
         is_leaving: takes no more frames, and answers those that it has.
     """
@@ -46,18 +43,12 @@ class AnnouncedDevice:
     device: Device
     generation: int
     profile: LatencyProfile
-    fingerprint: str = ""
-    clocks_mhz: tuple[int, ...] = ()
-    memory_bytes: int = 0
     reach_ms: float = 0.0
     is_leaving: bool = False
 
     def __post_init__(self) -> None:
         require_not_negative("generation", self.generation)
-        require_not_negative("memory_bytes", self.memory_bytes)
         require_not_negative("reach_ms", self.reach_ms, 60_000)
-        for clock_mhz in self.clocks_mhz:
-            require_not_negative("clocks_mhz", clock_mhz)
 
     @property
     def device_id(self) -> str:

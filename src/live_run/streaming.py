@@ -79,7 +79,7 @@ def stream_cameras(
     with contextlib.ExitStack() as stack:
         say("starting the server, drawing the scenes")
         names = [camera.stream_id for camera in cameras]
-        with _away_from(devices):
+        with away_from(devices):
             links = stack.enter_context(open_shaper(shaper, names, out_dir))
         server = RunningServer(
             [*server_arguments, *links.server_options],
@@ -92,7 +92,7 @@ def stream_cameras(
             drawing = pool.submit(lambda: [open_scene(camera) for camera in cameras])
             server.start()  # by the thread that lives longest: the server ends with it
             scenes = dict(zip(names, drawing.result(), strict=True))
-        stack.enter_context(_away_from(devices))
+        stack.enter_context(away_from(devices))
         zero_ms = MonotonicClock().now_ms()
         links.start([camera.link(server.address) for camera in cameras], zero_ms)
         say(f"streaming {len(cameras)} cameras for {seconds:g} s")
@@ -111,7 +111,7 @@ def stream_cameras(
 
 
 @contextlib.contextmanager
-def _away_from(devices: Sequence[DeviceConfig]) -> Iterator[None]:
+def away_from(devices: Sequence[DeviceConfig]) -> Iterator[None]:
     """Keeps this thread, and what it starts, off the cores of devices if others are left."""
     allowed = os.sched_getaffinity(0)
     left = allowed - {core for device in devices for core in device.cores}

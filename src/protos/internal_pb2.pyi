@@ -275,13 +275,10 @@ class VariantLatency(_message.Message):
     def __init__(self, variant: _Optional[str] = ..., p50_ms: _Optional[_Iterable[float]] = ..., p99_ms: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class DeviceAnnounced(_message.Message):
-    __slots__ = ("device_id", "device_type", "generation", "fingerprint", "clocks_mhz", "memory_bytes", "reach_ms", "is_leaving", "latencies", "has_more")
+    __slots__ = ("device_id", "device_type", "generation", "reach_ms", "is_leaving", "latencies", "has_more")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     DEVICE_TYPE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
-    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
-    CLOCKS_MHZ_FIELD_NUMBER: _ClassVar[int]
-    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     REACH_MS_FIELD_NUMBER: _ClassVar[int]
     IS_LEAVING_FIELD_NUMBER: _ClassVar[int]
     LATENCIES_FIELD_NUMBER: _ClassVar[int]
@@ -289,11 +286,8 @@ class DeviceAnnounced(_message.Message):
     device_id: str
     device_type: str
     generation: int
-    fingerprint: str
-    clocks_mhz: _containers.RepeatedScalarFieldContainer[int]
-    memory_bytes: int
     reach_ms: float
     is_leaving: bool
     latencies: _containers.RepeatedCompositeFieldContainer[VariantLatency]
     has_more: bool
-    def __init__(self, device_id: _Optional[str] = ..., device_type: _Optional[str] = ..., generation: _Optional[int] = ..., fingerprint: _Optional[str] = ..., clocks_mhz: _Optional[_Iterable[int]] = ..., memory_bytes: _Optional[int] = ..., reach_ms: _Optional[float] = ..., is_leaving: _Optional[bool] = ..., latencies: _Optional[_Iterable[_Union[VariantLatency, _Mapping]]] = ..., has_more: _Optional[bool] = ...) -> None: ...
+    def __init__(self, device_id: _Optional[str] = ..., device_type: _Optional[str] = ..., generation: _Optional[int] = ..., reach_ms: _Optional[float] = ..., is_leaving: _Optional[bool] = ..., latencies: _Optional[_Iterable[_Union[VariantLatency, _Mapping]]] = ..., has_more: _Optional[bool] = ...) -> None: ...

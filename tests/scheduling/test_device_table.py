@@ -276,10 +276,7 @@ def test_the_expected_devices_come_first_and_then_the_others_by_name() -> None:
     assert not table("d0", "z").has_all_expected
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"generation": -1}, {"reach_ms": float("nan")}, {"memory_bytes": -1}, {"clocks_mhz": (-1,)}],
-)
+@pytest.mark.parametrize("changes", [{"generation": -1}, {"reach_ms": float("nan")}])
 def test_no_device_announces_nonsense(changes) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         announced("d0", **changes)

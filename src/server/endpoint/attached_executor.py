@@ -18,7 +18,7 @@ class AttachedExecutor:
 
     Attributes:
         device_id: what it runs on.
-        generation: counts the executors of this endpoint.
+        generation: of the device, as it says itself.
     """
 
     def __init__(

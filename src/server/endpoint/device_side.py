@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 
 from ...protos.internal_pb2 import FrameResults
@@ -23,7 +22,6 @@ class DeviceSide:
     def __init__(self) -> None:
         self.memory: FrameWriter | None = None
         self._executors: dict[str, AttachedExecutor] = {}
-        self._generations = itertools.count(1)
 
     def find(self, device_id: str) -> AttachedExecutor | None:
         """The executor of a device, if there is one."""
@@ -32,12 +30,12 @@ class DeviceSide:
     def attach(
         self,
         device_id: str,
+        generation: int,
         channel: Channel,
         on_results: Callable[[AttachedExecutor, FrameResults], None],
         on_close: Callable[[AttachedExecutor], None],
     ) -> AttachedExecutor:
         """Takes the channel of a device's executor; its predecessor was let go of."""
-        generation = next(self._generations)
         executor = AttachedExecutor(device_id, generation, channel, on_results, on_close)
         self._executors[device_id] = executor
         return executor

@@ -140,7 +140,7 @@ class EndpointProcess:
                 self._device_of[peer] = device.device_id
                 self._profiles[device.device_id] = device.profile
                 self._endpoint.scheduler.read_plan()  # it may name a device that was not known yet
-                self._endpoint.attach_device(device.device_id, channel)
+                self._endpoint.attach_device(device.device_id, device.generation, channel)
 
         loop.add_reader(channel.fileno(), on_packet)
 

@@ -57,8 +57,6 @@ from .packets import (
     superseded,
 )
 
-TELL_RATIO = 1.25  # a change of a device's slowdown that a person hears of
-
 _log = logging.getLogger(__name__)
 
 
@@ -103,7 +101,6 @@ class SchedulerProcess:
         self._peers: dict[str, AsyncChannel] = {}
         self._devices: dict[str, AnnouncementReader] = {}  # by peer
         self._peer_of: dict[str, str] = {}  # by device
-        self._told: dict[str, float] = {}  # slowdowns in the log
         self._stimuli: deque[Stimulus] = deque()
         self._wake = asyncio.Event()
         self._wake_ms = math.inf
@@ -177,11 +174,6 @@ class SchedulerProcess:
             channel.send(envelope)
 
     def _note(self, note: NotePlan, handled_ms: float) -> None:
-        for device_id, ratio in note.slowdowns.items():
-            change = ratio / self._told.get(device_id, 1.0)
-            if max(change, 1 / change) >= TELL_RATIO:
-                self._told[device_id] = ratio
-                _log.info("%s takes %.2f times what its profile says", device_id, ratio)
         if self._log is None:
             return
         plan_ms = now_ms() - handled_ms

@@ -23,19 +23,14 @@ def heard(device: AnnouncedDevice, reader: AnnouncementReader) -> list[Announced
 @given(
     st.dictionaries(st.text("abc-", min_size=1, max_size=64), rows, max_size=40),
     st.integers(0, 2**32 - 1),
-    st.tuples(st.lists(st.integers(0, 5000)).map(tuple), st.integers(0, 2**40)),
     st.floats(0.0, 100.0),
     st.booleans(),
 )
-def test_what_is_heard_is_what_was_said(
-    latencies, generation, machine, reach_ms, is_leaving
-) -> None:
+def test_what_is_heard_is_what_was_said(latencies, generation, reach_ms, is_leaving) -> None:
     profile = LatencyProfile(
         "gpu", {name: BatchLatency(row, row) for name, row in latencies.items()}
     )
-    device = AnnouncedDevice(
-        Device("d0", "gpu"), generation, profile, "a cpu", *machine, reach_ms, is_leaving
-    )
+    device = AnnouncedDevice(Device("d0", "gpu"), generation, profile, reach_ms, is_leaving)
     reader = AnnouncementReader()
     *before, whole = heard(device, reader)
     assert before == [None] * len(before)

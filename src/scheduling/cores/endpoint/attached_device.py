@@ -32,7 +32,7 @@ class AttachedDevice:
     """One device that is there.
 
     Attributes:
-        generation: counts its executors; what an older one says is not heard.
+        generation: rises with each start; what an older one says is not heard.
         silence: tells whether it hangs.
         is_crash: what its executor died of, where that is known before its end shows.
         held: the frames that are under way there, by ticket.

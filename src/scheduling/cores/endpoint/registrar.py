@@ -59,7 +59,7 @@ class Registrar:
             why = Why.DRAINING
         elif not has_device:
             why = Why.NOT_READY
-        elif is_full and self._sessions.find(declared.stream_id) is None:
+        elif is_full and self._sessions.find(str(declared.key)) is None:
             why = Why.SESSION_LIMIT
         elif not self.has_scheduler:
             why = Why.NO_SCHEDULER
