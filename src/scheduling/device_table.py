@@ -62,8 +62,10 @@ class _Ready:
         is_far_off: whether it is so slow that it is as good as lost.
         said: how slow it says it is.
         planned: what it is planned at.
+        table: what its modes then cost.
     """
 
+    table: ModeTable
     broken: frozenset[int] = frozenset()
     is_silent: bool = False
     is_far_off: bool = False
@@ -87,7 +89,7 @@ class DeviceTable:
 
     def add(self, device_id: str) -> None:
         """Its executor has come, and is ready; nothing is known against it."""
-        self._ready[device_id] = _Ready()
+        self._ready[device_id] = _Ready(self._tables[device_id])
 
     def observe(
         self,
@@ -112,6 +114,10 @@ class DeviceTable:
             one.said = slowness
             one.is_far_off = slowness.is_far_off(span_ms)
             one.planned = planned_slowness(one.planned, slowness, span_ms)
+        if (one.broken, one.planned) != (before[0], before[3]):
+            one.table = self._tables[device_id].slowed(
+                one.planned.at, one.planned.spread_ratio, one.broken
+            )
         return before != (one.broken, one.is_silent, one.is_far_off, one.planned)
 
     def silence(self, device_id: str) -> bool:
@@ -156,10 +162,7 @@ class DeviceTable:
                 device_type if is_plain else f"{device_type[:LONGEST_TYPE]}-as-{number}",
             )
             devices.append(Device(device_id, name, self._middle(device_id, one.planned)))
-            if name not in tables:
-                tables[name] = self._tables[device_id].slowed(
-                    one.planned.at, one.planned.spread_ratio, one.broken
-                )
+            tables.setdefault(name, one.table)
         return tuple(devices), tables
 
     def _middle(self, device_id: str, slowness: Slowness) -> float:
