@@ -38,7 +38,7 @@ class Slowness:
 
     def at(self, p50_ms: float) -> float:
         """Batch time over the profile's median, where that is so long."""
-        return _within(self.ratio + self.extra_ms / max(FLOOR_MS, p50_ms))
+        return _within(self.ratio + self.extra_ms / (p50_ms if p50_ms > FLOOR_MS else FLOOR_MS))
 
     def is_far_off(self, span_ms: Iterable[float]) -> bool:
         """Whether the device is as good as lost whatever it runs, from the shortest median to the longest."""
@@ -46,7 +46,8 @@ class Slowness:
 
     def over(self, other: Self, span_ms: tuple[float, float]) -> tuple[float, ...]:
         """How many times as slow it is as another: the ends of the span, in the middle and in the tail."""
-        short, long = (self.at(ms) / other.at(ms) for ms in span_ms)
+        first_ms, last_ms = span_ms
+        short, long = self.at(first_ms) / other.at(first_ms), self.at(last_ms) / other.at(last_ms)
         tail = self.spread_ratio / other.spread_ratio
         return short, long, short * tail, long * tail
 
