@@ -34,14 +34,8 @@ class MakingCost:
         if recent and recent[-1][0] != px:
             self._compare(recent[-1], (px, took_ms))
         recent.append((px, took_ms))
-        slowest = second = 0.0
-        for one_px, one_ms in recent:
-            ms_per_px = one_ms / (self._fixed_px + one_px)
-            if ms_per_px > slowest:
-                slowest, second = ms_per_px, slowest
-            elif ms_per_px > second:
-                second = ms_per_px
-        self._ms_per_px = second
+        fixed_px = self._fixed_px
+        self._ms_per_px = sorted([0.0] + [ms / (fixed_px + px) for px, ms in recent])[-2]
 
     def _compare(self, one: tuple[float, float], other: tuple[float, float]) -> None:
         """Learns from two frames in a row, of different sides, what does not depend on the side."""

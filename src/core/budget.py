@@ -39,7 +39,8 @@ class BudgetRule(ABC):
         """The budget of a stream for a variant; 0 if it cannot be served with it. See `left_ms`."""
         if not self.allows(stream, frame_kbits):
             return 0.0
-        return max(0.0, self.left_ms(stream, frame_kbits, overhead_ms))
+        left_ms = self.left_ms(stream, frame_kbits, overhead_ms)
+        return left_ms if left_ms > 0.0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

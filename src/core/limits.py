@@ -40,7 +40,9 @@ class Range:
 
     def nearest(self, value: float) -> float:
         """The number of the range that is nearest to `value`; the least for what is no number."""
-        return min(value, self.most) if value > self.least else self.least
+        if not value > self.least:
+            return self.least
+        return value if value < self.most else self.most
 
 
 FPS: Final = Range(0.001, 240.0)

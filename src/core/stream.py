@@ -87,17 +87,13 @@ class Stream:
         stream.__dict__["link"] = Link(stream.bandwidth_kbps, stream.wire_ms)
         return stream
 
-    def kbits(self, frame_kbits: float) -> float:
-        """Encoded size of its frames of the zoo's `frame_kbits`."""
-        return frame_kbits * self.frame_size_ratio
-
     def is_carried(self, frame_kbits: float) -> bool:
         """Whether its link carries such frames strictly faster than they are made."""
-        return self.link.carries(self.kbits(frame_kbits), self.fps)
+        return self.link.carries(frame_kbits * self.frame_size_ratio, self.fps)
 
     def network_ms(self, frame_kbits: float) -> float:
         """Time on the network of such a frame and its answer."""
-        return self.link.round_trip_ms(self.kbits(frame_kbits) + self.response_kbits)
+        return self.link.round_trip_ms(frame_kbits * self.frame_size_ratio + self.response_kbits)
 
 
 @lru_cache(maxsize=4096)  # the same streams come by for every frame and plan

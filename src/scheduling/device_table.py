@@ -105,6 +105,9 @@ class DeviceTable:
         self._expected = {device_id: number for number, device_id in enumerate(expected)}
         self._generations: dict[str, int] = {}  # the newest that is known, also of who has gone
         self._ready: dict[str, _Ready] = {}
+        self._slowed: dict[
+            tuple[object, ...], ModeTable
+        ] = {}  # of the last problem, by what it depends on
 
     @property
     def device_ids(self) -> Collection[str]:
@@ -224,10 +227,11 @@ class DeviceTable:
                 is_plain = one.planned == AS_PROFILED and not (one.broken or kind in tables)
                 name = kind if is_plain else f"{kind[:LONGEST_TYPE]}-as-{number}"
                 names[alike] = name
-                tables[name] = one.modes.slowed(
+                tables[name] = self._slowed.get(alike) or one.modes.slowed(
                     one.planned.at, one.planned.spread_ratio, one.broken, reach_ms
                 )
             devices.append(Device(device_id, name, one.middle(one.planned)))
+        self._slowed = {alike: tables[name] for alike, name in names.items()}
         return tuple(devices), tables
 
     def _in_order(self, device_ids: Collection[str]) -> list[tuple[int, str]]:

@@ -95,7 +95,8 @@ class Slowdown:
         if not self._num_good or self._confirmed_ms is None:
             self._confirmed_ms = now_ms
         news = [ratio / line.at(where) for _, ratio, where in self._samples]  # 1 is none
-        level = _level(news, min(one[1] for one in islice(reversed(self._samples), TWICE)))
+        least_ratio = min(ratio, self._samples[-TWICE][1]) if len(news) >= TWICE else ratio
+        level = _level(news, least_ratio)
         if level > most:
             self._jump(level, now_ms)
         elif self.is_far_off:

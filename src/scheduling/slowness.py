@@ -38,8 +38,7 @@ class Slowness:
 
     def at(self, p50_ms: float) -> float:
         """Batch time over the profile's median, where that is so long."""
-        ratio = self.ratio + self.extra_ms / max(FLOOR_MS, p50_ms)
-        return min(MOST_RATIO, max(LEAST_RATIO, ratio))
+        return _within(self.ratio + self.extra_ms / (p50_ms if p50_ms > FLOOR_MS else FLOOR_MS))
 
     def is_far_off(self, span_ms: Iterable[float]) -> bool:
         """Whether the device is as good as lost whatever it runs, from the shortest median to the longest."""
@@ -47,7 +46,8 @@ class Slowness:
 
     def over(self, other: Self, span_ms: tuple[float, float]) -> tuple[float, ...]:
         """How many times as slow it is as another: the ends of the span, in the middle and in the tail."""
-        short, long = (self.at(ms) / other.at(ms) for ms in span_ms)
+        first_ms, last_ms = span_ms
+        short, long = self.at(first_ms) / other.at(first_ms), self.at(last_ms) / other.at(last_ms)
         tail = self.spread_ratio / other.spread_ratio
         return short, long, short * tail, long * tail
 
@@ -68,6 +68,13 @@ class Slowness:
 
 
 AS_PROFILED = Slowness()
+
+
+def _within(ratio: float) -> float:
+    """The ratio, as far as it is believed; the least for what is no number."""
+    if not ratio > LEAST_RATIO:
+        return LEAST_RATIO
+    return ratio if ratio < MOST_RATIO else MOST_RATIO
 
 
 class SlownessLine:
@@ -101,12 +108,12 @@ class SlownessLine:
 
     def at(self, where: float) -> float:
         """Batch time over the profile's median there."""
-        return min(MOST_RATIO, max(LEAST_RATIO, self._ratio + self._extra * where))
+        return _within(self._ratio + self._extra * where)
 
     def scale(self, factor: float) -> None:
         """The device has become slower or faster by so much, where batches are; its shape may have changed, too."""
         now = self.at(self._middle)
-        factor = min(MOST_RATIO, max(LEAST_RATIO, factor * now)) / now
+        factor = _within(factor * now) / now
         self._ratio *= factor
         self._extra *= factor
         self._forget(min(self.SLOPE_VARIANCE, self._variances[2] + self.JUMP_VARIANCE))

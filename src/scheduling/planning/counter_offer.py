@@ -150,12 +150,10 @@ def _device_types(problem: Problem) -> set[str]:
 
 
 def _fits_one_of(device_types: set[str], problem: Problem, stream: Stream) -> bool:
-    if not problem.is_servable(stream):
-        return False
-    return any(
+    return problem.is_servable(stream) and any(
         stream.fps <= capacity_fps(problem.tables[device_type], number, budget_ms)
-        for number, budget_ms in enumerate(problem.budgets_ms(stream))
-        if budget_ms > 0
+        for number in range(len(problem.variants))
+        if (budget_ms := problem.budget_ms(stream, number)) > 0
         for device_type in device_types
     )
 

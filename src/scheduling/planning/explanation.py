@@ -225,7 +225,7 @@ def _wish(
     if problem.budget_ms(stream, variant) >= needed_ms:
         return Wish(variant, device_id, device_type, None, None)
     frame_kbits = problem.variants[variant].frame_kbits
-    kbits = stream.kbits(frame_kbits)
+    kbits = frame_kbits * stream.frame_size_ratio
     spent_ms = problem.overhead_ms + stream.decode_ms
     left_ms = stream.slo_ms - spent_ms - needed_ms - 2 * stream.wire_ms
     bandwidth = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from ....core.profile import BatchLatency
 from ...batching.port import Batch
@@ -47,7 +46,7 @@ class Condition:
         )
         self.slowdown = Slowdown(self._span_ms, slowness)
         self._expected: dict[str, BatchLatency] = {}
-        self._expected_of = replace(slowness, spread_ratio=1.0)
+        self._expected_of = Slowness(slowness.ratio, slowness.extra_ms)
         self._seen = slowness
         self._ran_ms = -math.inf
         self._status_at_ms = 0.0
@@ -57,7 +56,7 @@ class Condition:
         """What a variant takes on a device that is so slow; apart from chance, which would keep batches small."""
         if self.slowdown.slowness is not self._seen:
             self._seen = self.slowdown.slowness
-            slowness = replace(self._seen, spread_ratio=1.0)
+            slowness = Slowness(self._seen.ratio, self._seen.extra_ms)
             if not self._is_like(slowness, self._expected_of, FRESH_RATIO):
                 self._expected, self._expected_of = {}, slowness
         latency = self._expected.get(variant)
