@@ -50,16 +50,8 @@ class RunningServer:
             cores: processors it may run on; empty for all.
             command_prefix: what enters the network namespace where it is to run, for example.
         """
-        self._command = [
-            *command_prefix,
-            sys.executable,
-            "-m",
-            "moonjelly",
-            "serve",
-            "--port",
-            str(port),
-            *arguments,
-        ]
+        serve = [sys.executable, "-m", "moonjelly", "serve", "--port", str(port)]
+        self._command = [*command_prefix, *serve, *arguments]
         self._log_path = log_path
         self._start_limit_s = start_limit_s
         self._cores = tuple(cores)
