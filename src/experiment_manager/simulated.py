@@ -15,7 +15,7 @@ from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
 from ..simulation.recorded_sizes import RecordedSizes
-from ..simulation.run_folder import SimulationLogs, run_info, write_links
+from ..simulation.run_folder import run_info, simulation_logs, write_links
 from ..simulation.scenario import Scenario
 from ..simulation.simulation import Simulation
 from .finishing import profile_accuracy, server_config, sides_px
@@ -44,8 +44,8 @@ def run_simulated(
     del on_progress
     scenario = scenario_of(run, chance)
     write_links(folder, scenario)
-    with SimulationLogs(folder, scenario) as logs:
-        simulation = Simulation(scenario, logs.observers())
+    with simulation_logs(folder, scenario) as observers:
+        simulation = Simulation(scenario, observers)
         simulation.run_until(math.inf)
     info = run_info(simulation, "")
     factors = {name: value_text(value) for name, value in run.factors().items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import logging
 from pathlib import Path
-from types import TracebackType
 from typing import Generic, NamedTuple, Self, TypeVar, get_type_hints
 
 from .line_file import LineFile
@@ -87,12 +86,7 @@ class CsvLog(Generic[Record]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
