@@ -109,6 +109,7 @@ class ModeTable:
         ratio_at: Callable[[float], float],
         spread_ratio: float = 1.0,
         broken: Collection[int] = (),
+        reach_ms: float = 0.0,
     ) -> ModeTable:
         """The table of a device that is slower than its profile, and on which some variants cannot run.
 
@@ -116,6 +117,7 @@ class ModeTable:
             ratio_at: how many times as long a batch takes that has such a median (ms).
             spread_ratio: p99 over median, over the same of the profile.
             broken: variants that cannot run.
+            reach_ms: the way there and back. Half of it goes to each batch: a frame is planned to wait for one and to run in the next.
         """
         medians = self.p50_rows_ms or self.p99_rows_ms
 
@@ -124,7 +126,7 @@ class ModeTable:
                 (NEVER_MS,) * len(row)
                 if variant in broken
                 else tuple(
-                    spread * ratio_at(p50) * ms
+                    spread * ratio_at(p50) * ms + reach_ms / 2
                     for ms, p50 in zip(row, medians[variant], strict=True)
                 )
                 for variant, row in enumerate(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -55,16 +55,15 @@ class Slowness:
         """What a variant takes on such a device."""
         if self == AS_PROFILED:
             return latency
-        ratios = [self.at(ms) for ms in latency.p50_ms]
+
+        def scaled(row: Sequence[float], spread_ratio: float) -> tuple[float, ...]:
+            return tuple(
+                LATENCY_MS.nearest(spread_ratio * self.at(p50_ms) * ms)
+                for ms, p50_ms in zip(row, latency.p50_ms, strict=True)
+            )
+
         return BatchLatency.monotone(
-            tuple(
-                LATENCY_MS.nearest(ratio * ms)
-                for ratio, ms in zip(ratios, latency.p50_ms, strict=True)
-            ),
-            tuple(
-                LATENCY_MS.nearest(self.spread_ratio * ratio * ms)
-                for ratio, ms in zip(ratios, latency.p99_ms, strict=True)
-            ),
+            scaled(latency.p50_ms, 1.0), scaled(latency.p99_ms, self.spread_ratio)
         )
 
 
@@ -139,12 +138,7 @@ class SlownessLine:
         )
 
     def told(self, noise: float, spread_ratio: float) -> Slowness:
-        """What it says of every mode.
-
-        Args:
-            noise: standard deviation of a batch, as a share of what it takes.
-            spread_ratio: of the device.
-        """
+        """What it says of every mode; `noise` is a batch's standard deviation, as a share of what it takes."""
         middle = self.at(self._middle)
         chance = noise * middle * math.sqrt(max(0.0, self._variances[2]))
         deviations = self.UNSURE if self._is_sloped else self.SURE

@@ -10,8 +10,7 @@ from random import Random
 from ..core.profile import BatchLatency
 from ..core.records import BatchRecord
 from ..core.verdict import Reason
-from ..devices.replay import ReplayedLatency
-from ..devices.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
+from ..devices.replay import ALWAYS_AS_PROFILED, ReplayedLatency, SlowdownScript
 from ..scheduling.batching.port import Batch
 from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.cores.device.instructions import DeviceOrders
@@ -65,18 +64,8 @@ class SimulatedDevice:
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
 
-        Args:
-            device_id: its name.
-            core: decides.
-            draw_ms: tells how long a batch takes.
-            load_ms: what loading a variant takes; the active one runs on meanwhile.
-            events: of the run.
-            slowdown: how slow it is over time.
-            probes_until_ms: when it runs no more blank batches, so that the run has an end.
-            on_answers: takes the frames of each batch that has run.
-            on_drop: takes each frame that was given up.
-            on_status: takes the device and its slowness, when that is due.
-            on_batch: takes each batch; None to spare the rows.
+        The active variant runs on for `load_ms` until another is there. Blank batches end at `probes_until_ms`, so that the run
+        does. Answers, drops, due statuses and batches go to those who are given; None for `on_batch` spares the rows.
         """
         self.device_id = device_id
         self._core = core
@@ -188,5 +177,5 @@ class SimulatedDevice:
         condition = self._core.condition
         if condition.is_status_due(now_ms):
             condition.told(now_ms)
-            self._on_status(self.device_id, condition.slowness)
+            self._on_status(self.device_id, condition.slowdown.slowness)
         self._wake()

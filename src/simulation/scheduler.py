@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from ..core.budget_rules import budget_rule
+from ..core.device import AnnouncedDevice
 from ..core.plan import Plan
 from ..core.problem import Problem
 from ..core.records import PlanRecord
@@ -26,7 +27,7 @@ from ..scheduling.cores.scheduler.instructions import (
     WakeAt,
 )
 from ..scheduling.cores.scheduler.stimuli import (
-    DeviceCame,
+    DeviceAnnounced,
     DeviceReported,
     EndpointCame,
     JoinAsked,
@@ -45,7 +46,6 @@ from ..scheduling.planning.registry import planner
 from ..scheduling.planning.rounds import Planning
 from ..scheduling.planning.switching import SwitchingCost
 from ..scheduling.slowness import Slowness
-from ..zoos import mode_table
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario
@@ -85,20 +85,13 @@ class SimulatedScheduler:
             scenario.variants,
             budget_rule(scenario.server.budget_rule, scenario.variants),
             DeviceTable(
-                scenario.devices,
-                {
-                    device.device_id: mode_table(
-                        scenario.profiles[device.device_type],
-                        scenario.variants,
-                        scenario.server.max_batch_size,
-                    )
-                    for device in scenario.devices
-                },
+                scenario.variants,
+                scenario.server.max_batch_size,
+                [device.device_id for device in scenario.devices],
             ),
             Planning(chosen, random, limit, switching),
             limit,
             scenario.server.plan_period_ms,
-            len(scenario.devices),
             1,
             events.now_ms,
         )
@@ -115,8 +108,9 @@ class SimulatedScheduler:
         self._devices = devices
         self._tell_plan = on_plan
         self._happened(EndpointCame(ENDPOINT))
-        for device_id in devices:
-            self._happened(DeviceCame(device_id))
+        for device in self._scenario.devices:
+            profile = self._scenario.profiles[device.device_type]
+            self._happened(DeviceAnnounced(AnnouncedDevice(device, 1, profile)))
         self._happened(Reported(ENDPOINT, ()))
 
     def join(
@@ -141,7 +135,7 @@ class SimulatedScheduler:
 
     def take_status(self, device_id: str, slowness: Slowness) -> None:
         """Takes in how slow a device is."""
-        self._happened(DeviceReported(device_id, slowness))
+        self._happened(DeviceReported(device_id, 1, slowness))
 
     def _happened(self, stimulus: Stimulus) -> None:
         """Hands the core a stimulus, once it is done with what it is at."""

@@ -47,7 +47,7 @@ def pid_of(server: RunningServer, name: str) -> int:
     """The process id of a child, for example `executor-0`; 0 while there is none."""
     for process in psutil.Process(server.pid).children():
         with contextlib.suppress(psutil.Error):
-            if "-".join(process.cmdline()[-4:-2]) == name:
+            if "-".join(process.cmdline()[-5:-3]) == name:
                 return int(process.pid)
     return 0
 

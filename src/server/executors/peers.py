@@ -7,9 +7,11 @@ import os
 import selectors
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from ...core.clock import Clock
+from ...core.device import AnnouncedDevice
 from ...protos.internal_pb2 import (
     Attach,
     Envelope,
@@ -18,6 +20,7 @@ from ...protos.internal_pb2 import (
     PlanUpdate,
 )
 from ...scheduling.cores.device.instructions import DeviceOrders
+from ..wire.announcing import announcement
 from ..wire.bench import Bench
 from ..wire.channel import Channel, ChannelClosedError
 from ..wire.frame_memory import FrameReader
@@ -33,7 +36,7 @@ class Peers:
 
     def __init__(
         self,
-        device_id: str,
+        device: AnnouncedDevice,
         work: Workload,
         loader: VariantLoader,
         status: Callable[[], ExecutorStatus],
@@ -41,7 +44,8 @@ class Peers:
         clock: Clock,
     ) -> None:
         """Knows nobody yet. What is registered with `selector` is called with nothing when it can be read."""
-        self._device_id = device_id
+        self._device_id = device.device_id
+        self._announcement = list(announcement(device))
         self._work = work
         self._loader = loader
         self._status = status
@@ -62,6 +66,9 @@ class Peers:
             os.close(descriptor)
             return
         channel = Channel.from_descriptor(descriptor)
+        with suppress(ChannelClosedError):  # the reader tells
+            for part in self._announcement:
+                channel.send(part)
         if attach.peer.startswith("endpoint-"):
             self._drop_endpoint(self._endpoints.get(attach.peer))
             memory = self._memories[attach.peer]

@@ -146,20 +146,19 @@ def test_a_variant_that_cannot_be_loaded_is_told_and_another_runs(start):
     while not status.broken_variants:
         status = executor.receive(executor.scheduler, "executor_status").executor_status
     assert list(status.broken_variants) == [VARIANT]
-    assert status.variant not in ("", VARIANT)
     executor.send(b"frame")
     ((_, packet),) = executor.await_results(1)
-    assert packet.variant == status.variant
+    assert packet.variant not in ("", VARIANT)
 
 
 def test_a_new_endpoint_beside_its_dying_predecessor_disturbs_nothing(start):
     executor = start()
     executor.await_ready()
-    for generation in range(2, 8):
+    for _ in range(6):
         old = executor.endpoint
         executor.process.send_signal(signal.SIGSTOP)  # so that both events are there at once
         try:
-            executor.endpoint = executor.attach("endpoint-0", generation)
+            executor.endpoint = executor.attach("endpoint-0")
             old.close()
         finally:
             executor.process.send_signal(signal.SIGCONT)
@@ -172,7 +171,7 @@ def test_an_endpoint_that_is_stuck_gets_its_answers_when_it_reads_again(start):
     executor = start()
     executor.await_ready()
     readable = read_only(executor._memory)
-    memory = Attach(what=Attach.FRAME_MEMORY, peer="endpoint-1", peer_generation=1)
+    memory = Attach(what=Attach.FRAME_MEMORY, peer="endpoint-1")
     executor.control.send(Envelope(attach=memory), [readable])
     os.close(readable)
     stuck = executor.attach("endpoint-1")

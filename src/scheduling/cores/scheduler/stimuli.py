@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ....core.device import AnnouncedDevice
 from ....core.stream import Stream
 from ...slowness import Slowness
 
@@ -68,29 +69,32 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceCame:
-    """A device's executor is there, and can run frames."""
+class DeviceAnnounced:
+    """A device is there and can run frames, or says something else of itself than before."""
 
-    device_id: str
+    device: AnnouncedDevice
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceLost:
-    """A device's executor is gone."""
+    """A generation of a device is gone, and whatever was before it."""
 
     device_id: str
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceReported:
-    """An executor says how its device fares.
+    """A device says how it fares.
 
     Attributes:
+        generation: of the device.
         slowness: beside its profile.
         broken: indices of variants that cannot be loaded or run there.
     """
 
     device_id: str
+    generation: int
     slowness: Slowness
     broken: frozenset[int] = frozenset()
 
@@ -106,7 +110,7 @@ Stimulus: TypeAlias = (
     | JoinAsked
     | JoinLeft
     | Reported
-    | DeviceCame
+    | DeviceAnnounced
     | DeviceLost
     | DeviceReported
     | Tick
