@@ -26,7 +26,7 @@ from pathlib import Path
 from moonjelly.core.records import BatchRecord
 from moonjelly.devices.discovery import find_devices
 from moonjelly.files.csv_log import read_records
-from moonjelly.files.signals import leave_at_sigterm
+from moonjelly.files.process import leave_at_sigterm
 from moonjelly.reporting.run_logs import RunLogs, read_run_logs
 from moonjelly.zoos import load_variants, variants_path
 

@@ -16,9 +16,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from moonjelly.core.records import FrameRecord
 from moonjelly.reporting.summary import RunTally
-from moonjelly.simulation.run_folder import SimulationLogs
+from moonjelly.simulation.run_folder import simulation_logs
 from moonjelly.simulation.scenario import Scenario
 from moonjelly.simulation.scenario_file import read_scenario
 from moonjelly.simulation.simulation import Observers, Simulation
@@ -65,13 +64,11 @@ def bare_us(scenario: Scenario) -> float:
 def logged_us(scenario: Scenario) -> float:
     """Likewise with all logs, and the counts of the summary."""
     tally = RunTally()
-    with tempfile.TemporaryDirectory() as folder, SimulationLogs(Path(folder), scenario) as logs:
-
-        def take(frame: FrameRecord) -> None:
-            tally.add(frame)
-            logs.write_frame(frame)
-
-        return _play_us(scenario, replace(logs.observers(), on_frame=take))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        simulation_logs(Path(folder), scenario, tally.add) as observers,
+    ):
+        return _play_us(scenario, observers)
 
 
 def _play_us(scenario: Scenario, observers: Observers) -> float:

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from . import __version__
 from .core.addresses import mask_addresses
 from .core.errors import MoonjellyError
-from .files.open_files import allow_many_files
-from .files.standard_streams import open_standard_streams
+from .files.process import allow_many_files, open_standard_streams
 
 COMMANDS = {
     "serve": ("server", "start the server"),

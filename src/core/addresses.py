@@ -17,33 +17,11 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{1,3}")
 _BARE_USER = re.compile(r"[^\s@:/'\"=]+:[^\s@]*@")
 _MAY_HIDE = re.compile(r"[=?#]")
 _PARTS = re.compile(r"([?&;/#])")
-_HARMLESS_NAMES = frozenset(
-    [
-        "audio",
-        "camera",
-        "ch",
-        "chan",
-        "channel",
-        "codec",
-        "compression",
-        "fps",
-        "framerate",
-        "height",
-        "inst",
-        "linktype",
-        "mode",
-        "profile",
-        "quality",
-        "resolution",
-        "stream",
-        "streamtype",
-        "subtype",
-        "transportmode",
-        "unicast",
-        "video",
-        "width",
-    ]
-)
+_HARMLESS_NAMES = frozenset((
+    "audio", "camera", "ch", "chan", "channel", "codec", "compression", "fps", "framerate", "height", "inst",
+    "linktype", "mode", "profile", "quality", "resolution", "stream", "streamtype", "subtype",
+    "transportmode", "unicast", "video", "width",
+))  # fmt: skip
 _HARMLESS_VALUE = re.compile(
     r"\d{1,5}(x\d{1,5}|p)?(\.sdp)?|main|sub|low|high|h26[45]|mjpe?g|tcp|udp|unicast|multicast|on|off|yes|no",
     re.IGNORECASE,

@@ -73,10 +73,6 @@ class Ledger:
         self.counts[outcome] += 1
         return True
 
-    def is_open(self, sequence: int) -> bool:
-        """Whether the frame still waits for its verdict."""
-        return sequence in self._open
-
     def total(self, verdict: Verdict) -> int:
         """How many frames ended with that verdict."""
         return sum(n for outcome, n in self.counts.items() if outcome.verdict is verdict)

@@ -9,13 +9,9 @@ from .limits import Range
 
 
 def option(default: Any, text: str = "", limits: Range | None = None, metavar: str = "") -> Any:  # noqa: ANN401 as `field`
-    """A field of a dataclass.
+    """A field of a dataclass: its default, line of help, the range of a number, and what stands for it in the help.
 
-    Args:
-        default: what it is if nobody says.
-        text: its line of help.
-        limits: the range of a number; `check_ranges` holds it to that.
-        metavar: what stands for its value in the help.
+    `check_ranges` holds it to the range.
     """
     metadata = {"help": text, "limits": limits, "metavar": metavar}
     return dataclasses.field(default=default, metadata=metadata)

@@ -17,8 +17,8 @@ from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
 from ..devices.config import DeviceConfig
 from ..devices.discovery import device_text
+from ..files.process import leave_at_sigterm
 from ..files.progress import progress_bar
-from ..files.signals import leave_at_sigterm
 from ..live_run.scenes import RememberedScene
 from ..live_run.scoring import SERVER_FRAMES_FILES
 from ..live_run.streaming import SERVER_DIR, SERVER_LOG, Streamed, stream_cameras

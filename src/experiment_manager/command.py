@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..core.errors import RunError, UsageError
-from ..files.signals import leave_at_sigterm
+from ..files.process import leave_at_sigterm
 from .experiment_file import SHIPPED_DIR, find_experiment, read_experiment
 from .folder import PROBLEMS_FILE, ExperimentFolder, open_folder
 from .hosts.fleet import Fleet

@@ -13,7 +13,7 @@ from ..reporting.device_outcome import read_devices
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
-from ..simulation.run_folder import SimulationLogs, run_info, write_links
+from ..simulation.run_folder import run_info, simulation_logs, write_links
 from ..simulation.simulation import Simulation
 from .live import encoded_scene, profile_accuracy, server_config, sides_px
 from .matrix import RunConfig, value_text
@@ -45,8 +45,8 @@ def run_simulated(
         chance,
     )
     write_links(folder, scenario)
-    with SimulationLogs(folder, scenario) as logs:
-        simulation = Simulation(scenario, logs.observers())
+    with simulation_logs(folder, scenario) as observers:
+        simulation = Simulation(scenario, observers)
         simulation.run_until(math.inf)
     info = run_info(simulation, "")
     factors = {name: value_text(value) for name, value in run.factors().items()}

@@ -19,13 +19,9 @@ PERCENT = "{task.percentage:>3.0f}%"
 def progress_bar(
     amount: str, *more: ProgressColumn, console: Console, is_transient: bool = False
 ) -> Progress:
-    """A bar between what is being done and how much of it is, with the time that it took so far.
+    """A bar between what is being done and how much of it is (fields of `task`), with the time that it took so far.
 
-    Args:
-        amount: how much is done, with the fields of `task`.
-        more: what stands at the end, for instance `*LEFT`.
-        console: to show it on.
-        is_transient: whether it goes when it is done.
+    More may stand at the end, for instance `*LEFT`; a transient one goes when it is done.
     """
     return Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn(amount), TimeElapsedColumn(), *more,

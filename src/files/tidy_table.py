@@ -37,11 +37,7 @@ def read_notes(path: Path) -> Mapping[str, str]:
 
 
 def read_tidy_table(path: Path, columns: Columns) -> pl.DataFrame:
-    """Reads a table.
-
-    Args:
-        path: of the file.
-        columns: that it must have. It may have others: of numbers, if all of their cells are, else of text.
+    """Reads a table that must have these columns. It may have others: of numbers, if all of their cells are, else of text.
 
     Raises:
         UsageError: naming file and line, if it cannot be read or is no such table.

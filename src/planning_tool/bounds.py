@@ -23,9 +23,7 @@ TOLERANCE = 1e-6
 def bound(problem: Problem, time_limit_s: float) -> Yardstick:
     """Returns bounds, first of streams served, then of the accuracy of plans that serve so many.
 
-    Args:
-        problem: what to plan for; rates must have a simple unit in common.
-        time_limit_s: for each of the two.
+    Rates must have a simple unit in common. The time limit is for each of the two.
     """
     instance = build(problem)
     if not instance.num_streams:

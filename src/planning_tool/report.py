@@ -22,16 +22,12 @@ def table_lines(
         mode = planned.mode
         throughput_fps = problem.tables[device.device_type].cost(mode).throughput_fps
         fps = math.fsum(stream.fps for stream in streams)
-        rows.append(
-            (
-                device.device_id,
-                device.device_type,
-                problem.variants[mode.variant].name,
-                str(mode.batch_size),
-                f"{fps:g} of {throughput_fps:.1f} frame/s",
-                " ".join(stream.stream_id for stream in streams) or "-",
-            )
-        )
+        cells = (
+            device.device_id, device.device_type, problem.variants[mode.variant].name,
+            str(mode.batch_size), f"{fps:g} of {throughput_fps:.1f} frame/s",
+            " ".join(stream.stream_id for stream in streams) or "-",
+        )  # fmt: skip
+        rows.append(cells)
     refused = [c.stream_id for c in problem.streams if plan.placement[c.stream_id] is None]
     return [
         *_aligned(rows),
@@ -69,10 +65,12 @@ def explanation_lines(problem: Problem, explanations: Sequence[Explanation]) -> 
         else:
             ratio = slowdowns[one.device.device_id]
             slow = f" ({ratio:g} times its profile)" if ratio != 1 else ""
+            is_best = one.binding is Binding.NOTHING
+            bound = "nothing: no variant is more accurate" if is_best else str(one.binding)
             lines.append(
                 f"{one.stream_id}: {one.device.device_id}{slow}, "
                 f"{problem.variants[one.device.mode.variant].name}; budget {one.budget_ms:.1f} ms, "
-                f"needs {one.needed_ms:.1f} ms; bound by {_binding(one.binding)}"
+                f"needs {one.needed_ms:.1f} ms; bound by {bound}"
             )
         lines += [f"  {_wish(problem, wish)}" for wish in one.wishes]
         lines += [
@@ -80,12 +78,6 @@ def explanation_lines(problem: Problem, explanations: Sequence[Explanation]) -> 
             for offer in one.offers
         ]
     return lines
-
-
-def _binding(binding: Binding) -> str:
-    if binding is Binding.NOTHING:
-        return "nothing: no variant is more accurate"
-    return str(binding)
 
 
 def _wish(problem: Problem, wish: Wish) -> str:

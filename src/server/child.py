@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..core.errors import MoonjellyError
-from ..files.open_files import allow_many_files
+from ..files.process import allow_many_files
 from ..protos.internal_pb2 import ChildStatus, Envelope
 from .config import ServerConfig
 from .log import set_up_log

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
@@ -19,7 +20,7 @@ from ..core.verdict import Verdict
 from ..scheduling.planning.registry import planner
 from ..zoos import mode_table
 from .scenario import Scenario, SimulatedStream, StreamKind
-from .simulation import Simulation, StreamResult
+from .simulation import Simulation
 
 STEP_MS = 1000.0
 
@@ -66,12 +67,7 @@ def try_out(scenario: Scenario, target_ratio: float, on_progress: OnProgress) ->
         num_missed += sum(result.ledger.total(Verdict.DROPPED) for result in results)
         if num_missed > most_missed or any(result.refusal for result in results):
             break
-    return _trial(scenario, simulation.results(), target_ratio, min(at_ms, end_ms) / 1000)
-
-
-def _trial(
-    scenario: Scenario, results: tuple[StreamResult, ...], target_ratio: float, simulated_s: float
-) -> Trial:
+    results = simulation.results()
     num_refused = sum(result.refusal is not None for result in results)
     ended = [result.ledger.counts.total() for result in results]
     in_time = [result.ledger.total(Verdict.IN_TIME) for result in results]
@@ -84,16 +80,13 @@ def _trial(
         in_time_ratio=share,
         worst_in_time_ratio=min(shares, default=0.0),
         is_met=not num_refused and share >= target_ratio,
-        simulated_s=simulated_s,
+        simulated_s=min(at_ms, end_ms) / 1000,
     )
 
 
 def count_devices(devices: tuple[Device, ...]) -> dict[str, int]:
     """Device type to how many there are, in order of appearance."""
-    counts: dict[str, int] = {}
-    for device in devices:
-        counts[device.device_type] = counts.get(device.device_type, 0) + 1
-    return counts
+    return dict(Counter(device.device_type for device in devices))
 
 
 def with_more_streams(scenario: Scenario, kind: StreamKind, count: int) -> Scenario:
@@ -185,12 +178,8 @@ def fewest_devices(
     """The fewest devices of which something holds that holds of more devices then, too.
 
     Of equally many, those with more of the types named first are tried first. It is asked of the answer,
-    and of the answer less one device of each of its types.
-
-    Args:
-        available: device type to how many there are at most.
-        is_planned: quick; most of what holds is planned, and most of what is planned holds.
-        holds: slow.
+    and of the answer less one device of each of its types. `is_planned` is quick; most of what holds is
+    planned, and most of what is planned holds.
 
     Returns:
         None if it does not even hold of all devices.

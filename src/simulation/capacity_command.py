@@ -17,8 +17,7 @@ from .capacity import (
     with_devices,
     with_more_streams,
 )
-from .capacity_answer import CapacityAnswer, in_words
-from .capacity_trials import capacity_trials
+from .capacity_trials import CapacityAnswer, capacity_trials, in_words
 from .options import add_scenario, scenario_of
 from .scenario import Scenario, SimulatedStream, StreamKind
 from .scenario_file import read_scenario, read_stream_kinds
@@ -118,8 +117,7 @@ def _ask_streams(arguments: argparse.Namespace) -> CapacityAnswer:
         if fits >= 0
         else "none: the scenario misses the target as it is",
         is_found=fits >= 0,
-        target_ratio=arguments.target,
-        trials=trials.made,
+        trials=trials,
     )
 
 
@@ -142,8 +140,7 @@ def _ask_devices(arguments: argparse.Namespace) -> CapacityAnswer:
         if found is None
         else f"{in_words(found)}, {sum(found.values())} in all, are needed",
         is_found=found is not None,
-        target_ratio=arguments.target,
-        trials=trials.made,
+        trials=trials,
     )
 
 

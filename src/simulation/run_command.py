@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from ..core.errors import RunError
-from ..core.records import FrameRecord
-from ..files.signals import leave_at_sigterm
+from ..files.process import leave_at_sigterm
+from ..files.progress import LEFT, progress_bar
 from ..reporting.device_outcome import read_devices
 from ..reporting.html import Picture, write_report
 from ..reporting.run_folder import write_run_info
@@ -22,12 +22,12 @@ from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import RunTally, Summary, write_summary
 from ..reporting.table import outcome_table
 from .options import add_scenario, scenario_of
-from .progress import run_with_progress
-from .run_folder import SimulationLogs, replaced_run, run_info, write_links
+from .run_folder import replaced_run, run_info, simulation_logs, write_links
 from .scenario import Scenario
 from .simulation import Observers, Simulation
 
 DEFAULT_OUT = Path("runs/simulation")
+STEP_MS = 250.0  # between two looks at how far it is
 MAX_DRAWN_STREAMS = 24  # figures have a row for each
 MAX_DRAWN_FRAMES = 200_000  # figures hold all of them
 
@@ -81,13 +81,21 @@ def _observers(
         yield Observers(on_frame=tally.add)
         return
     write_links(folder, scenario)
-    with SimulationLogs(folder, scenario) as logs:
+    with simulation_logs(folder, scenario, tally.add) as observers:
+        yield observers
 
-        def take_frame(frame: FrameRecord) -> None:
-            tally.add(frame)
-            logs.write_frame(frame)
 
-        yield replace(logs.observers(), on_frame=take_frame)
+def run_with_progress(simulation: Simulation, console: Console) -> None:
+    """Runs to the end behind a bar of virtual time, with the time that is left."""
+    seconds = simulation.scenario.seconds
+    with progress_bar(
+        "{task.completed:.0f} of {task.total:.0f} s", *LEFT, console=console
+    ) as progress:
+        task = progress.add_task("simulated", total=seconds)
+        for step in range(1, math.ceil(1000.0 * seconds / STEP_MS) + 1):
+            simulation.run_until(step * STEP_MS)
+            progress.update(task, completed=min(step * STEP_MS / 1000, seconds))
+        simulation.run_until(math.inf)
 
 
 def _report(folder: Path, simulation: Simulation, tally: RunTally, *, has_logs: bool) -> Summary:

@@ -6,7 +6,8 @@ import contextlib
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
@@ -60,49 +61,38 @@ def replaced_run(folder: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-class SimulationLogs(contextlib.AbstractContextManager["SimulationLogs"]):
-    """The logs of frames, plans and batches, open."""
+@contextlib.contextmanager
+def simulation_logs(
+    folder: Path, scenario: Scenario, count: Callable[[FrameRecord], None] = lambda _: None
+) -> Iterator[Observers]:
+    """Who writes what happens into the logs of frames, plans and batches; `count` sees each frame before.
 
-    def __init__(self, folder: Path, scenario: Scenario) -> None:
-        """Creates the files.
-
-        Raises:
-            OSError: if that fails.
-        """
-        self._stack = contextlib.ExitStack()
-        with self._stack:
-            self._frames = self._stack.enter_context(CsvLog(folder / FRAMES_FILE, FrameRecord))
-            self._plans = self._stack.enter_context(CsvLog(folder / PLANS_FILE, PlanRecord))
-            self._server_frames = self._stack.enter_context(
-                CsvLog(folder / SERVER_FRAMES_FILE, ServerFrameRecord)
+    Raises:
+        OSError: if the files cannot be made.
+    """
+    with contextlib.ExitStack() as stack:
+        frames = stack.enter_context(CsvLog(folder / FRAMES_FILE, FrameRecord))
+        plans = stack.enter_context(CsvLog(folder / PLANS_FILE, PlanRecord))
+        served = stack.enter_context(CsvLog(folder / SERVER_FRAMES_FILE, ServerFrameRecord))
+        batches = {
+            device.device_id: stack.enter_context(
+                CsvLog(folder / f"batches-{device.device_id}.csv", BatchRecord)
             )
-            self._batches = {
-                device.device_id: self._stack.enter_context(
-                    CsvLog(folder / f"batches-{device.device_id}.csv", BatchRecord)
-                )
-                for device in scenario.devices
-            }
-            self._stack = self._stack.pop_all()
+            for device in scenario.devices
+        }
 
-    def observers(self) -> Observers:
-        """Who writes what happens."""
-        return Observers(
-            self.write_frame, self._write_plan, self._write_batch, self._server_frames.write
-        )
+        def take_frame(frame: FrameRecord) -> None:
+            count(frame)
+            frames.write(frame)
 
-    def write_frame(self, record: FrameRecord) -> None:
-        """Writes a row of `frames.csv`."""
-        self._frames.write(record)
+        def write_plan(records: Sequence[PlanRecord]) -> None:
+            for record in records:
+                plans.write(record)
 
-    def _write_plan(self, records: Sequence[PlanRecord]) -> None:
-        for record in records:
-            self._plans.write(record)
+        def write_batch(record: BatchRecord) -> None:
+            batches[record.device_id].write(record)
 
-    def _write_batch(self, record: BatchRecord) -> None:
-        self._batches[record.device_id].write(record)
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        yield Observers(take_frame, write_plan, write_batch, served.write)
 
 
 def write_links(folder: Path, scenario: Scenario) -> None:
@@ -131,9 +121,7 @@ def run_info(simulation: Simulation, command: str) -> RunInfo:
     """The run as `run.json` describes it."""
     scenario = simulation.scenario
     server = scenario.server
-    counts: dict[str, int] = {}
-    for device in scenario.devices:
-        counts[device.device_type] = counts.get(device.device_type, 0) + 1
+    counts = Counter(device.device_type for device in scenario.devices)
     return RunInfo(
         kind=KIND,
         seconds=scenario.seconds,

@@ -60,7 +60,7 @@ def draw_batch(
         rng: Decides everything.
         sides_px: Input sides to learn.
         weights: How often each, relative to the others.
-        frames_a_step: Pictures of a step, were they 320 pixels wide.
+        frames_a_step: Were they 320 pixels wide.
         window_ratio: How often a side above `MAX_CANVAS_PX` is learnt in windows.
     """
     side = int(rng.choice(sides_px, p=np.array(weights) / sum(weights)))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -41,23 +43,19 @@ class Pool:
     is_ignored: tuple[npt.NDArray[np.bool_], ...]
 
 
-def _draw_share(
-    folder: str, split: Split, num_scenes: int, frames_each: int, rank: int, num_workers: int
-) -> None:
-    """Draws every `num_workers`-th scene into the pool's files."""
+def _draw_scene(folder: Path, split: Split, frames_each: int, seed: int) -> list[list[list[float]]]:
+    """Draws the frames of one scene into the pool's pictures; returns their truth."""
     cv2.setNumThreads(1)
-    root = Path(folder)
-    images = np.load(root / "images.npy", mmap_mode="r+")
-    truth: dict[int, list[list[float]]] = {}
-    for seed in range(rank, num_scenes, num_workers):
-        scene = Scene(seed, split)
-        for k in range(frames_each):
-            frame = scene.frame(k * _FRAME_STRIDE + seed % _FRAME_STRIDE)
-            index = seed * frames_each + k
-            encoded = encode_frame(frame.image, POOL_SIDE_PX)
-            images[index] = decode_frame(encoded, POOL_SIDE_PX)
-            size_px = (scene.width_px, scene.height_px) * 2
-            truth[index] = [
+    images = np.load(folder / "images.npy", mmap_mode="r+")
+    scene = Scene(seed, split)
+    size_px = (scene.width_px, scene.height_px) * 2
+    truth = []
+    for k in range(frames_each):
+        frame = scene.frame(k * _FRAME_STRIDE + seed % _FRAME_STRIDE)
+        encoded = encode_frame(frame.image, POOL_SIDE_PX)
+        images[seed * frames_each + k] = decode_frame(encoded, POOL_SIDE_PX)
+        truth.append(
+            [
                 [
                     *(px / side for px, side in zip(found.box_px, size_px, strict=True)),
                     found.class_id,
@@ -65,8 +63,9 @@ def _draw_share(
                 ]
                 for found in frame.objects
             ]
+        )
     images.flush()
-    (root / f"truth-{rank}.json").write_text(json.dumps(truth), encoding="utf-8")
+    return truth
 
 
 def draw_pool(
@@ -83,31 +82,12 @@ def draw_pool(
     folder.mkdir(parents=True, exist_ok=True)
     num_frames = num_scenes * frames_each
     shape = (num_frames, POOL_SIDE_PX, POOL_SIDE_PX, 3)
-    images = np.lib.format.open_memmap(
-        folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape
-    )
-    del images
+    np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
     context = multiprocessing.get_context("spawn")
-    workers = [
-        context.Process(
-            target=_draw_share,
-            args=(str(folder), split, num_scenes, frames_each, rank, num_workers),
-            name=f"moonjelly-pool-{rank}",
-        )
-        for rank in range(num_workers)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-        if worker.exitcode != 0:
-            raise RuntimeError(f"{worker.name} ended with exit code {worker.exitcode}")
-    truth: dict[int, list[list[float]]] = {}
-    for rank in range(num_workers):
-        part = json.loads((folder / f"truth-{rank}.json").read_text(encoding="utf-8"))
-        truth.update({int(index): rows for index, rows in part.items()})
-    ordered = [truth[index] for index in range(num_frames)]
-    (folder / "truth.json").write_text(json.dumps(ordered), encoding="utf-8")
+    with ProcessPoolExecutor(num_workers, mp_context=context) as workers:
+        scenes = workers.map(partial(_draw_scene, folder, split, frames_each), range(num_scenes))
+        truth = [frame for scene in scenes for frame in scene]
+    (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
     _LOG.info("drew %d frames of %d %s scenes into %s", num_frames, num_scenes, split, folder)
 
 

@@ -58,16 +58,15 @@ def read_manifest(folder: Path = WEIGHTS_FOLDER) -> dict[str, WeightFile]:
                 f"schema_version is {document['schema_version']!r} in {path.name}:"
                 f" it must be {SCHEMA_VERSION}"
             )
-        return {
-            name: WeightFile(
-                **{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
-            )
-            for name, entry in document["networks"].items()
-        }
+        files: dict[str, WeightFile] = {}
+        for name, entry in document["networks"].items():
+            lists = {key: tuple(entry[key]) for key in ("classes", "sides_px")}
+            files[name] = WeightFile(**entry | lists)
     except FileNotFoundError as error:
         raise WeightsError(f"{path} does not exist") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path} cannot be read: {error!r}") from error
+    return files
 
 
 @lru_cache

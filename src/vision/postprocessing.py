@@ -47,8 +47,8 @@ def suppress(
 
     Args:
         boxes: Corners [n, 4]; each box has an area.
-        scores: [n].
-        class_ids: [n].
+        scores: Of each.
+        class_ids: Of each.
         max_iou: Two kept boxes of one class overlap by no more than this.
         most: How many are wanted; None for all.
 

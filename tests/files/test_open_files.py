@@ -10,7 +10,7 @@ PROGRAM = """
 import resource, sys
 soft, hard = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-from moonjelly.files.open_files import allow_many_files
+from moonjelly.files.process import allow_many_files
 assert allow_many_files() == hard == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 assert allow_many_files() == hard
 """

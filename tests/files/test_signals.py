@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from moonjelly.files.signals import leave_at_sigterm
+from moonjelly.files.process import leave_at_sigterm
 
 
 @pytest.fixture

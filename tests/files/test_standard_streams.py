@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import os, sys
-from moonjelly.files.standard_streams import open_standard_streams
+from moonjelly.files.process import open_standard_streams
 open_standard_streams()
 with open(sys.argv[1], "w") as file:
     assert file.fileno() > 2

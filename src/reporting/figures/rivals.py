@@ -38,15 +38,10 @@ class RivalPoint:
 
 
 def rival_point(rows: pl.DataFrame, factors: Sequence[str], accuracy: str) -> RivalPoint | None:
-    """Averages the rows of one rival; None if no frame was captured.
+    """Averages the rows of one rival, cameras or whole runs; None if no frame was captured.
 
     Each repeat (a seed and iteration) is averaged over its cells first, every cell weighing the
-    same; the interval is over the repeats.
-
-    Args:
-        rows: cameras, or whole runs.
-        factors: columns that tell runs apart.
-        accuracy: its column; empty cells count as 0.
+    same; the interval is over the repeats. Where the accuracy is empty it counts as 0.
     """
     captured = pl.col("captured")
     missed, gained = pl.col("late") + pl.col("dropped"), captured * pl.col(accuracy).fill_null(0)

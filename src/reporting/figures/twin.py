@@ -22,8 +22,7 @@ POINTS = 2.0  # percentage points of frames in time by which both may differ
 def draw_twin(table: pl.DataFrame) -> Figure:
     """Draws frames in time, accuracy and median latency; where both agree, a point lies on the line.
 
-    Args:
-        table: a row for each cell and side; what stands before `side` tells cells apart.
+    The table has a row for each cell and side; what stands before `side` tells cells apart.
     """
     factors = table.columns[: table.columns.index("side")]
     live, simulated = (table.filter(side=side) for side in (LIVE, SIMULATED))

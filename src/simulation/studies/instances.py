@@ -50,12 +50,7 @@ class StudyInstance:
 def draw_instance(size: Size, seed: int, number: int, least_served_ratio: float) -> StudyInstance:
     """Draws until an instance counts; the arguments fix it.
 
-    Args:
-        size: devices, and clients for each.
-        seed: of the study.
-        number: of the instance among those of its size.
-        least_served_ratio: of the clients that a network lets serve at all, those that the published
-            mapping must serve with the variants that run at first.
+    That is when the published mapping serves so many of the servable clients with the variants that run at first.
 
     Raises:
         RunError: if none is found.

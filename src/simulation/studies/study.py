@@ -145,10 +145,10 @@ def run_study(
             _results(parts, work, arguments.workers), len(parts), description="instances"
         ):
             table.add(rows)
-    for size, rows in itertools.groupby(table.rows, lambda row: (row[KEYS[0]], row[KEYS[1]])):
-        of_size = list(rows)
+    for size, of_size in itertools.groupby(table.rows, lambda row: (row[KEYS[0]], row[KEYS[1]])):
+        sized = list(of_size)
         for one in names:
-            if own := [row for row in of_size if row["planner"] == one]:
+            if own := [row for row in sized if row["planner"] == one]:
                 line = f"{size[0]:>2s} x {size[1]:>2s} {one}: {summary_line(own)}"
                 sys.stdout.write(f"{line}\n")
     paths = draw_folder(folder, folder, [name])
