@@ -52,16 +52,23 @@ class CameraCount:
     Attributes:
         is_admitted: whether the server took the stream.
         offered: frames scheduled.
-        latencies_ms: of the answered ones, from the scheduled send time.
+        due_s: when each was scheduled (monotonic clock).
+        answered_ms: sequence number to latency of the answered ones, from the scheduled send time.
         variants: name to number of answers.
         drops: reason to number of frames.
     """
 
     is_admitted: bool = True
     offered: int = 0
-    latencies_ms: list[float] = field(default_factory=list)
+    due_s: list[float] = field(default_factory=list)
+    answered_ms: dict[int, float] = field(default_factory=dict)
     variants: dict[str, int] = field(default_factory=dict)
     drops: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def latencies_ms(self) -> list[float]:
+        """Of the answered frames."""
+        return list(self.answered_ms.values())
 
 
 async def run_camera(
@@ -78,8 +85,8 @@ async def run_camera(
     A refused camera keeps its schedule: its frames count as offered and are never answered.
     """
     count = CameraCount()
-    scheduled: dict[int, float] = {}
-    async with grpc.aio.insecure_channel(address) as channel:
+    own = [("grpc.use_local_subchannel_pool", 1)]  # a connection for each camera
+    async with grpc.aio.insecure_channel(address, options=own) as channel:
         stub = serving_pb2_grpc.ServingStub(channel)
         try:
             reply = await stub.Register(
@@ -91,6 +98,8 @@ async def run_camera(
                 raise
             count.is_admitted = False
             count.offered = round(seconds * fps)
+            start = time.monotonic() + phase / fps
+            count.due_s = [start + sequence / fps for sequence in range(count.offered)]
             return count
         call = stub.Stream()
         await call.write(pb.ClientMessage(open=pb.Open(session=reply.session)))
@@ -100,7 +109,8 @@ async def run_camera(
                 now = time.monotonic()
                 for result in answer.results:
                     if result.verdict == pb.ANSWERED:
-                        count.latencies_ms.append(1000 * (now - scheduled[result.sequence]))
+                        sequence = result.sequence
+                        count.answered_ms[sequence] = 1000 * (now - count.due_s[sequence])
                         count.variants[result.variant] = count.variants.get(result.variant, 0) + 1
                     else:
                         reason = result.drop.reason
@@ -111,7 +121,7 @@ async def run_camera(
         for sequence in range(round(seconds * fps)):
             due = start + sequence / fps
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            scheduled[sequence] = due
+            count.due_s.append(due)
             message.frame.sequence = sequence
             message.frame.age_ms = max(0.0, 1000 * (time.monotonic() - due))
             await call.write(message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..core.advice import SideAdvice
@@ -12,11 +12,9 @@ from ..core.verdict import Reason
 from .estimators import BandwidthEstimator, SentFrame
 from .frame_sizes import FrameChoices, FrameSize
 from .policies.odds import ArrivalOdds
-from .policies.port import LinkForecast, Policy, Sending, Situation
+from .policies.port import LinkForecast, Policy, Sending, Situation, takes_no_time
 
 BITS_PER_KBIT = 1000.0
-NO_ANSWER_AFTER_MS = 2000.0
-"""A frame that was sent is given up when it is this much over its SLO."""
 PROBE_AFTER_MS = 250.0
 """When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
 SERVER_WEIGHT = 0.2
@@ -58,6 +56,9 @@ class ClientLink:
 
     No more is under way than about what one round trip carries: the rest would only grow old in a buffer
     while newer frames wait behind it.
+
+    Attributes:
+        slo_ms: bound on capture to answer.
     """
 
     def __init__(
@@ -65,10 +66,13 @@ class ClientLink:
     ) -> None:
         """Starts with nothing under way; estimator and policy are this stream's own."""
         self._fps = fps
-        self._slo_ms = slo_ms
+        self.slo_ms = slo_ms
         self._estimator = estimator
         self._policy = policy
         self._odds = ArrivalOdds()
+        self._forecast = LinkForecast(
+            0.0, 0.0, self._odds
+        )  # the newest one; seldom changes between acks
         self._under_way: dict[int, _UnderWay] = {}
         self._through_ms = -math.inf
         self._size_ratio = 1.0
@@ -93,12 +97,17 @@ class ClientLink:
 
     def bandwidth_kbps(self, now_ms: float) -> float:
         """The newest estimate."""
-        oldest = next(iter(self._under_way.values())).sent if self._under_way else None
+        under_way = self._under_way
+        oldest = next(iter(under_way.values())).sent if under_way else None
         return self._estimator.bandwidth_kbps(now_ms, oldest)
 
     def forecast(self, now_ms: float) -> LinkForecast:
         """What is expected of the link at this moment."""
-        return LinkForecast(self.bandwidth_kbps(now_ms), self.wire_ms, self._odds)
+        bandwidth_kbps, wire_ms = self.bandwidth_kbps(now_ms), self._estimator.wire_ms
+        newest = self._forecast
+        if newest.bandwidth_kbps != bandwidth_kbps or newest.wire_ms != wire_ms:
+            newest = self._forecast = LinkForecast(bandwidth_kbps, wire_ms, self._odds)
+        return newest
 
     def expected_kbits(self, size: FrameSize) -> float:
         """Encoded size that a frame of this stream will probably have at that input size."""
@@ -106,17 +115,19 @@ class ClientLink:
 
     def on_sent(self, sequence: int, sending: Sending, kbits: float, now_ms: float) -> None:
         """A frame is handed to the transport."""
-        usual_kbits = sending.size.kbits * sending.quality.size_ratio
-        ratio = min(max(kbits / usual_kbits, _RATIO_LIMITS[0]), _RATIO_LIMITS[1])
+        size, quality, _ = sending
+        ratio = kbits / (size.kbits * quality.size_ratio)
+        ratio = min(max(ratio, _RATIO_LIMITS[0]), _RATIO_LIMITS[1])
         self._size_ratio += _RATIO_WEIGHT * (ratio - self._size_ratio)
+        forecast = self.forecast(now_ms)
         start_ms = max(self._through_ms, now_ms) if self._under_way else now_ms
-        predicted_ms = start_ms - now_ms + self.forecast(now_ms).sending_ms(kbits)
-        self._through_ms = now_ms + predicted_ms
+        predicted_ms = start_ms - now_ms + forecast.sending_ms(kbits)
+        through_ms = self._through_ms = now_ms + predicted_ms
         self._last_sent_ms = now_ms
         self._under_way[sequence] = _UnderWay(
-            SentFrame(sequence, sending.size.side_px, kbits, now_ms),
+            SentFrame(sequence, size.side_px, kbits, now_ms),
             predicted_ms,
-            self._through_ms + 2 * self.wire_ms,
+            through_ms + 2 * forecast.wire_ms,
         )
 
     def on_ack(self, sequence: int, held_ms: float, now_ms: float) -> float | None:
@@ -127,7 +138,7 @@ class ClientLink:
             this ack (any more).
         """
         frame = self._under_way.get(sequence)
-        self.on_answer(sequence)
+        self._has_arrived(sequence)
         if frame is None or not math.isfinite(held_ms):
             return None
         network_ms = max(0.0, now_ms - frame.sent.sent_ms - max(0.0, held_ms))
@@ -142,8 +153,7 @@ class ClientLink:
             sequence: its number.
             times: what the server took for it, if it was not dropped there.
         """
-        while self._under_way and (oldest := next(iter(self._under_way))) <= sequence:
-            del self._under_way[oldest]
+        self._has_arrived(sequence)
         if times is not None and times.are_sound:
             busy_ms, batch_ms = self._server_times or times
             busy_ms += SERVER_WEIGHT * (times.busy_ms - busy_ms)
@@ -153,9 +163,15 @@ class ClientLink:
             wait_ms = self._wait_factor * batch_ms
             self._server_ms = [busy_ms + ratio * wait_ms for ratio in WAIT_RATIOS]
 
+    def _has_arrived(self, sequence: int) -> None:
+        """A frame is under way no more, nor are those before it."""
+        under_way = self._under_way
+        while under_way and (oldest := next(iter(under_way))) <= sequence:
+            del under_way[oldest]
+
     def on_too_late(self, sequence: int) -> None:
         """The server gave a frame up because its time was over: it needs more than was left to it."""
-        self.on_answer(sequence)
+        self._has_arrived(sequence)
         self._wait_factor = min(MOST_WAIT, WAIT_GROWTH * self._wait_factor)
 
     def on_disconnect(self) -> None:
@@ -170,11 +186,13 @@ class ClientLink:
         queues; the wire then holds what one round trip needs, which on a short one is a single frame.
         While an ack is overdue the link is slower than was thought, and what is sent now would only queue.
         """
-        if not self._under_way:
+        under_way = self._under_way
+        if not under_way:
             return now_ms
-        in_a_round_trip = round(2 * self.wire_ms * self._fps / 1000)
-        oldest = next(iter(self._under_way.values()))
-        if len(self._under_way) > in_a_round_trip or now_ms > oldest.ack_due_ms:
+        in_a_round_trip = round(2 * self._estimator.wire_ms * self._fps / 1000)
+        if len(under_way) > in_a_round_trip:
+            return math.inf
+        if now_ms > next(iter(under_way.values())).ack_due_ms:
             return math.inf
         return max(now_ms, self._through_ms)
 
@@ -185,6 +203,7 @@ class ClientLink:
         advice: SideAdvice,
         left_ms: float,
         now_ms: float,
+        making_ms: Callable[[int], float] = takes_no_time,
     ) -> Sending | Reason:
         """Decides on the frame whose turn it is: how it is sent, or why it is given up unsent.
 
@@ -194,6 +213,7 @@ class ClientLink:
             advice: the server's newest.
             left_ms: what is left of the frame's SLO.
             now_ms: the time.
+            making_ms: what making a frame of a side (px) takes.
         """
         situation = Situation(
             sequence=sequence,
@@ -203,10 +223,11 @@ class ClientLink:
             advised_px=advice.side_px,
             served_px=advice.served_px,
             fps=self._fps,
-            slo_ms=self._slo_ms,
+            slo_ms=self.slo_ms,
             left_ms=left_ms,
             server_ms=self._server_ms,
             link=self.forecast(now_ms),
+            making_ms=making_ms,
         )
         chosen = self._policy.choose(situation)
         if isinstance(chosen, Sending):
@@ -221,13 +242,12 @@ class ClientLink:
         """Whether a frame should go out after all, now that its encoded size is known."""
         return sending.may_be_late or self.forecast(now_ms).round_trip_ms(kbits) <= left_ms
 
-    def is_to_blame(self, kbits: float, waited_ms: float, slo_ms: float, now_ms: float) -> bool:
+    def is_to_blame(self, kbits: float, waited_ms: float, now_ms: float) -> bool:
         """Whether a frame given up unsent would not have made it even on an infinitely fast client.
 
         Args:
             kbits: its encoded size, as far as known.
             waited_ms: how long it has waited for the link.
-            slo_ms: bound on capture to answer.
             now_ms: the time.
         """
-        return waited_ms + self.forecast(now_ms).round_trip_ms(kbits) > slo_ms
+        return waited_ms + self.forecast(now_ms).round_trip_ms(kbits) > self.slo_ms

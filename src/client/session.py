@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from typing import NamedTuple, TypeVar
@@ -14,28 +13,25 @@ import google_crc32c
 import grpc
 import grpc.aio
 
-from ..adapting.client_link import BITS_PER_KBIT, ClientLink, ServerTimes
+from ..adapting.client_link import BITS_PER_KBIT
 from ..adapting.frame_sizes import FrameChoices, FrameSize
-from ..adapting.policies.port import Sending
+from ..adapting.sender import Encode, Send
 from ..core.advice import SideAdvice
 from ..core.checks import plain
-from ..core.clock import Clock
 from ..core.ledger import LedgerError
-from ..core.limits import BANDWIDTH_KBPS
 from ..core.quality import JpegQuality
-from ..core.verdict import Reason
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image
 from .account import Account, CapturedFrame
+from .answers import read_result
 from .connection import Connection, StreamCall
 from .errors import StreamFailed
-from .options import StreamOptions
 
 _log = logging.getLogger(__name__)
 
 Choice = TypeVar("Choice", FrameSize, JpegQuality)
 
-Encode = Callable[[Image, int, int], bytes]
+Encoder = Callable[[Image, int, int], bytes]
 """Resizes a picture to a side (px) and encodes it with a JPEG quality."""
 
 
@@ -44,7 +40,6 @@ class SessionEnd(NamedTuple):
 
     Attributes:
         is_taken: whether another registration of the same id took its place.
-        detail: in words for people.
     """
 
     is_taken: bool
@@ -56,7 +51,7 @@ _BITS_PER_BYTE = 8
 
 
 class Session:
-    """One call of `Stream`, from Open to Goodbye or to its loss.
+    """One call of `Stream`, from Open to Goodbye or to its loss; carries what an account sends.
 
     Attributes:
         has_worked: whether the server acknowledged a frame.
@@ -67,14 +62,10 @@ class Session:
         connection: Connection,
         reply: pb.RegisterReply,
         account: Account,
-        link: ClientLink,
-        clock: Clock,
+        encode: Encoder,
         encoder: Executor,
-        encode: Encode,
-        options: StreamOptions,
-        on_sent: Callable[[CapturedFrame], None],
     ) -> None:
-        """Prepares the session that a registration gave.
+        """Takes over the account's frames, with what a registration gave.
 
         Raises:
             StreamFailed: if the server names impossible input sizes.
@@ -82,68 +73,41 @@ class Session:
         self.has_worked = False
         self._connection = connection
         self._account = account
-        self._link = link
-        self._clock = clock
+        self._sender = account.sender
+        self._clock = account.clock
         self._encoder = encoder
         self._encode = encode
-        self._options = options
-        self._on_sent = on_sent
+        self._options = account.options
         self._token = reply.session
-        self._advice = SideAdvice(reply.advised_side_px, reply.served_side_px)
+        self._wake = asyncio.Event()
+        self._order: Encode[CapturedFrame] | None = None
+        self._to_send: CapturedFrame | None = None
         try:
-            self._choices = _choices(reply.zoo)
+            choices = _choices(reply.zoo)
         except ValueError as error:
             raise StreamFailed(
                 f"{connection.address} names no input size that can be sent: {error}"
             ) from None
-        self._waiting: CapturedFrame | None = None
-        self._wake = asyncio.Event()
-        self._is_draining = False
-        self._held_since_ms: float | None = None  # while the frame that waits does so for the link
+        self._sender.connected(choices, SideAdvice(reply.advised_side_px, reply.served_side_px))
+        account.session = self
 
-    def offer(self, frame: CapturedFrame) -> None:
-        """Takes the newest frame; one that still waits is superseded by it."""
-        if self._is_draining:
-            self._account.give_up(frame, Reason.DRAINING)
-            return
-        if self._waiting is not None:
-            self._account.give_up(self._waiting, Reason.SUPERSEDED)
-        self._waiting = frame
-        self._wake.set()
-
-    def give_up_unsent(self, frame: CapturedFrame, kbits: float | None = None) -> None:
-        """Gives up a frame that cannot be answered in time any more.
-
-        The link is to blame if the frame would not have made it even on an infinitely fast client.
-
-        Args:
-            frame: was not sent.
-            kbits: its encoded size; of the smallest side, if it is not given.
-        """
-        now_ms = self._clock.now_ms()
-        if kbits is None:
-            kbits = self._link.expected_kbits(self._choices.sizes[0])
-        waited_ms = frame.link_ms
-        if frame is self._waiting and self._held_since_ms is not None:
-            waited_ms += now_ms - self._held_since_ms
-        is_links = self._link.is_to_blame(kbits, waited_ms, self._options.slo_ms, now_ms)
-        self._account.give_up(frame, Reason.LINK_TOO_SLOW if is_links else Reason.CLIENT_TOO_SLOW)
+    def carry_out(self, order: Encode[CapturedFrame] | Send[CapturedFrame]) -> None:
+        """Takes note of what the sender wants done next."""
+        if isinstance(order, Encode):
+            self._order = order
+            self._wake.set()
+        else:
+            self._to_send = order.frame
 
     async def run(self, settled: asyncio.Event) -> SessionEnd:
         """Carries frames until everything is settled, or the session is lost.
-
-        Args:
-            settled: set when nothing will be captured any more and no frame is open.
-
-        Returns:
-            Why the session ended.
 
         Raises:
             StreamFailed: if another session would not help.
         """
         call = self._connection.open_stream()
         tasks = [
-            asyncio.create_task(self._send(call, settled), name="send frames"),
+            asyncio.create_task(self._send_all(call, settled), name="send frames"),
             asyncio.create_task(self._leave(call, settled), name="leave"),
         ]
         sending = tasks[0]
@@ -183,95 +147,54 @@ class Session:
         now_ms = self._clock.now_ms()
         for ack in message.acks:
             self.has_worked = True
-            network_ms = self._link.on_ack(ack.sequence, ack.held_ms, now_ms)
-            frame = self._account.find(ack.sequence)
-            if frame is not None and network_ms is not None:
-                frame.network_ms = network_ms
+            self._sender.acked(ack.sequence, ack.held_ms, now_ms)
         for result in message.results:
-            if result.drop.reason == Reason.TOO_LATE:
-                self._link.on_too_late(result.sequence)
-            else:
-                self._link.on_answer(result.sequence, _server_times(result))
+            num_before = self._sender.ledger.duplicated
             try:
-                self._account.settle(result, now_ms)
+                self._sender.answered(result.sequence, read_result(result), now_ms)
             except (ValueError, LedgerError) as error:
                 raise StreamFailed(f"{self._connection.address} says {error}") from None
-            self._advice = SideAdvice(result.advised_side_px, result.served_side_px)
-        if message.notice.kind == pb.Notice.DRAINING:
-            self._is_draining = True
-            if self._waiting is not None:
-                self._account.give_up(self._waiting, Reason.DRAINING)
-                self._waiting = None
-        elif (
-            message.notice.kind
-        ):  # our message was not understood, or we do not understand this one
-            notice = message.notice
+            if self._sender.ledger.duplicated > num_before:
+                stream_id = self._options.stream_id
+                _log.warning("%s: sequence %d: answered twice", stream_id, result.sequence)
+        notice = message.notice
+        if notice.kind == pb.Notice.DRAINING:
+            self._sender.draining(now_ms)
+        elif notice.kind:  # our message was not understood, or we do not understand this one
             _log.debug("%s: notice %d: %s", self._options.stream_id, notice.kind, notice.detail)
-        self._wake.set()
+        self._account.act()
 
-    async def _send(self, call: StreamCall, settled: asyncio.Event) -> None:
-        """Sends Open, then frames as the link takes them, then Goodbye."""
+    async def _send_all(self, call: StreamCall, settled: asyncio.Event) -> None:
+        """Sends Open, then frames as they are ordered, then Goodbye."""
         # A call that has ended says so to its reader.
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await call.write(pb.ClientMessage(open=pb.Open(session=self._token)))
             while not settled.is_set():
                 self._wake.clear()
-                frame, now_ms = self._waiting, self._clock.now_ms()
-                start_ms = self._link.may_send_at_ms(now_ms)
-                if frame is not None and start_ms <= now_ms:
-                    self._waiting = None
-                    await self._send_frame(call, frame)
-                    continue
-                await self._wait_for_link(frame, start_ms, now_ms)
+                order, self._order = self._order, None
+                if order is None:
+                    await self._wake.wait()
+                else:
+                    await self._encode_and_send(call, order)
             await call.write(pb.ClientMessage(goodbye=pb.Goodbye()))
             await call.done_writing()
 
-    async def _wait_for_link(
-        self, frame: CapturedFrame | None, start_ms: float, now_ms: float
-    ) -> None:
-        """Waits until something happens, or until the link is expected to be free for a frame."""
-        is_timed = frame is not None and start_ms < math.inf
-        self._held_since_ms = now_ms
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout((start_ms - now_ms) / 1000 if is_timed else None):
-                await self._wake.wait()
-        self._held_since_ms = None
-        if frame is not None:
-            frame.link_ms += self._clock.now_ms() - now_ms
-
-    async def _send_frame(self, call: StreamCall, frame: CapturedFrame) -> None:
-        """Sends a frame at the side that fits, or gives it up."""
-        if frame.image is None or self._account.find(frame.sequence) is None:
-            return
-        now_ms = self._clock.now_ms()
-        due_ms = frame.captured_ms + self._options.slo_ms
-        sending = self._link.choose_sending(
-            frame.sequence, self._choices, self._advice, due_ms - now_ms, now_ms
-        )
-        if sending is Reason.SKIPPED:
-            self._account.give_up(frame, sending)
-            return
-        if not isinstance(sending, Sending):
-            self.give_up_unsent(frame)
-            return
-        size, quality = sending.size, sending.quality.quality
+    async def _encode_and_send(self, call: StreamCall, order: Encode[CapturedFrame]) -> None:
+        """Encodes a frame, and sends it if that is still wanted."""
+        frame, (size, quality, _) = order
+        if frame.image is None:
+            raise AssertionError(f"frame {frame.sequence}: was offered without a picture")
         jpeg, crc32c = await asyncio.get_running_loop().run_in_executor(
-            self._encoder, self._with_checksum, frame.image, size.side_px, quality
+            self._encoder, self._with_checksum, frame.image, size.side_px, quality.quality
         )
-        if self._account.find(frame.sequence) is None:
-            return
         now_ms = self._clock.now_ms()
         kbits = len(jpeg) * _BITS_PER_BYTE / BITS_PER_KBIT
-        if not self._link.is_worth_sending(sending, kbits, due_ms - now_ms, now_ms):
-            self.give_up_unsent(frame, kbits)
+        self._sender.encoded(frame.sequence, kbits, now_ms)
+        self._account.act()
+        if self._to_send is not frame:
             return
-        # Entered as sent before it is: the ack may be there before `write` returns.
-        frame.sent_ms = now_ms
-        frame.side_px, frame.jpeg_bytes = size.side_px, len(jpeg)
-        frame.jpeg_quality = quality
-        frame.bandwidth_kbps = BANDWIDTH_KBPS.nearest(self._link.bandwidth_kbps(now_ms))
-        self._link.on_sent(frame.sequence, sending, kbits, now_ms)
-        self._on_sent(frame)
+        if not self._options.keep_images:
+            frame.image = None
         await call.write(
             pb.ClientMessage(
                 frame=pb.Frame(
@@ -283,24 +206,17 @@ class Session:
                     jpeg_crc32c=crc32c,
                     jpeg=jpeg,
                     link=pb.LinkEstimate(
-                        bandwidth_kbps=frame.bandwidth_kbps, wire_ms=self._link.wire_ms
+                        bandwidth_kbps=frame.bandwidth_kbps, wire_ms=self._sender.link.wire_ms
                     ),
                 )
             )
         )
+        self._sender.written(frame.sequence)
+        self._account.act()
 
     def _with_checksum(self, image: Image, side_px: int, quality: int) -> tuple[bytes, int]:
         jpeg = self._encode(image, side_px, quality)
         return jpeg, google_crc32c.value(jpeg)
-
-
-def _server_times(result: pb.Result) -> ServerTimes | None:
-    """What the server took for a frame that ran; decoding is part of its wait, and is needed."""
-    if result.verdict != pb.ANSWERED:
-        return None
-    timings = result.timings
-    waited_ms = timings.queue_ms - timings.decode_ms
-    return ServerTimes(timings.server_ms - waited_ms, timings.inference_ms)
 
 
 def _choices(zoo: pb.Zoo) -> FrameChoices:

@@ -6,36 +6,26 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
-from types import TracebackType
 from typing import Self
 
-from ..adapting.client_link import NO_ANSWER_AFTER_MS, ClientLink
-from ..adapting.estimators import make_estimator
-from ..adapting.policies.registry import policy
-from ..core.clock import Clock, MonotonicClock
+from ..core.clock import MonotonicClock
 from ..core.ledger import Ledger
-from ..core.verdict import Reason
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image, encode_frame
-from .account import Account, CapturedFrame
-from .answers import Answer
+from .account import Account
+from .answers import Answer, Inbox
 from .capture import capture_frames
 from .connection import Connection
-from .connections import Connections
+from .connections import Connections, check_not_forked, was_forked
 from .entering import call_guarded, encoded
-from .forking import check_not_forked, was_forked
-from .inbox import Inbox
-from .one_thread import OneThread
 from .options import StreamOptions
 from .registrar import Registrar
-from .session import Encode, Session
+from .session import Encoder, Session
 from .sources import EncodingSource, FrameSource, open_source
 from .sources.port import check_source, reads_at_once
-from .wire_probe import keep_measuring_wire
-from .workers import Workers
+from .threads import OneThread, Workers
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +48,6 @@ class Stream:
         source: FrameSource | str | os.PathLike[str],
         options: StreamOptions,
         workers: Workers,
-        clock: Clock | None = None,
     ) -> None:
         """Prepares the stream; nothing is opened or sent yet.
 
@@ -73,18 +62,11 @@ class Stream:
         # What a source does itself must not keep other streams waiting.
         self._reader = OneThread(f"read-{options.stream_id}")
         self._encoder = OneThread(f"encode-{options.stream_id}")
-        self._clock = MonotonicClock() if clock is None else clock
+        self._clock = MonotonicClock()
         self._inbox = Inbox(options.max_unread)
-        zero_ms = self._clock.now_ms() if options.zero_ms is None else options.zero_ms
-        self._account = Account(options.stream_id, options.slo_ms, zero_ms, self._deliver)
-        self._link = ClientLink(
-            options.fps,
-            options.slo_ms,
-            make_estimator(options.bandwidth_kbps, options.wire_ms or 0.0, options.estimator),
-            policy(options.policy, options.ladder),
-        )
+        self._account = Account(options, self._clock, self._deliver)
+        self._link = self._account.sender.link
         self._connection: Connection | None = None
-        self._session: Session | None = None
         self._is_capturing = False
         self._is_stopped = False  # perhaps before capturing has begun
         self._settled = asyncio.Event()  # nothing will be captured, and no frame is open
@@ -102,12 +84,12 @@ class Stream:
     @property
     def ledger(self) -> Ledger:
         """The counts of the stream's frames, to be read only."""
-        return self._account.ledger
+        return self._account.sender.ledger
 
     @property
     def num_late_answers(self) -> int:
         """Answers that came after their frame had been given up here."""
-        return self._account.num_late_answers
+        return self._account.sender.num_late_answers
 
     @property
     def num_taken(self) -> int:
@@ -172,12 +154,7 @@ class Stream:
         self._task.add_done_callback(partial(self._end, source, self._connection))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
         if self._task is None or was_forked():
             return
         self._check_loop()
@@ -249,7 +226,7 @@ class Stream:
                 self.options.num_frames,
                 self._workers.reader if reads_at_once(source) else self._reader,
                 self._clock,
-                self._capture,
+                self._account.capture,
             ),
             name=f"capture {self.stream_id}",
         )
@@ -257,7 +234,7 @@ class Stream:
         if self._is_stopped:
             self._capturing.cancel()
         measuring = asyncio.create_task(
-            self._keep_measuring_wire(connection), name="measure the wire"
+            self._registrar.keep_measuring_wire(connection), name="measure the wire"
         )
         try:
             is_apart = isinstance(source, EncodingSource) and not reads_at_once(source)
@@ -272,7 +249,7 @@ class Stream:
     def _end(self, source: FrameSource, connection: Connection, task: asyncio.Task[None]) -> None:
         """Lets everything go, even if the task was ended before it could begin."""
         del task
-        self._lose_open_frames(Reason.NOT_CONNECTED)
+        self._account.disconnect()
         self._inbox.end()
         self._connections.give_back(connection)
         self._close(source)
@@ -285,16 +262,6 @@ class Stream:
         self._reader.shutdown(wait=False)
         self._encoder.shutdown(wait=False)
 
-    async def _keep_measuring_wire(self, connection: Connection) -> None:
-        """Follows the delay of the wire, unless it was given."""
-        if self.options.wire_ms is None:
-            await keep_measuring_wire(
-                connection, self._link.wire_ms or None, self._clock, self._take_wire
-            )
-
-    def _take_wire(self, wire_ms: float) -> None:
-        self._link.wire_ms = wire_ms
-
     def _end_capture(self, task: asyncio.Task[None]) -> None:
         self._is_capturing = False
         if not task.cancelled():
@@ -306,58 +273,20 @@ class Stream:
         self._check_settled()
 
     def _check_settled(self) -> None:
-        if not self._is_capturing and not self._account.num_open:
+        if not self._is_capturing and not self._account.sender.num_open:
             self._settled.set()
 
-    def _capture(self, sequence: int, captured_ms: float, image: Image | Reason) -> None:
-        """Enters a captured frame, and offers it to the session; without a picture it is dropped."""
-        reason = image if isinstance(image, Reason) else None
-        frame = self._account.capture(
-            sequence, captured_ms, None if isinstance(image, Reason) else image
-        )
-        if reason is not None:
-            self._account.give_up(frame, reason)
-        elif self._session is None:
-            self._account.give_up(frame, Reason.NOT_CONNECTED)
-        else:
-            left_ms = captured_ms + self.options.slo_ms - self._clock.now_ms()
-            self._give_up_after(frame, left_ms, partial(self._session.give_up_unsent, frame))
-            self._session.offer(frame)
-
-    def on_sent(self, frame: CapturedFrame) -> None:
-        """A frame is handed to the transport: now an answer is due."""
-        if not self.options.keep_images:
-            frame.image = None
-        spent_ms = self._clock.now_ms() - frame.captured_ms
-        left_ms = self.options.slo_ms + NO_ANSWER_AFTER_MS - spent_ms
-        self._give_up_after(frame, left_ms, partial(self._account.give_up, frame, Reason.NO_ANSWER))
-
-    def _give_up_after(
-        self, frame: CapturedFrame, left_ms: float, give_up: Callable[[], None]
-    ) -> None:
-        """Has a frame given up in a while, unless it has its verdict by then."""
-        if frame.timer is not None:
-            frame.timer.cancel()
-        loop = asyncio.get_running_loop()
-        frame.timer = loop.call_later(max(0.0, left_ms) / 1000, give_up)
-
     async def _stay_connected(
-        self, connection: Connection, reply: pb.RegisterReply, encode: Encode, encoder: Executor
+        self, connection: Connection, reply: pb.RegisterReply, encode: Encoder, encoder: Executor
     ) -> None:
         """Serves session after session, until nothing is captured or open any more."""
         while not self._settled.is_set():
-            session = Session(
-                connection, reply, self._account, self._link, self._clock,
-                encoder, encode, self.options, self.on_sent,
-            )  # fmt: skip
-            self._session = session
+            session = Session(connection, reply, self._account, encode, encoder)
             start_ms = self._clock.now_ms()
             try:
                 end = await session.run(self._settled)
             finally:
-                self._session = None
-                self._lose_open_frames(Reason.NOT_CONNECTED)
-                self._link.on_disconnect()
+                self._account.disconnect()
             if self._settled.is_set():
                 return
             if end.is_taken:
@@ -373,19 +302,13 @@ class Stream:
                 return
             reply = next_reply
 
-    def _lose_open_frames(self, reason_if_unsent: Reason) -> None:
-        """Gives up every open frame, as the session is over."""
-        for frame in self._account.open_frames():
-            was_sent = frame.sent_ms is not None
-            self._account.give_up(frame, Reason.CONNECTION_LOST if was_sent else reason_if_unsent)
-
 
 def _close_unwanted(opening: Future[FrameSource]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 
 
-def _encode_of(source: FrameSource) -> Encode:
+def _encode_of(source: FrameSource) -> Encoder:
     """How pictures of a source are encoded: by itself, if it can."""
     if not isinstance(source, EncodingSource):
         return encode_frame

@@ -88,6 +88,8 @@ def require_flag(field: str, value: bool) -> bool:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether that is a number; True and False are none."""
+    if type(value) is float:  # as nearly all are
+        return True
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .checks import require_positive
 
+MOST_UTILISATION = 0.95  # of what a device carries on the average; benchmarks/utilisation.py
 NEVER_MS = 1e9  # as long as a variant takes that cannot run: no budget allows it
 
 Rows = tuple[tuple[float, ...], ...]
@@ -66,7 +67,7 @@ class ModeTable:
         rows = zip(self.p50_rows_ms or self.p99_rows_ms, self.p99_rows_ms, strict=True)
         costs = tuple(
             tuple(
-                ModeCost(Mode(variant, size), p50_ms, p99_ms, _throughput_fps(size, p99_ms))
+                ModeCost(Mode(variant, size), p50_ms, p99_ms, _throughput_fps(size, p50_ms, p99_ms))
                 for size, (p50_ms, p99_ms) in enumerate(zip(*both, strict=True), 1)
             )
             for variant, both in enumerate(rows)
@@ -94,18 +95,51 @@ class ModeTable:
         """The 99th percentile of what a batch takes."""
         return self.cost(mode).p99_ms
 
-    def slowed(self, ratio: float, broken: Collection[int] = ()) -> ModeTable:
-        """The table of a device on which all takes `ratio` times as long, and some variants cannot run."""
+    @property
+    def span_ms(self) -> tuple[float, float]:
+        """The shortest median and the longest."""
+        return min(row[0].p50_ms for row in self._costs), max(row[-1].p50_ms for row in self._costs)
 
-        def scaled(rows: Rows) -> Rows:
+    def published(self) -> ModeTable:
+        """The table for planners that are to reckon as published: throughput from the tail."""
+        return ModeTable(self.p99_rows_ms)
+
+    def slowed(
+        self,
+        ratio_at: Callable[[float], float],
+        spread_ratio: float = 1.0,
+        broken: Collection[int] = (),
+        reach_ms: float = 0.0,
+    ) -> ModeTable:
+        """The table of a device that is slower than its profile, and on which some variants cannot run.
+
+        Args:
+            ratio_at: how many times as long a batch takes that has such a median (ms).
+            spread_ratio: p99 over median, over the same of the profile.
+            broken: variants that cannot run.
+            reach_ms: the way there and back. Half of it goes to each batch: a frame is planned to wait for one and to run in the next.
+        """
+        medians = self.p50_rows_ms or self.p99_rows_ms
+
+        def scaled(rows: Rows, spread: float) -> Rows:
             return tuple(
-                (NEVER_MS,) * len(row) if variant in broken else tuple(ratio * ms for ms in row)
+                (NEVER_MS,) * len(row)
+                if variant in broken
+                else tuple(
+                    spread * ratio_at(p50) * ms + reach_ms / 2
+                    for ms, p50 in zip(row, medians[variant], strict=True)
+                )
                 for variant, row in enumerate(rows)
             )
 
-        return ModeTable(scaled(self.p99_rows_ms), scaled(self.p50_rows_ms))
+        return ModeTable(scaled(self.p99_rows_ms, spread_ratio), scaled(self.p50_rows_ms, 1.0))
 
 
-def _throughput_fps(batch_size: int, p99_ms: float) -> float:
-    """The one place where it is said. Source: Jellyfish, throughput from the tail of what a batch takes."""
-    return 1000.0 * batch_size / p99_ms
+def _throughput_fps(batch_size: int, p50_ms: float, p99_ms: float) -> float:
+    """The one place where it is said.
+
+    Many batches in a row take their mean, which a median tells where it is known. A steady device may be filled up to its tail.
+
+    Source: Jellyfish, throughput from the tail of what a batch takes, which is what is left where nothing else is known.
+    """
+    return 1000.0 * batch_size / min(p99_ms, p50_ms / MOST_UTILISATION)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from .budget import FULL_BUDGET, BudgetRule
 from .checks import require_not_negative
@@ -51,6 +52,11 @@ class Problem:
                 raise ValueError(
                     f"tables of device type {device.device_type!r}: must have the modes of every variant"
                 )
+
+    def published(self) -> Self:
+        """The problem as it was published: throughput from the tail of what a batch takes."""
+        tables = {name: table.published() for name, table in self.tables.items()}
+        return replace(self, tables=tables)
 
     def budget_ms(self, stream: Stream, variant: int) -> float:
         """What the server may spend on a frame of the stream for that variant, once decoded; 0 if it cannot be served."""

@@ -53,7 +53,6 @@ class RunOutcome:
     """What came of a run.
 
     Attributes:
-        cameras: one entry each.
         scores: over the frames of all cameras together.
     """
 
@@ -68,21 +67,12 @@ def run_outcome(
     accuracy: ProfileAccuracy,
     scores: Mapping[str, Scores],
 ) -> RunOutcome:
-    """Gathers what came of a run.
-
-    Args:
-        summary: of the run.
-        frames: its rows of `frames.csv`.
-        refused: streams that were not admitted.
-        accuracy: of answers, by the tables of the zoo.
-        scores: of each stream and of all; empty where nothing was detected.
-    """
+    """Gathers what came of a run."""
     credit: dict[str, float] = {}
     for frame in frames:
         credit[frame.stream_id] = credit.get(frame.stream_id, 0.0) + accuracy.of(frame)
     rows: list[CameraOutcome] = []
-    for stream in summary.streams:
-        one = stream.outcome
+    for stream_id, one in summary.streams.items():
         drops = [
             f"{place}.{reason}={number}"
             for place, reasons in one.dropped_by.items()
@@ -91,14 +81,12 @@ def run_outcome(
         same = {name: getattr(one, name) for name in _SAME}
         rows.append(
             CameraOutcome(
-                camera=stream.stream_id,
-                refused=int(stream.stream_id in refused),
+                camera=stream_id,
+                refused=int(stream_id in refused),
                 missed_ratio=(one.late + one.dropped) / one.captured if one.captured else None,
-                profile_map=credit.get(stream.stream_id, 0.0) / one.captured
-                if one.captured
-                else None,
+                profile_map=credit.get(stream_id, 0.0) / one.captured if one.captured else None,
                 **same,
-                **dataclasses.asdict(scores.get(stream.stream_id, NO_SCORES)),
+                **dataclasses.asdict(scores.get(stream_id, NO_SCORES)),
                 dropped_by=" ".join(drops),
             )
         )
@@ -111,9 +99,5 @@ def write_outcome(folder: Path, outcome: RunOutcome) -> None:
 
 
 def read_outcome(folder: Path) -> RunOutcome:
-    """Reads what `write_outcome` wrote.
-
-    Raises:
-        UsageError: if it is broken.
-    """
+    """Reads what `write_outcome` wrote; UsageError if it is broken."""
     return read_json(folder / CAMERAS_FILE).read(RunOutcome)

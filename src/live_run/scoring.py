@@ -9,6 +9,7 @@ from ..client.reconcile import compare
 from ..core.records import ServerFrameRecord
 from ..files.csv_log import read_records
 from ..reporting.accuracy import FrameKey, score_streams
+from ..reporting.device_outcome import read_devices
 from ..reporting.run_logs import RunLogs
 from ..reporting.summary import Summary, summarise, write_summary
 from ..vision.accuracy import Accuracy
@@ -28,14 +29,6 @@ def score_run(
 ) -> tuple[Summary, list[str]]:
     """Scores a run and writes its summary.
 
-    Args:
-        folder: of the run.
-        run: its logs.
-        detections: its answers.
-        scenes: stream id to scene; empty where nothing is detected, so that there is no accuracy.
-        class_names: by class id.
-        server_dir: the server's logs.
-
     Returns:
         The summary, and what does not add up: between the frames and their verdicts, or between the
         client's and the server's account.
@@ -51,7 +44,7 @@ def score_run(
             for row in frames
         }
         accuracy = score_streams(frames, truth, detections, class_names)
-    summary = summarise(run.info, frames, accuracy)
+    summary = summarise(run.info, frames, accuracy, read_devices(server_dir))
     write_summary(folder, summary)
     server_frames = [
         row

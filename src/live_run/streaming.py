@@ -31,7 +31,6 @@ class Streamed(Generic[Scene]):
     """What is left of the run when everything has stopped.
 
     Attributes:
-        results: one for each camera.
         scenes: stream id to the scene with the truth of its frames.
         server_status: exit status of the server; 0 is sound.
     """
@@ -80,7 +79,7 @@ def stream_cameras(
     with contextlib.ExitStack() as stack:
         say("starting the server, drawing the scenes")
         names = [camera.stream_id for camera in cameras]
-        with _away_from(devices):
+        with away_from(devices):
             links = stack.enter_context(open_shaper(shaper, names, out_dir))
         server = RunningServer(
             [*server_arguments, *links.server_options],
@@ -90,10 +89,10 @@ def stream_cameras(
         )
         stack.callback(server.stop)
         with ThreadPoolExecutor(1, "draw scenes") as pool:
-            drawing = pool.submit(_open_scenes, cameras, open_scene)
+            drawing = pool.submit(lambda: [open_scene(camera) for camera in cameras])
             server.start()  # by the thread that lives longest: the server ends with it
-            scenes = drawing.result()
-        stack.enter_context(_away_from(devices))
+            scenes = dict(zip(names, drawing.result(), strict=True))
+        stack.enter_context(away_from(devices))
         zero_ms = MonotonicClock().now_ms()
         links.start([camera.link(server.address) for camera in cameras], zero_ms)
         say(f"streaming {len(cameras)} cameras for {seconds:g} s")
@@ -111,14 +110,8 @@ def stream_cameras(
     return Streamed(results, scenes, server.exit_status or 0)
 
 
-def _open_scenes(
-    cameras: Sequence[LiveCamera], open_scene: Callable[[LiveCamera], Scene]
-) -> dict[str, Scene]:
-    return {camera.stream_id: open_scene(camera) for camera in cameras}
-
-
 @contextlib.contextmanager
-def _away_from(devices: Sequence[DeviceConfig]) -> Iterator[None]:
+def away_from(devices: Sequence[DeviceConfig]) -> Iterator[None]:
     """Keeps this thread, and what it starts, off the cores of devices if others are left."""
     allowed = os.sched_getaffinity(0)
     left = allowed - {core for device in devices for core in device.cores}

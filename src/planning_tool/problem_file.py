@@ -9,20 +9,21 @@ A problem is
      "clients":  [{"id": "c0", "fps": 15, "slo_ms": 100, "bandwidth_kbps": 20480.0, "wire_ms": 0.5}],
      "overhead_ms": 0.0}
 
-with the smallest variant first. `name`, `wire_ms` and `overhead_ms` may be left out.
+with the smallest variant first. `name`, `wire_ms` and `overhead_ms` may be left out. A device may have a `slowdown`: how many times
+as long as its type it takes; to the planner that is a type of its own.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from ..core.checks import echo
 from ..core.device import Device
-from ..core.limits import BANDWIDTH_KBPS, FPS, LATENCY_MS, OVERHEAD_MS, SLO_MS, WIRE_MS
+from ..core.limits import BANDWIDTH_KBPS, FPS, LATENCY_MS, OVERHEAD_MS, SLO_MS, WIRE_MS, Range
 from ..core.mode import ModeTable
 from ..core.options import check_ranges, option, required
 from ..core.plan import Plan
@@ -32,7 +33,9 @@ from ..core.variant import Variant
 from ..files.document import ReadBy
 from ..files.json_file import read_json
 from ..scheduling.planning.rules import Score
+from ..scheduling.slowness import LEAST_RATIO, MOST_RATIO
 
+SLOWDOWN = Range(LEAST_RATIO, MOST_RATIO)
 MAX_BYTES = 256 << 20
 
 
@@ -61,9 +64,11 @@ Latencies = Annotated[tuple[LatencyMs, ...], ReadBy(_latencies)]
 class _Device:
     id: str
     type: str
+    slowdown: float = option(1.0, limits=SLOWDOWN)
 
     def noun(self) -> Device:
-        return Device(self.id, self.type)
+        check_ranges(self)
+        return Device(self.id, self.type, self.slowdown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +125,18 @@ def read_problem(path: Path) -> Problem:
             place = ("variants", number, "latency_ms")
             raise document.error(place, f"{echo(sorted(latency_ms))}: must list type {name!r}")
     with document.blamed():
+        profiled = {
+            name: ModeTable(tuple(latency_ms[name] for _, latency_ms in file.variants))
+            for name in types
+        }
         return Problem(
-            file.devices,
+            tuple(_slowed(one) for one in file.devices),
             tuple(variant for variant, _ in file.variants),
             {
-                name: ModeTable(tuple(latency_ms[name] for _, latency_ms in file.variants))
-                for name in types
+                _slowed(one).device_type: profiled[one.device_type].slowed(
+                    functools.partial(_alike, one.slowdown_ratio)
+                )
+                for one in file.devices
             },
             file.clients,
             file.overhead_ms,
@@ -154,3 +165,14 @@ def plan_as_json(
         "plan_ms": round(plan_ms, 3),
         "planner": planner,
     }
+
+
+def _slowed(device: Device) -> Device:
+    """The device, of a type that is as slow."""
+    if device.slowdown_ratio == 1:
+        return device
+    return replace(device, device_type=f"{device.device_type}-x{device.slowdown_ratio:g}")
+
+
+def _alike(ratio: float, _: float) -> float:
+    return ratio

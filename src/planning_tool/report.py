@@ -57,7 +57,8 @@ def check_line(name: str, score: Score, yardstick: Yardstick | None, plan_ms: fl
 
 
 def explanation_lines(problem: Problem, explanations: Sequence[Explanation]) -> list[str]:
-    """Returns a paragraph of one or more lines for each stream."""
+    """Returns a paragraph of one or more lines for each stream; it says which devices are slow."""
+    slowdowns = {device.device_id: device.slowdown_ratio for device in problem.devices}
     lines = []
     for one in explanations:
         if one.device is None:
@@ -66,8 +67,10 @@ def explanation_lines(problem: Problem, explanations: Sequence[Explanation]) -> 
                 f"{problem.variants[0].name} is {one.budget_ms:.1f} ms"
             )
         else:
+            ratio = slowdowns[one.device.device_id]
+            slow = f" ({ratio:g} times its profile)" if ratio != 1 else ""
             lines.append(
-                f"{one.stream_id}: {one.device.device_id}, "
+                f"{one.stream_id}: {one.device.device_id}{slow}, "
                 f"{problem.variants[one.device.mode.variant].name}; budget {one.budget_ms:.1f} ms, "
                 f"needs {one.needed_ms:.1f} ms; bound by {_binding(one.binding)}"
             )

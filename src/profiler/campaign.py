@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
-import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 
 from ..core.clock import Clock, MonotonicClock
-from ..core.errors import UsageError
 from ..core.variant import Variant
-from ..devices.config import DeviceConfig
 from ..files.progress import LEFT, PERCENT, progress_bar
-from ..server.zoo import fingerprint_of
-from ..zoos import LatencyFile, Method, write_latency_file
+from ..zoos import Fingerprint, LatencyFile, Method, write_latency_file
 from .batch_runner import BatchRunner
 from .measuring import Amount, measure
 from .samples import Cell, SampleFile
@@ -31,7 +27,7 @@ class Campaign:
 
     Attributes:
         zoo: whose variants.
-        device: on what.
+        device_type: on what, and of which machine (`fingerprint`).
         variants: each of them is measured.
         batch_sizes: rising, from 1; sizes left out are taken from the line between.
         max_batch_size: largest batch size of the table.
@@ -41,7 +37,8 @@ class Campaign:
     """
 
     zoo: str
-    device: DeviceConfig
+    device_type: str
+    fingerprint: Fingerprint
     variants: tuple[Variant, ...]
     batch_sizes: tuple[int, ...]
     max_batch_size: int
@@ -68,31 +65,28 @@ def carry_out(
     What `samples_path` holds already counts; so after an interruption the same call continues.
     """
     clock = clock or MonotonicClock()
-    fingerprint = fingerprint_of(campaign.device)
-    if fingerprint is None:
-        raise UsageError(
-            f"device={campaign.device.device_id}: a replayed device cannot be measured"
-        )
     with (
-        SampleFile(samples_path, campaign.cells) as file,
+        closing(SampleFile(samples_path, campaign.cells)) as file,
         progress_bar(PERCENT, *LEFT, console=console) as progress,
     ):
-        meter = _Meter(campaign, file, progress, clock)
-        measure(
-            runner.run,
-            file,
-            campaign.amount,
-            Random(campaign.seed),  # noqa: S311
-            clock,
-            meter.ran,
-        )
-        meter.finish()
+        amount, start_ms = campaign.amount, clock.now_ms()
+        total = amount.limit_ms or amount.num_samples * len(campaign.cells)
+        task = progress.add_task("measuring", total=total)
+
+        def visited(cell: Cell) -> None:
+            num_samples = sum(len(samples) for samples in file.samples.values())
+            done = num_samples if amount.limit_ms is None else clock.now_ms() - start_ms
+            text = f"measuring {cell.variant} x {cell.batch_size}"
+            progress.update(task, description=text, completed=min(done, total))
+
+        measure(runner.run, file, amount, Random(campaign.seed), clock, visited)  # noqa: S311
+        progress.update(task, description="measured", completed=total)
         rows = summarise(file.samples, campaign.max_batch_size)
     table = LatencyFile(
         zoo=campaign.zoo,
-        device_type=campaign.device.device_type,
+        device_type=campaign.device_type,
         method=campaign.method,
-        fingerprint=fingerprint,
+        fingerprint=campaign.fingerprint,
         measured_on=datetime.now(UTC).date().isoformat(),
         source=_source(campaign),
         rows=rows,
@@ -104,7 +98,7 @@ def carry_out(
 def _source(campaign: Campaign) -> str:
     sizes = ", ".join(str(size) for size in campaign.batch_sizes)
     text = (
-        f"moonjelly profile; decode + inference + post-processing of batch sizes {sizes}; "
+        f"moonjelly profile; inference + post-processing, the next batch decoded beside, of batch sizes {sizes}; "
         f"order shuffled by seed {campaign.seed}; torch {version('torch')}"
     )
     if campaign.amount.num_samples < ENOUGH_SAMPLES:
@@ -112,46 +106,3 @@ def _source(campaign: Campaign) -> str:
     if len(campaign.batch_sizes) < campaign.max_batch_size:
         text += "; other batch sizes lie on the line between"
     return text
-
-
-class _Meter:
-    """Turns batches that ran into a progress bar of milliseconds done and to do."""
-
-    def __init__(
-        self, campaign: Campaign, file: SampleFile, progress: Progress, clock: Clock
-    ) -> None:
-        self._campaign, self._file, self._progress, self._clock = campaign, file, progress, clock
-        self._start_ms = clock.now_ms()
-        self._seen_ms: dict[Cell, float] = {}
-        self._task = progress.add_task("warming up", total=None)
-
-    def ran(self, cell: Cell, duration_ms: float) -> None:
-        """Takes note of one batch."""
-        self._seen_ms[cell] = duration_ms
-        amount = self._campaign.amount
-        done_ms = self._clock.now_ms() - self._start_ms
-        lacking = self._file.lacking(amount.num_samples)
-        if not all(one in self._seen_ms for one in lacking):
-            return
-        per_sample = 1 + amount.visit_warm_up / amount.visit_samples
-        left_ms = per_sample * float(
-            np.sum(
-                [
-                    self._seen_ms[one] * (amount.num_samples - len(self._file.samples[one]))
-                    for one in lacking
-                ]
-            )
-        )
-        if amount.limit_ms is not None:
-            left_ms = min(left_ms, max(0.0, amount.limit_ms - done_ms))
-        self._progress.update(
-            self._task,
-            description=f"measuring {cell.variant} x {cell.batch_size}",
-            completed=done_ms,
-            total=done_ms + left_ms,
-        )
-
-    def finish(self) -> None:
-        """Shows the end."""
-        done_ms = self._clock.now_ms() - self._start_ms
-        self._progress.update(self._task, description="measured", completed=done_ms, total=done_ms)

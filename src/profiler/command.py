@@ -66,9 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--profiles-dir", type=Path, metavar="DIR", help="in place of the repository's profiles/"
     )
     parser.add_argument(
-        "--again",
+        "--refresh",
         action="store_true",
-        help="forget the samples of an earlier run, do not continue it",
+        help="measure anew: forget the samples of an earlier run, do not continue it",
     )
     parser.add_argument(
         "--quick",
@@ -93,12 +93,13 @@ def run(arguments: argparse.Namespace) -> int:
     variants = load_variants(variants_path(arguments.zoo, arguments.profiles_dir))
     own = machine_profile_path(arguments.zoo, device.device_type, fingerprint)
     samples = own.with_name(f"samples-{device.device_type}.csv")
-    if arguments.again:
+    if arguments.refresh:
         samples.unlink(missing_ok=True)
     _warn_if_busy(device, console)
     campaign = Campaign(
         zoo=arguments.zoo,
-        device=device,
+        device_type=device.device_type,
+        fingerprint=fingerprint,
         variants=variants,
         batch_sizes=arguments.batch_sizes,
         max_batch_size=max(arguments.batch_sizes),
@@ -111,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"sizes on {device.device_type}, {arguments.samples} samples each; samples go to {samples}; "
         f"after an interruption the same command continues",
     )
-    runner = open_runner(device, variants)
+    runner = open_runner(device, variants, campaign.max_batch_size)
     carry_out(campaign, runner, samples, arguments.out or own, console)
     console.print(f"wrote {arguments.out or own}")
     return 0

@@ -20,9 +20,9 @@ from .batch_runner import open_runner
 from .campaign import Campaign, carry_out
 from .measuring import Amount
 
-BATCH_SIZES = (1, 2, 4)
+BATCH_SIZES = (1, 4)
 MAX_BATCH_SIZE = 8
-AMOUNT = Amount(num_samples=30, visit_samples=2, visit_warm_up=0, limit_ms=30_000.0)
+AMOUNT = Amount(num_samples=30, limit_ms=35_000.0)
 
 
 def ensure_profile(
@@ -52,7 +52,8 @@ def ensure_profile(
     variants = load_variants(variants_path(zoo, profiles_dir))
     campaign = Campaign(
         zoo=zoo,
-        device=device,
+        device_type=device.device_type,
+        fingerprint=fingerprint,
         variants=variants,
         batch_sizes=BATCH_SIZES,
         max_batch_size=MAX_BATCH_SIZE,
@@ -60,7 +61,7 @@ def ensure_profile(
         seed=0,
         method=Method.QUICK,
     )
-    runner = open_runner(device, variants)
+    runner = open_runner(device, variants, MAX_BATCH_SIZE)
     samples = out.with_name(f"quick-samples-{device.device_type}.csv")
     samples.unlink(missing_ok=True)
     carry_out(campaign, runner, samples, out, console)

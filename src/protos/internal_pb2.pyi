@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Envelope(_message.Message):
-    __slots__ = ("attach", "ready", "drain", "child_status", "heartbeat", "join", "snapshot", "leave", "join_reply", "superseded", "plan", "frame", "cancel", "results", "executor_status")
+    __slots__ = ("attach", "ready", "drain", "child_status", "heartbeat", "join", "snapshot", "leave", "join_reply", "superseded", "plan", "frame", "cancel", "results", "executor_status", "device_announced")
     ATTACH_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,7 @@ class Envelope(_message.Message):
     CANCEL_FIELD_NUMBER: _ClassVar[int]
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     EXECUTOR_STATUS_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_ANNOUNCED_FIELD_NUMBER: _ClassVar[int]
     attach: Attach
     ready: Ready
     drain: Drain
@@ -40,10 +41,11 @@ class Envelope(_message.Message):
     cancel: Cancel
     results: FrameResults
     executor_status: ExecutorStatus
-    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., child_status: _Optional[_Union[ChildStatus, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., join_reply: _Optional[_Union[JoinReply, _Mapping]] = ..., superseded: _Optional[_Union[Superseded, _Mapping]] = ..., plan: _Optional[_Union[PlanUpdate, _Mapping]] = ..., frame: _Optional[_Union[FrameDescriptor, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., results: _Optional[_Union[FrameResults, _Mapping]] = ..., executor_status: _Optional[_Union[ExecutorStatus, _Mapping]] = ...) -> None: ...
+    device_announced: DeviceAnnounced
+    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., child_status: _Optional[_Union[ChildStatus, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., join_reply: _Optional[_Union[JoinReply, _Mapping]] = ..., superseded: _Optional[_Union[Superseded, _Mapping]] = ..., plan: _Optional[_Union[PlanUpdate, _Mapping]] = ..., frame: _Optional[_Union[FrameDescriptor, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., results: _Optional[_Union[FrameResults, _Mapping]] = ..., executor_status: _Optional[_Union[ExecutorStatus, _Mapping]] = ..., device_announced: _Optional[_Union[DeviceAnnounced, _Mapping]] = ...) -> None: ...
 
 class Attach(_message.Message):
-    __slots__ = ("what", "peer", "peer_generation")
+    __slots__ = ("what", "peer")
     class What(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         WHAT_UNSPECIFIED: _ClassVar[Attach.What]
@@ -56,11 +58,9 @@ class Attach(_message.Message):
     BENCH: Attach.What
     WHAT_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]
-    PEER_GENERATION_FIELD_NUMBER: _ClassVar[int]
     what: Attach.What
     peer: str
-    peer_generation: int
-    def __init__(self, what: _Optional[_Union[Attach.What, str]] = ..., peer: _Optional[str] = ..., peer_generation: _Optional[int] = ...) -> None: ...
+    def __init__(self, what: _Optional[_Union[Attach.What, str]] = ..., peer: _Optional[str] = ...) -> None: ...
 
 class Ready(_message.Message):
     __slots__ = ("port",)
@@ -251,19 +251,43 @@ class FrameResults(_message.Message):
     def __init__(self, frames: _Optional[_Iterable[_Union[FrameResult, _Mapping]]] = ..., variant: _Optional[str] = ..., inference_ms: _Optional[float] = ..., plan_epoch: _Optional[int] = ..., batch_size: _Optional[int] = ...) -> None: ...
 
 class ExecutorStatus(_message.Message):
-    __slots__ = ("device_id", "variant", "slowdown_ratio", "decode_ms", "num_batches", "broken_variants", "spread_ratio")
+    __slots__ = ("device_id", "slowdown_ratio", "broken_variants", "spread_ratio", "extra_ms")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
-    VARIANT_FIELD_NUMBER: _ClassVar[int]
     SLOWDOWN_RATIO_FIELD_NUMBER: _ClassVar[int]
-    DECODE_MS_FIELD_NUMBER: _ClassVar[int]
-    NUM_BATCHES_FIELD_NUMBER: _ClassVar[int]
     BROKEN_VARIANTS_FIELD_NUMBER: _ClassVar[int]
     SPREAD_RATIO_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_MS_FIELD_NUMBER: _ClassVar[int]
     device_id: str
-    variant: str
     slowdown_ratio: float
-    decode_ms: float
-    num_batches: int
     broken_variants: _containers.RepeatedScalarFieldContainer[str]
     spread_ratio: float
-    def __init__(self, device_id: _Optional[str] = ..., variant: _Optional[str] = ..., slowdown_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ..., num_batches: _Optional[int] = ..., broken_variants: _Optional[_Iterable[str]] = ..., spread_ratio: _Optional[float] = ...) -> None: ...
+    extra_ms: float
+    def __init__(self, device_id: _Optional[str] = ..., slowdown_ratio: _Optional[float] = ..., broken_variants: _Optional[_Iterable[str]] = ..., spread_ratio: _Optional[float] = ..., extra_ms: _Optional[float] = ...) -> None: ...
+
+class VariantLatency(_message.Message):
+    __slots__ = ("variant", "p50_ms", "p99_ms")
+    VARIANT_FIELD_NUMBER: _ClassVar[int]
+    P50_MS_FIELD_NUMBER: _ClassVar[int]
+    P99_MS_FIELD_NUMBER: _ClassVar[int]
+    variant: str
+    p50_ms: _containers.RepeatedScalarFieldContainer[float]
+    p99_ms: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, variant: _Optional[str] = ..., p50_ms: _Optional[_Iterable[float]] = ..., p99_ms: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class DeviceAnnounced(_message.Message):
+    __slots__ = ("device_id", "device_type", "generation", "reach_ms", "is_leaving", "latencies", "has_more")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    REACH_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_LEAVING_FIELD_NUMBER: _ClassVar[int]
+    LATENCIES_FIELD_NUMBER: _ClassVar[int]
+    HAS_MORE_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    device_type: str
+    generation: int
+    reach_ms: float
+    is_leaving: bool
+    latencies: _containers.RepeatedCompositeFieldContainer[VariantLatency]
+    has_more: bool
+    def __init__(self, device_id: _Optional[str] = ..., device_type: _Optional[str] = ..., generation: _Optional[int] = ..., reach_ms: _Optional[float] = ..., is_leaving: _Optional[bool] = ..., latencies: _Optional[_Iterable[_Union[VariantLatency, _Mapping]]] = ..., has_more: _Optional[bool] = ...) -> None: ...

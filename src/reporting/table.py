@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .device_outcome import DeviceOutcome
 from .summary import FramesOutcome, StreamOutcome, Summary
 
 MAX_ROWS = 60
@@ -15,14 +16,14 @@ COLUMNS = ("frames", "in time", "%", "late", "drop", "mAP.5", "side", "p50", "p9
 
 
 def outcome_table(summary: Summary) -> RenderableType:
-    """One row per stream and one for the total; below, who dropped frames and why.
+    """One row per stream and one for the total; below, who dropped frames and why, and how slow devices were.
 
     Of more than `MAX_ROWS` streams, only those with the smallest share of frames in time.
     """
-    streams = summary.streams
+    streams = list(summary.streams.items())
     is_whole = len(streams) <= MAX_ROWS
     if not is_whole:
-        streams = tuple(sorted(streams, key=_in_time_ratio)[:NUM_WORST])
+        streams = sorted(streams, key=lambda one: _in_time_ratio(one[1]))[:NUM_WORST]
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=0,
@@ -34,23 +35,36 @@ def outcome_table(summary: Summary) -> RenderableType:
     table.add_column("SLO ms", justify="right")
     for name, footer in zip(COLUMNS, outcome_cells(summary.total), strict=True):
         table.add_column(name, footer=footer, justify="right")
-    for stream in streams:
-        cells = outcome_cells(stream.outcome)
-        table.add_row(stream.stream_id, f"{stream.fps:g}", f"{stream.slo_ms:g}", *cells)
+    for stream_id, stream in streams:
+        cells = outcome_cells(stream)
+        table.add_row(stream_id, f"{stream.fps:g}", f"{stream.slo_ms:g}", *cells)
     lines = [
-        Text(f"  dropped of {stream.stream_id}: {drops(stream.outcome)}")
-        for stream in streams
-        if stream.outcome.dropped
+        Text(f"  dropped of {stream_id}: {drops(stream)}")
+        for stream_id, stream in streams
+        if stream.dropped
     ]
     if not is_whole:
         others = f"  {len(streams)} of {len(summary.streams)} streams, fewest frames in time first"
         lines = [Text(f"{others}; summary.json has all of them"), *lines]
         lines.append(Text(f"  dropped of all: {drops(summary.total)}"))
+    lines += [
+        Text(f"  {device_id}: {slowness(one)}")
+        for device_id, one in list(summary.devices.items())[:MAX_ROWS]
+    ]
     return Group(table, *lines)
 
 
+def slowness(device: DeviceOutcome) -> str:
+    """How slow a device was, in words."""
+    text = (
+        f"batches took {device.slowdown_p50:.2f} times their profile (p90 {device.slowdown_p90:.2f}), "
+        f"{max(0.0, device.lost_ratio):.0%} of their time was lost"
+    )
+    return f"{text}; to measure again: moonjelly profile --refresh" if device.refresh else text
+
+
 def _in_time_ratio(stream: StreamOutcome) -> float:
-    ratio = stream.outcome.in_time_ratio
+    ratio = stream.in_time_ratio
     return 1.0 if ratio is None else ratio  # nothing was captured, so nothing went wrong
 
 

@@ -1,6 +1,6 @@
-"""A process of the server: `python -m moonjelly.server.child ROLE NUMBER --control-fd N`.
+"""A process of the server: `python -m moonjelly.server.child ROLE NUMBER GENERATION --control-fd N`.
 
-The supervisor is at the other end of `N`. It sends the configuration, then envelopes; the role says
+The generation rises with each start of that role and number. The supervisor is at the other end of `N`. It sends the configuration, then envelopes; the role says
 `Ready` when it serves. How a child ends:
 
 * exit status 0: drained, as told.
@@ -66,12 +66,14 @@ class ChildContext:
         number: counts within the role, from 0.
         config: the server's options, with every device.
         control: to the supervisor; the role reads it. Its end is watched elsewhere.
+        generation: rises with each start.
     """
 
     role: str
     number: int
     config: ServerConfig
     control: Channel
+    generation: int = 1
 
     @property
     def name(self) -> str:
@@ -84,6 +86,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="moonjelly.server.child", allow_abbrev=False)
     parser.add_argument("role", choices=sorted(ROLES))
     parser.add_argument("number", type=int)
+    parser.add_argument("generation", type=int)
     parser.add_argument("--control-fd", type=int, required=True)
     arguments = parser.parse_args(argv)
     _settle()
@@ -95,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
         config = _receive_config(control)
     except ChannelClosedError:
         return EXIT_ORPHANED
-    context = ChildContext(arguments.role, arguments.number, config, control)
+    context = ChildContext(arguments.role, arguments.number, config, control, arguments.generation)
     set_up_log(context.name, config.log_level)
     threading.excepthook = _on_thread_error
     _keep_to_cores(context)

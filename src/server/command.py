@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ..core.addresses import is_loopback
 from ..core.budget_rules import budget_rule
 from ..core.errors import RunError, UsageError
 from ..devices.config import DeviceKind
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     number_gpus_by_place()
     config = with_devices(config_from_flags(arguments))
     set_up_log("supervisor", config.log_level)
-    if not config.is_loopback:
+    if not is_loopback(config.host):
         _log.warning("%s can be reached by others; nothing is encrypted", config.host)
     _make_out_dir(config)
     _check_zoo(config)

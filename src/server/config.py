@@ -100,16 +100,11 @@ class ServerConfig(ServingOptions):
                 ipaddress.ip_address(self.host)
             except ValueError:
                 raise ValueError(f"host={echo(self.host)}: is no address") from None
-        if not self.is_loopback and not self.insecure:
+        if not is_loopback(self.host) and not self.insecure:
             raise ValueError(
                 f"host={echo(self.host)}: others can reach it, and nothing is encrypted or "
                 f"authenticated; say insecure to serve there all the same"
             )
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach the host."""
-        return is_loopback(self.host)
 
     def to_json(self) -> str:
         """Writes the options for a child process."""

@@ -12,12 +12,14 @@ from ..core.quality import JpegQuality
 from ..core.variant import Variant
 from ..devices.config import DeviceConfig, DeviceKind
 from ..vision.classes import TRAFFIC_CLASSES
-from ..vision.weights_digest import weights_digest
+from ..vision.manifest import weights_digest
 from ..zoos import (
     Fingerprint,
+    LearnedFile,
     cpu_fingerprint,
     cuda_fingerprint,
     find_profile,
+    learned_file,
     load_latency_profile,
     load_qualities,
     load_variants,
@@ -73,6 +75,18 @@ def find_device_profile(config: ServerConfig, device: DeviceConfig) -> Path | No
     """
     folder = Path(config.profiles_dir) if config.profiles_dir else None
     return find_profile(config.zoo, device.device_type, fingerprint_of(device), folder)
+
+
+def learned_of(config: ServerConfig, device: DeviceConfig) -> LearnedFile | None:
+    """Where a device's executor keeps what it learns beside its profile; None where nothing is kept.
+
+    Raises:
+        UsageError: if the zoo does not exist, or a table is broken.
+    """
+    profile, fingerprint = find_device_profile(config, device), fingerprint_of(device)
+    if profile is None or fingerprint is None:
+        return None
+    return learned_file(config.zoo, device.device_id, device.device_type, fingerprint, profile)
 
 
 def load_served_zoo(config: ServerConfig) -> ServedZoo:

@@ -1,19 +1,20 @@
-"""Devices: a queue, the batcher that the executors use, and a profile's time for each batch."""
+"""Devices: what executors decide, with a profile's time for each batch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from itertools import count
 from random import Random
 
 from ..core.profile import BatchLatency
 from ..core.records import BatchRecord
 from ..core.verdict import Reason
-from ..devices.replay import ReplayedLatency
-from ..devices.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
-from ..scheduling.batching.port import Batcher, QueuedFrame
-from ..scheduling.cores.device import DeviceCore, DeviceOrders
+from ..devices.replay import ALWAYS_AS_PROFILED, ReplayedLatency, SlowdownScript
+from ..scheduling.batching.port import Batch
+from ..scheduling.cores.device.core import DeviceCore
+from ..scheduling.cores.device.instructions import DeviceOrders
+from ..scheduling.slowness import Slowness
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .scenario import Sampling
@@ -39,26 +40,6 @@ def draw_latency(
     return draw_ms
 
 
-@dataclass(frozen=True, slots=True)
-class VariantLoading:
-    """How soon a device can change its variant.
-
-    Attributes:
-        variants: least accurate first.
-        num_loaded: the active one and its neighbours, which are there by the time they are wished.
-        load_ms: what loading another one takes; the active one runs on meanwhile.
-    """
-
-    variants: tuple[str, ...]
-    num_loaded: int
-    load_ms: float
-
-    def delay_ms(self, active: str, wished: str) -> float:
-        """From the wish until the variant can run."""
-        distance = abs(self.variants.index(active) - self.variants.index(wished))
-        return 0.0 if distance <= self.num_loaded // 2 else self.load_ms
-
-
 class SimulatedDevice:
     """Runs one batch at a time; decides anew when a batch ends, a frame comes or a wait is over.
 
@@ -69,94 +50,72 @@ class SimulatedDevice:
     def __init__(
         self,
         device_id: str,
-        latencies: Mapping[str, BatchLatency],
+        core: DeviceCore,
         draw_ms: DrawMs,
-        loading: VariantLoading,
-        batcher: Batcher,
+        load_ms: float,
         events: EventQueue,
         *,
         slowdown: SlowdownScript = ALWAYS_AS_PROFILED,
         probes_until_ms: float = 0.0,
         on_answers: Callable[[list[SimulatedFrame]], None],
         on_drop: Callable[[SimulatedFrame, Reason], None],
-        on_status: Callable[[str, float, float], None],
+        on_status: Callable[[str, Slowness], None],
         on_batch: Callable[[BatchRecord], None] | None,
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
 
-        Args:
-            device_id: its name.
-            latencies: its profile, by variant.
-            draw_ms: tells how long a batch takes.
-            loading: tells how soon another variant runs.
-            batcher: of its own.
-            events: of the run.
-            slowdown: how slow it is over time.
-            probes_until_ms: when it runs no more blank batches, so that the run has an end.
-            on_answers: takes the frames of each batch that has run.
-            on_drop: takes each frame that was given up.
-            on_status: takes the device, its slowdown and its spread, when that is due.
-            on_batch: takes each batch; None to spare the rows.
+        The active variant runs on for `load_ms` until another is there. Blank batches end at `probes_until_ms`, so that the run
+        does. Answers, drops, due statuses and batches go to those who are given; None for `on_batch` spares the rows.
         """
         self.device_id = device_id
-        self._core = DeviceCore(latencies, batcher)
+        self._core = core
         self._draw_ms = draw_ms
+        self._load_ms = load_ms
         self._slowdown = slowdown
         self._probes_until_ms = probes_until_ms
-        self._loading = loading
         self._events = events
         self._on_answers = on_answers
         self._on_drop = on_drop
         self._on_status = on_status
         self._on_batch = on_batch
-        self._is_loading = ""
-        self._wish = ""
-        self._queue: dict[int, tuple[QueuedFrame, SimulatedFrame]] = {}
-        self._next_key = 0
+        self._loading: dict[Callable[[], str], str] = {}  # by who asks for it
+        self._frames: dict[int, SimulatedFrame] = {}
+        self._keys = count()
         self.is_busy = False
         self._num_decisions = 0  # a wake-up counts only if nothing was decided since it was set
         self._decides_at_ms = -1.0
-        self._free_since_ms = 0.0
-
-    @property
-    def num_batches(self) -> int:
-        """Batches that have run."""
-        return self._core.num_batches
-
-    @property
-    def num_queued(self) -> int:
-        """Frames that wait."""
-        return len(self._queue)
 
     def set_orders(self, orders: DeviceOrders) -> None:
-        """Takes a plan; its variant runs from the next batch on, or from when it is loaded."""
-        self._core.wish(orders)
-        self._wish = orders.variant
-        if orders.variant == self._is_loading:
-            return
-        active = self._core.active or orders.variant
-        delay_ms = self._loading.delay_ms(active, orders.variant)
-        if not delay_ms:
-            self._core.activate(orders.variant)
-            self._wake()
-            return
-        self._is_loading = orders.variant
-        at_ms = self._events.now_ms + delay_ms
-        self._events.at(at_ms, Priority.DECISION, self._end_loading, orders.variant)
+        """Takes a plan. The variants of the first one are there: the server has been up for long."""
+        takes_ms = self._load_ms if self._core.variants.active else 0.0
+        self._core.order(orders)
+        self._load(takes_ms)
+        self._wake()
 
-    def _end_loading(self, variant: str) -> None:
-        if self._is_loading == variant:
-            self._is_loading = ""
-        if self._wish == variant:
-            self._core.activate(variant)
-            self._wake()
+    def _load(self, takes_ms: float) -> None:
+        """Has loaded what is wished, and beside it the neighbours of what runs."""
+        core = self._core
+        for wanted in (core.variants.next_wished, core.variants.next_neighbour):
+            while wanted not in self._loading and (variant := wanted()):
+                if takes_ms:
+                    self._loading[wanted] = variant
+                    at_ms = self._events.now_ms + takes_ms
+                    self._events.at(at_ms, Priority.DECISION, self._end_loading, wanted)
+                else:
+                    core.loaded(variant)
+        core.unload()
+
+    def _end_loading(self, wanted: Callable[[], str]) -> None:
+        self._core.loaded(self._loading.pop(wanted))
+        self._load(self._load_ms)
+        self._wake()
 
     def take(self, frame: SimulatedFrame) -> None:
         """Queues a frame."""
         now_ms = self._events.now_ms
-        key = self._next_key
-        self._next_key += 1
-        self._queue[key] = (QueuedFrame(key, now_ms, frame.deadline_ms), frame)
+        key = next(self._keys)
+        self._frames[key] = frame
+        self._core.take(key, frame.deadline_ms, now_ms)
         self._wake()
 
     def _wake(self) -> None:
@@ -173,77 +132,50 @@ class SimulatedDevice:
 
     def _decide(self) -> None:
         self._decides_at_ms = -1.0
-        while self._queue and self._core.active:
+        core, now_ms = self._core, self._events.now_ms
+        while core.variants.active and (len(core.frames) or now_ms < self._probes_until_ms):
             self._num_decisions += 1
-            queue = [queued for queued, _ in self._queue.values()]
-            decision = self._core.decide(queue, self._events.now_ms)
-            for key, reason in decision.drop:
-                self._on_drop(self._queue.pop(key)[1], reason)
-            if decision.run:
-                self._start([self._queue.pop(key)[1] for key in decision.run])
+            turn = core.turn(now_ms)
+            for key, reason in turn.drop:
+                self._on_drop(self._frames.pop(key), reason)
+            if turn.batch is not None:
+                self._start(turn.batch)
                 return
-            if not decision.drop:
-                if decision.wait_until_ms is not None:
+            wait_ms = turn.wait_until_ms
+            if wait_ms > now_ms:
+                if len(core.frames) or wait_ms < self._probes_until_ms:
                     self._events.at(
-                        decision.wait_until_ms,
+                        wait_ms,
                         Priority.DECISION,
                         self._decide_if_nothing_was,
                         self._num_decisions,
                     )
                 return
-        self._look_after()
 
-    def _look_after(self) -> None:
-        """Runs a blank batch if that is due, or sees that it will be, unless frames come."""
-        at_ms = self._core.probe_at_ms()
-        if self._queue or at_ms >= self._probes_until_ms:
-            return
-        if at_ms <= self._events.now_ms:
-            self._core.probing(self._events.now_ms)
-            self._start([])
-            return
-        self._num_decisions += 1
-        self._events.at(at_ms, Priority.DECISION, self._decide_if_nothing_was, self._num_decisions)
-
-    def _start(self, frames: list[SimulatedFrame]) -> None:
-        start_ms = self._events.now_ms
-        size = max(1, len(frames))  # none make a blank batch
-        core, variant = self._core, self._core.active
-        inference_ms = self._draw_ms(variant, size) * self._slowdown.factor(start_ms)
-        expected_ms = core.latency.p50_ms[size - 1]
+    def _start(self, batch: Batch) -> None:
+        now_ms = self._events.now_ms
+        size = batch.size
+        took_ms = self._draw_ms(batch.variant, size) * self._slowdown.factor(now_ms)
         self.is_busy = True
+        frames = [self._frames.pop(queued.key) for queued in batch.frames]
         if self._on_batch is not None and frames:
-            self._on_batch(
-                BatchRecord(
-                    device_id=self.device_id,
-                    at_ms=start_ms,
-                    variant=variant,
-                    plan_batch_size=core.batch_size,
-                    batch_size=size,
-                    idle_ms=start_ms - self._free_since_ms,
-                    inference_ms=inference_ms,
-                    expected_ms=expected_ms,
-                    queue_length=len(self._queue),
-                )
-            )
+            self._on_batch(batch.record(self.device_id, took_ms))
         for frame in frames:
-            frame.variant = variant
+            frame.variant = batch.variant
             frame.batch_size = size
-            frame.plan_epoch = core.orders.plan_epoch
-            frame.queue_ms = start_ms - frame.handed_ms
-            frame.inference_ms = inference_ms
-        self._events.at(
-            start_ms + inference_ms, Priority.DONE, self._end, frames, variant, inference_ms
-        )
+            frame.plan_epoch = batch.plan_epoch
+            frame.queue_ms = now_ms - frame.handed_ms
+            frame.inference_ms = took_ms
+        self._events.at(now_ms + took_ms, Priority.DONE, self._end, batch, frames, took_ms)
 
-    def _end(self, frames: list[SimulatedFrame], variant: str, inference_ms: float) -> None:
+    def _end(self, batch: Batch, frames: list[SimulatedFrame], took_ms: float) -> None:
         now_ms = self._events.now_ms
         self.is_busy = False
-        self._free_since_ms = now_ms
         if frames:
             self._on_answers(frames)
-        self._core.ran(variant, max(1, len(frames)), inference_ms, now_ms)
-        if self._core.is_status_due(now_ms):
-            self._core.told(now_ms)
-            self._on_status(self.device_id, self._core.slowdown_ratio, self._core.spread_ratio)
+        self._core.ran(batch, took_ms, now_ms)
+        condition = self._core.condition
+        if condition.is_status_due(now_ms):
+            condition.told(now_ms)
+            self._on_status(self.device_id, condition.slowdown.slowness)
         self._wake()

@@ -15,8 +15,8 @@ from rich.console import Console
 from ..core.errors import RunError
 from ..core.records import FrameRecord
 from ..files.signals import leave_at_sigterm
-from ..reporting.html import write_report
-from ..reporting.picture import Picture
+from ..reporting.device_outcome import read_devices
+from ..reporting.html import Picture, write_report
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import RunTally, Summary, write_summary
@@ -94,7 +94,7 @@ def _report(folder: Path, simulation: Simulation, tally: RunTally, *, has_logs: 
     """Writes description, summary, figures and page, as for a live run."""
     info = run_info(simulation, " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
     write_run_info(folder, info)
-    summary = tally.summary(info)
+    summary = tally.summary(info, devices=read_devices(folder))
     write_summary(folder, summary)
     figures: list[Picture] = []
     is_small = len(info.streams) <= MAX_DRAWN_STREAMS

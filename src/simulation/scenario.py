@@ -17,7 +17,7 @@ from ..core.options import check_ranges, option, required
 from ..core.profile import LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
-from ..devices.slowdown_script import SlowdownScript
+from ..devices.replay import ALWAYS_AS_PROFILED, SlowdownScript
 from ..files.document import ReadBy
 from ..links.traces import LinkTrace
 from ..scheduling.serving_options import ServingOptions
@@ -52,7 +52,9 @@ class CameraOptions:
         first_kbps: its client's first guess of the link's rate.
         frame_size_ratio: mean encoded size over what the zoo says.
         frame_size_spread: standard deviation of the logarithm of the size.
-        encode_ms: what resizing and encoding take its client.
+        encode_ms: what resizing and encoding take its client, whatever the side.
+        encode_mpx_ms: what they take besides, for each million pixels of the frame.
+        encode_slowdown: how much longer both take over time.
         jitter_p50_ms: median of the random delay of a frame before it is sent, and of frames, acks and
             answers on their way, log-normal; 0 for none. Likewise jitter_p99_ms.
         policy: how its frames adapt to the link.
@@ -69,6 +71,10 @@ class CameraOptions:
     frame_size_ratio: float = option(1.0, limits=SIZE_RATIO)
     frame_size_spread: float = option(0.0, limits=Range(0, 2))
     encode_ms: float = option(2.0, limits=Range(0, 10_000))
+    encode_mpx_ms: float = option(0.0, limits=Range(0, 10_000))
+    encode_slowdown: Annotated[SlowdownScript, ReadBy(SlowdownScript.parse, str)] = (
+        ALWAYS_AS_PROFILED
+    )
     jitter_p50_ms: float = 0.0
     jitter_p99_ms: float = option(0.0, limits=Range(0, 10_000))
     policy: str = DEFAULT_POLICY
@@ -82,6 +88,11 @@ class CameraOptions:
         require_not_negative("jitter_p50_ms", self.jitter_p50_ms, self.jitter_p99_ms)
         policy(self.policy, self.ladder)
         check_estimator(self.estimator)
+
+    def making_ms(self, side_px: int, at_ms: float) -> float:
+        """What resizing and encoding a frame takes its client at a time."""
+        making_ms = self.encode_ms + self.encode_mpx_ms * side_px * side_px / 1e6
+        return making_ms * self.encode_slowdown.factor(at_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from ..core.budget_rules import budget_rule
+from ..core.device import AnnouncedDevice
 from ..core.plan import Plan
 from ..core.problem import Problem
 from ..core.records import PlanRecord
 from ..core.stream import Stream
-from ..scheduling.cores.device import DeviceOrders
+from ..scheduling.cores.device.instructions import DeviceOrders
 from ..scheduling.cores.endpoint.instructions import Report
 from ..scheduling.cores.scheduler.core import SchedulerCore
 from ..scheduling.cores.scheduler.instructions import (
@@ -26,7 +27,7 @@ from ..scheduling.cores.scheduler.instructions import (
     WakeAt,
 )
 from ..scheduling.cores.scheduler.stimuli import (
-    DeviceCame,
+    DeviceAnnounced,
     DeviceReported,
     EndpointCame,
     JoinAsked,
@@ -44,7 +45,7 @@ from ..scheduling.planning.port import Planner
 from ..scheduling.planning.registry import planner
 from ..scheduling.planning.rounds import Planning
 from ..scheduling.planning.switching import SwitchingCost
-from ..zoos import mode_table
+from ..scheduling.slowness import Slowness
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
 from .scenario import Scenario
@@ -84,20 +85,13 @@ class SimulatedScheduler:
             scenario.variants,
             budget_rule(scenario.server.budget_rule, scenario.variants),
             DeviceTable(
-                scenario.devices,
-                {
-                    device.device_id: mode_table(
-                        scenario.profiles[device.device_type],
-                        scenario.variants,
-                        scenario.server.max_batch_size,
-                    )
-                    for device in scenario.devices
-                },
+                scenario.variants,
+                scenario.server.max_batch_size,
+                [device.device_id for device in scenario.devices],
             ),
             Planning(chosen, random, limit, switching),
             limit,
             scenario.server.plan_period_ms,
-            len(scenario.devices),
             1,
             events.now_ms,
         )
@@ -114,8 +108,9 @@ class SimulatedScheduler:
         self._devices = devices
         self._tell_plan = on_plan
         self._happened(EndpointCame(ENDPOINT))
-        for device_id in devices:
-            self._happened(DeviceCame(device_id))
+        for device in self._scenario.devices:
+            profile = self._scenario.profiles[device.device_type]
+            self._happened(DeviceAnnounced(AnnouncedDevice(device, 1, profile)))
         self._happened(Reported(ENDPOINT, ()))
 
     def join(
@@ -138,9 +133,9 @@ class SimulatedScheduler:
             Reported(ENDPOINT, opened, unopened, overhead_ms, is_urgent, silent_devices=silent)
         )
 
-    def take_status(self, device_id: str, slowdown_ratio: float, spread_ratio: float) -> None:
-        """Takes in how slow a device is, and how unsteady."""
-        self._happened(DeviceReported(device_id, slowdown_ratio, spread_ratio=spread_ratio))
+    def take_status(self, device_id: str, slowness: Slowness) -> None:
+        """Takes in how slow a device is."""
+        self._happened(DeviceReported(device_id, 1, slowness))
 
     def _happened(self, stimulus: Stimulus) -> None:
         """Hands the core a stimulus, once it is done with what it is at."""

@@ -12,6 +12,7 @@ from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.budget_rules import budget_rule
 from ..core.codes import CODE_OF_REASON
 from ..core.records import ServerFrameRecord
+from ..core.stream import StreamKey
 from ..core.verdict import Drop, Place, Reason
 from ..scheduling.cores.endpoint.core import EndpointCore
 from ..scheduling.cores.endpoint.drop_notes import DropNote
@@ -117,7 +118,11 @@ class SimulatedServer:
         request = next(self._numbers)
         self._requests[request] = _Client(on_reply, on_ack, on_answer)
         declared = Declared(
-            stream.stream_id, stream.fps, stream.slo_ms, stream.first_kbps, stream.wire_ms
+            StreamKey.parse(stream.stream_id),
+            stream.fps,
+            stream.slo_ms,
+            stream.first_kbps,
+            stream.wire_ms,
         )
         self._perform(self._core.register(request, declared, self._events.now_ms))
 

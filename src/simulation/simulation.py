@@ -10,11 +10,12 @@ from random import Random
 from ..adapting.frame_sizes import FrameChoices, frame_sizes
 from ..core.ledger import Ledger
 from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
-from ..devices.slowdown_script import ALWAYS_AS_PROFILED
+from ..devices.replay import ALWAYS_AS_PROFILED
 from ..scheduling.batching.registry import batcher
+from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.planning.admission import Refusal
 from .cameras import SimulatedCamera
-from .devices import SimulatedDevice, VariantLoading, draw_latency
+from .devices import SimulatedDevice, draw_latency
 from .events import EventQueue
 from .scenario import Scenario, SimulatedStream
 from .scheduler import SimulatedScheduler
@@ -61,21 +62,19 @@ class Simulation:
         self._server = SimulatedServer(
             scenario, self._devices, self._scheduler, self._events, observers.on_server_frame
         )
-        loading = VariantLoading(
-            tuple(variant.name for variant in scenario.variants),
-            scenario.server.loaded_variants,
-            scenario.server.load_ms,
-        )
         for device in scenario.devices:
             latencies = scenario.profiles[device.device_type].by_variant
             self._devices[device.device_id] = SimulatedDevice(
                 device.device_id,
-                latencies,
+                DeviceCore(
+                    {one.name: latencies[one.name] for one in scenario.variants},
+                    batcher(scenario.server.batcher),
+                    num_loaded=scenario.server.loaded_variants,
+                ),
                 draw_latency(
                     scenario.server.sampling, latencies, _random(scenario, device.device_id)
                 ),
-                loading,
-                batcher(scenario.server.batcher),
+                scenario.server.load_ms,
                 self._events,
                 slowdown=scenario.slowdowns.get(device.device_id, ALWAYS_AS_PROFILED),
                 probes_until_ms=1000 * scenario.seconds,

@@ -10,6 +10,8 @@ Image = npt.NDArray[np.uint8]
 
 UNDECODABLE = "jpeg: cannot be decoded"
 _MAX_SIDE_PX = 4096
+_MOST_GROWTH = 2
+"""Of the pixels on the way from a picture to a smaller square."""
 
 
 class UndecodableImage(ValueError):  # noqa: N818 - named for what it is
@@ -17,11 +19,7 @@ class UndecodableImage(ValueError):  # noqa: N818 - named for what it is
 
 
 def resize_to_side(image_bgr: Image, side_px: int) -> Image:
-    """Returns the whole picture as a square; its aspect ratio is not kept.
-
-    Args:
-        image_bgr: Picture [height, width, 3].
-        side_px: Side of the result.
+    """Returns the whole picture [height, width, 3] as a square; its aspect ratio is not kept.
 
     Raises:
         ValueError: If the picture is empty or of another shape, or the side is out of range.
@@ -32,21 +30,28 @@ def resize_to_side(image_bgr: Image, side_px: int) -> Image:
     height, width = image_bgr.shape[:2]
     if height == side_px and width == side_px:
         return image_bgr
-    is_smaller = side_px < max(height, width)
-    interpolation = cv2.INTER_AREA if is_smaller else cv2.INTER_LINEAR
-    resized = cv2.resize(image_bgr, (side_px, side_px), interpolation=interpolation)
-    return np.asarray(resized, np.uint8)
+    if side_px >= max(height, width):
+        return _resized(image_bgr, side_px, cv2.INTER_LINEAR)
+    factor = 2
+    while max(height, width) > 2 * factor * side_px:
+        factor *= 2
+    if (factor * side_px) ** 2 > _MOST_GROWTH * height * width:
+        return _resized(image_bgr, side_px, cv2.INTER_AREA)
+    # Means of areas, as INTER_AREA gives them, but three to four times as fast: it has a quick way for halves alone, and
+    # linear interpolation leaves no pixel out where at most two become one.
+    square = _resized(image_bgr, factor * side_px, cv2.INTER_LINEAR)
+    while factor > 1:
+        factor //= 2
+        square = _resized(square, factor * side_px, cv2.INTER_AREA)
+    return square
+
+
+def _resized(image: Image, side_px: int, interpolation: int) -> Image:
+    return np.asarray(cv2.resize(image, (side_px, side_px), interpolation=interpolation), np.uint8)
 
 
 def decode_frame(jpeg: bytes | memoryview, side_px: int) -> Image:
-    """Decodes a frame as a detector takes it, and resizes it if it has another size.
-
-    Args:
-        jpeg: The encoded picture; any rotation noted in it is ignored.
-        side_px: Side of the result.
-
-    Returns:
-        RGB picture [side, side, 3].
+    """Decodes a frame as a detector takes it: RGB [side, side, 3]; any rotation noted in it is ignored.
 
     Raises:
         UndecodableImage: If the bytes are no picture.
@@ -65,12 +70,7 @@ def decode_frame(jpeg: bytes | memoryview, side_px: int) -> Image:
 
 
 def encode_frame(image_bgr: Image, side_px: int, quality: int = 90) -> bytes:
-    """Resizes and encodes a picture as a client does.
-
-    Args:
-        image_bgr: Picture [height, width, 3].
-        side_px: Side of the encoded picture.
-        quality: JPEG quality, 1 to 100.
+    """Resizes a picture [height, width, 3] and encodes it as a client does, at a JPEG quality of 1 to 100.
 
     Raises:
         ValueError: If the picture, the side or the quality is out of range.

@@ -12,6 +12,7 @@ from .latency import (
     read_latency_file,
     write_latency_file,
 )
+from .learned import LearnedFile, learned_file
 from .places import find_profile, machine_profile_path, shipped_dir, variants_path
 from .qualities import load_qualities
 from .variants import VariantRow, load_variants, read_variant_rows, write_variants
@@ -21,11 +22,13 @@ __all__ = [
     "Fingerprint",
     "LatencyFile",
     "LatencyRow",
+    "LearnedFile",
     "Method",
     "VariantRow",
     "cpu_fingerprint",
     "cuda_fingerprint",
     "find_profile",
+    "learned_file",
     "load_latency_profile",
     "load_qualities",
     "load_variants",

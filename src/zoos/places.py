@@ -12,10 +12,12 @@ import os
 import pwd
 import stat
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from ..core.errors import RunError, UsageError
+from ..core.variant import Variant
 from ..files.shipped import shipped_folder
 from .fingerprint import Fingerprint
 from .latency import Method, read_latency_file
@@ -89,21 +91,17 @@ def find_profile(
     fingerprint: Fingerprint | None,
     profiles_dir: Path | None = None,
 ) -> Path | None:
-    """Finds the latency profile to use: a shipped one that fits, else this machine's own.
+    """Finds the latency profile to use: one of `profiles_dir` that fits, else this machine's own, else a shipped one that fits.
 
-    Args:
-        zoo: whose variants.
-        device_type: names the table.
-        fingerprint: of the device; None for a replayed device, which any table fits.
-        profiles_dir: in place of the repository's `profiles/`.
-
-    Returns:
-        The table, or None if there is none that fits.
+    So a shipped one never overrules what was measured here. Any table fits a replayed device, which has no fingerprint.
 
     Raises:
         UsageError: if the zoo does not exist, or a shipped table is broken.
     """
     variants = load_variants(variants_path(zoo, profiles_dir))
+    own = None if fingerprint is None else _find_own(zoo, device_type, fingerprint, variants)
+    if own is not None and profiles_dir is None:
+        return own
     shipped = (profiles_dir or shipped_dir()) / zoo / f"latency-{device_type}.csv"
     if shipped.exists():
         file = read_latency_file(shipped, variants)
@@ -111,8 +109,12 @@ def find_profile(
             return shipped
         if file.method is not Method.SYNTHETIC and file.fingerprint == fingerprint:
             return shipped
-    if fingerprint is None:
-        return None
+    return own
+
+
+def _find_own(
+    zoo: str, device_type: str, fingerprint: Fingerprint, variants: Sequence[Variant]
+) -> Path | None:
     for folder in machine_dirs():
         own = folder / _own_path(zoo, device_type, fingerprint)
         try:

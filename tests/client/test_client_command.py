@@ -142,7 +142,7 @@ def test_a_server_that_is_not_there_is_said_so(pictures, tmp_path, capsys):
         (("--server", "nowhere"), "--server='nowhere'"),
         (("--link", 0), "--link=0.0"),
         (("--link", "nan"), "--link=nan"),
-        (("--link", "nofile.txt"), "nofile.txt: No such file"),
+        (("--link", "nofile.txt"), "nofile.txt: cannot be read: No such file"),
         (("--wire-ms", -1), "--wire-ms=-1.0"),
         (("--policy", "worst"), "--policy='worst': must be one of ladder, best"),
         (("--source", "nofile.mp4"), "source='nofile.mp4'"),

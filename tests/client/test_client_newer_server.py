@@ -14,8 +14,15 @@ from hypothesis import strategies as st
 from streaming import FLAT, check_account, collect, decided, few, reasons, streaming
 
 from moonjelly import client as sdk
+from moonjelly.adapting.client_link import ClientLink
+from moonjelly.adapting.estimators import make_estimator
+from moonjelly.adapting.frame_sizes import FrameChoices, FrameSize
+from moonjelly.adapting.frames import OfferedFrame
+from moonjelly.adapting.policies.registry import policy
+from moonjelly.adapting.sender import End, Sender
 from moonjelly.client import ArraySource, Drop, Place, Reason, Verdict
-from moonjelly.client.account import Account
+from moonjelly.client.answers import read_result
+from moonjelly.core.advice import NO_ADVICE
 from moonjelly.protos import serving_pb2 as pb
 
 UNKNOWN_FIELD = b"\xfa\x3f\x05hello"  # number 1023, five bytes
@@ -227,23 +234,33 @@ results = st.builds(
 )
 
 
+def sender_with_frames_sent(num_frames):
+    link = ClientLink(100.0, 100.0, make_estimator(1e6, 100.0), policy("none"))
+    sender = Sender(link)
+    sender.connected(FrameChoices([FrameSize(128, 1.0)]), NO_ADVICE)
+    for sequence in range(num_frames):
+        now_ms = float(sequence)
+        sender.offered(OfferedFrame(sequence, now_ms), now_ms)
+        sender.tick(now_ms)
+        sender.encoded(sequence, 1e-6, now_ms, needs_writing=False)
+        sender.tick(now_ms)
+    return sender
+
+
 @given(st.lists(results, max_size=8))
 @settings(max_examples=200, deadline=None)
 def test_whatever_words_come_each_frame_has_one_answer(found):
-    answers = []
-    account = Account("a", 100.0, 0.0, answers.append)
-    for sequence in range(4):
-        account.capture(sequence, 0.0, FLAT).sent_ms = 1.0
+    sender = sender_with_frames_sent(4)
     for result in found:
-        account.settle(result, 50.0)
-    for frame in account.open_frames():
-        account.give_up(frame, Reason.CONNECTION_LOST)
-    assert sorted(answer.sequence for answer in answers) == [0, 1, 2, 3]
-    account.ledger.check_invariants()
-    assert account.ledger.lost == 0
-    assert account.ledger.duplicated == len(found) - len({one.sequence for one in found})
-    for answer in answers:
-        assert "\n" not in answer.record.reason
+        sender.answered(result.sequence, read_result(result), 50.0)
+    sender.disconnected(50.0)
+    ends = [one for one in sender.tick(50.0) if isinstance(one, End)]
+    assert sorted(end.frame.sequence for end in ends) == [0, 1, 2, 3]
+    sender.ledger.check_invariants()
+    assert sender.num_open == 0
+    assert sender.ledger.duplicated == len(found) - len({one.sequence for one in found})
+    for end in ends:
+        assert end.outcome.drop is None or "\n" not in end.outcome.drop.reason
 
 
 async def test_the_reason_of_each_drop_is_counted_by_a_word_that_is_known():

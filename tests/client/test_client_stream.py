@@ -12,8 +12,8 @@ from fake_server import FakeServer, unused_address
 from streaming import FLAT, check_account, decided, few, streaming
 
 from moonjelly import client as sdk
+from moonjelly.adapting import sender as sender_module
 from moonjelly.client import ArraySource, Place, Reason, Verdict
-from moonjelly.client import stream as stream_module
 from moonjelly.links.shapers import LinkConfig
 from moonjelly.links.shapers.relay import Link
 from moonjelly.protos import serving_pb2 as pb
@@ -268,7 +268,7 @@ async def test_second_answers_are_counted_and_not_applied():
 
 
 async def test_frames_without_an_answer_are_given_up(monkeypatch):
-    monkeypatch.setattr(stream_module, "NO_ANSWER_AFTER_MS", 100.0)
+    monkeypatch.setattr(sender_module, "NO_ANSWER_AFTER_MS", 100.0)
     async with (
         FakeServer(num_results=0) as server,
         streaming(server.address, few(4), fps=10, slo_ms=500) as stream,
@@ -279,7 +279,7 @@ async def test_frames_without_an_answer_are_given_up(monkeypatch):
 
 
 async def test_an_answer_to_a_frame_given_up_is_no_second_verdict(monkeypatch):
-    monkeypatch.setattr(stream_module, "NO_ANSWER_AFTER_MS", 20.0)
+    monkeypatch.setattr(sender_module, "NO_ANSWER_AFTER_MS", 20.0)
     async with (
         FakeServer(answer_s=0.6) as server,
         streaming(server.address, few(15), fps=10, slo_ms=400) as stream,

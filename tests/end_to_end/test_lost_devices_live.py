@@ -47,7 +47,7 @@ def pid_of(server: RunningServer, name: str) -> int:
     """The process id of a child, for example `executor-0`; 0 while there is none."""
     for process in psutil.Process(server.pid).children():
         with contextlib.suppress(psutil.Error):
-            if "-".join(process.cmdline()[-4:-2]) == name:
+            if "-".join(process.cmdline()[-5:-3]) == name:
                 return int(process.pid)
     return 0
 
@@ -160,12 +160,12 @@ async def test_a_stream_that_kills_executors_is_ended_at_the_second_death_and_no
         import os, sys
         if "moonjelly.server.child" in sys.orig_argv and "executor" in sys.orig_argv:
             from moonjelly.server.executors import loop
-            real = loop.BatchLoop._run
-            def run(self, batch):
-                if any(one.descriptor.jpeg_bytes >= {POISON_BYTES} for one in batch.frames):
+            real = loop.BatchLoop._start
+            def start(self, lot):
+                if any(one.descriptor.jpeg_bytes >= {POISON_BYTES} for one in lot.frames):
                     os._exit(9)
-                return real(self, batch)
-            loop.BatchLoop._run = run
+                return real(self, lot)
+            loop.BatchLoop._start = start
         """)
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -201,10 +201,10 @@ async def test_a_stream_whose_frames_hang_the_decoders_is_ended_and_no_other(
             from moonjelly.devices.executors import replayed_executor
             replayed_executor.ReplayedExecutor.needs_pictures = True
             real = decoding.decode
-            def decode(frame, side_px):
+            def decode(frame, side_px, prepare):
                 while frame.descriptor.jpeg_bytes >= {POISON_BYTES}:
                     time.sleep(1)
-                return real(frame, side_px)
+                return real(frame, side_px, prepare)
             decoding.decode = decode
         """)
     )

@@ -58,6 +58,29 @@ def test_clients_are_explained(problem_file, capsys):
     text = capsys.readouterr().out
     assert "c0: gpu" in text
     assert "bound by" in text
+    assert "its profile" not in text
+
+
+def test_a_slow_device_is_planned_and_explained_as_one(tmp_path, capsys):
+    devices = [{"id": "gpu0", "type": "gpu", "slowdown": 1.5}, {"id": "gpu1", "type": "gpu"}]
+    path = tmp_path / "slow.json"
+    variants = [{**PROBLEM["variants"][0], "latency_ms": {"gpu": [12.8]}}]
+    path.write_text(json.dumps({**PROBLEM, "devices": devices, "variants": variants}))
+    assert main(["plan", str(path), "--explain"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:2] == ["gpu0", "gpu-x1.5"]
+    loads = [float(line.split(" of ")[1].split()[0]) for line in lines[1:3]]
+    assert loads[0] == pytest.approx(loads[1] / 1.5, rel=0.01)
+    served = [line for line in lines if ": gpu0" in line]
+    assert all("gpu0 (1.5 times its profile)" in line for line in served)
+
+
+def test_a_slowdown_beyond_all_bounds_is_refused(tmp_path, capsys):
+    path = tmp_path / "slow.json"
+    devices = [{"id": "gpu0", "type": "gpu", "slowdown": 1e9}]
+    path.write_text(json.dumps({**PROBLEM, "devices": devices}))
+    assert main(["plan", str(path)]) == 2
+    assert "devices[0].slowdown" in capsys.readouterr().err
 
 
 def test_a_folder_is_checked_against_yardsticks(problem_file, tmp_path, capsys):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -20,34 +21,36 @@ class Device:
         self.clock = VirtualClock()
         self.ran: list[Cell] = []
 
-    def run(self, cell: Cell) -> None:
-        extra = 0 if cell in self.ran else 500
-        self.ran.append(cell)
-        self.clock.advance_to(self.clock.now_ms() + 10 * cell.batch_size + extra)
+    def run(self, cell: Cell, num_batches: int) -> list[float]:
+        took_ms = []
+        for _ in range(num_batches):
+            took_ms.append(10.0 * cell.batch_size + (0 if cell in self.ran else 500))
+            self.ran.append(cell)
+        self.clock.advance_to(self.clock.now_ms() + sum(took_ms))
+        return took_ms
 
 
 def carry_out(path: Path, amount: Amount, seed: int = 0) -> tuple[Device, SampleFile]:
     device = Device()
-    with SampleFile(path, CELLS) as file:
-        measure(device.run, file, amount, Random(seed), device.clock, lambda cell, ms: None)
+    with closing(SampleFile(path, CELLS)) as file:
+        measure(device.run, file, amount, Random(seed), device.clock, lambda cell: None)
     return device, file
 
 
-def test_every_cell_gets_its_samples_and_none_is_a_first_run(tmp_path: Path) -> None:
-    _, file = carry_out(tmp_path / "samples.csv", Amount(7, visit_samples=3))
+def test_every_cell_gets_its_samples_and_none_is_the_first_of_its_visit(tmp_path: Path) -> None:
+    _, file = carry_out(tmp_path / "samples.csv", Amount(7))
     assert {cell: len(values) for cell, values in file.samples.items()} == dict.fromkeys(CELLS, 7)
     for cell, values in file.samples.items():
         assert values == [pytest.approx(10 * cell.batch_size)] * 7
 
 
 def test_cells_take_turns_so_that_drift_hits_all_alike(tmp_path: Path) -> None:
-    device, _ = carry_out(tmp_path / "samples.csv", Amount(10, visit_samples=2, visit_warm_up=1))
-    after_warm_up = device.ran[len(CELLS) :]
-    size = len(CELLS) * 3  # a round: one uncounted and two counted batches of each cell
-    rounds = [after_warm_up[k : k + size] for k in range(0, len(after_warm_up), size)]
+    device, _ = carry_out(tmp_path / "samples.csv", Amount(25))
+    size = len(CELLS) * 6  # a round: one uncounted and five counted batches of each cell
+    rounds = [device.ran[k : k + size] for k in range(0, len(device.ran), size)]
     assert len(rounds) == 5
     for one in rounds:
-        assert Counter(one) == dict.fromkeys(CELLS, 3)
+        assert Counter(one) == dict.fromkeys(CELLS, 6)
     assert len({tuple(one) for one in rounds}) > 1
 
 
@@ -77,7 +80,7 @@ def test_lines_that_are_no_samples_are_left_out(
 ) -> None:
     path = tmp_path / "samples.csv"
     path.write_text(HEADER + "a,1,5\na,one,5\nc,1,5\na,1,-5\n")
-    with SampleFile(path, CELLS) as file:
+    with closing(SampleFile(path, CELLS)) as file:
         assert file.samples[Cell("a", 1)] == [5.0]
         assert Cell("c", 1) not in file.samples
     assert "'a,one,5' is no sample" in caplog.text
@@ -86,19 +89,21 @@ def test_lines_that_are_no_samples_are_left_out(
 def test_a_file_of_something_else_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "samples.csv"
     path.write_text("half a head")
-    with SampleFile(path, CELLS) as file:
+    with closing(SampleFile(path, CELLS)) as file:
         file.add(Cell("a", 1), 5)
     assert path.read_text() == HEADER + "a,1,5.0000\n"
 
 
 def test_no_visit_starts_after_the_time_limit(tmp_path: Path) -> None:
-    amount = Amount(10**6, visit_samples=2, visit_warm_up=0, limit_ms=3000)
+    amount = Amount(10**6, limit_ms=3000)
     device, file = carry_out(tmp_path / "samples.csv", amount)
-    assert 3000 < device.clock.now_ms() <= 3000 + 2 * 20
+    assert 3000 < device.clock.now_ms() <= 3000 + 6 * 20
     assert all(file.samples.values())
 
 
-def test_a_device_too_slow_for_a_round_leaves_its_first_runs_as_samples(tmp_path: Path) -> None:
+def test_a_device_too_slow_for_a_round_leaves_one_sample_of_each(tmp_path: Path) -> None:
     _, file = carry_out(tmp_path / "samples.csv", Amount(30, limit_ms=100))
+    counts = sorted(len(values) for values in file.samples.values())
+    assert counts == [1, 1, 1, 5]
     for cell, values in file.samples.items():
-        assert values == [500 + 10 * cell.batch_size]
+        assert set(values) == {10.0 * cell.batch_size}

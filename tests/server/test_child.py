@@ -55,7 +55,7 @@ def started(theirs, role: str = "executor", *prefix: str) -> Iterator[subprocess
 
 
 def arguments(theirs, role: str = "executor") -> list[str]:
-    return [*COMMAND, role, "0", "--control-fd", str(theirs.fileno())]
+    return [*COMMAND, role, "0", "1", "--control-fd", str(theirs.fileno())]
 
 
 def await_packet(channel: Channel, kind: str) -> Envelope:
@@ -162,7 +162,10 @@ def test_every_child_may_open_as_many_files_as_the_machine_allows(ends):
 
 def test_unknown_roles_are_refused():
     done = subprocess.run(
-        [*COMMAND, "cook", "0", "--control-fd", "0"], capture_output=True, text=True, check=False
+        [*COMMAND, "cook", "0", "1", "--control-fd", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert "cook" in done.stderr

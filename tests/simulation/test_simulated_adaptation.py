@@ -7,9 +7,11 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
+from simulation_scenarios import Ran, scenario, stream
 
 from moonjelly.adapting.policies.registry import budget_rule
 from moonjelly.core.device import Device
+from moonjelly.devices.replay import SlowdownScript
 from moonjelly.links.traces import LinkTrace
 from moonjelly.simulation.scenario import Scenario, ServerModel, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation
@@ -108,3 +110,19 @@ def test_fixed_frames_are_planned_with_the_rule_that_belongs_to_them():
     assert {row.side_px for row in rows if row.side_px} == {256}
     (variant,) = {row.variant for row in rows if row.captured_ms > 3000}
     assert variant == "yolov4-608", "the network leaves the same to every variant"
+
+
+def test_a_client_that_encodes_slowly_for_a_while_sends_smaller_frames_for_about_that_long():
+    camera = stream(
+        fps=10.0,
+        slo_ms=200.0,
+        encode_ms=1.0,
+        encode_mpx_ms=50.0,  # 9 ms at side 416, 1 ms at 128
+        encode_slowdown=SlowdownScript.parse("10:16+20:1"),  # 153 ms and 29 ms
+    )
+    rows = Ran(scenario(camera, seconds=40.0)).finish().frames
+    during = [row for row in rows if 11_000 <= row.captured_ms < 20_000]
+    assert sum(row.verdict == "in_time" for row in during) >= 0.95 * len(during)
+    assert Counter(row.side_px for row in during)[128] >= 0.8 * len(during)
+    after = [row for row in rows if row.captured_ms >= 32_000]
+    assert {(row.verdict, row.side_px) for row in after} == {("in_time", 416)}

@@ -32,7 +32,7 @@ def test_a_device_that_is_faster_than_its_profile_is_used_within_five_seconds(be
 
 
 def test_plans_show_how_slow_each_device_is(benchmark):
-    run = benchmark.Run(benchmark.Load(2, 8, seconds=6), {0: "2:2"}, seed=0)
+    run = benchmark.Twin(benchmark.Load(2, 8, seconds=6), {0: "2:2"}, seed=0)
     last = {row.device_id: row.slowdown_ratio for row in run.plans[-1]}
     assert last["gpu-0"] == pytest.approx(2, rel=0.1)
     assert last["gpu-1"] == pytest.approx(1, rel=0.1)
@@ -63,3 +63,13 @@ def test_beside_a_neighbour_frames_are_in_time(benchmark):
     row = benchmark.neighbour(0)
     assert row["in time"] >= 0.97
     assert row["plan changes a minute"] <= 20
+
+
+def test_a_device_is_used_for_nearly_all_that_it_carries(benchmark):
+    row = benchmark.one_variant(0)
+    assert row["goodput over closed loop"] >= 0.9
+    assert row["admitted in time"] >= 0.97
+
+
+def test_smaller_variants_take_what_the_median_one_does_not_carry(benchmark):
+    assert benchmark.whole_zoo(0)["in time"] >= 0.95

@@ -78,6 +78,20 @@ def test_this_machine_s_own_profile_is_used_where_no_shipped_one_fits(profiles_d
     assert profiles_dir not in own.parents
 
 
+def test_a_shipped_profile_never_overrules_what_was_measured_here(
+    profiles_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moonjelly.zoos.places.shipped_dir", lambda: profiles_dir)
+    shipped = profiles_dir / "toy" / "latency-cpu.csv"
+    write_latency_file(shipped, replace(FILE, measured_on="2099-01-01"))
+    assert find_profile("toy", "cpu", HERE) == shipped
+    own = machine_profile_path("toy", "cpu", HERE)
+    for method in (Method.QUICK, Method.MEASURED):
+        write_latency_file(own, replace(FILE, method=method))
+        assert find_profile("toy", "cpu", HERE) == own
+    assert find_profile("toy", "cpu", HERE, profiles_dir) == shipped  # somebody said so
+
+
 def test_an_own_profile_that_broke_or_lacks_a_variant_is_made_again(profiles_dir: Path) -> None:
     own = machine_profile_path("toy", "cpu", HERE)
     write_latency_file(own, replace(FILE, rows=(LatencyRow("b", 1, 5, 6, 10),)))

@@ -30,7 +30,8 @@ MAX_FRAMES = 16
 MAX_STRETCHES = 4
 LEAST_FRAMES = 3
 """In a stretch, before its delays are believed."""
-_MEDIAN = 2.0 ** (1 / TAIL) - 1  # of the delays, over their scale
+_MEDIAN_OF_LEAST = [math.inf, *(2.0 ** (1 / (TAIL * n)) - 1 for n in range(1, MAX_FRAMES + 1))]
+"""Of n delays, over their scale."""
 
 
 class _Acked(NamedTuple):
@@ -93,19 +94,21 @@ class _Stretch:
 
     def add(self, frame: _Acked) -> None:
         """Takes in the next frame."""
-        if len(self._frames) == MAX_FRAMES:
+        frames = self._frames
+        if len(frames) == MAX_FRAMES:
             self._forget_oldest()
-        self._frames.append(frame)
-        begin_ms = frame.start_ms if frame.start_ms > self.free_ms else self.free_ms
-        if begin_ms + frame.kbits * self.ms_per_kbit <= frame.arrived_ms:
+        frames.append(frame)
+        kbits, start_ms, arrived_ms, _ = frame
+        begin_ms = start_ms if start_ms > self.free_ms else self.free_ms
+        if begin_ms + kbits * self.ms_per_kbit <= arrived_ms:
             self.cost += self._carry(frame)
         else:
-            self._speed_up(frame.arrived_ms)
+            self._speed_up(arrived_ms)
 
     def rate_kbps(self, scale_ms: float) -> float:
         """The rate of the link in this time, where delays have that scale."""
         # The fastest of n frames was held up too: by the median of the least of n delays.
-        held_ms: float = scale_ms * (2.0 ** (1 / (TAIL * self.num_frames)) - 1)
+        held_ms = scale_ms * _MEDIAN_OF_LEAST[len(self._frames)]
         ms_per_kbit = self.ms_per_kbit - held_ms / self._fastest_kbits
         return between(1000.0 / max(ms_per_kbit, self.ms_per_kbit / 2))
 
@@ -119,10 +122,16 @@ class _Stretch:
         begin_ms = start_ms if start_ms > self.free_ms else self.free_ms
         self.free_ms = begin_ms + sending_ms
         if self._arrived_ms > begin_ms:
-            begin_ms = max(begin_ms, min(self._arrived_ms, arrived_ms - sending_ms))
+            latest_ms = arrived_ms - sending_ms
+            latest_ms = min(latest_ms, self._arrived_ms)
+            begin_ms = max(begin_ms, latest_ms)
         self._arrived_ms = arrived_ms
-        self.delay_ms = _delay_ms(arrived_ms, begin_ms, sending_ms)
-        return _delay_cost(self.delay_ms, scale_ms)
+        soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
+        if arrived_ms <= soonest_ms:
+            self.delay_ms = 0.0
+            return 0.0
+        self.delay_ms = arrived_ms - soonest_ms
+        return (TAIL + 1) * math.log1p(self.delay_ms / scale_ms)
 
     def _speed_up(self, arrived_ms: float) -> None:
         """Raises the rate until the newest frame arrives when it did."""
@@ -144,16 +153,9 @@ class _Stretch:
         sending_ms = kbits * self.ms_per_kbit
         begin_ms = start_ms if start_ms > self._begin_ms else self._begin_ms
         self._begin_ms = begin_ms + sending_ms
-        self._before += _delay_cost(_delay_ms(arrived_ms, begin_ms, sending_ms), scale_ms)
-
-
-def _delay_ms(arrived_ms: float, begin_ms: float, sending_ms: float) -> float:
-    soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
-    return arrived_ms - soonest_ms if arrived_ms > soonest_ms else 0.0
-
-
-def _delay_cost(delay_ms: float, scale_ms: float) -> float:
-    return (TAIL + 1) * math.log1p(delay_ms / scale_ms) if delay_ms else 0.0
+        soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
+        if arrived_ms > soonest_ms:
+            self._before += (TAIL + 1) * math.log1p((arrived_ms - soonest_ms) / scale_ms)
 
 
 def _jump_cost(ms_per_kbit: float, ms_per_kbit_before: float | None) -> float:
@@ -203,9 +205,9 @@ class ChangePointEstimator:
         require_positive("kbits", frame.kbits)
         # A server that says it held the ack too long makes the round trip negative.
         arrived_ms = frame.sent_ms + require_not_negative("net_ms", max(0.0, net_ms))
-        self._divide(frame, arrived_ms)
-        self._learn_scale()
-        self._estimate_kbps = self._stretches[0].rate_kbps(self._scale_ms)
+        best = self._divide(frame, arrived_ms)
+        self._learn_scale(best)
+        self._estimate_kbps = best.rate_kbps(self._scale_ms)
         self._heard_ms = max(self._heard_ms, arrived_ms)
 
     def bandwidth_kbps(self, now_ms: float, oldest: SentFrame | None = None) -> float:
@@ -232,38 +234,41 @@ class ChangePointEstimator:
         seconds = max(1e-3, (at_ms - self._heard_ms) / 1000)
         return NEW_RATE_COST - math.log(-math.expm1(-CHANGES_PER_S * seconds))
 
-    def _divide(self, frame: SentFrame, arrived_ms: float) -> None:
-        """Goes on with each stretch, begins one, and forgets those that hardly can be the best."""
+    def _divide(self, frame: SentFrame, arrived_ms: float) -> _Stretch:
+        """Goes on with each stretch, begins one, and forgets those that hardly can be the best; returns that."""
         start_ms = frame.sent_ms + 2 * self.wire_ms
-        taken_ms = max(0.0, arrived_ms - self._start_ms(frame))
+        stretches = self._stretches
+        taken_ms = arrived_ms - self._start_ms(frame)
+        taken_ms = max(taken_ms, 0.0)
         scale_ms = self._scale_ms + SCALE_RATIO * taken_ms
         acked = _Acked(frame.kbits, start_ms, arrived_ms, scale_ms)
-        if not self._stretches:
+        if not stretches:
             first = _Stretch(0.0, None, -math.inf)
             first.add(acked)
             self._stretches = [first]
-            return
-        best = self._stretches[0]
+            return first
+        best = stretches[0]
         before = best.cost + self._change_cost(arrived_ms)
         ms_per_kbit_before, free_ms = best.ms_per_kbit, best.free_ms
         ms_per_kbit = max(max(taken_ms, RESOLUTION_MS) / frame.kbits, LEAST_MS_PER_KBIT)
         cost = before + _jump_cost(ms_per_kbit, ms_per_kbit_before)
         has_better = False  # than one that begins with this frame, and hence has that rate and cost
-        for one in self._stretches:
+        for one in stretches:
             one.add(acked)
             if one.cost <= cost and one.ms_per_kbit >= ms_per_kbit:
                 has_better = True
         if not has_better:
             new = _Stretch(before, ms_per_kbit_before, free_ms)
             new.add(acked)
-            self._stretches.append(new)
-        self._stretches = _worth_keeping(self._stretches)
+            stretches.append(new)
+        if len(stretches) > 1:
+            self._stretches = _worth_keeping(stretches)
+        return self._stretches[0]
 
-    def _learn_scale(self) -> None:
+    def _learn_scale(self, best: _Stretch) -> None:
         """Moves the scale so that half of the delays are below their median."""
-        best = self._stretches[0]
         if best.num_frames < LEAST_FRAMES:
             return
-        is_longer = best.delay_ms > _MEDIAN * self._scale_ms
-        self._scale_ms *= 1 + (SCALE_STEP if is_longer else -SCALE_STEP)
-        self._scale_ms = max(self._scale_ms, LEAST_SCALE_MS)
+        is_longer = best.delay_ms > _MEDIAN_OF_LEAST[1] * self._scale_ms
+        scale_ms = self._scale_ms * (1 + (SCALE_STEP if is_longer else -SCALE_STEP))
+        self._scale_ms = scale_ms if scale_ms > LEAST_SCALE_MS else LEAST_SCALE_MS

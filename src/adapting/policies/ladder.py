@@ -61,18 +61,28 @@ def _best_choice(situation: Situation, knobs: frozenset[Knob]) -> _Choice | None
     qualities = situation.qualities if Knob.QUALITY in knobs else situation.qualities[:1]
     divisors = FRAME_DIVISORS if Knob.FPS in knobs else FRAME_DIVISORS[:1]
     shortest_ms = situation.server_ms[0] if situation.server_ms else 0.0
+    link, fps, size_ratio = situation.link, situation.fps, situation.size_ratio
     best: _Choice | None = None
     for size in reversed(sizes):
         if best is not None and best.value >= size.accuracy:
             break  # not even certainty would make a smaller one better
+        making_ms = situation.making_ms(size.side_px)
+        left_ms = situation.left_ms - making_ms
+        made_in = fps * making_ms / 1000.0  # periods
         for quality in qualities:
-            kbits = situation.kbits(size, quality)
-            if situation.link.round_trip_ms(kbits) + shortest_ms > situation.left_ms:
+            kbits = (
+                size.kbits * quality.size_ratio * size_ratio
+            )  # as `Situation.kbits`, for every frame
+            if link.round_trip_ms(kbits) + shortest_ms > left_ms:
                 continue
-            divisor = next((n for n in divisors if situation.is_carried(kbits / n)), 0)
+            for divisor in divisors:
+                if made_in <= divisor and link.carries(kbits / divisor, fps):
+                    break
+            else:
+                divisor = 0
             if not divisor and size is not smallest:
                 continue
-            in_time = in_time_ratio(situation, kbits)
+            in_time = in_time_ratio(situation, kbits, left_ms)
             worth = in_time * size.accuracy * quality.accuracy_ratio - (1 - in_time) * LATE_COST
             value = worth / (divisor or 1)
             if best is None or value > best.value:
@@ -80,8 +90,8 @@ def _best_choice(situation: Situation, knobs: frozenset[Knob]) -> _Choice | None
     return best
 
 
-def in_time_ratio(situation: Situation, kbits: float) -> float:
-    """How probably a frame of that size is answered in time: over the server's recent times, evenly."""
-    left_ms = situation.left_ms - 2 * situation.link.wire_ms
+def in_time_ratio(situation: Situation, kbits: float, left_ms: float) -> float:
+    """How probably a frame of that size is answered within a time: over the server's recent times, evenly."""
+    left_ms -= 2 * situation.link.wire_ms
     server_ms = situation.server_ms or (0.0,)
     return situation.link.arrival_ratio(kbits, [left_ms - one for one in server_ms])

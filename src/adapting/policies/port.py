@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -34,6 +34,12 @@ class LinkForecast(Link):
         return self.odds.within_ratio(self.sending_ms(kbits), within_ms)
 
 
+def takes_no_time(side_px: int) -> float:
+    """What making a frame takes where nothing is known of it."""
+    del side_px
+    return 0.0
+
+
 class Situation(NamedTuple):
     """What a policy knows when it is a frame's turn to be sent.
 
@@ -50,6 +56,7 @@ class Situation(NamedTuple):
         left_ms: what is left of it for this frame.
         server_ms: times that the server took for recent answers, shortest first; may be empty.
         link: what is expected of the uplink.
+        making_ms: what resizing and encoding a frame of a side (px) takes this client, rather more than less.
     """
 
     sequence: int
@@ -63,6 +70,7 @@ class Situation(NamedTuple):
     served_px: int = 0
     server_ms: Sequence[float] = ()
     size_ratio: float = 1.0
+    making_ms: Callable[[int], float] = takes_no_time
 
     def kbits(self, size: FrameSize, quality: JpegQuality = DEFAULT_QUALITY) -> float:
         """Encoded size that a frame of this stream will probably have."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,11 @@ from ...vision.detections import Detections
 
 Picture = npt.NDArray[np.uint8]  # RGB [side, side, 3]
 
-NO_PICTURE: Picture = np.empty((0, 0, 3), np.uint8)
+Input: TypeAlias = Any
+"""A picture as its executor wants it."""
+
+Running: TypeAlias = Any
+"""A batch under way, as its executor knows it."""
 
 
 class DeviceLostError(Exception):
@@ -22,16 +26,22 @@ class DeviceLostError(Exception):
 class Executor(Protocol):
     """Runs batches on one device, which it owns.
 
-    `run` is called by one thread; `load` and `unload` by one other, also while a batch runs.
+    `start` and `finish` are called by one thread, `load` and `unload` by others, `prepare` by any, also while batches are under way.
 
     Attributes:
-        needs_pictures: whether `run` looks at its pictures; if not, frames need no decoding.
+        needs_pictures: whether it looks at pictures; if not, frames need no decoding and `prepare` is not called.
+        depth: how many batches may be started before the first is finished.
     """
 
     needs_pictures: bool
+    depth: int
 
-    def load(self, variant: str) -> None:
+    def load(self, variant: str, max_batch_size: int) -> None:
         """Makes a variant ready to run, warmed up. Loading it again does nothing.
+
+        Args:
+            variant: its name.
+            max_batch_size: the largest batch that is ever asked of it.
 
         Raises:
             RunError: if it cannot be loaded.
@@ -43,15 +53,16 @@ class Executor(Protocol):
         """Gives a variant's memory back; it is not running. Unloading it again does nothing."""
         ...
 
-    def run(self, variant: str, pictures: Sequence[Picture]) -> list[Detections]:
-        """Runs as many frames as there are pictures, at least one; returns when all are done.
+    def prepare(self, picture: Picture) -> Input:
+        """Does what can be done for a picture beside a running batch, for any variant of its side."""
+        ...
+
+    def start(self, variant: str, inputs: Sequence[Input]) -> Running:
+        """Starts a batch of as many frames as there are inputs, at least one. May take as long as the batch.
 
         Args:
             variant: is loaded.
-            pictures: RGB, uint8 [side, side, 3] each, of the variant's side.
-
-        Returns:
-            The detections of each picture, in their order.
+            inputs: prepared; or anything, where no pictures are needed.
 
         Raises:
             KeyError: if the variant is not loaded.
@@ -60,6 +71,11 @@ class Executor(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Unloads everything."""
+    def finish(self, running: Running) -> list[Detections]:
+        """Waits for the oldest batch under way; returns the detections of each frame, in their order.
+
+        Raises:
+            DeviceLostError: if the device is lost.
+            Exception: whatever else the detector fails with; the next batch may be fine.
+        """
         ...

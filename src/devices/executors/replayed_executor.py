@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from ...core.clock import Clock, MonotonicClock
 from ...core.profile import BatchLatency
 from ...vision.detections import Detections
-from ..replay import P99_EVERY, ReplayedLatency
-from ..slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
-from .port import Picture
+from ..replay import ALWAYS_AS_PROFILED, P99_EVERY, ReplayedLatency, SlowdownScript
+from .port import Input, Picture, Running
 
 
 class ReplayedExecutor:
@@ -20,6 +20,7 @@ class ReplayedExecutor:
     """
 
     needs_pictures = False
+    depth = 1
 
     def __init__(
         self,
@@ -32,16 +33,10 @@ class ReplayedExecutor:
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Takes the latencies to replay.
+        """Takes the latencies to replay, by variant.
 
-        Args:
-            latency: by variant.
-            is_instant: answer without sleeping, to measure what everything else costs.
-            p99_every: every how many batches the p99 is taken; 0 for never.
-            answers: what is found, frame after frame, over and over; nothing if empty.
-            slowdown: how slow it is over time, counted from now.
-            clock: for the time already spent.
-            sleep: takes seconds.
+        An instant one answers without sleeping, to measure what everything else costs. What is found are `answers`,
+        over and over; `slowdown` counts from now, and `sleep` takes seconds; `p99_every` 0 is never.
         """
         self._latency = latency
         self._times = ReplayedLatency(latency, p99_every)
@@ -51,10 +46,11 @@ class ReplayedExecutor:
         self._clock = clock or MonotonicClock()
         self._began_ms = self._clock.now_ms()
         self._sleep = sleep
+        self._free_ms = -math.inf
         self._loaded: set[str] = set()
         self._num_frames = 0
 
-    def load(self, variant: str) -> None:
+    def load(self, variant: str, max_batch_size: int) -> None:
         """Marks a variant as loaded; raises KeyError if its latency is not known."""
         self._latency[variant]
         self._loaded.add(variant)
@@ -63,21 +59,29 @@ class ReplayedExecutor:
         """Forgets a variant."""
         self._loaded.discard(variant)
 
-    def run(self, variant: str, pictures: Sequence[Picture]) -> list[Detections]:
-        """Takes as long as the profile says, counted from this call."""
+    def prepare(self, picture: Picture) -> Input:
+        """Nothing is looked at."""
+        return picture
+
+    def start(self, variant: str, inputs: Sequence[Input]) -> Running:
+        """Knows when the batch will have ended, if the one before takes as long as it should."""
         start_ms = self._clock.now_ms()
         if variant not in self._loaded:
             raise KeyError(variant)
         answers = [
-            self._answers[(self._num_frames + k) % len(self._answers)] for k in range(len(pictures))
+            self._answers[(self._num_frames + k) % len(self._answers)] for k in range(len(inputs))
         ]
-        self._num_frames += len(pictures)
+        self._num_frames += len(inputs)
         if not self._is_instant:
             factor = self._slowdown.factor(start_ms - self._began_ms)
-            latency_ms = factor * self._times.next_ms(variant, len(pictures))
-            self._sleep(max(0.0, start_ms + latency_ms - self._clock.now_ms()) / 1000)
-        return answers
+            latency_ms = factor * self._times.next_ms(variant, len(inputs))
+            self._free_ms = max(start_ms, self._free_ms) + latency_ms
+        return self._free_ms, answers
 
-    def close(self) -> None:
-        """Forgets every variant."""
-        self._loaded.clear()
+    def finish(self, running: Running) -> list[Detections]:
+        """Sleeps until the batch has taken as long as the profile says, counted from its start."""
+        end_ms, answers = running
+        left_ms = end_ms - self._clock.now_ms()
+        if left_ms > 0:
+            self._sleep(left_ms / 1000)
+        return list(answers)

@@ -8,13 +8,12 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 
 from ...core.errors import RunError, UsageError
-from .claims import Claim, claim
-from .link import FaultKind, LinkConfig, Way
+from .claims import claim
+from .link import FaultKind, LinkConfig, LinkSchedule, Way
 from .namespaces import (
     FAR_DEVICE,
     MAX_LINKS,
@@ -28,34 +27,16 @@ from .namespaces import (
     run_ip,
     server_namespace_of,
 )
-from .port import OnUplinkRate
-from .replay import Replay
-from .schedule import LinkSchedule
-from .traffic_control import TrafficControl, delay_line, root_rate_line, set_now
+from .replay import OnUplinkRate, Replay, Shaper
+from .traffic_control import HandOver, delay_line, root_rate_line, set_now, traffic_control
 
+_SERVER_OPTIONS = ("--host", "0.0.0.0", "--insecure")  # noqa: S104 in a namespace of its own
 _TOOLS = ("ip", "tc", "ss", "nsenter", "sysctl")
 _DEVICES = {Way.UP: FAR_DEVICE, Way.DOWN: NEAR_DEVICE}  # of the router: where each way leaves it
 
 
-class KernelShaper:
-    """Makes links of a laboratory that is built already."""
-
-    server_options: tuple[str, ...] = ("--host", "0.0.0.0", "--insecure")  # noqa: S104 in a namespace of its own
-
-    def __init__(self, claimed: Claim, names: Sequence[str]) -> None:
-        self.server_command = enter_command(server_namespace_of(claimed.run_id))
-        self._places = {
-            name: LinkPlace(claimed.run_id, claimed.block, number)
-            for number, name in enumerate(names)
-        }
-
-    def open_link(self, config: LinkConfig, on_uplink_rate: OnUplinkRate) -> KernelLink:
-        """A link whose traces and faults start when the context is entered."""
-        return KernelLink(config, self._places[config.name], on_uplink_rate)
-
-
 @contextlib.contextmanager
-def kernel_shaper(names: Sequence[str]) -> Iterator[KernelShaper]:
+def kernel_shaper(names: Sequence[str]) -> Iterator[Shaper]:
     """Builds a laboratory for links of these names, and removes it at the end.
 
     Raises:
@@ -69,81 +50,70 @@ def kernel_shaper(names: Sequence[str]) -> Iterator[KernelShaper]:
     if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
         raise RunError(f"shaper=kernel: not installed: {', '.join(missing)}")
     with claim(NUM_BLOCKS, remove) as claimed:
-        shaper = KernelShaper(claimed, names)
-        build([LinkPlace(claimed.run_id, claimed.block, n) for n in range(len(names))])
-        yield shaper
+        places = [LinkPlace(claimed.run_id, claimed.block, n) for n in range(len(names))]
+        build(places)
+        place_of = dict(zip(names, places, strict=True))
+        yield Shaper(
+            enter_command(server_namespace_of(claimed.run_id)),
+            _SERVER_OPTIONS,
+            lambda config, on_rate: _kernel_link(config, place_of[config.name], on_rate),
+        )
+
+
+@contextlib.asynccontextmanager
+async def _kernel_link(
+    config: LinkConfig, place: LinkPlace, on_uplink_rate: OnUplinkRate
+) -> AsyncIterator[KernelLink]:
+    """Runs a link, its traces and its faults."""
+    link = KernelLink(config, place, on_uplink_rate)
+    if config.wire_ms or config.jitter_ms:
+        link.add_delay()
+    replay = Replay(LinkSchedule.of(config), link)
+    replay.start()
+    with traffic_control(place.namespace) as link.hand_over:
+        replaying = asyncio.create_task(replay.run(), name=f"link {config.name} replay")
+        try:
+            yield link
+        finally:
+            replaying.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await replaying
 
 
 class KernelLink:
-    """A link through a router of its own; an asynchronous context manager.
+    """A link through a router of its own.
 
     An outage loses what is sent and what is queued: after it, TCP sends again when its timer says so.
+
+    Attributes:
+        hand_over: carries out lines of `tc`; at first at once, before anybody connects.
     """
 
     def __init__(self, config: LinkConfig, place: LinkPlace, on_uplink_rate: OnUplinkRate) -> None:
-        """Prepares the link.
-
-        Args:
-            config: what to emulate; of its `server` only the port matters.
-            place: its names and addresses, which exist.
-            on_uplink_rate: told what the uplink is set to.
-        """
         self.config = config
         self.place = place
         self._on_uplink_rate = on_uplink_rate
-        self._control = TrafficControl(place.namespace)
-        self._is_replaying = False
+        self.hand_over: HandOver = partial(set_now, namespace=place.namespace)
 
     @property
     def address(self) -> str:
         """HOST:PORT where the link's client finds the server."""
         return f"{self.place.server_address}:{self.config.server_address[1]}"
 
-    async def __aenter__(self) -> Self:
-        if self.config.wire_ms or self.config.jitter_ms:
-            self._add_delay()
-        replay = Replay(LinkSchedule.of(self.config), self)
-        replay.start()
-        self._control.__enter__()
-        self._is_replaying = True
-        self._replaying = asyncio.create_task(replay.run(), name=f"link {self.config.name} replay")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._replaying.cancel()
-        try:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._replaying
-        finally:
-            self._control.__exit__(kind, error, traceback)
-
     def set_rate_kbps(self, way: Way, rate_kbps: float) -> None:
         """Sets the rate of one way or both (1000 bit/s) until the trace changes; 0 is an outage."""
         ways = (Way.UP, Way.DOWN) if way is Way.BOTH else (way,)
         lines = [root_rate_line(_DEVICES[one], rate_kbps) for one in ways]
-        if self._is_replaying:
-            self._control.hand_over(lines)
-        else:  # before anybody connects
-            set_now(lines, self.place.namespace)
+        self.hand_over(lines)
         if Way.UP in ways:
             self._on_uplink_rate(time.monotonic_ns() / 1e6, rate_kbps)
 
     async def break_connections(self, kind: FaultKind) -> None:
-        """Resets the connections that there are, or leaves them half-open.
-
-        Raises:
-            RunError: if the kernel refuses.
-        """
-        work = self._reset if kind is FaultKind.RESET else self._leave_half_open
-        await asyncio.to_thread(work)
-
-    def _reset(self) -> None:
-        self._server_sockets("--kill")
+        """Resets the connections that there are, or leaves them half-open; RunError if the kernel refuses."""
+        if kind is FaultKind.RESET:
+            await asyncio.to_thread(self._server_sockets, "--kill")
+        else:
+            await asyncio.to_thread(self._leave_half_open)
 
     def _leave_half_open(self) -> None:
         ports = re.findall(rf"{re.escape(self.place.client_address)}:(\d+)", self._server_sockets())
@@ -161,12 +131,8 @@ class KernelLink:
         wanted = ["dst", self.place.client_address]
         return run_in(server_namespace, ["ss", "-tnH", *more, "state", "connected", *wanted])
 
-    def _add_delay(self) -> None:
-        """Delays what both ends send.
-
-        Raises:
-            UsageError: if this kernel cannot.
-        """
+    def add_delay(self) -> None:
+        """Delays what both ends send; UsageError if this kernel cannot."""
         ends = (
             (None, self.place.client_device),
             (server_namespace_of(self.place.run_id), self.place.server_device),

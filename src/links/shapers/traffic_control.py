@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator, Sequence
 
 from ...core.errors import RunError
+from .namespaces import run_tool
 
 BITS_PER_BYTE = 8
 WIRE_RATIO = 1514 / 1448
@@ -19,6 +19,9 @@ QUEUE_MS = 10_000.0
 """A queue this long (at the rate of the moment) loses nothing that a sender would still wait for."""
 _MAX_QUEUE_BYTES = 1_000_000_000
 _END_TIMEOUT_S = 5.0
+
+HandOver = Callable[[Sequence[str]], None]
+"""Takes lines for `tc`."""
 
 
 def root_rate_line(device: str, rate_kbps: float) -> str:
@@ -39,14 +42,7 @@ def delay_line(device: str, delay_ms: float, jitter_ms: float) -> str:
 
 
 def class_lines(device: str, handle: str, number: int, rate_kbps: float) -> list[str]:
-    """Lets one class of an interface's htb send at a rate; 0 loses whatever is sent.
-
-    Args:
-        device: the interface.
-        handle: of its htb, such as `1:`.
-        number: of the class, from 1.
-        rate_kbps: 1000 bit/s of TCP payload.
-    """
+    """Lets a class (from 1) of an interface's htb send at a rate (1000 bit/s of TCP payload); 0 loses all."""
     parent = f"{handle}{number:x}"
     rate_bps, burst_bytes, queue_bytes = _token_bucket(rate_kbps)
     leaf = f"bfifo limit {queue_bytes}" if rate_kbps else "blackhole"
@@ -74,61 +70,42 @@ def _token_bucket(rate_kbps: float) -> tuple[int, int, int]:
 
 
 def set_now(lines: Sequence[str], namespace: str | None = None) -> None:
-    """Carries lines out before it returns.
+    """Carries lines out, in a namespace if one is given, before it returns; RunError if the kernel refuses."""
+    run_tool([*_tc(namespace), "-batch", "-"], "".join(f"{line}\n" for line in lines))
 
-    Args:
-        lines: as above.
-        namespace: whose interfaces are meant; None for this process's own.
+
+@contextlib.contextmanager
+def traffic_control(namespace: str | None = None) -> Iterator[HandOver]:
+    """Runs a `tc` that waits for lines, so that a change costs no new process, and little time.
+
+    Whether what was handed over could be carried out shows at the end.
 
     Raises:
-        RunError: if the kernel refuses.
+        RunError: if `tc` ended early, or could not carry a line out.
     """
-    command = [*_tc(namespace), "-batch", "-"]
-    text = "".join(f"{line}\n" for line in lines)
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RunError(f"tc: {' '.join(done.stderr.split())}")
+    process = subprocess.Popen(
+        [*_tc(namespace), "-force", "-batch", "-"], stdin=subprocess.PIPE, text=True
+    )
 
-
-class TrafficControl:
-    """A `tc` that waits for lines: a change costs no new process, and little time."""
-
-    def __init__(self, namespace: str | None = None) -> None:
-        """Names the network namespace whose interfaces are meant; None for this process's own."""
-        self._namespace = namespace
-
-    def __enter__(self) -> Self:
-        command = [*_tc(self._namespace), "-force", "-batch", "-"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            self._process.communicate(timeout=_END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.returncode and error is None:
-            raise RunError("tc: a link could not be set to its rate; its message stands above")
-
-    def hand_over(self, lines: Sequence[str]) -> None:
-        """Hands lines over; whether they could be carried out shows at the end.
-
-        Raises:
-            RunError: if `tc` has ended.
-        """
-        if self._process.stdin is None:
+    def hand_over(lines: Sequence[str]) -> None:
+        if process.stdin is None:
             raise RuntimeError("tc has no pipe")
         try:
-            self._process.stdin.write("".join(f"{line}\n" for line in lines))
-            self._process.stdin.flush()
+            process.stdin.write("".join(f"{line}\n" for line in lines))
+            process.stdin.flush()
         except BrokenPipeError:
             raise RunError("tc ended early; its message stands above") from None
+
+    try:
+        yield hand_over
+    finally:
+        try:
+            process.communicate(timeout=_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.returncode:
+        raise RunError("tc: a link could not be set to its rate; its message stands above")
 
 
 def _tc(namespace: str | None) -> list[str]:

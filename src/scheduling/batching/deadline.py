@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from ...core.profile import BatchLatency
 from ...core.verdict import Reason
-from .port import BatchDecision, DeviceState, QueuedFrame
+from .port import Batch, BatchDecision, DeviceState, QueuedFrame
 
 # A larger batch is worth waiting for if it needs at least this much less time per frame.
 MIN_BATCHING_GAIN_RATIO = 0.1
@@ -58,8 +58,7 @@ class _Outcome(NamedTuple):
 class DeadlineBatcher:
     """Forms the batch that lets most frames be in time, in order of deadline. Keeps no state.
 
-    Predictions are the profile's medians and p99 times the device's recent slowdown. A frame has to
-    be in time at the p99; only where no decoded frame can, at the median. What cannot be in time
+    A frame has to be in time at the p99; only where no decoded frame can, at the median. What cannot be in time
     even alone at the median is dropped, decoded or not.
     """
 
@@ -71,9 +70,7 @@ class DeadlineBatcher:
         Takes about 10 us where all frames fit into one batch in time, and O(batch size x queue) time
         at worst, about 0.2 ms for 64 frames and sizes up to 12.
         """
-        slowdown_ratio = device.slowdown_ratio
-        rising_p50_ms = _rising_p50_ms(device.latency)[: device.batch_size]
-        median = [0.0, *[ms * slowdown_ratio for ms in rising_p50_ms]]
+        median = [0.0, *_rising_p50_ms(device.latency)[: device.batch_size]]
         by_deadline = sorted(queue, key=_BY_DEADLINE)
         deadlines = [frame.deadline_ms for frame in by_deadline]
         num_hopeless = bisect_left(deadlines, now_ms + median[1])
@@ -85,7 +82,7 @@ class DeadlineBatcher:
         if not ready:
             past_hope_ms = frames[0].deadline_ms - median[1] + PAST_HOPE_MS
             return BatchDecision(drop=drop, wait_until_ms=past_hope_ms)
-        p99 = [0.0, *[ms * slowdown_ratio for ms in device.latency.p99_ms[: device.batch_size]]]
+        p99 = [0.0, *device.latency.p99_ms[: device.batch_size]]
         can_be_sure = frames[ready[-1]].deadline_ms >= now_ms + p99[1]
         frame_ms = min(ms / size for size, ms in enumerate(median[1:], 1))
         latency = _Latency(median, p99 if can_be_sure else median, frame_ms)
@@ -114,6 +111,9 @@ class DeadlineBatcher:
             run=tuple(frames[index].key for index in run), drop=drop + _too_late(lost)
         )
 
+    def ran(self, batch: Batch, took_ms: float) -> None:
+        """Needs not know: the slowdown tells."""
+
 
 @lru_cache(maxsize=256)  # of the variants that devices run, again and again
 def _rising_p50_ms(latency: BatchLatency) -> tuple[float, ...]:
@@ -132,12 +132,6 @@ def _best_batch(
 
     Large batches are tried first. A size that could not lead to more, even if every frame were in time
     at the least time per frame, is not played forward.
-
-    Args:
-        deadlines_ms: of all waiting frames, rising.
-        ready: indices of those that can run, rising.
-        latency: predicted batch times.
-        start_ms: when the batch would start.
     """
     best: Sequence[int] = ()
     best_outcome = _Outcome(-math.inf, 0.0, 0)

@@ -1,4 +1,4 @@
-"""The `Batcher` port: which queued frames make the next batch, and when it starts."""
+"""The `Batcher` port: which queued frames make the next batch, when it starts, and what came of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...core.profile import BatchLatency
+from ...core.records import BatchRecord
 from ...core.verdict import Reason
 
 FIRST_DECODE_MS = 2.0
@@ -35,17 +36,15 @@ class DeviceState:
     """An idle device that is about to choose its next batch.
 
     Attributes:
-        latency: the profile of the variant that is active.
+        latency: what the variant that is active is expected to take on it now.
         batch_size: the largest batch that the plan allows, within the profile.
         arrival_fps: rate at which the plan expects frames, summed over its streams.
-        slowdown_ratio: recent batch time over the profile's median; 1 where nothing is known.
         decode_ms: recent time to decode a frame.
     """
 
     latency: BatchLatency
     batch_size: int
     arrival_fps: float
-    slowdown_ratio: float = 1.0
     decode_ms: float = FIRST_DECODE_MS
 
 
@@ -65,6 +64,54 @@ class BatchDecision:
     wait_until_ms: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Frames that run together. None make a blank batch, which tells how slow the device is.
+
+    Attributes:
+        frames: in the order in which they run.
+        variant: that runs them.
+        p50_ms: what the profile expects of it.
+        p99_ms: what it takes at most, says the profile, but for one in a hundred.
+        start_ms: when it began.
+        idle_ms: how long the device had nothing to run before.
+        batch_size: the largest that the plan allowed.
+        num_left: frames that stayed queued.
+        plan_epoch: of the plan that it runs under.
+        is_alone: nothing else may be decoded or run beside it.
+    """
+
+    frames: tuple[QueuedFrame, ...]
+    variant: str
+    p50_ms: float
+    p99_ms: float
+    start_ms: float
+    idle_ms: float
+    batch_size: int
+    num_left: int
+    plan_epoch: int
+    is_alone: bool = False
+
+    @property
+    def size(self) -> int:
+        """Frames that the device runs; a blank one is one."""
+        return max(1, len(self.frames))
+
+    def record(self, device_id: str, took_ms: float) -> BatchRecord:
+        """Its row of the log."""
+        return BatchRecord(
+            device_id=device_id,
+            at_ms=self.start_ms,
+            variant=self.variant,
+            plan_batch_size=self.batch_size,
+            batch_size=self.size,
+            idle_ms=self.idle_ms,
+            inference_ms=took_ms,
+            expected_ms=self.p50_ms,
+            queue_length=self.num_left,
+        )
+
+
 class Batcher(Protocol):
     """Forms batches on one device."""
 
@@ -72,4 +119,8 @@ class Batcher(Protocol):
         self, queue: Sequence[QueuedFrame], device: DeviceState, now_ms: float
     ) -> BatchDecision:
         """Decides for an idle device. `queue` holds every waiting frame, in order of arrival."""
+        ...
+
+    def ran(self, batch: Batch, took_ms: float) -> None:
+        """Is told of every batch of frames that has run, whatever came of it, also of frames that had to run alone."""
         ...

@@ -23,9 +23,7 @@ from ..wire.channel import Channel
 from ..wire.frame_memory import FrameWriter
 from ..zoo import ServedZoo
 from .answers import KBITS_PER_BYTE, read_results
-from .attached_executor import AttachedExecutor
-from .device_side import DeviceSide
-from .frame import ArrivedFrame
+from .device_side import ArrivedFrame, AttachedExecutor, DeviceSide
 from .intake import check_fields, check_picture
 from .performer import Performer
 from .problems import SessionError
@@ -192,13 +190,13 @@ class Endpoint:
         self._shell.perform(self.core.memory_came())
         self._on_change()
 
-    def attach_device(self, device_id: str, channel: Channel) -> None:
+    def attach_device(self, device_id: str, generation: int, channel: Channel) -> None:
         """Takes the channel of a device's executor, in place of its predecessor's."""
         older = self.devices.find(device_id)
         if older is not None:
             self._lose_device(older)
-        new = self.devices.attach(device_id, channel, self._take_results, self._lose_device)
-        self._shell.perform(self.core.device_came(device_id, new.generation, self.now_ms()))
+        self.devices.attach(device_id, generation, channel, self._take_results, self._lose_device)
+        self._shell.perform(self.core.device_came(device_id, generation, self.now_ms()))
 
     def note_death(self, device_id: str, *, is_crash: bool) -> None:
         """Takes in what the executor of a device died of: by itself, or killed; its end shows before or after."""
@@ -235,7 +233,7 @@ class Endpoint:
         try:
             return check()
         except Exception as error:  # noqa: BLE001 whatever it is
-            self._shell.failures.note("checking a frame", self.now_ms(), error)
+            self._shell.note_failure("checking a frame", error)
             return FAILED
 
     def _end_drained(self, sessions: list[Session]) -> None:

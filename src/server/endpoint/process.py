@@ -8,13 +8,16 @@ import logging
 import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import grpc
 
+from ...core.profile import LatencyProfile
 from ...links.retransmission import limit_waits
 from ...protos.internal_pb2 import Attach, ChildStatus, Envelope, Ready
 from ..child import ChildContext
-from ..wire.channel import AsyncChannel, Channel
+from ..wire.announcing import AnnouncementReader
+from ..wire.channel import AsyncChannel, Channel, ChannelClosedError
 from ..wire.frame_memory import FrameWriter
 from ..wire.heartbeat import beat
 from ..zoo import load_served_zoo
@@ -44,13 +47,12 @@ class EndpointProcess:
             UsageError: if one is missing or broken.
         """
         self._context = context
-        self._devices = {
-            f"executor-{number}": device.device_id
-            for number, device in enumerate(context.config.devices)
-        }
+        self._device_of: dict[str, str] = {}  # by peer, once it has said who it is
+        self._profiles: dict[str, LatencyProfile] = {}  # by device
         self._drain_grace_ms: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        zoo = load_served_zoo(replace(context.config, devices=()))
         self._endpoint = Endpoint(
-            context.config, load_served_zoo(context.config), now_ms, self._look_at_health
+            context.config, replace(zoo, profiles=self._profiles), now_ms, self._look_at_health
         )
         self._health = HealthState(self._is_able, self._say_health)
         self._listener = Listener(
@@ -103,10 +105,10 @@ class EndpointProcess:
             self._attach(envelope.attach, descriptors)
         elif kind == "drain" and not self._drain_grace_ms.done():
             self._drain_grace_ms.set_result(envelope.drain.grace_ms)
-        elif kind == "child_status" and envelope.child_status.peer in self._devices:
+        elif kind == "child_status" and envelope.child_status.peer in self._device_of:
             status = envelope.child_status
             if not status.is_alive:
-                device_id = self._devices[status.peer]
+                device_id = self._device_of[status.peer]
                 self._endpoint.note_death(device_id, is_crash=status.is_crash)
 
     def _attach(self, attach: Attach, descriptors: tuple[int, ...]) -> None:
@@ -114,14 +116,33 @@ class EndpointProcess:
         if attach.what == Attach.FRAME_MEMORY:
             self._endpoint.use_memory(FrameWriter(descriptor))
             os.close(descriptor)
-        elif attach.peer in self._devices:
-            channel = Channel.from_descriptor(descriptor)
-            self._endpoint.attach_device(self._devices[attach.peer], channel)
         elif attach.peer.startswith("scheduler"):
             self._endpoint.attach_scheduler(Channel.from_descriptor(descriptor))
         else:
-            _log.error("cannot attach %s", attach.peer)
-            os.close(descriptor)
+            self._await_device(attach.peer, Channel.from_descriptor(descriptor))
+
+    def _await_device(self, peer: str, channel: Channel) -> None:
+        """Attaches an executor once it has said which device it is."""
+        loop, reader = asyncio.get_running_loop(), AnnouncementReader()
+
+        def on_packet() -> None:
+            try:
+                device = None
+                while device is None and (packet := channel.receive()) is not None:
+                    device = reader.read(packet[0].device_announced)
+            except (ChannelClosedError, ValueError) as error:
+                _log.error("%s: cannot be attached: %s", peer, error)
+                loop.remove_reader(channel.fileno())
+                channel.close()
+                return
+            if device is not None:
+                loop.remove_reader(channel.fileno())
+                self._device_of[peer] = device.device_id
+                self._profiles[device.device_id] = device.profile
+                self._endpoint.scheduler.read_plan()  # it may name a device that was not known yet
+                self._endpoint.attach_device(device.device_id, device.generation, channel)
+
+        loop.add_reader(channel.fileno(), on_packet)
 
     def _is_able(self) -> bool:
         """Whether the port is open and a device can run what comes; one that hangs is none.

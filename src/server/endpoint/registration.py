@@ -6,6 +6,7 @@ from ...adapting.frame_sizes import frame_sizes
 from ...core.checks import echo, require_id
 from ...core.codes import Code
 from ...core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS
+from ...core.stream import DEFAULT_TENANT, StreamKey
 from ...protos.serving_pb2 import InputSize, JpegQuality, LinkEstimate, RegisterRequest, Zoo
 from ...scheduling.cores.endpoint.gate import Declared
 from ..zoo import ServedZoo
@@ -36,7 +37,7 @@ def check_registration(request: RegisterRequest, zoo: str) -> Declared:
         raise SessionError(Code.INVALID_ARGUMENT, problem)
     _check_zoo(request.zoo, zoo)
     return Declared(
-        stream_id=request.stream_id,
+        key=StreamKey(DEFAULT_TENANT, request.stream_id),
         fps=request.fps,
         slo_ms=request.slo_ms,
         bandwidth_kbps=request.link.bandwidth_kbps,

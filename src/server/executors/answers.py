@@ -10,7 +10,7 @@ from ...protos.serving_pb2 import Detections as DetectionsMessage
 from ...vision.detections import Detections
 from ..wire.channel import MAX_PACKET_BYTES
 from .endpoint_link import EndpointLink
-from .frame_queue import WaitingFrame
+from .workload import WaitingFrame
 
 MAX_DETECTIONS = 1000  # of one frame
 FIELD_BYTES = 4  # around each result
@@ -21,6 +21,7 @@ _CODES = {
     Reason.BAD_FRAME: "INVALID_ARGUMENT",
     Reason.MODEL_OUTPUT: "INTERNAL",
 }
+_DETAILS = {Reason.TOO_LATE: "could not have been answered by its deadline"}
 
 
 def to_message(found: Detections) -> DetectionsMessage:
@@ -44,16 +45,26 @@ def answered(frame: WaitingFrame, found: Detections, start_ms: float) -> FrameRe
     )
 
 
-def dropped(frame: WaitingFrame, reason: Reason, detail: str, now_ms: float) -> FrameResult:
-    """The answer for a frame that was given up."""
-    return FrameResult(
-        ticket=frame.descriptor.ticket,
-        drop_reason=reason,
-        drop_code=_CODES.get(reason, "UNAVAILABLE"),
-        drop_detail=detail,
-        queue_ms=now_ms - frame.descriptor.handed_ms,
-        decode_ms=frame.decode_ms,
-    )
+def give_up(
+    frames: Sequence[WaitingFrame],
+    reasons: Sequence[Reason],
+    detail: str,
+    common: FrameResults,
+    now_ms: float,
+) -> None:
+    """Answers for frames that are given up; of those that are too late it is said in words if nothing else is."""
+    results = [
+        FrameResult(
+            ticket=frame.descriptor.ticket,
+            drop_reason=reason,
+            drop_code=_CODES.get(reason, "UNAVAILABLE"),
+            drop_detail=detail or _DETAILS.get(reason, ""),
+            queue_ms=now_ms - frame.descriptor.handed_ms,
+            decode_ms=frame.decode_ms,
+        )
+        for frame, reason in zip(frames, reasons, strict=True)
+    ]
+    send(frames, results, common)
 
 
 def send(

@@ -5,77 +5,70 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import TypeAlias
 
 import cv2
 
 from ...core.clock import MonotonicClock
 from ...core.verdict import Reason
-from ...devices.executors.port import Picture
+from ...devices.executors.port import Input, Picture
 from ...protos.internal_pb2 import FrameResults
 from ...vision.preprocessing import decode_frame
 from ..wire.frame_memory import StaleSlotError
 from . import answers
-from .frame_queue import WaitingFrame
-from .workload import Workload
+from .workload import WaitingFrame, Workload
+
+Prepare: TypeAlias = Callable[[Picture], Input]
+"""What an executor does to a picture before it runs."""
+
+Fault: TypeAlias = tuple[Reason, str]
+"""Why a frame has no input, and what is said of it."""
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What became of a frame; where there is no picture, why."""
+def decode(frame: WaitingFrame, side_px: int, prepare: Prepare) -> Fault | None:
+    """Gives a frame its input: of the picture that its endpoint checked, and no other that has come into its slot since.
 
-    decode_ms: float
-    picture: Picture | None = None
-    reason: Reason = Reason.BAD_FRAME
-    detail: str = ""
-
-
-def decode(frame: WaitingFrame, side_px: int) -> Decoded:
-    """Decodes the picture that its endpoint checked, and no other that has come into its slot since.
-
-    Whatever a library fails with is the frame's fault.
+    Whatever a library fails with is the frame's fault, which is returned.
     """
     start_s = time.monotonic()
-    sent, memory = frame.descriptor, frame.source.memory
-    picture: Picture | None = None
-    reason, detail = Reason.BAD_FRAME, ""
+    sent = frame.descriptor
     try:
-        jpeg = memory.read(sent.slot, sent.slot_generation, sent.jpeg_bytes)
-        picture = decode_frame(jpeg, side_px)
+        jpeg = frame.source.memory.read(sent.slot, sent.slot_generation, sent.jpeg_bytes)
+        frame.input = prepare(decode_frame(jpeg, side_px))
     except StaleSlotError:
-        reason, detail = Reason.TOO_LATE, "its endpoint has given it up"
+        return Reason.TOO_LATE, "its endpoint has given it up"
     except Exception as error:  # noqa: BLE001 - a decoder fails in many ways, each with its frame
         _log.warning("a frame of %d bytes cannot be decoded: %s", sent.jpeg_bytes, error)
-        detail = "jpeg: cannot be decoded"
-    return Decoded(1000 * (time.monotonic() - start_s), picture, reason, detail)
+        return Reason.BAD_FRAME, "jpeg: cannot be decoded"
+    finally:
+        frame.decode_ms += 1000 * (time.monotonic() - start_s)
+    return None
 
 
-def give_up(frame: WaitingFrame, decoded: Decoded) -> None:
-    """Answers for a frame that has no picture."""
-    now_ms = MonotonicClock().now_ms()
-    result = answers.dropped(frame, decoded.reason, decoded.detail, now_ms)
-    answers.send([frame], [result], FrameResults())
+def _give_up(frame: WaitingFrame, fault: Fault) -> None:
+    reason, detail = fault
+    answers.give_up([frame], [reason], detail, FrameResults(), MonotonicClock().now_ms())
 
 
-def decode_alone(frame: WaitingFrame, side_px: int) -> bool:
-    """Gives a frame its picture, here and now; or gives it up and returns False."""
-    decoded = decode(frame, side_px)
-    if decoded.picture is None:
-        give_up(frame, decoded)
-        return False
-    frame.picture, frame.decode_ms = decoded.picture, decoded.decode_ms
-    return True
+def decode_alone(frame: WaitingFrame, side_px: int, prepare: Prepare) -> bool:
+    """Gives a frame its input, here and now; or gives it up and returns False."""
+    fault = decode(frame, side_px, prepare)
+    if fault is not None:
+        _give_up(frame, fault)
+    return fault is None
 
 
 class DecoderPool:
-    """Threads that decode what `FrameQueue.next_to_decode` names."""
+    """Threads that decode what the core names, and prepare it for the device, while that runs a batch."""
 
-    def __init__(self, work: Workload, num_threads: int) -> None:
+    def __init__(self, work: Workload, prepare: Prepare, num_threads: int) -> None:
         """Starts the threads; they leave when the workload is closed."""
         cv2.setNumThreads(1)  # parallel over frames, not within one
         self._work = work
+        self._prepare = prepare
         self._threads = [
             threading.Thread(target=self._serve, args=(k,), name=f"decoder-{k}", daemon=True)
             for k in range(num_threads)
@@ -91,36 +84,30 @@ class DecoderPool:
     def _serve(self, decoder: int) -> None:
         while (chosen := self._choose(decoder)) is not None:
             frame, side_px = chosen
-            decoded = decode(frame, side_px)
+            fault = decode(frame, side_px, self._prepare)
             frame.source.bench.decode(decoder, 0)
-            self._finish(decoder, frame, decoded)
+            self._finish(decoder, frame, side_px, fault)
 
     def _choose(self, decoder: int) -> tuple[WaitingFrame, int] | None:
         work = self._work
         with work.decoding_due:
             while not work.is_closed:
-                frame = None
-                if not work.is_reserved:
-                    frame = work.queue.next_to_decode(work.look_ahead, work.hopeless_ms)
-                if frame is not None:
-                    frame.is_decoding = True
-                    work.decoding[decoder] = frame
+                key = work.core.decode(decoder)
+                if key is not None:
+                    frame = work.frames[key]
                     frame.source.bench.decode(decoder, frame.descriptor.ticket)
-                    return frame, work.side_px
+                    return frame, work.core.side_px
                 work.decoding_due.wait()
         return None
 
-    def _finish(self, decoder: int, frame: WaitingFrame, decoded: Decoded) -> None:
-        """Notes a picture; without one the frame is given up."""
+    def _finish(self, decoder: int, frame: WaitingFrame, side_px: int, fault: Fault | None) -> None:
+        """Notes an input; without one the frame is given up, if it still waits."""
         work = self._work
         with work.changed:
-            del work.decoding[decoder]
-            is_waiting = work.queue.holds(frame)
-            if is_waiting and decoded.picture is not None:
-                work.queue.set_decoded(frame, decoded.picture, decoded.decode_ms)
-                work.queue.require_side(work.side_px)
-            elif is_waiting:
-                work.queue.take([frame.queued.key])
+            key = work.core.frames.decoding[decoder]
+            is_waiting = work.core.decoded(decoder, 0 if fault else side_px)
+            if fault and is_waiting:
+                work.take([key])
             work.changed.notify()
-        if is_waiting and decoded.picture is None:
-            give_up(frame, decoded)
+        if fault and is_waiting:
+            _give_up(frame, fault)

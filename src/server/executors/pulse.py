@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .frame_queue import WaitingFrame
 from .loop import BatchLoop
 from .workload import Workload
 
@@ -22,14 +21,12 @@ class Pulse:
         self._work = work
         self._loop = loop
         self._turns_seen = -1
-        self._decoding: dict[int, tuple[WaitingFrame, int]] = {}  # how often each was seen there
+        self._decoding: dict[
+            int, tuple[int, int]
+        ] = {}  # by decoder: its frame, and how often it was seen there
 
     def is_beating(self, patience_s: float) -> bool:
-        """Whether the loop went round since it was asked last, or runs a batch, which is guarded.
-
-        Args:
-            patience_s: how long to wait for a loop that holds the lock while it decides.
-        """
+        """Whether the loop went round since it was asked last, or runs a batch, which is guarded."""
         changed = self._work.changed
         if not changed.acquire(timeout=patience_s):
             return False
@@ -43,9 +40,9 @@ class Pulse:
         return is_beating
 
     def _look_at_decoders(self) -> None:
-        seen: dict[int, tuple[WaitingFrame, int]] = {}
-        for decoder, frame in self._work.decoding.items():
-            before, num_looks = self._decoding.get(decoder, (frame, 0))
-            seen[decoder] = frame, num_looks + 1 if frame is before else 1
+        seen: dict[int, tuple[int, int]] = {}
+        for decoder, key in self._work.core.frames.decoding.items():
+            before, num_looks = self._decoding.get(decoder, (key, 0))
+            seen[decoder] = key, num_looks + 1 if key == before else 1
         self._decoding = seen
         self.is_decoding_stuck = any(looks > STUCK_LOOKS for _, looks in seen.values())

@@ -7,11 +7,12 @@ import logging
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 
 from ...core.budget_rules import budget_rule
-from ...core.device import Device
 from ...core.errors import UsageError
 from ...core.records import PlanRecord
 from ...protos.internal_pb2 import Envelope, Ready
@@ -27,7 +28,7 @@ from ...scheduling.cores.scheduler.instructions import (
     WakeAt,
 )
 from ...scheduling.cores.scheduler.stimuli import (
-    DeviceCame,
+    DeviceAnnounced,
     DeviceLost,
     EndpointCame,
     EndpointLost,
@@ -40,9 +41,9 @@ from ...scheduling.planning.plan_records import plan_records
 from ...scheduling.planning.registry import planner, preload
 from ...scheduling.planning.rounds import Planning
 from ...scheduling.planning.switching import SwitchingCost
-from ...zoos import mode_table
 from ..child import ChildContext
 from ..run_log import open_log
+from ..wire.announcing import AnnouncementReader
 from ..wire.channel import AsyncChannel, Channel
 from ..wire.heartbeat import beat
 from ..zoo import load_served_zoo
@@ -73,7 +74,7 @@ class SchedulerProcess:
             UsageError: if one is missing or broken, or there is no such planner.
         """
         config = context.config
-        zoo = load_served_zoo(config)
+        zoo = load_served_zoo(replace(config, devices=()))  # these bring their latencies along
         limit = TimeLimit(now_ms)
         try:
             switching = SwitchingCost(config.switching_cost_ratio)
@@ -84,31 +85,22 @@ class SchedulerProcess:
         self._log = open_log(config.out_dir, "plans", PlanRecord)
         self._context = context
         self._variants = zoo.variants
-        self._device_of = {
-            f"executor-{number}": device.device_id for number, device in enumerate(config.devices)
-        }
-        devices = DeviceTable(
-            [Device(device.device_id, device.device_type) for device in config.devices],
-            {
-                device.device_id: mode_table(
-                    zoo.profiles[device.device_id], zoo.variants, config.max_batch_size
-                )
-                for device in config.devices
-            },
-        )
         random = Random(config.seed)  # noqa: S311 plans are no secrets
         self._core = SchedulerCore(
             zoo.variants,
             rule,
-            devices,
+            DeviceTable(
+                zoo.variants, config.max_batch_size, [one.device_id for one in config.devices]
+            ),
             Planning(chosen, random, limit, switching),
             limit,
             config.plan_period_ms,
-            len(config.devices),
             config.endpoints,
             now_ms(),
         )
         self._peers: dict[str, AsyncChannel] = {}
+        self._devices: dict[str, AnnouncementReader] = {}  # by peer
+        self._peer_of: dict[str, str] = {}  # by device
         self._stimuli: deque[Stimulus] = deque()
         self._wake = asyncio.Event()
         self._wake_ms = math.inf
@@ -162,7 +154,7 @@ class SchedulerProcess:
                     for envelope in envelopes:
                         self._send(endpoint, envelope)
             case TellDevice(order):
-                peer = next(one for one, name in self._device_of.items() if name == order.device_id)
+                peer = self._peer_of.get(order.device_id, "")
                 self._send(peer, plan_for_device(instruction, self._variants))
             case AnswerJoin(endpoint):
                 self._send(endpoint, join_reply(instruction))
@@ -207,22 +199,23 @@ class SchedulerProcess:
             self._is_draining.set()
         elif kind == "attach":
             channel = Channel.from_descriptor(descriptors[0])
-            if envelope.attach.peer in self._device_of:
-                self._attach_executor(envelope.attach.peer, channel)
-            else:
+            if envelope.attach.peer.startswith("endpoint-"):
                 self._attach_endpoint(envelope.attach.peer, channel)
+            else:
+                self._attach_devices(envelope.attach.peer, channel)
 
-    def _attach_executor(self, peer: str, channel: Channel) -> None:
-        device_id = self._device_of[peer]
+    def _attach_devices(self, peer: str, channel: Channel) -> None:
+        """Takes the connection of an executor; which device it is, it says itself."""
+        self._lose_devices(peer)
+        self._devices[peer] = AnnouncementReader()
         self._take(
             peer,
             AsyncChannel(
                 channel,
-                lambda envelope, _: self._on_executor(device_id, envelope),
-                lambda: self._lose(peer, DeviceLost(device_id)),
+                lambda envelope, _: self._on_executor(peer, envelope),
+                lambda: self._lose(peer, self._lose_devices),
             ),
         )
-        self._happened(DeviceCame(device_id))
 
     def _attach_endpoint(self, peer: str, channel: Channel) -> None:
         reader = EndpointReader(peer)
@@ -231,7 +224,7 @@ class SchedulerProcess:
             AsyncChannel(
                 channel,
                 lambda envelope, _: self._on_endpoint(peer, reader, envelope),
-                lambda: self._lose(peer, EndpointLost(peer)),
+                lambda: self._lose(peer, lambda peer: self._happened(EndpointLost(peer))),
             ),
         )
         self._happened(EndpointCame(peer))
@@ -243,14 +236,28 @@ class SchedulerProcess:
             before.close()
         self._peers[peer] = channel
 
-    def _lose(self, peer: str, loss: DeviceLost | EndpointLost) -> None:
+    def _lose(self, peer: str, forget: Callable[[str], None]) -> None:
         _log.warning("%s is gone", peer)
         del self._peers[peer]
-        self._happened(loss)
+        forget(peer)
 
-    def _on_executor(self, device_id: str, envelope: Envelope) -> None:
-        if envelope.HasField("executor_status"):
-            self._happened(read_status(device_id, envelope.executor_status, self._variants))
+    def _lose_devices(self, peer: str) -> None:
+        if peer in self._devices:
+            for device_id, generation in self._devices.pop(peer).generations.items():
+                self._happened(DeviceLost(device_id, generation))
+
+    def _on_executor(self, peer: str, envelope: Envelope) -> None:
+        devices = self._devices[peer]
+        try:
+            if envelope.HasField("device_announced"):
+                device = devices.read(envelope.device_announced)
+                if device is not None:
+                    self._peer_of[device.device_id] = peer
+                    self._happened(DeviceAnnounced(device))
+            elif envelope.HasField("executor_status"):
+                self._happened(read_status(envelope.executor_status, devices, self._variants))
+        except ValueError as error:
+            _log.error("%s: %s", peer, error)
 
     def _on_endpoint(self, peer: str, reader: EndpointReader, envelope: Envelope) -> None:
         try:

@@ -38,9 +38,9 @@ class FrameMemories:
         for endpoint in (one for one in children if one.role == "endpoint"):
             writable, readable = self._descriptors[endpoint.number]
             if child is endpoint:
-                child.attach(Attach.FRAME_MEMORY, child.name, child.generation, writable)
+                child.attach(Attach.FRAME_MEMORY, child.name, writable)
             elif child.role == "executor":
-                child.attach(Attach.FRAME_MEMORY, endpoint.name, endpoint.generation, readable)
+                child.attach(Attach.FRAME_MEMORY, endpoint.name, readable)
 
     def close(self) -> None:
         """Lets go of them."""
@@ -62,8 +62,8 @@ def join(child: ChildProcess, children: Sequence[ChildProcess]) -> None:
             continue
         mine, theirs = socket_pair()
         with mine, theirs:
-            child.attach(Attach.SOCKET, peer.name, peer.generation, mine.fileno())
-            peer.attach(Attach.SOCKET, child.name, child.generation, theirs.fileno())
+            child.attach(Attach.SOCKET, peer.name, mine.fileno())
+            peer.attach(Attach.SOCKET, child.name, theirs.fileno())
         if child.role == "endpoint":
             child.tell(status_of(peer, is_alive=True))
         elif peer.role == "endpoint":

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 from ...core.device import Device
@@ -89,7 +90,10 @@ class Family:
         return Problem(
             devices=tuple(Device(f"gpu{index}", name) for index, name in enumerate(names)),
             variants=variants,
-            tables={name: table.slowed(factor) for name, factor in self.slowness.items()},
+            tables={
+                name: table.slowed(partial(_alike, factor))
+                for name, factor in self.slowness.items()
+            },
             streams=self.clients.draw(num_clients, random),
         )
 
@@ -139,6 +143,11 @@ def draw_named(
     """Draws the problem that the arguments fix; returns its name too, for example `paper-g4-c16-s1`."""
     name = f"{family.name}-g{num_devices}-c{num_clients}-s{seed}"
     return name, family.draw(num_devices, num_clients, Random(name))  # noqa: S311 - a study
+
+
+def _alike(factor: float, _: float) -> float:
+    """As slow in every mode."""
+    return factor
 
 
 def _zoo_of_sides(random: Random) -> tuple[tuple[Variant, ...], ModeTable]:

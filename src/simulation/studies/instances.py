@@ -94,4 +94,5 @@ def _zoo() -> tuple[tuple[Variant, ...], ModeTable]:
     path = find_profile(ZOO, DEVICE_TYPE, None)
     if path is None:
         raise RunError(f"the profile of {ZOO} is not there")
-    return variants, mode_table(load_latency_profile(path, variants), variants, MAX_BATCH)
+    table = mode_table(load_latency_profile(path, variants), variants, MAX_BATCH)
+    return variants, table.published()

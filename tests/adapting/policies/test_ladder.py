@@ -42,8 +42,8 @@ def test_value_by_hand():
     # LARGE is in time with one of two server times, SMALL with both.
     values = {"sizes": TWO, "left_ms": 100.0, "server_ms": (50.0, 70.0)}
     asked = situation(10_000.0, **values)
-    assert in_time_ratio(asked, LARGE.kbits) == 0.5
-    assert in_time_ratio(asked, SMALL.kbits) == 1.0
+    assert in_time_ratio(asked, LARGE.kbits, 100.0) == 0.5
+    assert in_time_ratio(asked, SMALL.kbits, 100.0) == 1.0
     assert 0.5 * LARGE.accuracy - 0.5 * LATE_COST < SMALL.accuracy
     assert LadderPolicy().choose(asked).size is SMALL
 

@@ -37,9 +37,8 @@ def make_cuda():
 def loaded(request):
     executor, sides = request.param()
     first, second = sides
-    executor.load(first)
-    yield executor, sides, first, second
-    executor.close()
+    executor.load(first, 3)
+    return executor, sides, first, second
 
 
 def pictures(side: int, number: int) -> list[np.ndarray]:
@@ -47,10 +46,14 @@ def pictures(side: int, number: int) -> list[np.ndarray]:
     return [random.integers(0, 256, (side, side, 3), np.uint8) for _ in range(number)]
 
 
+def run(executor, variant: str, batch: list[np.ndarray]) -> list[Detections]:
+    return executor.finish(executor.start(variant, [executor.prepare(one) for one in batch]))
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_each_picture_gets_its_detections(loaded, number):
     executor, sides, first, _ = loaded
-    found = executor.run(first, pictures(sides[first], number))
+    found = run(executor, first, pictures(sides[first], number))
     assert len(found) == number
     for one in found:
         assert isinstance(one, Detections)
@@ -59,8 +62,8 @@ def test_each_picture_gets_its_detections(loaded, number):
 
 def test_loading_twice_and_unloading_twice_do_no_harm(loaded):
     executor, sides, first, _ = loaded
-    executor.load(first)
-    assert len(executor.run(first, pictures(sides[first], 1))) == 1
+    executor.load(first, 3)
+    assert len(run(executor, first, pictures(sides[first], 1))) == 1
     executor.unload(first)
     executor.unload(first)
 
@@ -68,23 +71,16 @@ def test_loading_twice_and_unloading_twice_do_no_harm(loaded):
 def test_a_variant_that_is_not_loaded_does_not_run(loaded):
     executor, sides, first, second = loaded
     with pytest.raises(KeyError):
-        executor.run(second, pictures(sides[second], 1))
+        run(executor, second, pictures(sides[second], 1))
     executor.unload(first)
     with pytest.raises(KeyError):
-        executor.run(first, pictures(sides[first], 1))
+        run(executor, first, pictures(sides[first], 1))
 
 
 def test_another_variant_can_be_loaded_while_batches_run(loaded):
     executor, sides, first, second = loaded
-    loader = threading.Thread(target=executor.load, args=(second,))
+    loader = threading.Thread(target=executor.load, args=(second, 3))
     loader.start()
     while loader.is_alive():
-        assert len(executor.run(first, pictures(sides[first], 2))) == 2
-    assert len(executor.run(second, pictures(sides[second], 2))) == 2
-
-
-def test_nothing_is_loaded_after_closing(loaded):
-    executor, sides, first, _ = loaded
-    executor.close()
-    with pytest.raises(KeyError):
-        executor.run(first, pictures(sides[first], 1))
+        assert len(run(executor, first, pictures(sides[first], 2))) == 2
+    assert len(run(executor, second, pictures(sides[second], 2))) == 2

@@ -8,9 +8,8 @@ import pytest
 from virtual_clock import VirtualClock
 
 from moonjelly.core.profile import BatchLatency
-from moonjelly.devices.executors.port import NO_PICTURE
 from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
-from moonjelly.devices.slowdown_script import SlowdownScript
+from moonjelly.devices.replay import SlowdownScript
 from moonjelly.vision.detections import Detections
 
 LATENCY = {"v": BatchLatency((10.0, 15.0), (20.0, 30.0))}
@@ -27,39 +26,46 @@ class SlowClock(VirtualClock):
 
 def make(clock: VirtualClock, **options: object) -> tuple[ReplayedExecutor, list[float]]:
     slept_ms: list[float] = []
-    executor = ReplayedExecutor(
-        LATENCY, clock=clock, sleep=lambda seconds: slept_ms.append(1000 * seconds), **options
-    )
-    executor.load("v")
+
+    def sleep(seconds: float) -> None:
+        slept_ms.append(round(1000 * seconds, 6))
+        VirtualClock.advance_to(clock, VirtualClock.now_ms(clock) + 1000 * seconds)
+
+    executor = ReplayedExecutor(LATENCY, clock=clock, sleep=sleep, **options)
+    executor.load("v", 2)
     return executor, slept_ms
+
+
+def run(executor: ReplayedExecutor, inputs: list[None]) -> list[Detections]:
+    return executor.finish(executor.start("v", inputs))
 
 
 def test_a_batch_takes_the_median_of_its_real_size():
     executor, slept_ms = make(VirtualClock(5.0))
-    executor.run("v", [NO_PICTURE])
-    executor.run("v", [NO_PICTURE] * 2)
+    run(executor, [None])
+    run(executor, [None] * 2)
     assert slept_ms == [10.0, 15.0]
 
 
 def test_time_already_spent_counts():
     executor, slept_ms = make(SlowClock())
-    executor.run("v", [NO_PICTURE])
+    run(executor, [None])
     assert slept_ms == [6.0]
 
 
 def test_batches_take_as_long_as_the_script_says():
     clock = VirtualClock(500.0)
     executor, slept_ms = make(clock, slowdown=SlowdownScript.parse("1:2+2:0.5"))
-    for at_ms in (500.0, 1499.0, 1500.0, 2500.0):
+    for at_ms in (500.0, 1490.0, 1500.0, 2500.0):
         clock.advance_to(at_ms)
-        executor.run("v", [NO_PICTURE])
+        run(executor, [None])
     assert slept_ms == [10.0, 10.0, 20.0, 5.0]
 
 
 def test_one_batch_of_a_hundred_takes_the_p99():
     executor, slept_ms = make(VirtualClock())
     for _ in range(300):
-        executor.run("v", [NO_PICTURE])
+        run(executor, [None])
     assert slept_ms.count(10.0) == 297
     assert slept_ms.count(20.0) == 3
 
@@ -68,13 +74,22 @@ def test_one_batch_of_a_hundred_takes_the_p99():
 def test_all_median_or_all_p99_on_request(every, expected_ms):
     executor, slept_ms = make(VirtualClock(), p99_every=every)
     for _ in range(200):
-        executor.run("v", [NO_PICTURE] * 2)
+        run(executor, [None] * 2)
     assert set(slept_ms) == {expected_ms}
+
+
+def test_batches_that_overlap_take_the_device_one_after_the_other():
+    clock = VirtualClock()
+    executor, slept_ms = make(clock)
+    first, second = executor.start("v", [None]), executor.start("v", [None] * 2)
+    executor.finish(first)
+    executor.finish(second)
+    assert slept_ms == [10.0, 15.0]
 
 
 def test_an_instant_one_does_not_sleep():
     executor, slept_ms = make(VirtualClock(), is_instant=True)
-    executor.run("v", [NO_PICTURE])
+    run(executor, [None])
     assert slept_ms == []
 
 
@@ -83,13 +98,13 @@ def test_stored_answers_come_round():
         np.array([[0, 0, 1, 1]], np.float32), np.array([0.5], np.float32), np.array([2], np.int32)
     )
     executor, _ = make(VirtualClock(), answers=[one, Detections.empty()])
-    found = [*executor.run("v", [NO_PICTURE]), *executor.run("v", [NO_PICTURE] * 2)]
+    found = [*run(executor, [None]), *run(executor, [None] * 2)]
     assert [len(each) for each in found] == [1, 0, 1]
 
 
 def test_a_variant_without_a_latency_cannot_be_loaded():
     with pytest.raises(KeyError):
-        ReplayedExecutor(LATENCY).load("w")
+        ReplayedExecutor(LATENCY).load("w", 1)
 
 
 def test_it_needs_neither_torch_nor_opencv():

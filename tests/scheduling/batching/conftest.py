@@ -7,7 +7,7 @@ import pytest
 from virtual_clock import VirtualClock
 
 from moonjelly.core.profile import BatchLatency
-from moonjelly.scheduling.batching.port import Batcher, DeviceState, QueuedFrame
+from moonjelly.scheduling.batching.port import Batch, Batcher, DeviceState, QueuedFrame
 
 
 @dataclass
@@ -80,6 +80,9 @@ def run_device(
         free_ms = now_ms + batch_ms
         tally.num_batches += 1
         tally.busy_ms += batch_ms
+        frames = tuple(queue[key] for key in decision.run)
+        batch = Batch(frames, "v", batch_ms, batch_ms, now_ms, 0.0, state.batch_size, len(queue), 1)
+        batcher.ran(batch, batch_ms)
         for key in decision.run:
             frame = queue.pop(key)
             assert frame.is_ready

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
-from moonjelly.scheduling.batching.fixed import FixedBatcher
-from moonjelly.scheduling.batching.interval import IntervalBatcher
-from moonjelly.scheduling.batching.port import BatchDecision, DeviceState, QueuedFrame
+from moonjelly.scheduling.batching.baselines import FixedBatcher, IntervalBatcher
+from moonjelly.scheduling.batching.port import Batch, BatchDecision, DeviceState, QueuedFrame
 
 LATENCY = BatchLatency((10.0, 15.0, 20.0, 25.0), (10.0, 15.0, 20.0, 25.0))
 DEVICE = DeviceState(LATENCY, 4, 100.0)
@@ -38,12 +37,14 @@ def test_fixed_size_is_cut_to_what_the_plan_allows():
     assert FixedBatcher(8).decide(queue, DEVICE, 0).run == (0, 1, 2, 3)
 
 
-def test_intervals_start_batches_at_least_that_far_apart():
+def test_intervals_start_batches_at_least_that_far_apart_whoever_chose_them():
     batcher = IntervalBatcher(20)
-    assert batcher.decide([frame(0, 90)], DEVICE, 5) == BatchDecision(run=(0,))
-    queue = [frame(key, 90) for key in range(1, 7)]
-    assert batcher.decide(queue, DEVICE, 15) == BatchDecision(wait_until_ms=25)
-    assert batcher.decide(queue, DEVICE, 25) == BatchDecision(run=(1, 2, 3, 4))
+    queue = [frame(key, 90) for key in range(6)]
+    assert batcher.decide(queue, DEVICE, 5).run == (0, 1, 2, 3)
+    assert batcher.decide(queue, DEVICE, 6).run == (0, 1, 2, 3)  # it did not run after all
+    batcher.ran(Batch(tuple(queue[:4]), "v", 25.0, 25.0, 6.0, 0.0, 4, 2, 1), 9.0)
+    assert batcher.decide(queue[4:], DEVICE, 15) == BatchDecision(wait_until_ms=26)
+    assert batcher.decide(queue[4:], DEVICE, 26) == BatchDecision(run=(4, 5))
 
 
 def test_an_interval_without_frames_is_not_used_up():

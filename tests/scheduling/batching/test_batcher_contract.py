@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from moonjelly.core.profile import BatchLatency
 from moonjelly.scheduling.batching.port import DeviceState, QueuedFrame
 from moonjelly.scheduling.batching.registry import batcher
+from moonjelly.scheduling.slowness import Slowness
 
 NAMES = ("deadline", "fixed:1", "fixed:4", "interval:5", "interval:50")
 NOW_MS = 1000.0
@@ -23,10 +24,9 @@ def devices(draw):
         tuple(p50 for p50, _ in rows), tuple(p50 + tail for p50, tail in rows)
     )
     return DeviceState(
-        latency,
+        Slowness(draw(st.floats(0.5, 4))).of(latency),
         draw(st.integers(1, latency.max_batch_size)),
         draw(st.sampled_from([0.0, 1e-3, 20.0, 500.0, 1e6])),
-        draw(st.floats(0.2, 4)),
         draw(st.sampled_from([0.0, 2.0, 30.0])),
     )
 

@@ -11,6 +11,7 @@ from moonjelly.core.verdict import Reason
 from moonjelly.scheduling.batching import deadline
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import BatchDecision, DeviceState, QueuedFrame
+from moonjelly.scheduling.slowness import Slowness
 
 NOW_MS = 1000.0
 ROUNDING_MS = 1e-6
@@ -25,8 +26,8 @@ def queue_of(*slacks_ms, undecoded=()):
 
 
 def device(p50_ms, p99_ms=None, fps=1.0, slowdown=1.0, batch_size=None, decode_ms=2.0):
-    latency = BatchLatency(tuple(p50_ms), tuple(p99_ms or p50_ms))
-    return DeviceState(latency, batch_size or len(p50_ms), fps, slowdown, decode_ms)
+    latency = Slowness(slowdown).of(BatchLatency(tuple(p50_ms), tuple(p99_ms or p50_ms)))
+    return DeviceState(latency, batch_size or len(p50_ms), fps, decode_ms)
 
 
 def decide(queue, state):
@@ -230,7 +231,7 @@ def test_sizes_that_are_not_played_forward_would_not_have_won(
         for key, (slack, is_ready) in enumerate(frames)
     ]
     most = min(batch_size, latency.max_batch_size)
-    state = DeviceState(latency, most, fps, slowdown)
+    state = DeviceState(Slowness(slowdown).of(latency), most, fps)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(deadline, "BOUND_SLACK_MS", math.inf)  # plays everything forward
         expected = decide(queue, state)

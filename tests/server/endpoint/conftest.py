@@ -15,20 +15,25 @@ import grpc
 import numpy as np
 import pytest
 
+from moonjelly.core.device import AnnouncedDevice, Device
 from moonjelly.devices.config import DeviceConfig, DeviceKind
+from moonjelly.files.shipped import shipped_folder
 from moonjelly.protos import internal_pb2, serving_pb2
 from moonjelly.protos.serving_pb2_grpc import ServingStub
 from moonjelly.server.child import ChildContext
 from moonjelly.server.config import ServerConfig
 from moonjelly.server.endpoint.process import EndpointProcess
+from moonjelly.server.wire.announcing import announcement
 from moonjelly.server.wire.bench import Bench
 from moonjelly.server.wire.channel import AsyncChannel, Channel, socket_pair
 from moonjelly.server.wire.frame_memory import FrameReader, create_frame_memory
+from moonjelly.zoos import load_latency_profile
 
 LIMIT_S = 60.0
 LINK = serving_pb2.LinkEstimate(bandwidth_kbps=100_000, wire_ms=0.5)
 VARIANT = "yolov4-128"
 DEVICES = ("gpu0", "gpu1")
+PROFILE = load_latency_profile(shipped_folder("profiles") / "replayed-gpu" / "latency-gpu.csv")
 
 
 def jpeg_of(side_px: int = 128, seed: int = 1) -> bytes:
@@ -204,6 +209,8 @@ class Harness:
         self.health: list[bool] = []
         self.scheduler = FakeScheduler()
         self.executors: dict[str, FakeExecutor] = {}
+        self.num_starts = 0
+        self.num_starts = 0
         self._memory = create_frame_memory(config.frame_slots, config.max_frame_bytes)
         self._reader = FrameReader(self._memory)
         ours, theirs = socket_pair()
@@ -217,7 +224,7 @@ class Harness:
         return self.process._endpoint
 
     def gate(self, stream_id: str) -> Any:
-        return self.endpoint.core.sessions.find(stream_id)
+        return self.endpoint.core.sessions.get(stream_id)
 
     def session(self, stream_id: str) -> Any:
         return self.endpoint.sessions[self.gate(stream_id).number]
@@ -250,6 +257,11 @@ class Harness:
         name = f"executor-{DEVICES.index(device_id)}"
         with theirs:
             self._attach(internal_pb2.Attach.SOCKET, name, theirs.fileno())
+        self.num_starts += 1
+        for part in announcement(
+            AnnouncedDevice(Device(device_id, "gpu"), self.num_starts, PROFILE)
+        ):
+            executor.channel.send(part)
         return executor
 
     def tell_death(self, device_id: str, *, is_crash: bool) -> None:
@@ -299,7 +311,7 @@ class Harness:
         os.close(self._memory)
 
     def _attach(self, what: internal_pb2.Attach.What, peer: str, descriptor: int) -> None:
-        attach = internal_pb2.Attach(what=what, peer=peer, peer_generation=1)
+        attach = internal_pb2.Attach(what=what, peer=peer)
         self._control.send(internal_pb2.Envelope(attach=attach), (descriptor,))
 
     def _on_packet(self, envelope: internal_pb2.Envelope, _: tuple[int, ...]) -> None:

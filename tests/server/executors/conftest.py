@@ -39,7 +39,7 @@ class ExecutorHarness:
 
     def __init__(self, config: ServerConfig, command: Sequence[str] = CHILD_COMMAND) -> None:
         ours, theirs = socket_pair()
-        arguments = ["executor", "0", "--control-fd", str(theirs.fileno())]
+        arguments = ["executor", "0", "1", "--control-fd", str(theirs.fileno())]
         self.process = subprocess.Popen([*command, *arguments], pass_fds=[theirs.fileno()])
         theirs.close()
         self.control = Channel(ours)
@@ -53,14 +53,14 @@ class ExecutorHarness:
     def _make_memory(self, config: ServerConfig) -> int:
         self._memory = create_frame_memory(config.frame_slots, config.max_frame_bytes)
         readable = read_only(self._memory)
-        attach = Attach(what=Attach.FRAME_MEMORY, peer="endpoint-0", peer_generation=1)
+        attach = Attach(what=Attach.FRAME_MEMORY, peer="endpoint-0")
         self.control.send(Envelope(attach=attach), [readable])
         os.close(readable)
         return self._memory
 
-    def attach(self, peer: str, generation: int = 1) -> Channel:
+    def attach(self, peer: str) -> Channel:
         ours, theirs = socket_pair()
-        attach = Attach(what=Attach.SOCKET, peer=peer, peer_generation=generation)
+        attach = Attach(what=Attach.SOCKET, peer=peer)
         self.control.send(Envelope(attach=attach), [theirs.fileno()])
         theirs.close()
         return Channel(ours)

@@ -16,22 +16,24 @@ from moonjelly.core.clock import MonotonicClock
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
 from moonjelly.devices.executors.port import DeviceLostError
-from moonjelly.protos.internal_pb2 import DevicePlan, FrameDescriptor, FrameResult, FrameResults
+from moonjelly.protos.internal_pb2 import FrameDescriptor, FrameResult, FrameResults
 from moonjelly.scheduling.batching.port import BatchDecision
-from moonjelly.server.executors import decoding, endpoint_link
+from moonjelly.scheduling.cores.device.core import DeviceCore
+from moonjelly.scheduling.cores.device.instructions import DeviceOrders
+from moonjelly.server.executors import answers, decoding, endpoint_link
 from moonjelly.server.executors.decoding import DecoderPool
 from moonjelly.server.executors.endpoint_link import EndpointLink
-from moonjelly.server.executors.loop import BatchLoop, DeviceVariant
-from moonjelly.server.executors.workload import Workload
+from moonjelly.server.executors.loop import BatchLoop
+from moonjelly.server.executors.workload import WaitingFrame, Workload
 from moonjelly.server.wire.channel import Channel, socket_pair
 from moonjelly.server.wire.frame_memory import FrameReader, FrameWriter, create_frame_memory
 from moonjelly.vision.detections import Detections
 
-LATENCY = BatchLatency((1.0,) * 4, (1.0,) * 4)
-VARIANTS = {
-    "small": DeviceVariant("small", 64, LATENCY),
-    "large": DeviceVariant("large", 128, LATENCY),
-}
+LATENCY = BatchLatency(
+    (9_000.0,) * 4, (9_000.0,) * 4
+)  # no machine is so slow that it looks far off
+LATENCIES = {"small": LATENCY, "large": LATENCY}
+SIDES_PX = {"small": 64, "large": 128}
 LIMIT_S = 30
 
 
@@ -46,6 +48,9 @@ class Greedy:
             drop=tuple((key, Reason.TOO_LATE) for key in late),
         )
 
+    def ran(self, batch, took_ms):
+        pass
+
 
 class Patient:
     """Runs what is ready one by one; gives nothing up, and waits for whatever is not ready."""
@@ -57,9 +62,14 @@ class Patient:
         self.devices.append(device)
         return BatchDecision(run=tuple(frame.key for frame in queue if frame.is_ready)[:1])
 
+    def ran(self, batch, took_ms):
+        pass
+
 
 class Puppet:
-    """An executor that waits for a permit before each batch, and fails when told to."""
+    """An executor that waits for a permit in each batch, and fails when told to."""
+
+    depth = 1
 
     def __init__(self, *, needs_pictures: bool = False) -> None:
         self.needs_pictures = needs_pictures
@@ -69,10 +79,16 @@ class Puppet:
         self.sides: list[int] = []
         self.failure: BaseException | None = None
 
-    def run(self, variant, pictures):
-        self.batches.append((variant, len(pictures)))
-        self.sides.extend(picture.shape[0] for picture in pictures)
+    def prepare(self, picture):
+        return picture
+
+    def start(self, variant, inputs):
+        self.batches.append((variant, len(inputs)))
+        self.sides.extend(0 if one is None else one.shape[0] for one in inputs)
         self.started.release()
+        return len(inputs)
+
+    def finish(self, running):
         assert self.permits.acquire(timeout=LIMIT_S)
         if self.failure is not None:
             raise self.failure
@@ -81,41 +97,53 @@ class Puppet:
             np.array([0.5], np.float32),
             np.array([3], np.int32),
         )
-        return [one] * len(pictures)
+        return [one] * running
 
 
 class Bench:
     """A batch loop in a thread, with one endpoint."""
 
     def __init__(
-        self, executor: Puppet, num_decoders: int = 0, batcher=None, variants=VARIANTS
+        self, executor: Puppet, num_decoders: int = 0, batcher=None, latencies=LATENCIES
     ) -> None:
         self.executor = executor
-        self.work = Workload(needs_pictures=executor.needs_pictures)
+        self.core = DeviceCore(
+            latencies,
+            batcher or Greedy(),
+            sides_px=SIDES_PX if executor.needs_pictures else None,
+            depth=executor.depth,
+        )
+        self.work = Workload(self.core)
         self.records: queue.SimpleQueue[object] = queue.SimpleQueue()
         self.statuses: list[object] = []
         self.loop = BatchLoop(
             "device0",
             self.work,
             executor,
-            variants,
-            batcher or Greedy(),
+            SIDES_PX,
             MonotonicClock(),
             on_batch=self.records.put,
-            on_status=self.statuses.append,
-            decode_alone=decoding.decode_alone if executor.needs_pictures else None,
+            on_status=lambda: self.statuses.append(self.loop.status()),
         )
         self.memory = create_frame_memory(8, 1 << 16)
         self.writer = FrameWriter(self.memory)
         ours, theirs = socket_pair()
         self.endpoint = Channel(ours)
         self.link = EndpointLink("endpoint-0", Channel(theirs), FrameReader(self.memory))
-        self.loop.activate("small")
+        self.load("small")
         self.thread = threading.Thread(target=self.loop.run)
-        self.decoders = DecoderPool(self.work, num_decoders) if num_decoders else None
+        self.decoders = None
+        if num_decoders:
+            self.decoders = DecoderPool(self.work, executor.prepare, num_decoders)
 
     def plan(self, variant: str, batch_size: int, epoch: int = 1) -> None:
-        self.loop.set_plan(DevicePlan(variant=variant, batch_size=batch_size), epoch)
+        with self.work.changed:
+            self.core.order(DeviceOrders(variant, batch_size, 0.0, epoch))
+
+    def load(self, variant: str) -> None:
+        with self.work.changed:
+            self.core.loaded(variant)
+            self.work.changed.notify()
 
     def add(
         self,
@@ -127,22 +155,16 @@ class Bench:
     ) -> None:
         slot, generation = self.writer.allocate(jpeg)
         now_ms = MonotonicClock().now_ms()
-        with self.work.changed:
-            self.work.queue.add(
-                self.link,
-                FrameDescriptor(
-                    ticket=ticket,
-                    slot=slot,
-                    slot_generation=generation,
-                    jpeg_bytes=len(jpeg),
-                    deadline_ms=now_ms + deadline_in_ms,
-                    handed_ms=now_ms,
-                    is_alone=is_alone,
-                ),
-                now_ms,
-            )
-            self.work.changed.notify()
-            self.work.decoding_due.notify()
+        sent = FrameDescriptor(
+            ticket=ticket,
+            slot=slot,
+            slot_generation=generation,
+            jpeg_bytes=len(jpeg),
+            deadline_ms=now_ms + deadline_in_ms,
+            handed_ms=now_ms,
+            is_alone=is_alone,
+        )
+        self.work.add(self.link, [sent], now_ms)
 
     def await_results(self):
         """The next results; without signs of life, which carry none."""
@@ -271,17 +293,11 @@ def test_a_variant_is_taken_between_two_batches_and_its_plan_with_it(bench):
     bench.thread.start()
     bench.await_start()
     bench.plan("large", 2, epoch=2)
-    switched = threading.Event()
-    loader = threading.Thread(target=lambda: (bench.loop.activate("large"), switched.set()))
-    loader.start()
-    assert not switched.is_set()
+    bench.load("large")
     bench.executor.permits.release(2)
-    assert bench.await_results().variant == "small"
-    assert switched.wait(LIMIT_S)
-    second = bench.await_results()
+    first, second = bench.await_results(), bench.await_results()
+    assert (first.variant, first.plan_epoch) == ("small", 1)
     assert (second.variant, second.batch_size, second.plan_epoch) == ("large", 2, 2)
-    loader.join()
-    assert [status.variant for status in bench.statuses][:2] == ["small", "large"]
 
 
 def test_a_plan_waits_for_its_variant(bench):
@@ -291,12 +307,6 @@ def test_a_plan_waits_for_its_variant(bench):
     bench.executor.permits.release(2)
     bench.thread.start()
     assert [bench.await_results().batch_size for _ in range(2)] == [1, 1]
-
-
-def test_an_idle_loop_wakes_for_a_switch(bench):
-    bench.thread.start()
-    bench.loop.activate("large")
-    assert bench.loop.status().variant == "large"
 
 
 def test_frames_of_a_dead_endpoint_do_not_disturb_the_others(bench):
@@ -343,7 +353,7 @@ def test_a_frame_that_lost_its_slot_is_not_decoded_and_still_answered(decoding_b
         for frame in decoding_bench.await_results().frames
     }
     assert ended == {1: "too_late", 2: ""}
-    assert len(decoding_bench.work.queue) == 0
+    assert len(decoding_bench.core.frames) == 0
 
 
 @pytest.mark.parametrize("failure", [cv2.error("inside"), MemoryError(), RuntimeError("odd")])
@@ -409,7 +419,7 @@ def test_a_frame_in_a_decoder_is_at_work_and_one_that_waits_is_not(decoding_benc
         return real(data, side_px)
 
     monkeypatch.setattr(decoding, "decode_frame", decode)
-    decoding_bench.work.look_ahead = 2
+    decoding_bench.plan("small", 1)
     for ticket in (1, 2, 3):
         decoding_bench.add(ticket, jpeg=jpeg(64))
     for _ in range(2):
@@ -428,13 +438,13 @@ def test_a_frame_that_is_to_be_alone_is_decoded_and_run_alone(decoding_bench, mo
         return real(data, side_px)
 
     monkeypatch.setattr(decoding, "decode_frame", decode)
-    real_run = bench.executor.run
+    real_start = bench.executor.start
 
-    def run(variant, pictures):
+    def start(variant, inputs):
         at_work.append(bench.link.bench.tickets())
-        return real_run(variant, pictures)
+        return real_start(variant, inputs)
 
-    bench.executor.run = run
+    bench.executor.start = start
     bench.plan("small", 4)
     for ticket in range(1, 7):
         bench.add(ticket, jpeg=jpeg(64), is_alone=ticket in (3, 5))
@@ -445,7 +455,6 @@ def test_a_frame_that_is_to_be_alone_is_decoded_and_run_alone(decoding_bench, mo
         answered += len(bench.await_results().frames)
     for own in (3, 5):
         assert [tickets for tickets in at_work if own in tickets] == [[own], [own]]
-    assert not bench.work.is_reserved
 
 
 def test_a_frame_that_is_to_be_alone_is_given_up_like_any_other(decoding_bench):
@@ -467,16 +476,12 @@ def test_a_frame_that_is_to_be_alone_is_given_up_like_any_other(decoding_bench):
 def test_an_endpoint_that_does_not_read_holds_nobody_up(bench):
     stuck_end, stuck = socket_pair()
     link = EndpointLink("endpoint-1", Channel(stuck), bench.link.memory)
-    with bench.work.changed:
-        for ticket in range(3000):
-            now_ms = MonotonicClock().now_ms()
-            late = FrameDescriptor(ticket=ticket + 1, deadline_ms=now_ms - 1, handed_ms=now_ms)
-            bench.work.queue.add(link, late, now_ms)
-            bench.loop._give_up(
-                [(frame, Reason.TOO_LATE) for frame in bench.work.queue.take([ticket])]
-            )
-            if link.has_backlog and ticket > 10 and link._backlog_bytes > 10_000:
-                break
+    for ticket in range(3000):
+        now_ms = MonotonicClock().now_ms()
+        late = FrameDescriptor(ticket=ticket + 1, deadline_ms=now_ms - 1, handed_ms=now_ms)
+        answers.give_up([WaitingFrame(link, late)], [Reason.TOO_LATE], "", FrameResults(), now_ms)
+        if link.has_backlog and ticket > 10 and link._backlog_bytes > 10_000:
+            break
     assert link.has_backlog
     bench.executor.permits.release()
     bench.add(1)
@@ -510,12 +515,12 @@ def test_the_backlog_of_an_endpoint_is_bounded(bench, monkeypatch):
 
 def test_many_drops_at_once_fit_into_packets(bench):
     bench.thread.start()
-    with bench.work.changed:
-        now_ms = MonotonicClock().now_ms()
-        for ticket in range(4000):
-            late = FrameDescriptor(ticket=ticket + 1, deadline_ms=now_ms - 1, handed_ms=now_ms)
-            bench.work.queue.add(bench.link, late, now_ms)
-        bench.work.changed.notify()
+    now_ms = MonotonicClock().now_ms()
+    late = [
+        FrameDescriptor(ticket=ticket + 1, deadline_ms=now_ms - 1, handed_ms=now_ms)
+        for ticket in range(4000)
+    ]
+    bench.work.add(bench.link, late, now_ms)
     heard = 0
     while heard < 4000:
         bench.link.flush()
@@ -529,13 +534,12 @@ def test_frames_decoded_for_another_variant_are_decoded_again(decoding_bench):
     for ticket in (1, 2):
         bench.add(ticket, jpeg=jpeg(64))
     bench.await_start()
-    loader = threading.Thread(target=bench.loop.activate, args=("large",))
-    loader.start()
+    bench.plan("large", 1)
+    bench.load("large")
     bench.executor.permits.release(2)
     assert bench.await_results().variant == "small"
     assert bench.await_results().variant == "large"
     assert bench.executor.sides == [64, 128]
-    loader.join()
 
 
 def test_a_frame_that_seemed_hopeless_during_a_batch_is_decoded_if_the_batcher_keeps_it():
@@ -573,9 +577,8 @@ def test_the_batcher_is_told_how_long_decoding_takes():
 @pytest.mark.parametrize("needs_pictures", [False, True])
 def test_an_idle_device_that_was_slow_runs_blank_batches_until_it_is_fast(needs_pictures):
     latency = BatchLatency((20.0,) * 4, (20.0,) * 4)
-    variants = {"small": DeviceVariant("small", 64, latency)}
     puppet = Puppet(needs_pictures=needs_pictures)
-    bench = Bench(puppet, num_decoders=1 if needs_pictures else 0, variants=variants)
+    bench = Bench(puppet, num_decoders=1 if needs_pictures else 0, latencies={"small": latency})
     try:
         bench.thread.start()
         for ticket in (1, 2, 3):
@@ -584,8 +587,9 @@ def test_an_idle_device_that_was_slow_runs_blank_batches_until_it_is_fast(needs_
             time.sleep(0.2)  # the device is this slow
             puppet.permits.release()
             bench.await_results()
-        assert bench.loop.status().slowdown_ratio > 4
-        assert len(bench.statuses) >= 2  # at once
+        while not bench.statuses:  # at once
+            time.sleep(0.01)
+        assert bench.statuses[0].slowdown_ratio > 4
         puppet.permits.release(1000)
         for _ in range(2):
             bench.await_start()
@@ -598,12 +602,43 @@ def test_an_idle_device_that_was_slow_runs_blank_batches_until_it_is_fast(needs_
     assert bench.records.qsize() == 4  # blank ones are no frames
 
 
-def test_a_blank_batch_that_fails_costs_nothing(bench):
-    bench.executor.failure = RuntimeError("made to fail")
-    bench.executor.permits.release(1000)
-    loop = bench.loop
-    blank = loop._lay([])
-    run = loop._run(blank)
-    assert run.error == "RuntimeError"
-    loop._learn(blank, run)
-    assert loop.status().num_batches == 0
+class Overlapping(Puppet):
+    """Takes a second batch while the first runs."""
+
+    depth = 2
+
+
+def test_a_second_batch_starts_before_the_first_is_finished_where_two_may_be_under_way():
+    puppet = Overlapping()
+    bench = Bench(puppet)
+    try:
+        for ticket in (1, 2, 3):
+            bench.add(ticket)
+        bench.thread.start()
+        bench.await_start()
+        bench.await_start()  # nothing is finished: there was no permit
+        assert sorted(bench.link.bench.tickets()) == [1, 2]
+        puppet.permits.release(3)
+        assert [bench.await_results().frames[0].ticket for _ in range(3)] == [1, 2, 3]
+    finally:
+        bench.close()
+
+
+def test_a_blank_batch_that_fails_costs_nothing_and_comes_again():
+    latency = BatchLatency((1.0,) * 4, (1.0,) * 4)
+    bench = Bench(Puppet(), latencies={"small": latency})
+    try:
+        bench.thread.start()
+        for ticket in (1, 2, 3):
+            bench.add(ticket)
+            bench.await_start()
+            time.sleep(0.05)  # the device is this slow
+            bench.executor.permits.release()
+            bench.await_results()
+        bench.executor.failure = RuntimeError("made to fail")
+        bench.executor.permits.release(1000)
+        for _ in range(2):
+            bench.await_start()
+        assert bench.core.condition.slowdown.slowness.ratio > 4
+    finally:
+        bench.close()

@@ -35,12 +35,12 @@ def hand_bench(executor) -> Bench:
 DIES_IN_RUN = """
 import os
 from moonjelly.server.executors import loop
-real = loop.BatchLoop._run
-def run(self, batch):
-    if any(frame.descriptor.jpeg_bytes == 13 for frame in batch.frames):
+real = loop.BatchLoop._start
+def start(self, lot):
+    if any(frame.descriptor.jpeg_bytes == 13 for frame in lot.frames):
         {how}
-    return real(self, batch)
-loop.BatchLoop._run = run
+    return real(self, lot)
+loop.BatchLoop._start = start
 """
 
 
@@ -69,8 +69,8 @@ def test_whatever_ends_the_batch_loop_ends_the_process_and_its_frame_is_named(st
 @pytest.mark.parametrize(
     "patch",
     [
-        "from moonjelly.server.executors.frame_queue import FrameQueue as C; name = 'add'",
-        "from moonjelly.server.executors.process import ExecutorProcess as C; name = '_take_plan'",
+        "from moonjelly.scheduling.cores.device.core import DeviceCore as C; name = 'take'",
+        "from moonjelly.server.executors.peers import Peers as C; name = '_take_plan'",
     ],
 )
 def test_the_receiving_thread_takes_the_process_along(start, patch):
@@ -81,7 +81,7 @@ def test_the_receiving_thread_takes_the_process_along(start, patch):
     ticket = executor.send(b"frame")
     executor.plan(VARIANT, 1)
     assert executor.process.wait(60) == 1
-    if "FrameQueue" in patch:
+    if "DeviceCore" in patch:
         assert bench.tickets() == [ticket]
 
 
@@ -133,10 +133,10 @@ def test_a_variant_that_cannot_be_loaded_is_told_and_another_runs(start):
     code = f"""
     from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
     real = ReplayedExecutor.load
-    def load(self, variant):
+    def load(self, variant, max_batch_size):
         if variant == {VARIANT!r}:
             raise RuntimeError("a library")
-        real(self, variant)
+        real(self, variant, max_batch_size)
     ReplayedExecutor.load = load
     """
     executor = start(command=patched(code))
@@ -146,20 +146,19 @@ def test_a_variant_that_cannot_be_loaded_is_told_and_another_runs(start):
     while not status.broken_variants:
         status = executor.receive(executor.scheduler, "executor_status").executor_status
     assert list(status.broken_variants) == [VARIANT]
-    assert status.variant not in ("", VARIANT)
     executor.send(b"frame")
     ((_, packet),) = executor.await_results(1)
-    assert packet.variant == status.variant
+    assert packet.variant not in ("", VARIANT)
 
 
 def test_a_new_endpoint_beside_its_dying_predecessor_disturbs_nothing(start):
     executor = start()
     executor.await_ready()
-    for generation in range(2, 8):
+    for _ in range(6):
         old = executor.endpoint
         executor.process.send_signal(signal.SIGSTOP)  # so that both events are there at once
         try:
-            executor.endpoint = executor.attach("endpoint-0", generation)
+            executor.endpoint = executor.attach("endpoint-0")
             old.close()
         finally:
             executor.process.send_signal(signal.SIGCONT)
@@ -172,7 +171,7 @@ def test_an_endpoint_that_is_stuck_gets_its_answers_when_it_reads_again(start):
     executor = start()
     executor.await_ready()
     readable = read_only(executor._memory)
-    memory = Attach(what=Attach.FRAME_MEMORY, peer="endpoint-1", peer_generation=1)
+    memory = Attach(what=Attach.FRAME_MEMORY, peer="endpoint-1")
     executor.control.send(Envelope(attach=memory), [readable])
     os.close(readable)
     stuck = executor.attach("endpoint-1")

@@ -38,5 +38,15 @@ def test_it_does_not_fire_once_it_rests():
 
 
 def test_a_later_limit_takes_the_place_of_the_earlier():
-    done = run("dog.guard(0.2); dog.guard(50.0); time.sleep(0.6); dog.rest()")
+    done = run("dog.guard(0.2); dog.guard(50.0); time.sleep(0.9); dog.rest()")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_batches_in_a_row_are_guarded_although_it_never_rests():
+    done = run("for _ in range(9): dog.guard(0.3); time.sleep(0.1)\nprint('well'); time.sleep(60)")
+    assert done.returncode == 1
+    assert "well" in done.stdout
+
+
+def test_a_shorter_limit_takes_the_place_of_the_longer():
+    assert run("dog.guard(100.0); dog.guard(0.2); time.sleep(60)").returncode == 1

@@ -15,6 +15,7 @@ from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 from moonjelly.protos.internal_pb2 import (
+    DeviceAnnounced,
     Envelope,
     ExecutorStatus,
     Join,
@@ -30,12 +31,18 @@ from moonjelly.scheduling.cores.scheduler.instructions import (
     PublishedPlan,
     TellDevice,
 )
-from moonjelly.scheduling.cores.scheduler.stimuli import JoinAsked, JoinLeft, Reported
+from moonjelly.scheduling.cores.scheduler.stimuli import (
+    DeviceReported,
+    JoinAsked,
+    JoinLeft,
+    Reported,
+)
 from moonjelly.scheduling.planning import admission
 from moonjelly.scheduling.planning.counter_offer import CounterOffer, RefusalReason
 from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.pricing.pricing import PricingPlanner
 from moonjelly.scheduling.planning.rounds import Planning
+from moonjelly.scheduling.slowness import Slowness
 from moonjelly.server.endpoint.scheduler_link import SchedulerLink
 from moonjelly.server.scheduler.packets import (
     EndpointReader,
@@ -44,6 +51,7 @@ from moonjelly.server.scheduler.packets import (
     plan_for_endpoints,
     read_status,
 )
+from moonjelly.server.wire.announcing import AnnouncementReader
 from moonjelly.server.wire.channel import encode
 
 VARIANTS = tuple(
@@ -176,8 +184,15 @@ def test_a_leave_names_its_request() -> None:
 
 
 def test_variants_that_are_broken_are_known_by_their_names() -> None:
-    status = ExecutorStatus(slowdown_ratio=2.0, broken_variants=[VARIANTS[1].name, "unknown"])
-    assert read_status("d0", status, VARIANTS).broken == {1}
+    names = [VARIANTS[1].name, "unknown"]
+    status = ExecutorStatus(device_id="d0", slowdown_ratio=2.0, broken_variants=names)
+    devices = AnnouncementReader()
+    with pytest.raises(ValueError, match="'d0': was not announced"):
+        read_status(status, devices, VARIANTS)
+    devices.read(DeviceAnnounced(device_id="d0", device_type="gpu", generation=4))
+    assert read_status(status, devices, VARIANTS) == DeviceReported(
+        "d0", 4, Slowness(2.0), frozenset({1})
+    )
 
 
 @pytest.mark.parametrize("reason", list(RefusalReason))

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from moonjelly.core.device import AnnouncedDevice, Device
 from moonjelly.devices.config import DeviceConfig, DeviceKind
+from moonjelly.files.shipped import shipped_folder
 from moonjelly.files.tidy_table import read_tidy_table
 from moonjelly.protos.internal_pb2 import (
     Attach,
+    DeviceAnnounced,
     DevicePlan,
     Drain,
     Envelope,
@@ -24,14 +27,17 @@ from moonjelly.protos.internal_pb2 import (
     StreamState,
 )
 from moonjelly.protos.serving_pb2 import Refusal
-from moonjelly.scheduling.cores.scheduler.stimuli import DeviceCame
+from moonjelly.scheduling.cores.scheduler import stimuli
 from moonjelly.server.child import ChildContext
 from moonjelly.server.config import ServerConfig
 from moonjelly.server.scheduler.process import SchedulerProcess
+from moonjelly.server.wire.announcing import announcement
 from moonjelly.server.wire.channel import AsyncChannel, Channel, socket_pair
+from moonjelly.zoos import load_latency_profile
 
 LIMIT_S = 60.0
 DEVICES = ("gpu0", "gpu1")
+PROFILE = load_latency_profile(shipped_folder("profiles") / "replayed-gpu" / "latency-gpu.csv")
 
 
 async def until(condition: Any) -> None:
@@ -119,12 +125,20 @@ class Harness:
         peer = Peer(Channel(ours))
         self.peers.append(peer)
         with theirs:
-            attach = Attach(what=Attach.SOCKET, peer=name, peer_generation=1)
+            attach = Attach(what=Attach.SOCKET, peer=name)
             self.control.send(Envelope(attach=attach), (theirs.fileno(),))
         return peer
 
+    def attach_device(self, number: int, generation: int = 1) -> Peer:
+        """An executor, which says who it is."""
+        peer = self.attach(f"executor-{number}")
+        device_id = self.config.devices[number].device_id
+        for part in announcement(AnnouncedDevice(Device(device_id, "gpu"), generation, PROFILE)):
+            peer.channel.send(part)
+        return peer
+
     def start(self) -> tuple[Peer, list[Peer]]:
-        executors = [self.attach(f"executor-{number}") for number in range(len(DEVICES))]
+        executors = [self.attach_device(number) for number in range(len(DEVICES))]
         endpoint = self.attach("endpoint-0")
         endpoint.snapshot()
         return endpoint, executors
@@ -213,7 +227,7 @@ async def test_a_lost_device_is_planned_around_and_taken_back(scheduler) -> None
     executors[DEVICES.index(lost)].channel.close()
     await until(lambda: endpoint.placement == {"a": other})
     assert set(endpoint.devices) == {other}
-    again = scheduler.attach(f"executor-{DEVICES.index(lost)}")
+    again = scheduler.attach_device(DEVICES.index(lost), generation=2)
     await until(lambda: len(endpoint.devices) == 2)
     await until(
         lambda: again.plans and [one.device_id for one in again.plans[-1].devices] == [lost]
@@ -257,7 +271,7 @@ async def test_a_restarted_scheduler_counts_on_and_keeps_every_stream(scheduler)
     endpoint = scheduler.attach("endpoint-0")
     endpoint.snapshot(stream("a"), stream("b"), plan_epoch=41)
     for number in range(len(DEVICES)):
-        scheduler.attach(f"executor-{number}")
+        scheduler.attach_device(number)
     await until(lambda: endpoint.plans)
     assert endpoint.plans[0].epoch == 42
     assert set(endpoint.placement) == {"a", "b"}
@@ -266,7 +280,7 @@ async def test_a_restarted_scheduler_counts_on_and_keeps_every_stream(scheduler)
 
 async def test_a_first_plan_waits_for_what_the_endpoints_have(scheduler) -> None:
     for number in range(len(DEVICES)):
-        scheduler.attach(f"executor-{number}")
+        scheduler.attach_device(number)
     endpoint = scheduler.attach("endpoint-0")
     await asyncio.sleep(0.1)
     assert endpoint.plans == []
@@ -371,8 +385,12 @@ async def test_odd_packets_of_a_peer_end_nothing(scheduler) -> None:
         endpoint.send(snapshot=Snapshot(streams=[stream("a")], overhead_ms=odd))
         endpoint.send(snapshot=Snapshot(streams=[stream("a", fps=odd)], overhead_ms=1.0))
         executors[0].send(
-            executor_status=ExecutorStatus(slowdown_ratio=odd, broken_variants=["", "none"])
+            executor_status=ExecutorStatus(
+                device_id="gpu0", slowdown_ratio=odd, broken_variants=["", "none"]
+            )
         )
+        executors[0].send(executor_status=ExecutorStatus(device_id="gpu1", slowdown_ratio=2.0))
+        executors[0].send(device_announced=DeviceAnnounced(device_id="x", reach_ms=odd))
     endpoint.send(snapshot=Snapshot(silent_devices=["", "none"], overhead_ms=1.0))
     endpoint.send(leave=Leave(request=7, stream_id="nobody"))
     endpoint.send(join_reply=JoinReply())
@@ -437,9 +455,11 @@ async def test_broken_variants_are_not_planned(scheduler) -> None:
     broken: list[str] = []
     for _ in range(3):
         broken.append(variant())
-        for executor in executors:
+        for device_id, executor in zip(DEVICES, executors, strict=True):
             executor.send(
-                executor_status=ExecutorStatus(slowdown_ratio=1.0, broken_variants=broken)
+                executor_status=ExecutorStatus(
+                    device_id=device_id, slowdown_ratio=1.0, broken_variants=broken
+                )
             )
         await until(lambda: variant() not in broken)
 
@@ -451,11 +471,12 @@ async def test_a_thousand_devices_each_get_their_own_entry() -> None:
     )
     harness = Harness(devices=devices)
     try:
-        executor = harness.attach("executor-999")
+        executor = harness.attach_device(999)
         endpoint = harness.attach("endpoint-0")
         endpoint.snapshot()
         for device in devices[:999]:  # without a thousand sockets
-            harness.process._happened(DeviceCame(device.device_id))
+            announced = AnnouncedDevice(Device(device.device_id, "gpu"), 1, PROFILE)
+            harness.process._happened(stimuli.DeviceAnnounced(announced))
         await until(lambda: len(endpoint.devices) == 1000)
         await until(lambda: executor.plans)
         (entry,) = executor.plans[-1].devices

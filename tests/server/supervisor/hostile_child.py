@@ -18,7 +18,7 @@ from pathlib import Path
 from moonjelly.protos.internal_pb2 import Attach, ChildStatus, Envelope, Heartbeat, Ready
 from moonjelly.server.wire.channel import Channel, ChannelClosedError
 
-ROLE, NUMBER, _, CONTROL = sys.argv[1:]
+ROLE, NUMBER, GENERATION, _, CONTROL = sys.argv[1:]
 NAME = f"{ROLE}-{NUMBER}"
 
 
@@ -46,7 +46,6 @@ def tell(envelope: Envelope, descriptors: tuple[int, ...]) -> None:
             note(
                 Attach.What.Name(attach.what),
                 peer=attach.peer,
-                generation=attach.peer_generation,
                 inode=os.fstat(descriptor).st_ino,
             )
         case "child_status":
@@ -65,7 +64,7 @@ def main() -> int:
     poll.poll()
     config = json.loads(bytes(control.receive_bytes()[0]))
     mood = choose_mood()
-    note("start", mood=mood, port=config["port"])
+    note("start", mood=mood, port=config["port"], generation=int(GENERATION))
     if mood == "crash":
         return 7
     if mood == "refuse":

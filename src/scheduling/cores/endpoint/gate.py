@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
 from ....core.codes import Code
 from ....core.limits import FPS
+from ....core.stream import StreamKey
 from ....core.verdict import Drop, Reason
-from ...streams.intake import frame_limit
 from ...streams.observed_stream import ObservedStream
 from ...streams.policing import BadFrameCounter, RatePolicer
 from ...streams.stalls import Backlog
 from .drop_notes import DropNote, bad, given_up
+
+SPARE_FRAMES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
     """One stream as its client declares it."""
 
-    stream_id: str
+    key: StreamKey
     fps: float
     slo_ms: float
     bandwidth_kbps: float
@@ -32,6 +35,7 @@ class StreamGate:
 
     Attributes:
         number: counts the registrations at this endpoint.
+        stream_id: the text of its key, as plans, packets and run logs name it.
         tolerance_ratio: by how much it may exceed its rate.
         most_waiting: frames under way that any stream may have.
         is_open: whether its client is connected.
@@ -71,14 +75,14 @@ class StreamGate:
 
     def __post_init__(self) -> None:
         declared, now_ms = self.declared, self.registered_ms
-        self.stream_id, self.slo_ms = declared.stream_id, declared.slo_ms
+        self.stream_id, self.slo_ms = str(declared.key), declared.slo_ms
         limit = frame_limit(declared.fps, declared.slo_ms)
         self.most_under_way = min(limit, self.most_waiting)
         self.policer = RatePolicer(declared.fps, self.tolerance_ratio, now_ms)
         self.newer_messages = RatePolicer(FPS.most, 1.0, now_ms)
         self.backlog = Backlog(declared.fps, now_ms)
         self.observed = ObservedStream(
-            stream_id=declared.stream_id,
+            stream_id=self.stream_id,
             fps=declared.fps,
             slo_ms=declared.slo_ms,
             first_kbps=declared.bandwidth_kbps,
@@ -107,3 +111,8 @@ class StreamGate:
     def excess(self) -> str:
         """What a client is told that sends too much."""
         return f"more than the declared {self.declared.fps:g} frames a second"
+
+
+def frame_limit(fps: float, slo_ms: float) -> int:
+    """Frames under way that a stream's rate can make within its SLO, and a few."""
+    return SPARE_FRAMES + math.ceil(fps * slo_ms / 1000.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ....core.budget import BudgetRule
@@ -11,7 +11,7 @@ from ....core.problem import Problem
 from ....core.stream import Stream
 from ....core.variant import Variant
 from ...device_table import DeviceTable
-from ...planning.admission import NOT_READY
+from ...planning.admission import NOT_READY, Refusal
 from ...planning.effort import TimeLimit
 from ...planning.rounds import Cause, Planning
 from .instructions import (
@@ -28,7 +28,7 @@ from .instructions import (
 from .publication import Publication
 from .rhythm import Rhythm
 from .stimuli import (
-    DeviceCame,
+    DeviceAnnounced,
     DeviceLost,
     DeviceReported,
     EndpointCame,
@@ -71,7 +71,6 @@ class SchedulerCore:
         planning: Planning,
         limit: TimeLimit,
         period_ms: float,
-        num_devices: int,
         num_endpoints: int,
         now_ms: float,
     ) -> None:
@@ -80,12 +79,11 @@ class SchedulerCore:
         Args:
             variants: least accurate first.
             rule: of all streams' budgets.
-            devices: none of them ready.
+            devices: none of them there.
             planning: without a plan.
             limit: that of `planning`.
             period_ms: time between plans.
-            num_devices: how many are expected before the first plan.
-            num_endpoints: likewise.
+            num_endpoints: how many are expected before the first plan.
             now_ms: when it starts.
         """
         self._variants = tuple(variants)
@@ -94,11 +92,10 @@ class SchedulerCore:
         self._planning = planning
         self._limit = limit
         self._rhythm = Rhythm(period_ms, now_ms)
-        self._num_devices = num_devices
         self._num_endpoints = num_endpoints
         self._streams = StreamTable()
         self._publication = Publication()
-        self._present: set[str] = set()  # devices whose executors are there
+        self._heard_ms: dict[str, float] = {}  # when a device said a word
         self._joins: list[_Waiting] = []
         self._wake_ms = math.inf
         self._out: list[Instruction] = []
@@ -118,7 +115,7 @@ class SchedulerCore:
             case JoinLeft():
                 self._leave(stimulus)
             case Reported():
-                self._take_report(stimulus)
+                self._take_report(stimulus, now_ms)
             case EndpointCame(endpoint):
                 self._lose_endpoint(endpoint)
                 self._streams.add_endpoint(endpoint)
@@ -126,19 +123,18 @@ class SchedulerCore:
                     self._out.append(TellEndpoints((endpoint,), self._publication.plan))
             case EndpointLost(endpoint):
                 self._lose_endpoint(endpoint)
-            case DeviceCame(device_id):
-                self._devices.add(device_id)
-                self._present.add(device_id)
-                if self._publication.plan is not None:
-                    self._order(self._publication.plan, {device_id})
-                self._rhythm.want(Cause.DEVICE_CHANGE)
-            case DeviceLost(device_id):
-                self._devices.lose(device_id)
-                self._present.discard(device_id)
-                self._rhythm.want(Cause.DEVICE_CHANGE)
-            case DeviceReported(device_id, slowdown_ratio, broken, spread_ratio):
-                if self._devices.observe(device_id, slowdown_ratio, broken, spread_ratio):
+            case DeviceAnnounced(device):
+                self._heard_ms[device.device_id] = now_ms
+                if self._devices.announce(device):
                     self._rhythm.want(Cause.DEVICE_CHANGE)
+                    if self._publication.plan is not None:
+                        self._order(self._publication.plan, {device.device_id})
+            case DeviceLost(device_id, generation):
+                if self._devices.lose(device_id, generation):
+                    self._rhythm.want(Cause.DEVICE_CHANGE)
+            case DeviceReported(device_id, generation):
+                if self._devices.is_current(device_id, generation):
+                    self._observe(stimulus, now_ms)
         wake_ms = self._due_ms()
         if wake_ms != self._wake_ms:
             self._wake_ms = wake_ms
@@ -160,10 +156,6 @@ class SchedulerCore:
     def _ask(self, asked: JoinAsked, now_ms: float) -> None:
         if asked.endpoint not in self._streams.endpoints:
             return
-        if not self._devices.num_ready:
-            refusal, epoch = NOT_READY, self._publication.epoch
-            self._out.append(AnswerJoin(asked.endpoint, asked.request, refusal, epoch))
-            return
         self._joins.append(_Waiting(asked.endpoint, asked.request, asked.stream, now_ms))
         self._rhythm.asked(now_ms)
 
@@ -181,14 +173,21 @@ class SchedulerCore:
         if self._streams.lose_endpoint(endpoint):
             self._rhythm.want(Cause.LEAVE)
 
-    def _take_report(self, report: Reported) -> None:
+    def _observe(self, said: DeviceReported, now_ms: float) -> None:
+        self._heard_ms[said.device_id] = now_ms
+        if self._devices.observe(said.device_id, said.slowness, said.broken):
+            self._rhythm.want(Cause.DEVICE_CHANGE)
+
+    def _take_report(self, report: Reported, now_ms: float) -> None:
         if report.endpoint not in self._streams.endpoints:
             return
         self._publication.count_from(report.plan_epoch)
         changes = self._streams.take(report)
         self._out += [Supersede(endpoint, stream) for endpoint, stream in changes.superseded]
-        if sum(self._devices.silence(device_id) for device_id in report.silent_devices):
-            self._rhythm.want(Cause.DEVICE_CHANGE)
+        for device_id in report.silent_devices:
+            is_heard = self._heard_ms.get(device_id) == now_ms
+            if not is_heard and self._devices.silence(device_id):
+                self._rhythm.want(Cause.DEVICE_CHANGE)
         if changes.has_opened:
             self._rhythm.want(Cause.JOIN)
         if changes.has_left:
@@ -198,21 +197,26 @@ class SchedulerCore:
 
     def _due_ms(self) -> float:
         """When the next round is due."""
+        if self._joins and not self._devices.num_ready:
+            return -math.inf  # there is nothing to think about
         return self._rhythm.due_ms(
-            has_heard_all=self._streams.num_spoken >= self._num_endpoints
-            and self._devices.num_ready >= self._num_devices,
+            has_heard_all=self._rhythm.has_begun
+            or (self._streams.num_spoken >= self._num_endpoints and self._devices.has_all_expected),
             has_joins=bool(self._joins),
             has_streams=not self._streams.is_empty,
         )
 
     def _round(self, now_ms: float) -> None:
         """Plans, or answers those who want to join."""
+        if self._joins and not self._devices.num_ready:
+            self._answer({one.stream.stream_id: NOT_READY for one in self._joins})
+            return
         began_ms = self._limit.elapsed_ms()
         if self._streams.forget(now_ms):
             self._rhythm.want(Cause.LEAVE)
         must_plan = not self._joins or (
             not self._streams.is_empty
-            and self._rhythm.must_plan_first(now_ms, self._joins[0].since_ms)
+            and self._rhythm.must_plan_first(now_ms, min(one.since_ms for one in self._joins))
         )
         if must_plan:
             self._plan(now_ms)
@@ -230,8 +234,8 @@ class SchedulerCore:
 
     def _admit(self, now_ms: float) -> None:
         """Answers all who wait; those who may join are told after the plan that has a place for them."""
-        waiting, self._joins = self._joins, []
-        joining = {one.stream.stream_id: one.stream for one in waiting}
+        self._joins.sort(key=lambda one: (one.since_ms, one.endpoint, one.request))
+        joining = {one.stream.stream_id: one.stream for one in self._joins}
         admissions = self._planning.admit(
             self._problem(),
             tuple(joining.values()),
@@ -239,20 +243,22 @@ class SchedulerCore:
             self._rhythm.admission_budget_ms,
         )
         refusals = {one.stream.stream_id: one.refusal for one in admissions}
-        for one in waiting:
+        for one in self._joins:
             if refusals[one.stream.stream_id] is None:
                 stream = joining[one.stream.stream_id]
                 self._streams.admit(one.endpoint, one.request, stream, now_ms)
         self._publish(Cause.JOIN)
+        self._answer(refusals)
+
+    def _answer(self, refusals: Mapping[str, Refusal | None]) -> None:
+        """Tells all who wait."""
         self._out += [
             AnswerJoin(
-                one.endpoint,
-                one.request,
-                refusals[one.stream.stream_id],
-                self._publication.epoch,
+                one.endpoint, one.request, refusals[one.stream.stream_id], self._publication.epoch
             )
-            for one in waiting
+            for one in self._joins
         ]
+        self._joins = []
 
     def _problem(self) -> Problem:
         devices, tables = self._devices.problem_part()
@@ -276,7 +282,7 @@ class SchedulerCore:
             plan = self._publication.plan
             if plan is not None:
                 self._out.append(TellEndpoints(self._streams.endpoints, plan))
-                self._order(plan, self._present)
+                self._order(plan, self._devices.device_ids)
         self._out.append(
             NotePlan(
                 cause,
@@ -287,7 +293,7 @@ class SchedulerCore:
             )
         )
 
-    def _order(self, plan: PublishedPlan, device_ids: set[str]) -> None:
+    def _order(self, plan: PublishedPlan, device_ids: Collection[str]) -> None:
         self._out += [
             TellDevice(order, plan.epoch) for order in plan.orders if order.device_id in device_ids
         ]

@@ -83,7 +83,7 @@ class NotePlan:
 
     Attributes:
         problem: what it serves.
-        slowdowns: of the devices that are there.
+        slowdowns: batch time over the profile's median, of the devices that are there.
     """
 
     cause: Cause

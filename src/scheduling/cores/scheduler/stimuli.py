@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ....core.device import AnnouncedDevice
 from ....core.stream import Stream
+from ...slowness import Slowness
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +69,34 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class DeviceCame:
-    """A device's executor is there, and can run frames."""
+class DeviceAnnounced:
+    """A device is there and can run frames, or says something else of itself than before."""
 
-    device_id: str
+    device: AnnouncedDevice
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceLost:
-    """A device's executor is gone."""
+    """A generation of a device is gone, and whatever was before it."""
 
     device_id: str
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceReported:
-    """An executor says how its device fares.
+    """A device says how it fares.
 
     Attributes:
-        slowdown_ratio: recent batch time over the profile's median.
+        generation: of the device.
+        slowness: beside its profile.
         broken: indices of variants that cannot be loaded or run there.
-        spread_ratio: how much wider than profiled batches spread.
     """
 
     device_id: str
-    slowdown_ratio: float
+    generation: int
+    slowness: Slowness
     broken: frozenset[int] = frozenset()
-    spread_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ Stimulus: TypeAlias = (
     | JoinAsked
     | JoinLeft
     | Reported
-    | DeviceCame
+    | DeviceAnnounced
     | DeviceLost
     | DeviceReported
     | Tick

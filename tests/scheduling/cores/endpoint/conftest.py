@@ -10,6 +10,7 @@ import pytest
 
 from moonjelly.core.budget import FULL_BUDGET
 from moonjelly.core.profile import BatchLatency
+from moonjelly.core.stream import StreamKey
 from moonjelly.core.variant import Variant
 from moonjelly.core.verdict import Drop
 from moonjelly.scheduling.cores.endpoint import instructions as told
@@ -91,7 +92,7 @@ class EndpointShell:
     def ask(self, stream_id: str, slo_ms: float = 200.0, fps: float = 30.0) -> int:
         self.num_requests += 1
         self.waiting[self.num_requests] = self.now_ms, stream_id
-        declared = Declared(stream_id, fps, slo_ms, 100_000.0, 1.0)
+        declared = Declared(StreamKey.parse(stream_id), fps, slo_ms, 100_000.0, 1.0)
         self.perform(self.core.register(self.num_requests, declared, self.now_ms))
         return self.num_requests
 

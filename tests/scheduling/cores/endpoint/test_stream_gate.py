@@ -5,14 +5,14 @@ import random
 import pytest
 
 from moonjelly.core.codes import Code
+from moonjelly.core.stream import StreamKey
 from moonjelly.core.verdict import Drop, Place, Reason
-from moonjelly.scheduling.cores.endpoint.gate import Declared, StreamGate
-from moonjelly.scheduling.streams.intake import frame_limit
+from moonjelly.scheduling.cores.endpoint.gate import Declared, StreamGate, frame_limit
 
 
 def gate_of(**changes: float) -> StreamGate:
     values = {"fps": 10.0, "slo_ms": 200.0, "bandwidth_kbps": 1000.0, "wire_ms": 1.0}
-    return StreamGate(1, Declared(stream_id="cam", **(values | changes)), 0.0, 1.2, 32)
+    return StreamGate(1, Declared(StreamKey.parse("cam"), **(values | changes)), 0.0, 1.2, 32)
 
 
 def test_the_size_ratio_is_a_high_percentile() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from moonjelly.core.budget import FULL_BUDGET
-from moonjelly.core.device import Device
-from moonjelly.core.mode import ModeTable
+from moonjelly.core.device import AnnouncedDevice, Device
 from moonjelly.core.plan import Plan
 from moonjelly.core.problem import Problem
+from moonjelly.core.profile import BatchLatency, LatencyProfile
 from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
 from moonjelly.scheduling.cores.scheduler.core import SchedulerCore
@@ -27,7 +27,7 @@ from moonjelly.scheduling.cores.scheduler.instructions import (
     WakeAt,
 )
 from moonjelly.scheduling.cores.scheduler.stimuli import (
-    DeviceCame,
+    DeviceAnnounced,
     EndpointCame,
     JoinAsked,
     Reported,
@@ -43,11 +43,19 @@ from moonjelly.scheduling.planning.rules import violations
 
 PERIOD_MS = 500.0
 VARIANTS = (Variant("small", 128, 0.2, 50.0), Variant("large", 416, 0.4, 300.0))
-LATENCY = ModeTable(((5.0, 6.0, 7.0, 8.0), (20.0, 30.0, 40.0, 50.0)))  # 500 and 80 frames/s
+LATENCY = ((5.0, 6.0, 7.0, 8.0), (20.0, 30.0, 40.0, 50.0))  # 500 and 80 frames/s
 
 
 def client(stream_id: str, fps: float = 10.0, slo_ms: float = 200.0, kbps: float = 1e5) -> Stream:
     return Stream(stream_id, fps, slo_ms, kbps)
+
+
+def came(device_id: str, generation: int = 1, *, is_leaving: bool = False) -> DeviceAnnounced:
+    latencies = {
+        one.name: BatchLatency(row, row) for one, row in zip(VARIANTS, LATENCY, strict=True)
+    }
+    device, profile = Device(device_id, "gpu"), LatencyProfile("gpu", latencies)
+    return DeviceAnnounced(AnnouncedDevice(device, generation, profile, is_leaving=is_leaving))
 
 
 class CostlyPlanner:
@@ -79,20 +87,19 @@ class CoreHarness:
 
     def __init__(self, num_devices: int = 1, num_endpoints: int = 1, cost_ms: float = 0.0) -> None:
         self.planner = CostlyPlanner(PricingPlanner(steps=20), cost_ms)
-        devices = [Device(f"d{number}", "gpu") for number in range(num_devices)]
         limit = self.planner.limit
         self.planning = Planning(self.planner, Random(0), limit)
         self.core = SchedulerCore(
             VARIANTS,
             FULL_BUDGET,
-            DeviceTable(devices, {device.device_id: LATENCY for device in devices}),
+            DeviceTable(VARIANTS, 4, [f"d{number}" for number in range(num_devices)]),
             self.planning,
             limit,
             PERIOD_MS,
-            num_devices,
             num_endpoints,
             0.0,
         )
+        self.num_devices = num_devices
         self.now_ms = 0.0
         self.wake_ms = math.inf
         self.answers: dict[tuple[str, int], AnswerJoin] = {}
@@ -125,8 +132,8 @@ class CoreHarness:
         for number in range(self.core._num_endpoints):
             self.feed(EndpointCame(f"e{number}"))
             self.feed(Reported(f"e{number}", ()))
-        for number in range(self.core._num_devices):
-            self.feed(DeviceCame(f"d{number}"))
+        for number in range(self.num_devices):
+            self.feed(came(f"d{number}"))
         self.wait(1.0)
 
     def feed(self, stimulus: Stimulus) -> list[Instruction]:
@@ -197,3 +204,8 @@ def core() -> CoreHarness:
 @pytest.fixture
 def stream() -> Any:
     return client
+
+
+@pytest.fixture
+def announced() -> Any:
+    return came

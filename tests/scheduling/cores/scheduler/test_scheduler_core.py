@@ -12,7 +12,6 @@ from moonjelly.scheduling.cores.scheduler.instructions import (
 )
 from moonjelly.scheduling.cores.scheduler.rhythm import FIRST_WORD_MS
 from moonjelly.scheduling.cores.scheduler.stimuli import (
-    DeviceCame,
     DeviceLost,
     DeviceReported,
     EndpointCame,
@@ -22,6 +21,7 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
     Tick,
 )
 from moonjelly.scheduling.cores.scheduler.streams import JOIN_GRACE_MS
+from moonjelly.scheduling.slowness import Slowness
 
 PERIOD_MS = 500.0
 
@@ -36,14 +36,14 @@ def joined(core, *wanted) -> None:
     core.wait(PERIOD_MS)
 
 
-def test_a_first_plan_is_made_when_all_have_spoken(make_core) -> None:
+def test_a_first_plan_is_made_when_all_have_spoken(make_core, announced) -> None:
     core = make_core(num_devices=2, num_endpoints=2)
     for endpoint in ("e0", "e1"):
         core.feed(EndpointCame(endpoint))
         core.feed(Reported(endpoint, ()))
-    core.feed(DeviceCame("d0"))
+    core.feed(announced("d0"))
     assert core.wake_ms == FIRST_WORD_MS
-    core.feed(DeviceCame("d1"))
+    core.feed(announced("d1"))
     assert core.wake_ms <= core.now_ms
     core.wait(1.0)
     assert set(core.told) == {"e0", "e1"}
@@ -53,37 +53,42 @@ def test_a_first_plan_is_made_when_all_have_spoken(make_core) -> None:
     }
 
 
-def test_a_first_plan_waits_for_nobody_longer_than_a_second(make_core, stream) -> None:
+def test_a_first_plan_waits_for_nobody_longer_than_a_second(make_core, stream, announced) -> None:
     core = make_core(num_devices=2, num_endpoints=2)
     core.feed(EndpointCame("e0"))
-    core.feed(DeviceCame("d0"))
+    core.feed(announced("d0"))
     core.wait(FIRST_WORD_MS - 1)
     assert not core.told
     core.wait(2.0)
     assert set(core.told) == {"e0"}
 
 
-def test_who_asks_a_new_scheduler_is_answered_within_two_periods(make_core, stream) -> None:
+def test_who_asks_a_new_scheduler_is_answered_within_two_periods(
+    make_core, stream, announced
+) -> None:
     core = make_core(num_devices=2, num_endpoints=2, cost_ms=PERIOD_MS)
     core.feed(EndpointCame("e0"))
-    core.feed(DeviceCame("d0"))
+    core.feed(announced("d0"))
     request = core.ask(stream("a"))
     core.wait(2 * PERIOD_MS)
     assert core.refusal(request) is None
 
 
 def test_before_a_device_is_ready_the_answer_is_immediate_and_names_a_time(
-    make_core, stream
+    make_core, stream, announced
 ) -> None:
     core = make_core()
     core.feed(EndpointCame("e0"))
     request = core.ask(stream("a"))
+    core.wait(0.0)
     assert core.refusal(request) == "not_ready"
     assert core.answers["e0", request].refusal.retry_after_ms > 0
-    core.feed(DeviceCame("d0"))
-    core.feed(DeviceReported("d0", 1.0, frozenset({0, 1})))
-    assert core.refusal(core.ask(stream("a"))) == "not_ready"  # it can run nothing
-    core.feed(DeviceReported("d0", 1.0, frozenset({1})))
+    core.feed(announced("d0"))
+    core.feed(DeviceReported("d0", 1, Slowness(1.0), frozenset({0, 1})))
+    request = core.ask(stream("a"))
+    core.wait(0.0)
+    assert core.refusal(request) == "not_ready"  # it can run nothing
+    core.feed(DeviceReported("d0", 1, Slowness(1.0), frozenset({1})))
     request = core.ask(stream("a"))
     core.wait(PERIOD_MS)
     assert core.refusal(request) is None
@@ -92,7 +97,7 @@ def test_before_a_device_is_ready_the_answer_is_immediate_and_names_a_time(
 def test_joins_that_wait_when_the_last_device_goes_are_told_so(core, stream) -> None:
     core.now_ms += 1
     request = core.ask(stream("a"))
-    core.feed(DeviceLost("d0"))
+    core.feed(DeviceLost("d0", 1))
     core.wait(PERIOD_MS)
     assert core.refusal(request) == "not_ready"
 
@@ -200,7 +205,7 @@ def test_reports_and_statuses_stop_no_plan_and_no_answer(core, stream) -> None:
     number = 0
     while core.now_ms < began_ms + 10 * PERIOD_MS:
         number += 1
-        core.feed(DeviceReported("d0", 1.0 + number % 4))
+        core.feed(DeviceReported("d0", 1, Slowness(1.0 + number % 4)))
         core.feed(Reported("e0", (stream("a", kbps=1e5 if number % 2 else 2e4),), is_urgent=True))
         if number % 50 == 0:
             request = core.ask(stream("b"))
@@ -314,7 +319,7 @@ def test_of_two_endpoints_that_ask_at_once_one_keeps_the_stream(make_core, strea
         assert core.superseded == [("e0", "a")]  # who asked first
 
 
-def test_a_silent_device_is_as_good_as_lost_until_it_speaks(make_core, stream) -> None:
+def test_a_silent_device_is_as_good_as_lost_until_it_speaks(make_core, stream, announced) -> None:
     core = make_core(num_devices=2)
     core.start()
     core.feed(Reported("e0", (stream("a"),)))
@@ -324,21 +329,56 @@ def test_a_silent_device_is_as_good_as_lost_until_it_speaks(make_core, stream) -
     core.wait(50.0)
     (other,) = {"d0", "d1"} - {silent}
     assert core.placement == {"a": other}
-    core.feed(DeviceReported(silent, 1.0))
+    core.feed(DeviceReported(silent, 1, Slowness(1.0)))
     core.wait(50.0)
     assert {one.device_id for one in core.told["e0"].plan.orders} == {"d0", "d1"}
     core.feed(Reported("e0", (stream("a"),), silent_devices=(silent,)))
-    core.feed(DeviceLost(silent))
-    core.feed(DeviceCame(silent))
+    core.feed(DeviceLost(silent, 1))
+    core.feed(announced(silent, 2))
     core.wait(50.0)
     assert {one.device_id for one in core.told["e0"].plan.orders} == {"d0", "d1"}
 
 
-def test_a_device_is_told_its_own_part_alone(make_core) -> None:
+def test_a_device_is_told_its_own_part_alone(make_core, announced) -> None:
     core = make_core(num_devices=3)
     core.start()
-    orders = [one for one in core.feed(DeviceCame("d1")) if isinstance(one, TellDevice)]
+    orders = [one for one in core.feed(announced("d1", 2)) if isinstance(one, TellDevice)]
     assert [one.order.device_id for one in orders] == ["d1"]
+
+
+def test_a_device_that_nobody_expected_is_planned_at_once(core, stream, announced) -> None:
+    joined(core, *(stream(f"s{number}", fps=60.0) for number in range(8)))
+    refused = core.ask(stream("late", fps=60.0))
+    core.wait(PERIOD_MS)
+    assert core.refusal(refused) == "overload"
+    core.feed(announced("stranger"))
+    core.wait(50.0)
+    assert {one.device_id for one in core.told["e0"].plan.orders} == {"d0", "stranger"}
+    assert core.orders["stranger"].order.arrival_fps > 0
+    taken = core.ask(stream("late", fps=60.0))
+    core.wait(PERIOD_MS)
+    assert core.refusal(taken) is None
+
+
+def test_a_device_that_is_leaving_gets_nothing_new(make_core, stream, announced) -> None:
+    core = make_core(num_devices=2)
+    core.start()
+    joined(core, stream("a"))
+    leaving = core.placement["a"]
+    (other,) = {"d0", "d1"} - {leaving}
+    core.feed(announced(leaving, is_leaving=True))
+    core.wait(50.0)
+    assert core.placement == {"a": other}
+    assert [one.device_id for one in core.told["e0"].plan.orders] == [other]
+
+
+def test_what_an_earlier_life_of_a_device_says_changes_nothing(core, stream, announced) -> None:
+    joined(core, stream("a"))
+    core.feed(announced("d0", 2))
+    core.wait(PERIOD_MS)
+    for old in (DeviceLost("d0", 1), DeviceReported("d0", 1, Slowness(12.0)), announced("d0", 1)):
+        assert core.feed(old) == []
+    assert core.placement == {"a": "d0"}
 
 
 def test_a_restarted_endpoint_is_told_the_plan_in_force(core, stream) -> None:

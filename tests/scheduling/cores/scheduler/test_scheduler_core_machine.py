@@ -17,7 +17,6 @@ from hypothesis.stateful import (
 
 from moonjelly.core.stream import Stream
 from moonjelly.scheduling.cores.scheduler.stimuli import (
-    DeviceCame,
     DeviceLost,
     DeviceReported,
     EndpointCame,
@@ -25,11 +24,12 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
     JoinLeft,
     Reported,
 )
+from moonjelly.scheduling.slowness import Slowness
 
 PERIOD_MS = 500.0
 NAMES = tuple("abcdef")
+DEVICES = ("d0", "d1", "stranger")
 endpoints = st.sampled_from(["e0", "e1"])
-devices = st.sampled_from(["d0", "d1"])
 names = st.sampled_from(NAMES[:2])
 rates = st.sampled_from([0.1, 10.0, 60.0, 240.0])
 slos = st.sampled_from([9.0, 30.0, 200.0])
@@ -48,11 +48,15 @@ class SchedulerMachine(RuleBasedStateMachine):
     """Endpoints that behave, whatever befalls them, and time that goes on."""
 
     harness: Any
+    announced: Any
 
     def __init__(self) -> None:
         super().__init__()
         self.endpoints: dict[str, Endpoint] = {}
-        self.devices: set[str] = set()
+        self.lives: dict[str, int] = {}  # of devices
+        self.there: set[str] = set()
+        self.gone: set[str] = set()  # or about to leave
+        self.gone_since: dict[str, int] = {}  # the newest epoch when it went
         self.num_answered = self.num_superseded = 0
         self.watched_ms = 0.0
 
@@ -74,19 +78,48 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.core.feed(EndpointLost(endpoint))
         self.endpoints.pop(endpoint, None)
 
-    @rule(device=devices)
-    def device_comes(self, device: str) -> None:
-        self.core.feed(DeviceCame(device))
-        self.devices.add(device)
+    @rule(device=st.sampled_from(DEVICES), is_leaving=st.sampled_from([False, False, True]))
+    def device_comes(self, device: str, *, is_leaving: bool = False) -> None:
+        """In a new life, whether or not anybody saw the end of the one before."""
+        self.lives[device] = self.lives.get(device, 0) + 1
+        self.core.feed(self.announced(device, self.lives[device], is_leaving=is_leaving))
+        (self.gone.add if is_leaving else self.gone.discard)(device)
+        self.there.add(device)
+        self._note_gone()
 
-    @rule(device=devices)
-    def device_dies(self, device: str) -> None:
-        self.core.feed(DeviceLost(device))
-        self.devices.discard(device)
+    @rule(device=st.sampled_from(DEVICES), is_leaving=st.booleans())
+    def device_thinks_again(self, device: str, *, is_leaving: bool) -> None:
+        if device in self.there:
+            self.core.feed(self.announced(device, self.lives[device], is_leaving=is_leaving))
+            (self.gone.add if is_leaving else self.gone.discard)(device)
+            self._note_gone()
 
-    @rule(device=devices, ratio=st.sampled_from([0.5, 1.0, 3.0]), broken=st.sets(st.integers(0, 1)))
+    @rule(device=st.sampled_from(DEVICES))
+    def device_goes(self, device: str) -> None:
+        self.core.feed(DeviceLost(device, self.lives.get(device, 0)))
+        self.there.discard(device)
+        self.gone.add(device)
+        self._note_gone()
+
+    @rule(device=st.sampled_from(DEVICES), age=st.integers(1, 3))
+    def word_of_an_earlier_life_arrives(self, device: str, age: int) -> None:
+        generation = max(0, self.lives.get(device, 0) - age)
+        if generation < self.lives.get(device, 0):
+            for late in (
+                DeviceReported(device, generation, Slowness(12.0), frozenset({0, 1})),
+                self.announced(device, generation),
+                DeviceLost(device, generation),
+            ):
+                assert self.core.feed(late) == []
+
+    @rule(
+        device=st.sampled_from(DEVICES),
+        ratio=st.sampled_from([0.5, 1.0, 3.0, 12.0]),
+        broken=st.sets(st.integers(0, 1)),
+    )
     def device_reports(self, device: str, ratio: float, broken: set[int]) -> None:
-        self.core.feed(DeviceReported(device, ratio, frozenset(broken)))
+        generation = self.lives.get(device, 0)
+        self.core.feed(DeviceReported(device, generation, Slowness(ratio), frozenset(broken)))
 
     @rule(endpoint=endpoints, name=names, fps=rates, slo_ms=slos, kbps=links)
     def stream_asks(self, endpoint: str, name: str, fps: float, slo_ms: float, kbps: float) -> None:
@@ -122,7 +155,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         if self.endpoints.get(endpoint, Endpoint()).sessions.pop(name, None):
             self._report(endpoint, is_urgent=True)
 
-    @rule(endpoint=endpoints, is_urgent=st.booleans(), silent=st.sets(devices))
+    @rule(endpoint=endpoints, is_urgent=st.booleans(), silent=st.sets(st.sampled_from(DEVICES)))
     def endpoint_reports(self, endpoint: str, is_urgent: bool, silent: set[str]) -> None:
         self._report(endpoint, is_urgent=is_urgent, silent=tuple(silent))
 
@@ -152,6 +185,13 @@ class SchedulerMachine(RuleBasedStateMachine):
                 ids = {one.device_id for one in told.plan.orders}
                 assert {place for place in told.plan.placement.values() if place} <= ids
 
+    @invariant()
+    def a_device_that_left_is_in_no_later_plan(self) -> None:
+        for told in self.core.told.values():
+            for one in told.plan.orders:
+                since = self.gone_since.get(one.device_id)
+                assert since is None or told.plan.epoch <= since
+
     def teardown(self) -> None:
         """All calms down: everybody reports, and each stream is at one endpoint alone."""
         for _ in range(3):
@@ -170,6 +210,10 @@ class SchedulerMachine(RuleBasedStateMachine):
         for name in self.endpoints:
             if name in self.core.told and self.core.core._devices.num_ready:
                 assert not self.core.told[name].plan.placement
+
+    def _note_gone(self) -> None:
+        epoch = self.core.core._publication.epoch
+        self.gone_since = {one: self.gone_since.get(one, epoch) for one in self.gone}
 
     def _has_work(self) -> bool:
         return any(one.sessions for one in self.endpoints.values()) and bool(
@@ -204,10 +248,11 @@ class SchedulerMachine(RuleBasedStateMachine):
                 assert told.epoch <= self.core.core._publication.epoch
 
 
-def test_whatever_happens_joins_are_answered_and_plans_are_made(make_core) -> None:
+def test_whatever_happens_joins_are_answered_and_plans_are_made(make_core, announced) -> None:
     class Machine(SchedulerMachine):
         harness = make_core
 
+    Machine.announced = staticmethod(announced)
     run_state_machine_as_test(
         Machine, settings=settings(max_examples=150, stateful_step_count=50, deadline=None)
     )

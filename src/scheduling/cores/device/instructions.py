@@ -1,0 +1,38 @@
+"""What the core of a device is asked, and what it tells its shell to do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ....core.verdict import Reason
+from ...batching.port import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOrders:
+    """What a plan asks of one device."""
+
+    variant: str
+    batch_size: int
+    arrival_fps: float
+    plan_epoch: int
+
+
+@dataclass(slots=True)  # not frozen, which makes one cost twice as much
+class Turn:
+    """What to do now.
+
+    Attributes:
+        batch: to start; None for none.
+        drop: frames to give up, and why.
+        overdue: frames that wait past their deadlines: whoever sent them is told that the device lives.
+        must_finish: nothing can start before the oldest batch under way has ended.
+        wait_until_ms: otherwise ask again then at the latest, and whenever anything has happened.
+    """
+
+    batch: Batch | None = None
+    drop: tuple[tuple[int, Reason], ...] = ()
+    overdue: tuple[int, ...] = ()
+    must_finish: bool = False
+    wait_until_ms: float = math.inf

@@ -1,0 +1,248 @@
+"""A device's core under whatever may happen to it, in whatever order: each frame ends once, and nobody waits for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from moonjelly.core.profile import BatchLatency
+from moonjelly.scheduling.batching.registry import batcher
+from moonjelly.scheduling.cores.device.core import DeviceCore
+from moonjelly.scheduling.cores.device.instructions import DeviceOrders
+from moonjelly.scheduling.cores.device.waiting_frames import SPEAK_EVERY_MS
+
+LATENCIES = {
+    name: BatchLatency(tuple(ms * (1 + k) for k in range(4)), tuple(ms * (2 + k) for k in range(4)))
+    for name, ms in (("a", 2.0), ("b", 5.0), ("c", 5.0), ("d", 40.0))
+}
+SIDES_PX = {"a": 32, "b": 64, "c": 64, "d": 96}
+BATCHERS = ("deadline", "fixed:3", "interval:30")
+times = st.integers(0, 60).map(float)
+
+
+class Device(RuleBasedStateMachine):
+    """A shell that does what it is told, or fails to."""
+
+    batching = "deadline"
+    depth = 1
+    needs_decoding = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ms = 0.0
+        self.core = DeviceCore(
+            LATENCIES,
+            batcher(self.batching),
+            num_loaded=3,
+            sides_px=SIDES_PX if self.needs_decoding else None,
+            depth=self.depth,
+        )
+        self.core.loaded("a")
+        self.loaded = {"a"}
+        self.open: set[int] = set()  # frames that have not ended
+        self.num_taken = 0
+        self.under_way: list = []
+        self.decoding: dict[int, tuple[int, int]] = {}
+        self.loading: dict[str, str] = {}
+        self.is_stale = True  # something has happened since the device was asked
+
+    def end(self, key: int) -> None:
+        assert key in self.open, f"frame {key} ended twice"
+        self.open.remove(key)
+
+    @rule(after_ms=times)
+    def time_passes(self, after_ms: float) -> None:
+        self.now_ms += after_ms
+        self.is_stale = True
+
+    @rule(left_ms=times, is_alone=st.booleans())
+    def frame_comes(self, left_ms: float, is_alone: bool) -> None:
+        self.core.take(self.num_taken, self.now_ms + left_ms, self.now_ms, is_alone=is_alone)
+        self.open.add(self.num_taken)
+        self.num_taken += 1
+        self.is_stale = True
+
+    @precondition(lambda self: self.num_taken)
+    @rule(which=st.integers(0, 100))
+    def frame_is_cancelled(self, which: int) -> None:
+        key = which % self.num_taken
+        if self.core.cancel(key):
+            self.end(key)
+        self.is_stale = True
+
+    @rule(variant=st.sampled_from("abcd"), batch_size=st.integers(0, 9))
+    def plan_comes(self, variant: str, batch_size: int) -> None:
+        self.core.order(DeviceOrders(variant, batch_size, 100.0, self.num_taken))
+        self.is_stale = True
+
+    @rule(is_wished=st.booleans())
+    def loading_begins(self, is_wished: bool) -> None:
+        for variant in self.core.unload():
+            assert variant != self.core.variants.active
+            assert variant not in {batch.variant for batch in self.under_way}
+            self.loaded.remove(variant)
+        variants = self.core.variants
+        variant = variants.next_wished() if is_wished else variants.next_neighbour()
+        kind = "wished" if is_wished else "neighbour"
+        if variant and kind not in self.loading:
+            self.loading[kind] = variant
+
+    @precondition(lambda self: self.loading)
+    @rule(is_good=st.booleans(), data=st.data())
+    def loading_ends(self, is_good: bool, data) -> None:
+        variant = self.loading.pop(data.draw(st.sampled_from(sorted(self.loading))))
+        if is_good:
+            self.loaded.add(variant)
+        (self.core.loaded if is_good else self.core.broke)(variant)
+        self.is_stale = True
+
+    @rule(decoder=st.integers(0, 1))
+    def decoder_asks(self, decoder: int) -> None:
+        if self.needs_decoding and decoder not in self.decoding:
+            key = self.core.decode(decoder)
+            if key is not None:
+                assert key in self.open
+                assert key not in {one for one, _ in self.decoding.values()}
+                assert not any(batch.is_alone for batch in self.under_way)
+                self.decoding[decoder] = key, self.core.side_px
+
+    @precondition(lambda self: self.decoding)
+    @rule(is_good=st.integers(0, 4).map(bool), data=st.data())
+    def decoding_ends(self, is_good: bool, data) -> None:
+        decoder = data.draw(st.sampled_from(sorted(self.decoding)))
+        key, side_px = self.decoding.pop(decoder)
+        is_waiting = self.core.decoded(decoder, side_px if is_good else 0)
+        assert is_waiting == (key in self.open)
+        if is_waiting and not is_good:
+            self.end(key)
+        self.is_stale = True
+
+    @rule()
+    def device_asks(self) -> None:
+        turn = self.core.turn(self.now_ms)
+        for key, _ in turn.drop:
+            self.end(key)
+        self.is_stale = bool(turn.drop)
+        if turn.batch is not None:
+            assert len(self.under_way) < self.depth
+            assert turn.batch.variant == self.core.variants.active
+            assert all(frame.key in self.open for frame in turn.batch.frames)
+            assert len(turn.batch.frames) <= self.core.batch_size
+            if turn.batch.is_alone:
+                assert not self.under_way
+                assert not self.decoding
+            self.under_way.append(turn.batch)
+            self.is_stale = True
+        elif len(self.core.frames) and not turn.drop:
+            # nobody waits for long: the next batch, a deadline or a sign of life comes first
+            latest_ms = self.now_ms + max(60.0, SPEAK_EVERY_MS)
+            assert turn.must_finish or turn.wait_until_ms <= latest_ms or self.decoding
+            assert turn.wait_until_ms > self.now_ms or turn.must_finish
+        assert not turn.must_finish or self.under_way
+
+    @precondition(lambda self: self.under_way)
+    @rule(slowness=st.sampled_from([0.7, 1.0, 1.0, 3.0, 20.0]), how=st.integers(0, 5))
+    def batch_ends(self, slowness: float, how: int) -> None:
+        batch = self.under_way.pop(0)
+        took_ms = slowness * batch.p50_ms
+        self.now_ms += took_ms
+        if how == 0 and batch.is_alone:
+            self.core.ran(batch, 0.0, self.now_ms, is_good=False)
+        else:
+            self.core.ran(batch, took_ms, self.now_ms, is_good=how > 1, decode_ms=1.0)
+        for frame in batch.frames:
+            self.end(frame.key)
+        if self.core.condition.is_status_due(self.now_ms):
+            self.core.condition.told(self.now_ms)
+        self.is_stale = True
+
+    @invariant()
+    def what_runs_is_loaded(self) -> None:
+        assert self.core.variants.active in self.loaded
+        assert {batch.variant for batch in self.under_way} <= self.loaded
+
+    @invariant()
+    def nothing_contradicts_itself(self) -> None:
+        self.core.check_invariants()
+
+    def teardown(self) -> None:
+        """Whatever was left undone ends when everybody does what he is told."""
+        for _ in range(20 * self.num_taken + 60):
+            while self.decoding:
+                decoder, (_, side_px) = self.decoding.popitem()
+                self.core.decoded(decoder, side_px)
+            if self.under_way:
+                self.batch_ends(1.0, 5)
+            for decoder in range(2):
+                self.decoder_asks(decoder)
+            self.device_asks()
+            if not self.open:
+                return
+            if not self.is_stale:
+                self.now_ms += 20.0
+        raise AssertionError(f"frames {sorted(self.open)} never end")
+
+
+class OverlappingDevice(Device):
+    depth = 2
+
+
+class FixedDevice(Device):
+    batching = "fixed:3"
+
+
+class IntervalDevice(Device):
+    batching = "interval:30"
+    needs_decoding = False
+
+
+LIMITS = settings(max_examples=60, stateful_step_count=60, deadline=None)
+for machine in (Device, OverlappingDevice, FixedDevice, IntervalDevice):
+    machine.TestCase.settings = LIMITS
+TestDevice = Device.TestCase
+TestOverlappingDevice = OverlappingDevice.TestCase
+TestFixedDevice = FixedDevice.TestCase
+TestIntervalDevice = IntervalDevice.TestCase
+
+
+@settings(deadline=None)
+@given(
+    lefts_ms=st.lists(st.integers(1, 300), unique=True, min_size=1, max_size=12),
+    num_cancelled=st.integers(0, 3),
+    random=st.randoms(use_true_random=False),
+)
+def test_two_orders_of_what_happens_at_the_same_time_end_in_the_same_ledger(
+    lefts_ms: list[int], num_cancelled: int, random: Random
+) -> None:
+    def ledger(moment: list[Callable[[DeviceCore], object]]) -> dict[int, str]:
+        core = DeviceCore(LATENCIES, batcher("deadline"), num_loaded=1)
+        core.loaded("a")
+        for key, left_ms in enumerate(lefts_ms[:num_cancelled]):  # came before
+            core.take(100 + key, float(left_ms) + 5, 0.0)
+        for happens in moment:
+            happens(core)
+        ended, now_ms = {}, 10.0
+        while len(core.frames):
+            turn = core.turn(now_ms)
+            ended.update({key: str(reason) for key, reason in turn.drop})
+            if turn.batch is not None:
+                now_ms += turn.batch.p50_ms
+                ended.update({one.key: turn.batch.variant for one in turn.batch.frames})
+                core.ran(turn.batch, turn.batch.p50_ms, now_ms)
+            elif not turn.drop:
+                now_ms = turn.wait_until_ms
+        return ended
+
+    moment: list[Callable[[DeviceCore], object]] = [
+        lambda core, key=key, at_ms=10.0 + left_ms: core.take(key, at_ms, 10.0)
+        for key, left_ms in enumerate(lefts_ms)
+    ]
+    moment += [lambda core, key=100 + key: core.cancel(key) for key in range(num_cancelled)]
+    moment.append(lambda core: core.order(DeviceOrders("b", 4, 0.0, 1)))
+    moment.append(lambda core: core.loaded("b"))
+    shuffled = random.sample(moment, len(moment))
+    assert ledger(shuffled) == ledger(moment)
