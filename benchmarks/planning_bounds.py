@@ -1,7 +1,7 @@
 """Bounds what plans of the drawn problems can reach, into the table that `planning.py` compares with.
 
 The problems are a set of every family (`draw_problems`) and, for overload with 8 and 16 devices, twenty
-seeds more. An integer program that pools devices of one mode gives the bounds. A table that is there is
+seeds more. An integer program gives the bounds. A table that is there is
 continued; half an hour to an hour from nothing.
 
     python benchmarks/planning_bounds.py [--out FILE] [--limit-s 30]

@@ -92,17 +92,11 @@ class Proof:
         gap = prices.bound - value
         if gap <= TOLERANCE * value:
             return draft, value
-        loads = np.where(instance.fits, instance.weights[:, None].astype(np.float64), 0.0)
-        gains = instance.accuracies - _densities(instance, prices)[:, None]
-        reduced = (
-            most_gained(loads, gains, self._capacities) - prices.per_device[instance.mode_type]
-        )
+        reduced, costs = costs_of(instance, prices, self._capacities)
         if instance.num_devices <= MAX_LISTED_DEVICES:
             promising = self._promising(reduced, gap, value, served)
             if promising is not None:
                 return self._best_choice(promising, draft, served)
-        # A device in that mode, with that stream on it, costs at least so much of the gap.
-        costs = -(reduced + (loads * gains).clip(max=0))
         places = instance.fits & (costs <= gap * (1 + TOLERANCE) + TOLERANCE)
         if not self._has_time_for(places):
             return draft, prices.bound
@@ -187,6 +181,14 @@ class Proof:
                 draft, value = better, value_of(instance, better)
             unproved = max(unproved, min(bound, most))
         return draft, max(value, unproved)
+
+
+def costs_of(instance: Instance, prices: Prices, capacities: Ints) -> tuple[Floats, Floats]:
+    """Returns (modes,) reduced values, and (streams, modes) what a device with that stream on it costs of the gap at least."""
+    loads = np.where(instance.fits, instance.weights[:, None].astype(np.float64), 0.0)
+    gains = instance.accuracies - _densities(instance, prices)[:, None]
+    reduced = most_gained(loads, gains, capacities) - prices.per_device[instance.mode_type]
+    return reduced, -(reduced + (loads * gains).clip(max=0))
 
 
 def _densities(instance: Instance, prices: Prices) -> Floats:

@@ -13,7 +13,7 @@ which somebody does not is left out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
@@ -27,6 +27,7 @@ DEVICES_A_STEP = (
     16  # among which streams change places in the time of planning a pair anew, measured
 )
 INSERTION_SIZES = (2, 3)  # devices that make room for a stream
+MOST_WASTEFUL = 12  # devices of which threes are made
 MAX_THREES = 12  # that are tried to make room
 
 
@@ -112,7 +113,7 @@ def _insert(work: WorkingDraft, size: int, weight: int) -> bool:
 
 
 def _gather(work: WorkingDraft, size: int, one_more: int | None = None) -> Iterator[Gathered]:
-    """Yields what can be gathered on so many devices, those first that are worth most.
+    """Yields what can be gathered on so many devices: threes that waste most first, else those worth most.
 
     Args:
         work: must not change meanwhile.
@@ -121,14 +122,20 @@ def _gather(work: WorkingDraft, size: int, one_more: int | None = None) -> Itera
     """
     streams = _Streams(work, one_more)
     alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for device in sorted(streams.devices, key=lambda device: (-work.values[device], device)):
+    is_by_waste = one_more is None and size > 2  # noqa: PLR2004
+    rank = streams.wastes if is_by_waste else dict(enumerate(work.values))
+    for device in sorted(streams.devices, key=lambda device: (-rank[device], device)):
         some = alike[*work.kind(device), *streams.counts_of(device)]
         if len(some) < size:
             some.append(device)
     kinds = {device: kind for kind, some in alike.items() for device in some}
-    devices = sorted(kinds, key=lambda device: (-work.values[device], device))
+    devices = sorted(kinds, key=lambda device: (-rank[device], device))
+    groups: Iterable[tuple[int, ...]] = combinations(devices, size)
+    if is_by_waste:
+        groups = combinations(devices[:MOST_WASTEFUL], size)
+        groups = sorted(groups, key=lambda group: -sum(map(rank.__getitem__, group)))
     tried = set()
-    for chosen in combinations(devices, size):
+    for chosen in groups:
         key = tuple(kinds[device] for device in chosen)
         if key in tried:
             continue
@@ -152,7 +159,18 @@ class _Streams:
         num_fitting = instance.fits[served].sum(axis=0)
         self._demand = {device: -int(num_fitting[draft.modes[device]]) for device in self.devices}
         # At the prices of the relaxation, who fits more of what counts gains more; rounded, as they are near.
-        gains = np.round(work.market.of_all(len(served)).densities, 9)
+        prices = work.market.of_all(len(served))
+        gains = np.round(prices.densities, 9)
+        worth = prices.densities * instance.weights
+        # What each falls short of the prices at which all would break even.
+        self.wastes = {
+            device: float(
+                prices.per_device[work.types[device]]
+                + worth[draft.members[device]].sum()
+                - work.values[device]
+            )
+            for device in self.devices
+        }
         in_order = np.lexsort((instance.fits.sum(axis=1), gains))
         is_served = np.zeros(instance.num_streams, np.bool_)
         is_served[served] = True

@@ -6,7 +6,8 @@
 3. Small problems get a second start, from annealing.
 4. Pairs of devices are planned anew, exactly, until no pair gains, then threes and fours (`pairs`,
    `larger_groups`). Streams that are left over are worked in the same way (`insertions`, `exchanges`).
-5. Streams change places at no loss, so that those who fit most come together (`gathering`).
+5. Streams change places at no loss, so that those who fit most come together (`gathering`); the devices that
+   waste most are tried first, and in overload before other threes and fours.
 
 A plan in force is the start of the next; only what a change touches is looked at again.
 """
@@ -37,7 +38,8 @@ from .working_draft import WorkingDraft
 
 DEFAULT_STEPS = 1040  # pairs of devices planned anew for a first plan, or the like
 OVERLOAD_STEPS = 1650  # more, where somebody is left over
-LAST_SHARE = 0.038  # of the steps, for gathering streams at the end
+GATHERING_STEPS = 400  # of these, for gathering streams after shaking
+LAST_SHARE = 0.038  # of the usual steps, for the same
 REPLAN_STEPS = 60  # after a small change
 SMALL_CHANGE_RATIO = 0.1  # share of the streams that have to be placed anew
 MAX_DETOURS = 12
@@ -113,7 +115,8 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
     bound = market.of_all(best.num_served).bound
     if best.draft.unserved:
         most = best.num_served  # the other starts need not try again
-        effort.steps += OVERLOAD_STEPS
+        effort.steps += OVERLOAD_STEPS - GATHERING_STEPS
+        last_steps += GATHERING_STEPS
         _gather_all(best, bound)
     if (
         FEWEST_SHAKEN <= instance.num_devices <= MAX_DEVICES_AT_ONCE
@@ -136,11 +139,15 @@ def first_plan(instance: Instance, market: Market, effort: Effort | None = None)
         effort.spend(CONSTRUCTION_STEPS * instance.num_devices)
         best = _better(best, WorkingDraft(regrouper, market, draft, effort), most)
     _shake(best, bound)
-    regroup_larger(best, bound)
-    exchange(best)
-    if best.draft.unserved or instance.num_devices > MAX_DEVICES_AT_ONCE:
+    is_short = bool(best.draft.unserved)
+    if not is_short:
+        regroup_larger(best, bound)
+    if is_short or instance.num_devices > MAX_DEVICES_AT_ONCE:
         effort.steps += last_steps
         _gather_all(best, bound)
+    if is_short:  # gathered threes come first: they gain more, step for step
+        regroup_larger(best, bound)
+        exchange(best)
     return best.draft
 
 
