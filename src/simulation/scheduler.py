@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from ..core.budget_rules import budget_rule
-from ..core.device import AnnouncedDevice
+from ..core.device import AnnouncedDevice, Device
 from ..core.plan import Plan
 from ..core.problem import Problem
 from ..core.records import PlanRecord
@@ -28,6 +28,7 @@ from ..scheduling.cores.scheduler.instructions import (
 )
 from ..scheduling.cores.scheduler.stimuli import (
     DeviceAnnounced,
+    DeviceLost,
     DeviceReported,
     EndpointCame,
     JoinAsked,
@@ -68,7 +69,7 @@ class SimulatedScheduler:
         events: EventQueue,
         on_plan: Callable[[Sequence[PlanRecord]], None] | None,
     ) -> None:
-        """Knows the devices, which are ready from the start, and no stream."""
+        """Knows which devices there may be."""
         self.num_plans = 0
         self._scenario = scenario
         self._events = events
@@ -104,14 +105,20 @@ class SimulatedScheduler:
     def attach(
         self, devices: Mapping[str, SimulatedDevice], on_plan: Callable[[PlanView], None]
     ) -> None:
-        """Takes whom plans go to, the devices and the endpoint, and has a first one made, for no stream."""
+        """Takes whom plans go to: the devices that are there, and the endpoint, which has no stream yet."""
         self._devices = devices
         self._tell_plan = on_plan
         self._happened(EndpointCame(ENDPOINT))
-        for device in self._scenario.devices:
-            profile = self._scenario.profiles[device.device_type]
-            self._happened(DeviceAnnounced(AnnouncedDevice(device, 1, profile)))
         self._happened(Reported(ENDPOINT, ()))
+
+    def device_came(self, device: Device, generation: int) -> None:
+        """A device can run frames."""
+        profile = self._scenario.profiles[device.device_type]
+        self._happened(DeviceAnnounced(AnnouncedDevice(device, generation, profile)))
+
+    def device_gone(self, device: SimulatedDevice) -> None:
+        """A device is gone."""
+        self._happened(DeviceLost(device.device_id, device.generation))
 
     def join(
         self, request: int, stream: Stream, on_reply: Callable[[int, Refusal | None], None]
@@ -133,9 +140,9 @@ class SimulatedScheduler:
             Reported(ENDPOINT, opened, unopened, overhead_ms, is_urgent, silent_devices=silent)
         )
 
-    def take_status(self, device_id: str, slowness: Slowness) -> None:
+    def take_status(self, device: SimulatedDevice, slowness: Slowness) -> None:
         """Takes in how slow a device is."""
-        self._happened(DeviceReported(device_id, 1, slowness))
+        self._happened(DeviceReported(device.device_id, device.generation, slowness))
 
     def _happened(self, stimulus: Stimulus) -> None:
         """Hands the core a stimulus, once it is done with what it is at."""
@@ -175,14 +182,12 @@ class SimulatedScheduler:
             case TellEndpoints(_, plan):
                 self._tell_plan(self._view(plan))
             case TellDevice(order, epoch):
-                self._devices[order.device_id].set_orders(
-                    DeviceOrders(
-                        self._scenario.variants[order.variant].name,
-                        order.batch_size,
-                        order.arrival_fps,
-                        epoch,
+                device = self._devices.get(order.device_id)
+                if device is not None:
+                    variant = self._scenario.variants[order.variant].name
+                    device.set_orders(
+                        DeviceOrders(variant, order.batch_size, order.arrival_fps, epoch)
                     )
-                )
             case AnswerJoin(_, request, refusal):
                 self._replies.pop(request)(request, refusal)
             case NotePlan():
