@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import tempfile
+import time
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from load import run_cameras, scene_jpeg
 from moonjelly.core.device import Device
 from moonjelly.core.profile import BatchLatency, LatencyProfile
 from moonjelly.core.records import BatchRecord, PlanRecord, ServerFrameRecord
+from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
 from moonjelly.devices.slowdown_script import SlowdownScript
 from moonjelly.files.csv_log import read_records
 from moonjelly.links.traces import constant_trace
@@ -272,3 +274,14 @@ def closed_loop_fps(variant: str, p99_ratio: float = 0.0) -> float:
     latency = profile(p99_ratio).by_variant[variant]
     sigma = math.log(latency.p99_ms[-1] / latency.p50_ms[-1]) / 2.3263
     return 1000 * latency.max_batch_size / (latency.p50_ms[-1] * math.exp(sigma * sigma / 2))
+
+
+def replayed_fps(variant: str, seconds: float = 4.0) -> float:
+    """The same of a replayed executor on this machine, measured now."""
+    latencies = profile().by_variant
+    executor, size = ReplayedExecutor(latencies), latencies[variant].max_batch_size
+    executor.load(variant, size)
+    num_frames, start_s = 0, time.monotonic()
+    while time.monotonic() < start_s + seconds:
+        num_frames += len(executor.finish(executor.start(variant, [None] * size)))
+    return num_frames / (time.monotonic() - start_s)

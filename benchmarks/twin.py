@@ -26,15 +26,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from moonjelly.experiment_manager.experiment_file import find_experiment, read_experiment
-from moonjelly.experiment_manager.machine import describe_machine
-from moonjelly.experiment_manager.twin import (
+from twin_cells import (
     Bars,
     CellComparison,
     compare,
     simulate_twins,
     tidy_rows,
 )
+
+from moonjelly.experiment_manager.experiment_file import find_experiment, read_experiment
+from moonjelly.experiment_manager.machine import describe_machine
 
 FOLDER = Path(__file__).resolve().parent
 SCENARIOS = ("steady", "link_trace", "overload")

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from moonjelly.core.errors import MoonjellyError, UsageError
-from moonjelly.links.shapers.rate_log import RateLog
+from moonjelly.links.shapers.replay import rate_log
 from moonjelly.links.shapers.source_ports import replay_source_ports
 from moonjelly.links.traces import LinkTrace, constant_trace, read_trace
 
@@ -49,7 +49,7 @@ async def shape(interface: str, links: dict[int, LinkTrace], out_dir: Path) -> N
     with contextlib.ExitStack() as stack:
         zero_ms = time.monotonic_ns() / 1e6
         logs = {
-            port: stack.enter_context(RateLog(out_dir, f"port-{port}", zero_ms)) for port in links
+            port: stack.enter_context(rate_log(out_dir, f"port-{port}", zero_ms)) for port in links
         }
         sys.stderr.write(f"shaping {len(links)} ports of {interface}; Ctrl-C ends it\n")
         await replay_source_ports(interface, links, logs, until)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ..adapting.client_link import ClientLink
 from ..adapting.estimators import make_estimator
@@ -21,7 +20,8 @@ from ..vision.preprocessing import Image
 from .answers import Answer, Told
 from .options import StreamOptions
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from .session import Session
 
 
 @dataclass(eq=False)
@@ -31,39 +31,17 @@ class CapturedFrame(OfferedFrame):
     image: Image | None = None
 
 
-class Transport(Protocol):
-    """What carries frames out."""
-
-    def encode(self, order: Encode[CapturedFrame]) -> None:
-        """Resizes and encodes a frame, then tells the sender."""
-        ...
-
-    def send(self, frame: CapturedFrame) -> None:
-        """Hands a frame that it has encoded to the wire, then tells the sender."""
-        ...
-
-
 class Account:
     """Has a stream's `Sender` decide, and does what it says.
 
     Attributes:
         sender: decides; whoever tells it something calls `act` next.
-        transport: set while there is a session.
+        session: set while there is a session.
     """
 
     def __init__(
-        self,
-        options: StreamOptions,
-        clock: Clock,
-        deliver: Callable[[Answer], None],
+        self, options: StreamOptions, clock: Clock, deliver: Callable[[Answer], None]
     ) -> None:
-        """Starts empty.
-
-        Args:
-            options: of the stream.
-            clock: monotonic.
-            deliver: called with each answer.
-        """
         estimator = make_estimator(
             options.bandwidth_kbps, options.wire_ms or 0.0, options.estimator
         )
@@ -72,9 +50,9 @@ class Account:
                 options.fps, options.slo_ms, estimator, policy(options.policy, options.ladder)
             )
         )
-        self.transport: Transport | None = None
-        self._options = options
-        self._clock = clock
+        self.session: Session | None = None
+        self.options = options
+        self.clock = clock
         self._zero_ms = clock.now_ms() if options.zero_ms is None else options.zero_ms
         self._deliver = deliver
         self._timer: asyncio.TimerHandle | None = None
@@ -86,28 +64,23 @@ class Account:
             self.sender.missed(CapturedFrame(sequence, captured_ms), image)
         else:
             frame = CapturedFrame(sequence, captured_ms, image=image)
-            self.sender.offered(frame, self._clock.now_ms())
+            self.sender.offered(frame, self.clock.now_ms())
         self.act()
 
     def disconnect(self) -> None:
         """Gives up every open frame, as the session is over."""
-        self.transport = None
-        self.sender.disconnected(self._clock.now_ms())
+        self.session = None
+        self.sender.disconnected(self.clock.now_ms())
         self.act()
 
     def act(self) -> None:
         """Does what the sender says, and has it asked again when it wants to be."""
-        now_ms = self._clock.now_ms()
+        now_ms = self.clock.now_ms()
         for instruction in self.sender.tick(now_ms):
-            frame = instruction.frame
-            if isinstance(instruction, Encode):
-                if self.transport is not None:
-                    self.transport.encode(instruction)
-            elif isinstance(instruction, Send):
-                if self.transport is not None:
-                    self.transport.send(frame)
-            else:
-                self._deliver(self._answer(frame, instruction.outcome))
+            if not isinstance(instruction, (Encode, Send)):
+                self._deliver(self._answer(instruction.frame, instruction.outcome))
+            elif self.session is not None:
+                self.session.carry_out(instruction)
         at_ms = self.sender.wake_at_ms
         if at_ms != self._wakes_at_ms:
             self._wakes_at_ms = at_ms
@@ -123,12 +96,12 @@ class Account:
         self.act()
 
     def _answer(self, frame: CapturedFrame, outcome: Outcome) -> Answer:
-        record = frame.client_record(self._options.stream_id, outcome, self._zero_ms)
+        record = frame.client_record(self.options.stream_id, outcome, self._zero_ms)
         told = frame.answer if isinstance(frame.answer, Told) else None
         if told is not None:
             record = told.complete(record)
         return Answer(
-            stream_id=self._options.stream_id,
+            stream_id=self.options.stream_id,
             sequence=frame.sequence,
             verdict=outcome.verdict,
             drop=outcome.drop,

@@ -8,7 +8,6 @@ import math
 import numbers
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import TypeVar
 
 from ..core.checks import echo
@@ -52,14 +51,6 @@ async def capture_frames(
 
     A live source is read without pause, so that no picture grows old in it. Those whose turn has come are frames,
     captured when the source says; `LiveFrames` tells which, and which frames a silent source owes.
-
-    Args:
-        source: where pictures come from.
-        fps: frame rate.
-        num_frames: number of frames that are due before it ends; None for no limit.
-        executor: runs the source's methods, one at a time.
-        clock: monotonic.
-        on_frame: called for each captured frame.
 
     Raises:
         RunError: if the source fails, or gives what is no picture.
@@ -111,7 +102,7 @@ async def _capture_live(
         for number in frames.owed(clock.now_ms(), is_lost):
             on_frame(number, due.due_ms(number), Reason.SOURCE_LOST)
 
-    reads: asyncio.Task[_Read] | None = None
+    reads: asyncio.Task[Picture | Reason | None] | None = None
     is_lost = False
     try:
         while not frames.is_over(clock.now_ms()):
@@ -123,20 +114,20 @@ async def _capture_live(
                 drop_owed(is_lost)
                 continue
             read, reads = reads.result(), None
-            if read.has_ended:
+            if read is None:
                 return
-            is_lost = read.picture is None
-            if read.picture is None:
+            is_lost = isinstance(read, Reason)
+            if isinstance(read, Reason):
                 drop_owed(is_lost)
                 await asyncio.sleep(_LOST_RESPITE_S)
                 continue
             now_ms = clock.now_ms()
-            captured_ms = min(read.picture.captured_ms, now_ms)
+            captured_ms = min(read.captured_ms, now_ms)
             taken = frames.take(captured_ms, now_ms)
             if taken is None:
                 await asyncio.sleep(_RESPITE_S)
             else:
-                on_frame(taken, captured_ms, await reading.enter(read.picture))
+                on_frame(taken, captured_ms, await reading.enter(read))
         drop_owed(is_lost)
     finally:
         if reads is not None:
@@ -146,19 +137,6 @@ async def _capture_live(
 def _left_s(until_ms: float, clock: Clock) -> float | None:
     """How long it is until then; None for ever."""
     return None if math.isinf(until_ms) else max(0.0, until_ms - clock.now_ms()) / 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What reading a live source gave.
-
-    Attributes:
-        picture: None if there is none for now.
-        has_ended: there will be none any more.
-    """
-
-    picture: Picture | None
-    has_ended: bool = False
 
 
 class _Reading:
@@ -175,8 +153,8 @@ class _Reading:
         """The picture of a frame, read ahead; None at the end."""
         return await self._run(self._read_image, index)
 
-    async def picture(self, index: int) -> _Read:
-        """The next picture of a live source."""
+    async def picture(self, index: int) -> Picture | Reason | None:
+        """The next picture of a live source; None at the end."""
         return await self._run(self._read_picture, index)
 
     async def enter(self, picture: Picture) -> Image | Reason:
@@ -196,16 +174,16 @@ class _Reading:
             return None
         return self._enter(image.image if isinstance(image, Picture) else image)
 
-    def _read_picture(self, index: int) -> _Read:
+    def _read_picture(self, index: int) -> Picture | Reason | None:
         try:
             picture = call_guarded(self._source.read, index)
         except NoPicture:
-            return _Read(None)
+            return Reason.SOURCE_LOST
         if picture is None:
-            return _Read(None, has_ended=True)
+            return None
         now_ms = self._clock.now_ms()
         if not isinstance(picture, Picture):
-            return _Read(Picture(now_ms, picture))
+            return Picture(now_ms, picture)
         captured_ms = picture.captured_ms
         is_number = isinstance(captured_ms, numbers.Real)
         if not (is_number and -math.inf < captured_ms <= now_ms + _FAR_MS):
@@ -217,8 +195,8 @@ class _Reading:
                     "captured_ms=%s: is too old for any stream; it must be %s, now %.0f",
                     captured_ms, _CLOCK, now_ms,
                 )  # fmt: skip
-            return _Read(None)
-        return _Read(picture)
+            return Reason.SOURCE_LOST
+        return picture
 
     def _enter(self, image: Image | Callable[[], Image]) -> Image | Reason:
         try:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import weakref
-from types import TracebackType
 from typing import Any, Self
 
 from .connection import check_address
-from .connections import Connections
-from .forking import was_forked
+from .connections import Connections, was_forked
 from .options import StreamOptions
 from .sources import FrameSource
 from .stream import Stream
-from .workers import Workers
+from .threads import Workers
 
 DEFAULT_ADDRESS = "127.0.0.1:10001"
 
@@ -27,10 +25,6 @@ class Client:
 
     def __init__(self, address: str, workers: Workers | None = None) -> None:
         """Prepares the connection; nothing is sent yet.
-
-        Args:
-            address: HOST:PORT of the server.
-            workers: threads to share with other clients of the program; its own, if not given.
 
         Raises:
             ValueError: if that is no address.
@@ -92,12 +86,7 @@ class Client:
         self._workers = self._shared_workers or Workers()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._connections is None or was_forked():
             return
         self._connections.check_loop()

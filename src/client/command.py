@@ -24,10 +24,9 @@ from .answers import Answer
 from .client import DEFAULT_ADDRESS
 from .command_report import Tally, write_report, write_videos
 from .emulation import CameraResult, EmulatedCamera, OpenedSource, open_sources, run_cameras
-from .interrupts import Interrupts
 from .options import DEFAULT_CONNECT_TIMEOUT_S, MAX_CONNECT_TIMEOUT_S
 from .sources import is_live_source
-from .terminal import complain, show_progress
+from .terminal import Interrupts, complain, show_progress
 
 MAX_CLIENTS = 1000
 

@@ -109,21 +109,14 @@ def _problem_of(result: CameraResult) -> list[str]:
         refused = result.problem
         lines = [f"{refused.stream_id} was refused ({refused.reason}): {refused.detail}"]
         lines += [
-            f"  would fit now: --fps {_down(offer.fps)} --slo-ms {_up(offer.slo_ms)}"
+            f"  would fit now: --fps {math.floor(offer.fps * 100) / 100:g} "
+            f"--slo-ms {math.ceil(offer.slo_ms)}"
             for offer in refused.counter_offers
         ]
         if not refused.counter_offers:
             lines.append("  nothing would fit now")
         return lines
     return [] if result.problem is None else [str(result.problem)]
-
-
-def _down(fps: float) -> str:
-    return f"{math.floor(fps * 100) / 100:g}"
-
-
-def _up(slo_ms: float) -> str:
-    return f"{math.ceil(slo_ms)}"
 
 
 def write_videos(out_dir: Path, results: Sequence[CameraResult]) -> list[str]:

@@ -66,11 +66,7 @@ class Connection:
     """A channel to one server. Made and used inside one event loop."""
 
     def __init__(self, address: str) -> None:
-        """Prepares the channel; nothing is sent yet.
-
-        Args:
-            address: HOST:PORT, checked by `check_address`.
-        """
+        """Prepares the channel; nothing is sent yet."""
         self.address = address
         self._is_closed = False
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
@@ -164,11 +160,7 @@ class Connection:
 
 
 def check_address(address: str) -> str:
-    """Returns an address if it is HOST:PORT.
-
-    Raises:
-        ValueError: if it is not.
-    """
+    """Returns an address if it is HOST:PORT; ValueError if it is not."""
     match = _ADDRESS_PATTERN.fullmatch(address) if isinstance(address, str) else None
     if match is None or not 0 < int(match[2]) <= 65535:  # noqa: PLR2004
         raise ValueError(f"server={echo(address)}: must be HOST:PORT")

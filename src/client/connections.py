@@ -3,10 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 
 from .connection import Connection
-from .forking import use_grpc
+
+
+class _Process:
+    """What this process did with gRPC.
+
+    Attributes:
+        has_used_grpc: whether it made a channel, or the one that it was forked from.
+        was_forked: whether it was forked after that.
+    """
+
+    has_used_grpc = False
+    was_forked = False
+
+
+def use_grpc() -> None:
+    """Notes that gRPC is used from now on; RuntimeError if this process was forked from one that used it."""
+    check_not_forked()
+    _Process.has_used_grpc = True
+
+
+def check_not_forked() -> None:
+    """Raises RuntimeError if this process was forked from one that used gRPC."""
+    if _Process.was_forked:
+        raise RuntimeError(
+            "this process was forked from one that used gRPC, which does not work in both; start it with "
+            'multiprocessing.get_context("spawn"), or fork before the first client is entered'
+        )
+
+
+def was_forked() -> bool:
+    """Whether this process was forked from one that used gRPC."""
+    return _Process.was_forked
+
+
+def _note_fork() -> None:
+    _Process.was_forked = _Process.has_used_grpc
+
+
+os.register_at_fork(after_in_child=_note_fork)
+
 
 STREAMS_PER_CONNECTION = 64
 """A server takes 128 calls on one connection. A stream has one, and now and then another beside it."""
@@ -20,14 +60,7 @@ class Connections:
     """
 
     def __init__(self, address: str) -> None:
-        """Opens nothing yet.
-
-        Args:
-            address: HOST:PORT, checked by `check_address`.
-
-        Raises:
-            RuntimeError: if this process was forked from one that used gRPC.
-        """
+        """Opens nothing yet; RuntimeError if this process was forked from one that used gRPC."""
         use_grpc()
         self.address = address
         self._loop = asyncio.get_running_loop()

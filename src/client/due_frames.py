@@ -17,7 +17,6 @@ class DueFrames:
     """Frame k is due k periods after the first one, whatever happened before.
 
     Attributes:
-        fps: frame rate.
         start_ms: when frame 0 is due.
         num_frames: how many there are; infinite for no limit.
     """
@@ -63,12 +62,6 @@ class LiveFrames:
     """
 
     def __init__(self, due: DueFrames, now_ms: float) -> None:
-        """Begins.
-
-        Args:
-            due: when frames are due.
-            now_ms: the time.
-        """
         self._due = due
         self._next = 0
         self._turn_ms = due.start_ms  # of the next picture, with grace
@@ -90,12 +83,7 @@ class LiveFrames:
         return max(self._next, self._due.num_due(now_ms) - 1)
 
     def take(self, captured_ms: float, now_ms: float) -> int | None:
-        """Takes note of a picture; returns the number of the frame that it is, None if it is none.
-
-        Args:
-            captured_ms: when the picture was captured.
-            now_ms: the time.
-        """
+        """Takes note of a picture; returns the number of the frame that it is, None if it is none."""
         self._gaps_ms.append(now_ms - self._last_ms)
         self._last_ms = now_ms
         if captured_ms < self._turn_ms:
@@ -113,10 +101,7 @@ class LiveFrames:
     def owed(self, now_ms: float, is_lost: bool) -> range:
         """Takes note of the time; returns the frames that were due and will have no picture.
 
-        Args:
-            now_ms: the time.
-            is_lost: the source says that it has no picture; otherwise it may still have one until it has been
-                silent for long.
+        A source that does not say that it is lost may still have one until it has been silent for long.
         """
         if not is_lost and now_ms - self._last_ms <= self.silent_after_ms:
             return range(0)

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import cv2
 
-from ..adapting.estimators import DEFAULT_ESTIMATOR
-from ..adapting.policies.registry import DEFAULT_POLICY
 from ..core.checks import require_not_negative, require_positive
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError
@@ -30,10 +28,10 @@ from .client import Client
 from .connection import check_address
 from .entering import describe
 from .errors import Refused
-from .options import DEFAULT_CONNECT_TIMEOUT_S, StreamOptions
+from .options import StreamOptions
 from .sources import FrameSource, open_source
 from .stream import Stream
-from .workers import Workers
+from .threads import Workers
 
 _log = logging.getLogger(__name__)
 
@@ -43,49 +41,20 @@ _OPENED_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EmulatedCamera:
-    """One camera to emulate.
+class EmulatedCamera(StreamOptions):
+    """One camera to emulate; its stream id is unique in its run.
 
     Attributes:
-        stream_id: unique in its run.
         source: what `open_source` takes.
-        fps: frame rate.
-        slo_ms: bound on capture to answer.
         server: HOST:PORT of the server, or of a link that leads to it.
-        zoo: the variants wanted; empty for the server's.
-        bandwidth_kbps: first guess of the uplink's rate.
-        policy: how its frames adapt to the link.
-        estimator: how it estimates the rate of its uplink.
-        connect_timeout_s: how long it waits for a server that takes streams.
     """
 
-    stream_id: str
     source: str = field(repr=False)  # perhaps with a password
-    fps: float
-    slo_ms: float
     server: str
-    zoo: str = ""
-    bandwidth_kbps: float = 10_000.0
-    policy: str = DEFAULT_POLICY
-    estimator: str = DEFAULT_ESTIMATOR
-    connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
 
     def __post_init__(self) -> None:
         check_address(self.server)
-        self.stream_options()
-
-    def stream_options(self) -> StreamOptions:
-        """What its stream asks for."""
-        return StreamOptions(
-            fps=self.fps,
-            slo_ms=self.slo_ms,
-            stream_id=self.stream_id,
-            zoo=self.zoo,
-            bandwidth_kbps=self.bandwidth_kbps,
-            policy=self.policy,
-            estimator=self.estimator,
-            connect_timeout_s=self.connect_timeout_s,
-        )
+        StreamOptions.__post_init__(self)  # `super` knows not the class that slots make
 
 
 @dataclass(slots=True)
@@ -93,8 +62,6 @@ class CameraResult:
     """What came of a camera.
 
     Attributes:
-        camera: the camera.
-        ledger: its frames.
         class_names: of the zoo that answered, by class id.
         problem: what ended it early, or kept it from starting; a `Refused` holds what would fit.
         num_late_answers: answers that came after their frames had been given up.
@@ -227,9 +194,6 @@ async def run_cameras(
         on_answer: called with each answer.
         on_loss: called at the end if rows of the logs were lost, as on a full disk, with a line that says so.
 
-    Returns:
-        What came of each camera, in their order.
-
     Raises:
         ValueError: if two cameras share an id, or `seconds` is out of range.
         UsageError: if none of the sources exists.
@@ -264,12 +228,19 @@ async def run_cameras(
         stack.callback(flushing.cancel)
         async with asyncio.TaskGroup() as group:
             for result, source, phase_s in zip(results, sources, phases_s, strict=True):
+                if isinstance(source, RunError):
+                    result.problem = source
+                    continue
+                camera = result.camera
+                options = dataclasses.replace(
+                    camera,
+                    num_frames=None if seconds is None else max(1, round(seconds * camera.fps)),
+                    zero_ms=zero_ms,
+                )
                 group.create_task(
-                    _run_camera(
-                        result, source, workers, seconds, zero_ms, phase_s, stop, take
-                    ),
-                    name=f"camera {result.camera.stream_id}",
-                )  # fmt: skip
+                    _run_camera(result, source, options, workers, phase_s, stop, take),
+                    name=f"camera {camera.stream_id}",
+                )
     if on_loss is not None and (problem := logs.problem()):
         on_loss(problem)
     return results
@@ -277,29 +248,20 @@ async def run_cameras(
 
 async def _run_camera(
     result: CameraResult,
-    source: OpenedSource,
+    source: FrameSource,
+    options: EmulatedCamera,
     workers: Workers,
-    seconds: float | None,
-    zero_ms: float,
     delay_s: float,
     stop: asyncio.Event,
     take: Callable[[Answer], None],
 ) -> None:
     """Streams one camera until its time is over; whatever goes wrong is its own problem."""
-    camera = result.camera
-    if isinstance(source, RunError):
-        result.problem = source
-        return
+    stream_id = options.stream_id
     try:
         if await _is_set_within(stop, delay_s):
             workers.reader.submit(source.close)
             return
-        async with Client(camera.server, workers) as client:
-            options = dataclasses.replace(
-                camera.stream_options(),
-                num_frames=None if seconds is None else max(1, round(seconds * camera.fps)),
-                zero_ms=zero_ms,
-            )
+        async with Client(options.server, workers) as client:
             stream = client.stream_of(source, options)
             result.ledger = stream.ledger
             entering = asyncio.create_task(stream.__aenter__(), name="connect camera")
@@ -309,7 +271,7 @@ async def _run_camera(
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     stack.push_async_exit(stream)
-                    await _entered(entering, camera.stream_id)
+                    await _entered(entering, stream_id)
                     result.class_names = stream.class_names
                     async for answer in stream:
                         take(answer)
@@ -320,7 +282,7 @@ async def _run_camera(
     except RunError as problem:
         result.problem = problem
     except Exception as error:  # noqa: BLE001 no camera pays for another's source
-        result.problem = RunError(f"{camera.stream_id}: {describe(error)}")
+        result.problem = RunError(f"{stream_id}: {describe(error)}")
 
 
 async def _entered(entering: asyncio.Task[Stream], stream_id: str) -> None:

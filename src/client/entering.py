@@ -45,11 +45,7 @@ def describe(error: BaseException) -> str:
 
 
 def entered(image: object, may_change: bool) -> Image:
-    """Returns a picture as it goes on.
-
-    Args:
-        image: what a source gave.
-        may_change: whether the source may write into it again; then it is copied.
+    """Returns a picture as it goes on: a copy, if the source may change it again.
 
     Raises:
         RunError: naming type, shape and rule.
@@ -71,11 +67,7 @@ def entered(image: object, may_change: bool) -> Image:
 
 
 def encoded(data: Any) -> bytes:  # noqa: ANN401 it comes from a stranger
-    """Returns an encoded picture.
-
-    Raises:
-        RunError: if it is none.
-    """
+    """Returns an encoded picture; RunError if it is none."""
     if not isinstance(data, bytes):
         raise RunError(f"encoded picture of {echo(type(data).__name__)}: must be bytes")
     if not data:

@@ -38,12 +38,7 @@ class StreamFailed(ClientError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class CounterOffer:
-    """A registration that would be accepted by the plan in force.
-
-    Attributes:
-        fps: frame rate.
-        slo_ms: bound on capture to answer.
-    """
+    """A registration that would be accepted by the plan in force."""
 
     fps: float
     slo_ms: float
@@ -56,9 +51,7 @@ class Refused(ClientError):  # noqa: N818
     """The server does not take the stream.
 
     Attributes:
-        stream_id: the stream.
         reason: infeasible, overload, session_limit, not_ready, unspecified, or other: one that is not known here.
-        detail: the server's words.
         counter_offers: what would be accepted now; may be empty.
         retry_after_ms: when to ask again, as the server advises; 0 if it does not.
     """

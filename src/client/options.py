@@ -10,12 +10,14 @@ from ..adapting.policies.rungs import DEFAULT_LADDER, parse_ladder
 from ..core.checks import (
     LARGEST,
     echo,
+    is_number,
     require_count,
     require_flag,
     require_id,
     require_positive,
 )
 from ..core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS, Range
+from ..core.options import check_ranges, option, required
 
 DEFAULT_CONNECT_TIMEOUT_S = 5.0
 MAX_CONNECT_TIMEOUT_S = 86_400.0
@@ -47,12 +49,12 @@ class StreamOptions:
         estimator: how the rate of the uplink is estimated; docs/estimators.md lists the names.
     """
 
-    fps: float
-    slo_ms: float
+    fps: float = required(FPS)
+    slo_ms: float = required(SLO_MS)
     stream_id: str
     zoo: str = ""
-    bandwidth_kbps: float = 10_000.0
-    wire_ms: float | None = None
+    bandwidth_kbps: float = option(10_000.0, limits=GUESSED_KBPS)
+    wire_ms: float | None = option(None, limits=WIRE_MS)
     num_frames: int | None = None
     keep_images: bool = False
     zero_ms: float | None = None
@@ -63,38 +65,28 @@ class StreamOptions:
     estimator: str = DEFAULT_ESTIMATOR
 
     def __post_init__(self) -> None:
-        FPS.require("fps", self.fps)
-        SLO_MS.require("slo_ms", self.slo_ms)
+        check_ranges(self)
         require_id("stream_id", self.stream_id)
         if not self.stream_id[0].isalnum():
             raise ValueError(f"stream_id={self.stream_id}: must begin with a letter or digit")
         if not (isinstance(self.zoo, str) and not self.zoo):
             require_id("zoo", self.zoo)
-        GUESSED_KBPS.require("bandwidth_kbps", self.bandwidth_kbps)
-        if self.wire_ms is not None:
-            WIRE_MS.require("wire_ms", self.wire_ms)
         if self.num_frames is not None:
             require_count("num_frames", self.num_frames)
         require_flag("keep_images", self.keep_images)
         if self.zero_ms is not None:
-            _require_finite("zero_ms", self.zero_ms)
+            is_finite = is_number(self.zero_ms) and abs(self.zero_ms) <= LARGEST
+            if not is_finite:
+                raise ValueError(f"zero_ms={echo(self.zero_ms)}: must be a finite number")
         require_positive("connect_timeout_s", self.connect_timeout_s, MAX_CONNECT_TIMEOUT_S)
         require_count("max_unread", self.max_unread, MAX_UNREAD)
         for field, value in (("policy", self.policy), ("estimator", self.estimator)):
             if not isinstance(value, str):
                 raise ValueError(f"{field}={echo(value)}: must be a name")  # noqa: TRY004 as all of them
-        _require_names("ladder", self.ladder)
+        if not isinstance(self.ladder, (list, tuple)) or not all(
+            isinstance(one, str) for one in self.ladder
+        ):
+            raise ValueError(f'ladder={echo(self.ladder)}: must be names, such as ("fps", "size")')
         parse_ladder(self.ladder)
         policy(self.policy, self.ladder)
         check_estimator(self.estimator)
-
-
-def _require_names(field: str, value: object) -> None:
-    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
-        raise ValueError(f'{field}={echo(value)}: must be names, such as ("fps", "size")')
-
-
-def _require_finite(field: str, value: float) -> None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (is_number and -LARGEST <= value <= LARGEST):
-        raise ValueError(f"{field}={echo(value)}: must be a finite number")

@@ -1,4 +1,4 @@
-"""Asks a server for the sessions of one stream, and again when it has none to give."""
+"""Asks a server for the sessions of one stream, again when it has none to give, and for the delay of its wire."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import random
 
 from ..adapting.client_link import ClientLink
 from ..adapting.reconnecting import Reconnecting
+from ..adapting.wire_delay import WireDelay
 from ..core.clock import Clock
 from ..core.limits import BANDWIDTH_KBPS
 from ..protos import serving_pb2 as pb
@@ -19,6 +20,9 @@ from .options import StreamOptions
 _log = logging.getLogger(__name__)
 
 WAIT_JITTER_RATIO = 0.2
+FIRST_PAUSE_S = 0.1
+LAST_PAUSE_S = 2.0
+PAUSE_GROWTH = 1.5
 
 
 class Registrar:
@@ -29,13 +33,6 @@ class Registrar:
     """
 
     def __init__(self, options: StreamOptions, link: ClientLink, clock: Clock) -> None:
-        """Has asked for nothing yet.
-
-        Args:
-            options: what the stream asks for.
-            link: what it knows of its link, which the server is told.
-            clock: monotonic.
-        """
         self.reconnecting = Reconnecting()
         self._options = options
         self._link = link
@@ -69,15 +66,7 @@ class Registrar:
     async def register_again(
         self, connection: Connection, wait_ms: float, settled: asyncio.Event
     ) -> pb.RegisterReply | None:
-        """Registers after a session was lost.
-
-        Args:
-            connection: of the stream.
-            wait_ms: how long to wait before.
-            settled: set when nobody needs a session any more.
-
-        Returns:
-            The server's reply; None if nobody needs one any more.
+        """Registers after a session was lost; None if it is settled that nobody needs one any more.
 
         Raises:
             StreamFailed: if asking again would not help.
@@ -94,6 +83,21 @@ class Registrar:
             except Refused as problem:
                 _log.info("%s", problem)
                 wait_ms = self.reconnecting.on_failure(problem.retry_after_ms)
+
+    async def keep_measuring_wire(self, connection: Connection) -> None:
+        """Follows the delay of the wire for ever, unless it was given: often at first, later now and then."""
+        if self._options.wire_ms is not None:
+            return
+        wire = WireDelay()
+        if self._link.wire_ms:
+            wire.add(self._link.wire_ms, self._clock.now_ms())
+        pause_s = FIRST_PAUSE_S
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = min(LAST_PAUSE_S, PAUSE_GROWTH * pause_s)
+            one_way_ms = await connection.probe_wire_ms()
+            if one_way_ms is not None:
+                self._link.wire_ms = wire.add(one_way_ms, self._clock.now_ms())
 
     async def _register(self, connection: Connection) -> pb.RegisterReply:
         if self._options.wire_ms is None:

@@ -15,10 +15,9 @@ import grpc.aio
 
 from ..adapting.client_link import BITS_PER_KBIT
 from ..adapting.frame_sizes import FrameChoices, FrameSize
-from ..adapting.sender import Encode
+from ..adapting.sender import Encode, Send
 from ..core.advice import SideAdvice
 from ..core.checks import plain
-from ..core.clock import Clock
 from ..core.ledger import LedgerError
 from ..core.quality import JpegQuality
 from ..protos import serving_pb2 as pb
@@ -27,7 +26,6 @@ from .account import Account, CapturedFrame
 from .answers import read_result
 from .connection import Connection, StreamCall
 from .errors import StreamFailed
-from .options import StreamOptions
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +40,6 @@ class SessionEnd(NamedTuple):
 
     Attributes:
         is_taken: whether another registration of the same id took its place.
-        detail: in words for people.
     """
 
     is_taken: bool
@@ -54,7 +51,7 @@ _BITS_PER_BYTE = 8
 
 
 class Session:
-    """One call of `Stream`, from Open to Goodbye or to its loss: the transport of an account.
+    """One call of `Stream`, from Open to Goodbye or to its loss; carries what an account sends.
 
     Attributes:
         has_worked: whether the server acknowledged a frame.
@@ -65,10 +62,8 @@ class Session:
         connection: Connection,
         reply: pb.RegisterReply,
         account: Account,
-        clock: Clock,
-        encoder: Executor,
         encode: Encoder,
-        options: StreamOptions,
+        encoder: Executor,
     ) -> None:
         """Takes over the account's frames, with what a registration gave.
 
@@ -79,10 +74,10 @@ class Session:
         self._connection = connection
         self._account = account
         self._sender = account.sender
-        self._clock = clock
+        self._clock = account.clock
         self._encoder = encoder
         self._encode = encode
-        self._options = options
+        self._options = account.options
         self._token = reply.session
         self._wake = asyncio.Event()
         self._order: Encode[CapturedFrame] | None = None
@@ -94,25 +89,18 @@ class Session:
                 f"{connection.address} names no input size that can be sent: {error}"
             ) from None
         self._sender.connected(choices, SideAdvice(reply.advised_side_px, reply.served_side_px))
-        account.transport = self
+        account.session = self
 
-    def encode(self, order: Encode[CapturedFrame]) -> None:
-        """See `Transport`."""
-        self._order = order
-        self._wake.set()
-
-    def send(self, frame: CapturedFrame) -> None:
-        """See `Transport`."""
-        self._to_send = frame
+    def carry_out(self, order: Encode[CapturedFrame] | Send[CapturedFrame]) -> None:
+        """Takes note of what the sender wants done next."""
+        if isinstance(order, Encode):
+            self._order = order
+            self._wake.set()
+        else:
+            self._to_send = order.frame
 
     async def run(self, settled: asyncio.Event) -> SessionEnd:
         """Carries frames until everything is settled, or the session is lost.
-
-        Args:
-            settled: set when nothing will be captured any more and no frame is open.
-
-        Returns:
-            Why the session ended.
 
         Raises:
             StreamFailed: if another session would not help.
@@ -187,11 +175,11 @@ class Session:
                 if order is None:
                     await self._wake.wait()
                 else:
-                    await self._carry_out(call, order)
+                    await self._encode_and_send(call, order)
             await call.write(pb.ClientMessage(goodbye=pb.Goodbye()))
             await call.done_writing()
 
-    async def _carry_out(self, call: StreamCall, order: Encode[CapturedFrame]) -> None:
+    async def _encode_and_send(self, call: StreamCall, order: Encode[CapturedFrame]) -> None:
         """Encodes a frame, and sends it if that is still wanted."""
         frame, (size, quality, _) = order
         if frame.image is None:

@@ -11,26 +11,22 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from ..core.clock import Clock, MonotonicClock
+from ..core.clock import MonotonicClock
 from ..core.ledger import Ledger
 from ..protos import serving_pb2 as pb
 from ..vision.preprocessing import Image, encode_frame
 from .account import Account
-from .answers import Answer
+from .answers import Answer, Inbox
 from .capture import capture_frames
 from .connection import Connection
-from .connections import Connections
+from .connections import Connections, check_not_forked, was_forked
 from .entering import call_guarded, encoded
-from .forking import check_not_forked, was_forked
-from .inbox import Inbox
-from .one_thread import OneThread
 from .options import StreamOptions
 from .registrar import Registrar
 from .session import Encoder, Session
 from .sources import EncodingSource, FrameSource, open_source
 from .sources.port import check_source, reads_at_once
-from .wire_probe import keep_measuring_wire
-from .workers import Workers
+from .threads import OneThread, Workers
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +49,6 @@ class Stream:
         source: FrameSource | str | os.PathLike[str],
         options: StreamOptions,
         workers: Workers,
-        clock: Clock | None = None,
     ) -> None:
         """Prepares the stream; nothing is opened or sent yet.
 
@@ -68,7 +63,7 @@ class Stream:
         # What a source does itself must not keep other streams waiting.
         self._reader = OneThread(f"read-{options.stream_id}")
         self._encoder = OneThread(f"encode-{options.stream_id}")
-        self._clock = MonotonicClock() if clock is None else clock
+        self._clock = MonotonicClock()
         self._inbox = Inbox(options.max_unread)
         self._account = Account(options, self._clock, self._deliver)
         self._link = self._account.sender.link
@@ -245,7 +240,7 @@ class Stream:
         if self._is_stopped:
             self._capturing.cancel()
         measuring = asyncio.create_task(
-            self._keep_measuring_wire(connection), name="measure the wire"
+            self._registrar.keep_measuring_wire(connection), name="measure the wire"
         )
         try:
             is_apart = isinstance(source, EncodingSource) and not reads_at_once(source)
@@ -273,16 +268,6 @@ class Stream:
         self._reader.shutdown(wait=False)
         self._encoder.shutdown(wait=False)
 
-    async def _keep_measuring_wire(self, connection: Connection) -> None:
-        """Follows the delay of the wire, unless it was given."""
-        if self.options.wire_ms is None:
-            await keep_measuring_wire(
-                connection, self._link.wire_ms or None, self._clock, self._take_wire
-            )
-
-    def _take_wire(self, wire_ms: float) -> None:
-        self._link.wire_ms = wire_ms
-
     def _end_capture(self, task: asyncio.Task[None]) -> None:
         self._is_capturing = False
         if not task.cancelled():
@@ -302,9 +287,7 @@ class Stream:
     ) -> None:
         """Serves session after session, until nothing is captured or open any more."""
         while not self._settled.is_set():
-            session = Session(
-                connection, reply, self._account, self._clock, encoder, encode, self.options
-            )
+            session = Session(connection, reply, self._account, encode, encoder)
             start_ms = self._clock.now_ms()
             try:
                 end = await session.run(self._settled)

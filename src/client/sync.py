@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 from .answers import Answer
 from .client import DEFAULT_ADDRESS, Client
-from .forking import check_not_forked, was_forked
+from .connections import check_not_forked, was_forked
 from .sources import FrameSource
 from .stream import Stream
 

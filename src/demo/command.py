@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..client.answers import Answer
+from ..core.budget_rules import budget_rule
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
 from ..devices.config import DeviceConfig
@@ -39,10 +40,13 @@ from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, to
 from ..vision.classes import TRAFFIC_CLASSES
 from ..zoos import number_gpus_by_place
 from .cameras import DemoCamera, demo_cameras
+from .measuring import measure_costs
 from .scoring import score_demo
+from .sizing import USUAL_CAMERAS, sized_cameras
 
 DEFAULT_OUT = Path("runs/demo")
 MAX_CAMERAS = 64
+MAX_LOAD_RATIO = 10.0
 OUTPUTS = (
     RUN_FILE,
     FRAMES_FILE,
@@ -59,7 +63,10 @@ MAX_SECONDS = 3600.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `moonjelly demo`, the server's among them."""
     add = parser.add_argument
-    add("--cameras", type=int, default=4, metavar="N", help="how many (default %(default)s)")
+    few = f"default {USUAL_CAMERAS}, or fewer if this machine carries no more"
+    add("--cameras", type=int, metavar="N", help=f"how many ({few})")
+    fit = "default: as many frames as this machine carries now, which is measured"
+    add("--load-ratio", type=float, metavar="X", help=f"factor on usual frame rates ({fit})")
     add("--seconds", type=float, default=40.0, metavar="S", help="of video (default %(default)g)")
     add("--out", type=Path, default=DEFAULT_OUT, metavar="DIR", help="report (default %(default)s)")
     add_config_flags(parser)
@@ -71,15 +78,16 @@ def run(arguments: argparse.Namespace) -> int:
     leave_at_sigterm()
     number_gpus_by_place()
     console = Console(stderr=True, soft_wrap=True)
-    if not 1 <= arguments.cameras <= MAX_CAMERAS:
+    if arguments.cameras is not None and not 1 <= arguments.cameras <= MAX_CAMERAS:
         raise UsageError(f"--cameras={arguments.cameras}: must be 1 to {MAX_CAMERAS}")
     try:
         require_positive("--seconds", arguments.seconds, MAX_SECONDS)
+        if arguments.load_ratio is not None:
+            require_positive("--load-ratio", arguments.load_ratio, MAX_LOAD_RATIO)
     except ValueError as error:
         raise UsageError(str(error)) from None
     config = config_from_flags(arguments)
     devices = config.devices or find_devices()
-    cameras = demo_cameras(arguments.cameras, config.seed)
     out_dir: Path = arguments.out
     server_dir = Path(config.out_dir) if config.out_dir else out_dir / SERVER_DIR
     try:
@@ -87,8 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
         out_dir.mkdir(parents=True, exist_ok=True)
         _clear(out_dir, server_dir)
         measure_missing(dataclasses.replace(config, devices=devices))
+        cameras, load = _load(arguments, config, devices, console)
         streamed = _stream(arguments, config, cameras, devices, server_dir, console)
-        _write_run_info(arguments, config, cameras, devices, streamed)
+        _write_run_info(arguments, config, cameras, load, devices, streamed)
         console.print("scoring, drawing the report")
         class_names = next((r.class_names for r in streamed.results if r.class_names), ())
         summary, problems = score_demo(
@@ -107,6 +116,29 @@ def run(arguments: argparse.Namespace) -> int:
     for problem in problems:
         sys.stderr.write(f"moonjelly: {problem}\n")
     return 1 if problems else 0
+
+
+def _load(
+    arguments: argparse.Namespace,
+    config: ServerConfig,
+    devices: Sequence[DeviceConfig],
+    console: Console,
+) -> tuple[tuple[DemoCamera, ...], str]:
+    """Chooses the cameras, and says why these."""
+    if arguments.load_ratio is not None:
+        num_cameras = arguments.cameras or USUAL_CAMERAS
+        cameras = demo_cameras(num_cameras, config.seed, arguments.load_ratio)
+        why = f"a load of {arguments.load_ratio:g} was asked for"
+    else:
+        with console.status("measuring what a frame costs here"):
+            costs = measure_costs(config, devices)
+        rule = budget_rule(config.budget_rule, costs.variants)
+        cameras = sized_cameras(costs, rule, arguments.cameras, config.seed)
+        why = f"this machine {costs}"
+    total_fps = sum(camera.kind.fps for camera in cameras)
+    load = f"{why}: {len(cameras)} cameras send {total_fps:g} frame/s in all"
+    console.print(load, highlight=False)
+    return cameras, load
 
 
 def _clear(out_dir: Path, server_dir: Path) -> None:
@@ -167,6 +199,7 @@ def _write_run_info(
     arguments: argparse.Namespace,
     config: ServerConfig,
     cameras: Sequence[DemoCamera],
+    load: str,
     devices: Sequence[DeviceConfig],
     streamed: Streamed[RememberedScene],
 ) -> None:
@@ -180,6 +213,7 @@ def _write_run_info(
         settings={
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             "seed": str(config.seed),
+            "load": load,
             "zoo": config.zoo,
             "devices": ", ".join(device_text(device) for device in devices),
             "planner": f"{config.planner}, every {config.plan_period_ms:g} ms",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -132,11 +133,7 @@ def find_experiment(name: Path) -> Path:
 
 
 def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
-    """Reads and checks an experiment.
-
-    Args:
-        path: the file.
-        is_elsewhere: whether its server will run on another machine, which alone knows its devices.
+    """Reads and checks an experiment; a server elsewhere alone knows its devices.
 
     Raises:
         UsageError: naming file, line, key and rule.
@@ -148,10 +145,13 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
     matrix = {name: getattr(file.matrix, name) for name in given["matrix"]}
     for name in server.keys() & matrix.keys():
         raise document.error(("matrix", name), "stands under server too")
+    profiles_dir = Path(str(server["profiles_dir"])) if "profiles_dir" in server else None
     for place, name, value in _values(server, matrix):
         with document.blamed(place):
             _check_place(name, value, is_elsewhere=is_elsewhere)
-    _check_zoos(document, server, matrix)
+        if name == "zoo":
+            with _blamed(document, place):
+                load_variants(variants_path(str(value), profiles_dir))
     matrix.setdefault("seed", (0,))
     num_runs = file.iterations * math.prod(len(values) for values in matrix.values())
     if num_runs > MAX_RUNS:
@@ -186,16 +186,13 @@ def _check_place(name: str, value: Any, *, is_elsewhere: bool) -> None:  # noqa:
         raise ValueError(f"{value}: is for runs on this machine")
 
 
-def _check_zoos(
-    document: Document, server: Mapping[str, Value], matrix: Mapping[str, tuple[Value, ...]]
-) -> None:
-    folder = Path(str(server["profiles_dir"])) if "profiles_dir" in server else None
-    for place, name, value in _values(server, matrix):
-        if name == "zoo":
-            try:
-                load_variants(variants_path(str(value), folder))
-            except UsageError as error:
-                raise document.error(place, str(error)) from None
+@contextlib.contextmanager
+def _blamed(document: Document, place: Place) -> Iterator[None]:
+    """Names the place that names a file that is wrong."""
+    try:
+        yield
+    except UsageError as error:
+        raise document.error(place, str(error)) from None
 
 
 def _read_traces(
@@ -213,8 +210,6 @@ def _read_traces(
             )
             rule = f"must be one of {', '.join(known)}, or a file with a suffix"
             raise document.error(place, f"{echo(name)}: {rule}")
-        try:
+        with _blamed(document, place):
             traces[name] = read_trace(path, scale_ratio=scale_ratio)
-        except UsageError as error:
-            raise document.error(place, str(error)) from None
     return traces

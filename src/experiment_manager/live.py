@@ -1,34 +1,163 @@
-"""Makes one run of an experiment on this machine: server, links, cameras, score."""
+"""Makes one run of an experiment on this machine; completes and scores a run, wherever it was made."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..adapting.frame_sizes import DEFAULT_QUALITY
-from ..client.answers import Answer
-from ..devices.discovery import find_devices
+from ..core.variant import Variant
+from ..devices.config import DeviceKind
+from ..devices.discovery import find_devices, parse_devices
 from ..live_run.cameras import LiveCamera
-from ..live_run.reports import CameraReport
+from ..live_run.playing import CameraReport
 from ..live_run.scenes import LoopedScene, looped_scene
-from ..live_run.streaming import SERVER_DIR, stream_cameras
+from ..live_run.scoring import score_run
+from ..live_run.streaming import SERVER_DIR, SERVER_LOG, stream_cameras
+from ..reporting.accuracy import FrameKey, read_detections
+from ..reporting.profile_accuracy import ProfileAccuracy
+from ..reporting.run_folder import DETECTIONS_FILE, RunInfo, write_run_info
+from ..reporting.run_logs import RunLogs, read_run_logs
+from ..reporting.scores import Scores, score_answers
+from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
-from .finishing import Played, finish_run, server_config, server_options, sides_px
-from .matrix import RunConfig
+from ..vision.classes import TRAFFIC_CLASSES
+from ..vision.detections import Detections
+from ..zoos import load_qualities, load_variants, variants_path
+from .matrix import RunConfig, value_text
+from .outcome import run_outcome, write_outcome
 from .running_all import OnProgress
+
+
+def score_cameras(
+    logs: RunLogs,
+    detections: Mapping[FrameKey, Detections],
+    scenes: Mapping[str, LoopedScene],
+    zoo: str,
+    class_names: tuple[str, ...],
+) -> dict[str, Scores]:
+    """Scores each camera of a run, and under `TOTAL` all of them together.
+
+    Raises:
+        WeightsError: if the weights of the golden variant cannot be used.
+    """
+    keys = [(name, row.sequence) for name, rows in logs.frames.items() for row in rows]
+    golden = {name: _golden(zoo, scene) for name, scene in scenes.items()}
+    return score_answers(
+        logs.frames,
+        {stream.stream_id: stream.slo_ms for stream in logs.streams},
+        {key: scenes[key[0]].truth_at(key[1]) for key in keys},
+        {key: golden[key[0]][key[1] % scenes[key[0]].num_frames] for key in keys},
+        detections,
+        class_names,
+    )
+
+
+@functools.lru_cache(maxsize=1)  # as long as the scene itself is kept
+def _golden(zoo: str, scene: LoopedScene) -> list[Detections]:
+    from ..vision.golden import golden_detections  # noqa: PLC0415  # torch takes seconds
+
+    return golden_detections(zoo, scene.images)
+
+
+def finish_run(
+    run: RunConfig,
+    folder: Path,
+    reports: Sequence[CameraReport],
+    server_status: int,
+    machine: Mapping[str, str],
+) -> list[str]:
+    """Completes and scores a run whose logs lie in a folder, when its cameras and its server have stopped.
+
+    Returns:
+        What is wrong with the run; empty if it counts. That a camera is refused is a result.
+
+    Raises:
+        UsageError: if a log is broken.
+        OSError: if a file cannot be written.
+    """
+    info = RunInfo(
+        kind="experiment",
+        seconds=run.seconds,
+        streams=tuple(report.info for report in reports),
+        settings={
+            **{name: value_text(value) for name, value in run.factors().items()},
+            "server's options": " ".join(to_arguments(server_options(run))),
+            "server's messages": SERVER_LOG,
+        },
+        host=machine,
+    )
+    write_run_info(folder, info)
+    logs = read_run_logs(folder)
+    answers = read_detections(folder / DETECTIONS_FILE)
+    class_names = next((one.class_names for one in reports if one.class_names), ())
+    class_names = class_names or TRAFFIC_CLASSES
+    scenes = {}
+    if _detects(run):
+        scenes = {one.stream_id: looped_scene(run.seconds, one) for one in run.cameras()}
+    summary, problems = score_run(folder, logs, answers, scenes, class_names, folder / SERVER_DIR)
+    scores = score_cameras(logs, answers, scenes, _zoo(run), class_names) if scenes else {}
+    if server_status:
+        problems.append(f"the server ended with status {server_status}")
+    problems += [f"{one.info.stream_id}: {one.problem}" for one in reports if one.problem]
+    refused = {one.info.stream_id for one in reports if one.is_refused}
+    frames = [frame for rows in logs.frames.values() for frame in rows]
+    write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), scores))
+    return problems
+
+
+def profile_accuracy(run: RunConfig) -> ProfileAccuracy:
+    """What answers of the run's zoo are worth by its tables; UsageError if one is not there, or broken."""
+    return ProfileAccuracy(_zoo_variants(run), load_qualities(_zoo(run), _profiles_dir(run)))
+
+
+def sides_px(run: RunConfig) -> list[int]:
+    """The input sides of the variants that the run's server serves; errors as above."""
+    served = run.server.get("variants", ())
+    names = served if isinstance(served, tuple) else ()
+    return sorted(
+        {one.input_side_px for one in _zoo_variants(run) if not names or one.name in names}
+    )
+
+
+def _zoo_variants(run: RunConfig) -> Sequence[Variant]:
+    return load_variants(variants_path(_zoo(run), _profiles_dir(run)))
+
+
+def _profiles_dir(run: RunConfig) -> Path | None:
+    given = str(run.server.get("profiles_dir", ""))
+    return Path(given) if given else None
+
+
+def _zoo(run: RunConfig) -> str:
+    return str(run.server.get("zoo", ServerConfig().zoo))
+
+
+def server_options(run: RunConfig) -> dict[str, object]:
+    """Options of the run's server that are not at their defaults, as flags take them."""
+    return {**run.server, "seed": run.seed}
+
+
+def server_config(run: RunConfig) -> ServerConfig:
+    """The options of the run's server on this machine; ValueError if one breaks its rule."""
+    options = server_options(run)
+    if isinstance(devices := options.get("devices"), tuple):
+        options["devices"] = parse_devices(list(devices))
+    return ServerConfig(**options)  # type: ignore[arg-type]
+
+
+def _detects(run: RunConfig) -> bool:
+    """Whether the devices run networks; those that are found, where none are named, do."""
+    devices = run.server.get("devices", ())
+    names = devices if isinstance(devices, tuple) else ()
+    return not names or any(not name.startswith(f"{DeviceKind.REPLAYED}:") for name in names)
 
 
 def run_live(
     run: RunConfig, folder: Path, on_progress: OnProgress, machine: Mapping[str, str]
 ) -> list[str]:
     """Makes a run and scores it.
-
-    Args:
-        run: its configuration.
-        folder: existing, empty but for the configuration.
-        on_progress: told of each answer.
-        machine: what `describe_machine` gave.
 
     Returns:
         What is wrong with the run; empty if it counts. That a camera is refused is a result.
@@ -38,10 +167,6 @@ def run_live(
         UsageError: if the server does not take its options, or a log is broken.
         OSError: if a log cannot be written.
     """
-
-    def on_answer(answer: Answer) -> None:
-        on_progress(1, int(answer.is_in_time))
-
     cameras = run.cameras()
     streamed = stream_cameras(
         cameras,
@@ -52,7 +177,7 @@ def run_live(
         to_arguments({**server_options(run), "out_dir": str(folder / SERVER_DIR)}),
         0,
         server_config(run).devices or find_devices(),
-        on_answer,
+        lambda answer: on_progress(1, int(answer.is_in_time)),
         lambda _: None,
         run.shaper,
     )
@@ -60,7 +185,7 @@ def run_live(
         CameraReport.of(result, run.link_text(camera))
         for result, camera in zip(streamed.results, cameras, strict=True)
     ]
-    return finish_run(run, folder, Played(reports, streamed.server_status, machine))
+    return finish_run(run, folder, reports, streamed.server_status, machine)
 
 
 def encoded_scene(run: RunConfig, camera: LiveCamera) -> LoopedScene:

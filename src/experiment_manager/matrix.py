@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..adapting.estimators import DEFAULT_ESTIMATOR
 from ..adapting.policies.registry import DEFAULT_POLICY, budget_rule
@@ -18,6 +19,7 @@ from ..links.traces import LinkTrace
 from ..live_run.cameras import LiveCamera
 
 Value = str | int | float | bool | tuple[str, ...]
+_OWN_FACTORS = ("clients", "slo_ms", "fps", "trace")
 CAMERA_FACTORS = ("policy", "estimator", "shaper")  # of cameras and their links
 REPEATS = ("seed", "iteration")  # what a cell's mean is taken over
 _DIGEST_LENGTH = 12
@@ -31,17 +33,10 @@ class RunConfig:
     Attributes:
         seconds: how long each camera captures.
         clients: number of cameras; all alike, as in the published matrix.
-        slo_ms: bound on capture to answer.
-        fps: frame rate.
-        trace: name of the link trace.
         link: that trace, scaled; each camera begins at a place of its own in it.
-        wire_ms: one-way delay of the links.
         seed: of the drawn scene, the places in the trace, and the planner.
         iteration: from 0; repeats with other places in the trace.
         server: options of the server that are not at their defaults.
-        policy: how the cameras' frames adapt to their links.
-        estimator: how cameras estimate the rates of their uplinks.
-        shaper: what shapes the links, one of `SHAPERS`.
         varied: options of server and cameras that differ between the runs of the experiment.
     """
 
@@ -62,18 +57,11 @@ class RunConfig:
 
     def factors(self) -> dict[str, Value]:
         """What tells the run from the others of its experiment, as columns of the tables."""
-        values: dict[str, Value] = {
-            "clients": self.clients,
-            "slo_ms": self.slo_ms,
-            "fps": self.fps,
-            "trace": self.trace,
+        own = (*_OWN_FACTORS, *CAMERA_FACTORS, *REPEATS)
+        return {
+            name: getattr(self, name) if name in own else self.server[name]
+            for name in (*_OWN_FACTORS, *self.varied, *REPEATS)
         }
-        values |= {name: self._value(name) for name in self.varied}
-        return values | {"seed": self.seed, "iteration": self.iteration}
-
-    def _value(self, name: str) -> Value:
-        value: Value = getattr(self, name) if name in CAMERA_FACTORS else self.server[name]
-        return value
 
     def cell(self) -> dict[str, Value]:
         """The factors without those that only repeat."""
@@ -132,10 +120,7 @@ class Experiment:
     """A matrix of runs.
 
     Attributes:
-        name: for people.
-        seconds: length of each run.
         iterations: how often each combination is run.
-        wire_ms: one-way delay of the links.
         server: options of the server that all runs share.
         matrix: factor to its values: clients, slo_ms, fps, trace, seed, policy,
             estimator, shaper, and
@@ -153,31 +138,26 @@ class Experiment:
 
     def runs(self) -> list[RunConfig]:
         """All runs; every cell once, before any cell comes again, so that a part says something."""
-        own = ("clients", "slo_ms", "fps", "trace")
-        varied = tuple(name for name in self.matrix if name not in (*own, "seed"))
+        varied = tuple(name for name in self.matrix if name not in (*_OWN_FACTORS, "seed"))
+        names = (*_OWN_FACTORS, *varied)
         runs: list[RunConfig] = []
         for iteration, seed in itertools.product(range(self.iterations), self.matrix["seed"]):
-            for values in itertools.product(*(self.matrix[name] for name in (*own, *varied))):
-                clients, slo_ms, fps, trace, *rest = values
-                options = {**self.server, **dict(zip(varied, rest, strict=True))}
-                policy = str(options.pop("policy", DEFAULT_POLICY))
-                estimator = str(options.pop("estimator", DEFAULT_ESTIMATOR))
-                shaper = str(options.pop("shaper", SHAPERS[0]))
+            for values in itertools.product(*(self.matrix[name] for name in names)):
+                options = {**self.server, **dict(zip(names, values, strict=True))}
+                factors: dict[str, Any] = {
+                    name: options.pop(name)
+                    for name in (*_OWN_FACTORS, *CAMERA_FACTORS)
+                    if name in options
+                }
                 runs.append(
                     RunConfig(
+                        **factors,
                         seconds=self.seconds,
-                        clients=int(str(clients)),
-                        slo_ms=float(str(slo_ms)),
-                        fps=float(str(fps)),
-                        trace=str(trace),
-                        link=self.traces[str(trace)],
+                        link=self.traces[factors["trace"]],
                         wire_ms=self.wire_ms,
                         seed=int(str(seed)),
                         iteration=iteration,
-                        server=_with_budget_rule(policy, options),
-                        policy=policy,
-                        estimator=estimator,
-                        shaper=shaper,
+                        server=_with_budget_rule(factors.get("policy", DEFAULT_POLICY), options),
                         varied=varied,
                     )
                 )

@@ -53,7 +53,6 @@ class RunOutcome:
     """What came of a run.
 
     Attributes:
-        cameras: one entry each.
         scores: over the frames of all cameras together.
     """
 
@@ -68,15 +67,7 @@ def run_outcome(
     accuracy: ProfileAccuracy,
     scores: Mapping[str, Scores],
 ) -> RunOutcome:
-    """Gathers what came of a run.
-
-    Args:
-        summary: of the run.
-        frames: its rows of `frames.csv`.
-        refused: streams that were not admitted.
-        accuracy: of answers, by the tables of the zoo.
-        scores: of each stream and of all; empty where nothing was detected.
-    """
+    """Gathers what came of a run."""
     credit: dict[str, float] = {}
     for frame in frames:
         credit[frame.stream_id] = credit.get(frame.stream_id, 0.0) + accuracy.of(frame)
@@ -111,9 +102,5 @@ def write_outcome(folder: Path, outcome: RunOutcome) -> None:
 
 
 def read_outcome(folder: Path) -> RunOutcome:
-    """Reads what `write_outcome` wrote.
-
-    Raises:
-        UsageError: if it is broken.
-    """
+    """Reads what `write_outcome` wrote; UsageError if it is broken."""
     return read_json(folder / CAMERAS_FILE).read(RunOutcome)

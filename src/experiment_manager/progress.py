@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -62,14 +61,6 @@ class TerminalObserver:
     """A line for each run that has ended, above a progress bar where there is a terminal."""
 
     def __init__(self, console: Console, num_runs: int, num_finished: int, seconds: float) -> None:
-        """Prepares the bar.
-
-        Args:
-            console: to write on.
-            num_runs: of the experiment.
-            num_finished: runs that need not be made any more.
-            seconds: length of a run.
-        """
         self.num_done = num_finished
         self._num_runs = num_runs
         self._left = TimeLeft(num_runs - num_finished, seconds + START_AND_STOP_S)
@@ -120,12 +111,7 @@ class TerminalObserver:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from ..core.errors import MoonjellyError, RunError
 from .folder import ExperimentFolder
 from .matrix import RunConfig
+from .progress import TerminalObserver
 from .tables import write_tables
 
 OnProgress = Callable[[int, int], None]
@@ -22,24 +22,8 @@ class CannotGoOnError(RunError):
     """No run can be made any more."""
 
 
-class Observer(Protocol):
-    """Is told how far an experiment is."""
-
-    def begin(self, run: RunConfig) -> None:
-        """A run starts."""
-        ...
-
-    def count(self, num_answers: int, num_in_time: int) -> None:
-        """So many more frames of the run have their verdicts, so many of these were in time."""
-        ...
-
-    def end(self, run: RunConfig, problems: Sequence[str], folder: Path) -> None:
-        """A run has ended; it failed if there are problems."""
-        ...
-
-
 def run_missing(
-    runs: Sequence[RunConfig], folder: ExperimentFolder, run_one: RunOne, observer: Observer
+    runs: Sequence[RunConfig], folder: ExperimentFolder, run_one: RunOne, observer: TerminalObserver
 ) -> int:
     """Makes every run that is not finished, and keeps the tables up to date.
 

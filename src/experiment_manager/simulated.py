@@ -9,17 +9,13 @@ from pathlib import Path
 
 from ..devices.discovery import find_devices
 from ..live_run.as_scenario import CALM, Chance, measured_sizes, simulated_run
-from ..live_run.cameras import LiveCamera
 from ..reporting.device_outcome import read_devices
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
-from ..simulation.recorded_sizes import RecordedSizes
 from ..simulation.run_folder import SimulationLogs, run_info, write_links
-from ..simulation.scenario import Scenario
 from ..simulation.simulation import Simulation
-from .finishing import profile_accuracy, server_config, sides_px
-from .live import encoded_scene
+from .live import encoded_scene, profile_accuracy, server_config, sides_px
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
 from .running_all import OnProgress
@@ -32,17 +28,22 @@ def run_simulated(
     machine: Mapping[str, str],
     chance: Chance = CALM,
 ) -> list[str]:
-    """Simulates a run, and scores it as a live one; other arguments and errors as of `run_live`.
-
-    Args:
-        run: its configuration.
-        folder: existing.
-        on_progress: not called: nothing is answered while a person could watch.
-        machine: as of `run_live`.
-        chance: what befell the live run that it is to be compared with.
-    """
+    """Simulates a run, and scores it as a live one; other arguments and errors as of `run_live`."""
     del on_progress
-    scenario = scenario_of(run, chance)
+    config = server_config(run)
+    cameras = run.cameras()
+    scenario = simulated_run(
+        cameras,
+        run.seconds,
+        run.start_seed,
+        config,
+        config.devices or find_devices(),
+        {
+            camera.scene_seed: measured_sizes(encoded_scene(run, camera), sides_px(run))
+            for camera in cameras[:1]  # all look at the same scene
+        },
+        chance,
+    )
     write_links(folder, scenario)
     with SimulationLogs(folder, scenario) as logs:
         simulation = Simulation(scenario, logs.observers())
@@ -59,25 +60,3 @@ def run_simulated(
     refused = [one.stream.stream_id for one in simulation.results() if one.refusal is not None]
     write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), {}))
     return summary.problems()
-
-
-def scenario_of(run: RunConfig, chance: Chance = CALM) -> Scenario:
-    """The run as the simulator takes it.
-
-    Raises:
-        UsageError: if the server does not take its options, or a table is broken.
-    """
-    config = server_config(run)
-    return simulated_run(
-        run.cameras(),
-        run.seconds,
-        run.start_seed,
-        config,
-        config.devices or find_devices(),
-        {camera.scene_seed: _sizes(run, camera) for camera in run.cameras()},
-        chance,
-    )
-
-
-def _sizes(run: RunConfig, camera: LiveCamera) -> RecordedSizes:
-    return measured_sizes(encoded_scene(run, camera), sides_px(run))

@@ -22,6 +22,7 @@ METRICS = (
     "refused_ratio", "in_time_ratio", "missed_ratio", "goodput_fps", "p50_ms", "p99_ms",
     "mean_side_px", "profile_map", "map", "map50", *(f.name for f in dataclasses.fields(Scores)),
 )  # fmt: skip
+_SAME = ("in_time_ratio", "goodput_fps", "p50_ms", "p99_ms", "mean_side_px", "map", "map50")
 
 Row = dict[str, object]
 
@@ -37,14 +38,14 @@ def write_tables(folder: ExperimentFolder, runs: Sequence[RunConfig]) -> None:
     cells: dict[tuple[object, ...], tuple[Row, list[Mapping[str, float | None]]]] = {}
     for run in runs:
         path = folder.finished(run)
-        cell = {name: _plain(value) for name, value in run.cell().items()}
+        cell: Row = dict(run.cell())
         _, measured = cells.setdefault(tuple(cell.values()), (cell, []))
         if path is None:
             continue
         outcome = read_outcome(path)
-        factors = {name: _plain(value) for name, value in run.factors().items()}
         results.extend(
-            {"run": path.name, **factors, **dataclasses.asdict(one)} for one in outcome.cameras
+            {"run": path.name, **run.factors(), **dataclasses.asdict(one)}
+            for one in outcome.cameras
         )
         measured.append(_run_metrics(path, outcome))
     columns = [*runs[0].factors(), *(f.name for f in dataclasses.fields(CameraOutcome))]
@@ -70,21 +71,11 @@ def _run_metrics(folder: Path, outcome: RunOutcome) -> dict[str, float | None]:
     gained = sum(one.captured * (one.profile_map or 0.0) for one in cameras)
     return {
         "refused_ratio": sum(one.refused for one in cameras) / len(cameras),
-        "in_time_ratio": total.in_time_ratio,
+        **{name: getattr(total, name) for name in _SAME},
         "missed_ratio": (total.late + total.dropped) / total.captured if total.captured else None,
-        "goodput_fps": total.goodput_fps,
-        "p50_ms": total.p50_ms,
-        "p99_ms": total.p99_ms,
-        "mean_side_px": total.mean_side_px,
         "profile_map": gained / total.captured if total.captured else None,
-        "map": total.map,
-        "map50": total.map50,
         **dataclasses.asdict(outcome.scores),
     }
-
-
-def _plain(value: object) -> object:
-    return "+".join(value) if isinstance(value, tuple) else value
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
@@ -96,4 +87,6 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
 
 
 def _cell(value: object) -> object:
+    if isinstance(value, tuple):
+        return "+".join(value)
     return f"{value:.6g}" if isinstance(value, float) else value

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.checks import echo
+from ..core.checks import echo, require_id
 from ..core.errors import UsageError
 from .text_file import read_text
 from .whole_file import write_whole
@@ -20,6 +20,7 @@ from .whole_file import write_whole
 MAX_ROWS = 100_000
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_LINE_CHARACTERS = 4096
+ID_RULE = "must be 1 to 64 characters of [A-Za-z0-9._-]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,17 @@ class Row:
     def text(self, column: str) -> str:
         """The cell as it stands."""
         return self.cells[column]
+
+    def id_of(self, column: str) -> str:
+        """The cell as a name.
+
+        Raises:
+            UsageError: if it is none.
+        """
+        try:
+            return require_id(column, self.cells[column])
+        except ValueError:
+            raise self.error(column, ID_RULE) from None
 
     def number_of(self, column: str, least: float, most: float) -> float:
         """The cell as a number in [least, most].

@@ -22,9 +22,6 @@ def limit_waits(port: int) -> int:
     What a listening socket accepts from then on is bounded too. Where the system does not know such a
     bound, nothing changes.
 
-    Args:
-        port: of the server.
-
     Returns:
         How many sockets are bounded.
     """

@@ -43,7 +43,6 @@ class Chance:
     """What befalls a live run and no description fixes.
 
     Attributes:
-        load: of the machine that plays cameras and links.
         first_frames_s: stream id to when it captured its first frame, counted from the start of its
             link's trace; how cameras meet at a device hangs on it.
     """
@@ -56,11 +55,7 @@ CALM = Chance()
 
 
 def chance_of(folder: Path) -> Chance:
-    """What befell a live run, by its logs.
-
-    Raises:
-        UsageError: if one is missing or broken.
-    """
+    """What befell a live run, by its logs; UsageError if one is missing or broken."""
     logs = read_run_logs(folder)
     return Chance(
         read_load(folder),
@@ -81,16 +76,9 @@ def simulated_run(
     sizes: Mapping[int, RecordedSizes],
     chance: Chance = CALM,
 ) -> Scenario:
-    """What `stream_cameras` plays, as a scenario.
+    """What `stream_cameras` plays, as a scenario; sizes are those of the frames of each scene's seed.
 
-    Args:
-        cameras: of different stream ids.
-        seconds: how long each camera captures.
-        seed: of the moments at which cameras start.
-        config: the server's options; its seed is the planner's.
-        devices: of the server, with their profiles measured.
-        sizes: scene's seed to the sizes of its frames.
-        chance: what befell the live run; each timer of cameras and relay is late as its load tells.
+    Each timer of cameras and relay is late as the load of the live run tells.
 
     Raises:
         UsageError: if the zoo or a profile is missing or broken.

@@ -18,14 +18,8 @@ class LiveCamera:
     """One camera of a live run.
 
     Attributes:
-        stream_id: unique in the run.
         scene_seed: of the drawn street that it looks at.
-        fps: frame rate.
-        slo_ms: bound on capture to answer.
         trace: rate of its uplink over time.
-        wire_ms: one-way delay of the link.
-        policy: how its frames adapt to the link.
-        estimator: how it estimates the rate of its uplink.
     """
 
     stream_id: str

@@ -41,11 +41,11 @@ class MachineLoad:
 
 
 class LoadMeter:
-    """Measures from `run` on until that is cancelled."""
+    """Measures until `run` is cancelled; one at a time in a thread."""
 
     def __init__(self) -> None:
         self._late_ms: list[float] = []
-        self._before = psutil.cpu_times()
+        psutil.cpu_percent()  # what it says next counts from here
 
     async def run(self) -> None:
         """Sleeps again and again, and notes by how much too long."""
@@ -56,14 +56,9 @@ class LoadMeter:
 
     def load(self) -> MachineLoad:
         """What was measured so far."""
-        after = psutil.cpu_times()
-        spent = {name: getattr(after, name) - getattr(self._before, name) for name in after._fields}
-        # what guests used is counted under `user` and `nice` as well
-        total_s = sum(spent.values()) - spent.get("guest", 0.0) - spent.get("guest_nice", 0.0)
-        idle_s = spent["idle"] + spent.get("iowait", 0.0)
         p50_ms, p99_ms, max_ms = np.quantile(self._late_ms or [0.0], [0.5, 0.99, 1.0])
         return MachineLoad(
-            processor_ratio=round(1 - idle_s / total_s, 3) if total_s > 0 else 0.0,
+            processor_ratio=psutil.cpu_percent() / 100,
             capture_late_p50_ms=round(float(p50_ms), 3),
             capture_late_p99_ms=round(float(p99_ms), 3),
             capture_late_max_ms=round(float(max_ms), 3),
@@ -82,9 +77,5 @@ def write_load(folder: Path, load: MachineLoad) -> None:
 
 
 def read_load(folder: Path) -> MachineLoad:
-    """Reads what `write_load` wrote.
-
-    Raises:
-        UsageError: if it is missing or broken.
-    """
+    """Reads what `write_load` wrote; UsageError if it is missing or broken."""
     return read_json(folder / LOAD_FILE).read(MachineLoad)

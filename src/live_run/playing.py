@@ -5,13 +5,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from ..client.answers import Answer
 from ..client.emulation import CameraResult, EmulatedCamera, run_cameras
+from ..client.errors import Refused
 from ..client.sources import FrameSource
+from ..reporting.run_folder import StreamInfo
 from .cameras import LiveCamera
 from .load import LoadMeter, write_load
+
+
+@dataclass(frozen=True, slots=True)
+class CameraReport:
+    """What came of a camera.
+
+    Attributes:
+        info: the camera as `run.json` describes it.
+        is_refused: whether it was not admitted.
+        problem: what broke it off; empty if nothing did.
+        class_names: of the zoo that answered, by class id.
+    """
+
+    info: StreamInfo
+    is_refused: bool
+    problem: str
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, result: CameraResult, link: str) -> Self:
+        """Sums up a camera; `link` tells in words what lay between it and the server."""
+        is_refused = isinstance(result.problem, Refused)
+        problem = "" if is_refused or result.problem is None else str(result.problem)
+        return cls(result.stream_info(link), is_refused, problem, tuple(result.class_names))
 
 
 def play_cameras(
@@ -25,16 +53,6 @@ def play_cameras(
     on_answer: Callable[[Answer], None],
 ) -> list[CameraResult]:
     """Streams all cameras for a while; writes `frames.csv`, `detections.jsonl` and `load.json`.
-
-    Args:
-        cameras: of different stream ids.
-        sources: what each of them sees.
-        address_of: stream id to HOST:PORT of the near end of its link.
-        seconds: how long each camera captures.
-        seed: of the moments at which cameras start.
-        out_dir: existing folder.
-        zero_ms: time of the monotonic clock from which the logs count.
-        on_answer: called with each answer.
 
     Raises:
         OSError: if a log cannot be written.

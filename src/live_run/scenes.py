@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable
 from typing import Protocol
 
-from ..client.sources import FrameSource, SceneSource
+from ..client.sources import ArraySource, FrameSource, SceneSource
 from ..vision.accuracy import FrameTruth, truth_of
 from ..vision.preprocessing import Image, encode_frame
 from ..vision.scenes import Scene
@@ -48,7 +48,7 @@ class RememberedScene(SceneSource):
         return self.truth[index]
 
 
-class LoopedScene:
+class LoopedScene(ArraySource):
     """The first frames of a drawn scene, drawn in advance, round and round.
 
     Reading costs nothing, and encoding only once, so that one core can play many cameras; they may
@@ -58,20 +58,14 @@ class LoopedScene:
         images: the pictures of one round.
     """
 
-    is_live = False
-    reads_at_once = True
-
     def __init__(self, seed: int, fps: float, num_frames: int) -> None:
-        """Draws the frames, which takes about 15 ms and 2.8 MB each.
-
-        Raises:
-            ValueError: if a number is out of range.
-        """
+        """Draws the frames, which takes about 15 ms and 2.8 MB each; ValueError if a number is out of range."""
         if num_frames < 1:
             raise ValueError(f"num_frames={num_frames}: must be at least 1")
         scene = Scene(seed, "test", fps=fps)
         frames = [scene.frame(index) for index in range(num_frames)]
         self.images: tuple[Image, ...] = tuple(frame.image for frame in frames)
+        super().__init__(self.images)
         self._truths = [truth_of(frame) for frame in frames]
         self._number_of = {id(image): number for number, image in enumerate(self.images)}
         self._encoded: dict[tuple[int, int, int], bytes] = {}
@@ -80,10 +74,6 @@ class LoopedScene:
     def num_frames(self) -> int:
         """How many pictures one round has."""
         return len(self.images)
-
-    def read(self, index: int) -> Image | None:
-        """Returns the picture whose turn it is."""
-        return self.images[index % self.num_frames]
 
     def truth_at(self, index: int) -> FrameTruth:
         """What there is to see in it."""
@@ -105,9 +95,6 @@ class LoopedScene:
         for side_px in sides_px:
             for image in self.images:
                 self.encode(image, side_px, quality)
-
-    def close(self) -> None:
-        """Does nothing."""
 
 
 def looped_scene(seconds: float, camera: LiveCamera) -> LoopedScene:

@@ -29,14 +29,6 @@ def score_run(
 ) -> tuple[Summary, list[str]]:
     """Scores a run and writes its summary.
 
-    Args:
-        folder: of the run.
-        run: its logs.
-        detections: its answers.
-        scenes: stream id to scene; empty where nothing is detected, so that there is no accuracy.
-        class_names: by class id.
-        server_dir: the server's logs.
-
     Returns:
         The summary, and what does not add up: between the frames and their verdicts, or between the
         client's and the server's account.

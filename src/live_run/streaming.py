@@ -31,7 +31,6 @@ class Streamed(Generic[Scene]):
     """What is left of the run when everything has stopped.
 
     Attributes:
-        results: one for each camera.
         scenes: stream id to the scene with the truth of its frames.
         server_status: exit status of the server; 0 is sound.
     """
@@ -80,7 +79,7 @@ def stream_cameras(
     with contextlib.ExitStack() as stack:
         say("starting the server, drawing the scenes")
         names = [camera.stream_id for camera in cameras]
-        with _away_from(devices):
+        with away_from(devices):
             links = stack.enter_context(open_shaper(shaper, names, out_dir))
         server = RunningServer(
             [*server_arguments, *links.server_options],
@@ -93,7 +92,7 @@ def stream_cameras(
             drawing = pool.submit(_open_scenes, cameras, open_scene)
             server.start()  # by the thread that lives longest: the server ends with it
             scenes = drawing.result()
-        stack.enter_context(_away_from(devices))
+        stack.enter_context(away_from(devices))
         zero_ms = MonotonicClock().now_ms()
         links.start([camera.link(server.address) for camera in cameras], zero_ms)
         say(f"streaming {len(cameras)} cameras for {seconds:g} s")
@@ -118,7 +117,7 @@ def _open_scenes(
 
 
 @contextlib.contextmanager
-def _away_from(devices: Sequence[DeviceConfig]) -> Iterator[None]:
+def away_from(devices: Sequence[DeviceConfig]) -> Iterator[None]:
     """Keeps this thread, and what it starts, off the cores of devices if others are left."""
     allowed = os.sched_getaffinity(0)
     left = allowed - {core for device in devices for core in device.cores}

@@ -1,22 +1,86 @@
-"""Runs batches of one variant in a row as an executor process does, with the next one being decoded beside."""
+"""Runs batches of one variant in a row, in an executor's own batch loop and decoders."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from queue import SimpleQueue
+from random import Random
 
 from ..core.clock import Clock, MonotonicClock
-from ..core.errors import UsageError
+from ..core.errors import RunError
+from ..core.profile import BatchLatency
 from ..core.variant import Variant
-from ..devices.config import DeviceConfig, DeviceKind
-from ..devices.executors.port import Executor, Input
+from ..devices.config import DeviceConfig
+from ..devices.executors.port import Executor
 from ..devices.registry import build_executor
-from ..vision.preprocessing import decode_frame
-from .frames import draw_frames
+from ..protos.internal_pb2 import FrameDescriptor, FrameResults
+from ..scheduling.batching.baselines import FixedBatcher
+from ..scheduling.cores.device.core import DeviceCore
+from ..scheduling.cores.device.instructions import DeviceOrders
+from ..server.executors.decoding import DecoderPool
+from ..server.executors.endpoint_link import EndpointLink
+from ..server.executors.loop import BatchLoop
+from ..server.executors.workload import Workload
+from ..server.wire.channel import Channel, socket_pair
+from ..server.wire.frame_memory import FrameReader, FrameWriter, create_frame_memory
+from ..vision.preprocessing import encode_frame
+from ..vision.scenes import Scene
 from .samples import Cell
 
 NUM_DECODERS = 2  # as a server has them where nobody says otherwise
+QUEUED_BATCHES = 3  # one runs, two are decoded ahead
+NUM_SCENES = 3
+FRAMES_PER_SCENE = 3
+FRAME_STRIDE = 40  # frames between two of a scene: apart enough to differ
+HOUR_MS = 3_600_000.0  # no frame is late
+
+
+class _Cameras(EndpointLink):
+    """An endpoint whose frames lie in its memory from the start, and that nobody waits for."""
+
+    failure = ""
+
+    def __init__(self, frames: Mapping[int, Sequence[bytes]], clock: Clock) -> None:
+        jpegs = [jpeg for own in frames.values() for jpeg in own]
+        memory = create_frame_memory(len(jpegs), max(map(len, jpegs)))
+        writer = FrameWriter(memory)
+        ours, theirs = socket_pair()
+        super().__init__("cameras", Channel(theirs), FrameReader(memory))
+        ours.close()
+        self.close()
+        os.close(memory)
+        self._clock = clock
+        self._tickets = count(1)
+        self._random = Random(0)  # noqa: S311 - not for secrets
+        self._sent = {
+            side_px: [(*slot, len(jpeg)) for jpeg in own if (slot := writer.allocate(jpeg))]
+            for side_px, own in frames.items()
+        }
+
+    def answer(self, results: FrameResults) -> None:
+        for frame in results.frames:
+            self.failure = self.failure or frame.drop_detail
+        super().answer(results)
+
+    def send(self, work: Workload, side_px: int, num_frames: int, within_ms: float) -> None:
+        """Frames come one by one."""
+        for _ in range(num_frames):
+            time.sleep(self._random.uniform(0, within_ms / num_frames) / 1000)
+            ticket, now_ms = next(self._tickets), self._clock.now_ms()
+            slot, generation, num_bytes = self._sent[side_px][ticket % len(self._sent[side_px])]
+            frame = FrameDescriptor(
+                ticket=ticket,
+                slot=slot,
+                slot_generation=generation,
+                jpeg_bytes=num_bytes,
+                deadline_ms=now_ms + HOUR_MS,
+                handed_ms=now_ms,
+            )
+            work.add(self, [frame], now_ms)
 
 
 class BatchRunner:
@@ -30,50 +94,54 @@ class BatchRunner:
         max_batch_size: int,
         clock: Clock | None = None,
     ) -> None:
-        """Loads the variants.
-
-        Args:
-            executor: of the device.
-            sides_px: variant name to input side.
-            frames: input side to JPEGs, used over and over.
-            max_batch_size: largest batch that is run.
-            clock: times the batches.
+        """Loads the variants; `frames` are JPEGs by side, used over and over.
 
         Raises:
             RunError: if a variant cannot be loaded.
         """
         self._executor = executor
         self._sides_px = sides_px
-        self._frames = frames
         self._clock = clock or MonotonicClock()
-        self._decoders = ThreadPoolExecutor(NUM_DECODERS)
-        self._next = 0
+        self._cameras = _Cameras(frames, self._clock)
         for variant in sides_px:
             executor.load(variant, max_batch_size)
 
     def run(self, cell: Cell, num_batches: int) -> list[float]:
-        """Runs batches in a row; returns what each took (ms), from its decoded frames to its detections."""
+        """Runs batches in a row while frames come and are decoded beside them; returns what each took (ms).
+
+        Raises:
+            RunError: if one fails.
+        """
+        variant, size, side_px = cell.variant, cell.batch_size, self._sides_px[cell.variant]
+        latency = BatchLatency((1.0,) * size, (HOUR_MS / 1000,) * size)  # nothing hangs
+        core = DeviceCore({variant: latency}, FixedBatcher(size), sides_px={variant: side_px})
+        core.loaded(variant)
+        core.order(DeviceOrders(variant, size, 0.0, 1))
+        work = Workload(core)
+        ended: SimpleQueue[float | None] = SimpleQueue()
+        loop = BatchLoop(
+            "profiled",
+            work,
+            self._executor,
+            self._sides_px,
+            self._clock,
+            on_batch=lambda row: ended.put(row.inference_ms),
+        )
+        decoders = DecoderPool(work, self._executor.prepare, NUM_DECODERS)
         took_ms: list[float] = []
-        decoding = self._decode(cell)
-        for _ in range(num_batches):
-            inputs = [one.result() for one in decoding]
-            decoding = self._decode(cell)
-            before_ms = self._clock.now_ms()
-            self._executor.finish(self._executor.start(cell.variant, inputs))
-            took_ms.append(self._clock.now_ms() - before_ms)
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(loop.run)
+            running.add_done_callback(lambda _: ended.put(None))
+            self._cameras.send(work, side_px, QUEUED_BATCHES * size, 0.0)
+            while len(took_ms) < num_batches and (last_ms := ended.get()) is not None:
+                took_ms.append(last_ms)
+                self._cameras.send(work, side_px, size, last_ms)
+            work.close()
+        decoders.join()
+        running.result()
+        if self._cameras.failure:
+            raise RunError(f"{variant} x {size}: {self._cameras.failure}")
         return took_ms
-
-    def _decode(self, cell: Cell) -> list[Future[Input]]:
-        side_px = self._sides_px[cell.variant]
-        frames = self._frames[side_px]
-        first, self._next = self._next, self._next + cell.batch_size
-        return [
-            self._decoders.submit(self._prepare, frames[(first + k) % len(frames)], side_px)
-            for k in range(cell.batch_size)
-        ]
-
-    def _prepare(self, jpeg: bytes, side_px: int) -> Input:
-        return self._executor.prepare(decode_frame(jpeg, side_px))
 
 
 def open_runner(
@@ -83,14 +151,19 @@ def open_runner(
 
     Raises:
         RunError: if a variant cannot be loaded.
-        UsageError: if the device is a replayed one.
     """
-    if device.kind is DeviceKind.REPLAYED:
-        raise UsageError(
-            f"device={device.device_id}: a replayed device takes what its profile says"
-        )
-    frames = draw_frames({variant.input_side_px for variant in variants})
+    frames = _draw_frames({variant.input_side_px for variant in variants})
     if device.cores:
         os.sched_setaffinity(0, device.cores)
     sides_px = {one.name: one.input_side_px for one in variants}
     return BatchRunner(build_executor(device, {}), sides_px, frames, max_batch_size)
+
+
+def _draw_frames(sides_px: Iterable[int]) -> dict[int, list[bytes]]:
+    """Draws traffic: the same pictures at each side, encoded as a client encodes them."""
+    images = [
+        scene.frame(FRAME_STRIDE * (k + 1)).image
+        for scene in (Scene(seed, "val") for seed in range(NUM_SCENES))
+        for k in range(FRAMES_PER_SCENE)
+    ]
+    return {side: [encode_frame(image, side) for image in images] for side in sides_px}

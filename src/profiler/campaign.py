@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,12 +12,9 @@ from random import Random
 from rich.console import Console
 
 from ..core.clock import Clock, MonotonicClock
-from ..core.errors import UsageError
 from ..core.variant import Variant
-from ..devices.config import DeviceConfig
 from ..files.progress import LEFT, PERCENT, progress_bar
-from ..server.zoo import fingerprint_of
-from ..zoos import LatencyFile, Method, write_latency_file
+from ..zoos import Fingerprint, LatencyFile, Method, write_latency_file
 from .batch_runner import BatchRunner
 from .measuring import Amount, measure
 from .samples import Cell, SampleFile
@@ -29,7 +27,7 @@ class Campaign:
 
     Attributes:
         zoo: whose variants.
-        device: on what.
+        device_type: on what, and of which machine (`fingerprint`).
         variants: each of them is measured.
         batch_sizes: rising, from 1; sizes left out are taken from the line between.
         max_batch_size: largest batch size of the table.
@@ -39,7 +37,8 @@ class Campaign:
     """
 
     zoo: str
-    device: DeviceConfig
+    device_type: str
+    fingerprint: Fingerprint
     variants: tuple[Variant, ...]
     batch_sizes: tuple[int, ...]
     max_batch_size: int
@@ -66,13 +65,8 @@ def carry_out(
     What `samples_path` holds already counts; so after an interruption the same call continues.
     """
     clock = clock or MonotonicClock()
-    fingerprint = fingerprint_of(campaign.device)
-    if fingerprint is None:
-        raise UsageError(
-            f"device={campaign.device.device_id}: a replayed device cannot be measured"
-        )
     with (
-        SampleFile(samples_path, campaign.cells) as file,
+        closing(SampleFile(samples_path, campaign.cells)) as file,
         progress_bar(PERCENT, *LEFT, console=console) as progress,
     ):
         amount, start_ms = campaign.amount, clock.now_ms()
@@ -90,9 +84,9 @@ def carry_out(
         rows = summarise(file.samples, campaign.max_batch_size)
     table = LatencyFile(
         zoo=campaign.zoo,
-        device_type=campaign.device.device_type,
+        device_type=campaign.device_type,
         method=campaign.method,
-        fingerprint=fingerprint,
+        fingerprint=campaign.fingerprint,
         measured_on=datetime.now(UTC).date().isoformat(),
         source=_source(campaign),
         rows=rows,

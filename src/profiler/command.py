@@ -98,7 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
     _warn_if_busy(device, console)
     campaign = Campaign(
         zoo=arguments.zoo,
-        device=device,
+        device_type=device.device_type,
+        fingerprint=fingerprint,
         variants=variants,
         batch_sizes=arguments.batch_sizes,
         max_batch_size=max(arguments.batch_sizes),

@@ -36,16 +36,7 @@ def measure(
     clock: Clock,
     on_visit: Callable[[Cell], None],
 ) -> None:
-    """Takes samples until every cell has enough, or the time is over and each has one.
-
-    Args:
-        run: runs so many batches of a cell in a row; returns what each took (ms).
-        file: takes the samples, and tells which there are already.
-        amount: how much.
-        random: shuffles each round.
-        clock: for the limit.
-        on_visit: told of each visit that is over.
-    """
+    """Takes samples until every cell has enough, or the time is over and each has one."""
     start_ms = clock.now_ms()
 
     def is_over() -> bool:

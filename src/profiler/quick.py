@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from ..core.errors import UsageError
-from ..core.variant import Variant
 from ..devices.config import DeviceConfig
 from ..server.zoo import fingerprint_of
 from ..zoos import (
@@ -24,7 +22,7 @@ from .measuring import Amount
 
 BATCH_SIZES = (1, 4)
 MAX_BATCH_SIZE = 8
-AMOUNT = Amount(num_samples=30, visit_samples=2, limit_ms=35_000.0)
+AMOUNT = Amount(num_samples=30, limit_ms=35_000.0)
 
 
 def ensure_profile(
@@ -52,24 +50,20 @@ def ensure_profile(
         f"measuring a quick one, once, in less than a minute"
     )
     variants = load_variants(variants_path(zoo, profiles_dir))
-    campaign = quick_campaign(zoo, device, variants)
-    runner = open_runner(device, variants, MAX_BATCH_SIZE)
-    samples = out.with_name(f"quick-samples-{device.device_type}.csv")
-    samples.unlink(missing_ok=True)
-    carry_out(campaign, runner, samples, out, console)
-    console.print(f"wrote {out}")
-    return out
-
-
-def quick_campaign(zoo: str, device: DeviceConfig, variants: Sequence[Variant]) -> Campaign:
-    """What a quick profile measures: visits in rounds, each a few batches of one variant in a row."""
-    return Campaign(
+    campaign = Campaign(
         zoo=zoo,
-        device=device,
-        variants=tuple(variants),
+        device_type=device.device_type,
+        fingerprint=fingerprint,
+        variants=variants,
         batch_sizes=BATCH_SIZES,
         max_batch_size=MAX_BATCH_SIZE,
         amount=AMOUNT,
         seed=0,
         method=Method.QUICK,
     )
+    runner = open_runner(device, variants, MAX_BATCH_SIZE)
+    samples = out.with_name(f"quick-samples-{device.device_type}.csv")
+    samples.unlink(missing_ok=True)
+    carry_out(campaign, runner, samples, out, console)
+    console.print(f"wrote {out}")
+    return out

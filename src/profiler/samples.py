@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 HEADER = "variant,batch_size,duration_ms\n"
 _log = logging.getLogger(__name__)
@@ -73,14 +71,3 @@ class SampleFile:
     def close(self) -> None:
         """Writes out what is pending."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -45,19 +45,17 @@ class Slowdown:
 
     What differs by less than a tenth is followed slowly, and tells how slowness goes with the length of batches (`SlownessLine`).
     How much wider than profiled batches spread about the estimate, or less, is kept apart.
+
+    Attributes:
+        slowness: what is thought of the device.
     """
 
     def __init__(self, span_ms: tuple[float, float], first: Slowness = AS_PROFILED) -> None:
-        """Starts with what was learned before.
-
-        Args:
-            span_ms: the profile's shortest median and its longest.
-            first: how slow the device was; the profile alone if nothing is known.
-        """
+        """Starts with what was learned before; `span_ms` are the profile's shortest median and its longest."""
         self._span_ms = span_ms
         self._line = SlownessLine(first, span_ms)
         self._spread = Spread(first.spread_ratio)
-        self._slowness = first
+        self.slowness = first
         self._samples: deque[tuple[float, float, float]] = deque(maxlen=TREND)  # when, ratio, where
         self._confirmed_ms: float | None = None  # when batches were last as slow as the estimate
         self._num_good = 1  # batches in a row that were not far off
@@ -66,14 +64,9 @@ class Slowdown:
         self._off_since_ms = math.inf
 
     @property
-    def slowness(self) -> Slowness:
-        """What is thought of the device."""
-        return self._slowness
-
-    @property
     def is_far_off(self) -> bool:
         """Whether the device is as good as lost."""
-        return self._slowness.is_far_off(self._span_ms)
+        return self.slowness.is_far_off(self._span_ms)
 
     @property
     def is_in_doubt(self) -> bool:
@@ -85,14 +78,7 @@ class Slowdown:
         return now_ms - self._off_since_ms >= REFRESH_MS
 
     def add(self, measured_ms: float, p50_ms: float, p99_ms: float, now_ms: float) -> None:
-        """Takes one batch.
-
-        Args:
-            measured_ms: what it took.
-            p50_ms: the profile's median for it.
-            p99_ms: the profile's 99th percentile for it.
-            now_ms: when it ended.
-        """
+        """Takes a batch that ended now, with what the profile says of such."""
         if not 0 <= measured_ms < math.inf:
             return
         line, profiled = self._line, p99_ms / p50_ms
@@ -116,7 +102,7 @@ class Slowdown:
             self._return(news, now_ms)
         elif len(news) >= RECENT:
             self._follow(news, where, most, now_ms)
-        self._slowness = line.told(self._spread.noise(profiled), self._spread.ratio)
+        self.slowness = line.told(self._spread.noise(profiled), self._spread.ratio)
         if 1 / LIKE_RATIO < line.at(where) < LIKE_RATIO:
             self._off_since_ms = math.inf
         elif self._off_since_ms == math.inf:
@@ -167,9 +153,7 @@ class Slowdown:
 def _level(news: Sequence[float], least_ratio: float) -> float:
     """What the last batches say of the device, whatever a single one says.
 
-    Args:
-        news: what they took over what was expected.
-        least_ratio: the least of the last two over the profile.
+    `news` is what they took over what was expected, `least_ratio` the least of the last two over the profile.
     """
     level = 0.0
     if len(news) >= TWICE and least_ratio >= FAR_OFF_RATIO:

@@ -139,12 +139,7 @@ class SlownessLine:
         )
 
     def told(self, noise: float, spread_ratio: float) -> Slowness:
-        """What it says of every mode.
-
-        Args:
-            noise: standard deviation of a batch, as a share of what it takes.
-            spread_ratio: of the device.
-        """
+        """What it says of every mode; `noise` is a batch's standard deviation, as a share of what it takes."""
         middle = self.at(self._middle)
         chance = noise * middle * math.sqrt(max(0.0, self._variances[2]))
         deviations = self.UNSURE if self._is_sloped else self.SURE

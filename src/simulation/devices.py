@@ -68,19 +68,8 @@ class SimulatedDevice:
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
 
-        Args:
-            device_id: its name.
-            generation: 1, or higher where it was away.
-            core: decides.
-            draw_ms: tells how long a batch takes.
-            load_ms: what loading a variant takes; the active one runs on meanwhile.
-            events: of the run.
-            slowdown: how slow it is over time.
-            probes_until_ms: when it runs no more blank batches, so that the run has an end.
-            on_answers: takes it, and the frames of each batch that has run.
-            on_drop: likewise, each frame that was given up.
-            on_status: likewise, its slowness, when that is due.
-            on_batch: takes each batch; None to spare the rows.
+        The active variant runs on for `load_ms` until another is there. Blank batches end at `probes_until_ms`, so that the run
+        does. Its answers, drops, due statuses and batches go to those who are given; None for `on_batch` spares the rows.
         """
         self.device_id = device_id
         self.generation = generation
@@ -206,5 +195,5 @@ class SimulatedDevice:
         condition = self._core.condition
         if condition.is_status_due(now_ms):
             condition.told(now_ms)
-            self._on_status(self, condition.slowness)
+            self._on_status(self, condition.slowdown.slowness)
         self._wake()

@@ -25,7 +25,6 @@ __all__ = [
     "LearnedFile",
     "Method",
     "VariantRow",
-    "batch_latencies",
     "cpu_fingerprint",
     "cuda_fingerprint",
     "find_profile",

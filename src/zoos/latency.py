@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ..core.errors import UsageError
 from ..core.mode import ModeTable
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.variant import Variant
-from ..files.table import Row, Table, read_table, write_table
+from ..files.table import ID_RULE, Row, Table, read_table, write_table
 from .fingerprint import Fingerprint
 
 SCHEMA = "1"
@@ -79,11 +79,7 @@ class LatencyFile:
 
 
 def read_latency_file(path: Path, variants: Sequence[Variant] | None = None) -> LatencyFile:
-    """Reads and checks a latency profile.
-
-    Args:
-        path: the table.
-        variants: of the zoo; where given, the table must hold exactly these.
+    """Reads and checks a latency profile, of exactly these variants where they are given.
 
     Raises:
         UsageError: with `file:row:column: rule` where it is broken.
@@ -100,7 +96,7 @@ def read_latency_file(path: Path, variants: Sequence[Variant] | None = None) -> 
         try:
             require_id(key, table.note(key))
         except ValueError:
-            raise table.note_error(key, "must be 1 to 64 characters of [A-Za-z0-9._-]") from None
+            raise table.note_error(key, ID_RULE) from None
     num_cores = table.note("num_cores")
     if not (num_cores.isascii() and num_cores.isdigit()):
         raise table.note_error("num_cores", "must be a whole number")
@@ -129,11 +125,7 @@ def read_latency_file(path: Path, variants: Sequence[Variant] | None = None) -> 
 
 
 def _parse(row: Row, device_type: str, names: set[str] | None) -> LatencyRow:
-    variant = row.text("variant")
-    try:
-        require_id("variant", variant)
-    except ValueError:
-        raise row.error("variant", "must be 1 to 64 characters of [A-Za-z0-9._-]") from None
+    variant = row.id_of("variant")
     if names is not None and variant not in names:
         raise row.error("variant", "is no variant of the zoo")
     if row.text("device_type") != device_type:
@@ -208,24 +200,23 @@ def write_latency_file(path: Path, file: LatencyFile) -> None:
         "zoo": file.zoo,
         "device_type": file.device_type,
         "method": str(file.method),
-        "processor": file.fingerprint.processor,
-        "num_cores": str(file.fingerprint.num_cores),
-        "runtime": file.fingerprint.runtime,
-        **({"weights": file.fingerprint.weights} if file.fingerprint.weights else {}),
+        **{
+            key: str(value)
+            for key, value in asdict(file.fingerprint).items()
+            if value or key != "weights"
+        },
         "measured_on": file.measured_on,
         "source": file.source,
     }
-    rows = _cells(file.device_type, file.rows)
-    write_table(path, notes, COLUMNS, rows)
-
-
-def _cells(device_type: str, rows: Iterable[LatencyRow]) -> Iterable[Sequence[object]]:
-    for row in rows:
-        yield (
+    rows = (
+        (
             row.variant,
-            device_type,
+            file.device_type,
             row.batch_size,
             f"{row.p50_ms:.3f}",
             f"{row.p99_ms:.3f}",
             row.num_samples,
         )
+        for row in file.rows
+    )
+    write_table(path, notes, COLUMNS, rows)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from ..core.errors import RunError
+from ..files.whole_file import write_whole
 from ..scheduling.slowness import AS_PROFILED, Slowness
 from .fingerprint import Fingerprint
 from .places import machine_profile_path
@@ -22,34 +21,28 @@ _log = logging.getLogger(__name__)
 
 
 class LearnedFile:
-    """`learned-<device>.json`: how slow one device was, beside one profile."""
+    """`learned-<device>.json`: how slow one device was, beside one profile.
+
+    Attributes:
+        slowness: what is kept; as profiled if that is nothing.
+    """
 
     def __init__(self, path: Path, profile: Path) -> None:
         """What was learned beside another profile, or the same measured anew, does not count."""
         self._path = path
         self._profile = hashlib.sha256(profile.read_bytes()).hexdigest()[:16]
-        self._kept = self._read()
-
-    @property
-    def slowness(self) -> Slowness:
-        """What is kept; as profiled if that is nothing."""
-        return self._kept
+        self.slowness = self._read()
 
     def keep(self, slowness: Slowness) -> None:
         """Writes it, whole or not at all, if it is new; a device does not fail for want of a place for it."""
-        if slowness == self._kept:
+        if slowness == self.slowness:
             return
-        self._kept = slowness
+        self.slowness = slowness
         values = {"schema": SCHEMA, "profile": self._profile, **asdict(slowness)}
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            draft.write_text(json.dumps(values) + "\n", encoding="utf-8")
-            draft.replace(self._path)
+            write_whole(self._path, json.dumps(values) + "\n")
         except OSError as error:
             _log.warning("%s: what was learned is not kept: %s", self._path, error.strerror)
-        finally:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
 
     def _read(self) -> Slowness:
         try:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from ..core.checks import require_id
 from ..core.variant import Variant
 from ..files.table import Row, read_table, write_table
 
@@ -54,8 +53,8 @@ def read_variant_rows(path: Path) -> tuple[VariantRow, ...]:
     found: dict[str, VariantRow] = {}
     for row in read_table(path, COLUMNS).rows:
         parsed = VariantRow(
-            variant=_check_id(row, "variant"),
-            network=_check_id(row, "network"),
+            variant=row.id_of("variant"),
+            network=row.id_of("network"),
             input_side_px=row.count_of("input_side_px", 1, MAX_SIDE_PX),
             map=row.number_of("map", 0, 1),
             map50=row.number_of("map50", 0, 1),
@@ -69,13 +68,6 @@ def read_variant_rows(path: Path) -> tuple[VariantRow, ...]:
             raise row.error("variant", "is listed twice")
         found[parsed.variant] = parsed
     return tuple(found.values())
-
-
-def _check_id(row: Row, column: str) -> str:
-    try:
-        return require_id(column, row.text(column))
-    except ValueError:
-        raise row.error(column, "must be 1 to 64 characters of [A-Za-z0-9._-]") from None
 
 
 def _optional_map(row: Row, column: str) -> float | None:

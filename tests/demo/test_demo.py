@@ -13,7 +13,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-OPTIONS = ["--zoo", "replayed-gpu", "--devices", "replayed:gpu", "--cameras", "2"]
+OPTIONS = [
+    "--zoo",
+    "replayed-gpu",
+    "--devices",
+    "replayed:gpu",
+    "--cameras",
+    "2",
+    "--load-ratio",
+    "1",
+]
 START_LIMIT_S = 60.0
 
 

@@ -202,7 +202,7 @@ async def test_a_half_open_stream_gives_its_place_to_others(tmp_path: Path) -> N
             while await has_room(f"filler-{number}"):
                 number += 1
                 assert number < 20, "twenty streams fitted"
-            link.leave_half_open()
+            await link.break_connections(FaultKind.HALF_OPEN)
             start_s = time.monotonic()
             while not await has_room("successor"):
                 assert time.monotonic() - start_s < LIMIT_S, "its place was not freed"

@@ -6,7 +6,7 @@ import pytest
 
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
-from moonjelly.experiment_manager.scoring import score_cameras
+from moonjelly.experiment_manager.live import score_cameras
 from moonjelly.live_run.scenes import LoopedScene
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo
 from moonjelly.reporting.run_logs import RunLogs

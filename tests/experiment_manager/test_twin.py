@@ -7,17 +7,9 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from moonjelly.core.errors import UsageError
-from moonjelly.core.mode import ModeTable
-from moonjelly.experiment_manager.experiment_file import read_experiment
-from moonjelly.experiment_manager.live import run_live
-from moonjelly.experiment_manager.matrix import RunConfig
-from moonjelly.experiment_manager.simulated import run_simulated
-from moonjelly.experiment_manager.twin import (
+from twin_cells import (
     Bars,
     CellComparison,
     Measured,
@@ -26,11 +18,18 @@ from moonjelly.experiment_manager.twin import (
     simulate_twins,
     tidy_rows,
 )
+
+from moonjelly.core.device import AnnouncedDevice, Device
+from moonjelly.core.errors import UsageError
+from moonjelly.core.profile import BatchLatency, LatencyProfile
+from moonjelly.experiment_manager.experiment_file import read_experiment
+from moonjelly.experiment_manager.live import run_live
+from moonjelly.experiment_manager.matrix import RunConfig
+from moonjelly.experiment_manager.simulated import run_simulated
 from moonjelly.live_run.as_scenario import Chance
 from moonjelly.live_run.load import MachineLoad, write_load
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import Batch, BatchDecision, DeviceState, QueuedFrame
-from moonjelly.zoos import mode_table
 
 BUSY = MachineLoad(0.9, capture_late_p50_ms=0.8, capture_late_p99_ms=4.0, capture_late_max_ms=9.0)
 STARVED = dataclasses.replace(BUSY, capture_late_p99_ms=40.0)
@@ -54,22 +53,28 @@ class OneByOneBatcher:
         self._sound.ran(batch, took_ms, energy_mj)
 
 
-def hasty_table(*arguments: Any) -> ModeTable:
+def hasty_device(device: Device, generation: int, profile: LatencyProfile) -> AnnouncedDevice:
     """Planted bug: the scheduler takes devices for twice as fast as they are."""
-    return mode_table(*arguments).slowed(lambda _: 0.5)
+    halved = {
+        name: BatchLatency(
+            tuple(0.5 * ms for ms in latency.p50_ms), tuple(0.5 * ms for ms in latency.p99_ms)
+        )
+        for name, latency in profile.by_variant.items()
+    }
+    return AnnouncedDevice(device, generation, LatencyProfile(profile.device_type, halved))
 
 
 def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("moonjelly.simulation.simulation.batcher", lambda _: OneByOneBatcher())
 
 
-def plant_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moonjelly.simulation.scheduler.mode_table", hasty_table)
+def plant_announcement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moonjelly.simulation.scheduler.AnnouncedDevice", hasty_device)
 
 
 BUGS = [
     pytest.param(plant_batcher, id="batcher that runs one frame at a time"),
-    pytest.param(plant_table, id="scheduler that takes devices for twice as fast"),
+    pytest.param(plant_announcement, id="scheduler that takes devices for twice as fast"),
 ]
 
 
@@ -147,7 +152,7 @@ def test_a_real_run_and_its_twin_agree_unless_one_has_a_bug(tmp_path, monkeypatc
         if not sound.missed(BUSY_BARS):
             break
     assert not sound.missed(BUSY_BARS) or sound.num_starved
-    for number, plant in enumerate((plant_batcher, plant_table)):
+    for number, plant in enumerate((plant_batcher, plant_announcement)):
         with monkeypatch.context() as patch:
             plant(patch)
             cell = compared(folder, runs, folder / f"bug-{number}")

@@ -92,9 +92,9 @@ def test_a_mahimahi_trace_becomes_rates_of_windows(tmp_path):
 
 def test_a_mahimahi_trace_keeps_its_mean_whatever_its_length(tmp_path):
     times = np.cumsum(np.random.default_rng(4).integers(0, 9, 5000))
-    path = tmp_path / "trace.txt"
+    path = tmp_path / "trace.mahimahi"
     path.write_text("\n".join(str(time) for time in times))
-    trace = read_trace(path, file_format="mahimahi")
+    trace = read_trace(path)
     assert np.mean(trace.values_mbps) == pytest.approx(5000 * 0.012 / (times[-1] / 1000))
     assert len(trace.values_mbps) * trace.period_s == pytest.approx(times[-1] / 1000)
 
@@ -150,11 +150,6 @@ def test_a_bad_file_of_another_format_is_refused_with_file_and_line(tmp_path, na
     with pytest.raises(UsageError) as caught:
         read_trace(path)
     assert str(caught.value).startswith(f"{path}{message}")
-
-
-def test_an_unknown_format_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"format='pcap': must be one of values, mahimahi, csv"):
-        read_trace(tmp_path / "a", file_format="pcap")
 
 
 @pytest.mark.parametrize("period_s", [0.1, 0.3, 1 / 3, 0.102272727])

@@ -20,10 +20,11 @@ from moonjelly.profiler.measuring import Amount
 from moonjelly.server.zoo import fingerprint_of
 from moonjelly.vision.detections import Detections
 from moonjelly.vision.preprocessing import encode_frame
-from moonjelly.zoos import Method, find_profile, read_latency_file
+from moonjelly.zoos import Fingerprint, Method, find_profile, read_latency_file
 
 CPU = DeviceConfig("cpu0", "cpu-1core", DeviceKind.CPU, cores=(0,))
 REPLAYED = DeviceConfig("gpu0", "gpu", DeviceKind.REPLAYED)
+FINGERPRINT = Fingerprint("a chip", 1, "torch 2 float32")
 VARIANTS = (Variant("a-32", 32, 0.2, 10), Variant("b-64", 64, 0.3, 20))
 SIDES = {"a-32": 32, "b-64": 64}
 
@@ -66,8 +67,10 @@ def make_runner(clock: VirtualClock) -> BatchRunner:
     return BatchRunner(TimedExecutor(clock), SIDES, frames, 4, clock)
 
 
-def make_campaign(amount: Amount, device: DeviceConfig = CPU) -> Campaign:
-    return Campaign("toy", device, VARIANTS, (1, 3), 4, amount, 0, Method.MEASURED)
+def make_campaign(amount: Amount) -> Campaign:
+    return Campaign(
+        "toy", "cpu-1core", FINGERPRINT, VARIANTS, (1, 3), 4, amount, 0, Method.MEASURED
+    )
 
 
 def make_variants_file(profiles_dir: Path) -> None:
@@ -91,25 +94,12 @@ def test_a_campaign_writes_a_table_that_says_how_it_came_about(tmp_path: Path) -
         clock,
     )
     table = read_latency_file(out, VARIANTS)
-    assert table.fingerprint == fingerprint_of(CPU)
+    assert table.fingerprint == FINGERPRINT
     assert "batch sizes 1, 3" in table.source
     latency = table.profile().by_variant["b-64"]
     assert latency.p50_ms == pytest.approx((2, 4, 6, 8))
     assert [row.num_samples for row in table.rows if row.variant == "a-32"] == [10, 0, 10, 0]
     assert "100%" in screen.getvalue()
-
-
-def test_a_replayed_device_is_not_measured(tmp_path: Path) -> None:
-    clock = VirtualClock()
-    with pytest.raises(UsageError, match="replayed device cannot be measured"):
-        carry_out(
-            make_campaign(Amount(1), REPLAYED),
-            make_runner(clock),
-            tmp_path / "samples.csv",
-            tmp_path / "out.csv",
-            Console(file=io.StringIO()),
-            clock,
-        )
 
 
 def test_a_quick_profile_is_made_once_and_found_from_then_on(

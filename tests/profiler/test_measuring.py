@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -31,7 +32,7 @@ class Device:
 
 def carry_out(path: Path, amount: Amount, seed: int = 0) -> tuple[Device, SampleFile]:
     device = Device()
-    with SampleFile(path, CELLS) as file:
+    with closing(SampleFile(path, CELLS)) as file:
         measure(device.run, file, amount, Random(seed), device.clock, lambda cell: None)
     return device, file
 
@@ -79,7 +80,7 @@ def test_lines_that_are_no_samples_are_left_out(
 ) -> None:
     path = tmp_path / "samples.csv"
     path.write_text(HEADER + "a,1,5\na,one,5\nc,1,5\na,1,-5\n")
-    with SampleFile(path, CELLS) as file:
+    with closing(SampleFile(path, CELLS)) as file:
         assert file.samples[Cell("a", 1)] == [5.0]
         assert Cell("c", 1) not in file.samples
     assert "'a,one,5' is no sample" in caplog.text
@@ -88,7 +89,7 @@ def test_lines_that_are_no_samples_are_left_out(
 def test_a_file_of_something_else_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "samples.csv"
     path.write_text("half a head")
-    with SampleFile(path, CELLS) as file:
+    with closing(SampleFile(path, CELLS)) as file:
         file.add(Cell("a", 1), 5)
     assert path.read_text() == HEADER + "a,1,5.0000\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,8 +17,43 @@ from ...vision.preprocessing import Image
 from .camera_clock import CameraClock
 from .containers import READ_TIMEOUT_S, Container, decode_jpeg, explain, picture_of
 from .port import NoPicture, Picture
-from .reopening import Reopening
-from .spoiled import Spoiled
+from .telling import Spoiled
+
+FIRST_WAIT_MS = 250.0
+LONGEST_WAIT_MS = 5000.0
+
+
+@dataclass(slots=True)
+class Reopening:
+    """Waits longer from time to time, until there is a picture again or the limit is reached.
+
+    Attributes:
+        lost_ms: since when it is; None while it is not.
+    """
+
+    give_up_after_ms: float
+    lost_ms: float | None = None
+    num_tries: int = 0
+
+    def on_loss(self, now_ms: float) -> float | None:
+        """Returns how long to wait before opening it (once more); None to give it up."""
+        if self.lost_ms is None:
+            self.lost_ms = now_ms
+        left_ms = self.lost_ms + self.give_up_after_ms - now_ms
+        if left_ms <= 0:
+            return None
+        wait_ms = min(FIRST_WAIT_MS * 2.0 ** min(self.num_tries, 16), LONGEST_WAIT_MS, left_ms)
+        self.num_tries += 1
+        return wait_ms
+
+    def on_picture(self, now_ms: float) -> float | None:
+        """Returns how long it was lost; None if it was not."""
+        if self.lost_ms is None:
+            return None
+        lost_for_ms = now_ms - self.lost_ms
+        self.lost_ms, self.num_tries = None, 0
+        return lost_for_ms
+
 
 _log = logging.getLogger(__name__)
 
@@ -44,18 +80,7 @@ class CameraSource:
         give_up_after_s: float = GIVE_UP_AFTER_S,
         clock: Clock | None = None,
     ) -> None:
-        """Opens the camera.
-
-        Args:
-            name: how it is called in messages.
-            open_container: opens the camera; may be called again, from another thread.
-            container: the camera, if it is open already.
-            give_up_after_s: how long it may be lost.
-            clock: monotonic.
-
-        Raises:
-            RunError: if it does not answer.
-        """
+        """Opens the camera; RunError if it does not answer."""
         self._name = name
         self._open = open_container
         self._clock = MonotonicClock() if clock is None else clock

@@ -37,9 +37,7 @@ class CameraClock:
     def captured_ms(self, camera_ms: float | None, arrived_ms: float) -> float:
         """Returns when a picture was captured, on our clock; rises, and is never after its arrival.
 
-        Args:
-            camera_ms: the camera's own time of the picture; None if it tells none.
-            arrived_ms: when the picture was here.
+        A picture that bears no time of the camera is taken to be captured when it arrived.
         """
         self._first_ms = min(self._first_ms, arrived_ms)
         if camera_ms is None or not math.isfinite(camera_ms):

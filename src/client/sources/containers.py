@@ -39,8 +39,6 @@ class Container:
     """An open recording or network stream, and the video in it.
 
     Attributes:
-        container: as PyAV has it.
-        video: its video.
         file: what it is read from; None for an address.
     """
 
@@ -105,12 +103,7 @@ class Container:
 
 
 def open_file(path: Path) -> Container:
-    """Opens a recording.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it holds no video.
-    """
+    """Opens a recording; OSError if it cannot be read, ValueError if it holds no video."""
     if not path.stat().st_size:
         raise ValueError("is empty")
     file = path.open("rb")

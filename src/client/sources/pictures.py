@@ -10,9 +10,8 @@ import numpy as np
 from ...core.errors import RunError, UsageError
 from ...vision.picture_header import check_size
 from ...vision.preprocessing import Image
-from .addresses import shown
 from .port import NoPicture
-from .spoiled import Spoiled
+from .telling import Spoiled, shown
 
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 _MAX_FILE_BYTES = 256 * 2**20
@@ -28,12 +27,7 @@ class FolderSource:
     pictures_stay = True
 
     def __init__(self, path: Path) -> None:
-        """Lists the folder.
-
-        Raises:
-            UsageError: if it holds no picture.
-            OSError: if it cannot be listed.
-        """
+        """Lists the folder; UsageError if it holds no picture, OSError if it cannot be listed."""
         self._name = shown(path)
         self._paths = [path] if path.is_file() else sorted(filter(_is_picture, path.iterdir()))
         if not self._paths:

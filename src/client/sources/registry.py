@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from ...core.addresses import mask_address
 from ...core.checks import echo, require_positive
 from ...core.errors import RunError, UsageError
-from .addresses import (
-    CAMERA_SCHEMES,
-    WEB_SCHEMES,
-    checked_address,
-    path_of,
-    scheme_of,
-    shown,
-)
 from .camera import CameraSource
 from .containers import explain, open_address, open_file
+from .made import SceneSource
 from .pictures import PICTURE_SUFFIXES, FolderSource
 from .port import FrameSource
-from .scenes import SceneSource
+from .telling import shown
 from .video import VideoSource
 
+CAMERA_SCHEMES = ("rtp", "srt", "tcp", "udp")
+WEB_SCHEMES = ("http", "https")
+_EITHER_SCHEMES = (*WEB_SCHEMES, "rtmp", "rtmps", "rtsp", "rtsps")  # a camera or a recording
 KINDS = (
     "scene:SEED, camera:NUMBER or /dev/video..., an address (rtsp, rtsps, rtmp, http, https, udp, srt), "
     "a folder of pictures, a picture or a video file"
@@ -35,11 +31,7 @@ _DEVICES = ("/dev/video", "/dev/v4l/")
 
 
 def open_source(text: str | os.PathLike[str], fps: float) -> FrameSource:
-    """Opens the source that a line of text names; may take seconds.
-
-    Args:
-        text: `scene:SEED`, `camera:NUMBER`, a video device, an address, a folder of pictures, a picture or a video file.
-        fps: frame rate of the stream.
+    """Opens the source that a line of text names (see `KINDS`); may take seconds.
 
     Raises:
         UsageError: if there is no such source.
@@ -47,10 +39,18 @@ def open_source(text: str | os.PathLike[str], fps: float) -> FrameSource:
     """
     require_positive("fps", fps)
     text = os.fsdecode(os.fspath(text))
-    for is_meant, open_it in _WAYS:
-        if is_meant(text):
-            return open_it(text, fps)
-    return _open_path(text, Path(text), fps)
+    scheme = scheme_of(text)
+    if text.startswith("scene:"):
+        return SceneSource(_number(text), fps)
+    if text.startswith("camera:"):
+        if (number := _number(text)) > _MAX_CAMERA:
+            raise UsageError(f"source={echo(text)}: a camera's number is at most {_MAX_CAMERA}")
+        return _open_device(f"/dev/video{number}")
+    if scheme == "file":
+        return _open_path(text, path_of(text), fps)
+    if scheme is not None:
+        return _open_stream(text, fps)
+    return _open_device(text) if text.startswith(_DEVICES) else _open_path(text, Path(text), fps)
 
 
 def is_live_source(text: str) -> bool:
@@ -59,17 +59,7 @@ def is_live_source(text: str) -> bool:
     return is_address or text.startswith(("camera:", *_DEVICES))
 
 
-def _open_scene(text: str, fps: float) -> FrameSource:
-    return SceneSource(_number(text), fps)
-
-
-def _open_camera(text: str, fps: float) -> FrameSource:
-    if (number := _number(text)) > _MAX_CAMERA:
-        raise UsageError(f"source={echo(text)}: a camera's number is at most {_MAX_CAMERA}")
-    return _open_device(f"/dev/video{number}", fps)
-
-
-def _open_device(text: str, fps: float) -> FrameSource:
+def _open_device(text: str) -> FrameSource:
     return CameraSource(f"camera {shown(text)}", partial(open_address, text, "v4l2"))
 
 
@@ -86,10 +76,6 @@ def _open_stream(text: str, fps: float) -> FrameSource:
     return CameraSource(f"camera {name}", partial(open_address, address), container)
 
 
-def _open_file_address(text: str, fps: float) -> FrameSource:
-    return _open_path(text, path_of(text), fps)
-
-
 def _open_path(text: str, path: Path, fps: float) -> FrameSource:
     try:
         if text and path.is_dir():
@@ -99,7 +85,7 @@ def _open_path(text: str, path: Path, fps: float) -> FrameSource:
                 return FolderSource(path)
             return VideoSource(open_file(path), shown(path), fps)
         if text and path.is_char_device():
-            return _open_device(text, fps)
+            return _open_device(text)
     except OSError as error:
         raise UsageError(f"source={echo(text)}: {explain(error)}") from None
     except ValueError as error:
@@ -114,10 +100,32 @@ def _number(text: str) -> int:
     return int(rest)
 
 
-_WAYS: tuple[tuple[Callable[[str], bool], Callable[[str, float], FrameSource]], ...] = (
-    (lambda text: text.startswith("scene:"), _open_scene),
-    (lambda text: text.startswith("camera:"), _open_camera),
-    (lambda text: scheme_of(text) == "file", _open_file_address),
-    (lambda text: scheme_of(text) is not None, _open_stream),
-    (lambda text: text.startswith(_DEVICES), _open_device),
-)
+def scheme_of(text: str) -> str | None:
+    """The scheme of an address, in small letters; None if that is no address that we know."""
+    scheme, colon, _ = text.partition("://")
+    is_known = colon and scheme.lower() in (*CAMERA_SCHEMES, *_EITHER_SCHEMES, "file")
+    return scheme.lower() if is_known else None
+
+
+def checked_address(text: str) -> str:
+    """Returns an address as decoders take it: its scheme in small letters.
+
+    Raises:
+        UsageError: if no address looks like that.
+    """
+    scheme, _, rest = text.partition("://")
+    if not rest or not (text.isascii() or text.isprintable()) or any(c <= " " for c in text):
+        raise UsageError(f"source={echo(text)}: must be an address without blanks")
+    return f"{scheme.lower()}://{rest}"
+
+
+def path_of(text: str) -> Path:
+    """The path that a `file://` address names; UsageError if it names another machine."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise UsageError(f"source={echo(text)}: must be file:///PATH") from None
+    if parts.netloc.lower() not in ("", "localhost"):
+        raise UsageError(f"source={echo(text)}: must be file:///PATH, of this machine")
+    path = text[len("file://") + len(parts.netloc) :]
+    return Path(unquote(path, errors="surrogateescape"))

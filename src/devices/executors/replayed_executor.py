@@ -34,16 +34,10 @@ class ReplayedExecutor:
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Takes the latencies to replay.
+        """Takes the latencies to replay, by variant.
 
-        Args:
-            latency: by variant.
-            is_instant: answer without sleeping, to measure what everything else costs.
-            p99_every: every how many batches the p99 is taken; 0 for never.
-            answers: what is found, frame after frame, over and over; nothing if empty.
-            slowdown: how slow it is over time, counted from now.
-            clock: for the time already spent.
-            sleep: takes seconds.
+        An instant one answers without sleeping, to measure what everything else costs. What is found are `answers`,
+        over and over; `slowdown` counts from now, and `sleep` takes seconds; `p99_every` 0 is never.
         """
         self._latency = latency
         self._times = ReplayedLatency(latency, p99_every)

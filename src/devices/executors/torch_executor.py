@@ -41,12 +41,7 @@ class TorchExecutor:
     depth = 1
 
     def __init__(self, device: str = "cpu", num_threads: int = 1) -> None:
-        """Loads nothing yet.
-
-        Args:
-            device: as torch names it, `cpu` or `cuda:0`.
-            num_threads: of torch in this process; the number of cores that it is pinned to.
-        """
+        """Loads nothing yet; torch names the device, `cpu` or `cuda:0`, and has a thread for each core that it is pinned to."""
         self._device = device
         self._is_cuda = device.startswith("cuda")
         torch.set_num_threads(num_threads)

@@ -6,6 +6,7 @@ lease: when its input ends, or no line comes for as long as the request says, it
 and ends. The files of a run go when it is told `remove` or has lost its lease; those of one that failed stay.
 """
 
+# ruff: noqa: PLC0415  an agent answers at once; what its work needs takes a second to import
 from __future__ import annotations
 
 import contextlib
@@ -46,9 +47,7 @@ class Request:
         root: absolute folder of this host's files.
         experiment: id of the experiment, made by chance.
         run: id of the run; empty where all runs of the experiment are meant.
-        host: name of this host in the experiment.
         lease_s: how long a line of the input counts.
-        details: of the action.
     """
 
     action: str
@@ -74,8 +73,8 @@ def tell(event: str, **fields: object) -> None:
 
 def _serve(request: Request, lease: Lease) -> None:
     """Runs a server until told to stop; details: arguments (of `moonjelly serve`)."""
-    from ...live_run.streaming import SERVER_DIR, SERVER_LOG  # noqa: PLC0415 takes a second
-    from ...server.running_server import RunningServer  # noqa: PLC0415
+    from ...live_run.streaming import SERVER_DIR, SERVER_LOG
+    from ...server.running_server import RunningServer
 
     folder = request.folder
     arguments = [*request.details["arguments"], "--out-dir", str(folder / SERVER_DIR)]
@@ -90,14 +89,16 @@ def _serve(request: Request, lease: Lease) -> None:
 
 def _play(request: Request, lease: Lease) -> None:
     """Plays cameras; details: server (HOST:PORT), cameras, links in words, sides_px, seconds, seed."""
-    from ...adapting.frame_sizes import DEFAULT_QUALITY  # noqa: PLC0415
-    from ...core.clock import MonotonicClock  # noqa: PLC0415 the rest takes a second
-    from ...files.document import Document  # noqa: PLC0415
-    from ...links.shapers import start_relay  # noqa: PLC0415
-    from ...live_run.cameras import LiveCamera  # noqa: PLC0415
-    from ...live_run.playing import play_cameras  # noqa: PLC0415
-    from ...live_run.reports import CameraReport  # noqa: PLC0415
-    from ...live_run.scenes import looped_scene  # noqa: PLC0415
+    from ...adapting.frame_sizes import DEFAULT_QUALITY
+    from ...core.clock import MonotonicClock
+    from ...files.document import Document
+    from ...links.shapers import start_relay
+    from ...live_run.cameras import LiveCamera
+    from ...live_run.playing import (
+        CameraReport,
+        play_cameras,
+    )
+    from ...live_run.scenes import looped_scene
 
     folder, details = request.folder, request.details
     cameras = Document(None, details["cameras"]).read(tuple[LiveCamera, ...])
@@ -155,7 +156,7 @@ def _files(folder: Path) -> list[str]:
 
 def _describe(request: Request, lease: Lease) -> None:
     """Tells what machine this is, once nothing is left of runs that were broken off."""
-    from ..machine import describe_machine  # noqa: PLC0415
+    from ..machine import describe_machine
 
     num_ended = remove_leftovers(request.folder)
     request.folder.mkdir(parents=True)
@@ -179,7 +180,6 @@ def main() -> int:
         lines = LineReader(sys.stdin.fileno())
         request = Request(**json.loads(lines.read(_REQUEST_LIMIT_S)))
         lease = Lease(lines, request.lease_s, REMOVE, _stop_soon)
-        lease.start()
         if not request.run:
             _ACTIONS[request.action](request, lease)
             return 0

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from types import TracebackType
 from typing import Any, Self
 
 from ...core.checks import echo
@@ -40,12 +39,7 @@ class AgentCall:
         self._renewing = asyncio.create_task(self._renew(), name=f"lease {self.host.name}")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._renewing is not None:
             self._renewing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -53,11 +47,7 @@ class AgentCall:
         await self._close()
 
     async def send(self, line: str) -> None:
-        """Sends a line.
-
-        Raises:
-            HostError: if the host or the agent is lost.
-        """
+        """Sends a line; HostError if the host or the agent is lost."""
         await self._pipe.write(line.encode() + b"\n")
 
     async def expect(
@@ -67,11 +57,6 @@ class AgentCall:
         on_progress: Callable[[int, int], None] = lambda _answers, _in_time: None,
     ) -> dict[str, Any]:
         """Waits for an event; returns its fields.
-
-        Args:
-            event: `ready` or `done`.
-            limit_s: how long it may take.
-            on_progress: told of answers, and how many of them were in time, on the way.
 
         Raises:
             RunError: if the agent could not do what it was asked for.
@@ -101,11 +86,7 @@ class AgentCall:
         return fields
 
     async def fetch(self, names: Sequence[str], target: Path) -> None:
-        """Copies files of the run from the host.
-
-        Args:
-            names: relative to the folder of the request; the agent's word is not enough for them.
-            target: existing folder that they go to, by the same names.
+        """Copies files of the run, relative to the request's folder, to a folder here; not all that the agent may name.
 
         Raises:
             HostError: if the host is lost, does not give a file, or names one that it must not.

@@ -9,18 +9,16 @@ from pathlib import Path
 from rich.console import Console
 
 from ...core.errors import RunError
-from ...live_run.cameras import LiveCamera
 from ...reporting.run_folder import describe_host
-from ..finishing import Played, finish_run
+from ..live import finish_run
 from ..matrix import RunConfig
 from ..running_all import CannotGoOnError, OnProgress
 from .agent import Request
 from .agent_call import AgentCall
-from .here import HereConnection
 from .host import Host, Role
 from .over_ssh import SshConnection
 from .playing import play_run
-from .port import Connection, HostError, Share
+from .port import Connection, HereConnection, HostError, Share
 
 DEFAULT_LEASE_S = 20.0
 DESCRIBE_LIMIT_S = 60.0
@@ -50,15 +48,7 @@ class Fleet:
         lease_s: float = DEFAULT_LEASE_S,
         return_limit_s: float = RETURN_LIMIT_S,
     ) -> None:
-        """Connects nothing yet.
-
-        Args:
-            hosts: one server, and at least one for cameras.
-            experiment: id under which hosts keep its files; the same when it is resumed.
-            console: for a line when a host is lost, or is back.
-            lease_s: how long an agent works without a word from here.
-            return_limit_s: how long to wait for hosts without which no run can be made.
-        """
+        """Connects nothing yet; hosts keep files under the experiment's id, which stays when it is resumed."""
         self._hosts = tuple(hosts)
         self._experiment = experiment
         self._console = console
@@ -98,7 +88,12 @@ class Fleet:
             CannotGoOnError: if too few hosts are left, and do not come back.
             RunError: if a host is lost meanwhile, or its part of the run fails.
         """
-        server, shares = await self._divide(run.cameras())
+        server, clients = await self._await_enough()
+        cameras = run.cameras()
+        shares = [  # in turn
+            Share(client, cameras[number :: len(clients)])
+            for number, client in enumerate(clients[: len(cameras)])
+        ]
         try:
             reports, status = await play_run(
                 run, folder, server, shares, self._request, on_progress
@@ -113,8 +108,8 @@ class Fleet:
             )
             for share in shares
         }
-        played = Played(reports, status, {**self.machine, **spread})
-        return await asyncio.to_thread(finish_run, run, folder, played)
+        machine = {**self.machine, **spread}
+        return await asyncio.to_thread(finish_run, run, folder, reports, status, machine)
 
     def _request(
         self, connection: Connection, action: str, run: RunConfig | None = None, **details: object
@@ -128,15 +123,6 @@ class Fleet:
             lease_s=self._lease_s,
             details=details,
         )
-
-    async def _divide(self, cameras: Sequence[LiveCamera]) -> tuple[Connection, Sequence[Share]]:
-        """The server, and the cameras in turn over the hosts that are there."""
-        server, clients = await self._await_enough()
-        return server, [
-            Share(client, cameras[number :: len(clients)])
-            for number, client in enumerate(clients)
-            if number < len(cameras)
-        ]
 
     async def _await_enough(self) -> tuple[Connection, Sequence[Connection]]:
         """Asks for lost hosts, for a while if no run can be made without them."""

@@ -72,11 +72,9 @@ class Host:
     """A machine and how to get there.
 
     Attributes:
-        role: what it does.
         root: absolute folder there for the files of runs; made where it is missing.
         name: for people, logs and file names; in the file, what it stands under.
         address: name or IP address of its SSH server; empty for this machine, without SSH.
-        port: of the SSH server.
         user: to log in as.
         key: private key file; empty takes keys from an SSH agent.
         known_hosts: file with the host's public key.

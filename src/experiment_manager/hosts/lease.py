@@ -56,13 +56,10 @@ class Lease:
     def __init__(
         self, lines: LineReader, lease_s: float, last_command: str, on_lost: Callable[[], None]
     ) -> None:
-        """Prepares the lease.
+        """The time of the lease begins to run.
 
-        Args:
-            lines: where commands come from.
-            lease_s: how long a line counts.
-            last_command: after which no lease is needed.
-            on_lost: called once, by the thread, when no line came in time or none can come.
+        After the last command no lease is needed. `on_lost` is called once, by the thread, when no line came in time
+        or none can come.
 
         Raises:
             ValueError: if the length is out of range.
@@ -74,22 +71,10 @@ class Lease:
         self._last_command = last_command
         self._on_lost = on_lost
         self._commands: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
-
-    def start(self) -> None:
-        """The time of the lease begins to run."""
-        self._thread.start()
-
-    def join(self) -> None:
-        """Waits until the lease was lost, or the last command has come."""
-        self._thread.join()
+        threading.Thread(target=self._keep, name="lease", daemon=True).start()
 
     def next_command(self) -> str:
-        """Waits for the next command that is not only a renewal.
-
-        Raises:
-            LeaseLostError: if the lease was lost.
-        """
+        """Waits for the next command that is not only a renewal; LeaseLostError if the lease was lost."""
         command = self._commands.get()
         if command is None:
             self._commands.put(None)  # for whoever asks next

@@ -24,7 +24,6 @@ class SshConnection:
     """A host behind an SSH server; see `Connection`."""
 
     def __init__(self, host: Host, connection: asyncssh.SSHClientConnection) -> None:
-        """Opened by `open`."""
         self.host = host
         self._connection = connection
         self._sftp: asyncssh.SFTPClient | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +13,52 @@ from ...core.errors import RunError
 from ...live_run.cameras import LiveCamera
 from .host import Host
 
+
+class HereConnection:
+    """This machine; see `Connection`."""
+
+    is_open = True
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    async def start(self, words: Sequence[str]) -> AgentPipe:
+        """See `Connection`."""
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=MAX_LINE_BYTES,
+            start_new_session=True,  # a Ctrl-C at the terminal is ours to pass on
+        )
+        assert process.stdin is not None  # noqa: S101 they are pipes
+        assert process.stderr is not None  # noqa: S101
+        stdin = process.stdin
+        messages = asyncio.create_task(process.stderr.read(), name="agent's messages")
+
+        async def end() -> bytes:
+            stdin.close()
+            await process.wait()
+            return await messages
+
+        return AgentPipe(self.host, process, end)
+
+    async def fetch(self, source: Path, target: Path) -> None:
+        """See `Connection`."""
+        await asyncio.to_thread(shutil.copyfile, source, target)
+
+    async def close(self) -> None:
+        """See `Connection`."""
+        return
+
+
 MAX_LINE_BYTES = 4 * 1024 * 1024
 _MAX_LAST_WORDS = 300
 
 
 class HostError(RunError):
-    """A host cannot be reached, or has been lost.
-
-    Attributes:
-        host: which one.
-    """
+    """A host cannot be reached, or has been lost."""
 
     def __init__(self, host: Host, problem: str) -> None:
         super().__init__(f"{host}: {problem}")
@@ -39,11 +77,8 @@ class AgentPipe:
     ) -> None:
         """Takes over a process.
 
-        Args:
-            host: where it runs.
-            process: has `stdin` and `stdout`.
-            end: ends its input and waits for its end; returns its messages.
-            lost: what these raise if the host is lost, `OSError` besides.
+        `end` ends its input, waits for its end and returns its messages; `lost` is what it raises beside `OSError`
+        when the host is lost.
         """
         self._host = host
         self._process = process
@@ -87,11 +122,7 @@ class Connection(Protocol):
         ...
 
     async def start(self, words: Sequence[str]) -> AgentPipe:
-        """Starts a program from an argument vector.
-
-        Raises:
-            HostError: if the host is lost.
-        """
+        """Starts a program from an argument vector; HostError if the host is lost."""
         ...
 
     async def fetch(self, source: Path, target: Path) -> None:

@@ -44,11 +44,6 @@ def claim(
 ) -> Iterator[Claim]:
     """Sweeps what the dead left, claims a run id and a block, and gives both back at the end.
 
-    Args:
-        num_blocks: how many blocks of addresses there are.
-        remove: removes what is there of the laboratory of a run id.
-        claims_dir: folder of the claims; made if it is not there.
-
     Raises:
         RunError: if all blocks are taken, or the folder cannot be written.
     """
@@ -75,11 +70,7 @@ def claim(
 
 
 def sweep(remove: Callable[[str], None], claims_dir: Path = CLAIMS_DIR) -> None:
-    """Removes what dead laboratories left.
-
-    Raises:
-        OSError: if the folder cannot be used.
-    """
+    """Removes what dead laboratories left; OSError if the folder cannot be used."""
     with _locked_folder(claims_dir):
         _sweep(claims_dir, remove)
 

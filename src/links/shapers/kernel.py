@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from ...core.errors import RunError, UsageError
-from .claims import Claim, claim
-from .link import FaultKind, LinkConfig, Way
+from .claims import claim
+from .link import FaultKind, LinkConfig, LinkSchedule, Way
 from .namespaces import (
     FAR_DEVICE,
     MAX_LINKS,
@@ -28,34 +28,16 @@ from .namespaces import (
     run_ip,
     server_namespace_of,
 )
-from .port import OnUplinkRate
-from .replay import Replay
-from .schedule import LinkSchedule
+from .replay import OnUplinkRate, Replay, Shaper
 from .traffic_control import TrafficControl, delay_line, root_rate_line, set_now
 
+_SERVER_OPTIONS = ("--host", "0.0.0.0", "--insecure")  # noqa: S104 in a namespace of its own
 _TOOLS = ("ip", "tc", "ss", "nsenter", "sysctl")
 _DEVICES = {Way.UP: FAR_DEVICE, Way.DOWN: NEAR_DEVICE}  # of the router: where each way leaves it
 
 
-class KernelShaper:
-    """Makes links of a laboratory that is built already."""
-
-    server_options: tuple[str, ...] = ("--host", "0.0.0.0", "--insecure")  # noqa: S104 in a namespace of its own
-
-    def __init__(self, claimed: Claim, names: Sequence[str]) -> None:
-        self.server_command = enter_command(server_namespace_of(claimed.run_id))
-        self._places = {
-            name: LinkPlace(claimed.run_id, claimed.block, number)
-            for number, name in enumerate(names)
-        }
-
-    def open_link(self, config: LinkConfig, on_uplink_rate: OnUplinkRate) -> KernelLink:
-        """A link whose traces and faults start when the context is entered."""
-        return KernelLink(config, self._places[config.name], on_uplink_rate)
-
-
 @contextlib.contextmanager
-def kernel_shaper(names: Sequence[str]) -> Iterator[KernelShaper]:
+def kernel_shaper(names: Sequence[str]) -> Iterator[Shaper]:
     """Builds a laboratory for links of these names, and removes it at the end.
 
     Raises:
@@ -69,9 +51,14 @@ def kernel_shaper(names: Sequence[str]) -> Iterator[KernelShaper]:
     if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
         raise RunError(f"shaper=kernel: not installed: {', '.join(missing)}")
     with claim(NUM_BLOCKS, remove) as claimed:
-        shaper = KernelShaper(claimed, names)
-        build([LinkPlace(claimed.run_id, claimed.block, n) for n in range(len(names))])
-        yield shaper
+        places = [LinkPlace(claimed.run_id, claimed.block, n) for n in range(len(names))]
+        build(places)
+        place_of = dict(zip(names, places, strict=True))
+        yield Shaper(
+            enter_command(server_namespace_of(claimed.run_id)),
+            _SERVER_OPTIONS,
+            lambda config, on_rate: KernelLink(config, place_of[config.name], on_rate),
+        )
 
 
 class KernelLink:
@@ -81,13 +68,6 @@ class KernelLink:
     """
 
     def __init__(self, config: LinkConfig, place: LinkPlace, on_uplink_rate: OnUplinkRate) -> None:
-        """Prepares the link.
-
-        Args:
-            config: what to emulate; of its `server` only the port matters.
-            place: its names and addresses, which exist.
-            on_uplink_rate: told what the uplink is set to.
-        """
         self.config = config
         self.place = place
         self._on_uplink_rate = on_uplink_rate
@@ -134,16 +114,11 @@ class KernelLink:
             self._on_uplink_rate(time.monotonic_ns() / 1e6, rate_kbps)
 
     async def break_connections(self, kind: FaultKind) -> None:
-        """Resets the connections that there are, or leaves them half-open.
-
-        Raises:
-            RunError: if the kernel refuses.
-        """
-        work = self._reset if kind is FaultKind.RESET else self._leave_half_open
-        await asyncio.to_thread(work)
-
-    def _reset(self) -> None:
-        self._server_sockets("--kill")
+        """Resets the connections that there are, or leaves them half-open; RunError if the kernel refuses."""
+        if kind is FaultKind.RESET:
+            await asyncio.to_thread(self._server_sockets, "--kill")
+        else:
+            await asyncio.to_thread(self._leave_half_open)
 
     def _leave_half_open(self) -> None:
         ports = re.findall(rf"{re.escape(self.place.client_address)}:(\d+)", self._server_sockets())
@@ -162,11 +137,7 @@ class KernelLink:
         return run_in(server_namespace, ["ss", "-tnH", *more, "state", "connected", *wanted])
 
     def _add_delay(self) -> None:
-        """Delays what both ends send.
-
-        Raises:
-            UsageError: if this kernel cannot.
-        """
+        """Delays what both ends send; UsageError if this kernel cannot."""
         ends = (
             (None, self.place.client_device),
             (server_namespace_of(self.place.run_id), self.place.server_device),

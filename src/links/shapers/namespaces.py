@@ -38,7 +38,6 @@ class LinkPlace:
     Attributes:
         run_id: of the laboratory.
         block: of addresses; differs between the laboratories of a machine.
-        number: of the link in its laboratory.
     """
 
     run_id: str
@@ -76,7 +75,7 @@ class LinkPlace:
             f"netns add {self.namespace}",
             f"link add {self.client_device} type veth peer name {NEAR_DEVICE} netns {self.namespace}",
             f"addr add {self.client_address}/30 dev {self.client_device}",
-            *_up_lines(self.client_device),
+            _up_line(self.client_device),
         ]
 
     def router_lines(self) -> list[str]:
@@ -86,15 +85,15 @@ class LinkPlace:
             f"link add {FAR_DEVICE} type veth peer name {self.server_device} netns {server_namespace}",
             f"addr add {self._address(2)}/30 dev {NEAR_DEVICE}",
             f"addr add {self._address(5)}/30 dev {FAR_DEVICE}",
-            *_up_lines(NEAR_DEVICE),
-            *_up_lines(FAR_DEVICE),
+            _up_line(NEAR_DEVICE),
+            _up_line(FAR_DEVICE),
         ]
 
     def far_lines(self) -> list[str]:
         """For `ip -batch` in the server's namespace: its interface, and the way back."""
         return [
             f"addr add {self.server_address}/30 dev {self.server_device}",
-            *_up_lines(self.server_device),
+            _up_line(self.server_device),
             f"route add {self._address(0)}/30 via {self._address(5)}",
         ]
 
@@ -123,11 +122,7 @@ def server_namespace_of(run_id: str) -> str:
 
 
 def build(places: Sequence[LinkPlace]) -> None:
-    """Makes the namespaces of a laboratory, with links that are not shaped yet.
-
-    Raises:
-        RunError: if the kernel refuses.
-    """
+    """Makes the namespaces of a laboratory, with links that are not shaped yet; RunError if the kernel refuses."""
     server_namespace = server_namespace_of(places[0].run_id)
     near = [line for place in places for line in place.near_lines()]
     run_ip([f"netns add {server_namespace}", *near])
@@ -145,7 +140,7 @@ def remove(run_id: str) -> None:
     names = [path.name for path in NAMESPACES_DIR.glob(f"{namespace_prefix(run_id)}*")]
     lines = [f"link del {device}" for device in devices] + [f"netns del {name}" for name in names]
     if lines:  # one that is gone meanwhile is no reason to leave the others
-        _run(["ip", "-force", "-batch", "-"], "\n".join(lines), is_checked=False)
+        run_tool(["ip", "-force", "-batch", "-"], "\n".join(lines), is_checked=False)
 
 
 def run_ip(lines: Sequence[str], namespace: str | None = None) -> None:
@@ -155,16 +150,12 @@ def run_ip(lines: Sequence[str], namespace: str | None = None) -> None:
         RunError: if the kernel refuses, or there is no `ip`.
     """
     where = ["-netns", namespace] if namespace else []
-    _run(["ip", *where, "-batch", "-"], "\n".join(lines))
+    run_tool(["ip", *where, "-batch", "-"], "\n".join(lines))
 
 
 def run_in(namespace: str, command: Sequence[str]) -> str:
-    """Runs a command in a namespace and returns what it prints.
-
-    Raises:
-        RunError: if it fails.
-    """
-    return _run([*enter_command(namespace), *command])
+    """Runs a command in a namespace and returns what it prints; RunError if it fails."""
+    return run_tool([*enter_command(namespace), *command])
 
 
 def enter_command(namespace: str) -> tuple[str, ...]:
@@ -172,12 +163,13 @@ def enter_command(namespace: str) -> tuple[str, ...]:
     return ("nsenter", f"--net={NAMESPACES_DIR / namespace}")
 
 
-def _up_lines(device: str) -> list[str]:
+def _up_line(device: str) -> str:
     # Segments of one packet each: what is shaped is what would be on a wire.
-    return [f"link set {device} up gso_max_segs 1"]
+    return f"link set {device} up gso_max_segs 1"
 
 
-def _run(command: Sequence[str], text: str = "", *, is_checked: bool = True) -> str:
+def run_tool(command: Sequence[str], text: str = "", *, is_checked: bool = True) -> str:
+    """Runs a tool on some input and returns what it prints; RunError if it is not there, or fails."""
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     except FileNotFoundError:

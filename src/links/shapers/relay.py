@@ -11,13 +11,10 @@ import struct
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
-from .link import FaultKind, LinkConfig, Way
-from .port import OnUplinkRate
-from .replay import Replay
-from .schedule import UNLIMITED_KBPS, LinkSchedule
+from .link import UNLIMITED_KBPS, FaultKind, LinkConfig, LinkSchedule, Way
+from .replay import OnUplinkRate, Replay
 from .token_bucket import TokenBucket
 
 _RECEIVE_BUFFER_BYTES = 16 * 1024
@@ -25,17 +22,6 @@ _SEGMENT_BYTES = 1448  # as on Ethernet; loopback's 64 kB segments do not fit sm
 _MAX_WAITING_CHUNKS = 256
 _TIMER_MS = 1.0  # the event loop's timers round up to this
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-
-class RelayShaper:
-    """Makes links that a relay in user space shapes; needs no rights."""
-
-    server_command: tuple[str, ...] = ()
-    server_options: tuple[str, ...] = ()
-
-    def open_link(self, config: LinkConfig, on_uplink_rate: OnUplinkRate) -> Link:
-        """A link whose traces and faults start when the context is entered."""
-        return Link(config, on_uplink_rate)
 
 
 class _Direction:
@@ -64,14 +50,9 @@ class _Direction:
 class _Connection:
     """A connection through a link."""
 
-    client: socket.socket
-    server: socket.socket
+    sockets: tuple[socket.socket, socket.socket]  # to the client, and to the server
     task: asyncio.Task[None] | None
     is_dead: bool = False  # half-open: its sockets stay, and nobody is told
-
-    @property
-    def sockets(self) -> tuple[socket.socket, socket.socket]:
-        return self.client, self.server
 
 
 class Link:
@@ -79,22 +60,10 @@ class Link:
 
     Used as an asynchronous context manager. Traces and faults start when it is entered; bytes leave in
     small chunks, and buffers are small, so that a sender feels a slow link soon.
-
-    Attributes:
-        num_connections: connections accepted so far.
-        uplink_bytes: bytes handed to the server so far.
     """
 
     def __init__(self, config: LinkConfig, on_uplink_rate: OnUplinkRate | None = None) -> None:
-        """Prepares the link.
-
-        Args:
-            config: what to emulate.
-            on_uplink_rate: told what the uplink is set to.
-        """
         self.config = config
-        self.num_connections = 0
-        self.uplink_bytes = 0
         self._on_uplink_rate = on_uplink_rate
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[_Connection] = set()
@@ -123,12 +92,7 @@ class Link:
         self._start(replay.run(), "replay")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -149,36 +113,15 @@ class Link:
                 self._on_uplink_rate(_now_ms(), rate_kbps)
 
     async def break_connections(self, kind: FaultKind) -> None:
-        """Resets the connections that there are, or leaves them half-open."""
-        if kind is FaultKind.RESET:
-            self.reset()
-        else:
-            self.leave_half_open()
-
-    def cut(self) -> None:
-        """Lets nothing through, either way, and tells nobody."""
-        self.set_rate_kbps(Way.BOTH, 0)
-
-    def reset(self) -> None:
-        """Resets every connection; both ends see it."""
-        for connection in self._stop_carrying():
-            for one in connection.sockets:
-                with contextlib.suppress(OSError):
-                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-
-    def leave_half_open(self) -> None:
-        """Carries nothing more on the connections that there are, and tells nobody; new ones work."""
-        for connection in self._stop_carrying():
-            connection.is_dead = True
-
-    def _stop_carrying(self) -> list[_Connection]:
-        """Ends the tasks of the connections that still carry something, and returns those."""
-        stopped = []
+        """Resets the connections that still carry something, or leaves them half-open."""
         for connection in self._connections:
-            if connection.task is not None and not connection.is_dead:
-                connection.task.cancel()
-                stopped.append(connection)
-        return stopped
+            if connection.task is None or connection.is_dead:
+                continue
+            connection.task.cancel()
+            if kind is FaultKind.RESET:
+                _reset_on_close(connection)
+            else:
+                connection.is_dead = True
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"link {self.config.name} {name}")
@@ -196,13 +139,12 @@ class Link:
                     raise
                 await asyncio.sleep(0.1)
                 continue
-            self.num_connections += 1
             self._start(self._relay(client), "connection")
 
     async def _relay(self, client: socket.socket) -> None:
         """Carries one connection until both ways have ended, or one breaks."""
         server = socket.socket(_family(self.config.server_address[0]))
-        connection = _Connection(client, server, asyncio.current_task())
+        connection = _Connection((client, server), asyncio.current_task())
         self._connections.add(connection)
         try:
             for one in connection.sockets:
@@ -213,8 +155,7 @@ class Link:
                 group.create_task(self._carry(client, server, self._up), name="uplink")
                 group.create_task(self._carry(server, client, self._down), name="downlink")
         except (OSError, ExceptionGroup):  # one end broke: the other one has to hear of it
-            for one in connection.sockets:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            _reset_on_close(connection)
         finally:
             connection.task = None
             if not connection.is_dead:
@@ -228,7 +169,7 @@ class Link:
         """Carries one way of one connection until it ends."""
         on_the_wire: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_MAX_WAITING_CHUNKS)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._deliver(on_the_wire, sink, direction), name="deliver")
+            group.create_task(self._deliver(on_the_wire, sink), name="deliver")
             data = await _receive(source, direction, is_first=True)
             while data:
                 await on_the_wire.put((_now_ms() + direction.delay_ms(), data))
@@ -236,10 +177,7 @@ class Link:
             await on_the_wire.put((_now_ms() + direction.delay_ms(), data))
 
     async def _deliver(
-        self,
-        on_the_wire: asyncio.Queue[tuple[float, bytes]],
-        sink: socket.socket,
-        direction: _Direction,
+        self, on_the_wire: asyncio.Queue[tuple[float, bytes]], sink: socket.socket
     ) -> None:
         """Hands on, in order, what has spent its delay on the wire; empty bytes are the end."""
         loop = asyncio.get_running_loop()
@@ -250,8 +188,12 @@ class Link:
                 sink.shutdown(socket.SHUT_WR)
                 return
             await loop.sock_sendall(sink, data)
-            if direction is self._up:
-                self.uplink_bytes += len(data)
+
+
+def _reset_on_close(connection: _Connection) -> None:
+    for one in connection.sockets:
+        with contextlib.suppress(OSError):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
 
 async def _receive(source: socket.socket, direction: _Direction, *, is_first: bool) -> bytes:

@@ -1,13 +1,69 @@
-"""Sets a link to what its schedule says, in time."""
+"""What the shapers have in common: links that can be set, and what sets them to their schedule in time."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
-from .link import Way
-from .port import ShapedLink
-from .schedule import LinkSchedule
+from .link import FaultKind, LinkConfig, LinkSchedule, Way
+
+OnUplinkRate = Callable[[float, float], None]
+"""Called with the monotonic time (ms) and the rate (1000 bit/s) whenever an uplink's rate is set."""
+
+
+@contextlib.contextmanager
+def rate_log(out_dir: Path, name: str, zero_ms: float) -> Iterator[OnUplinkRate]:
+    """Logs the rates of an uplink in `link-NAME.csv`, times from `zero_ms`; a full disk does not stop the link.
+
+    Raises:
+        OSError: if the file cannot be created.
+    """
+    file = (out_dir / f"link-{name}.csv").open("w", encoding="utf-8")
+
+    def write(text: str) -> None:
+        with contextlib.suppress(OSError):
+            file.write(text)
+            file.flush()
+
+    write("at_ms,rate_kbps\n")
+    try:
+        yield lambda now_ms, rate_kbps: write(f"{now_ms - zero_ms:.3f},{rate_kbps:.3f}\n")
+    finally:
+        with contextlib.suppress(OSError):
+            file.close()
+
+
+class ShapedLink(Protocol):
+    """A link that runs: what a replay of traces and faults sets."""
+
+    def set_rate_kbps(self, way: Way, rate_kbps: float) -> None:
+        """Sets the rate of one way, up or down; 0 is an outage."""
+
+    async def break_connections(self, kind: FaultKind) -> None:
+        """Resets the connections that there are, or leaves them half-open."""
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT where the link's client connects."""
+
+
+class Shaper(NamedTuple):
+    """Makes links.
+
+    Attributes:
+        server_command: what to put before the command that starts the server.
+        server_options: options that the server needs, so that the links can lead to it.
+        open_link: a link whose traces and faults start when the context is entered.
+    """
+
+    server_command: tuple[str, ...]
+    server_options: tuple[str, ...]
+    open_link: Callable[[LinkConfig, OnUplinkRate], AbstractAsyncContextManager[ShapedLink]]
 
 
 class Replay:

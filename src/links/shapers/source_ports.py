@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ...core.checks import echo
-from ...core.errors import RunError, UsageError
+from ...core.errors import UsageError
 from ..traces import LinkTrace
-from .link import FaultKind, Way
-from .port import OnUplinkRate
-from .replay import Replay
-from .schedule import LinkSchedule
+from .link import FaultKind, LinkSchedule, Way
+from .namespaces import run_tool
+from .replay import OnUplinkRate, Replay
 from .traffic_control import TrafficControl, class_lines, set_now, source_port_line
 
 HANDLE = "6d6a:"
@@ -50,17 +48,8 @@ def shared_interface(device: str, ports: Sequence[int]) -> Iterator[None]:
 
 
 def take_back(device: str) -> None:
-    """Removes our queue from an interface, if it is there.
-
-    Raises:
-        RunError: if there is no such interface.
-    """
-    shown = subprocess.run(
-        ["tc", "qdisc", "show", "dev", device, "root"], capture_output=True, text=True, check=False
-    )
-    if shown.returncode:
-        raise RunError(f"tc: {' '.join(shown.stderr.split())}")
-    if f"qdisc htb {HANDLE} " in shown.stdout:
+    """Removes our queue from an interface, if it is there; RunError if there is no such interface."""
+    if f"qdisc htb {HANDLE} " in run_tool(["tc", "qdisc", "show", "dev", device, "root"]):
         set_now([f"qdisc del dev {device} root"])
 
 
@@ -73,15 +62,6 @@ class SourcePortLink:
         self, device: str, number: int, port: int, hand_over: Callable[[Sequence[str]], None],
         on_uplink_rate: OnUplinkRate,
     ) -> None:  # fmt: skip
-        """Prepares the link.
-
-        Args:
-            device: the shared interface.
-            number: of the link's class, from 1.
-            port: source port.
-            hand_over: carries out lines of `tc`.
-            on_uplink_rate: told what the uplink is set to.
-        """
         self._device = device
         self._number = number
         self._hand_over = hand_over
@@ -108,12 +88,6 @@ async def replay_source_ports(
     until: asyncio.Event,
 ) -> None:
     """Shapes what leaves an interface, by source port, until an event is set.
-
-    Args:
-        device: the interface, in this namespace.
-        traces: source port to the rate of its link.
-        logs: source port to what is told the rates.
-        until: ends it.
 
     Raises:
         UsageError: if a port is none.

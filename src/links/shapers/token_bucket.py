@@ -19,25 +19,12 @@ class TokenBucket:
     """
 
     def __init__(self, rate_kbps: float) -> None:
-        """Starts idle, at a rate (1000 bit/s); 0 is an outage.
-
-        Raises:
-            ValueError: if the rate is negative or not finite.
-        """
+        """Starts idle, at a rate (1000 bit/s); 0 is an outage; ValueError if the rate is negative or not finite."""
         self._rate_kbps = require_not_negative("rate_kbps", rate_kbps)
         self._free_ms = float("-inf")
 
-    @property
-    def rate_kbps(self) -> float:
-        """The rate that holds now."""
-        return self._rate_kbps
-
     def set_rate(self, rate_kbps: float, now_ms: float) -> None:
-        """Changes the rate for the chunks to come.
-
-        Raises:
-            ValueError: if the rate is negative or not finite.
-        """
+        """Changes the rate for the chunks to come; ValueError if the rate is negative or not finite."""
         if self._rate_kbps == 0:
             self._free_ms = max(self._free_ms, now_ms)  # an outage is not made up for
         self._rate_kbps = require_not_negative("rate_kbps", rate_kbps)
@@ -51,11 +38,7 @@ class TokenBucket:
     def reserve(self, num_bytes: int, now_ms: float, has_waited: bool) -> float:
         """Books the link for a chunk and returns when its last bit has left.
 
-        Args:
-            num_bytes: size of the chunk.
-            now_ms: the time.
-            has_waited: whether the chunk was there already when the link could have taken it; then
-                the time lost since is made up for.
+        A chunk that has waited was there when the link could have taken it: the time lost since is made up for.
 
         Raises:
             ValueError: during an outage.

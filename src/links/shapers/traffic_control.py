@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from ...core.errors import RunError
+from .namespaces import run_tool
 
 BITS_PER_BYTE = 8
 WIRE_RATIO = 1514 / 1448
@@ -39,14 +40,7 @@ def delay_line(device: str, delay_ms: float, jitter_ms: float) -> str:
 
 
 def class_lines(device: str, handle: str, number: int, rate_kbps: float) -> list[str]:
-    """Lets one class of an interface's htb send at a rate; 0 loses whatever is sent.
-
-    Args:
-        device: the interface.
-        handle: of its htb, such as `1:`.
-        number: of the class, from 1.
-        rate_kbps: 1000 bit/s of TCP payload.
-    """
+    """Lets a class (from 1) of an interface's htb send at a rate (1000 bit/s of TCP payload); 0 loses all."""
     parent = f"{handle}{number:x}"
     rate_bps, burst_bytes, queue_bytes = _token_bucket(rate_kbps)
     leaf = f"bfifo limit {queue_bytes}" if rate_kbps else "blackhole"
@@ -74,20 +68,8 @@ def _token_bucket(rate_kbps: float) -> tuple[int, int, int]:
 
 
 def set_now(lines: Sequence[str], namespace: str | None = None) -> None:
-    """Carries lines out before it returns.
-
-    Args:
-        lines: as above.
-        namespace: whose interfaces are meant; None for this process's own.
-
-    Raises:
-        RunError: if the kernel refuses.
-    """
-    command = [*_tc(namespace), "-batch", "-"]
-    text = "".join(f"{line}\n" for line in lines)
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RunError(f"tc: {' '.join(done.stderr.split())}")
+    """Carries lines out, in a namespace if one is given, before it returns; RunError if the kernel refuses."""
+    run_tool([*_tc(namespace), "-batch", "-"], "".join(f"{line}\n" for line in lines))
 
 
 class TrafficControl:
@@ -117,11 +99,7 @@ class TrafficControl:
             raise RunError("tc: a link could not be set to its rate; its message stands above")
 
     def hand_over(self, lines: Sequence[str]) -> None:
-        """Hands lines over; whether they could be carried out shows at the end.
-
-        Raises:
-            RunError: if `tc` has ended.
-        """
+        """Hands lines over; whether they could be carried out shows at the end; RunError if `tc` has ended."""
         if self._process.stdin is None:
             raise RuntimeError("tc has no pipe")
         try:

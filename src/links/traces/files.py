@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from ...core.checks import echo, require_not_negative, require_positive
 from ...core.errors import UsageError
 from ...files.text_file import read_text
 from .trace import MAX_MBPS, LinkTrace
 
-FORMATS = ("values", "mahimahi", "csv")
-_FORMAT_OF_SUFFIX = {".csv": "csv", ".up": "mahimahi", ".down": "mahimahi", ".mahimahi": "mahimahi"}
+_MAHIMAHI_SUFFIXES = (".up", ".down", ".mahimahi")
 
 WINDOW_S = 0.1
 """Files without a regular period are averaged over windows of about this length."""
@@ -32,12 +34,10 @@ _REGULAR_RATIO = 1e-3
 Line = tuple[int, str]
 
 
-def read_trace(
-    path: Path, offset: int = 0, scale_ratio: float = 1.0, file_format: str = ""
-) -> LinkTrace:
+def read_trace(path: Path, offset: int = 0, scale_ratio: float = 1.0) -> LinkTrace:
     """Reads a trace file.
 
-    Formats, chosen by the file's suffix unless one is given:
+    Formats, chosen by the file's suffix:
 
     * `values` (any other suffix): one value in Mbit/s per line; a comment `# period_s: 20` says how
       long each value holds, 1 s without it.
@@ -49,22 +49,18 @@ def read_trace(
 
     Blank lines, and lines that begin with `#`, are skipped.
 
-    Args:
-        path: the file.
-        offset: of the returned trace.
-        scale_ratio: of the returned trace.
-        file_format: one of FORMATS.
-
     Raises:
         UsageError: naming file and line, if the file cannot be read or is no trace.
     """
-    if file_format and file_format not in FORMATS:
-        raise UsageError(f"format={echo(file_format)}: must be one of {', '.join(FORMATS)}")
     lines = read_text(path, MAX_FILE_BYTES).splitlines()
-    chosen = file_format or _FORMAT_OF_SUFFIX.get(path.suffix.lower(), "values")
-    parse = {"values": _parse_values, "mahimahi": _parse_mahimahi, "csv": _parse_csv}[chosen]
+    suffix = path.suffix.lower()
     try:
-        values, period_s = parse(lines)
+        if suffix == ".csv":
+            values, period_s = _parse_csv(lines)
+        elif suffix in _MAHIMAHI_SUFFIXES:
+            values, period_s = _parse_mahimahi(lines)
+        else:
+            values, period_s = _parse_values(lines)
         return LinkTrace(values, period_s, offset, scale_ratio)
     except _BadLineError as error:
         raise UsageError(f"{path}:{error.number}: {error}") from None
@@ -80,6 +76,15 @@ class _BadLineError(ValueError):
         self.number = number
 
 
+@contextlib.contextmanager
+def _at_line(number: int) -> Iterator[None]:
+    """Blames a line for what is wrong with it."""
+    try:
+        yield
+    except ValueError as error:
+        raise _BadLineError(number, error) from None
+
+
 def _content(lines: Iterable[str]) -> Iterator[Line]:
     """Numbers and texts of the lines that hold data."""
     for number, line in enumerate(lines, 1):
@@ -92,27 +97,26 @@ def _parse_values(lines: Sequence[str]) -> tuple[tuple[float, ...], float]:
     period_s = 1.0
     for number, line in enumerate(lines, 1):
         if match := _PERIOD_PATTERN.fullmatch(line.strip()):
-            try:
+            with _at_line(number):
                 period_s = require_positive("period_s", _number("period_s", match[1]), MAX_SECONDS)
-            except ValueError as error:
-                raise _BadLineError(number, error) from None
-    values = tuple(_rate(number, text, "rate_mbps", 1.0) for number, text in _content(lines))
+    values = []
+    for number, text in _content(lines):
+        with _at_line(number):
+            values.append(_rate(text, "rate_mbps", 1.0))
     if not values:
         raise ValueError("holds no value; a trace has at least one, in Mbit/s")
-    return values, period_s
+    return tuple(values), period_s
 
 
 def _parse_mahimahi(lines: Sequence[str]) -> tuple[tuple[float, ...], float]:
     times_s: list[float] = []
     for number, text in _content(lines):
-        if not (text.isascii() and text.isdigit()):
-            raise _BadLineError(number, f"time_ms={echo(text)}: must be a whole number of ms")
-        try:
+        with _at_line(number):
+            if not (text.isascii() and text.isdigit()):
+                raise ValueError(f"time_ms={echo(text)}: must be a whole number of ms")
             time_s = require_not_negative("time_ms", int(text), MAX_SECONDS * 1000) / 1000
-        except ValueError as error:
-            raise _BadLineError(number, error) from None
-        if times_s and time_s < times_s[-1]:
-            raise _BadLineError(number, f"time_ms={text}: must not be before the line above it")
+            if times_s and time_s < times_s[-1]:
+                raise ValueError(f"time_ms={text}: must not be before the line above it")
         times_s.append(time_s)
     if not times_s or times_s[-1] == 0:
         raise ValueError("holds no packet after 0 ms; the last time is where a trace begins again")
@@ -130,30 +134,24 @@ def _parse_csv(lines: Sequence[str]) -> tuple[tuple[float, ...], float]:
         raise ValueError("holds no row under a header of column names")
     header_number, header = rows[0]
     names = [name.strip() for name in header]
-    time_column, time_unit = _column(header_number, names, _TIME_PATTERN, "times, such as at_ms")
-    rate_column, rate_unit = _column(
-        header_number, names, _RATE_PATTERN, "rates, such as rate_kbps"
-    )
+    with _at_line(header_number):
+        time_column, time_unit = _column(names, _TIME_PATTERN, "times, such as at_ms")
+        rate_column, rate_unit = _column(names, _RATE_PATTERN, "rates, such as rate_kbps")
+    name = names[time_column]
     times_s: list[float] = []
     values: list[float] = []
     for number, row in rows[1:]:
-        if len(row) != len(names):
-            raise _BadLineError(number, f"{len(row)} fields: must be {len(names)} as in the header")
-        name = names[time_column]
-        try:
+        with _at_line(number):
+            if len(row) != len(names):
+                raise ValueError(f"{len(row)} fields: must be {len(names)} as in the header")
             time = require_not_negative(name, _number(name, row[time_column].strip()))
-        except ValueError as error:
-            raise _BadLineError(number, error) from None
-        time_s = time / _PER_SECOND[time_unit]
-        if times_s and not times_s[-1] < time_s <= times_s[0] + MAX_SECONDS:
-            raise _BadLineError(
-                number,
-                f"{name}={time:g}: must be after the row above it, within a day of the first",
-            )
-        times_s.append(time_s)
-        values.append(
-            _rate(number, row[rate_column].strip(), names[rate_column], _PER_MBPS[rate_unit])
-        )
+            time_s = time / _PER_SECOND[time_unit]
+            if times_s and not times_s[-1] < time_s <= times_s[0] + MAX_SECONDS:
+                raise ValueError(
+                    f"{name}={time:g}: must be after the row above it, within a day of the first"
+                )
+            times_s.append(time_s)
+            values.append(_rate(row[rate_column].strip(), names[rate_column], _PER_MBPS[rate_unit]))
     return _resample(times_s, values)
 
 
@@ -168,22 +166,14 @@ def _resample(times_s: Sequence[float], values: Sequence[float]) -> tuple[tuple[
     if all(abs(length_s - usual_s) <= _REGULAR_RATIO * usual_s for length_s in lengths_s):
         return tuple(values), usual_s
     num_windows = max(1, round(total_s / WINDOW_S))
+    ends_s = np.cumsum([0.0, *lengths_s])
+    mbits = np.cumsum([0.0, *np.multiply(values, lengths_s)])
+    windows = np.diff(np.interp(np.linspace(0.0, ends_s[-1], num_windows + 1), ends_s, mbits))
     period_s = total_s / num_windows
-    mbits = [0.0] * num_windows
-    start_s = 0.0
-    for length_s, value in zip(lengths_s, values, strict=True):
-        end_s = start_s + length_s
-        first = min(num_windows - 1, int(start_s / period_s))
-        for window in range(first, min(num_windows, int(end_s / period_s) + 1)):
-            shared_s = min(end_s, (window + 1) * period_s) - max(start_s, window * period_s)
-            mbits[window] += value * max(0.0, shared_s)
-        start_s = end_s
-    return tuple(mbit / period_s for mbit in mbits), period_s
+    return tuple(np.maximum(0.0, windows / period_s).tolist()), period_s
 
 
-def _column(
-    number: int, names: Sequence[str], pattern: re.Pattern[str], wanted: str
-) -> tuple[int, str]:
+def _column(names: Sequence[str], pattern: re.Pattern[str], wanted: str) -> tuple[int, str]:
     """Index and unit of the one column whose name fits."""
     found = [
         (index, match[1].lower())
@@ -191,19 +181,14 @@ def _column(
         if (match := pattern.fullmatch(name))
     ]
     if len(found) != 1:
-        raise _BadLineError(
-            number,
-            f"columns={echo(','.join(names))}: must be one of {wanted}; there are {len(found)}",
+        raise ValueError(
+            f"columns={echo(','.join(names))}: must be one of {wanted}; there are {len(found)}"
         )
     return found[0]
 
 
-def _rate(number: int, text: str, name: str, per_mbps: float) -> float:
-    try:
-        value = require_not_negative(name, _number(name, text), MAX_MBPS * per_mbps)
-    except ValueError as error:
-        raise _BadLineError(number, error) from None
-    return value / per_mbps
+def _rate(text: str, name: str, per_mbps: float) -> float:
+    return require_not_negative(name, _number(name, text), MAX_MBPS * per_mbps) / per_mbps
 
 
 def _number(field: str, text: str) -> float:

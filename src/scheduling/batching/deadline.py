@@ -132,12 +132,6 @@ def _best_batch(
 
     Large batches are tried first. A size that could not lead to more, even if every frame were in time
     at the least time per frame, is not played forward.
-
-    Args:
-        deadlines_ms: of all waiting frames, rising.
-        ready: indices of those that can run, rising.
-        latency: predicted batch times.
-        start_ms: when the batch would start.
     """
     best: Sequence[int] = ()
     best_outcome = _Outcome(-math.inf, 0.0, 0)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ...core.checks import echo, require_positive
+from .baselines import FixedBatcher, IntervalBatcher
 from .deadline import DeadlineBatcher
-from .fixed import FixedBatcher
-from .interval import IntervalBatcher
 from .port import Batcher
 
 NAMES = ("deadline", "fixed:FRAMES", "interval:MILLISECONDS")

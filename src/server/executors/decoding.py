@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import cv2
@@ -23,51 +22,43 @@ from .workload import WaitingFrame, Workload
 Prepare: TypeAlias = Callable[[Picture], Input]
 """What an executor does to a picture before it runs."""
 
+Fault: TypeAlias = tuple[Reason, str]
+"""Why a frame has no input, and what is said of it."""
+
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What became of a frame; where it has no input, why."""
+def decode(frame: WaitingFrame, side_px: int, prepare: Prepare) -> Fault | None:
+    """Gives a frame its input: of the picture that its endpoint checked, and no other that has come into its slot since.
 
-    decode_ms: float
-    input: Input = None
-    reason: Reason | None = None
-    detail: str = ""
-
-
-def decode(frame: WaitingFrame, side_px: int, prepare: Prepare) -> Decoded:
-    """Decodes the picture that its endpoint checked, and no other that has come into its slot since.
-
-    Whatever a library fails with is the frame's fault.
+    Whatever a library fails with is the frame's fault, which is returned.
     """
     start_s = time.monotonic()
-    sent, memory = frame.descriptor, frame.source.memory
-    made: Input = None
-    reason, detail = None, ""
+    sent = frame.descriptor
     try:
-        jpeg = memory.read(sent.slot, sent.slot_generation, sent.jpeg_bytes)
-        made = prepare(decode_frame(jpeg, side_px))
+        jpeg = frame.source.memory.read(sent.slot, sent.slot_generation, sent.jpeg_bytes)
+        frame.input = prepare(decode_frame(jpeg, side_px))
     except StaleSlotError:
-        reason, detail = Reason.TOO_LATE, "its endpoint has given it up"
+        return Reason.TOO_LATE, "its endpoint has given it up"
     except Exception as error:  # noqa: BLE001 - a decoder fails in many ways, each with its frame
         _log.warning("a frame of %d bytes cannot be decoded: %s", sent.jpeg_bytes, error)
-        reason, detail = Reason.BAD_FRAME, "jpeg: cannot be decoded"
-    return Decoded(1000 * (time.monotonic() - start_s), made, reason, detail)
+        return Reason.BAD_FRAME, "jpeg: cannot be decoded"
+    finally:
+        frame.decode_ms += 1000 * (time.monotonic() - start_s)
+    return None
 
 
-def give_up(frame: WaitingFrame, reason: Reason, detail: str) -> None:
-    """Answers for a frame that has no input."""
+def _give_up(frame: WaitingFrame, fault: Fault) -> None:
+    reason, detail = fault
     answers.give_up([frame], [reason], detail, FrameResults(), MonotonicClock().now_ms())
 
 
 def decode_alone(frame: WaitingFrame, side_px: int, prepare: Prepare) -> bool:
     """Gives a frame its input, here and now; or gives it up and returns False."""
-    decoded = decode(frame, side_px, prepare)
-    frame.input, frame.decode_ms = decoded.input, decoded.decode_ms
-    if decoded.reason is not None:
-        give_up(frame, decoded.reason, decoded.detail)
-    return decoded.reason is None
+    fault = decode(frame, side_px, prepare)
+    if fault is not None:
+        _give_up(frame, fault)
+    return fault is None
 
 
 class DecoderPool:
@@ -93,32 +84,30 @@ class DecoderPool:
     def _serve(self, decoder: int) -> None:
         while (chosen := self._choose(decoder)) is not None:
             frame, side_px = chosen
-            decoded = decode(frame, side_px, self._prepare)
+            fault = decode(frame, side_px, self._prepare)
             frame.source.bench.decode(decoder, 0)
-            self._finish(decoder, frame, side_px, decoded)
+            self._finish(decoder, frame, side_px, fault)
 
     def _choose(self, decoder: int) -> tuple[WaitingFrame, int] | None:
         work = self._work
         with work.decoding_due:
             while not work.is_closed:
-                chosen = work.core.decode(decoder)
-                if chosen is not None:
-                    frame = work.frames[chosen.key]
+                key = work.core.decode(decoder)
+                if key is not None:
+                    frame = work.frames[key]
                     frame.source.bench.decode(decoder, frame.descriptor.ticket)
-                    return frame, chosen.side_px
+                    return frame, work.core.side_px
                 work.decoding_due.wait()
         return None
 
-    def _finish(self, decoder: int, frame: WaitingFrame, side_px: int, decoded: Decoded) -> None:
-        """Notes an input; without one the frame is given up."""
-        work, reason = self._work, decoded.reason
+    def _finish(self, decoder: int, frame: WaitingFrame, side_px: int, fault: Fault | None) -> None:
+        """Notes an input; without one the frame is given up, if it still waits."""
+        work = self._work
         with work.changed:
             key = work.core.frames.decoding[decoder]
-            frame.input = decoded.input
-            frame.decode_ms += decoded.decode_ms
-            is_waiting = work.core.decoded(decoder, side_px if reason is None else 0)
-            if is_waiting and reason is not None:
+            is_waiting = work.core.decoded(decoder, 0 if fault else side_px)
+            if fault and is_waiting:
                 work.take([key])
             work.changed.notify()
-        if is_waiting and reason is not None:
-            give_up(frame, reason, decoded.detail)
+        if fault and is_waiting:
+            _give_up(frame, fault)

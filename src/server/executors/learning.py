@@ -33,7 +33,7 @@ class Learning:
         if (
             self._learned is not None
             and not self._has_offered
-            and self._condition.is_off_for_long(now_ms)
+            and self._condition.slowdown.is_off_for_long(now_ms)
         ):
             self._has_offered = True
             _log.warning(
@@ -44,5 +44,5 @@ class Learning:
 
     def keep(self) -> None:
         """Keeps what is known, unless the device is as good as lost: that will have passed."""
-        if self._learned is not None and not self._condition.is_far_off:
-            self._learned.keep(self._condition.slowness)
+        if self._learned is not None and not self._condition.slowdown.is_far_off:
+            self._learned.keep(self._condition.slowdown.slowness)

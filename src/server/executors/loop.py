@@ -54,12 +54,8 @@ class BatchLoop:
         on_status: Callable[[], None] = lambda: None,
         on_batch: Callable[[BatchRecord], None] | None = None,
         watchdog: Watchdog | None = None,
-        decode_alone: Callable[[WaitingFrame, int], bool] | None = None,
     ) -> None:
-        """Takes what it works with; `on_status` and `on_batch` are called by the loop's thread.
-
-        `decode_alone` gives a frame that is to be alone its input, of a side, or gives it up and returns False.
-        """
+        """Takes what it works with; `on_status` and `on_batch` are called by the loop's thread."""
         self.num_turns = 0
         self.is_running = False
         self._device_id = device_id
@@ -71,13 +67,12 @@ class BatchLoop:
         self._on_status = on_status
         self._on_batch = on_batch
         self._watchdog = watchdog
-        self._decode_alone = decode_alone
         self._under_way: deque[Lot] = deque()
         self._free_ms = -math.inf  # when the last batch ended
 
     def status(self) -> ExecutorStatus:
         """How the device does."""
-        core, slowness = self._core, self._core.condition.slowness
+        core, slowness = self._core, self._core.condition.slowdown.slowness
         return ExecutorStatus(
             device_id=self._device_id,
             slowdown_ratio=slowness.ratio,
@@ -149,15 +144,19 @@ class BatchLoop:
         """Starts a batch; one whose only frame cannot be decoded is over."""
         batch = lot.batch
         self._guard()
-        if batch.is_alone and self._decode_alone is not None:
-            if not self._decode_alone(lot.frames[0], self._sides_px[batch.variant]):
+        if batch.is_alone and self._executor.needs_pictures:
+            from .decoding import decode_alone  # noqa: PLC0415 - loads OpenCV
+
+            side_px = self._sides_px[batch.variant]
+            is_decoded = decode_alone(lot.frames[0], side_px, self._executor.prepare)
+            if not is_decoded:
                 self._under_way.remove(lot)
-                self._guard()
+            self._guard()
+            if not is_decoded:
                 self._show_benches(lot.frames)
                 with self._work.changed:
                     self._core.ran(batch, 0.0, self._clock.now_ms(), is_good=False)
                 return
-            self._guard()
         inputs = [frame.input for frame in lot.frames] or [self._blank(batch.variant)]
         lot.start_ms = self._clock.now_ms()
         try:

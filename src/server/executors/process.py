@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from ...core.clock import MonotonicClock
 from ...core.device import AnnouncedDevice, Device
-from ...core.errors import MoonjellyError, UsageError
+from ...core.errors import MoonjellyError
 from ...core.records import BatchRecord
 from ...devices.config import DeviceConfig
 from ...devices.executors.port import DeviceLostError, Executor
@@ -24,7 +24,6 @@ from ...protos.internal_pb2 import (
     Envelope,
     Ready,
 )
-from ...scheduling.batching.port import Batcher
 from ...scheduling.batching.registry import batcher
 from ...scheduling.cores.device.core import DeviceCore
 from ...scheduling.heartbeats import BEAT_PERIOD_MS
@@ -40,7 +39,7 @@ from .peers import Peers
 from .pulse import Pulse
 from .variant_loader import VariantLoader
 from .watchdog import Watchdog
-from .workload import WaitingFrame, Workload
+from .workload import Workload
 
 EXIT_CRASHED = 1
 LEAVE_LIMIT_S = 0.3  # for the running batch; whoever waited for it is gone
@@ -101,7 +100,7 @@ class ExecutorProcess:
         sides_px = {variant.name: variant.input_side_px for variant in zoo.variants}
         core = DeviceCore(
             latencies,
-            _build_batcher(config.batcher),
+            batcher(config.batcher),
             num_loaded=config.loaded_variants,
             sides_px=sides_px if executor.needs_pictures else None,
             slowness=AS_PROFILED if learned is None else learned.slowness,
@@ -120,7 +119,6 @@ class ExecutorProcess:
             on_status=self._tell_status,
             on_batch=self._log.write if self._log is not None else None,
             watchdog=Watchdog(),
-            decode_alone=self._decode_alone if executor.needs_pictures else None,
         )
         self._peers = Peers(
             AnnouncedDevice(
@@ -201,18 +199,6 @@ class ExecutorProcess:
 
     def _tell_status(self) -> None:
         self._peers.tell_status()
-
-    def _decode_alone(self, frame: WaitingFrame, side_px: int) -> bool:
-        from .decoding import decode_alone  # noqa: PLC0415 - loads OpenCV
-
-        return decode_alone(frame, side_px, self._executor.prepare)
-
-
-def _build_batcher(name: str) -> Batcher:
-    try:
-        return batcher(name)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _leave(failure: threading.ExceptHookArgs) -> None:

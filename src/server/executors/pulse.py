@@ -26,11 +26,7 @@ class Pulse:
         ] = {}  # by decoder: its frame, and how often it was seen there
 
     def is_beating(self, patience_s: float) -> bool:
-        """Whether the loop went round since it was asked last, or runs a batch, which is guarded.
-
-        Args:
-            patience_s: how long to wait for a loop that holds the lock while it decides.
-        """
+        """Whether the loop went round since it was asked last, or runs a batch, which is guarded."""
         changed = self._work.changed
         if not changed.acquire(timeout=patience_s):
             return False

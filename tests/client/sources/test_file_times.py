@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonjelly.client.sources.file_times import FileTimes
+from moonjelly.client.sources.video import FileTimes
 
 times = st.lists(
     st.one_of(st.none(), st.floats(-1e9, 1e9), st.just(math.nan)), min_size=1, max_size=50

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moonjelly.client.sources.reopening import FIRST_WAIT_MS, LONGEST_WAIT_MS, Reopening
+from moonjelly.client.sources.camera import FIRST_WAIT_MS, LONGEST_WAIT_MS, Reopening
 
 
 @given(tries_ms=st.lists(st.floats(0, 6000), max_size=40), limit_ms=st.floats(1000, 60_000))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from moonjelly.client.sources import ArraySource, SceneSource, is_live_source, open_source
-from moonjelly.client.sources.addresses import shown
 from moonjelly.client.sources.port import check_source
+from moonjelly.client.sources.telling import shown
 from moonjelly.core.errors import RunError, UsageError
 
 

@@ -41,7 +41,6 @@ def test_a_lease_is_lost_by_silence_and_by_the_end_of_the_input(
     is_lost = threading.Event()
     lease = Lease(LineReader(pipe[0]), 1.0, "remove", is_lost.set)
     os.write(pipe[1], f"{RENEW}\ngo\n".encode())
-    lease.start()
     assert lease.next_command() == "go"
     assert not is_lost.is_set()
     if how == "end":
@@ -55,11 +54,12 @@ def test_a_lease_is_lost_by_silence_and_by_the_end_of_the_input(
 def test_after_the_last_command_no_lease_is_needed(pipe: tuple[int, int]) -> None:
     lost: list[str] = []
     lease = Lease(LineReader(pipe[0]), 1.0, "remove", lambda: lost.append("lost"))
-    lease.start()
     os.write(pipe[1], b"stop\nremove\n")
     os.close(pipe[1])
     assert [lease.next_command(), lease.next_command()] == ["stop", "remove"]
-    lease.join()
+    for thread in threading.enumerate():
+        if thread.name == "lease":
+            thread.join()
     assert lost == []
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from moonjelly.links.shapers import Fault, FaultKind, LinkConfig, Way
-from moonjelly.links.shapers.schedule import UNLIMITED_KBPS, LinkSchedule
+from moonjelly.links.shapers.link import UNLIMITED_KBPS, LinkSchedule
 from moonjelly.links.traces import LinkTrace
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.links.shapers import LinkConfig, Way
+from moonjelly.links.shapers import FaultKind, LinkConfig, Way
 from moonjelly.links.shapers.relay import Link
 from moonjelly.links.shapers.token_bucket import (
     CATCH_UP_MS,
@@ -88,8 +88,6 @@ async def test_bytes_arrive_unchanged_and_both_ends_hear_of_the_end():
         assert await reader.read(-1) == sent
         writer.close()
         await writer.wait_closed()
-        assert link.num_connections == 1
-        assert link.uplink_bytes == len(sent)
 
 
 async def test_the_delivered_rate_is_the_rate_of_the_link():
@@ -152,7 +150,7 @@ async def test_an_outage_holds_everything_back_and_loses_nothing():
             reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
             writer.write(b"one")
             assert await reader.readexactly(3) == b"one"
-            link.cut()
+            link.set_rate_kbps(Way.BOTH, 0)
             writer.write(b"two")
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(reader.readexactly(3), 0.2)
@@ -169,7 +167,7 @@ async def test_a_reset_reaches_both_ends():
         reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
         writer.write(b"one")
         await reader.readexactly(3)
-        link.reset()
+        await link.break_connections(FaultKind.RESET)
         with pytest.raises(ConnectionResetError):
             await reader.readexactly(1)
         writer.close()

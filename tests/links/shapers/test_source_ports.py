@@ -182,7 +182,7 @@ async def test_an_interface_that_is_not_there_is_an_error() -> None:
         ("50001", "must be PORT=MBPS or PORT=FILE"),
         ("x=1", "must be PORT=MBPS or PORT=FILE"),
         ("1=-1", "'1=-1': values_mbps=-1.0"),
-        ("1=gone.txt", "gone.txt: No such file"),
+        ("1=gone.txt", "gone.txt: cannot be read: No such file"),
     ],
 )
 def test_a_bad_link_exits_2_and_says_why(tmp_path: Path, link: str, message: str) -> None:

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
-from moonjelly.scheduling.batching.fixed import FixedBatcher
-from moonjelly.scheduling.batching.interval import IntervalBatcher
+from moonjelly.scheduling.batching.baselines import FixedBatcher, IntervalBatcher
 from moonjelly.scheduling.batching.port import Batch, BatchDecision, DeviceState, QueuedFrame
 
 LATENCY = BatchLatency((10.0, 15.0, 20.0, 25.0), (10.0, 15.0, 20.0, 25.0))

@@ -29,6 +29,7 @@ class Condition:
 
     Attributes:
         decode_ms: recent time to decode a frame.
+        slowdown: how slow the device is beside its profile.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Condition:
             min(one.p50_ms[0] for one in latencies.values()),
             max(one.p50_ms[-1] for one in latencies.values()),
         )
-        self._slowdown = Slowdown(self._span_ms, slowness)
+        self.slowdown = Slowdown(self._span_ms, slowness)
         self._expected: dict[str, BatchLatency] = {}
         self._expected_of = replace(slowness, spread_ratio=1.0)
         self._seen = slowness
@@ -52,15 +53,10 @@ class Condition:
         self._status_at_ms = 0.0
         self._told = AS_PROFILED
 
-    @property
-    def slowness(self) -> Slowness:
-        """How slow the device is beside its profile."""
-        return self._slowdown.slowness
-
     def expected(self, variant: str) -> BatchLatency:
         """What a variant takes on a device that is so slow; apart from chance, which would keep batches small."""
-        if self.slowness is not self._seen:
-            self._seen = self.slowness
+        if self.slowdown.slowness is not self._seen:
+            self._seen = self.slowdown.slowness
             slowness = replace(self._seen, spread_ratio=1.0)
             if not self._is_like(slowness, self._expected_of, FRESH_RATIO):
                 self._expected, self._expected_of = {}, slowness
@@ -77,24 +73,10 @@ class Condition:
             total_ms += max(HANG_RATIO * batch.p99_ms, HANG_SLOW_RATIO * slow_ms)
         return max(HANG_LEAST_MS, total_ms)
 
-    @property
-    def is_far_off(self) -> bool:
-        """Whether the device is as good as lost."""
-        return self._slowdown.is_far_off
-
-    def is_off_for_long(self, now_ms: float) -> bool:
-        """Whether the profile should be measured again."""
-        return self._slowdown.is_off_for_long(now_ms)
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """Whether the device may be as good as lost, and the next batch tells."""
-        return self._slowdown.is_in_doubt
-
     def ran(self, batch: Batch, took_ms: float, now_ms: float) -> None:
         """Learns from a batch that went well, blank or not."""
         self._ran_ms = now_ms
-        self._slowdown.add(took_ms, batch.p50_ms, batch.p99_ms, now_ms)
+        self.slowdown.add(took_ms, batch.p50_ms, batch.p99_ms, now_ms)
 
     def decoded(self, decode_ms: float) -> None:
         """Learns from the frames of a batch; `decode_ms` is the mean time to decode one of them."""
@@ -106,23 +88,23 @@ class Condition:
 
     def probe_at_ms(self) -> float:
         """When an idle device should run a blank frame, to learn whether it is still slow; infinite if it is not."""
-        if self._slowdown.is_in_doubt:
+        if self.slowdown.is_in_doubt:
             return self._ran_ms + DOUBT_MS
-        if max(map(self.slowness.at, self._span_ms)) <= PROBE_RATIO:
+        if max(map(self.slowdown.slowness.at, self._span_ms)) <= PROBE_RATIO:
             return math.inf
         return self._ran_ms + PROBE_PERIOD_MS
 
     def is_status_due(self, now_ms: float) -> bool:
         """Whether the scheduler should hear of the device; of one that may be as good as lost, when that is settled."""
-        if self._slowdown.is_in_doubt:
+        if self.slowdown.is_in_doubt:
             return False  # it would take a word for a sign of life
-        is_news = not self._is_like(self.slowness, self._told, NEWS_RATIO)
+        is_news = not self._is_like(self.slowdown.slowness, self._told, NEWS_RATIO)
         return is_news or now_ms - self._status_at_ms >= STATUS_PERIOD_MS
 
     def told(self, now_ms: float) -> None:
         """The scheduler has been told how the device does."""
         self._status_at_ms = now_ms
-        self._told = self.slowness
+        self._told = self.slowdown.slowness
 
     def _is_like(self, one: Slowness, other: Slowness, ratio: float) -> bool:
         """Whether they differ by less than that, in the middle and in the tail of every mode."""

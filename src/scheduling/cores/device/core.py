@@ -11,7 +11,7 @@ from ...batching.port import FIRST_DECODE_MS, Batch, Batcher, DeviceState, Queue
 from ...pacing import SHORTEST_WAIT_MS
 from ...slowness import AS_PROFILED, Slowness
 from .condition import Condition
-from .instructions import Decode, DeviceOrders, Turn
+from .instructions import DeviceOrders, Turn
 from .variant_window import VariantWindow
 from .waiting_frames import WaitingFrames
 
@@ -45,14 +45,8 @@ class DeviceCore:
     ) -> None:
         """Starts with nothing loaded, and wishes for the first variant.
 
-        Args:
-            latencies: its profile, by variant, least accurate first.
-            batcher: of its own.
-            num_loaded: variants that are kept loaded.
-            sides_px: by variant, where frames have to be decoded before they can run.
-            slowness: how slow it was when it ran last.
-            depth: batches that may be under way at once.
-            now_ms: when it starts.
+        `latencies` is the profile, least accurate variant first, and `slowness` what was learned beside it; `sides_px` is given
+        where frames have to be decoded before they can run. `depth` batches may be under way at once.
         """
         first_decode_ms = FIRST_DECODE_MS if sides_px else 0.0
         self.condition = Condition(latencies, first_decode_ms, slowness)
@@ -70,7 +64,7 @@ class DeviceCore:
     @property
     def batch_size(self) -> int:
         """The largest batch that the plan and the active variant allow; 1 where a device may be as good as lost."""
-        if self.condition.is_in_doubt:
+        if self.condition.slowdown.is_in_doubt:
             return 1
         return min(
             max(1, self.variants.orders.batch_size),
@@ -100,10 +94,15 @@ class DeviceCore:
         self.variants.broke(variant)
         self._require_side()
 
+    @property
+    def side_px(self) -> int:
+        """For which frames are decoded; 0 for none."""
+        return self._sides_px.get(self.variants.active, 0)
+
     def _require_side(self) -> None:
         """Has frames decoded anew that were decoded for another variant's side."""
-        if self._sides_px and self.variants.active:
-            self.frames.require_side(self._sides_px[self.variants.active])
+        if self.side_px:
+            self.frames.require_side(self.side_px)
 
     def decoded(self, decoder: int, side_px: int) -> bool:
         """A decoder is done with its frame, for a side; returns whether it still waited. With 0 it waits no longer."""
@@ -122,12 +121,8 @@ class DeviceCore:
     ) -> None:
         """A batch has ended.
 
-        Args:
-            batch: that was told to start.
-            took_ms: of the device; 0 if its only frame could not be decoded.
-            now_ms: when it ended.
-            is_good: whether it has answers for its frames.
-            decode_ms: the mean time to decode one of them; None if they were not decoded.
+        It took 0 if its only frame could not be decoded, and is good if it has answers; `decode_ms` is the mean time to
+        decode one of its frames, None if they were not decoded.
         """
         self._under_way.remove(batch)
         self._ended_ms = now_ms
@@ -142,14 +137,13 @@ class DeviceCore:
         """What is to be unloaded now; none of it runs, or can be asked for meanwhile."""
         return self.variants.unload([batch.variant for batch in self._under_way])
 
-    def decode(self, decoder: int) -> Decode | None:
-        """A decoder is free; returns a frame, or None until something has happened."""
+    def decode(self, decoder: int) -> int | None:
+        """A decoder is free; returns a frame to decode for `side_px`, or None until something has happened."""
         if self._is_reserved or any(batch.is_alone for batch in self._under_way):
             return None
         hopeless_ms = self._free_ms + self._alone_ms() if self._under_way else -math.inf
         look_ahead = LOOK_AHEAD_BATCHES * max(1, self.variants.orders.batch_size)
-        key = self.frames.decode(decoder, look_ahead, hopeless_ms)
-        return None if key is None else Decode(key, self._sides_px[self.variants.active])
+        return self.frames.decode(decoder, look_ahead, hopeless_ms)
 
     def turn(self, now_ms: float) -> Turn:
         """The device could start a batch; returns what to do.

@@ -19,14 +19,6 @@ class DeviceOrders:
     plan_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decode:
-    """Decode this frame for that side."""
-
-    key: int
-    side_px: int
-
-
 @dataclass(slots=True)  # not frozen, which makes one cost twice as much
 class Turn:
     """What to do now.

@@ -20,12 +20,7 @@ class VariantWindow:
     """
 
     def __init__(self, variants: Sequence[str], num_loaded: int) -> None:
-        """Starts with nothing loaded, and wishes for the least accurate.
-
-        Args:
-            variants: least accurate first.
-            num_loaded: size of the window.
-        """
+        """Starts with nothing loaded, and wishes for the first; `variants` come least accurate first."""
         self.active = ""
         self.orders = self._newest = DeviceOrders("", 1, 0.0, 0)
         self.broken: set[str] = set()

@@ -103,12 +103,12 @@ class Device(RuleBasedStateMachine):
     @rule(decoder=st.integers(0, 1))
     def decoder_asks(self, decoder: int) -> None:
         if self.needs_decoding and decoder not in self.decoding:
-            told = self.core.decode(decoder)
-            if told is not None:
-                assert told.key in self.open
-                assert told.key not in {key for key, _ in self.decoding.values()}
+            key = self.core.decode(decoder)
+            if key is not None:
+                assert key in self.open
+                assert key not in {one for one, _ in self.decoding.values()}
                 assert not any(batch.is_alone for batch in self.under_way)
-                self.decoding[decoder] = told.key, told.side_px
+                self.decoding[decoder] = key, self.core.side_px
 
     @precondition(lambda self: self.decoding)
     @rule(is_good=st.integers(0, 4).map(bool), data=st.data())

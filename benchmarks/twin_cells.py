@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import UsageError
-from ..core.records import ServerFrameRecord
-from ..files.csv_log import read_records
-from ..live_run.as_scenario import chance_of
-from ..live_run.load import STARVED_LATE_MS
-from ..live_run.scoring import SERVER_FRAMES_FILES
-from ..live_run.streaming import SERVER_DIR
-from ..reporting.summary import read_summary
-from .folder import ExperimentFolder
-from .matrix import RunConfig, Value
-from .outcome import read_outcome
-from .simulated import run_simulated
-
-
-class Side(StrEnum):
-    """Where a run was made."""
-
-    LIVE = "live"
-    SIMULATED = "simulated"
+from moonjelly.core.errors import UsageError
+from moonjelly.core.records import ServerFrameRecord
+from moonjelly.experiment_manager.folder import ExperimentFolder
+from moonjelly.experiment_manager.matrix import RunConfig, Value
+from moonjelly.experiment_manager.outcome import read_outcome
+from moonjelly.experiment_manager.simulated import run_simulated
+from moonjelly.files.csv_log import read_records
+from moonjelly.live_run.as_scenario import chance_of
+from moonjelly.live_run.load import STARVED_LATE_MS
+from moonjelly.live_run.scoring import SERVER_FRAMES_FILES
+from moonjelly.live_run.streaming import SERVER_DIR
+from moonjelly.reporting.summary import read_summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +63,6 @@ class Pair:
     """One run, on both sides.
 
     Attributes:
-        cell: what tells its cell from others.
         is_starved: whether the machine was too busy for the live side to count.
     """
 
@@ -89,7 +81,6 @@ class CellComparison:
         num_starved: runs that do not count.
         in_time_ratio: in shares; `nan` if no run counts, likewise the others.
         accuracy_ratio: over the live one; infinite if frames were in time on one side only.
-        p50_ratio: likewise.
     """
 
     cell: Mapping[str, Value]
@@ -111,11 +102,6 @@ class CellComparison:
 
 def simulate_twins(runs: Iterable[RunConfig], live_dir: Path, out_dir: Path) -> list[Pair]:
     """Simulates every run that has finished live, and pairs both.
-
-    Args:
-        runs: of an experiment.
-        live_dir: its folder.
-        out_dir: where the simulated runs go, one folder each.
 
     Raises:
         UsageError: if a run's folder is broken, or none has finished.
@@ -162,11 +148,7 @@ def answering_p99_ms(live_run: Path) -> float:
 
 
 def measured(run: RunConfig, folder: Path) -> Measured:
-    """Reads what came of a run.
-
-    Raises:
-        UsageError: if its folder is broken.
-    """
+    """Reads what came of a run; UsageError if its folder is broken."""
     cameras = read_outcome(folder).cameras
     num_in_time = sum(camera.in_time for camera in cameras)
     gained = sum(camera.captured * (camera.profile_map or 0.0) for camera in cameras)
@@ -217,21 +199,21 @@ def tidy_rows(comparisons: Iterable[CellComparison]) -> list[dict[str, object]]:
     """A row for each cell and side: the cell, and medians over its runs."""
     rows: list[dict[str, object]] = []
     for one in comparisons:
-        for side in Side:
-            runs = [pair.live if side is Side.LIVE else pair.simulated for pair in one.pairs]
+        for side in ("live", "simulated"):
+            runs: list[Measured] = [getattr(pair, side) for pair in one.pairs]
             rows.append(
                 {
                     **one.cell,
-                    "side": str(side),
+                    "side": side,
                     "num_runs": len(runs),
                     "num_starved": one.num_starved,
-                    "in_time_ratio": _middle([run.in_time_ratio for run in runs]),
-                    "refused_ratio": _middle([run.refused_ratio for run in runs]),
-                    "accuracy": _middle([run.accuracy for run in runs]),
-                    "p50_ms": _middle([run.p50_ms for run in runs]),
+                    **{name: _middle([getattr(run, name) for run in runs]) for name in _MEASURES},
                 }
             )
     return rows
+
+
+_MEASURES = tuple(item.name for item in dataclasses.fields(Measured))
 
 
 def _middle(values: Sequence[float | None]) -> float | None:

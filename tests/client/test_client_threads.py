@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from moonjelly.client.one_thread import OneThread
+from moonjelly.client.threads import OneThread
 
 STUCK = """
 import threading
-from moonjelly.client.one_thread import OneThread
+from moonjelly.client.threads import OneThread
 thread, is_stuck = OneThread("stuck"), threading.Event()
 thread.submit(lambda: (is_stuck.set(), threading.Event().wait()))
 is_stuck.wait()

@@ -1,4 +1,4 @@
-"""A thread that may be stuck in somebody else's code, and that nobody has to wait for."""
+"""The threads that keep pictures off the event loop; each may be stuck in somebody else's code, and nobody waits for it."""
 
 from __future__ import annotations
 
@@ -41,11 +41,7 @@ class OneThread(Executor):
         *args: Arguments.args,
         **kwargs: Arguments.kwargs,
     ) -> Future[Value]:
-        """Has a call made after those before it.
-
-        Raises:
-            RuntimeError: if it was shut down.
-        """
+        """Has a call made after those before it; RuntimeError if it was shut down."""
         future: Future[Value] = Future()
         with self._lock:
             if self._is_shut_down:
@@ -92,3 +88,23 @@ def _end_all() -> None:
     until_s = time.monotonic() + _GRACE_S
     for one in list(_in_use):
         one.end_soon(until_s)
+
+
+class Workers:
+    """Two threads: one reads ahead, the other resizes and encodes what is about to be sent.
+
+    Apart, because a frame that is to be sent must not wait for pictures that are not due yet.
+
+    Attributes:
+        reader: for sources that read at once; others have threads of their own.
+        encoder: for resizing and encoding.
+    """
+
+    def __init__(self) -> None:
+        self.reader = OneThread("moonjelly-read")
+        self.encoder = OneThread("moonjelly-encode")
+
+    def close(self) -> None:
+        """Ends the threads after what they have been given; does not wait for it."""
+        self.reader.shutdown(wait=False)
+        self.encoder.shutdown(wait=False)

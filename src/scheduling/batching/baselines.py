@@ -1,7 +1,8 @@
-"""Fixed batch size: waits for that many frames. The published executor's rule; a baseline."""
+"""Baselines: a fixed batch size, which is the published executor's rule, and a fixed interval."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ...core.checks import require_positive
@@ -12,7 +13,7 @@ DROP_MARGIN_MS = 5.0  # a frame may run although it is predicted up to this late
 WAIT_MARGIN_MS = 10.0  # waiting ends when the tightest frame has no more than this to spare
 
 
-def lazily_dropped(
+def _lazily_dropped(
     frames: Sequence[QueuedFrame], batch_ms: float, now_ms: float
 ) -> tuple[tuple[int, Reason], ...]:
     """Drops the frames that a batch of that duration would answer too late, past the margin.
@@ -42,7 +43,7 @@ class FixedBatcher:
         size = min(self._batch_size, device.batch_size)
         batch_ms = device.latency.p99_ms[size - 1]
         ready = [frame for frame in queue if frame.is_ready]
-        drop = lazily_dropped(ready, batch_ms, now_ms)
+        drop = _lazily_dropped(ready, batch_ms, now_ms)
         dropped = {key for key, _ in drop}
         picked = [frame for frame in ready if frame.key not in dropped][:size]
         if not picked:
@@ -54,3 +55,30 @@ class FixedBatcher:
 
     def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
         """Needs not know."""
+
+
+class IntervalBatcher:
+    """Starts batches at least one interval apart, of whatever waits, oldest frames first."""
+
+    def __init__(self, interval_ms: float) -> None:
+        self._interval_ms = require_positive("interval_ms", interval_ms)
+        self._next_start_ms = -math.inf
+
+    def decide(
+        self, queue: Sequence[QueuedFrame], device: DeviceState, now_ms: float
+    ) -> BatchDecision:
+        """Decides for an idle device; see `Batcher`."""
+        if now_ms < self._next_start_ms:
+            return BatchDecision(wait_until_ms=self._next_start_ms)
+        ready = [frame for frame in queue if frame.is_ready]
+        size = min(len(ready), device.batch_size)
+        if not size:
+            return BatchDecision()
+        drop = _lazily_dropped(ready, device.latency.p99_ms[size - 1], now_ms)
+        dropped = {key for key, _ in drop}
+        run = tuple(frame.key for frame in ready if frame.key not in dropped)[:size]
+        return BatchDecision(run=run, drop=drop)
+
+    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
+        """Counts the interval from its start."""
+        self._next_start_ms = batch.start_ms + self._interval_ms

@@ -1,26 +1,17 @@
-"""Says once that something of a source is spoiled, and how much it was when all is over."""
+"""What sources tell people: names that can be shown, and how much was spoiled."""
 
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
 
 class Spoiled:
-    """Counts what cannot be decoded.
-
-    Attributes:
-        num: how many there were.
-    """
+    """Counts what cannot be decoded."""
 
     def __init__(self, source: str, things: str) -> None:
-        """Starts at zero.
-
-        Args:
-            source: how the source is called in messages.
-            things: what is counted, in the plural.
-        """
         self.num = 0
         self._source = source
         self._things = things
@@ -36,3 +27,8 @@ class Spoiled:
         if self.num > 1:
             _log.warning("%s: %d %s were left out", self._source, self.num, self._things)
         self.num = 0
+
+
+def shown(path: str | Path) -> str:
+    """A path as it may stand in a line of text, whatever its name is."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
