@@ -26,6 +26,7 @@ from pathlib import Path
 from moonjelly.core.records import BatchRecord
 from moonjelly.devices.discovery import find_devices
 from moonjelly.files.csv_log import read_records
+from moonjelly.files.signals import leave_at_sigterm
 from moonjelly.reporting.run_logs import RunLogs, read_run_logs
 from moonjelly.zoos import load_variants, variants_path
 
@@ -85,6 +86,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="keeps the folders of the runs")
     parser.add_argument("--against", metavar="PYTHON", help="the version before")
     arguments = parser.parse_args()
+    leave_at_sigterm()
     cores = find_devices()[0].cores
     if not cores or shutil.which(HALF_DUTY[0]) is None:
         sys.exit(f"needs {HALF_DUTY[0]} and an executor with cores of its own")

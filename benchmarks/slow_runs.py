@@ -19,7 +19,7 @@ from moonjelly.core.device import Device
 from moonjelly.core.profile import BatchLatency, LatencyProfile
 from moonjelly.core.records import BatchRecord, PlanRecord, ServerFrameRecord
 from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
-from moonjelly.devices.slowdown_script import SlowdownScript
+from moonjelly.devices.replay import SlowdownScript
 from moonjelly.files.csv_log import read_records
 from moonjelly.links.traces import constant_trace
 from moonjelly.server.running_server import RunningServer

@@ -8,6 +8,9 @@ from collections import Counter
 
 from .connection import Connection
 
+STREAMS_PER_CONNECTION = 64
+"""A server takes 128 calls on one connection. A stream has one, and now and then another beside it."""
+
 
 class _Process:
     """What this process did with gRPC.
@@ -46,10 +49,6 @@ def _note_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_note_fork)
-
-
-STREAMS_PER_CONNECTION = 64
-"""A server takes 128 calls on one connection. A stream has one, and now and then another beside it."""
 
 
 class Connections:

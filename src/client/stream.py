@@ -8,7 +8,6 @@ import logging
 import os
 from concurrent.futures import Executor, Future
 from functools import partial
-from types import TracebackType
 from typing import Self
 
 from ..core.clock import MonotonicClock
@@ -155,12 +154,7 @@ class Stream:
         self._task.add_done_callback(partial(self._end, source, self._connection))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: object, traceback: object) -> None:
         if self._task is None or was_forked():
             return
         self._check_loop()

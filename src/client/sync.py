@@ -8,7 +8,6 @@ import os
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import CancelledError
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from .answers import Answer
@@ -34,14 +33,9 @@ class SyncStream:
         self._client.wait_for(self.stream.__aenter__())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *problem: object) -> None:
         if not was_forked():
-            self._client.wait_for(self.stream.__aexit__(kind, error, traceback))
+            self._client.wait_for(self.stream.__aexit__(*problem))
 
     def __iter__(self) -> Iterator[Answer]:
         """The answers; raises what `Stream.__anext__` raises."""
@@ -84,16 +78,11 @@ class SyncClient:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *problem: object) -> None:
         if self._loop is None or was_forked():
             return
         try:
-            self.wait_for(self._client.__aexit__(kind, error, traceback))
+            self.wait_for(self._client.__aexit__(*problem))
         finally:
             self._end_loop()
 

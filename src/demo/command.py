@@ -16,7 +16,7 @@ from ..core.budget_rules import budget_rule
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
 from ..devices.config import DeviceConfig
-from ..devices.discovery import device_text, find_devices
+from ..devices.discovery import device_text
 from ..files.progress import progress_bar
 from ..files.signals import leave_at_sigterm
 from ..live_run.scenes import RememberedScene
@@ -34,7 +34,7 @@ from ..reporting.run_folder import (
     write_run_info,
 )
 from ..reporting.table import outcome_table
-from ..server.command import measure_missing
+from ..server.command import measure_missing, with_devices
 from ..server.config import ServerConfig
 from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, to_arguments
 from ..vision.classes import TRAFFIC_CLASSES
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from None
     config = config_from_flags(arguments)
-    devices = config.devices or find_devices()
+    devices = with_devices(config).devices
     out_dir: Path = arguments.out
     server_dir = Path(config.out_dir) if config.out_dir else out_dir / SERVER_DIR
     try:
@@ -132,11 +132,15 @@ def _load(
     else:
         with console.status("measuring what a frame costs here"):
             costs = measure_costs(config, devices)
-        rule = budget_rule(config.budget_rule, costs.variants)
+        try:
+            rule = budget_rule(config.budget_rule, costs.variants)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
         cameras = sized_cameras(costs, rule, arguments.cameras, config.seed)
         why = f"this machine {costs}"
     total_fps = sum(camera.kind.fps for camera in cameras)
-    load = f"{why}: {len(cameras)} cameras send {total_fps:g} frame/s in all"
+    senders = "1 camera sends" if len(cameras) == 1 else f"{len(cameras)} cameras send"
+    load = f"{why}: {senders} {total_fps:g} frame/s in all"
     console.print(load, highlight=False)
     return cameras, load
 

@@ -14,8 +14,7 @@ from ..live_run.scenes import RememberedScene
 from ..live_run.scoring import score_run
 from ..reporting.accuracy import FrameKey, read_detections
 from ..reporting.annotation import annotate
-from ..reporting.html import write_report
-from ..reporting.picture import Picture
+from ..reporting.html import Picture, write_report
 from ..reporting.run_folder import DETECTIONS_FILE
 from ..reporting.run_logs import RunLogs, read_run_logs
 from ..reporting.summary import Summary

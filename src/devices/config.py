@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..core.checks import echo, require_id
-from .slowdown_script import SlowdownScript
+from .replay import SlowdownScript
 
 
 class DeviceKind(StrEnum):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..core.profile import BatchLatency
 from .config import DeviceConfig, DeviceKind
 from .executors.port import Executor
-from .slowdown_script import SlowdownScript
+from .replay import SlowdownScript
 
 
 def build_executor(

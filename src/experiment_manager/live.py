@@ -30,35 +30,45 @@ from .outcome import run_outcome, write_outcome
 from .running_all import OnProgress
 
 
-def score_cameras(
-    logs: RunLogs,
-    detections: Mapping[FrameKey, Detections],
-    scenes: Mapping[str, LoopedScene],
-    zoo: str,
-    class_names: tuple[str, ...],
-) -> dict[str, Scores]:
-    """Scores each camera of a run, and under `TOTAL` all of them together.
+def run_live(
+    run: RunConfig, folder: Path, on_progress: OnProgress, machine: Mapping[str, str]
+) -> list[str]:
+    """Makes a run and scores it.
+
+    Returns:
+        What is wrong with the run; empty if it counts. That a camera is refused is a result.
 
     Raises:
-        WeightsError: if the weights of the golden variant cannot be used.
+        RunError: if the server or the links do not start.
+        UsageError: if the server does not take its options, or a log is broken.
+        OSError: if a log cannot be written.
     """
-    keys = [(name, row.sequence) for name, rows in logs.frames.items() for row in rows]
-    golden = {name: _golden(zoo, scene) for name, scene in scenes.items()}
-    return score_answers(
-        logs.frames,
-        {stream.stream_id: stream.slo_ms for stream in logs.streams},
-        {key: scenes[key[0]].truth_at(key[1]) for key in keys},
-        {key: golden[key[0]][key[1] % scenes[key[0]].num_frames] for key in keys},
-        detections,
-        class_names,
+    cameras = run.cameras()
+    streamed = stream_cameras(
+        cameras,
+        functools.partial(encoded_scene, run),
+        run.seconds,
+        run.start_seed,
+        folder,
+        to_arguments({**server_options(run), "out_dir": str(folder / SERVER_DIR)}),
+        0,
+        server_config(run).devices or find_devices(),
+        lambda answer: on_progress(1, int(answer.is_in_time)),
+        lambda _: None,
+        run.shaper,
     )
+    reports = [
+        CameraReport.of(result, run.link_text(camera))
+        for result, camera in zip(streamed.results, cameras, strict=True)
+    ]
+    return finish_run(run, folder, reports, streamed.server_status, machine)
 
 
-@functools.lru_cache(maxsize=1)  # as long as the scene itself is kept
-def _golden(zoo: str, scene: LoopedScene) -> list[Detections]:
-    from ..vision.golden import golden_detections  # noqa: PLC0415  # torch takes seconds
-
-    return golden_detections(zoo, scene.images)
+def encoded_scene(run: RunConfig, camera: LiveCamera) -> LoopedScene:
+    """What a camera of the run sees, encoded in advance at all sides of the zoo."""
+    scene = looped_scene(run.seconds, camera)
+    scene.encode_ahead(sides_px(run), DEFAULT_QUALITY.quality)
+    return scene
 
 
 def finish_run(
@@ -107,6 +117,37 @@ def finish_run(
     return problems
 
 
+def score_cameras(
+    logs: RunLogs,
+    detections: Mapping[FrameKey, Detections],
+    scenes: Mapping[str, LoopedScene],
+    zoo: str,
+    class_names: tuple[str, ...],
+) -> dict[str, Scores]:
+    """Scores each camera of a run, and under `TOTAL` all of them together.
+
+    Raises:
+        WeightsError: if the weights of the golden variant cannot be used.
+    """
+    keys = [(name, row.sequence) for name, rows in logs.frames.items() for row in rows]
+    golden = {name: _golden(zoo, scene) for name, scene in scenes.items()}
+    return score_answers(
+        logs.frames,
+        {stream.stream_id: stream.slo_ms for stream in logs.streams},
+        {key: scenes[key[0]].truth_at(key[1]) for key in keys},
+        {key: golden[key[0]][key[1] % scenes[key[0]].num_frames] for key in keys},
+        detections,
+        class_names,
+    )
+
+
+@functools.lru_cache(maxsize=1)  # as long as the scene itself is kept
+def _golden(zoo: str, scene: LoopedScene) -> list[Detections]:
+    from ..vision.golden import golden_detections  # noqa: PLC0415  # torch takes seconds
+
+    return golden_detections(zoo, scene.images)
+
+
 def profile_accuracy(run: RunConfig) -> ProfileAccuracy:
     """What answers of the run's zoo are worth by its tables; UsageError if one is not there, or broken."""
     return ProfileAccuracy(_zoo_variants(run), load_qualities(_zoo(run), _profiles_dir(run)))
@@ -152,44 +193,3 @@ def _detects(run: RunConfig) -> bool:
     devices = run.server.get("devices", ())
     names = devices if isinstance(devices, tuple) else ()
     return not names or any(not name.startswith(f"{DeviceKind.REPLAYED}:") for name in names)
-
-
-def run_live(
-    run: RunConfig, folder: Path, on_progress: OnProgress, machine: Mapping[str, str]
-) -> list[str]:
-    """Makes a run and scores it.
-
-    Returns:
-        What is wrong with the run; empty if it counts. That a camera is refused is a result.
-
-    Raises:
-        RunError: if the server or the links do not start.
-        UsageError: if the server does not take its options, or a log is broken.
-        OSError: if a log cannot be written.
-    """
-    cameras = run.cameras()
-    streamed = stream_cameras(
-        cameras,
-        functools.partial(encoded_scene, run),
-        run.seconds,
-        run.start_seed,
-        folder,
-        to_arguments({**server_options(run), "out_dir": str(folder / SERVER_DIR)}),
-        0,
-        server_config(run).devices or find_devices(),
-        lambda answer: on_progress(1, int(answer.is_in_time)),
-        lambda _: None,
-        run.shaper,
-    )
-    reports = [
-        CameraReport.of(result, run.link_text(camera))
-        for result, camera in zip(streamed.results, cameras, strict=True)
-    ]
-    return finish_run(run, folder, reports, streamed.server_status, machine)
-
-
-def encoded_scene(run: RunConfig, camera: LiveCamera) -> LoopedScene:
-    """What a camera of the run sees, encoded in advance at all sides of the zoo."""
-    scene = looped_scene(run.seconds, camera)
-    scene.encode_ahead(sides_px(run), DEFAULT_QUALITY.quality)
-    return scene

@@ -72,8 +72,7 @@ def run_outcome(
     for frame in frames:
         credit[frame.stream_id] = credit.get(frame.stream_id, 0.0) + accuracy.of(frame)
     rows: list[CameraOutcome] = []
-    for stream in summary.streams:
-        one = stream.outcome
+    for stream_id, one in summary.streams.items():
         drops = [
             f"{place}.{reason}={number}"
             for place, reasons in one.dropped_by.items()
@@ -82,14 +81,12 @@ def run_outcome(
         same = {name: getattr(one, name) for name in _SAME}
         rows.append(
             CameraOutcome(
-                camera=stream.stream_id,
-                refused=int(stream.stream_id in refused),
+                camera=stream_id,
+                refused=int(stream_id in refused),
                 missed_ratio=(one.late + one.dropped) / one.captured if one.captured else None,
-                profile_map=credit.get(stream.stream_id, 0.0) / one.captured
-                if one.captured
-                else None,
+                profile_map=credit.get(stream_id, 0.0) / one.captured if one.captured else None,
                 **same,
-                **dataclasses.asdict(scores.get(stream.stream_id, NO_SCORES)),
+                **dataclasses.asdict(scores.get(stream_id, NO_SCORES)),
                 dropped_by=" ".join(drops),
             )
         )

@@ -13,7 +13,7 @@ from ..core.device import Device
 from ..core.link import KBITS_PER_BYTE
 from ..core.options import same_options
 from ..devices.config import DeviceConfig, DeviceKind
-from ..devices.slowdown_script import SlowdownScript
+from ..devices.replay import SlowdownScript
 from ..reporting.run_logs import read_run_logs
 from ..scheduling.serving_options import ServingOptions
 from ..server.config import ServerConfig

@@ -58,7 +58,7 @@ class LoadMeter:
         """What was measured so far."""
         p50_ms, p99_ms, max_ms = np.quantile(self._late_ms or [0.0], [0.5, 0.99, 1.0])
         return MachineLoad(
-            processor_ratio=psutil.cpu_percent() / 100,
+            processor_ratio=round(psutil.cpu_percent() / 100, 3),
             capture_late_p50_ms=round(float(p50_ms), 3),
             capture_late_p99_ms=round(float(p99_ms), 3),
             capture_late_max_ms=round(float(max_ms), 3),

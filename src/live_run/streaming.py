@@ -89,9 +89,9 @@ def stream_cameras(
         )
         stack.callback(server.stop)
         with ThreadPoolExecutor(1, "draw scenes") as pool:
-            drawing = pool.submit(_open_scenes, cameras, open_scene)
+            drawing = pool.submit(lambda: [open_scene(camera) for camera in cameras])
             server.start()  # by the thread that lives longest: the server ends with it
-            scenes = drawing.result()
+            scenes = dict(zip(names, drawing.result(), strict=True))
         stack.enter_context(away_from(devices))
         zero_ms = MonotonicClock().now_ms()
         links.start([camera.link(server.address) for camera in cameras], zero_ms)
@@ -108,12 +108,6 @@ def stream_cameras(
         )
         say("stopping the server")
     return Streamed(results, scenes, server.exit_status or 0)
-
-
-def _open_scenes(
-    cameras: Sequence[LiveCamera], open_scene: Callable[[LiveCamera], Scene]
-) -> dict[str, Scene]:
-    return {camera.stream_id: open_scene(camera) for camera in cameras}
 
 
 @contextlib.contextmanager

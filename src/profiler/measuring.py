@@ -9,6 +9,9 @@ from random import Random
 from ..core.clock import Clock
 from .samples import Cell, SampleFile
 
+VISIT_SAMPLES = 5  # in a row, when a cell's turn comes
+WARM_UP = 1  # batches before those find caches cold, which a device that keeps running one variant does not
+
 
 @dataclass(frozen=True, slots=True)
 class Amount:
@@ -16,15 +19,10 @@ class Amount:
 
     Attributes:
         num_samples: of each cell.
-        visit_samples: taken in a row when a cell's turn comes.
-        visit_warm_up: batches before those, not counted: they find caches cold, which a device
-            that keeps running one variant does not.
         limit_ms: after this time only cells without a sample are visited, for one; None for no limit.
     """
 
     num_samples: int
-    visit_samples: int = 5
-    visit_warm_up: int = 1
     limit_ms: float | None = None
 
 
@@ -44,11 +42,11 @@ def measure(
 
     while lacking := file.lacking(1 if is_over() else amount.num_samples):
         for cell in random.sample(lacking, len(lacking)):
-            num_samples = min(amount.visit_samples, amount.num_samples - len(file.samples[cell]))
+            num_samples = min(VISIT_SAMPLES, amount.num_samples - len(file.samples[cell]))
             if is_over():
                 num_samples = 0 if file.samples[cell] else 1
             if num_samples:
-                took_ms = run(cell, amount.visit_warm_up + num_samples)
-                for one in took_ms[amount.visit_warm_up :]:
+                took_ms = run(cell, WARM_UP + num_samples)
+                for one in took_ms[WARM_UP:]:
                     file.add(cell, one)
                 on_visit(cell)

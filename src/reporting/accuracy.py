@@ -54,14 +54,7 @@ def score_streams(
 
     Every captured frame counts; one that was late or dropped counts as an empty answer.
 
-    Args:
-        frames: the rows of `frames.csv`.
-        truth: what there was to see, of every frame.
-        detections: what was answered.
-        class_names: by class id.
-
-    Returns:
-        Accuracy by stream id. A stream whose truth asks for no object at all is left out.
+    A stream whose truth asks for no object at all is left out.
     """
     scored: dict[str, tuple[list[FrameTruth], list[Detections | None]]] = {}
     for frame in frames:

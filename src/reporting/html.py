@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..files.whole_file import write_whole
-from .picture import Picture
 from .run_folder import REPORT_FILE, RunInfo
 from .summary import Summary
 from .table import COLUMNS, drops, outcome_cells, percent
@@ -17,6 +17,21 @@ from .table import COLUMNS, drops, outcome_cells, percent
 EMBED_LIMIT_BYTES = 12 * 1024 * 1024
 TEMPLATE = "report.html.j2"
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure or a still of the report.
+
+    Attributes:
+        path: PNG or JPEG.
+        title: heading above it.
+        text: what it shows, in a sentence or two.
+    """
+
+    path: Path
+    title: str
+    text: str
 
 
 def write_report(
@@ -37,8 +52,8 @@ def write_report(
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     rows = [
-        (one.stream_id, f"{one.fps:g}", f"{one.slo_ms:g}", *outcome_cells(one.outcome))
-        for one in summary.streams
+        (stream_id, f"{one.fps:g}", f"{one.slo_ms:g}", *outcome_cells(one))
+        for stream_id, one in summary.streams.items()
     ]
     is_embedded = video is not None and video.stat().st_size <= EMBED_LIMIT_BYTES
     page = environment.get_template(TEMPLATE).render(
@@ -50,7 +65,7 @@ def write_report(
         rows=rows,
         total=outcome_cells(summary.total),
         drops=[
-            (one.stream_id, drops(one.outcome)) for one in summary.streams if one.outcome.dropped
+            (stream_id, drops(one)) for stream_id, one in summary.streams.items() if one.dropped
         ],
         figures=[(one, _data_url(one.path)) for one in figures],
         stills=[(one, _data_url(one.path)) for one in stills],

@@ -9,9 +9,7 @@ from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..vision.accuracy import FrameTruth, evaluate_detections
 from ..vision.detections import Detections
-from ..vision.f1 import F1Counts
-from ..vision.matched_f1 import matched_counts
-from ..vision.overlap_f1 import is_detected, overlap_counts
+from ..vision.f1 import F1Counts, is_detected, matched_counts, overlap_counts
 from .accuracy import FrameKey
 from .summary import TOTAL
 from .viewing import viewed
@@ -49,9 +47,9 @@ def score_answers(
     """Scores each stream, and under `TOTAL` all of them together.
 
     Args:
-        frames: stream id to its rows of `frames.csv`, oldest first.
+        frames: rows of `frames.csv` by stream id, oldest first.
         slo_ms: by stream id.
-        truth: what there was to see, of every frame.
+        truth: of every frame.
         golden: what the golden detector found, of every frame.
         detections: what was answered.
         class_names: by class id.

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from ..core.checks import echo
 from ..core.errors import UsageError
-from ..core.options import same_options
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..files.json_file import read_json, write_json
@@ -73,33 +73,35 @@ class FramesOutcome:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOutcome:
-    """A stream and what came of it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOutcome(FramesOutcome):
+    """What came of the frames of one stream, and what it asked for."""
 
-    stream_id: str
     fps: float
     slo_ms: float
-    outcome: FramesOutcome
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of a run; of its devices, where their logs are at hand."""
+    """What came of a run, of its streams by id; of its devices, where their logs are at hand."""
 
+    schema_version: int
     kind: str
     seconds: float
-    streams: tuple[StreamOutcome, ...]
+    streams: Mapping[str, StreamOutcome]
     total: FramesOutcome
     devices: Mapping[str, DeviceOutcome] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
         """What does not add up, stream by stream; empty in a sound run."""
         return [
-            f"{stream.stream_id}: {problem}"
-            for stream in self.streams
-            for problem in stream.outcome.problems()
+            f"{stream_id}: {problem}"
+            for stream_id, stream in self.streams.items()
+            for problem in stream.problems()
         ]
+
+
+Kind = TypeVar("Kind", bound=FramesOutcome)
 
 
 class RunTally:
@@ -138,18 +140,22 @@ class RunTally:
             raise UsageError(f"frames of {strangers[0]}: no stream of this run")
         tallies = [self._streams.get(stream_id) or StreamTally() for stream_id in known]
         return Summary(
+            schema_version=SCHEMA_VERSION,
             kind=info.kind,
             seconds=info.seconds,
-            streams=tuple(
-                StreamOutcome(
-                    one.stream_id,
-                    one.fps,
-                    one.slo_ms,
-                    _outcome([one], [tally], info.seconds, accuracy.get(one.stream_id)),
+            streams={
+                one.stream_id: _outcome(
+                    StreamOutcome,
+                    [one],
+                    [tally],
+                    info.seconds,
+                    accuracy.get(one.stream_id),
+                    fps=one.fps,
+                    slo_ms=one.slo_ms,
                 )
                 for one, tally in zip(info.streams, tallies, strict=True)
-            ),
-            total=_outcome(info.streams, tallies, info.seconds, accuracy.get(TOTAL)),
+            },
+            total=_outcome(FramesOutcome, info.streams, tallies, info.seconds, accuracy.get(TOTAL)),
             devices=devices or {},
         )
 
@@ -168,16 +174,18 @@ def summarise(
 
 
 def _outcome(
+    kind: type[Kind],
     streams: Sequence[StreamInfo],
     tallies: Sequence[StreamTally],
     seconds: float,
     accuracy: Accuracy | None,
-) -> FramesOutcome:
+    **asked: float,
+) -> Kind:
     tally = tallies[0] if len(tallies) == 1 else together(tallies)
     captured = sum(stream.captured for stream in streams)
     in_time = tally.total(Verdict.IN_TIME)
     p50_ms, p99_ms = quantiles_ms(tallies, 0.5, 0.99)
-    return FramesOutcome(
+    return kind(
         captured=captured,
         in_time=in_time,
         late=tally.total(Verdict.LATE),
@@ -193,49 +201,18 @@ def _outcome(
         p50_ms=p50_ms,
         p99_ms=p99_ms,
         variants=dict(sorted(tally.variants.items())),
+        **asked,
     )
 
 
 def write_summary(folder: Path, summary: Summary) -> None:
-    """Writes `summary.json`, whole or not at all."""
-    streams = {
-        one.stream_id: {"fps": one.fps, "slo_ms": one.slo_ms, **_fields(one.outcome)}
-        for one in summary.streams
-    }
-    write_json(
-        folder / SUMMARY_FILE,
-        {
-            "schema_version": SCHEMA_VERSION,
-            "kind": summary.kind,
-            "seconds": summary.seconds,
-            "streams": streams,
-            "total": _fields(summary.total),
-            "devices": {name: dataclasses.asdict(one) for name, one in summary.devices.items()},
-        },
-    )
-
-
-def _fields(outcome: FramesOutcome) -> dict[str, object]:
-    return {
-        name: round(value, 4) if isinstance(value, float) else value
-        for name, value in dataclasses.asdict(outcome).items()
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream(FramesOutcome):
-    fps: float
-    slo_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class _SummaryFile:
-    schema_version: int
-    kind: str
-    seconds: float
-    streams: Mapping[str, _Stream]
-    total: FramesOutcome
-    devices: Mapping[str, DeviceOutcome] = field(default_factory=dict)
+    """Writes `summary.json`, whole or not at all; ratios and times with four decimals."""
+    values = dataclasses.asdict(summary)
+    for outcome in (values["total"], *values["streams"].values()):
+        outcome |= {
+            name: round(value, 4) for name, value in outcome.items() if isinstance(value, float)
+        }
+    write_json(folder / SUMMARY_FILE, values)
 
 
 def read_summary(folder: Path) -> Summary:
@@ -248,9 +225,4 @@ def read_summary(folder: Path) -> Summary:
     version = document.data.get("schema_version") if isinstance(document.data, dict) else None
     if version not in (None, SCHEMA_VERSION):
         raise document.error(("schema_version",), f"{echo(version)}: must be {SCHEMA_VERSION}")
-    file = document.read(_SummaryFile)
-    streams = tuple(
-        StreamOutcome(name, one.fps, one.slo_ms, FramesOutcome(**same_options(one, FramesOutcome)))
-        for name, one in file.streams.items()
-    )
-    return Summary(file.kind, file.seconds, streams, file.total, file.devices)
+    return document.read(Summary)

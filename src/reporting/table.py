@@ -20,10 +20,10 @@ def outcome_table(summary: Summary) -> RenderableType:
 
     Of more than `MAX_ROWS` streams, only those with the smallest share of frames in time.
     """
-    streams = summary.streams
+    streams = list(summary.streams.items())
     is_whole = len(streams) <= MAX_ROWS
     if not is_whole:
-        streams = tuple(sorted(streams, key=_in_time_ratio)[:NUM_WORST])
+        streams = sorted(streams, key=lambda one: _in_time_ratio(one[1]))[:NUM_WORST]
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=0,
@@ -35,13 +35,13 @@ def outcome_table(summary: Summary) -> RenderableType:
     table.add_column("SLO ms", justify="right")
     for name, footer in zip(COLUMNS, outcome_cells(summary.total), strict=True):
         table.add_column(name, footer=footer, justify="right")
-    for stream in streams:
-        cells = outcome_cells(stream.outcome)
-        table.add_row(stream.stream_id, f"{stream.fps:g}", f"{stream.slo_ms:g}", *cells)
+    for stream_id, stream in streams:
+        cells = outcome_cells(stream)
+        table.add_row(stream_id, f"{stream.fps:g}", f"{stream.slo_ms:g}", *cells)
     lines = [
-        Text(f"  dropped of {stream.stream_id}: {drops(stream.outcome)}")
-        for stream in streams
-        if stream.outcome.dropped
+        Text(f"  dropped of {stream_id}: {drops(stream)}")
+        for stream_id, stream in streams
+        if stream.dropped
     ]
     if not is_whole:
         others = f"  {len(streams)} of {len(summary.streams)} streams, fewest frames in time first"
@@ -64,7 +64,7 @@ def slowness(device: DeviceOutcome) -> str:
 
 
 def _in_time_ratio(stream: StreamOutcome) -> float:
-    ratio = stream.outcome.in_time_ratio
+    ratio = stream.in_time_ratio
     return 1.0 if ratio is None else ratio  # nothing was captured, so nothing went wrong
 
 

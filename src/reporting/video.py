@@ -37,8 +37,8 @@ def write_video(
         path: the mp4.
         stream: what it shows.
         frames: its captured frames, oldest first, at least one.
-        detections: sequence number to answer.
-        picture_of: sequence number to the picture that was captured.
+        detections: answers by sequence number.
+        picture_of: what was captured, by sequence number.
         class_names: by class id.
 
     Raises:
@@ -47,20 +47,11 @@ def write_video(
     """
     if not frames:
         raise ValueError(f"frames of {stream.stream_id}: there must be at least one")
-    with whole_file(path) as draft:
-        _encode(draft, stream, frames, detections, picture_of, class_names)
-
-
-def _encode(
-    path: Path,
-    stream: StreamInfo,
-    frames: Sequence[FrameRecord],
-    detections: Mapping[int, Detections],
-    picture_of: Callable[[int], Image],
-    class_names: tuple[str, ...],
-) -> None:
     rate = max(SLOWEST_FPS, Fraction(stream.fps).limit_denominator(1000))
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with (
+        whole_file(path) as draft,
+        av.open(str(draft), "w", format="mp4", options={"movflags": "faststart"}) as container,
+    ):
         track = container.add_stream("libx264", rate=rate)
         track.pix_fmt = "yuv420p"
         track.options = dict(QUALITY)

@@ -34,11 +34,8 @@ def viewed(
 
     Args:
         frames: of one stream, oldest first.
-        detections: sequence number to answer.
+        detections: answers by sequence number.
         slo_ms: of the stream.
-
-    Yields:
-        Each frame, with None before the first answer.
     """
     on: FrameRecord | None = None
     late: list[FrameRecord] = []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from ..core.profile import BatchLatency
 
@@ -50,3 +50,47 @@ class PlanView:
     def serving(self, stream_id: str) -> RunningVariant | None:
         """What serves a stream; None if nothing does."""
         return self.devices.get(self.placement.get(stream_id, ""))
+
+    def slots_needed(self, rates_fps: Iterable[tuple[str, float]]) -> float:
+        """Slots of the frame memory that frames of these streams take while they run, on the average.
+
+        What comes in bursts can wait for its turn.
+        """
+        needed: dict[str, float] = {}
+        for stream_id, fps in rates_fps:
+            if (device := self.serving(stream_id)) is not None:
+                frames = needed.get(device.device_id, 0.0) + fps * device.batch_p99_ms / 1000.0
+                needed[device.device_id] = min(frames, device.batch_size)
+        return sum(needed.values())
+
+
+class RunningPlan:
+    """Puts what results say was run in place of what was planned: a device may still load that, or cannot.
+
+    Attributes:
+        view: the plan in force, as it is carried out.
+    """
+
+    def __init__(self, latency: Callable[[str, int], BatchLatency]) -> None:
+        """Takes the profiles: latency of a device and a variant."""
+        self._plan = self.view = PlanView()
+        self._latency = latency
+        self._ran: dict[str, int] = {}
+
+    def ran(self, device_id: str, variant: int) -> None:
+        """A batch of that variant has run on a device."""
+        if self._ran.get(device_id) != variant:
+            self._ran[device_id] = variant
+            self.take(self._plan)
+
+    def take(self, plan: PlanView) -> None:
+        """Takes the plan in force."""
+        self._plan = plan
+        devices = {name: self._truly(running) for name, running in plan.devices.items()}
+        self.view = replace(plan, devices=devices)
+
+    def _truly(self, planned: RunningVariant) -> RunningVariant:
+        ran = self._ran.get(planned.device_id, planned.variant)
+        if ran == planned.variant:
+            return planned
+        return replace(planned, variant=ran, latency=self._latency(planned.device_id, ran))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -55,16 +55,15 @@ class Slowness:
         """What a variant takes on such a device."""
         if self == AS_PROFILED:
             return latency
-        ratios = [self.at(ms) for ms in latency.p50_ms]
+
+        def scaled(row: Sequence[float], spread_ratio: float) -> tuple[float, ...]:
+            return tuple(
+                LATENCY_MS.nearest(spread_ratio * self.at(p50_ms) * ms)
+                for ms, p50_ms in zip(row, latency.p50_ms, strict=True)
+            )
+
         return BatchLatency.monotone(
-            tuple(
-                LATENCY_MS.nearest(ratio * ms)
-                for ratio, ms in zip(ratios, latency.p50_ms, strict=True)
-            ),
-            tuple(
-                LATENCY_MS.nearest(self.spread_ratio * ratio * ms)
-                for ratio, ms in zip(ratios, latency.p99_ms, strict=True)
-            ),
+            scaled(latency.p50_ms, 1.0), scaled(latency.p99_ms, self.spread_ratio)
         )
 
 

@@ -29,14 +29,10 @@ class Spread:
         self._before: float | None = None
 
     def add(self, news: float, profiled: float) -> None:
-        """Takes a batch.
+        """Takes a batch: what it took over what was expected, and the profile's p99 over its median.
 
         The p99 itself would be one batch of a hundred: the 90th percentile is compared with the one that the profile makes likely.
         It is lowered only as far as the largest of the hundred allows.
-
-        Args:
-            news: what it took over what was expected.
-            profiled: the profile's p99 over its median.
         """
         deviation, normal = math.log(news), math.log(profiled)
         if self._before is None:

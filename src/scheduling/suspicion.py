@@ -10,8 +10,10 @@ devices, again and again, costs their streams no more than a frame that runs alo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 FORGET_MS = 60_000.0
 COME_BACK_MS = 5000.0
@@ -20,8 +22,7 @@ GOOD_RATIO, MOST_GOOD = 8, 64
 MOST_KILLS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class AtWork:
+class AtWork(NamedTuple):
     """A frame that a device was working at when it was lost.
 
     Attributes:
@@ -47,6 +48,8 @@ class Suspicion:
 
     def __init__(self) -> None:
         self._suspects: dict[str, _Suspect] = {}
+        self._died_ms: dict[str, float] = {}  # when a device was lost last
+        self._unexplained: dict[str, Sequence[AtWork]] = {}  # what lost devices were at
 
     @property
     def is_empty(self) -> bool:
@@ -97,26 +100,33 @@ class Suspicion:
             suspect.num_good_wanted = max(0, suspect.num_good_wanted - 1)
             suspect.num_kills = 0
 
-    def lost(self, at_work: Iterable[AtWork], now_ms: float) -> None:
+    def has_died(self, device_id: str, now_ms: float) -> bool:
+        """Whether a device was lost of late: it may be broken, and proves nothing against whoever runs there."""
+        return now_ms - self._died_ms.get(device_id, -math.inf) < FORGET_MS
+
+    def lost(self, device_id: str, at_work: Sequence[AtWork], now_ms: float) -> None:
         """A device hangs or has died, for whatever reason, at work on these frames.
 
         Where it has died, what was alone counts as under way until `died` tells more.
         """
         self._forget(now_ms)
+        self._died_ms[device_id], self._unexplained[device_id] = now_ms, at_work
         for frame in at_work:
             suspect = self._suspects.setdefault(frame.stream_id, _Suspect(now_ms))
             suspect.lost_ms = now_ms
             suspect.num_good_wanted = max(1, suspect.num_good_wanted)
 
-    def died(self, at_work: Iterable[AtWork], *, is_crash: bool) -> set[str]:
-        """Takes in what a lost device died of; returns the streams that are condemned.
+    def died(self, device_id: str, *, is_crash: bool) -> tuple[list[str], list[str]]:
+        """Takes in what a lost device died of; returns the streams that it tried, and those that are condemned.
 
         Args:
-            at_work: what it was working at, as `lost` was told.
+            device_id: which one.
             is_crash: whether it ended by itself; else it was killed, by whomever.
         """
-        condemned = set()
-        for frame in set(at_work):
+        tried, condemned = set(), set()
+        for frame in set(self._unexplained.pop(device_id, ())):
+            if frame.was_alone:
+                tried.add(frame.stream_id)
             suspect = self._suspects.get(frame.stream_id)
             if suspect is None:
                 continue
@@ -130,7 +140,7 @@ class Suspicion:
                 if is_crash or suspect.num_kills >= MOST_KILLS:
                     suspect.is_condemned = True
                     condemned.add(frame.stream_id)
-        return condemned
+        return sorted(tried - condemned), sorted(condemned)
 
     def _forget(self, now_ms: float) -> None:
         old = [

@@ -1,12 +1,16 @@
-"""The server's log: one stream for all processes, that no client can flood."""
+"""The server's log: one stream for all processes, that no client can flood and that fills no disk."""
 
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+import stat
 import sys
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TextIO, TypeVar
 
 BURST_LINES = 50.0  # from one place in the code, before any is left out
@@ -14,6 +18,9 @@ LINES_PER_S = 2.0
 TRACEBACK_LINES = 10.0  # what a record with a traceback counts as
 TELL_AFTER_S = 10.0
 MAX_CHARS = 8192  # of one record
+LOG_LIMIT_BYTES = 32 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
 
 Place = TypeVar("Place", bound=Hashable)
 
@@ -114,3 +121,27 @@ def set_up_log(name: str, level: str) -> None:
         level=level.upper(),
         format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s",
     )
+
+
+def rotate_own_log(limit_bytes: int = LOG_LIMIT_BYTES, descriptor: int | None = None) -> bool:
+    """Copies a log that has grown to the limit to `NAME.1`, and empties it; returns whether it did.
+
+    The file is what all processes of the server have as their standard error: they share its
+    position, so it can be emptied below them. Pipes, terminals, and files without a name are left
+    alone.
+    """
+    descriptor = sys.stderr.fileno() if descriptor is None else descriptor
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size < limit_bytes:
+            return False
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if not path.is_file() or not os.path.samestat(path.stat(), facts):
+            return False
+        shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except OSError as error:
+        _log.warning("the log cannot be rotated: %s", error.strerror)
+        return False
+    return True

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 from ..core.errors import RunError
@@ -51,16 +50,8 @@ class RunningServer:
             cores: processors it may run on; empty for all.
             command_prefix: what enters the network namespace where it is to run, for example.
         """
-        self._command = [
-            *command_prefix,
-            sys.executable,
-            "-m",
-            "moonjelly",
-            "serve",
-            "--port",
-            str(port),
-            *arguments,
-        ]
+        serve = [sys.executable, "-m", "moonjelly", "serve", "--port", str(port)]
+        self._command = [*command_prefix, *serve, *arguments]
         self._log_path = log_path
         self._start_limit_s = start_limit_s
         self._cores = tuple(cores)
@@ -138,10 +129,5 @@ class RunningServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

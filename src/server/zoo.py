@@ -12,7 +12,7 @@ from ..core.quality import JpegQuality
 from ..core.variant import Variant
 from ..devices.config import DeviceConfig, DeviceKind
 from ..vision.classes import TRAFFIC_CLASSES
-from ..vision.weights_digest import weights_digest
+from ..vision.manifest import weights_digest
 from ..zoos import (
     Fingerprint,
     LearnedFile,

@@ -10,8 +10,7 @@ from random import Random
 from ..core.profile import BatchLatency
 from ..core.records import BatchRecord
 from ..core.verdict import Reason
-from ..devices.replay import ReplayedLatency
-from ..devices.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
+from ..devices.replay import ALWAYS_AS_PROFILED, ReplayedLatency, SlowdownScript
 from ..scheduling.batching.port import Batch
 from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.cores.device.instructions import DeviceOrders

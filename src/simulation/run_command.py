@@ -16,8 +16,7 @@ from ..core.errors import RunError
 from ..core.records import FrameRecord
 from ..files.signals import leave_at_sigterm
 from ..reporting.device_outcome import read_devices
-from ..reporting.html import write_report
-from ..reporting.picture import Picture
+from ..reporting.html import Picture, write_report
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import RunTally, Summary, write_summary

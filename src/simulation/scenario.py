@@ -17,7 +17,7 @@ from ..core.options import check_ranges, option, required
 from ..core.profile import LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
-from ..devices.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
+from ..devices.replay import ALWAYS_AS_PROFILED, SlowdownScript
 from ..files.document import ReadBy
 from ..links.traces import LinkTrace
 from ..scheduling.serving_options import ServingOptions

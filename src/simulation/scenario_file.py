@@ -11,7 +11,7 @@ from ..core.checks import echo, require_positive
 from ..core.device import Device
 from ..core.limits import WIRE_MS, Range
 from ..core.options import check_ranges, option, same_options
-from ..devices.slowdown_script import SlowdownScript
+from ..devices.replay import SlowdownScript
 from ..files.document import Document, ReadBy
 from ..files.shipped import shipped_folder
 from ..files.yaml_file import read_yaml

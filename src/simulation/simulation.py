@@ -11,7 +11,7 @@ from ..adapting.frame_sizes import FrameChoices, frame_sizes
 from ..core.device import Device
 from ..core.ledger import Ledger
 from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
-from ..devices.slowdown_script import ALWAYS_AS_PROFILED
+from ..devices.replay import ALWAYS_AS_PROFILED
 from ..scheduling.batching.registry import batcher
 from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.planning.admission import Refusal

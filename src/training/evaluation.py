@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import multiprocessing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ..core.link import KBITS_PER_BYTE
-from ..vision.accuracy import Accuracy, FrameTruth, evaluate_detections, truth_of
+from ..vision.accuracy import FrameTruth, evaluate_detections, truth_of
 from ..vision.detections import Detections
 from ..vision.preprocessing import decode_frame, encode_frame
 from ..vision.scenes import Scene, SceneFrame, Split
@@ -31,19 +31,6 @@ _LOG = logging.getLogger(__name__)
 JPEG_QUALITY: Final = 90
 SIZE_PERCENTILE: Final = 95
 _FRAME_STRIDE: Final = 23
-
-
-@dataclass(frozen=True, slots=True)
-class VariantScore:
-    """What was measured of one variant.
-
-    Attributes:
-        accuracy: How well it detects.
-        frame_kbits: 95th percentile of the encoded size of its frames (kbit).
-    """
-
-    accuracy: Accuracy
-    frame_kbits: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +95,7 @@ def answer_scenes(
     num_workers: int = 1,
     quality: int = JPEG_QUALITY,
 ) -> Answers:
-    """Runs shipped variants on drawn scenes, in several processes.
-
-    Raises:
-        ValueError: If a number is not positive.
-    """
-    if min(num_scenes, frames_each, num_workers) < 1:
-        raise ValueError(
-            f"num_scenes, frames_each, num_workers are {num_scenes}, {frames_each}, {num_workers}:"
-            " each must be positive"
-        )
+    """Runs shipped variants on drawn scenes, in several processes."""
     merged = Answers([], {name: [] for name in variant_names}, {})
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, mp_context=context) as workers:
@@ -136,59 +114,44 @@ def answer_scenes(
     return merged
 
 
-def score_variants(answers: Answers, sides_px: dict[str, int]) -> dict[str, VariantScore]:
-    """Scores the answers of each variant, whose input sides are given."""
-    return {
-        name: VariantScore(
-            evaluate_detections(answers.truth, answers.detections[name]),
-            float(np.percentile(answers.kbits[side], SIZE_PERCENTILE)),
-        )
-        for name, side in sides_px.items()
-    }
-
-
-def variant_rows(
-    variants: Iterable[ZooVariant], scores: Mapping[str, VariantScore]
-) -> list[VariantRow]:
-    """The rows of a zoo's table."""
+def score_variants(answers: Answers, variants: Iterable[ZooVariant]) -> list[VariantRow]:
+    """Scores the answers of each variant, as rows of a zoo's table."""
     rows = []
     for variant in variants:
-        score = scores[variant.name]
-        found = score.accuracy
+        found = evaluate_detections(answers.truth, answers.detections[variant.name])
+        kbits = float(np.percentile(answers.kbits[variant.input_side_px], SIZE_PERCENTILE))
         rows.append(
             VariantRow(
                 variant.name, variant.network, variant.input_side_px, found.map, found.map50,
-                found.map_small, found.map_medium, found.map_large, score.frame_kbits,
-                found.num_frames,
+                found.map_small, found.map_medium, found.map_large, kbits, found.num_frames,
             )
         )  # fmt: skip
     return rows
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measures every variant of a zoo on drawn test scenes and writes the table."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+def measuring_parser(description: str | None, file: str) -> argparse.ArgumentParser:
+    """The options of what measures a zoo on drawn test scenes and writes a table of it."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--zoo", choices=ZOO_NAMES, default=ZOO_NAMES[0])
     parser.add_argument("--scenes", type=int, default=40, help="test scenes")
     parser.add_argument("--frames", type=int, default=16, help="frames of each scene")
     parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")
-    parser.add_argument("--output", type=Path, help="default: profiles/ZOO/variants.csv")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--output", type=Path, help=f"default: profiles/ZOO/{file}")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measures every variant of a zoo on drawn test scenes and writes the table."""
+    options = measuring_parser(main.__doc__, "variants.csv").parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    zoo = load_zoo(options.zoo)
-    sides = {variant.name: variant.input_side_px for variant in zoo.variants}
-    answers = answer_scenes(tuple(sides), "test", options.scenes, options.frames, options.workers)
-    scores = score_variants(answers, sides)
-    output = options.output or Path("profiles") / zoo.name / "variants.csv"
-    write_variants(output, variant_rows(zoo.variants, scores), {})
-    for variant in zoo.variants:
-        score = scores[variant.name]
+    variants = load_zoo(options.zoo).variants
+    names = [variant.name for variant in variants]
+    answers = answer_scenes(names, "test", options.scenes, options.frames, options.workers)
+    rows = score_variants(answers, variants)
+    write_variants(options.output or Path("profiles", options.zoo, "variants.csv"), rows, {})
+    for row in rows:
         _LOG.info(
-            "%-14s map %.3f map50 %.3f %7.1f kbit",
-            variant.name,
-            score.accuracy.map,
-            score.accuracy.map50,
-            score.frame_kbits,
+            "%-14s map %.3f map50 %.3f %7.1f kbit", row.variant, row.map, row.map50, row.frame_kbits
         )
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from ..core.checks import require_count
 from ..vision.detector import ARCHITECTURES
 
 SIDES_PX: Final = tuple(range(128, 609, 32))
@@ -16,9 +17,7 @@ class TrainingOptions:
     """How a network is trained.
 
     Attributes:
-        network: Name of the network.
         seed: Seeds weights and batches.
-        num_steps: Optimiser steps.
         peak_rate: Highest learning rate.
         warmup_steps: Steps until it is reached.
         weight_decay: Decay of the convolutions' weights.
@@ -26,7 +25,6 @@ class TrainingOptions:
         frames_a_step: Pictures of a step, were they 320 pixels wide.
         window_ratio: How often large sides are learnt in windows instead of whole.
         least_side_px: Smaller sides are not learnt.
-        num_threads: Threads of the tensor library.
     """
 
     network: str
@@ -42,24 +40,12 @@ class TrainingOptions:
     num_threads: int = 1
 
     def __post_init__(self) -> None:
-        """Checks the fields.
-
-        Raises:
-            ValueError: If one is out of range.
-        """
         if self.network not in ARCHITECTURES:
             raise ValueError(
                 f"network is {self.network!r}: it must be one of {', '.join(ARCHITECTURES)}"
             )
-        for name, value in (
-            ("num_steps", self.num_steps),
-            ("warmup_steps", self.warmup_steps),
-            ("frames_a_step", self.frames_a_step),
-            ("num_threads", self.num_threads),
-        ):
-            if value < 1:
-                raise ValueError(f"{name} is {value}: it must be positive")
-
+        for name in ("num_steps", "warmup_steps", "frames_a_step", "num_threads"):
+            require_count(name, getattr(self, name))
         if not self.least_side_px <= SIDES_PX[-1]:
             raise ValueError(
                 f"least_side_px is {self.least_side_px}: it must be {SIDES_PX[-1]} at most"

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..core.checks import require_count
 from ..vision.preprocessing import decode_frame, encode_frame
 from ..vision.scenes import Scene, Split
 
@@ -55,12 +56,10 @@ def _draw_share(
             index = seed * frames_each + k
             encoded = encode_frame(frame.image, POOL_SIDE_PX)
             images[index] = decode_frame(encoded, POOL_SIDE_PX)
+            size_px = (scene.width_px, scene.height_px) * 2
             truth[index] = [
                 [
-                    found.box_px[0] / scene.width_px,
-                    found.box_px[1] / scene.height_px,
-                    found.box_px[2] / scene.width_px,
-                    found.box_px[3] / scene.height_px,
+                    *(px / side for px, side in zip(found.box_px, size_px, strict=True)),
                     found.class_id,
                     float(found.is_ignored),
                 ]
@@ -79,11 +78,8 @@ def draw_pool(
         ValueError: If a number is not positive.
         RuntimeError: If a worker dies.
     """
-    if min(num_scenes, frames_each, num_workers) < 1:
-        raise ValueError(
-            f"num_scenes, frames_each, num_workers are {num_scenes}, {frames_each}, {num_workers}:"
-            " each must be positive"
-        )
+    require_count("num_scenes", num_scenes)
+    require_count("frames_each", frames_each)
     folder.mkdir(parents=True, exist_ok=True)
     num_frames = num_scenes * frames_each
     shape = (num_frames, POOL_SIDE_PX, POOL_SIDE_PX, 3)

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from ..vision.classes import TRAFFIC_CLASSES
 from ..vision.detector import ARCHITECTURES, Detector, build_network, cells, decode_boxes
-from ..vision.weight_files import install_weights, read_manifest
+from ..vision.manifest import read_manifest
+from ..vision.weight_files import install_weights
 from .assignment import detection_losses
 from .augmentation import draw_batch
 from .options import SIDES_PX, TrainingOptions
@@ -31,6 +32,17 @@ _SAVE_EVERY: Final = 100
 _SIDE_WEIGHTS: Final[dict[str, tuple[float, ...]]] = {
     "traffic-n": (2, 2, 2, 2, 2, 2, 1.5, 1.5, 1.5, 1.5, 1, 1, 1, 1, 1, 1),
     "traffic-s": (0.5, 0.5, 0.5, 0.7, 0.7, 0.7, 1, 1, 1, 1, 1.2, 1.2, 1.2, 1.5, 1.5, 2),
+}
+
+
+_FLAGS: Final = {
+    "--seed": "seed",
+    "--steps": "num_steps",
+    "--rate": "peak_rate",
+    "--frames-a-step": "frames_a_step",
+    "--window-ratio": "window_ratio",
+    "--least-side": "least_side_px",
+    "--threads": "num_threads",
 }
 
 
@@ -80,7 +92,7 @@ def train(
         options: How.
         pool_folder: Frames to learn from.
         output_folder: Where the weights and the log go.
-        start_from: Weights to start from, left by an earlier run; None for random ones.
+        start_from: Weights that an earlier run left; None for random ones.
 
     Returns:
         The network with the averaged weights, in evaluation mode.
@@ -131,26 +143,11 @@ def train(
             is_last = step + 1 == options.num_steps
             if (step + 1) % _LOG_EVERY == 0 or is_last:
                 box, score, mean_norm = sums / num_summed
-                elapsed = time.monotonic() - started
-                log.writerow(
-                    (
-                        step + 1,
-                        f"{options.rate_at(step):.2e}",
-                        f"{box:.4f}",
-                        f"{score:.4f}",
-                        f"{mean_norm:.2f}",
-                        f"{elapsed:.0f}",
-                    )
-                )
+                means = (f"{box:.4f}", f"{score:.4f}", f"{mean_norm:.2f}")
+                elapsed = f"{time.monotonic() - started:.0f}"
+                log.writerow((step + 1, f"{options.rate_at(step):.2e}", *means, elapsed))
                 file.flush()
-                _LOG.info(
-                    "step %d box %.3f score %.3f norm %.1f %.0f s",
-                    step + 1,
-                    box,
-                    score,
-                    mean_norm,
-                    elapsed,
-                )
+                _LOG.info("step %d box %s score %s norm %s %s s", step + 1, *means, elapsed)
                 sums[:] = 0
                 num_summed = 0
             if (step + 1) % _SAVE_EVERY == 0 or is_last:
@@ -165,14 +162,10 @@ def main(arguments: list[str] | None = None) -> None:
     usual = TrainingOptions(network=next(iter(ARCHITECTURES)))
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--network", choices=tuple(ARCHITECTURES), required=True)
-    parser.add_argument("--seed", type=int, default=usual.seed)
-    parser.add_argument("--steps", type=int, default=usual.num_steps)
-    parser.add_argument("--rate", type=float, default=usual.peak_rate, help="peak learning rate")
-    parser.add_argument("--frames-a-step", type=int, default=usual.frames_a_step)
-    parser.add_argument("--window-ratio", type=float, default=usual.window_ratio)
-    parser.add_argument("--least-side", type=int, default=usual.least_side_px)
+    for flag, name in _FLAGS.items():
+        value = getattr(usual, name)
+        parser.add_argument(flag, dest=name, type=type(value), default=value)
     parser.add_argument("--start-from", type=Path, help="weights of an earlier run")
-    parser.add_argument("--threads", type=int, default=usual.num_threads)
     parser.add_argument("--pool", type=Path, default=Path("data/pool/train"))
     parser.add_argument(
         "--scenes", type=int, default=440, help="scenes to draw if there is no pool"
@@ -188,14 +181,7 @@ def main(arguments: list[str] | None = None) -> None:
         draw_pool(options.pool, "train", options.scenes, options.frames)
     trained = train(
         TrainingOptions(
-            network=options.network,
-            seed=options.seed,
-            num_steps=options.steps,
-            num_threads=options.threads,
-            peak_rate=options.rate,
-            frames_a_step=options.frames_a_step,
-            window_ratio=options.window_ratio,
-            least_side_px=options.least_side,
+            options.network, **{name: getattr(options, name) for name in _FLAGS.values()}
         ),
         options.pool,
         options.output,
@@ -208,7 +194,7 @@ def main(arguments: list[str] | None = None) -> None:
             TRAFFIC_CLASSES,
             read_manifest()[options.network].sides_px,
             options.seed,
-            options.steps,
+            options.num_steps,
         )
 
 

@@ -33,21 +33,6 @@ class FrameTruth:
     class_ids: npt.NDArray[np.int32]
     is_ignored: npt.NDArray[np.bool_]
 
-    def __post_init__(self) -> None:
-        """Checks that the arrays belong together.
-
-        Raises:
-            ValueError: If a shape is wrong.
-        """
-        n = len(self.class_ids)
-        for name, array, shape in (
-            ("boxes", self.boxes, (n, 4)),
-            ("class_ids", self.class_ids, (n,)),
-            ("is_ignored", self.is_ignored, (n,)),
-        ):
-            if array.shape != shape:
-                raise ValueError(f"{name} has shape {array.shape}: it must be {shape}")
-
 
 def truth_of(frame: SceneFrame) -> FrameTruth:
     """Returns what there is to find in a drawn frame."""

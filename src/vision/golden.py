@@ -13,29 +13,16 @@ from .preprocessing import Image, resize_to_side
 from .zoo import TorchDetector, build_detector, load_zoo
 
 
-def golden_variant(zoo_name: str) -> str:
-    """Returns the name of a zoo's largest variant.
-
-    Raises:
-        ValueError: If no zoo has this name.
-    """
-    return load_zoo(zoo_name).variants[-1].name
-
-
 def golden_detections(zoo_name: str, images: Iterable[Image]) -> list[Detections]:
     """Runs a zoo's largest variant on pictures, one at a time, on the processor.
 
     The pictures are resized and not compressed: between the golden variant and the camera lies no link.
 
-    Args:
-        zoo_name: Of a zoo whose weights are shipped.
-        images: Blue, green, red [height, width, 3].
-
     Raises:
         ValueError: If no zoo has this name.
         WeightsError: If the weights are missing or not what the manifest says.
     """
-    detector = build_detector(golden_variant(zoo_name))
+    detector = build_detector(load_zoo(zoo_name).variants[-1].name)
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # more wait for each other many times as long where cores are busy
     try:

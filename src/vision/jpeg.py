@@ -10,11 +10,17 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+MIN_SIDE_PX = 16
+MAX_SIDE_PX = 4096
+MAX_PIXELS = 8_900_000
+MAX_SCANS = 16  # each of a progressive picture costs a pass over all its pixels
+MAX_TRAILING_BYTES = 65_536  # after the end marker
+
 _SOI = b"\xff\xd8"
 _EOI = b"\xff\xd9"
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # not stuffing, restart or fill
 _START_OF_FRAME = {0xC0: False, 0xC1: False, 0xC2: True}  # Huffman alone; value: progressive
-_OTHER_FRAMES = frozenset({0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _DHT, _SOS, _DQT, _END = 0xC4, 0xDA, 0xDB, 0xD9
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a segment, senseless up here
 _MAX_SEGMENTS = 128
@@ -53,25 +59,6 @@ class BadImageError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class ImageLimits:
-    """What is let through.
-
-    Attributes:
-        max_scans: each scan of a progressive picture costs a pass over all its pixels.
-        max_trailing_bytes: what may follow the end marker.
-    """
-
-    min_side_px: int = 16
-    max_side_px: int = 4096
-    max_pixels: int = 8_900_000
-    max_scans: int = 16
-    max_trailing_bytes: int = 65_536
-
-
-DEFAULT_LIMITS = ImageLimits()
-
-
-@dataclass(frozen=True, slots=True)
 class JpegHeader:
     """What the headers say; any rotation noted in EXIF data is ignored.
 
@@ -85,12 +72,8 @@ class JpegHeader:
     is_progressive: bool
 
 
-def check_jpeg(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> JpegHeader:
-    """Lets a JPEG pass, or says which rule it breaks.
-
-    Args:
-        data: one whole encoded picture.
-        limits: what is let through.
+def check_jpeg(data: bytes) -> JpegHeader:
+    """Lets one whole encoded JPEG pass, or says which rule it breaks.
 
     Raises:
         BadImageError: naming rule and limit.
@@ -101,12 +84,12 @@ def check_jpeg(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> JpegHeader:
     has_huffman = has_quantisation = False
     position = 2
     for _ in range(_MAX_SEGMENTS):
-        marker, start, length = _segment(data, position)
+        marker, start, length = segment(data, position)
         position = start + length
         if marker in _START_OF_FRAME:
             if header is not None:
                 raise BadImageError(ImageRule.SEGMENTS, "has two frame headers")
-            header = _frame_header(data, start, length, _START_OF_FRAME[marker], limits)
+            header = _frame_header(data, start, length, _START_OF_FRAME[marker])
         elif marker == _DHT:
             has_huffman = True
             if length > _MAX_DHT_BYTES:
@@ -123,10 +106,10 @@ def check_jpeg(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> JpegHeader:
                 raise BadImageError(ImageRule.TABLES, "lacks Huffman or quantisation tables")
             num_in_scan = _scan_header(data, start, length, header)
             if header.is_progressive or num_in_scan < header.num_components:
-                position = _end_of_scans(data, position, header, limits)
-            _check_end(data, position, limits)
+                position = _end_of_scans(data, position, header)
+            _check_end(data, position)
             return header
-        elif marker in _OTHER_FRAMES:
+        elif marker in FRAME_HEADERS:
             raise BadImageError(
                 ImageRule.CODING, "arithmetic, lossless or hierarchical coding is not taken"
             )
@@ -135,7 +118,7 @@ def check_jpeg(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> JpegHeader:
     )
 
 
-def _segment(data: bytes, position: int) -> tuple[int, int, int]:
+def segment(data: bytes, position: int) -> tuple[int, int, int]:
     """Returns marker, start of the segment's length field, and length, of the segment there."""
     try:
         if data[position] != 0xFF:  # noqa: PLR2004
@@ -158,9 +141,7 @@ def _segment(data: bytes, position: int) -> tuple[int, int, int]:
     return marker, start, length
 
 
-def _frame_header(
-    data: bytes, start: int, length: int, is_progressive: bool, limits: ImageLimits
-) -> JpegHeader:
+def _frame_header(data: bytes, start: int, length: int, is_progressive: bool) -> JpegHeader:
     num_components = data[start + 7] if length > 7 else 0  # noqa: PLR2004
     if length != 8 + 3 * num_components:
         raise BadImageError(ImageRule.SEGMENTS, f"frame header of {length} bytes")
@@ -168,15 +149,15 @@ def _frame_header(
         raise BadImageError(ImageRule.CODING, f"{data[start + 2]} bits a sample: must be 8")
     height_px = data[start + 3] << 8 | data[start + 4]
     width_px = data[start + 5] << 8 | data[start + 6]
-    least, most = limits.min_side_px, limits.max_side_px
+    least, most = MIN_SIDE_PX, MAX_SIDE_PX
     if not (least <= width_px <= most and least <= height_px <= most):
         raise BadImageError(
             ImageRule.SIDE, f"{width_px} x {height_px} pixels: each side must be {least} to {most}"
         )
-    if width_px * height_px > limits.max_pixels:
+    if width_px * height_px > MAX_PIXELS:
         raise BadImageError(
             ImageRule.PIXELS,
-            f"{width_px} x {height_px} pixels: must be at most {limits.max_pixels} in all",
+            f"{width_px} x {height_px} pixels: must be at most {MAX_PIXELS} in all",
         )
     if num_components not in (_GREY, _COLOUR):
         raise BadImageError(
@@ -208,7 +189,7 @@ def _scan_header(data: bytes, start: int, length: int, header: JpegHeader) -> in
     return num_components
 
 
-def _end_of_scans(data: bytes, position: int, header: JpegHeader, limits: ImageLimits) -> int:
+def _end_of_scans(data: bytes, position: int, header: JpegHeader) -> int:
     """Returns where the end marker is, or should be; `position` is in the first scan."""
     num_scans = 1
     for _ in range(_MAX_SEGMENTS):
@@ -218,28 +199,27 @@ def _end_of_scans(data: bytes, position: int, header: JpegHeader, limits: ImageL
         position = found.start()
         if data[position + 1] == _END:
             return position
-        marker, start, length = _segment(data, position)
+        marker, start, length = segment(data, position)
         position = start + length
-        if marker in _START_OF_FRAME or marker in _OTHER_FRAMES:
+        if marker in FRAME_HEADERS:
             raise BadImageError(ImageRule.SEGMENTS, "has two frame headers")
         if marker == _SOS:
             _scan_header(data, start, length, header)
             num_scans += 1
-            if num_scans > limits.max_scans:
-                raise BadImageError(ImageRule.SCANS, f"more than {limits.max_scans} scans")
+            if num_scans > MAX_SCANS:
+                raise BadImageError(ImageRule.SCANS, f"more than {MAX_SCANS} scans")
     raise BadImageError(
         ImageRule.SEGMENTS, f"has more than {_MAX_SEGMENTS} segments after its scan"
     )
 
 
-def _check_end(data: bytes, position: int, limits: ImageLimits) -> None:
+def _check_end(data: bytes, position: int) -> None:
     """Looks from the back, where the end marker of a normal frame is: no need to read the scan."""
-    earliest = len(data) - limits.max_trailing_bytes - len(_EOI)
+    earliest = len(data) - MAX_TRAILING_BYTES - len(_EOI)
     if data.rfind(_EOI, max(position, earliest)) >= 0:
         return
     if earliest > position and data.find(_EOI, position) >= 0:
         raise BadImageError(
-            ImageRule.TRAILING,
-            f"more than {limits.max_trailing_bytes} bytes follow the end marker",
+            ImageRule.TRAILING, f"more than {MAX_TRAILING_BYTES} bytes follow the end marker"
         )
     raise BadImageError(ImageRule.NO_END, "has no end marker")

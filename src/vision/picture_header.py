@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import struct
 
+from .jpeg import FRAME_HEADERS, segment
+
 MAX_SIDE_PX = 16_384
 MAX_PIXELS = 64_000_000
 _PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MAX_SEGMENTS = 1024
 
 
@@ -58,15 +59,11 @@ def _size(data: bytes) -> tuple[int, int]:
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     position = 2
     for _ in range(_MAX_SEGMENTS):
-        while data[position] == 0xFF and data[position + 1] == 0xFF:  # noqa: PLR2004 fill bytes
-            position += 1
-        if data[position] != 0xFF:  # noqa: PLR2004
-            raise ValueError(f"no marker at byte {position}")
-        marker = data[position + 1]
-        if marker in _JPEG_FRAMES:
-            height_px, width_px = struct.unpack_from(">HH", data, position + 5)
+        marker, start, length = segment(data, position)
+        if marker in FRAME_HEADERS:
+            height_px, width_px = struct.unpack_from(">HH", data, start + 3)
             return width_px, height_px
-        position += 2 + int(struct.unpack_from(">H", data, position + 2)[0])
+        position = start + length
     raise ValueError(f"has more than {_MAX_SEGMENTS} segments before its frame header")
 
 

@@ -19,11 +19,7 @@ class UndecodableImage(ValueError):  # noqa: N818 - named for what it is
 
 
 def resize_to_side(image_bgr: Image, side_px: int) -> Image:
-    """Returns the whole picture as a square; its aspect ratio is not kept.
-
-    Args:
-        image_bgr: Picture [height, width, 3].
-        side_px: Side of the result.
+    """Returns the whole picture [height, width, 3] as a square; its aspect ratio is not kept.
 
     Raises:
         ValueError: If the picture is empty or of another shape, or the side is out of range.
@@ -55,14 +51,7 @@ def _resized(image: Image, side_px: int, interpolation: int) -> Image:
 
 
 def decode_frame(jpeg: bytes | memoryview, side_px: int) -> Image:
-    """Decodes a frame as a detector takes it, and resizes it if it has another size.
-
-    Args:
-        jpeg: The encoded picture; any rotation noted in it is ignored.
-        side_px: Side of the result.
-
-    Returns:
-        RGB picture [side, side, 3].
+    """Decodes a frame as a detector takes it: RGB [side, side, 3]; any rotation noted in it is ignored.
 
     Raises:
         UndecodableImage: If the bytes are no picture.
@@ -81,12 +70,7 @@ def decode_frame(jpeg: bytes | memoryview, side_px: int) -> Image:
 
 
 def encode_frame(image_bgr: Image, side_px: int, quality: int = 90) -> bytes:
-    """Resizes and encodes a picture as a client does.
-
-    Args:
-        image_bgr: Picture [height, width, 3].
-        side_px: Side of the encoded picture.
-        quality: JPEG quality, 1 to 100.
+    """Resizes a picture [height, width, 3] and encodes it as a client does, at a JPEG quality of 1 to 100.
 
     Raises:
         ValueError: If the picture, the side or the quality is out of range.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -18,8 +17,9 @@ import torch
 from .classes import TRAFFIC_CLASSES
 from .detections import Detections
 from .detector import Detector, build_network, cells, decode_boxes
-from .postprocessing import DEFAULT_MAX_IOU, DEFAULT_MIN_SCORE, select_detections
-from .weight_files import WEIGHTS_FOLDER, CorruptWeights, load_verified, read_manifest
+from .manifest import WeightsError, read_manifest
+from .postprocessing import select_detections
+from .weight_files import load_verified
 
 Outputs: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 """What a network says of a batch: raw boxes, and logits of the classes."""
@@ -35,13 +35,11 @@ class ZooVariant:
         name: For instance traffic-s-416.
         network: Name of the network.
         input_side_px: Side of the square picture it takes.
-        weights: The file its weights are in.
     """
 
     name: str
     network: str
     input_side_px: int
-    weights: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +56,6 @@ class Zoo:
     class_names: tuple[str, ...]
     variants: tuple[ZooVariant, ...]
 
-    def variant(self, name: str) -> ZooVariant:
-        """Returns a variant by name.
-
-        Raises:
-            ValueError: If the zoo has none of this name.
-        """
-        for candidate in self.variants:
-            if candidate.name == name:
-                return candidate
-        known = ", ".join(candidate.name for candidate in self.variants)
-        raise ValueError(f"variant is {name!r}: zoo {self.name!r} has {known}")
-
-
-def variant_name(network: str, input_side_px: int) -> str:
-    """Returns the name of a network at an input side."""
-    return f"{network}-{input_side_px}"
-
 
 def load_zoo(name: str) -> Zoo:
     """Returns a zoo by name.
@@ -86,7 +67,7 @@ def load_zoo(name: str) -> Zoo:
     if name not in ZOO_NAMES:
         raise ValueError(f"zoo is {name!r}: it must be one of {', '.join(ZOO_NAMES)}")
     variants = [
-        ZooVariant(variant_name(network, side), network, side, WEIGHTS_FOLDER / entry.file)
+        ZooVariant(f"{network}-{side}", network, side)
         for network, entry in read_manifest().items()
         for side in entry.sides_px
     ]
@@ -97,14 +78,7 @@ def load_zoo(name: str) -> Zoo:
 class TorchDetector:
     """A variant that is ready to run."""
 
-    def __init__(
-        self,
-        network: Detector,
-        input_side_px: int,
-        device: str = "cpu",
-        min_score: float = DEFAULT_MIN_SCORE,
-        max_iou: float = DEFAULT_MAX_IOU,
-    ) -> None:
+    def __init__(self, network: Detector, input_side_px: int, device: str = "cpu") -> None:
         """Takes a network in evaluation mode, which may serve other variants as well.
 
         Raises:
@@ -114,7 +88,6 @@ class TorchDetector:
         self._network = network
         self._device = torch.device(device)
         self._middles, self._strides = cells(input_side_px, self._device)
-        self._min_score, self._max_iou = min_score, max_iou
 
     def __call__(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:
         """Finds the objects of each frame.
@@ -158,7 +131,7 @@ class TorchDetector:
         scores = logits.float().sigmoid().cpu().numpy()
         corners = decode_boxes(raw, self._middles, self._strides).div_(self.input_side_px)
         return [
-            select_detections(one, score, self._min_score, self._max_iou)
+            select_detections(one, score)
             for one, score in zip(corners.cpu().numpy(), scores, strict=True)
         ]
 
@@ -168,31 +141,24 @@ def load_network(network: str, device: str = "cpu") -> Detector:
     """Returns a shipped network, fused and in evaluation mode; the same object each time.
 
     Raises:
-        ValueError: If no network has this name.
         WeightsError: If its weights are missing or not what the manifest says.
     """
-    manifest = read_manifest()
-    if network not in manifest:
-        raise ValueError(f"network is {network!r}: it must be one of {', '.join(manifest)}")
-    entry = manifest[network]
+    entry = read_manifest()[network]
     detector = build_network(network, len(entry.classes))
     try:
         detector.load_state_dict(load_verified(entry))
     except RuntimeError as error:
-        raise CorruptWeights(f"{entry.file} does not fit network {network!r}: {error}") from error
+        raise WeightsError(f"{entry.file} does not fit network {network!r}: {error}") from error
     detector.fuse().requires_grad_(requires_grad=False)
     return detector.to(device)
 
 
-def build_detector(
-    variant_name: str, device: str = "cpu", min_score: float = DEFAULT_MIN_SCORE
-) -> TorchDetector:
+def build_detector(variant_name: str, device: str = "cpu") -> TorchDetector:
     """Builds a variant of any zoo by its name.
 
     Args:
         variant_name: For instance traffic-s-416.
         device: cpu, cuda, cuda:1 and so on.
-        min_score: Detections less sure than this are left out.
 
     Raises:
         ValueError: If no zoo has a variant of this name.
@@ -203,4 +169,4 @@ def build_detector(
         raise ValueError(f"variant is {variant_name!r}: it must be one of {', '.join(found)}")
     chosen = found[variant_name]
     network = load_network(chosen.network, device)
-    return TorchDetector(network, chosen.input_side_px, device, min_score)
+    return TorchDetector(network, chosen.input_side_px, device)

@@ -38,10 +38,7 @@ def cards() -> list[Card]:
 def card_of(gpu: int, among: Sequence[Card], environment: Mapping[str, str]) -> Card | None:
     """The card that CUDA calls by an index; None if that cannot be told.
 
-    Args:
-        gpu: the index, from 0.
-        among: all cards, by their place on the bus.
-        environment: says which cards are visible, by index or by the beginning of a UUID.
+    Cards come by their place on the bus; the environment says which are visible, by index or by the beginning of a UUID.
     """
     visible = environment.get(VISIBLE_KEY)
     names = [str(number) for number in range(len(among))]

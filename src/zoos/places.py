@@ -93,16 +93,7 @@ def find_profile(
 ) -> Path | None:
     """Finds the latency profile to use: one of `profiles_dir` that fits, else this machine's own, else a shipped one that fits.
 
-    So a shipped one never overrules what was measured here.
-
-    Args:
-        zoo: whose variants.
-        device_type: names the table.
-        fingerprint: of the device; None for a replayed device, which any table fits.
-        profiles_dir: in place of the repository's `profiles/`.
-
-    Returns:
-        The table, or None if there is none that fits.
+    So a shipped one never overrules what was measured here. Any table fits a replayed device, which has no fingerprint.
 
     Raises:
         UsageError: if the zoo does not exist, or a shipped table is broken.

@@ -50,6 +50,12 @@ def test_every_link_changes_within_the_demo() -> None:
         (["--seed", "-1"], "seed"),
         (["--port", "99999"], "port"),
         (["--zoo", "nothing", "--devices", "cpu:0"], "nothing/variants.csv: cannot be read"),
+        (["--load-ratio", "0"], "--load-ratio=0"),
+        (["--devices", "cpu:4000"], "there is no core 4000 here"),
+        (
+            ["--zoo", "replayed-gpu", "--devices", "replayed:gpu", "--budget-rule", "fixed:17"],
+            "fixed:17",
+        ),
         (["--out", "/proc/nothing"], "--out /proc/nothing"),
         (["--no-such-option"], "--no-such-option"),
     ],

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from moonjelly.devices.slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
+from moonjelly.devices.replay import ALWAYS_AS_PROFILED, SlowdownScript
 
 
 def test_each_step_holds_from_its_start():

@@ -49,8 +49,8 @@ class OneByOneBatcher:
         decision = self._sound.decide(queue, device, now_ms)
         return dataclasses.replace(decision, run=decision.run[:1])
 
-    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
-        self._sound.ran(batch, took_ms, energy_mj)
+    def ran(self, batch: Batch, took_ms: float) -> None:
+        self._sound.ran(batch, took_ms)
 
 
 def hasty_device(device: Device, generation: int, profile: LatencyProfile) -> AnnouncedDevice:

@@ -38,19 +38,19 @@ def carry_out(path: Path, amount: Amount, seed: int = 0) -> tuple[Device, Sample
 
 
 def test_every_cell_gets_its_samples_and_none_is_the_first_of_its_visit(tmp_path: Path) -> None:
-    _, file = carry_out(tmp_path / "samples.csv", Amount(7, visit_samples=3))
+    _, file = carry_out(tmp_path / "samples.csv", Amount(7))
     assert {cell: len(values) for cell, values in file.samples.items()} == dict.fromkeys(CELLS, 7)
     for cell, values in file.samples.items():
         assert values == [pytest.approx(10 * cell.batch_size)] * 7
 
 
 def test_cells_take_turns_so_that_drift_hits_all_alike(tmp_path: Path) -> None:
-    device, _ = carry_out(tmp_path / "samples.csv", Amount(10, visit_samples=2, visit_warm_up=1))
-    size = len(CELLS) * 3  # a round: one uncounted and two counted batches of each cell
+    device, _ = carry_out(tmp_path / "samples.csv", Amount(25))
+    size = len(CELLS) * 6  # a round: one uncounted and five counted batches of each cell
     rounds = [device.ran[k : k + size] for k in range(0, len(device.ran), size)]
     assert len(rounds) == 5
     for one in rounds:
-        assert Counter(one) == dict.fromkeys(CELLS, 3)
+        assert Counter(one) == dict.fromkeys(CELLS, 6)
     assert len({tuple(one) for one in rounds}) > 1
 
 
@@ -95,9 +95,9 @@ def test_a_file_of_something_else_is_begun_anew(tmp_path: Path) -> None:
 
 
 def test_no_visit_starts_after_the_time_limit(tmp_path: Path) -> None:
-    amount = Amount(10**6, visit_samples=2, visit_warm_up=0, limit_ms=3000)
+    amount = Amount(10**6, limit_ms=3000)
     device, file = carry_out(tmp_path / "samples.csv", amount)
-    assert 3000 < device.clock.now_ms() <= 3000 + 2 * 20
+    assert 3000 < device.clock.now_ms() <= 3000 + 6 * 20
     assert all(file.samples.values())
 
 

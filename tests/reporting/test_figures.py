@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from moonjelly.core.verdict import Verdict
 from moonjelly.reporting.figures import RUN_FIGURES, figure_names, write_figures
-from moonjelly.reporting.figures.frames import frame_table
 from moonjelly.reporting.figures.latency import draw_latency
 from moonjelly.reporting.figures.profiles import draw_profiles
 from moonjelly.reporting.figures.spent import PARTS
+from moonjelly.reporting.figures.streams import frame_table
 from moonjelly.reporting.figures.style import variant_colours
 from moonjelly.reporting.figures.verdicts import draw_verdicts
 from moonjelly.reporting.run_logs import RunLogs, read_run_logs

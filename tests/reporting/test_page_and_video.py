@@ -16,8 +16,7 @@ from moonjelly.reporting import html
 from moonjelly.reporting.accuracy import read_detections
 from moonjelly.reporting.annotation import STRIP_PX, annotate
 from moonjelly.reporting.figures import write_figures
-from moonjelly.reporting.html import write_report
-from moonjelly.reporting.picture import Picture
+from moonjelly.reporting.html import Picture, write_report
 from moonjelly.reporting.run_logs import RunLogs, read_run_logs
 from moonjelly.reporting.summary import summarise
 from moonjelly.reporting.video import write_video

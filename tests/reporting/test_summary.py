@@ -61,7 +61,7 @@ INFO = RunInfo(
 
 def test_a_run_is_counted_stream_by_stream_and_in_total() -> None:
     summary = summarise(INFO, FRAMES)
-    gate = summary.streams[0].outcome
+    gate = summary.streams["gate"]
     assert (gate.captured, gate.in_time, gate.late, gate.dropped, gate.lost) == (6, 2, 1, 3, 0)
     assert gate.dropped_by == {"client": {"superseded": 2}, "executor": {"too_late": 1}}
     assert gate.in_time_ratio == pytest.approx(1 / 3)
@@ -79,7 +79,7 @@ def test_a_run_is_counted_stream_by_stream_and_in_total() -> None:
 def test_a_frame_without_verdict_is_lost_and_a_second_answer_is_told() -> None:
     streams = (replace(INFO.streams[0], captured=8, duplicated=1), INFO.streams[1])
     summary = summarise(replace(INFO, streams=streams), FRAMES)
-    assert summary.streams[0].outcome.lost == 2
+    assert summary.streams["gate"].lost == 2
     assert summary.total.lost == 2
     assert summary.problems() == [
         "gate: 2 frames have no verdict",
@@ -94,7 +94,7 @@ def test_a_frame_with_two_rows_does_not_add_up() -> None:
 
 def test_a_stream_without_frames_has_no_numbers_and_no_problem() -> None:
     summary = summarise(RunInfo("demo", 2.0, (StreamInfo("gate", 10.0, 100.0, 0),)), [])
-    gate = summary.streams[0].outcome
+    gate = summary.streams["gate"]
     assert gate.in_time_ratio is None
     assert gate.p50_ms is None
     assert summary.problems() == []
@@ -113,10 +113,10 @@ def test_the_summary_is_written_and_read_back(tmp_path: Path) -> None:
     back = read_summary(tmp_path)
     assert back.devices == devices
     assert back.total.map50 == 0.5
-    assert back.streams[1].outcome.map is None
+    assert back.streams["square"].map is None
     assert back.total.p99_ms == pytest.approx(summary.total.p99_ms or 0, abs=1e-4)
-    assert replace(back.streams[0].outcome, p99_ms=0.0, in_time_ratio=0.0, mean_side_px=0.0) == (
-        replace(summary.streams[0].outcome, p99_ms=0.0, in_time_ratio=0.0, mean_side_px=0.0)
+    assert replace(back.streams["gate"], p99_ms=0.0, in_time_ratio=0.0, mean_side_px=0.0) == (
+        replace(summary.streams["gate"], p99_ms=0.0, in_time_ratio=0.0, mean_side_px=0.0)
     )
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
 

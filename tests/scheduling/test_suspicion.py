@@ -50,8 +50,9 @@ class Fleet:
             return
         self.num_crashes += is_crash
         at_work = [AtWork(stream_id, was_alone) for stream_id in batch]
-        self.suspicion.lost(at_work, self.now_ms)
-        self.condemned |= self.suspicion.died(at_work, is_crash=is_crash)
+        self.suspicion.lost("gpu0", at_work, self.now_ms)
+        _, condemned = self.suspicion.died("gpu0", is_crash=is_crash)
+        self.condemned.update(condemned)
         if not was_alone:  # others take over at once; whoever was alone is not tried again
             for stream_id in batch:
                 if self.suspicion.may_start(stream_id, self.now_ms) and self.random.random() < 0.5:
@@ -97,19 +98,19 @@ def test_whoever_kills_devices_condemns_nobody_whose_frames_run(seed, kills):
 
 def test_what_hangs_is_tried_alone_and_once_at_a_time():
     suspicion = Suspicion()
-    suspicion.lost([AtWork("cam", was_alone=False)], 0.0)
+    suspicion.lost("gpu0", [AtWork("cam", was_alone=False)], 0.0)
     assert suspicion.is_suspect("cam")
     suspicion.started("cam")
-    suspicion.lost([AtWork("cam", was_alone=True)], 500.0)
+    suspicion.lost("gpu0", [AtWork("cam", was_alone=True)], 500.0)
     assert not suspicion.may_start("cam", 500.0)
-    assert not suspicion.died([AtWork("cam", was_alone=True)], is_crash=False)
+    assert suspicion.died("gpu0", is_crash=False) == (["cam"], [])
     assert suspicion.may_start("cam", 500.0)
 
 
 def test_suspicion_is_forgotten_after_a_minute():
     suspicion = Suspicion()
-    suspicion.lost([AtWork("cam", was_alone=False)], 0.0)
-    suspicion.lost([AtWork("other", was_alone=False)], FORGET_MS + 1)
+    suspicion.lost("gpu0", [AtWork("cam", was_alone=False)], 0.0)
+    suspicion.lost("gpu0", [AtWork("other", was_alone=False)], FORGET_MS + 1)
     assert not suspicion.is_suspect("cam")
     assert suspicion.is_suspect("other")
 
@@ -120,12 +121,12 @@ def test_of_streams_that_nobody_suspects_nothing_is_known():
     assert suspicion.may_start("cam", 500.0)
     assert not suspicion.is_suspect("cam")
     assert not suspicion.is_condemned("cam")
-    assert suspicion.died([AtWork("cam", was_alone=True)], is_crash=True) == set()
+    assert suspicion.died("gpu0", is_crash=True) == ([], [])
 
 
 def test_a_suspect_that_never_ran_is_not_tried_on_the_last_device_for_a_while():
     suspicion = Suspicion()
-    suspicion.lost([AtWork("cam", was_alone=False)], 0.0)
+    suspicion.lost("gpu0", [AtWork("cam", was_alone=False)], 0.0)
     for has_run, is_last_device, now_ms in [
         (True, True, 0.0),
         (False, False, 0.0),

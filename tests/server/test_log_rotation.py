@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from moonjelly.server.log_rotation import rotate_own_log
+from moonjelly.server.log import rotate_own_log
 
 
 @pytest.mark.parametrize("flags", [0, os.O_APPEND])

@@ -7,7 +7,7 @@ import pytest
 
 import moonjelly.simulation
 from moonjelly.core.errors import UsageError
-from moonjelly.devices.slowdown_script import SlowdownScript
+from moonjelly.devices.replay import SlowdownScript
 from moonjelly.simulation.absences import Absences
 from moonjelly.simulation.scenario import Sampling
 from moonjelly.simulation.scenario_file import read_scenario

@@ -11,7 +11,7 @@ from simulation_scenarios import Ran, scenario, stream
 
 from moonjelly.adapting.policies.registry import budget_rule
 from moonjelly.core.device import Device
-from moonjelly.devices.slowdown_script import SlowdownScript
+from moonjelly.devices.replay import SlowdownScript
 from moonjelly.links.traces import LinkTrace
 from moonjelly.simulation.scenario import Scenario, ServerModel, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation

@@ -106,5 +106,5 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 @pytest.mark.parametrize(("field", "value"), [("network", "huge"), ("num_steps", 0)])
 def test_training_options_out_of_range_are_refused(field: str, value: object) -> None:
-    with pytest.raises(ValueError, match=f"{field} is"):
+    with pytest.raises(ValueError, match=f"{field}( is|=)"):
         TrainingOptions(**{"network": "traffic-n", field: value})

@@ -91,8 +91,3 @@ def test_series_of_unlike_length_are_refused() -> None:
 def test_a_truth_without_objects_is_refused() -> None:
     with pytest.raises(ValueError, match="no object in 1 frames"):
         evaluate_detections([_truth((BOX, 0, True))], [None])
-
-
-def test_truth_arrays_must_belong_together() -> None:
-    with pytest.raises(ValueError, match="boxes has shape"):
-        FrameTruth(np.zeros((1, 4), np.float32), np.zeros(2, np.int32), np.zeros(2, np.bool_))

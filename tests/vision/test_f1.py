@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from moonjelly.vision.detections import Detections
-from moonjelly.vision.f1 import F1Counts
-from moonjelly.vision.matched_f1 import matched_counts
-from moonjelly.vision.overlap_f1 import inclusive_ious, is_detected, overlap_counts
+from moonjelly.vision.f1 import (
+    F1Counts,
+    inclusive_ious,
+    is_detected,
+    matched_counts,
+    overlap_counts,
+)
 
 SIZE_PX = (100, 100)
 CAR, BUS = 0, 1

@@ -3,14 +3,13 @@ from __future__ import annotations
 import pytest
 
 from moonjelly.vision.accuracy import evaluate_detections, truth_of
-from moonjelly.vision.golden import golden_detections, golden_variant
+from moonjelly.vision.golden import golden_detections
 from moonjelly.vision.scenes import Scene
 
 
-def test_the_golden_variant_is_the_largest_of_the_zoo() -> None:
-    assert golden_variant("traffic") == "traffic-s-608"
+def test_a_zoo_that_is_not_known_has_no_golden_detections() -> None:
     with pytest.raises(ValueError, match="zoo is 'aquarium'"):
-        golden_variant("aquarium")
+        golden_detections("aquarium", [])
 
 
 def test_golden_detections_find_most_of_what_is_drawn() -> None:

@@ -19,6 +19,11 @@ from .containers import READ_TIMEOUT_S, Container, decode_jpeg, explain, picture
 from .port import NoPicture, Picture
 from .telling import Spoiled
 
+_log = logging.getLogger(__name__)
+GIVE_UP_AFTER_S = 60.0
+_STUCK_AFTER_S = 2 * READ_TIMEOUT_S  # a driver that does not keep the time limit
+_TOO_OLD_MS = 5000.0
+
 FIRST_WAIT_MS = 250.0
 LONGEST_WAIT_MS = 5000.0
 
@@ -53,13 +58,6 @@ class Reopening:
         lost_for_ms = now_ms - self.lost_ms
         self.lost_ms, self.num_tries = None, 0
         return lost_for_ms
-
-
-_log = logging.getLogger(__name__)
-
-GIVE_UP_AFTER_S = 60.0
-_STUCK_AFTER_S = 2 * READ_TIMEOUT_S  # a driver that does not keep the time limit
-_TOO_OLD_MS = 5000.0
 
 
 class CameraSource:
@@ -143,10 +141,8 @@ class CameraSource:
                     break
                 try:
                     container = self._open()
-                except (OSError, ValueError) as error:
-                    problem = explain(error)
                 except Exception as error:  # noqa: BLE001 the thread must not die unheard
-                    problem = f"{type(error).__name__}: {error}"
+                    problem = explain(error)
         self._spoiled.sum_up()
 
     def _lose(self, problem: str) -> float | None:
@@ -191,10 +187,8 @@ class CameraSource:
                         self._take(Picture(captured_ms, picture))
                 arrived_before_ms = arrived_ms
                 waited_since_ms = self._clock.now_ms()
-        except (av.FFmpegError, OSError) as error:
-            return explain(error)
         except Exception as error:  # noqa: BLE001 the thread must not die unheard
-            return f"{type(error).__name__}: {error}"
+            return explain(error)
         finally:
             container.close()
         return "it ended the connection"

@@ -182,6 +182,8 @@ def explain(error: Exception) -> str:
         return f"no answer within {OPEN_TIMEOUT_S:g} s"
     if isinstance(error, av.error.ProtocolNotFoundError):
         return "the installed PyAV lacks this protocol"
+    if not isinstance(error, (av.FFmpegError, OSError, ValueError)):
+        return f"{type(error).__name__}: {error}"
     words = getattr(error, "strerror", None) or (
         "" if isinstance(error, av.FFmpegError) else str(error)
     )

@@ -15,6 +15,11 @@ from ...vision.preprocessing import Image
 from .containers import Container, explain, picture_of
 from .telling import Spoiled
 
+_MAX_BROKEN_AT_ONCE = 1000
+_MISSED_S = 1.0
+_log = logging.getLogger(__name__)
+_Timed = tuple[float, av.VideoFrame]
+
 GRACE_S = 0.001  # containers round times, some to whole milliseconds
 _LONGEST_JUMP_S = 10.0
 _SLACK_S = 1.0
@@ -62,14 +67,6 @@ class FileTimes:
         self._shown_s = shown_s
         self._ends_s = shown_s + (duration_s if is_told and duration_s else self._usual_s)
         return shown_s
-
-
-_MAX_BROKEN_AT_ONCE = 1000
-_MISSED_S = 1.0
-
-_log = logging.getLogger(__name__)
-
-_Timed = tuple[float, av.VideoFrame]
 
 
 class VideoSource:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ...core.clock import Clock, MonotonicClock
 from ...core.profile import BatchLatency
 from ...vision.detections import Detections
-from ..replay import P99_EVERY, ReplayedLatency
-from ..slowdown_script import ALWAYS_AS_PROFILED, SlowdownScript
+from ..replay import ALWAYS_AS_PROFILED, P99_EVERY, ReplayedLatency, SlowdownScript
 from .port import Input, Picture, Running
 
 

@@ -31,7 +31,6 @@ class AgentCall:
         self.host = connection.host
         self.request = request
         self._connection = connection
-        self._renewing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._pipe = await self._connection.start([self.host.python, "-m", agent.MODULE])
@@ -40,10 +39,9 @@ class AgentCall:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._renewing is not None:
-            self._renewing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renewing
+        self._renewing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._renewing
         await self._close()
 
     async def send(self, line: str) -> None:

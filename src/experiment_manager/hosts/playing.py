@@ -27,42 +27,13 @@ from .agent_call import AgentCall
 from .host import Host
 from .port import Connection, Share
 
-HOSTS_DIR = "hosts"
-
-
-def host_folder(folder: Path, host: Host) -> Path:
-    """What a client host has told of a run, in the run's folder."""
-    return folder / HOSTS_DIR / host.name
-
-
-def merge_logs(folder: Path, shares: Sequence[Share]) -> None:
-    """Makes one run's logs of those of its client hosts.
-
-    The times of each host count from when its own links began; only durations are compared.
-    """
-    places = [host_folder(folder, share.connection.host) for share in shares]
-    with CsvLog(folder / FRAMES_FILE, FrameRecord) as log:
-        for place in places:
-            for record in read_records(place / FRAMES_FILE, FrameRecord):
-                log.write(record)
-    with (folder / DETECTIONS_FILE).open("wb") as whole:
-        for place in places:
-            with (place / DETECTIONS_FILE).open("rb") as part:
-                shutil.copyfileobj(part, whole)
-    for place, share in zip(places, shares, strict=True):
-        for camera in share.cameras:
-            (place / link_file(camera.stream_id)).replace(folder / link_file(camera.stream_id))
-        for name in (FRAMES_FILE, DETECTIONS_FILE):
-            (place / name).unlink()
-    write_load(folder, worst_load(read_load(place) for place in places))
-
-
 START_LIMIT_S = 150.0  # a server may have to measure a profile
 MORE_THAN_VIDEO_S = 30.0
-
 MakeRequest = Callable[..., Request]
 """Makes the request for a connection, an action, a run and the details of the action."""
 T = TypeVar("T")
+
+HOSTS_DIR = "hosts"
 
 
 async def play_run(
@@ -166,3 +137,30 @@ async def _plain_errors() -> AsyncIterator[None]:
         yield
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
+
+
+def merge_logs(folder: Path, shares: Sequence[Share]) -> None:
+    """Makes one run's logs of those of its client hosts.
+
+    The times of each host count from when its own links began; only durations are compared.
+    """
+    places = [host_folder(folder, share.connection.host) for share in shares]
+    with CsvLog(folder / FRAMES_FILE, FrameRecord) as log:
+        for place in places:
+            for record in read_records(place / FRAMES_FILE, FrameRecord):
+                log.write(record)
+    with (folder / DETECTIONS_FILE).open("wb") as whole:
+        for place in places:
+            with (place / DETECTIONS_FILE).open("rb") as part:
+                shutil.copyfileobj(part, whole)
+    for place, share in zip(places, shares, strict=True):
+        for camera in share.cameras:
+            (place / link_file(camera.stream_id)).replace(folder / link_file(camera.stream_id))
+        for name in (FRAMES_FILE, DETECTIONS_FILE):
+            (place / name).unlink()
+    write_load(folder, worst_load(read_load(place) for place in places))
+
+
+def host_folder(folder: Path, host: Host) -> Path:
+    """What a client host has told of a run, in the run's folder."""
+    return folder / HOSTS_DIR / host.name

@@ -13,6 +13,9 @@ from ...core.errors import RunError
 from ...live_run.cameras import LiveCamera
 from .host import Host
 
+MAX_LINE_BYTES = 4 * 1024 * 1024
+_MAX_LAST_WORDS = 300
+
 
 class HereConnection:
     """This machine; see `Connection`."""
@@ -51,10 +54,6 @@ class HereConnection:
     async def close(self) -> None:
         """See `Connection`."""
         return
-
-
-MAX_LINE_BYTES = 4 * 1024 * 1024
-_MAX_LAST_WORDS = 300
 
 
 class HostError(RunError):

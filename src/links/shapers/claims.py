@@ -1,7 +1,7 @@
 """Which laboratories of this machine live: each holds a lock, which the kernel takes from the dead.
 
 A laboratory claims a run id and a block of addresses with a file `/run/moonjelly/laboratory/RUN.json` that it
-keeps locked. Whoever starts or sweeps locks the folder, and removes the laboratories whose files nobody
+keeps locked. Whoever starts locks the folder, and removes the laboratories whose files nobody
 holds any more: neither a live one's nor anything else's.
 """
 
@@ -67,12 +67,6 @@ def claim(
         finally:
             remove(claimed.run_id)
             path.unlink(missing_ok=True)
-
-
-def sweep(remove: Callable[[str], None], claims_dir: Path = CLAIMS_DIR) -> None:
-    """Removes what dead laboratories left; OSError if the folder cannot be used."""
-    with _locked_folder(claims_dir):
-        _sweep(claims_dir, remove)
 
 
 def _sweep(claims_dir: Path, remove: Callable[[str], None]) -> set[int]:

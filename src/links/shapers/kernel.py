@@ -8,9 +8,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 
 from ...core.errors import RunError, UsageError
 from .claims import claim
@@ -29,7 +28,7 @@ from .namespaces import (
     server_namespace_of,
 )
 from .replay import OnUplinkRate, Replay, Shaper
-from .traffic_control import TrafficControl, delay_line, root_rate_line, set_now
+from .traffic_control import HandOver, delay_line, root_rate_line, set_now, traffic_control
 
 _SERVER_OPTIONS = ("--host", "0.0.0.0", "--insecure")  # noqa: S104 in a namespace of its own
 _TOOLS = ("ip", "tc", "ss", "nsenter", "sysctl")
@@ -57,59 +56,55 @@ def kernel_shaper(names: Sequence[str]) -> Iterator[Shaper]:
         yield Shaper(
             enter_command(server_namespace_of(claimed.run_id)),
             _SERVER_OPTIONS,
-            lambda config, on_rate: KernelLink(config, place_of[config.name], on_rate),
+            lambda config, on_rate: _kernel_link(config, place_of[config.name], on_rate),
         )
 
 
+@contextlib.asynccontextmanager
+async def _kernel_link(
+    config: LinkConfig, place: LinkPlace, on_uplink_rate: OnUplinkRate
+) -> AsyncIterator[KernelLink]:
+    """Runs a link, its traces and its faults."""
+    link = KernelLink(config, place, on_uplink_rate)
+    if config.wire_ms or config.jitter_ms:
+        link.add_delay()
+    replay = Replay(LinkSchedule.of(config), link)
+    replay.start()
+    with traffic_control(place.namespace) as link.hand_over:
+        replaying = asyncio.create_task(replay.run(), name=f"link {config.name} replay")
+        try:
+            yield link
+        finally:
+            replaying.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await replaying
+
+
 class KernelLink:
-    """A link through a router of its own; an asynchronous context manager.
+    """A link through a router of its own.
 
     An outage loses what is sent and what is queued: after it, TCP sends again when its timer says so.
+
+    Attributes:
+        hand_over: carries out lines of `tc`; at first at once, before anybody connects.
     """
 
     def __init__(self, config: LinkConfig, place: LinkPlace, on_uplink_rate: OnUplinkRate) -> None:
         self.config = config
         self.place = place
         self._on_uplink_rate = on_uplink_rate
-        self._control = TrafficControl(place.namespace)
-        self._is_replaying = False
+        self.hand_over: HandOver = partial(set_now, namespace=place.namespace)
 
     @property
     def address(self) -> str:
         """HOST:PORT where the link's client finds the server."""
         return f"{self.place.server_address}:{self.config.server_address[1]}"
 
-    async def __aenter__(self) -> Self:
-        if self.config.wire_ms or self.config.jitter_ms:
-            self._add_delay()
-        replay = Replay(LinkSchedule.of(self.config), self)
-        replay.start()
-        self._control.__enter__()
-        self._is_replaying = True
-        self._replaying = asyncio.create_task(replay.run(), name=f"link {self.config.name} replay")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._replaying.cancel()
-        try:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._replaying
-        finally:
-            self._control.__exit__(kind, error, traceback)
-
     def set_rate_kbps(self, way: Way, rate_kbps: float) -> None:
         """Sets the rate of one way or both (1000 bit/s) until the trace changes; 0 is an outage."""
         ways = (Way.UP, Way.DOWN) if way is Way.BOTH else (way,)
         lines = [root_rate_line(_DEVICES[one], rate_kbps) for one in ways]
-        if self._is_replaying:
-            self._control.hand_over(lines)
-        else:  # before anybody connects
-            set_now(lines, self.place.namespace)
+        self.hand_over(lines)
         if Way.UP in ways:
             self._on_uplink_rate(time.monotonic_ns() / 1e6, rate_kbps)
 
@@ -136,7 +131,7 @@ class KernelLink:
         wanted = ["dst", self.place.client_address]
         return run_in(server_namespace, ["ss", "-tnH", *more, "state", "connected", *wanted])
 
-    def _add_delay(self) -> None:
+    def add_delay(self) -> None:
         """Delays what both ends send; UsageError if this kernel cannot."""
         ends = (
             (None, self.place.client_device),

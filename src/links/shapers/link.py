@@ -11,6 +11,9 @@ from typing import Self, TypeVar
 from ...core.checks import echo, require_id, require_not_negative, require_positive
 from ..traces import LinkTrace
 
+MAX_SECONDS = 86_400.0
+Kind = TypeVar("Kind", bound=StrEnum)
+
 UNLIMITED_KBPS = 10_000_000.0
 
 
@@ -63,11 +66,6 @@ def _next_value_s(trace: LinkTrace | None, at_s: float) -> float:
     if trace is None or len(trace.values_mbps) == 1:
         return math.inf
     return trace.next_change_s(at_s)
-
-
-MAX_SECONDS = 86_400.0
-
-Kind = TypeVar("Kind", bound=StrEnum)
 
 
 class Way(StrEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ...core.checks import echo
 from ...core.errors import UsageError
@@ -17,7 +17,7 @@ from ..traces import LinkTrace
 from .link import FaultKind, LinkSchedule, Way
 from .namespaces import run_tool
 from .replay import OnUplinkRate, Replay
-from .traffic_control import TrafficControl, class_lines, set_now, source_port_line
+from .traffic_control import HandOver, class_lines, set_now, source_port_line, traffic_control
 
 HANDLE = "6d6a:"
 """Of our htb: tells it from anybody else's queue."""
@@ -59,7 +59,7 @@ class SourcePortLink:
     address = ""  # clients connect to the server itself
 
     def __init__(
-        self, device: str, number: int, port: int, hand_over: Callable[[Sequence[str]], None],
+        self, device: str, number: int, port: int, hand_over: HandOver,
         on_uplink_rate: OnUplinkRate,
     ) -> None:  # fmt: skip
         self._device = device
@@ -93,11 +93,11 @@ async def replay_source_ports(
         UsageError: if a port is none.
         RunError: if the kernel refuses.
     """
-    with shared_interface(device, list(traces)), TrafficControl() as control:
+    with shared_interface(device, list(traces)), traffic_control() as hand_over:
         async with asyncio.TaskGroup() as group:
             running = []
             for number, (port, trace) in enumerate(traces.items(), 1):
-                link = SourcePortLink(device, number, port, control.hand_over, logs[port])
+                link = SourcePortLink(device, number, port, hand_over, logs[port])
                 replay = Replay(LinkSchedule(uplink=trace), link)
                 replay.start()
                 running.append(group.create_task(replay.run(), name=f"port {port} replay"))

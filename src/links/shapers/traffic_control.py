@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator, Sequence
 
 from ...core.errors import RunError
 from .namespaces import run_tool
@@ -20,6 +19,9 @@ QUEUE_MS = 10_000.0
 """A queue this long (at the rate of the moment) loses nothing that a sender would still wait for."""
 _MAX_QUEUE_BYTES = 1_000_000_000
 _END_TIMEOUT_S = 5.0
+
+HandOver = Callable[[Sequence[str]], None]
+"""Takes lines for `tc`."""
 
 
 def root_rate_line(device: str, rate_kbps: float) -> str:
@@ -72,41 +74,38 @@ def set_now(lines: Sequence[str], namespace: str | None = None) -> None:
     run_tool([*_tc(namespace), "-batch", "-"], "".join(f"{line}\n" for line in lines))
 
 
-class TrafficControl:
-    """A `tc` that waits for lines: a change costs no new process, and little time."""
+@contextlib.contextmanager
+def traffic_control(namespace: str | None = None) -> Iterator[HandOver]:
+    """Runs a `tc` that waits for lines, so that a change costs no new process, and little time.
 
-    def __init__(self, namespace: str | None = None) -> None:
-        """Names the network namespace whose interfaces are meant; None for this process's own."""
-        self._namespace = namespace
+    Whether what was handed over could be carried out shows at the end.
 
-    def __enter__(self) -> Self:
-        command = [*_tc(self._namespace), "-force", "-batch", "-"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
-        return self
+    Raises:
+        RunError: if `tc` ended early, or could not carry a line out.
+    """
+    process = subprocess.Popen(
+        [*_tc(namespace), "-force", "-batch", "-"], stdin=subprocess.PIPE, text=True
+    )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            self._process.communicate(timeout=_END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.returncode and error is None:
-            raise RunError("tc: a link could not be set to its rate; its message stands above")
-
-    def hand_over(self, lines: Sequence[str]) -> None:
-        """Hands lines over; whether they could be carried out shows at the end; RunError if `tc` has ended."""
-        if self._process.stdin is None:
+    def hand_over(lines: Sequence[str]) -> None:
+        if process.stdin is None:
             raise RuntimeError("tc has no pipe")
         try:
-            self._process.stdin.write("".join(f"{line}\n" for line in lines))
-            self._process.stdin.flush()
+            process.stdin.write("".join(f"{line}\n" for line in lines))
+            process.stdin.flush()
         except BrokenPipeError:
             raise RunError("tc ended early; its message stands above") from None
+
+    try:
+        yield hand_over
+    finally:
+        try:
+            process.communicate(timeout=_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.returncode:
+        raise RunError("tc: a link could not be set to its rate; its message stands above")
 
 
 def _tc(namespace: str | None) -> list[str]:

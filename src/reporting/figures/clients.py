@@ -35,8 +35,7 @@ DODGE = 0.07  # between points of different rates, so that their intervals stand
 def draw_clients(summary: pl.DataFrame) -> Figure:
     """Draws a column for each SLO: accuracy above, share of missed frames below, a style for each rate.
 
-    Args:
-        summary: cells of one experiment that differ in clients, slo_ms and fps alone.
+    The cells differ in clients, slo_ms and fps alone.
     """
     slos, rates, clients = (levels(summary[name]) for name in ("slo_ms", "fps", "clients"))
     measured = measured_accuracy(summary, "{}_mean")
@@ -77,12 +76,7 @@ def draw_clients(summary: pl.DataFrame) -> Figure:
 
 
 def measured_accuracy(table: pl.DataFrame, column: str) -> str:
-    """The first of `ACCURACIES` that a table has values of; the last if it has none of any.
-
-    Args:
-        table: whose columns are named after them.
-        column: how, for instance "{}_mean".
-    """
+    """The first of `ACCURACIES` that a table has values of, in columns like "{}_mean"; the last if of none."""
     for name in ACCURACIES:
         if column.format(name) in table.columns and table[column.format(name)].count():
             return name

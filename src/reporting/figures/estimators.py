@@ -17,11 +17,7 @@ MEDIAN = 0.5
 
 
 def draw_estimators(table: pl.DataFrame) -> Figure:
-    """Draws a panel for each recording: the share of estimates that are off by at most x %.
-
-    Args:
-        table: quantiles of the absolute error over the true rate; see `COLUMNS`.
-    """
+    """Draws a panel for each recording, of quantiles of the absolute error over the true rate."""
     recordings, names = levels(table["recording"]), levels(table["estimator"])
     num_columns = max(1, min(PANELS_PER_ROW, len(recordings)))
     num_rows = max(1, -(-len(recordings) // num_columns))

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ...core.errors import UsageError
-from ...files.whole_file import write_whole
 from .experiment import experiment_plates
 from .gallery import FOLLOWING, RUN_FIGURES, run_plates
 from .plate import Plate
-from .saving import PNG_DPI, save_figure
 from .tables import TABLE_FIGURES, table_plates
 from .zoo import zoo_plates
 
 OUT_DIR = "figures"  # in the folder itself
-CAPTION_WIDTH = 100
 SOURCES: tuple[tuple[str, Callable[[Path], list[Plate]]], ...] = (
     ("a run (run.json, frames.csv)", run_plates),
     ("an experiment (results.csv, summary.csv, runs/)", experiment_plates),
@@ -42,11 +38,8 @@ def draw_folder(
 
     Args:
         folder: with the data.
-        out_dir: where they go, made if it is not there; `figures` in the folder if None.
+        out_dir: made if it is not there; `figures` in the folder if None.
         only: kinds of figures to draw; all if empty.
-
-    Returns:
-        The files, figure by figure.
 
     Raises:
         UsageError: if there is nothing to draw, or a file is broken.
@@ -74,27 +67,5 @@ def draw_folder(
         path
         for plate in plates
         if not only or plate.figure in only
-        for path in _write(plate, folder, out_dir)
+        for path in plate.write(folder, out_dir)
     ]
-
-
-def _write(plate: Plate, folder: Path, out_dir: Path) -> list[Path]:
-    figure = plate.draw()
-    paths = [out_dir / f"{plate.name}{ending}" for ending in (".pdf", ".png", ".txt")]
-    for path in paths[:2]:
-        save_figure(figure, path, PNG_DPI)
-    write_whole(paths[2], _caption(plate, folder))
-    return paths
-
-
-def _caption(plate: Plate, folder: Path) -> str:
-    lines = [
-        plate.title,
-        "",
-        textwrap.fill(plate.text, CAPTION_WIDTH),
-        "",
-        f"data:   {plate.command}",
-        *(f"from:   {source}" for source in plate.sources),
-        f"figure: moonjelly figures {folder} --only {plate.figure}",
-    ]
-    return "\n".join(lines) + "\n"

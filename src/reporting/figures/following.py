@@ -16,8 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ...core.verdict import Verdict
 from ..run_logs import RunLogs
-from .frames import frame_table
-from .link import draw_link, limit_rates
+from .streams import draw_link, frame_table, limit_rates
 from .style import (
     BLACK,
     BLUE,

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ..picture import Picture
+from ..html import Picture
 from ..run_folder import FRAMES_FILE, RUN_FILE, link_file, read_run_info
 from ..run_logs import RunLogs, read_run_logs
 from .adaptation import draw_adaptation
 from .following import draw_following
 from .latency import draw_latency
-from .plate import Plate
-from .saving import save_figure
+from .plate import Plate, save_figure
 from .spent import draw_spent
 from .verdicts import draw_verdicts
 

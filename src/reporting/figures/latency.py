@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..run_logs import RunLogs
-from .frames import frame_table
+from .streams import frame_table
 from .style import BLUE, GREY, VERMILLION, new_figure, tidy
 
 PANELS_PER_ROW = 4

@@ -1,12 +1,22 @@
-"""A figure that can be drawn from the files of a folder."""
+"""A figure that can be drawn from the files of a folder, and how figures are written."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
+
+from ...files.whole_file import whole_file, write_whole
+
+PNG_DPI = 160  # for screens; print takes the PDF
+EMBED_TRUETYPE = 42  # as fonts that can be searched and edited, where the default is outlines
+RULES: Any = {"pdf.fonttype": EMBED_TRUETYPE}
+CAPTION_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +46,33 @@ class Plate:
         """Of its files, without the ending."""
         kept = "".join(c if c.isalnum() or c in "._" else "-" for c in self.part).strip("-")
         return f"{self.figure}-{kept}" if kept else self.figure
+
+    def write(self, folder: Path, out_dir: Path) -> list[Path]:
+        """Draws it from the files of a folder, and writes PDF, PNG and caption."""
+        figure = self.draw()
+        paths = [out_dir / f"{self.name}{ending}" for ending in (".pdf", ".png", ".txt")]
+        for path in paths[:2]:
+            save_figure(figure, path, PNG_DPI)
+        lines = [
+            self.title,
+            "",
+            textwrap.fill(self.text, CAPTION_WIDTH),
+            "",
+            f"data:   {self.command}",
+            *(f"from:   {source}" for source in self.sources),
+            f"figure: moonjelly figures {folder} --only {self.figure}",
+        ]
+        write_whole(paths[2], "\n".join(lines) + "\n")
+        return paths
+
+
+def save_figure(figure: Figure, path: Path, dpi: float | None = None) -> None:
+    """Writes a figure as PNG or PDF, whole or not at all; the same figure always gives the same bytes.
+
+    The DPI is that of a PNG; the figure's own if None.
+    """
+    metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+    with whole_file(path) as draft, rc_context(RULES):
+        figure.savefig(
+            draft, format=path.suffix.removeprefix("."), dpi=dpi or figure.dpi, metadata=metadata
+        )

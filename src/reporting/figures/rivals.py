@@ -76,11 +76,9 @@ def _with_interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def draw_rivals(results: pl.DataFrame, factors: Sequence[str]) -> Figure:
-    """Draws a panel for each trace (column) and SLO (row), with a point for each rival.
+    """Draws a panel for each trace (column) and SLO (row), with a point for each `rival`.
 
-    Args:
-        results: of all rivals, which `rival` names.
-        factors: columns that tell runs apart.
+    The factors are the columns that tell runs apart.
     """
     traces, slos, rivals = (levels(results[name]) for name in ("trace", "slo_ms", "rival"))
     accuracy = measured_accuracy(results, "{}")

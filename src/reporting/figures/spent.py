@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ..run_logs import RunLogs
-from .frames import frame_table
+from .streams import frame_table
 from .style import BLUE, GREEN, GREY, ORANGE, SKY, VERMILLION, new_figure, tidy
 
 _SENDING = pl.col("sent_ms").fill_null(pl.col("captured_ms")) - pl.col("captured_ms")

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from ...core.verdict import Verdict
 from ..run_logs import RunLogs
-from .frames import frame_table
+from .streams import frame_table
 from .style import VERDICT_COLOURS, VERDICT_NAMES, new_figure, tidy
 
 ROW_HEIGHT = 1.15

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...core.checks import require_positive
 from ...core.verdict import Reason
 from .port import Batch, BatchDecision, DeviceState, QueuedFrame
 
@@ -34,7 +33,7 @@ class FixedBatcher:
     """
 
     def __init__(self, batch_size: int) -> None:
-        self._batch_size = int(require_positive("batch_size", batch_size))
+        self._batch_size = batch_size
 
     def decide(
         self, queue: Sequence[QueuedFrame], device: DeviceState, now_ms: float
@@ -53,7 +52,7 @@ class FixedBatcher:
             return BatchDecision(drop=drop, wait_until_ms=latest_start_ms)
         return BatchDecision(run=tuple(frame.key for frame in picked), drop=drop)
 
-    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
+    def ran(self, batch: Batch, took_ms: float) -> None:
         """Needs not know."""
 
 
@@ -61,7 +60,7 @@ class IntervalBatcher:
     """Starts batches at least one interval apart, of whatever waits, oldest frames first."""
 
     def __init__(self, interval_ms: float) -> None:
-        self._interval_ms = require_positive("interval_ms", interval_ms)
+        self._interval_ms = interval_ms
         self._next_start_ms = -math.inf
 
     def decide(
@@ -79,6 +78,6 @@ class IntervalBatcher:
         run = tuple(frame.key for frame in ready if frame.key not in dropped)[:size]
         return BatchDecision(run=run, drop=drop)
 
-    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
+    def ran(self, batch: Batch, took_ms: float) -> None:
         """Counts the interval from its start."""
         self._next_start_ms = batch.start_ms + self._interval_ms

@@ -111,7 +111,7 @@ class DeadlineBatcher:
             run=tuple(frames[index].key for index in run), drop=drop + _too_late(lost)
         )
 
-    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
+    def ran(self, batch: Batch, took_ms: float) -> None:
         """Needs not know: the slowdown tells."""
 
 

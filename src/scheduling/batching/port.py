@@ -121,12 +121,6 @@ class Batcher(Protocol):
         """Decides for an idle device. `queue` holds every waiting frame, in order of arrival."""
         ...
 
-    def ran(self, batch: Batch, took_ms: float, energy_mj: float | None = None) -> None:
-        """Is told of every batch of frames that has run, whatever came of it.
-
-        Args:
-            batch: that this batcher chose, or frames that had to run alone.
-            took_ms: of the device.
-            energy_mj: likewise; None where nobody measures it.
-        """
+    def ran(self, batch: Batch, took_ms: float) -> None:
+        """Is told of every batch of frames that has run, whatever came of it, also of frames that had to run alone."""
         ...

@@ -1,55 +1,36 @@
-"""Keeps each stream's advice fresh."""
+"""Advice between plans: which input side a stream should send next."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
-from ...core.advice import NO_ADVICE, SideAdvice
+from ...core.advice import SideAdvice
 from ...core.budget import BudgetRule
 from ...core.stream import Stream
 from ...core.variant import Variant
 from ..plan_view import RunningVariant
-from .advice import advised_variant
+from .observed_stream import ObservedStream
 
 FRESH_MS = 20.0  # advice moves with the link, which is measured over a second
 
 
-@dataclass(slots=True)
-class Advice:
-    """What a stream is told; worked out at `at_ms`, for what ran it then."""
-
-    sides: SideAdvice = NO_ADVICE
-    at_ms: float = -math.inf
-    running: RunningVariant | None = None
-
-
-class AdvisedStream(Protocol):
-    """A stream that gets advice."""
-
-    @property
-    def advice(self) -> Advice:
-        """The newest advice; the adviser's own to change."""
-        ...
-
-    def planned(self, now_ms: float) -> Stream:
-        """The stream as planning sees it."""
-        ...
-
-
 class Adviser:
-    """Works out advice between plans, from the newest link estimate."""
+    """Works out advice from the newest link estimate.
+
+    The device goes on running its variant and resizes; only the size that travels becomes smaller.
+
+    Source: Jellyfish, the next DNN sent with each response.
+    """
 
     def __init__(self, variants: Sequence[Variant], rule: BudgetRule) -> None:
+        """Takes the variants, in any order, and the server's budget rule."""
         self._variants = tuple(variants)
         self._rule = rule
         self._smallest_px = min(variant.input_side_px for variant in variants)
 
     def sides(
         self,
-        stream: AdvisedStream,
+        stream: ObservedStream,
         running: RunningVariant | None,
         overhead_ms: float,
         now_ms: float,
@@ -57,28 +38,39 @@ class Adviser:
         """What to tell a stream; the smallest side while it is served nowhere.
 
         Args:
-            stream: whose frames it is about.
+            stream: whose frames it is about; keeps the advice while that is fresh.
             running: what serves it.
             overhead_ms: what the server spends on a frame besides queueing and running it.
             now_ms: the time.
         """
-        advice = stream.advice
-        if advice.running is running and now_ms - advice.at_ms < FRESH_MS:
-            return advice.sides
+        if stream.advised_for is running and now_ms - stream.advised_ms < FRESH_MS:
+            return stream.advice
         if running is None:
-            advice.sides = SideAdvice(self._smallest_px)
+            stream.advice = SideAdvice(self._smallest_px)
         else:
-            advised = advised_variant(
-                self._variants,
-                stream.planned(now_ms),
-                self._rule,
-                overhead_ms,
-                running.variant,
-                running.batch_p99_ms,
-            )
-            advice.sides = SideAdvice(
+            advised = self.variant(stream.planned(now_ms), running, overhead_ms)
+            stream.advice = SideAdvice(
                 self._variants[advised].input_side_px,
                 self._variants[running.variant].input_side_px,
             )
-        advice.at_ms, advice.running = now_ms, running
-        return advice.sides
+        stream.advised_ms, stream.advised_for = now_ms, running
+        return stream.advice
+
+    def variant(self, stream: Stream, running: RunningVariant, overhead_ms: float) -> int:
+        """The variant of the largest side, up to the running one's, whose frames come in time.
+
+        Where no side's frames come in time, the smallest is advised.
+        """
+
+        def is_in_time(index: int) -> bool:
+            kbits = self._variants[index].frame_kbits
+            return self._rule.budget_ms(stream, kbits, overhead_ms) >= 2 * running.batch_p99_ms
+
+        if is_in_time(running.variant):
+            return running.variant  # as a rule, and then there is nothing to sort
+        sides_px = [variant.input_side_px for variant in self._variants]
+        by_side = sorted(
+            (index for index, px in enumerate(sides_px) if px <= sides_px[running.variant]),
+            key=lambda index: (-sides_px[index], index != running.variant),
+        )
+        return next(filter(is_in_time, by_side), by_side[-1])

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from ...adapting.estimators import HarmonicMeanWindow
+from ...core.advice import NO_ADVICE, SideAdvice
 from ...core.link import Link
 from ...core.stream import Stream
-from .adviser import Advice
-from .deadlines import executor_deadline_ms
+from ..plan_view import RunningVariant
 from .overhead import OverheadEstimate
 
 SILENCE_MS = 2000.0
 SILENCE_PERIODS = 3.0
 GAP_MS = 250.0
 """A stream that paused longer says little of its link at first: its estimate tells of the pause."""
+REPLY_MARGIN_MS = 2.0
+"""Kept for what the server does after the executor: passing the answer on and sending it."""
 FIRST_RESPONSE_KBITS = 2.4  # 300 bytes
 RATIO_STEP = 0.05
 RATIO_QUANTILE = 0.95
@@ -35,6 +38,7 @@ class ObservedStream:
         response_kbits: size of the newest answer.
         decoding: what decoding one of its frames takes the server; nothing until measured. Its own, so that
             nobody pays for the large pictures of another stream.
+        advice: what its client is told, worked out at `advised_ms` for what ran it then.
     """
 
     stream_id: str
@@ -46,7 +50,9 @@ class ObservedStream:
     size_ratio: float = 1.0
     response_kbits: float = FIRST_RESPONSE_KBITS
     decoding: OverheadEstimate = field(default_factory=lambda: OverheadEstimate(0.0))
-    advice: Advice = field(default_factory=Advice)
+    advice: SideAdvice = NO_ADVICE
+    advised_ms: float = -math.inf
+    advised_for: RunningVariant | None = None
     _window: HarmonicMeanWindow = field(init=False)
     _told_kbps: float = field(init=False)
     _is_after_gap: bool = field(init=False, default=False)
@@ -90,7 +96,8 @@ class ObservedStream:
         if expected_kbits is not None:
             self.observe_size(kbits / expected_kbits)
         there_ms = Link(bandwidth_kbps, wire_ms).there_ms(kbits)
-        return there_ms, executor_deadline_ms(read_ms, self.slo_ms, age_ms, there_ms, wire_ms)
+        left_ms = self.slo_ms - age_ms - there_ms - wire_ms - REPLY_MARGIN_MS
+        return there_ms, read_ms + left_ms
 
     def observe_link(self, now_ms: float, bandwidth_kbps: float, wire_ms: float) -> None:
         """Takes in what the client says of its link; sound values only.

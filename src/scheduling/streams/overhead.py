@@ -18,12 +18,7 @@ class OverheadEstimate:
 
     def __init__(self, first_ms: float = FIRST_MS) -> None:
         """Starts with a value that holds until frames were measured."""
-        self._mean_ms = first_ms
-
-    @property
-    def mean_ms(self) -> float:
-        """The estimate."""
-        return self._mean_ms
+        self.mean_ms = first_ms
 
     def add(self, sample_ms: float) -> None:
         """Takes what one frame cost.
@@ -32,5 +27,5 @@ class OverheadEstimate:
             ValueError: if it is negative or not finite.
         """
         require_not_negative("sample_ms", sample_ms)
-        surprise_ms = sample_ms - self._mean_ms
-        self._mean_ms += WEIGHT * min(max(surprise_ms, -MOST_SURPRISE_MS), MOST_SURPRISE_MS)
+        surprise_ms = sample_ms - self.mean_ms
+        self.mean_ms += WEIGHT * min(max(surprise_ms, -MOST_SURPRISE_MS), MOST_SURPRISE_MS)

@@ -23,9 +23,7 @@ from ..wire.channel import Channel
 from ..wire.frame_memory import FrameWriter
 from ..zoo import ServedZoo
 from .answers import KBITS_PER_BYTE, read_results
-from .attached_executor import AttachedExecutor
-from .device_side import DeviceSide
-from .frame import ArrivedFrame
+from .device_side import ArrivedFrame, AttachedExecutor, DeviceSide
 from .intake import check_fields, check_picture
 from .performer import Performer
 from .problems import SessionError
@@ -235,7 +233,7 @@ class Endpoint:
         try:
             return check()
         except Exception as error:  # noqa: BLE001 whatever it is
-            self._shell.failures.note("checking a frame", self.now_ms(), error)
+            self._shell.note_failure("checking a frame", error)
             return FAILED
 
     def _end_drained(self, sessions: list[Session]) -> None:

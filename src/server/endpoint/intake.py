@@ -10,7 +10,7 @@ from ...core.codes import Code
 from ...protos.serving_pb2 import Frame
 from ...scheduling.cores.endpoint.drop_notes import DropNote, bad
 from ...vision.jpeg import BadImageError, ImageRule, check_jpeg
-from .frame import ArrivedFrame
+from .device_side import ArrivedFrame
 from .registration import link_problem
 
 

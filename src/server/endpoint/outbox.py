@@ -20,6 +20,9 @@ class Outbox:
 
     The sender waits in `wait`; whoever reads the stream waits in `wait_for_room` while the client
     takes nothing, so that the length stays bounded by `FULL_LENGTH` and the frames under way.
+
+    Attributes:
+        is_closed: whether nothing will be added any more.
     """
 
     def __init__(self) -> None:
@@ -27,7 +30,7 @@ class Outbox:
         self._read_ms: list[float] = []  # when the frame of each ack was read
         self._num_results = 0
         self._has_notice = False
-        self._is_closed = False
+        self.is_closed = False
         self._taken_s = -ACK_GAP_S  # when something was taken last, on the loop's clock
         self._timer: asyncio.TimerHandle | None = None
         self._sender: asyncio.Future[None] | None = None
@@ -56,7 +59,7 @@ class Outbox:
 
     def close(self) -> None:
         """Nothing will be added any more."""
-        self._is_closed = True
+        self.is_closed = True
         self._wake_sender()
         self._wake_reader()
 
@@ -64,11 +67,6 @@ class Outbox:
     def is_empty(self) -> bool:
         """Whether nothing is to be sent."""
         return not (self._read_ms or self._num_results or self._has_notice)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether nothing will be added any more."""
-        return self._is_closed
 
     @property
     def is_full(self) -> bool:
@@ -95,7 +93,7 @@ class Outbox:
 
     async def wait(self) -> None:
         """Waits until something is due, or nothing will be."""
-        if self._is_closed or self._num_results or self._has_notice:
+        if self.is_closed or self._num_results or self._has_notice:
             return
         if self._read_ms and not self._must_wait():
             return
@@ -107,7 +105,7 @@ class Outbox:
 
     async def wait_for_room(self) -> None:
         """Waits while it is full."""
-        while self.is_full and not self._is_closed:
+        while self.is_full and not self.is_closed:
             self._reader = asyncio.get_running_loop().create_future()
             try:
                 await self._reader

@@ -36,13 +36,13 @@ from ...scheduling.cores.endpoint.instructions import (
 from ..run_log import RunLog
 from ..zoo import ServedZoo
 from .answers import write_result
-from .device_side import DeviceSide
-from .failures import Failures
-from .frame import ArrivedFrame
+from .device_side import ArrivedFrame, DeviceSide
 from .problems import SessionError, not_registered
 from .registration import describe_zoo
 from .scheduler_link import SchedulerLink
 from .session import Session
+
+FAILURE_PAUSE_MS = 10_000.0
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,6 @@ class Performer:
     Attributes:
         sessions: by the numbers of their gates.
         replies: where those wait who register, by request.
-        failures: what should not have failed.
     """
 
     def __init__(
@@ -69,7 +68,8 @@ class Performer:
     ) -> None:
         self.sessions: dict[int, Session] = {}
         self.replies: dict[int, asyncio.Future[RegisterReply]] = {}
-        self.failures = Failures()
+        self._num_unsaid = 0  # failures since one was said
+        self._said_ms = -math.inf
         self.core = core
         self.devices = devices
         self.scheduler = scheduler
@@ -95,7 +95,7 @@ class Performer:
             Report: scheduler.report,
             DevicesChanged: lambda _: on_change(),
             Note: lambda note: _log.log(logging.getLevelName(note.level), "%s", note.text),
-            Mistake: lambda mistake: self.failures.note(mistake.where, now_ms(), mistake.error),
+            Mistake: lambda mistake: self.note_failure(mistake.where, mistake.error),
             WakeAt: self._wake_at,
         }
 
@@ -107,6 +107,16 @@ class Performer:
         """Nothing is to be done any more."""
         if self._alarm is not None:
             self._alarm.cancel()
+
+    def note_failure(self, where: str, error: Exception) -> None:
+        """Logs a mistake of ours, one in ten seconds: whoever provokes them must not fill the log."""
+        now_ms = self.now_ms()
+        if now_ms - self._said_ms < FAILURE_PAUSE_MS:
+            self._num_unsaid += 1
+            return
+        text = "%s failed; %d times more since it was said last"
+        _log.error(text, where, self._num_unsaid, exc_info=error)
+        self._said_ms, self._num_unsaid = now_ms, 0
 
     def perform(self, instructions: list[Instruction]) -> None:
         """Does all that, in order, and whatever comes of it."""
@@ -127,7 +137,7 @@ class Performer:
         try:
             note = self.devices.send(frame)
         except Exception as error:  # noqa: BLE001 the frame ends, and others go on
-            self.failures.note("sending a frame", self.now_ms(), error)
+            self.note_failure("sending a frame", error)
             note = FAILED
         if note is not None:
             self.perform(self.core.not_taken(frame, note, self.now_ms()))

@@ -16,10 +16,9 @@ from ...protos.internal_pb2 import (
 )
 from ...protos.serving_pb2 import Refusal
 from ...scheduling.cores.endpoint.instructions import AskScheduler, LeaveScheduler, Report
-from ...scheduling.plan_view import PlanView
+from ...scheduling.plan_view import PlanView, RunningVariant
 from ..wire.channel import AsyncChannel, Channel
 from ..zoo import ServedZoo
-from .plan_packets import read_plan
 
 ENTRIES_PER_PACKET = 500  # of at most about 130 bytes each
 
@@ -121,9 +120,30 @@ class SchedulerLink:
             self._on_superseded(envelope.superseded.stream_id)
 
     def read_plan(self) -> None:
-        """Reads the plan in force, again where a device that it names has only now said who it is."""
-        if self._newest:
-            self._on_plan(read_plan(self._newest, self._zoo))
+        """Reads the plan in force, again where a device that it names has only now said who it is.
+
+        Leaves out what this server does not have.
+        """
+        if not self._newest:
+            return
+        index = {variant.name: number for number, variant in enumerate(self._zoo.variants)}
+        devices: dict[str, RunningVariant] = {}
+        for device in (one for part in self._newest for one in part.devices):
+            profile = self._zoo.profiles.get(device.device_id)
+            if profile is not None and device.variant in index:
+                devices[device.device_id] = RunningVariant(
+                    device.device_id,
+                    index[device.variant],
+                    max(1, device.batch_size),
+                    profile.by_variant[device.variant],
+                )
+        placement = {
+            place.stream_id: place.device_id
+            for part in self._newest
+            for place in part.placements
+            if place.device_id
+        }
+        self._on_plan(PlanView(self._newest[-1].epoch, devices, placement))
 
     def _on_close(self) -> None:
         _log.warning("the scheduler is gone; serving by its plan")

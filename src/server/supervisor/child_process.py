@@ -33,6 +33,8 @@ class ChildProcess:
         is_serving: for endpoints, whether its health says so.
         refusal: why it could not start, in its own words; empty if it did not say.
         deaths: when it died, within the quarantine window (monotonic s).
+        pidfd: its process handle, readable when it is dead; -1 if it does not run.
+        noise: where its C libraries complain; likewise.
     """
 
     role: str
@@ -42,10 +44,10 @@ class ChildProcess:
     is_serving: bool = False
     refusal: str = ""
     deaths: deque[float] = field(default_factory=deque)
+    pidfd: int = -1
+    noise: int = -1
     _process: subprocess.Popen[bytes] | None = None
     _control: Channel | None = None
-    _pidfd: int = -1
-    _noise: int = -1
 
     @property
     def name(self) -> str:
@@ -63,21 +65,11 @@ class ChildProcess:
         return self._process.pid if self._process else -1
 
     @property
-    def pidfd(self) -> int:
-        """Its process handle, readable when it is dead; -1 if it does not run."""
-        return self._pidfd
-
-    @property
     def control(self) -> Channel:
         """The channel to it, while it runs."""
         if self._control is None:
             raise ChannelClosedError(self.name)
         return self._control
-
-    @property
-    def noise(self) -> int:
-        """Where its C libraries complain; -1 if it does not run."""
-        return self._noise
 
     def start(self, command: Sequence[str], config: ServerConfig) -> None:
         """Starts the process and sends it the options.
@@ -92,10 +84,10 @@ class ChildProcess:
         ours, theirs = socket_pair()
         with ExitStack() as undoing, ExitStack() as closing, theirs:
             undoing.callback(ours.close)
-            self._noise, noise = os.pipe()
+            self.noise, noise = os.pipe()
             closing.callback(os.close, noise)
             undoing.callback(self._close_noise)
-            os.set_blocking(self._noise, False)
+            os.set_blocking(self.noise, False)
             os.set_blocking(noise, False)  # if we do not read, it is lost: nobody waits for us
             generation = self.generation + 1
             process = subprocess.Popen(
@@ -110,7 +102,7 @@ class ChildProcess:
             )
             undoing.callback(process.wait)
             undoing.callback(process.kill)
-            self._pidfd = os.pidfd_open(process.pid)
+            self.pidfd = os.pidfd_open(process.pid)
             undoing.pop_all()
         self._process = process
         self._control = Channel(ours)
@@ -137,7 +129,7 @@ class ChildProcess:
     def read_noise(self) -> list[str] | None:
         """Lines that its C libraries wrote; None if there will be no more."""
         try:
-            data = os.read(self._noise, NOISE_BYTES)
+            data = os.read(self.noise, NOISE_BYTES)
         except BlockingIOError:
             return []
         if not data:
@@ -147,8 +139,8 @@ class ChildProcess:
 
     def kill(self) -> None:
         """Ends it at once; its handle turns readable."""
-        if self._pidfd >= 0:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        if self.pidfd >= 0:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def bury(self) -> int:
         """Waits for the dead process and closes what was held for it; returns its status.
@@ -159,8 +151,8 @@ class ChildProcess:
             raise ValueError(f"{self.name}: there is no process")
         status = self._process.wait()
         self._process = None
-        os.close(self._pidfd)
-        self._pidfd = -1
+        os.close(self.pidfd)
+        self.pidfd = -1
         self._close_noise()
         self.control.close()
         self._control = None
@@ -169,8 +161,8 @@ class ChildProcess:
         return status
 
     def _close_noise(self) -> None:
-        os.close(self._noise)
-        self._noise = -1
+        os.close(self.noise)
+        self.noise = -1
 
     def note_death(self, now_s: float) -> float:
         """Counts a death and returns the pause before the next start (s)."""

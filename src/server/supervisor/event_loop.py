@@ -7,7 +7,6 @@ import itertools
 import selectors
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Protocol, Self
 
 Action = Callable[[], None]
@@ -59,10 +58,5 @@ class EventLoop:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._selector.close()

@@ -18,7 +18,7 @@ from ...core.errors import RunError, UsageError
 from ...protos.internal_pb2 import Envelope
 from ...scheduling.heartbeats import BEAT_PERIOD_MS, SILENCE_LIMIT_MS, Heartbeats
 from ..config import ServerConfig
-from ..log_rotation import rotate_own_log
+from ..log import rotate_own_log
 from ..memory_limits import read_num_oom_kills
 from ..wire.channel import ChannelClosedError
 from .address import check_address

@@ -172,7 +172,7 @@ class AsyncChannel:
 
     Packets are handed to `on_packet(envelope, descriptors)` in order, several per wake-up.
     `on_close()` is called once when the peer is gone, after its last packet; not after `close()`.
-    Packets that find no room wait in a backlog of at most `backlog_limit`.
+    Packets that find no room wait in a backlog of at most `backlog_limit`. `is_open` until a side has closed.
     """
 
     def __init__(
@@ -187,14 +187,9 @@ class AsyncChannel:
         self._on_close = on_close
         self._backlog: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._backlog_limit = backlog_limit
-        self._is_open = True
+        self.is_open = True
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(channel.fileno(), self._read)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether neither side has closed."""
-        return self._is_open
 
     def send(self, envelope: Envelope, descriptors: Sequence[int] = ()) -> bool:
         """Sends or queues one packet. Returns False, and takes nothing, if closed or backlogged.
@@ -204,7 +199,7 @@ class AsyncChannel:
         Raises:
             ValueError: if the packet is empty or larger than `MAX_PACKET_BYTES`.
         """
-        if not self._is_open or len(self._backlog) >= self._backlog_limit:
+        if not self.is_open or len(self._backlog) >= self._backlog_limit:
             return False
         packet = encode(envelope)
         if not self._backlog:
@@ -219,9 +214,9 @@ class AsyncChannel:
 
     def close(self) -> None:
         """Closes this end; queued packets are lost. Closing twice is fine."""
-        if not self._is_open:
+        if not self.is_open:
             return
-        self._is_open = False
+        self.is_open = False
         self._loop.remove_reader(self._channel.fileno())
         self._loop.remove_writer(self._channel.fileno())
         self._backlog.clear()
@@ -231,7 +226,7 @@ class AsyncChannel:
         try:
             for envelope, descriptors in self._channel.drain():
                 self._on_packet(envelope, descriptors)
-                if not self._is_open:
+                if not self.is_open:
                     return
         except ChannelClosedError:
             self.close()

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from random import Random
 
 from ...core.errors import UsageError
-from ...scheduling.planning.registry import planner
 from ...scheduling.planning.rules import score
-from .instances import Size, draw_instance
-from .options import add_study_options, command_line, make_folder, planners_of, sizes_of
-from .study import KEYS, StudyTable, run_parts
+from .instances import draw_instance
+from .options import add_study_options
+from .study import KEYS, Part, Row, TextRow, run_study, timed_plan
 
-TABLE_FILE = "compare.csv"
 COLUMNS = (
     *KEYS,
     "planner",
@@ -39,12 +33,6 @@ EQUAL_RATIO = 1e-6  # accuracies this close are equal
 DEFAULT_TIME_LIMIT_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    size: Size
-    number: int
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     add_study_options(parser, out="runs/compare", devices="2,4", clients="4,6,8", num_instances=100)
@@ -59,40 +47,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs the study, or what is left of it; returns the exit status."""
-    from ...reporting.figures import draw_folder  # noqa: PLC0415 - matplotlib takes a second
-
-    sizes, names = sizes_of(arguments), planners_of(arguments)
     if not 0 < arguments.time_limit_s < float("inf"):
         raise UsageError(f"--time-limit-s {arguments.time_limit_s:g}: must be above 0 and finite")
-    folder: Path = arguments.out
-    make_folder(folder)
-    notes = {
-        "command": command_line(),
-        "seed": str(arguments.seed),
-        "planners": ",".join(names),
-        "time_limit_s": f"{arguments.time_limit_s:g}",
-    }
-    table = StudyTable(folder / TABLE_FILE, COLUMNS, notes)
-    done = table.parts()
-    parts = [
-        _Part(size, number)
-        for number in range(arguments.instances)
-        for size in sizes
-        if (size.num_devices, size.clients_per_device, number) not in done
-    ]
-    work = partial(
-        compare, seed=arguments.seed, planners=names, time_limit_s=arguments.time_limit_s
+    return run_study(
+        arguments,
+        "compare",
+        COLUMNS,
+        {"time_limit_s": f"{arguments.time_limit_s:g}"},
+        partial(compare, time_limit_s=arguments.time_limit_s),
+        summary_line,
     )
-    run_parts(parts, work, table, arguments.workers)
-    sys.stdout.write("\n".join(summary_lines(table.rows, names)) + "\n")
-    paths = draw_folder(folder, folder, ["compare"])
-    sys.stdout.write(f"\n{folder / TABLE_FILE}\n" + "".join(f"{path}\n" for path in paths))
-    return 0
 
 
-def compare(
-    part: _Part, *, seed: int, planners: Sequence[str], time_limit_s: float
-) -> list[dict[str, object]]:
+def compare(part: Part, *, seed: int, planners: Sequence[str], time_limit_s: float) -> list[Row]:
     """Plans one instance with each planner and with the exact one; a row for each planner."""
     from ...scheduling.planning.exact.exact import ExactPlanner  # noqa: PLC0415 - loads the solver
 
@@ -102,18 +69,12 @@ def compare(
     solution = ExactPlanner(time_limit_s).solve(problem)
     exact_ms = 1000 * (time.perf_counter() - start_s)
     best = score(problem, solution.plan)
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     for name in planners:
-        chosen, random = planner(name), Random(seed)  # noqa: S311 - a seed fixes the plan
-        start_s = time.perf_counter()
-        plan = chosen.plan(problem, drawn.first, random)
-        plan_ms = 1000 * (time.perf_counter() - start_s)
-        result = score(problem, plan)
+        result, plan_ms, _ = timed_plan(drawn, name, seed)
         rows.append(
             {
-                "num_devices": part.size.num_devices,
-                "clients_per_device": part.size.clients_per_device,
-                "instance": part.number,
+                **part.keys(),
                 "planner": name,
                 "num_servable": result.num_servable,
                 "num_served": result.num_served,
@@ -146,31 +107,20 @@ def outcome(found: tuple[int, float], best: tuple[int, float]) -> str:
     return "worse" if found[1] < best[1] else "better"
 
 
-def summary_lines(rows: Sequence[Mapping[str, str]], planners: Sequence[str]) -> list[str]:
-    """A line for each size and planner: outcomes, and accuracy relative to the exact planner's."""
-    lines = []
-    for size in sorted({(int(row["num_devices"]), int(row["clients_per_device"])) for row in rows}):
-        of_size = [row for row in rows if (int(row[KEYS[0]]), int(row[KEYS[1]])) == size]
-        for name in planners:
-            own = [row for row in of_size if row["planner"] == name]
-            if not own:
-                continue
-            kinds = [row["outcome"] for row in own]
-            counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-            ratios = [
-                float(row["accuracy"]) / float(row["exact_accuracy"])
-                for row in own
-                if row["num_served"] == row["exact_served"] and float(row["exact_accuracy"])
-            ]
-            spread = (
-                f"accuracy ratio least {min(ratios):.4f} mean {statistics.mean(ratios):.5f} "
-                f"most {max(ratios):.4f}"
-                if ratios
-                else "never serves as many"
-            )
-            proved = sum(row["is_proved"] == "1" for row in own)
-            lines.append(
-                f"{size[0]} x {size[1]:2d} {name}: {len(own)} instances, {proved} proved: "
-                f"{counts}; {spread}"
-            )
-    return lines
+def summary_line(own: Sequence[TextRow]) -> str:
+    """Outcomes of one planner at one size, and accuracy relative to the exact planner's."""
+    kinds = [row["outcome"] for row in own]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    ratios = [
+        float(row["accuracy"]) / float(row["exact_accuracy"])
+        for row in own
+        if row["num_served"] == row["exact_served"] and float(row["exact_accuracy"])
+    ]
+    spread = (
+        f"accuracy ratio least {min(ratios):.4f} mean {statistics.mean(ratios):.5f} "
+        f"most {max(ratios):.4f}"
+        if ratios
+        else "never serves as many"
+    )
+    proved = sum(row["is_proved"] == "1" for row in own)
+    return f"{len(own)} instances, {proved} proved: {counts}; {spread}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import shlex
-import sys
 from pathlib import Path
 
 from ...core.errors import UsageError
@@ -92,11 +90,6 @@ def sizes_of(arguments: argparse.Namespace) -> list[Size]:
     devices = _counts("--devices", arguments.devices)
     clients = _counts("--clients", arguments.clients)
     return sorted(Size(*pair) for pair in itertools.product(devices, clients))
-
-
-def command_line() -> str:
-    """What was typed, for the notes of a table."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def make_folder(folder: Path) -> None:

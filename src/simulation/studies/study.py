@@ -1,13 +1,21 @@
-"""Runs the parts of a study on some processes, into a table that is whole at any moment."""
+"""Runs a study part by part on some processes, into a table that is whole at any moment."""
 
 from __future__ import annotations
 
+import argparse
 import csv
+import itertools
 import multiprocessing
+import shlex
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from random import Random
+from typing import TypeAlias
 
 from rich.console import Console
 
@@ -15,10 +23,37 @@ from ...core.errors import UsageError
 from ...files.progress import LEFT, progress_bar
 from ...files.tidy_table import read_notes, read_tidy_table
 from ...files.whole_file import whole_file
+from ...scheduling.planning.registry import planner
+from ...scheduling.planning.rules import Score, score
+from .instances import Size, StudyInstance
+from .options import make_folder, planners_of, sizes_of
 
-Part = TypeVar("Part")
-Row = Mapping[str, object]
+Row: TypeAlias = Mapping[str, object]
+TextRow: TypeAlias = Mapping[str, str]
 KEYS = ("num_devices", "clients_per_device", "instance")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One instance of a study."""
+
+    size: Size
+    number: int
+
+    def keys(self) -> dict[str, object]:
+        """The columns of its rows that name it."""
+        values = (self.size.num_devices, self.size.clients_per_device, self.number)
+        return dict(zip(KEYS, values, strict=True))
+
+
+def timed_plan(drawn: StudyInstance, name: str, seed: int) -> tuple[Score, float, float]:
+    """How good a planner's plan is, and what it took (ms): time, and time of the processor."""
+    chosen, random = planner(name), Random(seed)  # noqa: S311 - a seed fixes the plan
+    start_s, start_processor_s = time.perf_counter(), time.process_time()
+    plan = chosen.plan(drawn.problem, drawn.first, random)
+    plan_ms = 1000 * (time.perf_counter() - start_s)
+    processor_ms = 1000 * (time.process_time() - start_processor_s)
+    return score(drawn.problem, plan), plan_ms, processor_ms
 
 
 class StudyTable:
@@ -42,7 +77,7 @@ class StudyTable:
         self._path = path
         self._columns = tuple(columns)
         self._notes = notes
-        self.rows: list[Mapping[str, str]] = []
+        self.rows: list[TextRow] = []
         if path.exists():
             former = read_notes(path)
             for key, value in notes.items():
@@ -68,25 +103,62 @@ class StudyTable:
             writer.writerows(self.rows)
 
 
-def run_parts(
-    parts: Sequence[Part],
-    work: Callable[[Part], list[dict[str, object]]],
-    table: StudyTable,
-    num_workers: int,
-) -> None:
-    """Works through parts, adds each to the table, and shows how far it is and how long it takes."""
-    amount = "{task.completed:.0f}/{task.total:.0f}"
-    progress = progress_bar(amount, *LEFT, console=Console(stderr=True))
+def run_study(
+    arguments: argparse.Namespace,
+    name: str,
+    columns: Sequence[str],
+    notes: Mapping[str, str],
+    work: Callable[..., list[Row]],
+    summary_line: Callable[[Sequence[TextRow]], str],
+) -> int:
+    """Works through what is left of a study, sums it up for each size and planner, and draws it.
+
+    Args:
+        arguments: what was asked for.
+        name: of its table and its figure.
+        columns: see `StudyTable`; `planner` is one.
+        notes: what its rows depend on beside seed and planners.
+        work: makes the rows of a part; takes `seed` and `planners` too.
+        summary_line: tells of the rows of one planner at one size.
+    """
+    from ...reporting.figures import draw_folder  # noqa: PLC0415 - matplotlib takes a second
+
+    sizes, names = sizes_of(arguments), planners_of(arguments)
+    folder: Path = arguments.out
+    make_folder(folder)
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    made_with = {"command": command, "seed": str(arguments.seed), "planners": ",".join(names)}
+    table = StudyTable(folder / f"{name}.csv", columns, made_with | dict(notes))
+    done = table.parts()
+    parts = [
+        part
+        for number in range(arguments.instances)
+        for part in (Part(size, number) for size in sizes)
+        if tuple(part.keys().values()) not in done
+    ]
+    work = partial(work, seed=arguments.seed, planners=names)
+    progress = progress_bar(
+        "{task.completed:.0f}/{task.total:.0f}", *LEFT, console=Console(stderr=True)
+    )
     with progress:
-        task = progress.add_task("instances", total=len(parts))
-        for rows in _results(parts, work, num_workers):
+        for rows in progress.track(
+            _results(parts, work, arguments.workers), len(parts), description="instances"
+        ):
             table.add(rows)
-            progress.advance(task)
+    for size, rows in itertools.groupby(table.rows, lambda row: (row[KEYS[0]], row[KEYS[1]])):
+        of_size = list(rows)
+        for one in names:
+            if own := [row for row in of_size if row["planner"] == one]:
+                line = f"{size[0]:>2s} x {size[1]:>2s} {one}: {summary_line(own)}"
+                sys.stdout.write(f"{line}\n")
+    paths = draw_folder(folder, folder, [name])
+    sys.stdout.write(f"\n{folder / name}.csv\n" + "".join(f"{path}\n" for path in paths))
+    return 0
 
 
 def _results(
-    parts: Sequence[Part], work: Callable[[Part], list[dict[str, object]]], num_workers: int
-) -> Iterator[list[dict[str, object]]]:
+    parts: Sequence[Part], work: Callable[[Part], list[Row]], num_workers: int
+) -> Iterator[list[Row]]:
     if num_workers == 1:
         yield from map(work, parts)
         return

@@ -9,7 +9,7 @@ from virtual_clock import VirtualClock
 
 from moonjelly.core.profile import BatchLatency
 from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
-from moonjelly.devices.slowdown_script import SlowdownScript
+from moonjelly.devices.replay import SlowdownScript
 from moonjelly.vision.detections import Detections
 
 LATENCY = {"v": BatchLatency((10.0, 15.0), (20.0, 30.0))}

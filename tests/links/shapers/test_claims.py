@@ -14,7 +14,7 @@ import pytest
 
 from moonjelly.core.errors import RunError
 from moonjelly.links.shapers import LinkConfig, namespaces, open_shaper
-from moonjelly.links.shapers.claims import CLAIMS_DIR, claim, sweep
+from moonjelly.links.shapers.claims import CLAIMS_DIR, claim
 
 HOLDER = """
 import sys, time
@@ -69,9 +69,9 @@ def test_claims_differ_and_are_given_back(tmp_path: Path) -> None:
         assert (first.block, second.block) == (0, 1)
         assert first.run_id != second.run_id
         assert removed == []
-        sweep(removed.append, tmp_path)
-        assert removed == [], "both live"
-    assert removed == [second.run_id, first.run_id]
+        with claim(4, removed.append, tmp_path) as third:
+            assert removed == [], "all live"
+    assert removed == [third.run_id, second.run_id, first.run_id]
     assert not list(tmp_path.glob("*.json"))
 
 
@@ -97,8 +97,8 @@ def test_what_the_dead_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
 def test_a_dead_laboratory_that_had_no_time_to_write_is_swept_too(tmp_path: Path) -> None:
     (tmp_path / "0a1b2c.json").touch()
     removed: list[str] = []
-    sweep(removed.append, tmp_path)
-    assert removed == ["0a1b2c"]
+    with claim(4, removed.append, tmp_path):
+        assert removed == ["0a1b2c"]
 
 
 def test_too_many_laboratories_are_refused(tmp_path: Path) -> None:
@@ -153,5 +153,6 @@ def test_a_laboratory_killed_with_its_shaper_is_removed_by_the_next_one(tmp_path
     finally:
         living.kill()
         living.communicate()
-        sweep(namespaces.remove)
+        with claim(namespaces.NUM_BLOCKS, namespaces.remove):  # removes what the dead left
+            pass
     assert leftovers(living_id) == []

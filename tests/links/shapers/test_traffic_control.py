@@ -5,11 +5,11 @@ import pytest
 from moonjelly.core.errors import RunError
 from moonjelly.links.shapers.namespaces import MAX_LINKS, NETWORK, NUM_BLOCKS, LinkPlace
 from moonjelly.links.shapers.traffic_control import (
-    TrafficControl,
     class_lines,
     root_rate_line,
     set_now,
     source_port_line,
+    traffic_control,
 )
 
 
@@ -60,5 +60,5 @@ def address_of(text):
 def test_what_the_kernel_refuses_is_an_error():
     with pytest.raises(RunError, match="no-such-device"):
         set_now(["qdisc replace dev no-such-device root blackhole"])
-    with pytest.raises(RunError, match="its message stands above"), TrafficControl() as control:
-        control.hand_over(["qdisc replace dev no-such-device root blackhole"])
+    with pytest.raises(RunError, match="its message stands above"), traffic_control() as hand_over:
+        hand_over(["qdisc replace dev no-such-device root blackhole"])

@@ -9,9 +9,9 @@ from moonjelly.core.budget import FULL_BUDGET, ElasticBudget
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
-from moonjelly.scheduling.plan_view import PlanView, RunningVariant
-from moonjelly.scheduling.streams.advice import advised_variant
-from moonjelly.scheduling.streams.adviser import Advice, Adviser
+from moonjelly.scheduling.plan_view import RunningVariant
+from moonjelly.scheduling.streams.adviser import Adviser
+from moonjelly.scheduling.streams.observed_stream import ObservedStream
 
 # Two networks: the larger one is more accurate at the same side.
 VARIANTS = (
@@ -28,15 +28,20 @@ def camera(kbps, fps=10.0, slo_ms=150.0):
     return Stream("c0", fps, slo_ms, kbps, wire_ms=1.0)
 
 
+def running_variant(variant, batch_ms=30.0):
+    return RunningVariant("d0", variant, 1, BatchLatency((batch_ms,), (batch_ms,)))
+
+
 def advised(stream, running=5, batch_ms=30.0):
-    return VARIANTS[
-        advised_variant(VARIANTS, stream, FULL_BUDGET, 4.0, running, batch_ms)
-    ].input_side_px
+    adviser = Adviser(VARIANTS, FULL_BUDGET)
+    variant = adviser.variant(stream, running_variant(running, batch_ms), 4.0)
+    return VARIANTS[variant].input_side_px
 
 
 def test_on_a_good_link_the_running_variants_own_side_is_advised():
-    assert advised_variant(VARIANTS, camera(10_000), FULL_BUDGET, 4.0, 5, 30.0) == 5
-    assert advised_variant(VARIANTS, camera(10_000), FULL_BUDGET, 4.0, 3, 30.0) == 3
+    adviser = Adviser(VARIANTS, FULL_BUDGET)
+    for number in (5, 3):
+        assert adviser.variant(camera(10_000), running_variant(number), 4.0) == number
 
 
 def test_a_larger_side_than_the_running_one_is_never_advised():
@@ -90,21 +95,10 @@ def test_what_is_advised_comes_in_time_unless_nothing_does(kbps, fps, slo_ms, ru
     assert side_px == max(fitting, default=128)
 
 
-class Camera:
-    """A stream on a link that carries 384 px only if frames are smaller than the zoo's."""
-
-    stream_id = "c0"
-
-    def __init__(self) -> None:
-        self.advice = Advice()
-
-    def planned(self, now_ms: float) -> Stream:
-        return camera(3000, slo_ms=200)
-
-
 @pytest.mark.parametrize(("rule", "side_px"), [(FULL_BUDGET, 256), (ElasticBudget(0.7), 384)])
 def test_advice_follows_the_budget_rule_of_the_server_as_plans_do(rule, side_px):
-    running = RunningVariant("d0", 5, 1, BatchLatency((20.0,), (30.0,)))
-    view = PlanView(1, {"d0": running}, {"c0": "d0"})
-    adviser = Adviser(VARIANTS, lambda: view, rule, lambda: 4.0)
-    assert adviser.sides(Camera(), 0.0) == SideAdvice(side_px, 384)
+    """On a link that carries 384 px only if frames are smaller than the zoo's."""
+    stream = ObservedStream("c0", 10.0, 200.0, 3000.0, wire_ms=1.0, last_frame_ms=0.0)
+    adviser = Adviser(VARIANTS, rule)
+    assert adviser.sides(stream, running_variant(5), 4.0, 0.0) == SideAdvice(side_px, 384)
+    assert stream.advice == SideAdvice(side_px, 384)

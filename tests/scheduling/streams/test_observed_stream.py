@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from moonjelly.scheduling.streams.observed_stream import ObservedStream
+from moonjelly.scheduling.streams.observed_stream import REPLY_MARGIN_MS, ObservedStream
 
 PERIOD_MS = 1000 / 15
 
@@ -87,3 +87,16 @@ def test_what_decoding_takes_is_learned_for_the_stream_alone() -> None:
         heavy.decoding.add(60.0)
     assert light.tell(0.0).decode_ms == 0.0
     assert heavy.tell(0.0).decode_ms == pytest.approx(60.0, rel=0.05)
+
+
+@pytest.mark.parametrize("age_ms", [10.0, 190.0])
+def test_the_deadline_leaves_time_for_the_answers_way_back(age_ms: float) -> None:
+    stream, _ = served(20, 20_000)
+    way_ms, deadline_ms = stream.take_frame(5000.0, age_ms, 100.0, 100.0, 5000.0, 3.0)
+    assert way_ms == pytest.approx(23.0)
+    assert deadline_ms == pytest.approx(5000 + 150 - age_ms - 23 - 3 - REPLY_MARGIN_MS)
+
+
+def test_a_frame_of_a_dead_link_has_its_deadline_behind_it() -> None:
+    stream, _ = served(20, 20_000)
+    assert stream.take_frame(5000.0, 0.0, 100.0, 100.0, 0.0, 3.0)[1] == -math.inf

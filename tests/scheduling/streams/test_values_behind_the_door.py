@@ -28,11 +28,11 @@ from moonjelly.core.mode import ModeTable
 from moonjelly.core.problem import Problem
 from moonjelly.core.stream import Stream
 from moonjelly.core.variant import Variant
+from moonjelly.scheduling.cores.endpoint.gate import frame_limit
 from moonjelly.scheduling.planning.counter_offer import counter_offers, refusal_reason
 from moonjelly.scheduling.planning.instance import build
 from moonjelly.scheduling.planning.pricing.pricing import PricingPlanner
 from moonjelly.scheduling.planning.rules import violations
-from moonjelly.scheduling.streams.intake import frame_limit
 from moonjelly.scheduling.streams.observed_stream import ObservedStream
 from moonjelly.scheduling.streams.policing import RatePolicer
 

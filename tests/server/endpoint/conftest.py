@@ -224,7 +224,7 @@ class Harness:
         return self.process._endpoint
 
     def gate(self, stream_id: str) -> Any:
-        return self.endpoint.core.sessions.find(stream_id)
+        return self.endpoint.core.sessions.get(stream_id)
 
     def session(self, stream_id: str) -> Any:
         return self.endpoint.sessions[self.gate(stream_id).number]

@@ -115,7 +115,7 @@ WHAT_MAY_FAIL = {
     "the fields": "moonjelly.server.endpoint.intake.link_problem",
     "the picture": "moonjelly.server.endpoint.intake.check_jpeg",
     "learning": "moonjelly.scheduling.streams.observed_stream.ObservedStream.take_frame",
-    "dispatching": "moonjelly.scheduling.cores.endpoint.fleet.Fleet.may_start",
+    "dispatching": "moonjelly.scheduling.cores.endpoint.dispatching.start",
     "sending to the device": "moonjelly.server.endpoint.device_side.DeviceSide.send",
 }
 
@@ -348,7 +348,7 @@ async def test_a_session_that_is_never_opened_expires_whatever_else_happens(
                 await stub.Register(harness.registration(f"s{number % 3}"))
             elif noise == "leaves":
                 now_ms = harness.endpoint.now_ms()
-                harness.endpoint.core.sessions.report_soon(now_ms, is_urgent=True)
+                harness.endpoint.core.report_soon(now_ms, is_urgent=True)
                 await asyncio.sleep(0)
             else:
                 kbps = 100_000 if number % 2 else 1000

@@ -213,7 +213,7 @@ async def test_registering_while_draining_is_unavailable(harness) -> None:
 async def test_registering_without_a_scheduler_is_unavailable(make_harness) -> None:
     harness = await make_harness(with_peers=False)
     harness.attach_executor("gpu0")
-    await harness.until(lambda: harness.endpoint.core.device_ids)
+    await harness.until(lambda: harness.endpoint.core.devices)
     error = await refused(harness.stub(), harness.registration())
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert "scheduler" in error.details()
@@ -254,7 +254,7 @@ async def test_whoever_hangs_up_leaves_his_place_to_others(harness) -> None:
     harness.scheduler.accept(harness.scheduler.joins[0])  # too late: nobody is there
     harness.scheduler.is_mute = False
     assert await harness.register("other")
-    assert [one.stream_id for one in harness.endpoint.core.sessions] == ["other"]
+    assert list(harness.endpoint.core.sessions) == ["other"]
 
 
 async def test_who_gets_no_answer_in_time_leaves_his_place_to_others(make_harness) -> None:

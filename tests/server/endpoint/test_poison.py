@@ -25,7 +25,7 @@ async def hold(harness, *device_ids: str) -> None:
 def of_stream(harness, executor, stream_id: str) -> list:
     """The frames that an executor was sent of a stream."""
     sent = []
-    for one in harness.endpoint.core._fleet.devices.values():
+    for one in harness.endpoint.core.devices.values():
         for ticket, handed in (one.held | one.gone).items():
             sent += [
                 frame
@@ -82,7 +82,7 @@ async def test_what_kills_is_found_and_its_stream_is_ended_at_the_second_death(h
     assert harness.gate("poison") is None
     assert harness.num_free_slots == 16
     harness.attach_executor("gpu0")
-    await harness.until(lambda: harness.endpoint.core.device_ids == ["gpu0"])
+    await harness.until(lambda: list(harness.endpoint.core.devices) == ["gpu0"])
     assert (await honest.result_of(harness.frame(3))).verdict == ANSWERED
     assert not harness.executors["gpu0"].frames[0].is_alone
 
@@ -111,7 +111,7 @@ async def test_whoever_hangs_up_after_sending_poison_is_not_forgotten(harness) -
     poison.call.cancel()
     await harness.until(lambda: first.cancelled)
     first.channel.close()
-    await harness.until(lambda: harness.endpoint.core.device_ids == ["gpu1"])
+    await harness.until(lambda: list(harness.endpoint.core.devices) == ["gpu1"])
     second = harness.executors["gpu1"]
     again = await harness.stream("poison")
     await again.send(harness.frame(0), harness.frame(1))
@@ -123,9 +123,9 @@ async def test_whoever_hangs_up_after_sending_poison_is_not_forgotten(harness) -
     await harness.until(lambda: own.ticket in second.cancelled)
     harness.tell_death("gpu1", is_crash=True)  # before its end shows, for once
     second.channel.close()
-    await harness.until(lambda: not harness.endpoint.core.device_ids)
+    await harness.until(lambda: not harness.endpoint.core.devices)
     third = harness.attach_executor("gpu0")
-    await harness.until(lambda: harness.endpoint.core.device_ids == ["gpu0"])
+    await harness.until(lambda: list(harness.endpoint.core.devices) == ["gpu0"])
     last = await harness.stream("poison")
     await last.send(harness.frame(0))
     code, _ = await last.end()
@@ -167,7 +167,7 @@ async def test_somebody_else_may_end_executors_as_often_as_he_likes(harness, is_
         epoch = harness.scheduler.epoch
         await harness.until(lambda epoch=epoch: harness.endpoint.core.plan.epoch == epoch)
         executor, other = harness.executors[device_id], harness.executors[other_id]
-        while harness.endpoint.core._dispatcher.suspects._suspicion.is_suspect("cam"):
+        while harness.endpoint.core.suspicion.is_suspect("cam"):
             executor.is_holding = False
             sequence += 1
             await client.result_of(harness.frame(sequence))
@@ -183,7 +183,7 @@ async def test_somebody_else_may_end_executors_as_often_as_he_likes(harness, is_
         assert results[-1].verdict == ANSWERED
         harness.attach_executor(device_id)
         await harness.until(
-            lambda: len(harness.endpoint.core.device_ids) == 2  # both are there
+            lambda: len(harness.endpoint.core.devices) == 2  # both are there
         )
     assert not client.call.done()
 
@@ -221,7 +221,7 @@ async def test_what_makes_executors_hang_is_tried_alone_and_ended_when_they_are_
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert not honest.call.done()
     harness.attach_executor("gpu0")
-    await harness.until(lambda: core.device_ids == ["gpu0"])
+    await harness.until(lambda: list(harness.endpoint.core.devices) == ["gpu0"])
     assert (await honest.result_of(harness.frame(2))).verdict == ANSWERED
 
 
@@ -238,7 +238,7 @@ async def test_a_kill_from_outside_condemns_nobody_unless_it_comes_again_and_aga
     (lost,) = await client.results_of(1)
     assert lost.drop.reason == "executor_lost"
     third = harness.attach_executor("gpu0")
-    await harness.until(lambda: harness.endpoint.core.device_ids == ["gpu0"])
+    await harness.until(lambda: list(harness.endpoint.core.devices) == ["gpu0"])
     assert (await client.result_of(harness.frame(1))).verdict == ANSWERED
     assert third.frames[0].is_alone
     assert (await client.result_of(harness.frame(2))).verdict == ANSWERED
@@ -250,7 +250,7 @@ async def test_what_is_alone_at_every_kill_is_condemned(harness) -> None:
     client = await harness.stream()
     await hold(harness, "gpu0")
     for number in range(3):
-        await harness.until(lambda: "gpu0" in harness.endpoint.core.device_ids)
+        await harness.until(lambda: "gpu0" in harness.endpoint.core.devices)
         harness.executors["gpu1"].channel.close()
         executor = harness.executors["gpu0"]
         executor.is_holding = True
@@ -288,7 +288,7 @@ async def test_what_never_ran_is_not_tried_on_the_last_device_while_another_rest
 @pytest.mark.usefixtures("impatient")
 async def test_a_broken_device_is_not_held_against_whoever_runs_there(harness) -> None:
     client = await harness.stream()
-    suspicion = harness.endpoint.core._dispatcher.suspects._suspicion
+    suspicion = harness.endpoint.core.suspicion
     sequence = 0
     for num_crashes in range(1, 4):
         broken = harness.executors["gpu0"]
@@ -299,7 +299,7 @@ async def test_a_broken_device_is_not_held_against_whoever_runs_there(harness) -
         die(harness, "gpu0", broken.frames[0])
         await client.results_of(sequence + 1)
         broken = harness.attach_executor("gpu0")
-        await harness.until(lambda: "gpu0" in harness.endpoint.core.device_ids)
+        await harness.until(lambda: "gpu0" in harness.endpoint.core.devices)
         num_alone = 1
         while suspicion.is_suspect("cam"):  # it is acquitted where nothing died
             sequence += 1

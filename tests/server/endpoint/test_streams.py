@@ -203,7 +203,7 @@ async def test_a_frame_is_moved_once_at_most(harness) -> None:
     harness.executors["gpu0"].channel.close()
     await harness.until(lambda: harness.executors["gpu1"].frames)
     again = harness.attach_executor("gpu0")
-    await harness.until(lambda: "gpu0" in harness.endpoint.core.device_ids)
+    await harness.until(lambda: "gpu0" in harness.endpoint.core.devices)
     harness.executors["gpu1"].channel.close()
     (result,) = await client.results_of(1)
     assert (result.drop.reason, result.drop.code) == ("executor_lost", "UNAVAILABLE")
@@ -414,7 +414,7 @@ async def test_health_is_true_to_what_is_there(make_harness) -> None:
     harness = await make_harness(with_peers=False)
     assert await health_of(harness) == NOT_SERVING
     harness.attach_executor("gpu0")
-    await harness.until(lambda: harness.endpoint.core.device_ids == ["gpu0"])
+    await harness.until(lambda: list(harness.endpoint.core.devices) == ["gpu0"])
     assert await health_of(harness) == NOT_SERVING
     harness.attach_scheduler()
     await harness.until(lambda: harness.health == [True])

@@ -48,7 +48,7 @@ class Greedy:
             drop=tuple((key, Reason.TOO_LATE) for key in late),
         )
 
-    def ran(self, batch, took_ms, energy_mj=None):
+    def ran(self, batch, took_ms):
         pass
 
 
@@ -62,7 +62,7 @@ class Patient:
         self.devices.append(device)
         return BatchDecision(run=tuple(frame.key for frame in queue if frame.is_ready)[:1])
 
-    def ran(self, batch, took_ms, energy_mj=None):
+    def ran(self, batch, took_ms):
         pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -9,11 +10,12 @@ from ....core.codes import Code
 from ....core.limits import FPS
 from ....core.stream import StreamKey
 from ....core.verdict import Drop, Reason
-from ...streams.intake import frame_limit
 from ...streams.observed_stream import ObservedStream
 from ...streams.policing import BadFrameCounter, RatePolicer
 from ...streams.stalls import Backlog
 from .drop_notes import DropNote, bad, given_up
+
+SPARE_FRAMES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +111,8 @@ class StreamGate:
     def excess(self) -> str:
         """What a client is told that sends too much."""
         return f"more than the declared {self.declared.fps:g} frames a second"
+
+
+def frame_limit(fps: float, slo_ms: float) -> int:
+    """Frames under way that a stream's rate can make within its SLO, and a few."""
+    return SPARE_FRAMES + math.ceil(fps * slo_ms / 1000.0)

@@ -1,92 +1,119 @@
-"""The streams that are registered at an endpoint, and how they end."""
+"""Streams at an endpoint: who gets a place, and how a session ends. Each who asks is answered once, or hangs up."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-
 from ....core.codes import Code
-from ...pacing import URGENT_GAP_MS
-from .dispatcher import Dispatcher
+from .dispatching import take_back
 from .drop_notes import CLIENT_GONE, POISON
-from .gate import StreamGate
-from .instructions import EndCall, Instruction, Note, SessionOver
+from .gate import Declared, StreamGate
+from .instructions import (
+    AskScheduler,
+    EndCall,
+    LeaveScheduler,
+    Note,
+    NotRegistered,
+    SessionOver,
+    Why,
+)
+from .state import EndpointState, Joining
+
+WAIT_PERIODS = 2.0
 
 
-class Sessions:
-    """The gates of the streams, by number in the order of registration, and when the scheduler hears of them.
+def ask(state: EndpointState, request: int, declared: Declared, now_ms: float) -> None:
+    """A stream wants a place."""
+    rules = state.rules
+    is_full = len(state.sessions) + len(state.joining) >= rules.max_sessions
+    why = None
+    if state.is_draining:
+        why = Why.DRAINING
+    elif not state.devices:
+        why = Why.NOT_READY
+    elif is_full and str(declared.key) not in state.sessions:
+        why = Why.SESSION_LIMIT
+    elif not state.has_scheduler:
+        why = Why.NO_SCHEDULER
+    if why is not None:
+        state.out.append(NotRegistered(request, why))
+        return
+    state.num_gates += 1
+    gate = StreamGate(
+        state.num_gates, declared, now_ms, rules.rate_tolerance_ratio, rules.max_waiting_frames
+    )
+    state.joining[request] = Joining(gate, now_ms + WAIT_PERIODS * rules.plan_period_ms)
+    state.out.append(AskScheduler(request, gate.observed.tell(now_ms)))
 
-    Attributes:
-        report_at_ms: when the next report is due.
-        is_urgent: whether it tells of who came, left, or changed much.
-    """
 
-    def __init__(self, dispatcher: Dispatcher, out: list[Instruction]) -> None:
-        self.report_at_ms = math.inf
-        self.is_urgent = False
-        self._dispatcher = dispatcher
-        self._out = out
-        self._gates: dict[int, StreamGate] = {}
-        self._by_stream: dict[str, StreamGate] = {}
+def answered(state: EndpointState, request: int, refusal: object) -> StreamGate | None:
+    """The scheduler says yes, with None, or no; returns who has a place now."""
+    joining = state.joining.pop(request, None)
+    if joining is None:
+        return None  # nobody waits any more, and the scheduler has been told
+    if refusal is None and (state.is_draining or _lacks_slots(state, joining.gate)):
+        state.out.append(LeaveScheduler(request, joining.gate.stream_id))
+        refusal = Why.DRAINING if state.is_draining else Why.NO_SLOTS
+    if refusal is None:
+        return joining.gate
+    state.out.append(NotRegistered(request, refusal))
+    return None
 
-    def __len__(self) -> int:
-        return len(self._gates)
 
-    def __iter__(self) -> Iterator[StreamGate]:
-        return iter(list(self._gates.values()))
+def hang_up(state: EndpointState, request: int) -> None:
+    """Whoever asked is gone."""
+    joining = state.joining.pop(request, None)
+    if joining is not None:
+        state.out.append(LeaveScheduler(request, joining.gate.stream_id))
 
-    def find(self, stream_id: str) -> StreamGate | None:
-        """The gate of a stream, if it is registered."""
-        return self._by_stream.get(stream_id)
 
-    def report_soon(self, now_ms: float, *, is_urgent: bool = False) -> None:
-        """Has the scheduler told; several changes make one report."""
-        self.is_urgent = self.is_urgent or is_urgent
-        self.report_at_ms = min(self.report_at_ms, now_ms + URGENT_GAP_MS)
+def enter(state: EndpointState, gate: StreamGate, now_ms: float) -> None:
+    """A stream has its place, instead of any other of its name."""
+    supersede(state, gate.stream_id, now_ms)
+    state.sessions[gate.stream_id] = gate
+    state.report_soon(now_ms)
 
-    def enter(self, gate: StreamGate, now_ms: float) -> None:
-        """A stream has its place, instead of any other of its name."""
-        self.supersede(gate.stream_id, now_ms)
-        self._gates[gate.number] = gate
-        self._by_stream[gate.stream_id] = gate
-        self.report_soon(now_ms)
 
-    def supersede(self, stream_id: str, now_ms: float) -> None:
-        """Ends the session of a stream that was registered again, here or at another endpoint."""
-        older = self.find(stream_id)
-        if older is not None:
-            self.end_call(older, Code.ABORTED, "the stream was registered again")
-            self.forget(older, now_ms)
+def supersede(state: EndpointState, stream_id: str, now_ms: float) -> None:
+    """Ends the session of a stream that was registered again, here or at another endpoint."""
+    older = state.sessions.get(stream_id)
+    if older is not None:
+        state.out.append(EndCall(older, Code.ABORTED, "the stream was registered again"))
+        forget(state, older, now_ms)
 
-    def condemn(self, stream_id: str, now_ms: float) -> None:
-        """Ends a stream whose frames end executors; they are given up wherever they are."""
-        gate = self.find(stream_id)
-        if gate is None:
-            return
-        self._out.append(Note("ERROR", f"stream {stream_id} is ended: its frames end executors"))
-        self._dispatcher.take_back(gate, POISON, now_ms, is_told=True)
-        detail = "POISON: two executors ended at work on frames of this stream"
-        self.end_call(gate, Code.INVALID_ARGUMENT, detail)
-        self.forget(gate, now_ms)
 
-    def cut_off(self, gate: StreamGate, now_ms: float) -> None:
-        """Gives up a client that takes nothing of what it is sent."""
-        text = f"stream {gate.stream_id} takes no answers; its call is ended"
-        self._out.append(Note("WARNING", text))
-        detail = "answers were not read for 10 s"
-        self._out.append(EndCall(gate, Code.RESOURCE_EXHAUSTED, detail, is_stuck=True))
-        self.forget(gate, now_ms)
+def condemn(state: EndpointState, stream_id: str, now_ms: float) -> None:
+    """Ends a stream whose frames end executors; they are given up wherever they are."""
+    gate = state.sessions.get(stream_id)
+    if gate is None:
+        return
+    state.out.append(Note("ERROR", f"stream {stream_id} is ended: its frames end executors"))
+    take_back(state, gate, POISON, now_ms, is_told=True)
+    detail = "POISON: two executors ended at work on frames of this stream"
+    state.out.append(EndCall(gate, Code.INVALID_ARGUMENT, detail))
+    forget(state, gate, now_ms)
 
-    def end_call(self, gate: StreamGate, code: Code | None, detail: str = "") -> None:
-        """Ends the call of a stream, once what is to be sent was sent."""
-        self._out.append(EndCall(gate, code, detail))
 
-    def forget(self, gate: StreamGate, now_ms: float) -> None:
-        """Takes a session's capacity and frames back; a second time finds nothing."""
-        if self._gates.pop(gate.number, None) is None:
-            return
-        gate.is_over = True
-        del self._by_stream[gate.stream_id]
-        self.report_soon(now_ms, is_urgent=True)
-        self._dispatcher.take_back(gate, CLIENT_GONE, now_ms)
-        self._out.append(SessionOver(gate))
+def cut_off(state: EndpointState, gate: StreamGate, now_ms: float) -> None:
+    """Gives up a client that takes nothing of what it is sent."""
+    text = f"stream {gate.stream_id} takes no answers; its call is ended"
+    state.out.append(Note("WARNING", text))
+    detail = "answers were not read for 10 s"
+    state.out.append(EndCall(gate, Code.RESOURCE_EXHAUSTED, detail, is_stuck=True))
+    forget(state, gate, now_ms)
+
+
+def forget(state: EndpointState, gate: StreamGate, now_ms: float) -> None:
+    """Takes a session's capacity and frames back; a second time finds nothing."""
+    if state.sessions.get(gate.stream_id) is not gate:
+        return
+    gate.is_over = True
+    del state.sessions[gate.stream_id]
+    state.report_soon(now_ms, is_urgent=True)
+    take_back(state, gate, CLIENT_GONE, now_ms)
+    state.out.append(SessionOver(gate))
+
+
+def _lacks_slots(state: EndpointState, joining: StreamGate) -> bool:
+    """Whether the plan has room for a stream, and the frame memory has not."""
+    gates = (state.sessions | {joining.stream_id: joining}).values()
+    needed = state.plan.slots_needed((one.stream_id, one.declared.fps) for one in gates)
+    return needed > state.rules.frame_slots

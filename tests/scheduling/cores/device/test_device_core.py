@@ -36,8 +36,8 @@ class Scripted:
             run=tuple(frame.key for frame in queue if frame.is_ready)[: device.batch_size]
         )
 
-    def ran(self, batch, took_ms, energy_mj=None):
-        self.told.append(([frame.key for frame in batch.frames], took_ms, energy_mj))
+    def ran(self, batch, took_ms):
+        self.told.append(([frame.key for frame in batch.frames], took_ms))
 
 
 def make(batcher: Scripted | None = None, **options) -> DeviceCore:
@@ -126,7 +126,7 @@ def test_the_batcher_is_told_what_ran_and_how_long_it_took():
     for key in range(8, 14):
         core.take(key, math.inf, 7.0)
         core.ran(core.turn(7.0).batch, 90.0, 97.0, is_good=False)
-    assert batcher.told[:2] == [([0], 7.0, None), ([8], 90.0, None)]
+    assert batcher.told[:2] == [([0], 7.0), ([8], 90.0)]
     assert core.condition.slowdown.slowness.ratio == 1  # nothing is learnt from failures
 
 

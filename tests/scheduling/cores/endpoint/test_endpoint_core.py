@@ -48,7 +48,7 @@ def test_devices_of_any_name_come_and_go(shell) -> None:
     lost = shell.send(gate)
     assert lost.note is not None
     assert lost.note.drop.reason is Reason.EXECUTOR_LOST  # no plan tells what it can do
-    assert shell.core.device_ids == ["node-7/gpu:0"]
+    assert list(shell.core.devices) == ["node-7/gpu:0"]
 
 
 def test_reports_come_twice_a_period_and_once_for_several_changes(shell) -> None:
@@ -123,7 +123,7 @@ def test_two_orders_of_what_happens_at_once_end_in_the_same_ledger(
                         for device_id, tickets in held.items():
                             shell.answer(device_id, *tickets)
                     case "report":
-                        shell.core.sessions.report_soon(shell.now_ms, is_urgent=True)
+                        shell.core.report_soon(shell.now_ms, is_urgent=True)
                     case "plan":
                         shell.plan({"a": "d1", "b": "d1"})
                     case "device":

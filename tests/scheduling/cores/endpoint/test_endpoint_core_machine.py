@@ -175,7 +175,7 @@ class EndpointMachine(RuleBasedStateMachine):
         self.shell.wait(3 * PERIOD_MS)
         assert self.shell.core.num_held == 0
         assert not self.shell.in_slots
-        assert self.shell.core.num_free_slots == self.shell.num_slots
+        assert self.shell.core.num_free == self.shell.num_slots
         assert not self.shell.waiting
         assert all(count == 1 for count in self.shell.ended.values())
         assert self.shell.wake_ms == float("inf")  # nothing is left to look after

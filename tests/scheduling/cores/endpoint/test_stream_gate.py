@@ -7,8 +7,7 @@ import pytest
 from moonjelly.core.codes import Code
 from moonjelly.core.stream import StreamKey
 from moonjelly.core.verdict import Drop, Place, Reason
-from moonjelly.scheduling.cores.endpoint.gate import Declared, StreamGate
-from moonjelly.scheduling.streams.intake import frame_limit
+from moonjelly.scheduling.cores.endpoint.gate import Declared, StreamGate, frame_limit
 
 
 def gate_of(**changes: float) -> StreamGate:

@@ -1,17 +1,27 @@
-"""A link in a figure: what it was set to, and what its client estimated."""
+"""The streams of a run: their frames as tables, and their links in figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_type_hints
 
 import polars as pl
 from matplotlib.axes import Axes
 
+from ...core.records import FrameRecord
+from ...files.tidy_table import polars_type
 from ..run_logs import LinkRate, RunLogs
 from .style import BLUE, GREY
 
+SCHEMA = {name: polars_type(kind) for name, kind in get_type_hints(FrameRecord).items()}
 KBIT_PER_MBIT = 1000.0
 HEADROOM = 1.25  # of the panel over the highest rate
+
+
+def frame_table(run: RunLogs, stream_id: str) -> pl.DataFrame:
+    """The frames of a stream, one a row, with when they were captured from the start of the figures on (s)."""
+    table = pl.DataFrame(run.frames[stream_id], SCHEMA, orient="row")
+    return table.with_columns(captured_s=(pl.col("captured_ms") - run.start_ms) / 1000)
 
 
 def draw_link(axes: Axes, link: Sequence[LinkRate], frames: pl.DataFrame, run: RunLogs) -> None:
