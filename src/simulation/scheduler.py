@@ -75,12 +75,11 @@ class SimulatedScheduler:
         self._events = events
         self._on_plan = on_plan
         self._types = {device.device_id: device.device_type for device in scenario.devices}
-        self._stopwatch = _Stopwatch()
-        limit = TimeLimit(self._stopwatch.elapsed_ms)
         switching = SwitchingCost(scenario.server.switching_cost_ratio)
-        chosen = _TimedPlanner(
-            planner(scenario.server.planner, switching), self._stopwatch, scenario.server.plan_ms
+        self._planner = _TimedPlanner(
+            planner(scenario.server.planner, switching), scenario.server.plan_ms
         )
+        limit = TimeLimit(lambda: self._planner.elapsed_ms)
         random = Random(scenario.seed)  # noqa: S311 plans are no secrets
         self._core = SchedulerCore(
             scenario.variants,
@@ -90,7 +89,7 @@ class SimulatedScheduler:
                 scenario.server.max_batch_size,
                 [device.device_id for device in scenario.devices],
             ),
-            Planning(chosen, random, limit, switching),
+            Planning(self._planner, random, limit, switching),
             limit,
             scenario.server.plan_period_ms,
             1,
@@ -150,11 +149,11 @@ class SimulatedScheduler:
         if now_ms < self._free_ms:
             self._events.at(self._free_ms, Priority.DECISION, self._happened, stimulus)
             return
-        began_ms = self._stopwatch.elapsed_ms()
+        began_ms = self._planner.elapsed_ms
         instructions = self._core.handle(stimulus, now_ms)
         round_ms = 0.0
         if any(isinstance(one, NotePlan) for one in instructions):
-            spent_ms = self._stopwatch.elapsed_ms() - began_ms
+            spent_ms = self._planner.elapsed_ms - began_ms
             round_ms = max(spent_ms, self._scenario.server.plan_ms)
         self._free_ms = now_ms + round_ms
         for instruction in instructions:
@@ -198,18 +197,8 @@ class SimulatedScheduler:
     def _note(self, note: NotePlan, round_ms: float) -> None:
         self.num_plans += 1
         if self._on_plan is not None:
-            now_ms = self._events.now_ms
-            self._on_plan(
-                plan_records(
-                    note.epoch,
-                    now_ms,
-                    note.cause,
-                    round_ms,
-                    note.problem,
-                    note.plan,
-                    note.slowdowns,
-                )
-            )
+            made = (note.epoch, self._events.now_ms, note.cause, round_ms)
+            self._on_plan(plan_records(*made, note.problem, note.plan, note.slowdowns))
 
     def _view(self, plan: PublishedPlan) -> PlanView:
         scenario = self._scenario
@@ -230,30 +219,15 @@ class SimulatedScheduler:
         )
 
 
-class _Stopwatch:
-    """Time spent on plans, each of which takes equally long."""
-
-    def __init__(self) -> None:
-        self._elapsed_ms = 0.0
-
-    def elapsed_ms(self) -> float:
-        """Reads it."""
-        return self._elapsed_ms
-
-    def add(self, duration_ms: float) -> None:
-        """Lets time pass."""
-        self._elapsed_ms += duration_ms
-
-
 class _TimedPlanner:
-    """A planner whose plans take a virtual time."""
+    """A planner each of whose plans takes the same virtual time; `elapsed_ms` is that of all."""
 
-    def __init__(self, planner: Planner, stopwatch: _Stopwatch, plan_ms: float) -> None:
+    def __init__(self, planner: Planner, plan_ms: float) -> None:
+        self.elapsed_ms = 0.0
         self._planner = planner
-        self._stopwatch = stopwatch
         self._plan_ms = plan_ms
 
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """See `Planner`."""
-        self._stopwatch.add(self._plan_ms)
+        self.elapsed_ms += self._plan_ms
         return self._planner.plan(problem, previous, random)
