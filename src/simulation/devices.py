@@ -44,12 +44,15 @@ class SimulatedDevice:
     """Runs one batch at a time; decides anew when a batch ends, a frame comes or a wait is over.
 
     Attributes:
+        device_id: its name.
+        generation: counts its returns.
         is_busy: whether a batch runs.
     """
 
     def __init__(
         self,
         device_id: str,
+        generation: int,
         core: DeviceCore,
         draw_ms: DrawMs,
         load_ms: float,
@@ -57,17 +60,18 @@ class SimulatedDevice:
         *,
         slowdown: SlowdownScript = ALWAYS_AS_PROFILED,
         probes_until_ms: float = 0.0,
-        on_answers: Callable[[list[SimulatedFrame]], None],
-        on_drop: Callable[[SimulatedFrame, Reason], None],
-        on_status: Callable[[str, Slowness], None],
+        on_answers: Callable[[SimulatedDevice, list[SimulatedFrame]], None],
+        on_drop: Callable[[SimulatedDevice, SimulatedFrame, Reason], None],
+        on_status: Callable[[SimulatedDevice, Slowness], None],
         on_batch: Callable[[BatchRecord], None] | None,
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
 
         The active variant runs on for `load_ms` until another is there. Blank batches end at `probes_until_ms`, so that the run
-        does. Answers, drops, due statuses and batches go to those who are given; None for `on_batch` spares the rows.
+        does. Its answers, drops, due statuses and batches go to those who are given; None for `on_batch` spares the rows.
         """
         self.device_id = device_id
+        self.generation = generation
         self._core = core
         self._draw_ms = draw_ms
         self._load_ms = load_ms
@@ -82,6 +86,7 @@ class SimulatedDevice:
         self._frames: dict[int, SimulatedFrame] = {}
         self._keys = count()
         self.is_busy = False
+        self._is_gone = False
         self._num_decisions = 0  # a wake-up counts only if nothing was decided since it was set
         self._decides_at_ms = -1.0
 
@@ -91,6 +96,10 @@ class SimulatedDevice:
         self._core.order(orders)
         self._load(takes_ms)
         self._wake()
+
+    def go(self) -> None:
+        """It is gone, with all that it has; nothing more is heard of it."""
+        self._is_gone = True
 
     def _load(self, takes_ms: float) -> None:
         """Has loaded what is wished, and beside it the neighbours of what runs."""
@@ -112,6 +121,8 @@ class SimulatedDevice:
 
     def take(self, frame: SimulatedFrame) -> None:
         """Queues a frame."""
+        if self._is_gone:
+            return
         now_ms = self._events.now_ms
         key = next(self._keys)
         self._frames[key] = frame
@@ -133,11 +144,15 @@ class SimulatedDevice:
     def _decide(self) -> None:
         self._decides_at_ms = -1.0
         core, now_ms = self._core, self._events.now_ms
-        while core.variants.active and (len(core.frames) or now_ms < self._probes_until_ms):
+        while (
+            not self._is_gone
+            and core.variants.active
+            and (len(core.frames) or now_ms < self._probes_until_ms)
+        ):
             self._num_decisions += 1
             turn = core.turn(now_ms)
             for key, reason in turn.drop:
-                self._on_drop(self._frames.pop(key), reason)
+                self._on_drop(self, self._frames.pop(key), reason)
             if turn.batch is not None:
                 self._start(turn.batch)
                 return
@@ -169,13 +184,15 @@ class SimulatedDevice:
         self._events.at(now_ms + took_ms, Priority.DONE, self._end, batch, frames, took_ms)
 
     def _end(self, batch: Batch, frames: list[SimulatedFrame], took_ms: float) -> None:
+        if self._is_gone:
+            return
         now_ms = self._events.now_ms
         self.is_busy = False
         if frames:
-            self._on_answers(frames)
+            self._on_answers(self, frames)
         self._core.ran(batch, took_ms, now_ms)
         condition = self._core.condition
         if condition.is_status_due(now_ms):
             condition.told(now_ms)
-            self._on_status(self.device_id, condition.slowdown.slowness)
+            self._on_status(self, condition.slowdown.slowness)
         self._wake()

@@ -21,6 +21,7 @@ from ..devices.replay import ALWAYS_AS_PROFILED, SlowdownScript
 from ..files.document import ReadBy
 from ..links.traces import LinkTrace
 from ..scheduling.serving_options import ServingOptions
+from .absences import Absences
 from .recorded_sizes import RecordedSizes
 
 MAX_SECONDS = 1e6
@@ -189,11 +190,12 @@ class Scenario:
         seed: fixes everything that is left to chance.
         zoo: name of the variants.
         variants: least accurate first.
-        devices: of the server, all ready at the start.
+        devices: of the server, all ready at the start unless they are absent then.
         profiles: device type to latency.
         streams: who joins.
         qualities: JPEG qualities below the default whose effect is known, best first.
         slowdowns: device id to how slow it is over time; the others are as fast as their profiles.
+        absences: device id to when it is not there; the others always are.
     """
 
     seconds: float
@@ -206,6 +208,7 @@ class Scenario:
     seed: int = 0
     qualities: tuple[JpegQuality, ...] = ()
     slowdowns: Mapping[str, SlowdownScript] = field(default_factory=dict)
+    absences: Mapping[str, Absences] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_positive("seconds", self.seconds, MAX_SECONDS)
@@ -219,8 +222,10 @@ class Scenario:
             if len(set(ids)) != len(ids):
                 twice = next(one for one in ids if ids.count(one) > 1)
                 raise ValueError(f"{name}={echo(twice)}: is there twice")
-        for device_id in self.slowdowns.keys() - {device.device_id for device in self.devices}:
-            raise ValueError(f"slowdowns={echo(device_id)}: there is no such device")
+        known = {device.device_id for device in self.devices}
+        for name, scripts in (("slowdowns", self.slowdowns), ("absences", self.absences)):
+            for device_id in scripts.keys() - known:
+                raise ValueError(f"{name}={echo(device_id)}: there is no such device")
         for stream in self.streams:
             if stream.join_s >= self.seconds:
                 raise ValueError(

@@ -23,6 +23,7 @@ from ..zoos import (
     load_variants,
     variants_path,
 )
+from .absences import Absences
 from .recorded_sizes import read_frame_sizes
 from .scenario import (
     DEFAULT_WIRE_MS,
@@ -128,6 +129,9 @@ class _ScenarioFile:
     slowdowns: Mapping[str, Annotated[SlowdownScript, ReadBy(SlowdownScript.parse, str)]] = field(
         default_factory=dict
     )
+    absences: Mapping[str, Annotated[Absences, ReadBy(Absences.parse, str)]] = field(
+        default_factory=dict
+    )
     server: ServerModel = field(default_factory=ServerModel)
 
     def __post_init__(self) -> None:
@@ -175,6 +179,7 @@ def read_scenario(
             profiles=profiles,
             streams=tuple(stream for kind in kinds for stream in kind.streams()),
             slowdowns=file.slowdowns,
+            absences=file.absences,
             qualities=load_qualities(file.zoo, profiles_dir),
             server=file.server,
         )

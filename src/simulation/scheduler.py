@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from ..core.budget_rules import budget_rule
-from ..core.device import AnnouncedDevice
+from ..core.device import AnnouncedDevice, Device
 from ..core.plan import Plan
 from ..core.problem import Problem
 from ..core.records import PlanRecord
@@ -28,6 +28,7 @@ from ..scheduling.cores.scheduler.instructions import (
 )
 from ..scheduling.cores.scheduler.stimuli import (
     DeviceAnnounced,
+    DeviceLost,
     DeviceReported,
     EndpointCame,
     JoinAsked,
@@ -68,18 +69,17 @@ class SimulatedScheduler:
         events: EventQueue,
         on_plan: Callable[[Sequence[PlanRecord]], None] | None,
     ) -> None:
-        """Knows the devices, which are ready from the start, and no stream."""
+        """Knows which devices there may be."""
         self.num_plans = 0
         self._scenario = scenario
         self._events = events
         self._on_plan = on_plan
         self._types = {device.device_id: device.device_type for device in scenario.devices}
-        self._stopwatch = _Stopwatch()
-        limit = TimeLimit(self._stopwatch.elapsed_ms)
         switching = SwitchingCost(scenario.server.switching_cost_ratio)
-        chosen = _TimedPlanner(
-            planner(scenario.server.planner, switching), self._stopwatch, scenario.server.plan_ms
+        self._planner = _TimedPlanner(
+            planner(scenario.server.planner, switching), scenario.server.plan_ms
         )
+        limit = TimeLimit(lambda: self._planner.elapsed_ms)
         random = Random(scenario.seed)  # noqa: S311 plans are no secrets
         self._core = SchedulerCore(
             scenario.variants,
@@ -89,7 +89,7 @@ class SimulatedScheduler:
                 scenario.server.max_batch_size,
                 [device.device_id for device in scenario.devices],
             ),
-            Planning(chosen, random, limit, switching),
+            Planning(self._planner, random, limit, switching),
             limit,
             scenario.server.plan_period_ms,
             1,
@@ -104,14 +104,20 @@ class SimulatedScheduler:
     def attach(
         self, devices: Mapping[str, SimulatedDevice], on_plan: Callable[[PlanView], None]
     ) -> None:
-        """Takes whom plans go to, the devices and the endpoint, and has a first one made, for no stream."""
+        """Takes whom plans go to: the devices that are there, and the endpoint, which has no stream yet."""
         self._devices = devices
         self._tell_plan = on_plan
         self._happened(EndpointCame(ENDPOINT))
-        for device in self._scenario.devices:
-            profile = self._scenario.profiles[device.device_type]
-            self._happened(DeviceAnnounced(AnnouncedDevice(device, 1, profile)))
         self._happened(Reported(ENDPOINT, ()))
+
+    def device_came(self, device: Device, generation: int) -> None:
+        """A device can run frames."""
+        profile = self._scenario.profiles[device.device_type]
+        self._happened(DeviceAnnounced(AnnouncedDevice(device, generation, profile)))
+
+    def device_gone(self, device: SimulatedDevice) -> None:
+        """A device is gone."""
+        self._happened(DeviceLost(device.device_id, device.generation))
 
     def join(
         self, request: int, stream: Stream, on_reply: Callable[[int, Refusal | None], None]
@@ -133,9 +139,9 @@ class SimulatedScheduler:
             Reported(ENDPOINT, opened, unopened, overhead_ms, is_urgent, silent_devices=silent)
         )
 
-    def take_status(self, device_id: str, slowness: Slowness) -> None:
+    def take_status(self, device: SimulatedDevice, slowness: Slowness) -> None:
         """Takes in how slow a device is."""
-        self._happened(DeviceReported(device_id, 1, slowness))
+        self._happened(DeviceReported(device.device_id, device.generation, slowness))
 
     def _happened(self, stimulus: Stimulus) -> None:
         """Hands the core a stimulus, once it is done with what it is at."""
@@ -143,11 +149,11 @@ class SimulatedScheduler:
         if now_ms < self._free_ms:
             self._events.at(self._free_ms, Priority.DECISION, self._happened, stimulus)
             return
-        began_ms = self._stopwatch.elapsed_ms()
+        began_ms = self._planner.elapsed_ms
         instructions = self._core.handle(stimulus, now_ms)
         round_ms = 0.0
         if any(isinstance(one, NotePlan) for one in instructions):
-            spent_ms = self._stopwatch.elapsed_ms() - began_ms
+            spent_ms = self._planner.elapsed_ms - began_ms
             round_ms = max(spent_ms, self._scenario.server.plan_ms)
         self._free_ms = now_ms + round_ms
         for instruction in instructions:
@@ -175,14 +181,12 @@ class SimulatedScheduler:
             case TellEndpoints(_, plan):
                 self._tell_plan(self._view(plan))
             case TellDevice(order, epoch):
-                self._devices[order.device_id].set_orders(
-                    DeviceOrders(
-                        self._scenario.variants[order.variant].name,
-                        order.batch_size,
-                        order.arrival_fps,
-                        epoch,
+                device = self._devices.get(order.device_id)
+                if device is not None:
+                    variant = self._scenario.variants[order.variant].name
+                    device.set_orders(
+                        DeviceOrders(variant, order.batch_size, order.arrival_fps, epoch)
                     )
-                )
             case AnswerJoin(_, request, refusal):
                 self._replies.pop(request)(request, refusal)
             case NotePlan():
@@ -193,18 +197,8 @@ class SimulatedScheduler:
     def _note(self, note: NotePlan, round_ms: float) -> None:
         self.num_plans += 1
         if self._on_plan is not None:
-            now_ms = self._events.now_ms
-            self._on_plan(
-                plan_records(
-                    note.epoch,
-                    now_ms,
-                    note.cause,
-                    round_ms,
-                    note.problem,
-                    note.plan,
-                    note.slowdowns,
-                )
-            )
+            made = (note.epoch, self._events.now_ms, note.cause, round_ms)
+            self._on_plan(plan_records(*made, note.problem, note.plan, note.slowdowns))
 
     def _view(self, plan: PublishedPlan) -> PlanView:
         scenario = self._scenario
@@ -225,30 +219,15 @@ class SimulatedScheduler:
         )
 
 
-class _Stopwatch:
-    """Time spent on plans, each of which takes equally long."""
-
-    def __init__(self) -> None:
-        self._elapsed_ms = 0.0
-
-    def elapsed_ms(self) -> float:
-        """Reads it."""
-        return self._elapsed_ms
-
-    def add(self, duration_ms: float) -> None:
-        """Lets time pass."""
-        self._elapsed_ms += duration_ms
-
-
 class _TimedPlanner:
-    """A planner whose plans take a virtual time."""
+    """A planner each of whose plans takes the same virtual time; `elapsed_ms` is that of all."""
 
-    def __init__(self, planner: Planner, stopwatch: _Stopwatch, plan_ms: float) -> None:
+    def __init__(self, planner: Planner, plan_ms: float) -> None:
+        self.elapsed_ms = 0.0
         self._planner = planner
-        self._stopwatch = stopwatch
         self._plan_ms = plan_ms
 
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """See `Planner`."""
-        self._stopwatch.add(self._plan_ms)
+        self.elapsed_ms += self._plan_ms
         return self._planner.plan(problem, previous, random)

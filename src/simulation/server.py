@@ -42,7 +42,6 @@ from .frame import SimulatedFrame
 from .scenario import Scenario, SimulatedStream
 from .scheduler import SimulatedScheduler
 
-GENERATION = 1
 NO_LIMIT = 1 << 30
 NOTHING = BatchDone(())
 NOTES = {
@@ -100,12 +99,19 @@ class SimulatedServer:
         )
 
     def start(self) -> None:
-        """All is there from the start."""
-        now_ms = self._events.now_ms
+        """All but the devices is there from the start."""
         self._perform(self._core.memory_came())
-        self._perform(self._core.scheduler_came(now_ms))
-        for device_id in self._devices:
-            self._perform(self._core.device_came(device_id, GENERATION, now_ms))
+        self._perform(self._core.scheduler_came(self._events.now_ms))
+
+    def device_came(self, device: SimulatedDevice) -> None:
+        """A device can run frames."""
+        now_ms = self._events.now_ms
+        self._perform(self._core.device_came(device.device_id, device.generation, now_ms))
+
+    def device_gone(self, device: SimulatedDevice) -> None:
+        """A device is gone, with the frames that it has; nobody is suspected of it."""
+        now_ms = self._events.now_ms
+        self._perform(self._core.device_gone(device.device_id, device.generation, now_ms))
 
     def join(
         self,
@@ -145,12 +151,12 @@ class SimulatedServer:
         if frame.note is None:
             self._perform(self._core.dispatch(frame, None, now_ms))
 
-    def answer(self, device_id: str, frames: list[SimulatedFrame]) -> None:
+    def answer(self, device: SimulatedDevice, frames: list[SimulatedFrame]) -> None:
         """Takes the frames of a batch that has run."""
         at_ms = self._events.now_ms + self._model.answer_ms
-        self._events.at(at_ms, Priority.DONE, self._take_results, device_id, frames)
+        self._events.at(at_ms, Priority.DONE, self._take_results, device, frames)
 
-    def _take_results(self, device_id: str, frames: list[SimulatedFrame]) -> None:
+    def _take_results(self, device: SimulatedDevice, frames: list[SimulatedFrame]) -> None:
         first = frames[0]
         done = BatchDone(
             [FrameDone(one.ticket, one.queue_ms, 0.0, FIRST_RESPONSE_KBITS) for one in frames],
@@ -159,12 +165,15 @@ class SimulatedServer:
             first.inference_ms,
             first.plan_epoch or 0,
         )
-        self._perform(self._core.results(device_id, GENERATION, done, self._events.now_ms))
+        self._hear(device, done)
 
-    def drop(self, device_id: str, frame: SimulatedFrame, reason: Reason) -> None:
+    def drop(self, device: SimulatedDevice, frame: SimulatedFrame, reason: Reason) -> None:
         """Takes a frame that its device has given up."""
-        done = BatchDone([FrameDone(frame.ticket, note=NOTES[reason])])
-        self._perform(self._core.results(device_id, GENERATION, done, self._events.now_ms))
+        self._hear(device, BatchDone([FrameDone(frame.ticket, note=NOTES[reason])]))
+
+    def _hear(self, device: SimulatedDevice, done: BatchDone) -> None:
+        now_ms = self._events.now_ms
+        self._perform(self._core.results(device.device_id, device.generation, done, now_ms))
 
     def _perform(self, instructions: list[Instruction]) -> None:
         for one in instructions:
@@ -233,8 +242,7 @@ class SimulatedServer:
     def _tick(self, wake_ms: float) -> None:
         if wake_ms != self._wake_ms:  # something else was decided since
             return
-        now_ms = self._events.now_ms
         for device in self._devices.values():
             if not device.is_busy:  # an executor that waits says that it lives
-                self._perform(self._core.results(device.device_id, GENERATION, NOTHING, now_ms))
-        self._perform(self._core.tick(now_ms))
+                self._hear(device, NOTHING)
+        self._perform(self._core.tick(self._events.now_ms))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import count, cycle
 from random import Random
 
 from ..adapting.frame_sizes import FrameChoices, frame_sizes
+from ..core.device import Device
 from ..core.ledger import Ledger
 from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
 from ..devices.replay import ALWAYS_AS_PROFILED
 from ..scheduling.batching.registry import batcher
 from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.planning.admission import Refusal
+from .absences import Absences
 from .cameras import SimulatedCamera
 from .devices import SimulatedDevice, draw_latency
-from .events import EventQueue
+from .events import EventQueue, Priority
 from .scenario import Scenario, SimulatedStream
 from .scheduler import SimulatedScheduler
 from .server import SimulatedServer
@@ -62,29 +64,11 @@ class Simulation:
         self._server = SimulatedServer(
             scenario, self._devices, self._scheduler, self._events, observers.on_server_frame
         )
-        for device in scenario.devices:
-            latencies = scenario.profiles[device.device_type].by_variant
-            self._devices[device.device_id] = SimulatedDevice(
-                device.device_id,
-                DeviceCore(
-                    {one.name: latencies[one.name] for one in scenario.variants},
-                    batcher(scenario.server.batcher),
-                    num_loaded=scenario.server.loaded_variants,
-                ),
-                draw_latency(
-                    scenario.server.sampling, latencies, _random(scenario, device.device_id)
-                ),
-                scenario.server.load_ms,
-                self._events,
-                slowdown=scenario.slowdowns.get(device.device_id, ALWAYS_AS_PROFILED),
-                probes_until_ms=1000 * scenario.seconds,
-                on_answers=partial(self._server.answer, device.device_id),
-                on_drop=partial(self._server.drop, device.device_id),
-                on_status=self._scheduler.take_status,
-                on_batch=observers.on_batch,
-            )
+        self._on_batch = observers.on_batch
         self._scheduler.attach(self._devices, self._server.take_plan)
         self._server.start()
+        for device in scenario.devices:
+            self._run_device(device)
         choices = FrameChoices(frame_sizes(scenario.variants), scenario.qualities)
         self._cameras = [
             SimulatedCamera(
@@ -100,6 +84,51 @@ class Simulation:
         ]
         for camera in self._cameras:
             camera.start()
+
+    def _run_device(self, device: Device) -> None:
+        """Has a device come, and go and come again as the scenario says."""
+        scenario = self.scenario
+        table = scenario.profiles[device.device_type].by_variant
+        latencies = {one.name: table[one.name] for one in scenario.variants}
+        draw_ms = draw_latency(
+            scenario.server.sampling, latencies, _random(scenario, device.device_id)
+        )
+        generations = count(1)
+
+        def come() -> None:
+            self._devices[device.device_id] = made = SimulatedDevice(
+                device.device_id,
+                next(generations),
+                DeviceCore(
+                    latencies,
+                    batcher(scenario.server.batcher),
+                    num_loaded=scenario.server.loaded_variants,
+                    now_ms=self.now_ms,
+                ),
+                draw_ms,
+                scenario.server.load_ms,
+                self._events,
+                slowdown=scenario.slowdowns.get(device.device_id, ALWAYS_AS_PROFILED),
+                probes_until_ms=1000 * scenario.seconds,
+                on_answers=self._server.answer,
+                on_drop=self._server.drop,
+                on_status=self._scheduler.take_status,
+                on_batch=self._on_batch,
+            )
+            self._server.device_came(made)
+            self._scheduler.device_came(device, made.generation)
+
+        def go() -> None:
+            gone = self._devices.pop(device.device_id)
+            gone.go()
+            self._server.device_gone(gone)
+            self._scheduler.device_gone(gone)
+
+        come()
+        absences = scenario.absences.get(device.device_id, Absences())
+        for at_s, change in zip(absences.times_s, cycle((go, come)), strict=False):
+            if at_s < scenario.seconds:
+                self._events.at(1000 * at_s, Priority.DONE, change)
 
     @property
     def now_ms(self) -> float:

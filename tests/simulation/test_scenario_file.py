@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import moonjelly.simulation
 from moonjelly.core.errors import UsageError
 from moonjelly.devices.replay import SlowdownScript
+from moonjelly.simulation.absences import Absences
 from moonjelly.simulation.scenario import Sampling
 from moonjelly.simulation.scenario_file import read_scenario
 
@@ -26,6 +28,7 @@ streams:
     join_s: 1
     join_step_s: 0.5
     link: {trace: trace.txt, offset: 1, offset_step: 2, scale_ratio: 0.5}
+absences: {gpu-0: "1-2+3-"}
 """
 
 
@@ -43,6 +46,7 @@ def test_a_file_says_everything(tmp_path):
     assert scenario.server.sampling is Sampling.REPLAYED
     assert scenario.server.max_batch_size == 4
     assert scenario.slowdowns == {"gpu-1": SlowdownScript((1.0, 2.0), (2.0, 1.0))}
+    assert scenario.absences == {"gpu-0": Absences((1.0, 2.0, 3.0, math.inf))}
     one, first, second = scenario.streams
     assert (one.stream_id, one.leave_s, one.wire_ms) == ("one", 2, 9)
     assert one.link.rate_kbps(0.0) == 4000
@@ -70,6 +74,7 @@ def test_the_examples_are_sound(path):
         ("seed: 3", "sede: 3", ":2: sede: no such option; did you mean seed"),
         ("gpu-1:", "gpu-7:", "slowdowns: 'gpu-7': there is no such device"),
         ("1:2+2:1", "2", "slowdowns.gpu-1: '2': must be like 10:2"),
+        ("1-2+3-", "2-1", "absences.gpu-0: '2-1': every time must be after"),
         ('{gpu-1: "1:2+2:1"}', "[]", r":4: slowdowns: \[\]: must be a mapping"),
         ("{gpu: 2}", "{tpu: 2}", "devices.tpu: zoo replayed-gpu has no latency profile"),
         ("{gpu: 2}", "{gpu: 0}", ":3: devices.gpu: 0: must be 1 to 10000"),

@@ -32,15 +32,18 @@ class Bench:
         self.statuses: list[tuple[str, float]] = []
         self.device = SimulatedDevice(
             "gpu-0",
+            1,
             DeviceCore(LATENCIES, batcher(batching), num_loaded=num_loaded),
             lambda variant, size: slowness * LATENCIES[variant].p50_ms[size - 1],
             30.0,
             self.events,
-            on_answers=lambda frames: self.answered.extend(
+            on_answers=lambda _, frames: self.answered.extend(
                 (frame.sequence, self.events.now_ms, frame.variant) for frame in frames
             ),
-            on_drop=lambda frame, reason: self.dropped.append((frame.sequence, reason)),
-            on_status=lambda device_id, slowness: self.statuses.append((device_id, slowness.ratio)),
+            on_drop=lambda _, frame, reason: self.dropped.append((frame.sequence, reason)),
+            on_status=lambda device, slowness: self.statuses.append(
+                (device.device_id, slowness.ratio)
+            ),
             on_batch=lambda _: None,
         )
 

@@ -25,7 +25,6 @@ from ...protos.internal_pb2 import (
     ExecutorStatus,
     Join,
     JoinReply,
-    Leave,
     Placement,
     PlanUpdate,
     Snapshot,
@@ -83,21 +82,17 @@ class EndpointReader:
         """
         kind = envelope.WhichOneof("message")
         if kind == "join":
-            return self._read_join(envelope.join)
+            join = envelope.join
+            return JoinAsked(self._endpoint, join.request, read_stream(join.stream))
         if kind == "leave":
-            return self._read_leave(envelope.leave)
+            leave = envelope.leave
+            return JoinLeft(self._endpoint, leave.request, leave.stream_id)
         if kind == "snapshot":
             self._parts.append(envelope.snapshot)
             if not envelope.snapshot.has_more:
                 parts, self._parts = self._parts, []
                 return self._read_snapshot(parts)
         return None
-
-    def _read_join(self, join: Join) -> JoinAsked:
-        return JoinAsked(self._endpoint, join.request, read_stream(join.stream))
-
-    def _read_leave(self, leave: Leave) -> JoinLeft:
-        return JoinLeft(self._endpoint, leave.request, leave.stream_id)
 
     def _read_snapshot(self, parts: Sequence[Snapshot]) -> Reported:
         streams: dict[bool, list[Stream]] = {False: [], True: []}
@@ -125,18 +120,10 @@ def read_stream(state: StreamState) -> Stream:
     Raises:
         ValueError: if that is impossible.
     """
-    for field, limits in _RANGES.items():
-        limits.require(field, getattr(state, field))
-    return Stream(
-        stream_id=state.stream_id,
-        fps=state.fps,
-        slo_ms=state.slo_ms,
-        bandwidth_kbps=state.bandwidth_kbps,
-        wire_ms=state.wire_ms,
-        response_kbits=state.response_kbits,
-        frame_size_ratio=state.frame_size_ratio,
-        decode_ms=state.decode_ms,
-    )
+    values = {
+        field: limits.require(field, getattr(state, field)) for field, limits in _RANGES.items()
+    }
+    return Stream(state.stream_id, **values)
 
 
 def read_status(

@@ -177,15 +177,8 @@ class SchedulerProcess:
         if self._log is None:
             return
         plan_ms = now_ms() - handled_ms
-        for record in plan_records(
-            note.epoch,
-            handled_ms,
-            note.cause,
-            plan_ms,
-            note.problem,
-            note.plan,
-            note.slowdowns,
-        ):
+        made = (note.epoch, handled_ms, note.cause, plan_ms)
+        for record in plan_records(*made, note.problem, note.plan, note.slowdowns):
             self._log.write(record)
         self._log.flush()
 

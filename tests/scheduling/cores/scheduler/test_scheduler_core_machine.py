@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -159,7 +159,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def endpoint_reports(self, endpoint: str, is_urgent: bool, silent: set[str]) -> None:
         self._report(endpoint, is_urgent=is_urgent, silent=tuple(silent))
 
-    @rule(duration_ms=st.sampled_from([0.0, 3.0, 20.0, 100.0, 400.0, 3000.0]))
+    @rule(duration_ms=st.sampled_from([0.0, 3.0, 20.0, 100.0, 400.0, 2100.0]))
     def time_goes_on(self, duration_ms: float) -> None:
         before_ms = self.core.now_ms
         has_work = self._has_work()
@@ -195,7 +195,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """All calms down: everybody reports, and each stream is at one endpoint alone."""
         for _ in range(3):
-            self.time_goes_on(3000.0)
+            self.time_goes_on(1100.0)
             for endpoint in self.endpoints:
                 self._report(endpoint)
         homes = [name for one in self.endpoints.values() for name in one.sessions]
@@ -253,6 +253,10 @@ def test_whatever_happens_joins_are_answered_and_plans_are_made(make_core, annou
         harness = make_core
 
     Machine.announced = staticmethod(announced)
-    run_state_machine_as_test(
-        Machine, settings=settings(max_examples=150, stateful_step_count=50, deadline=None)
+    bounds = settings(
+        max_examples=100,
+        stateful_step_count=50,
+        deadline=None,
+        phases=[Phase.generate],  # to shrink what fails would take minutes: every step may plan
     )
+    run_state_machine_as_test(Machine, settings=bounds)
