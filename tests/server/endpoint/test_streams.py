@@ -318,6 +318,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(harness) -> None:
     client = await harness.stream()
     await client.result_of(harness.frame(0))
     session = harness.session("cam")
+    await harness.until(lambda: session.gate.writing_since_ms is None)
     session.gate.writing_since_ms = harness.endpoint.now_ms() - 11_000
     code, detail = await client.end()
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
