@@ -609,8 +609,11 @@ class Overlapping(Puppet):
 
 
 def test_a_second_batch_starts_before_the_first_is_finished_where_two_may_be_under_way():
+    latency = BatchLatency(
+        (1000.0,) * 4, (1000.0,) * 4
+    )  # the next one is chosen when this is nearly over
     puppet = Overlapping()
-    bench = Bench(puppet)
+    bench = Bench(puppet, latencies={"small": latency})
     try:
         for ticket in (1, 2, 3):
             bench.add(ticket)
