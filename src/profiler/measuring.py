@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -20,14 +21,16 @@ class Amount:
     Attributes:
         num_samples: of each cell.
         limit_ms: after this time only cells without a sample are visited, for one; None for no limit.
+        visit_ms: a visit ends after this time, or after two batches, so that slow cells leave time for the others.
     """
 
     num_samples: int
     limit_ms: float | None = None
+    visit_ms: float = math.inf
 
 
 def measure(
-    run: Callable[[Cell, int], list[float]],
+    run: Callable[[Cell, int, float], list[float]],
     file: SampleFile,
     amount: Amount,
     random: Random,
@@ -46,7 +49,7 @@ def measure(
             if is_over():
                 num_samples = 0 if file.samples[cell] else 1
             if num_samples:
-                took_ms = run(cell, WARM_UP + num_samples)
+                took_ms = run(cell, WARM_UP + num_samples, amount.visit_ms)
                 for one in took_ms[WARM_UP:]:
                     file.add(cell, one)
                 on_visit(cell)

@@ -22,7 +22,7 @@ from .measuring import Amount
 
 BATCH_SIZES = (1, 4)
 MAX_BATCH_SIZE = 8
-AMOUNT = Amount(num_samples=30, limit_ms=35_000.0)
+AMOUNT = Amount(num_samples=30, limit_ms=35_000.0, visit_ms=200.0)
 
 
 def ensure_profile(

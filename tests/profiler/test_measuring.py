@@ -21,7 +21,8 @@ class Device:
         self.clock = VirtualClock()
         self.ran: list[Cell] = []
 
-    def run(self, cell: Cell, num_batches: int) -> list[float]:
+    def run(self, cell: Cell, num_batches: int, within_ms: float) -> list[float]:
+        self.within_ms = within_ms
         took_ms = []
         for _ in range(num_batches):
             took_ms.append(10.0 * cell.batch_size + (0 if cell in self.ran else 500))
@@ -99,6 +100,11 @@ def test_no_visit_starts_after_the_time_limit(tmp_path: Path) -> None:
     device, file = carry_out(tmp_path / "samples.csv", amount)
     assert 3000 < device.clock.now_ms() <= 3000 + 6 * 20
     assert all(file.samples.values())
+
+
+def test_a_visit_ends_when_its_amount_says(tmp_path: Path) -> None:
+    device, _ = carry_out(tmp_path / "samples.csv", Amount(7, visit_ms=70.0))
+    assert device.within_ms == 70.0
 
 
 def test_a_device_too_slow_for_a_round_leaves_one_sample_of_each(tmp_path: Path) -> None:
