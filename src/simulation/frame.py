@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..adapting.frames import OfferedFrame
 from ..core.ledger import Outcome
 from ..core.records import FrameRecord
@@ -11,11 +9,14 @@ from ..core.verdict import Drop, Verdict
 from ..scheduling.cores.endpoint.held_frame import HeldFrame
 
 
-@dataclass(eq=False, kw_only=True)
 class SimulatedFrame(HeldFrame, OfferedFrame):
     """One captured frame, as camera and server know it. All times are those of the virtual clock."""
 
-    stream_id: str
+    def __init__(self, stream_id: str, sequence: int, captured_ms: float) -> None:
+        """Starts when it is captured; the rest is as both of them begin."""
+        self.stream_id = stream_id
+        self.sequence = sequence
+        self.captured_ms = captured_ms
 
     @property
     def drop(self) -> Drop | None:

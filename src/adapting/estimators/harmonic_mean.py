@@ -10,6 +10,7 @@ from ...core.limits import BANDWIDTH_KBPS
 from .point import PointEstimator, transmission_kbps
 from .port import SentFrame
 
+
 _UNITS = 2.0**80
 """To 1: the inverse of any rate of a link is a whole number of such units, so a sum of them is never rounded."""
 
@@ -47,8 +48,7 @@ class HarmonicMeanWindow:
 
     def value_kbps(self, now_ms: float) -> float:
         """The harmonic mean of the values of the window."""
-        if self._values[0][0] < now_ms - self._window_ms:
-            self._forget(now_ms)
+        self._forget(now_ms)
         if self._value_kbps is None:
             mean_kbps = len(self._values) / (self._sum / _UNITS)
             self._value_kbps = BANDWIDTH_KBPS.nearest(mean_kbps)
