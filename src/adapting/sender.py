@@ -257,9 +257,7 @@ class Sender(Generic[Frame]):
                 if self._waiting is not None:
                     self._give_up(self._waiting, Reason.SUPERSEDED)
                 self._waiting = frame
-                due_ms = frame.captured_ms + self._slo_ms
-                if due_ms < self._due_ms:
-                    self._due_ms = due_ms
+                self._due_ms = min(self._due_ms, frame.captured_ms + self._slo_ms)
         frames.clear()
 
     def _encode(self, frame: Frame, now_ms: float) -> None:

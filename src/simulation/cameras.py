@@ -173,8 +173,7 @@ class SimulatedCamera:
 
     def _transmit(self, frame: SimulatedFrame) -> None:
         arrival_ms = self._uplink.arrival_ms(frame.kbits, self._events.now_ms) + self._jitter_ms()
-        if arrival_ms < self._arrived_ms:
-            arrival_ms = self._arrived_ms
+        arrival_ms = max(arrival_ms, self._arrived_ms)
         self._arrived_ms = arrival_ms
         if arrival_ms < math.inf:
             self._events.at(

@@ -10,7 +10,6 @@ from ...core.limits import BANDWIDTH_KBPS
 from .point import PointEstimator, transmission_kbps
 from .port import SentFrame
 
-
 _UNITS = 2.0**80
 """To 1: the inverse of any rate of a link is a whole number of such units, so a sum of them is never rounded."""
 

@@ -23,15 +23,15 @@ class LinkForecast(Link):
 
     odds: ArrivalOdds = field(default_factory=ArrivalOdds)
 
-    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
+    def arrival_ratio(self, kbits: float, within_ms: float, taken_ms: Sequence[float]) -> float:
         """How probably a frame sent now has left the link within a time, 0 to 1.
 
         Args:
             kbits: its encoded size.
-            within_ms: times that there may be for its bits alone, at least one, each as probable;
-                without wire delay.
+            within_ms: what there is for its bits alone, without wire delay, and for what comes after.
+            taken_ms: times that this may take, at least one, shortest first, each as probable.
         """
-        return self.odds.within_ratio(self.sending_ms(kbits), within_ms)
+        return self.odds.within_ratio(self.sending_ms(kbits), within_ms, taken_ms)
 
 
 def takes_no_time(side_px: int) -> float:
@@ -83,7 +83,10 @@ class Situation(NamedTuple):
     def useful_sizes(self) -> Sequence[FrameSize]:
         """The sizes up to what the running variant takes, smallest first; up to the advised one if unknown."""
         most_px = self.served_px or self.advised_px
-        return [size for size in self.sizes if size.side_px <= most_px] or self.sizes[:1]
+        num_sizes = len(self.sizes)
+        while num_sizes > 1 and self.sizes[num_sizes - 1].side_px > most_px:
+            num_sizes -= 1
+        return self.sizes[:num_sizes]
 
     def advised_sizes(self) -> Sequence[FrameSize]:
         """The sizes up to the advised one, smallest first; the smallest where nothing is advised."""

@@ -24,8 +24,9 @@ ZOO = tuple(
 class Forecast(LinkForecast):
     """A link that keeps its word: frames take what the estimate says."""
 
-    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
-        return fmean(1000 * kbits / self.bandwidth_kbps <= one for one in within_ms)
+    def arrival_ratio(self, kbits: float, within_ms: float, taken_ms: Sequence[float]) -> float:
+        sending_ms = 1000 * kbits / self.bandwidth_kbps
+        return fmean(sending_ms <= within_ms - one for one in taken_ms)
 
 
 def situation(kbps: float, **values: object) -> Situation:
