@@ -209,7 +209,9 @@ class Sender(Generic[Frame]):
             self.link.on_answer(sequence, answer.times)
         self._advice = answer.advice
         if frame is not None:
-            frame.answered_ms, frame.answer = now_ms, answer.content
+            frame.answered_ms = now_ms
+            if answer.content is not None:
+                frame.answer = answer.content
             if drop is not None:
                 self._end(frame, Outcome(Verdict.DROPPED, drop))
             else:
@@ -264,7 +266,8 @@ class Sender(Generic[Frame]):
         """Has the frame that waited for the link encoded, or gives it up."""
         if self._choices is None:
             raise AssertionError(f"frame {frame.sequence}: waits without a connection")
-        frame.link_ms = now_ms - self._held_since_ms
+        if now_ms > self._held_since_ms:
+            frame.link_ms = now_ms - self._held_since_ms
         self._waiting = None
         left_ms = frame.captured_ms + self._slo_ms - now_ms
         sending = self.link.choose_sending(

@@ -167,7 +167,11 @@ class SimulatedCamera:
             else:
                 self._end(instruction.frame, instruction.outcome)
         at_ms = self._sender.wake_at_ms
-        if at_ms < min(self._captures_at_ms, self._encoded_at_ms, self._wakes_at_ms):
+        if (
+            at_ms < self._captures_at_ms
+            and at_ms < self._encoded_at_ms
+            and at_ms < self._wakes_at_ms
+        ):
             self._wakes_at_ms = at_ms
             self._events.at(at_ms, Priority.TIMEOUT, self._wake)
 

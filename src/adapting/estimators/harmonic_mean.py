@@ -47,7 +47,8 @@ class HarmonicMeanWindow:
 
     def value_kbps(self, now_ms: float) -> float:
         """The harmonic mean of the values of the window."""
-        self._forget(now_ms)
+        if self._values[0][0] < now_ms - self._window_ms:
+            self._forget(now_ms)
         if self._value_kbps is None:
             mean_kbps = len(self._values) / (self._sum / _UNITS)
             self._value_kbps = BANDWIDTH_KBPS.nearest(mean_kbps)
