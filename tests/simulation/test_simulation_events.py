@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from moonjelly.simulation.events import EventQueue, Priority
 
+
 PRIORITIES = (Priority.DONE, Priority.ARRIVAL, Priority.DECISION, Priority.TIMEOUT)
 
 

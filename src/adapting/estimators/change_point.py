@@ -30,6 +30,8 @@ CHANGE_SIZE = 0.5
 """Mean size of a change, as a natural logarithm (a Laplace distribution)."""
 MAX_FRAMES = 16
 MAX_STRETCHES = 4
+SLOWER_RATIO = 1 + 1e-9
+"""Rates of stretches that differ by less are the same but for rounding."""
 LEAST_FRAMES = 3
 """In a stretch, before its delays are believed."""
 _MEDIAN_OF_LEAST = [math.inf, *(2.0 ** (1 / (TAIL * n)) - 1 for n in range(1, MAX_FRAMES + 1))]
@@ -184,7 +186,7 @@ def _worth_keeping(stretches: list[_Stretch]) -> list[_Stretch]:
     stretches.sort(key=_cost_of)
     kept, ms_per_kbit = [], 0.0
     for one in stretches:
-        if one.ms_per_kbit > ms_per_kbit:
+        if one.ms_per_kbit > SLOWER_RATIO * ms_per_kbit:
             kept.append(one)
             ms_per_kbit = one.ms_per_kbit
     return kept[:MAX_STRETCHES]
@@ -272,7 +274,7 @@ class ChangePointEstimator:
         has_better = False  # than one that begins with this frame, and hence has that rate and cost
         for one in stretches:
             one.add(acked)
-            if one.cost <= cost and one.ms_per_kbit >= ms_per_kbit:
+            if one.cost <= cost and SLOWER_RATIO * one.ms_per_kbit >= ms_per_kbit:
                 has_better = True
         if not has_better:
             new = _Stretch(before, ms_per_kbit_before, free_ms)
