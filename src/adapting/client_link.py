@@ -131,8 +131,9 @@ class ClientLink:
             The round trip of frame and ack, less what the server held it; None if nobody waits for
             this ack (any more).
         """
-        frame = self._under_way.get(sequence)
-        self._has_arrived(sequence)
+        frame = self._under_way.pop(sequence, None)
+        if self._under_way:
+            self._has_arrived(sequence)
         if frame is None or not math.isfinite(held_ms):
             return None
         sent, predicted_ms, _ = frame
@@ -216,19 +217,19 @@ class ClientLink:
             now_ms: the time.
             making_ms: what making a frame of a side (px) takes.
         """
-        situation = Situation(
-            sequence=sequence,
-            sizes=choices.sizes,
-            size_ratio=self._size_ratio,
-            qualities=choices.qualities,
-            advised_px=advice.side_px,
-            served_px=advice.served_px,
-            fps=self._fps,
-            slo_ms=self.slo_ms,
-            left_ms=left_ms,
-            server_ms=self._server_ms,
-            link=self.forecast(now_ms),
-            making_ms=making_ms,
+        situation = Situation(  # in their order, as names would take as long again
+            sequence,
+            choices.sizes,
+            advice.side_px,
+            self._fps,
+            self.slo_ms,
+            left_ms,
+            self.forecast(now_ms),
+            choices.qualities,
+            advice.served_px,
+            self._server_ms,
+            self._size_ratio,
+            making_ms,
         )
         chosen = self._policy.choose(situation)
         if isinstance(chosen, Sending):

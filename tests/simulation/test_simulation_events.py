@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from moonjelly.simulation.events import EventQueue, Priority
 
-
 PRIORITIES = (Priority.DONE, Priority.ARRIVAL, Priority.DECISION, Priority.TIMEOUT)
 
 

@@ -266,20 +266,24 @@ class ChangePointEstimator:
             self._stretches = [first]
             return first
         best = stretches[0]
-        before = best.cost + self._change_cost(arrived_ms)
-        ms_per_kbit_before = best.ms_per_kbit
-        ms_per_kbit = (taken_ms if taken_ms > RESOLUTION_MS else RESOLUTION_MS) / kbits
-        ms_per_kbit = max(ms_per_kbit, LEAST_MS_PER_KBIT)
-        cost = before + _jump_cost(ms_per_kbit, ms_per_kbit_before)
-        has_better = False  # than one that begins with this frame, and hence has that rate and cost
+        cost_before, ms_per_kbit_before = best.cost, best.ms_per_kbit
         for one in stretches:
             one.add(acked)
-            if one.cost <= cost and SLOWER_RATIO * one.ms_per_kbit >= ms_per_kbit:
-                has_better = True
-        if not has_better:
-            new = _Stretch(before, ms_per_kbit_before, free_ms)
-            new.add(acked)
-            stretches.append(new)
+        ms_per_kbit = (taken_ms if taken_ms > RESOLUTION_MS else RESOLUTION_MS) / kbits
+        ms_per_kbit = max(ms_per_kbit, LEAST_MS_PER_KBIT)
+        if (
+            best.cost > cost_before + NEW_RATE_COST or SLOWER_RATIO * best.ms_per_kbit < ms_per_kbit
+        ):  # else no other rate explains it as well: a change costs more than this delay
+            before = cost_before + self._change_cost(arrived_ms)
+            cost = before + _jump_cost(ms_per_kbit, ms_per_kbit_before)
+            # One that begins with this frame has that rate and cost.
+            if not any(
+                one.cost <= cost and SLOWER_RATIO * one.ms_per_kbit >= ms_per_kbit
+                for one in stretches
+            ):
+                new = _Stretch(before, ms_per_kbit_before, free_ms)
+                new.add(acked)
+                stretches.append(new)
         if len(stretches) > 1:
             self._stretches = _worth_keeping(stretches)
         return self._stretches[0]

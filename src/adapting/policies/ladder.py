@@ -69,6 +69,7 @@ def _best_choice(situation: Situation, turned: _Turned) -> _Choice | None:
     qualities = situation.qualities if is_quality else situation.qualities[:1]
     link, fps, size_ratio = situation.link, situation.fps, situation.size_ratio
     server_ms = situation.server_ms or (0.0,)
+    wire_ms = 2 * link.wire_ms
     best: _Choice | None = None
     for size in reversed(sizes):
         if best is not None and best[0] >= size.accuracy:
@@ -77,10 +78,9 @@ def _best_choice(situation: Situation, turned: _Turned) -> _Choice | None:
         left_ms = situation.left_ms - making_ms
         made_in = fps * making_ms / 1000.0  # periods
         for quality in qualities:
-            kbits = (
-                size.kbits * quality.size_ratio * size_ratio
-            )  # as `Situation.kbits`, for every frame
-            if link.round_trip_ms(kbits) + server_ms[0] > left_ms:
+            kbits = size.kbits * quality.size_ratio * size_ratio  # as `Situation.kbits`
+            sending_ms = link.sending_ms(kbits)
+            if sending_ms + wire_ms + server_ms[0] > left_ms:
                 continue
             for divisor in divisors:
                 if made_in <= divisor and link.carries(kbits / divisor, fps):
@@ -89,15 +89,9 @@ def _best_choice(situation: Situation, turned: _Turned) -> _Choice | None:
                 if size is not smallest:
                     continue
                 divisor = 1
-            in_time = in_time_ratio(situation, kbits, left_ms)
+            in_time = link.odds.within_ratio(sending_ms, left_ms - wire_ms, server_ms)
             worth = in_time * size.accuracy * quality.accuracy_ratio - (1 - in_time) * LATE_COST
             value = worth / divisor
             if best is None or value > best[0]:
                 best = (value, in_time, Sending(size, quality), divisor)
     return best
-
-
-def in_time_ratio(situation: Situation, kbits: float, left_ms: float) -> float:
-    """How probably a frame of that size is answered within a time: over the server's recent times, evenly."""
-    link = situation.link
-    return link.arrival_ratio(kbits, left_ms - 2 * link.wire_ms, situation.server_ms or (0.0,))
