@@ -181,7 +181,7 @@ _cost_of = attrgetter("cost")
 def _worth_keeping(stretches: list[_Stretch]) -> list[_Stretch]:
     """The best stretch, then slower ones that may yet be better, best first.
 
-    One as fast as a better one would go on to explain slow frames as badly, and is forgotten.
+    One as fast as a better one, but for rounding, would go on to explain slow frames as badly, and is forgotten.
     """
     stretches.sort(key=_cost_of)
     kept, ms_per_kbit = [], 0.0
