@@ -144,7 +144,11 @@ class SimulatedCamera:
             self._act()
 
     def _take_answer(self, frame: SimulatedFrame) -> None:
-        answer = ServerAnswer(frame.advice, frame.drop, _server_times(frame))
+        if frame.note is None:
+            times = ServerTimes(frame.server_ms - frame.queue_ms, frame.inference_ms)
+            answer = ServerAnswer(frame.advice, None, times)
+        else:
+            answer = ServerAnswer(frame.advice, frame.note.drop)
         self._sender.answered(frame.sequence, answer, self._events.now_ms)
         self._act()
 
@@ -198,10 +202,3 @@ class SimulatedCamera:
         if self.stream.frame_size_spread:
             kbits *= math.exp(self._random.gauss(0.0, self.stream.frame_size_spread))
         return kbits
-
-
-def _server_times(frame: SimulatedFrame) -> ServerTimes | None:
-    """What the server took for a frame that ran."""
-    if frame.note is not None:
-        return None
-    return ServerTimes(frame.server_ms - frame.queue_ms, frame.inference_ms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..adapting.frames import OfferedFrame
 from ..core.ledger import Outcome
 from ..core.records import FrameRecord
-from ..core.verdict import Drop, Verdict
+from ..core.verdict import Verdict
 from ..scheduling.cores.endpoint.held_frame import HeldFrame
 
 
@@ -21,11 +21,6 @@ class SimulatedFrame(HeldFrame, OfferedFrame):
         self.stream_id = stream_id
         self.sequence = sequence
         self.captured_ms = captured_ms
-
-    @property
-    def drop(self) -> Drop | None:
-        """Where and why the server gave it up; None if it did not."""
-        return None if self.note is None else self.note.drop
 
     def record(self, outcome: Outcome) -> FrameRecord:
         """The frame's row of the log."""
