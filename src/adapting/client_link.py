@@ -26,14 +26,6 @@ _RATIO_WEIGHT = 0.2
 _RATIO_LIMITS = (0.05, 20.0)
 
 
-class _UnderWay(NamedTuple):
-    """A frame without an ack, what its bits were expected to take, and when its ack was."""
-
-    sent: SentFrame
-    predicted_ms: float
-    ack_due_ms: float
-
-
 class ServerTimes(NamedTuple):
     """What a server took for a frame.
 
@@ -73,11 +65,12 @@ class ClientLink:
         self._forecast = LinkForecast(
             0.0, 0.0, self._odds
         )  # the newest one; seldom changes between acks
-        self._under_way: dict[int, _UnderWay] = {}
+        # By sequence: the frame, what its bits were expected to take, and when its ack was.
+        self._under_way: dict[int, tuple[SentFrame, float, float]] = {}
         self._through_ms = -math.inf
         self._size_ratio = 1.0
         self._last_sent_ms = -math.inf
-        self._server_times: ServerTimes | None = None
+        self._server_times: tuple[float, float] | None = None
         self._server_ms: Sequence[float] = ()
         self._wait_factor = 1.0
 
@@ -97,9 +90,9 @@ class ClientLink:
 
     def bandwidth_kbps(self, now_ms: float) -> float:
         """The newest estimate."""
-        under_way = self._under_way
-        oldest = next(iter(under_way.values())).sent if under_way else None
-        return self._estimator.bandwidth_kbps(now_ms, oldest)
+        for sent, _, _ in self._under_way.values():
+            return self._estimator.bandwidth_kbps(now_ms, sent)
+        return self._estimator.bandwidth_kbps(now_ms)
 
     def forecast(self, now_ms: float) -> LinkForecast:
         """What is expected of the link at this moment."""
@@ -113,22 +106,23 @@ class ClientLink:
         """Encoded size that a frame of this stream will probably have at that input size."""
         return size.kbits * self._size_ratio
 
-    def on_sent(self, sequence: int, sending: Sending, kbits: float, now_ms: float) -> None:
-        """A frame is handed to the transport."""
+    def on_sent(
+        self, sequence: int, sending: Sending, kbits: float, forecast: LinkForecast, now_ms: float
+    ) -> None:
+        """A frame is handed to the transport, with what is expected of the link at this moment."""
         size, quality, _ = sending
         ratio = kbits / (size.kbits * quality.size_ratio)
-        ratio = min(max(ratio, _RATIO_LIMITS[0]), _RATIO_LIMITS[1])
+        least, most = _RATIO_LIMITS
+        ratio = least if ratio < least else most if ratio > most else ratio
         self._size_ratio += _RATIO_WEIGHT * (ratio - self._size_ratio)
-        forecast = self.forecast(now_ms)
-        start_ms = max(self._through_ms, now_ms) if self._under_way else now_ms
+        start_ms = now_ms
+        if self._under_way and self._through_ms > now_ms:
+            start_ms = self._through_ms
         predicted_ms = start_ms - now_ms + forecast.sending_ms(kbits)
         through_ms = self._through_ms = now_ms + predicted_ms
         self._last_sent_ms = now_ms
-        self._under_way[sequence] = _UnderWay(
-            SentFrame(sequence, size.side_px, kbits, now_ms),
-            predicted_ms,
-            through_ms + 2 * forecast.wire_ms,
-        )
+        sent = SentFrame(sequence, size.side_px, kbits, now_ms)
+        self._under_way[sequence] = (sent, predicted_ms, through_ms + 2 * forecast.wire_ms)
 
     def on_ack(self, sequence: int, held_ms: float, now_ms: float) -> float | None:
         """A frame has arrived, and so have those before it.
@@ -137,13 +131,18 @@ class ClientLink:
             The round trip of frame and ack, less what the server held it; None if nobody waits for
             this ack (any more).
         """
-        frame = self._under_way.get(sequence)
-        self._has_arrived(sequence)
+        frame = self._under_way.pop(sequence, None)
+        if self._under_way:
+            self._has_arrived(sequence)
         if frame is None or not math.isfinite(held_ms):
             return None
-        network_ms = max(0.0, now_ms - frame.sent.sent_ms - max(0.0, held_ms))
-        self._estimator.observe(frame.sent, network_ms, now_ms)
-        self._odds.add(frame.predicted_ms, max(0.0, network_ms - 2 * self.wire_ms))
+        sent, predicted_ms, _ = frame
+        network_ms = now_ms - sent.sent_ms - (held_ms if held_ms > 0.0 else 0.0)
+        network_ms = network_ms if network_ms > 0.0 else 0.0
+        estimator = self._estimator
+        estimator.observe(sent, network_ms, now_ms)
+        sending_ms = network_ms - 2 * estimator.wire_ms
+        self._odds.add(predicted_ms, sending_ms if sending_ms > 0.0 else 0.0)
         return network_ms
 
     def on_answer(self, sequence: int, times: ServerTimes | None = None) -> None:
@@ -153,13 +152,15 @@ class ClientLink:
             sequence: its number.
             times: what the server took for it, if it was not dropped there.
         """
-        self._has_arrived(sequence)
+        if self._under_way:
+            self._has_arrived(sequence)
         if times is not None and times.are_sound:
             busy_ms, batch_ms = self._server_times or times
             busy_ms += SERVER_WEIGHT * (times.busy_ms - busy_ms)
             batch_ms += SERVER_WEIGHT * (times.batch_ms - batch_ms)
-            self._server_times = ServerTimes(busy_ms, batch_ms)
-            self._wait_factor = max(1.0, WAIT_DECAY * self._wait_factor)
+            self._server_times = (busy_ms, batch_ms)
+            wait_factor = WAIT_DECAY * self._wait_factor
+            self._wait_factor = wait_factor if wait_factor > 1.0 else 1.0
             wait_ms = self._wait_factor * batch_ms
             self._server_ms = [busy_ms + ratio * wait_ms for ratio in WAIT_RATIOS]
 
@@ -192,7 +193,8 @@ class ClientLink:
         in_a_round_trip = round(2 * self._estimator.wire_ms * self._fps / 1000)
         if len(under_way) > in_a_round_trip:
             return math.inf
-        if now_ms > next(iter(under_way.values())).ack_due_ms:
+        _, _, ack_due_ms = next(iter(under_way.values()))
+        if now_ms > ack_due_ms:
             return math.inf
         return max(now_ms, self._through_ms)
 
@@ -215,19 +217,19 @@ class ClientLink:
             now_ms: the time.
             making_ms: what making a frame of a side (px) takes.
         """
-        situation = Situation(
-            sequence=sequence,
-            sizes=choices.sizes,
-            size_ratio=self._size_ratio,
-            qualities=choices.qualities,
-            advised_px=advice.side_px,
-            served_px=advice.served_px,
-            fps=self._fps,
-            slo_ms=self.slo_ms,
-            left_ms=left_ms,
-            server_ms=self._server_ms,
-            link=self.forecast(now_ms),
-            making_ms=making_ms,
+        situation = Situation(  # in their order, as names would take as long again
+            sequence,
+            choices.sizes,
+            advice.side_px,
+            self._fps,
+            self.slo_ms,
+            left_ms,
+            self.forecast(now_ms),
+            choices.qualities,
+            advice.served_px,
+            self._server_ms,
+            self._size_ratio,
+            making_ms,
         )
         chosen = self._policy.choose(situation)
         if isinstance(chosen, Sending):
@@ -235,12 +237,6 @@ class ClientLink:
         if not self._under_way and now_ms - self._last_sent_ms >= PROBE_AFTER_MS:
             return Sending(choices.sizes[0], choices.qualities[-1], may_be_late=True)
         return chosen
-
-    def is_worth_sending(
-        self, sending: Sending, kbits: float, left_ms: float, now_ms: float
-    ) -> bool:
-        """Whether a frame should go out after all, now that its encoded size is known."""
-        return sending.may_be_late or self.forecast(now_ms).round_trip_ms(kbits) <= left_ms
 
     def is_to_blame(self, kbits: float, waited_ms: float, now_ms: float) -> bool:
         """Whether a frame given up unsent would not have made it even on an infinitely fast client.

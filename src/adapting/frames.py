@@ -15,7 +15,7 @@ BYTES_PER_KBIT = 125
 class OfferedFrame:
     """A captured frame. What comes later is filled in by `Sender` as it becomes known.
 
-    Without slots, what has not happened yet takes no time to set up.
+    Without slots, what has not happened yet takes no time to set up; nor is set what stays as it was.
 
     Attributes:
         sequence: its number; rises from frame to frame.

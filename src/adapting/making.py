@@ -22,6 +22,7 @@ class MakingCost:
         self._fixed_px = _FIRST_FIXED_PX  # learned while several sides are sent; holds for long
         self._ms_per_px = 0.0
         self._recent: deque[tuple[float, float]] = deque(maxlen=_RECENT)  # pixels and time
+        self._costs: deque[float] = deque(maxlen=_RECENT)  # what a pixel of each of them took
 
     def expected_ms(self, side_px: int) -> float:
         """What a frame of that side takes, and rather more than less."""
@@ -30,12 +31,15 @@ class MakingCost:
     def add(self, side_px: int, took_ms: float) -> None:
         """Takes in a frame that was made."""
         px = float(side_px * side_px)
-        recent = self._recent
-        if recent and recent[-1][0] != px:
-            self._compare(recent[-1], (px, took_ms))
+        recent, costs = self._recent, self._costs
         recent.append((px, took_ms))
-        fixed_px = self._fixed_px
-        self._ms_per_px = sorted([0.0] + [ms / (fixed_px + px) for px, ms in recent])[-2]
+        if len(recent) > 1 and recent[-2][0] != px:
+            self._compare(recent[-2], recent[-1])
+            costs.clear()
+            costs.extend([ms / (self._fixed_px + px) for px, ms in recent])
+        else:
+            costs.append(took_ms / (self._fixed_px + px))
+        self._ms_per_px = sorted(costs)[-2] if len(costs) > 1 else 0.0
 
     def _compare(self, one: tuple[float, float], other: tuple[float, float]) -> None:
         """Learns from two frames in a row, of different sides, what does not depend on the side."""

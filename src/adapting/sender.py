@@ -8,7 +8,6 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.ledger import IN_TIME, LATE, Ledger, Outcome
-from ..core.limits import BANDWIDTH_KBPS
 from ..core.verdict import Drop, Place, Reason, Verdict
 from .client_link import ClientLink, ServerTimes
 from .frame_sizes import FrameChoices
@@ -73,7 +72,7 @@ class Sender(Generic[Frame]):
 
     It has no clock: stimuli come with the time, which never falls. They only take note; `tick` decides, and says what is to
     be done. So a camera, a server and an encoder that are heard of at the same moment may be so in any order. Whoever drives it
-    ticks after stimuli, in the same moment, and at `wake_at_ms`.
+    ticks after stimuli, in the same moment, and at `wake_at_ms`; after an ack only if it `has_to_decide`.
 
     Attributes:
         ledger: the counts of its frames.
@@ -111,6 +110,11 @@ class Sender(Generic[Frame]):
     def num_open(self) -> int:
         """Frames without a verdict."""
         return len(self._open)
+
+    @property
+    def has_to_decide(self) -> bool:
+        """Whether an ack may have changed what is to be done: a frame waits for the link, or has ended."""
+        return (self._waiting is not None and self._hand is None) or bool(self._out)
 
     def connected(self, choices: FrameChoices, advice: SideAdvice) -> None:
         """A session is there, with what may be sent in it, and its first advice."""
@@ -205,7 +209,9 @@ class Sender(Generic[Frame]):
             self.link.on_answer(sequence, answer.times)
         self._advice = answer.advice
         if frame is not None:
-            frame.answered_ms, frame.answer = now_ms, answer.content
+            frame.answered_ms = now_ms
+            if answer.content is not None:
+                frame.answer = answer.content
             if drop is not None:
                 self._end(frame, Outcome(Verdict.DROPPED, drop))
             else:
@@ -218,14 +224,6 @@ class Sender(Generic[Frame]):
 
     def tick(self, now_ms: float) -> list[Instruction[Frame]]:
         """Returns what is to be done by now, in this order."""
-        if (
-            now_ms < self._due_ms
-            and not (self._offered or self._out or self._is_draining)
-            and self._encoded_kbits is None
-            and (self._waiting is None or self._hand is not None)
-        ):  # as after most acks
-            self.wake_at_ms = self._due_ms
-            return []
         if self._offered:
             self._let_wait(self._offered)
         if self._is_draining and self._waiting is not None:
@@ -235,11 +233,13 @@ class Sender(Generic[Frame]):
             self._expire(now_ms)
         if self._encoded_kbits is not None and self._hand is not None:
             self._send_if_worth_it(self._hand, self._encoded_kbits, now_ms)
-        if self._waiting is not None and self._hand is None:
-            self._encode_if_free(self._waiting, now_ms)
         self.wake_at_ms = self._due_ms
         if self._waiting is not None and self._hand is None:
-            self.wake_at_ms = min(self._due_ms, self.link.may_send_at_ms(now_ms))
+            free_ms = self.link.may_send_at_ms(now_ms)
+            if free_ms <= now_ms:
+                self._encode(self._waiting, now_ms)
+            elif free_ms < self._due_ms:
+                self.wake_at_ms = free_ms
         out, self._out = self._out, []
         return out
 
@@ -262,11 +262,12 @@ class Sender(Generic[Frame]):
                 self._due_ms = min(self._due_ms, frame.captured_ms + self._slo_ms)
         frames.clear()
 
-    def _encode_if_free(self, frame: Frame, now_ms: float) -> None:
-        """Has the frame that waits encoded, or gives it up, if the link is free."""
-        if self._choices is None or self.link.may_send_at_ms(now_ms) > now_ms:
-            return
-        frame.link_ms = now_ms - self._held_since_ms
+    def _encode(self, frame: Frame, now_ms: float) -> None:
+        """Has the frame that waited for the link encoded, or gives it up."""
+        if self._choices is None:
+            raise AssertionError(f"frame {frame.sequence}: waits without a connection")
+        if now_ms > self._held_since_ms:
+            frame.link_ms = now_ms - self._held_since_ms
         self._waiting = None
         left_ms = frame.captured_ms + self._slo_ms - now_ms
         sending = self.link.choose_sending(
@@ -287,19 +288,31 @@ class Sender(Generic[Frame]):
         self._encoded_kbits = None
         if not self._needs_writing:
             self._hand = None
-        left_ms = frame.captured_ms + self._slo_ms - now_ms
         if frame.outcome is not None:
             self._hand = None
-        elif not self.link.is_worth_sending(sending, kbits, left_ms, now_ms):
+            return
+        forecast = self.link.forecast(now_ms)
+        left_ms = frame.captured_ms + self._slo_ms - now_ms
+        if not (sending.may_be_late or forecast.round_trip_ms(kbits) <= left_ms):
             self._hand = None
             self._give_up_unsent(frame, kbits, now_ms)
         else:
             frame.sent_ms, frame.kbits = now_ms, kbits
             frame.side_px, frame.jpeg_quality = sending.size.side_px, sending.quality.quality
-            frame.bandwidth_kbps = BANDWIDTH_KBPS.nearest(self.link.bandwidth_kbps(now_ms))
-            self.link.on_sent(frame.sequence, sending, kbits, now_ms)
+            frame.bandwidth_kbps = forecast.bandwidth_kbps
+            self.link.on_sent(frame.sequence, sending, kbits, forecast, now_ms)
             self._sent.append(frame)
             self._out.append(Send(frame))
+            self._look_whose_is_next()
+
+    def _look_whose_is_next(self) -> None:
+        """Finds out when the time of a frame is over next, once the one in hand is sent."""
+        sent = self._sent
+        while sent[0].outcome is not None:
+            sent.popleft()
+        self._due_ms = sent[0].captured_ms + self._answer_within_ms
+        if self._waiting is not None:
+            self._due_ms = min(self._due_ms, self._waiting.captured_ms + self._slo_ms)
 
     def _expire(self, now_ms: float) -> None:
         """Gives up the frames whose time is over, and looks whose is next."""

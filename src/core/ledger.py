@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple, Self
 
 from .verdict import Drop, Verdict
 
@@ -12,16 +13,28 @@ class LedgerError(Exception):
     """A frame was opened twice, closed twice, or closed without having been opened."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one frame ended. `drop` is set exactly where the verdict is DROPPED."""
-
+class _Outcome(NamedTuple):
     verdict: Verdict
-    drop: Drop | None = None
+    drop: Drop | None
 
-    def __post_init__(self) -> None:
-        if (self.verdict is Verdict.DROPPED) != (self.drop is not None):
-            raise ValueError(f"drop={self.drop}: belongs to verdict dropped, not {self.verdict}")
+
+class Outcome(_Outcome):
+    """How one frame ended. `drop` is set exactly where the verdict is DROPPED.
+
+    A tuple, as each frame's is looked up in the counts.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, verdict: Verdict, drop: Drop | None = None) -> Self:
+        """Takes a verdict, and a place and reason where it is one of a frame that was dropped.
+
+        Raises:
+            ValueError: if one of both is missing or too much.
+        """
+        if (verdict is Verdict.DROPPED) != (drop is not None):
+            raise ValueError(f"drop={drop}: belongs to verdict dropped, not {verdict}")
+        return super().__new__(cls, verdict, drop)
 
 
 IN_TIME, LATE = Outcome(Verdict.IN_TIME), Outcome(Verdict.LATE)

@@ -70,6 +70,8 @@ class SimulatedCamera:
             ClientLink(stream.fps, stream.slo_ms, estimator, policy(stream.policy, stream.ladder))
         )
         self._start_ms = 0.0
+        self._captures_at_ms = math.inf
+        self._encoded_at_ms = math.inf
         self._wakes_at_ms = math.inf
 
     @property
@@ -120,26 +122,33 @@ class SimulatedCamera:
 
     def _capture(self, sequence: int) -> None:
         now_ms = self._events.now_ms
-        if sequence + 1 < self.num_frames:
-            next_ms = self._start_ms + 1000.0 * (sequence + 1) / self.stream.fps
-            self._events.at(next_ms, Priority.ARRIVAL, self._capture, sequence + 1)
-        frame = SimulatedFrame(
-            sequence=sequence, captured_ms=now_ms, stream_id=self.stream.stream_id
-        )
-        self._sender.offered(frame, now_ms)
+        following = sequence + 1
+        if following < self.num_frames:
+            next_ms = self._start_ms + 1000.0 * following / self.stream.fps
+            self._captures_at_ms = next_ms
+            self._events.at(next_ms, Priority.ARRIVAL, self._capture, following)
+        else:
+            self._captures_at_ms = math.inf
+        self._sender.offered(SimulatedFrame(self.stream.stream_id, sequence, now_ms), now_ms)
         self._act()
 
     def _finish_encoding(self, frame: SimulatedFrame, sending: Sending) -> None:
+        self._encoded_at_ms = math.inf
         kbits = self._kbits(frame, sending)
         self._sender.encoded(frame.sequence, kbits, self._events.now_ms, needs_writing=False)
         self._act()
 
     def _take_ack(self, frame: SimulatedFrame) -> None:
         self._sender.acked(frame.sequence, 0.0, self._events.now_ms)
-        self._act()
+        if self._sender.has_to_decide:
+            self._act()
 
     def _take_answer(self, frame: SimulatedFrame) -> None:
-        answer = ServerAnswer(frame.advice, frame.drop, _server_times(frame))
+        if frame.note is None:
+            times = ServerTimes(frame.server_ms - frame.queue_ms, frame.inference_ms)
+            answer = ServerAnswer(frame.advice, None, times)
+        else:
+            answer = ServerAnswer(frame.advice, frame.note.drop)
         self._sender.answered(frame.sequence, answer, self._events.now_ms)
         self._act()
 
@@ -149,28 +158,31 @@ class SimulatedCamera:
             self._act()
 
     def _act(self) -> None:
-        """Does what the sender says, and has it asked again when it wants to be."""
+        """Does what the sender says, and has it asked again when it wants to be, unless it is before anyway."""
         now_ms = self._events.now_ms
         for instruction in self._sender.tick(now_ms):
-            frame = instruction.frame
             if isinstance(instruction, Encode):
-                side_px = instruction.sending.size.side_px
-                at_ms = now_ms + self.stream.making_ms(side_px, now_ms) + self._jitter_ms()
-                self._events.at(
-                    at_ms, Priority.ARRIVAL, self._finish_encoding, frame, instruction.sending
-                )
+                frame, sending = instruction
+                making_ms = self.stream.making_ms(sending.size.side_px, now_ms)
+                at_ms = self._encoded_at_ms = now_ms + making_ms + self._jitter_ms()
+                self._events.at(at_ms, Priority.ARRIVAL, self._finish_encoding, frame, sending)
             elif isinstance(instruction, Send):
-                self._transmit(frame)
+                self._transmit(instruction.frame)
             else:
-                self._end(frame, instruction.outcome)
+                self._end(instruction.frame, instruction.outcome)
         at_ms = self._sender.wake_at_ms
-        if at_ms < self._wakes_at_ms:
+        if (
+            at_ms < self._captures_at_ms
+            and at_ms < self._encoded_at_ms
+            and at_ms < self._wakes_at_ms
+        ):
             self._wakes_at_ms = at_ms
             self._events.at(at_ms, Priority.TIMEOUT, self._wake)
 
     def _transmit(self, frame: SimulatedFrame) -> None:
         arrival_ms = self._uplink.arrival_ms(frame.kbits, self._events.now_ms) + self._jitter_ms()
-        arrival_ms = self._arrived_ms = max(self._arrived_ms, arrival_ms)
+        arrival_ms = max(arrival_ms, self._arrived_ms)
+        self._arrived_ms = arrival_ms
         if arrival_ms < math.inf:
             self._events.at(
                 arrival_ms, Priority.ARRIVAL, self._server.take, frame, self.stream.wire_ms
@@ -190,10 +202,3 @@ class SimulatedCamera:
         if self.stream.frame_size_spread:
             kbits *= math.exp(self._random.gauss(0.0, self.stream.frame_size_spread))
         return kbits
-
-
-def _server_times(frame: SimulatedFrame) -> ServerTimes | None:
-    """What the server took for a frame that ran."""
-    if frame.note is not None:
-        return None
-    return ServerTimes(frame.server_ms - frame.queue_ms, frame.inference_ms)

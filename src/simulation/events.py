@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
-from enum import IntEnum
+from heapq import heappop, heappush
 from itertools import count
+from typing import Final
 
 
-class Priority(IntEnum):
+class Priority:
     """What comes first of what happens at the same time.
 
     Whatever makes room comes before whatever takes it, and both before decisions, so that these see
-    the whole of their moment.
+    the whole of their moment. Plain numbers, as an enumeration takes longer to read than an event to enter.
     """
 
-    DONE = 0  # a batch ends, an answer or an ack arrives
-    ARRIVAL = 1  # a frame is captured, encoded, or reaches the server
-    DECISION = 2  # a device or the scheduler decides
-    TIMEOUT = 3  # a frame is given up
+    DONE: Final = 0  # a batch ends, an answer or an ack arrives
+    ARRIVAL: Final = 1  # a frame is captured, encoded, or reaches the server
+    DECISION: Final = 2  # a device or the scheduler decides
+    TIMEOUT: Final = 3  # a frame is given up
 
 
 class EventQueue:
@@ -38,7 +38,7 @@ class EventQueue:
         return len(self._heap)
 
     def at(
-        self, at_ms: float, priority: Priority, action: Callable[..., None], *arguments: object
+        self, at_ms: float, priority: int, action: Callable[..., None], *arguments: object
     ) -> None:
         """Has `action(*arguments)` called at a time, which must not be past.
 
@@ -47,11 +47,11 @@ class EventQueue:
         """
         if not at_ms >= self.now_ms:
             raise ValueError(f"at_ms={at_ms:g}: must not be before {self.now_ms:g}")
-        heapq.heappush(self._heap, (at_ms, priority, next(self._sequence), action, arguments))
+        heappush(self._heap, (at_ms, priority, next(self._sequence), action, arguments))
 
     def run_until(self, end_ms: float) -> None:
         """Calls everything that is due until a time, that included, and whatever that brings about."""
-        heap, pop = self._heap, heapq.heappop
+        heap = self._heap
         while heap and heap[0][0] <= end_ms:
-            self.now_ms, _, _, action, arguments = pop(heap)
+            self.now_ms, _, _, action, arguments = heappop(heap)
             action(*arguments)

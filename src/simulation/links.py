@@ -28,19 +28,21 @@ class SimulatedLink:
         self.wire_ms = require_not_negative("wire_ms", wire_ms)
         self._trace = trace
         self._is_dead = trace.scale_ratio == 0 or not any(trace.values_mbps)
-        self._is_constant = len(set(trace.values_mbps)) == 1
+        is_constant = len(set(trace.values_mbps)) == 1
+        self._constant_kbps = trace.rate_kbps(0.0) if is_constant else None
         self._free_ms = 0.0
 
     def arrival_ms(self, kbits: float, now_ms: float) -> float:
         """Sends a frame; returns when its last bit reaches the other end, infinite if it never does."""
-        self._free_ms = self._sent_ms(kbits, max(self._free_ms, now_ms))
+        free_ms = self._free_ms
+        self._free_ms = self._sent_ms(kbits, free_ms if free_ms > now_ms else now_ms)
         return self._free_ms + self.wire_ms
 
     def _sent_ms(self, kbits: float, at_ms: float) -> float:
         if self._is_dead or math.isinf(at_ms):
             return math.inf
-        if self._is_constant:
-            return at_ms + 1000.0 * kbits / self._trace.rate_kbps(0.0)
+        if self._constant_kbps is not None:
+            return at_ms + 1000.0 * kbits / self._constant_kbps
         period_ms = 1000.0 * self._trace.period_s
         number = math.floor(at_ms / period_ms)
         while True:

@@ -135,6 +135,27 @@ def test_a_frame_that_turned_out_too_large_is_not_sent():
     assert sender.link.num_unacked == 0
 
 
+def test_a_frame_that_probes_a_link_is_sent_though_it_will_hardly_be_in_time():
+    sender = connected(kbps=100.0)
+    frame = send(sender, 0, 0.0, kbits=3000.0)
+    assert frame.bandwidth_kbps == 100.0
+    assert sender.link.num_unacked == 1
+
+
+def test_after_an_ack_nothing_is_to_be_decided_unless_a_frame_waits_for_it():
+    sender = connected()
+    send(sender, 0, 0.0)
+    sender.acked(0, 0.0, 3.0)
+    assert not sender.has_to_decide
+    send(sender, 1, 100.0)
+    offer(sender, 2, 102.0)
+    sender.acked(1, 0.0, 103.0)
+    assert sender.has_to_decide
+    offer(sender, 3, 500.0)
+    sender.acked(2, 0.0, 2500.0)
+    assert sender.has_to_decide, "the time of frames is over"
+
+
 def test_without_an_answer_a_frame_ends_two_seconds_after_its_slo():
     sender = connected()
     send(sender, 0, 5.0)

@@ -14,7 +14,9 @@ from moonjelly.client.reconcile import compare
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Verdict
 from moonjelly.links.traces import LinkTrace, constant_trace
+from moonjelly.simulation import cameras
 from moonjelly.simulation.devices import draw_latency
+from moonjelly.simulation.frame import SimulatedFrame
 from moonjelly.simulation.scenario import Sampling, ServerModel
 
 streams_of_any_kind = st.builds(
@@ -210,3 +212,18 @@ def test_a_camera_begins_when_it_is_told_but_not_before_it_is_admitted():
     }
     assert first_ms["early"] == pytest.approx(500.0)
     assert first_ms["late"] == pytest.approx(700.0)
+
+
+def test_fewer_attributes_of_a_frame_are_set_than_python_keeps_side_by_side(monkeypatch):
+    made = []
+
+    class WatchedFrame(SimulatedFrame):
+        def __init__(self, stream_id, sequence, captured_ms):
+            super().__init__(stream_id, sequence, captured_ms)
+            made.append(self)
+
+    monkeypatch.setattr(cameras, "SimulatedFrame", WatchedFrame)
+    ran = Ran(scenario()).finish()
+    assert len(made) == len(ran.frames) > 0
+    assert {row.verdict for row in ran.frames} == {Verdict.IN_TIME}
+    assert max(len(vars(frame)) for frame in made) < 30

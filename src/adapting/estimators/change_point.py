@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
+from math import log1p
 from operator import attrgetter
-from typing import NamedTuple
+from typing import TypeAlias
 
 from ...core.checks import require_not_negative, require_positive
 from .port import MAX_KBPS, SentFrame, between
@@ -28,25 +30,17 @@ CHANGE_SIZE = 0.5
 """Mean size of a change, as a natural logarithm (a Laplace distribution)."""
 MAX_FRAMES = 16
 MAX_STRETCHES = 4
+SLOWER_RATIO = 1 + 1e-9
+"""Rates of stretches that differ by less are the same but for rounding."""
 LEAST_FRAMES = 3
 """In a stretch, before its delays are believed."""
 _MEDIAN_OF_LEAST = [math.inf, *(2.0 ** (1 / (TAIL * n)) - 1 for n in range(1, MAX_FRAMES + 1))]
 """Of n delays, over their scale."""
 
 
-class _Acked(NamedTuple):
-    """A frame that arrived.
-
-    Attributes:
-        start_ms: when its ack would have come, had it no size and the link been free.
-        arrived_ms: when its ack came.
-        scale_ms: of its delay.
-    """
-
-    kbits: float
-    start_ms: float
-    arrived_ms: float
-    scale_ms: float
+_Acked: TypeAlias = tuple[float, float, float, float]
+"""A frame that arrived: its size (kbit), when its ack would have come, had it no size and the link been
+free, when it came (ms), and the scale of its delay (ms)."""
 
 
 class _Stretch:
@@ -69,6 +63,7 @@ class _Stretch:
         "_fastest_kbits",
         "_frames",
         "_ms_per_kbit_before",
+        "_settled",
         "cost",
         "delay_ms",
         "free_ms",
@@ -81,6 +76,8 @@ class _Stretch:
         self._begin_ms = free_ms
         self._fastest_kbits = 1.0
         self._frames: deque[_Acked] = deque()
+        # Of each: when the link was through with it, and what its delay costs by itself, if that is known.
+        self._settled: deque[tuple[float, float | None]] = deque()
         self.cost = before
         self.ms_per_kbit = math.inf
         self.free_ms = free_ms
@@ -101,61 +98,75 @@ class _Stretch:
         kbits, start_ms, arrived_ms, _ = frame
         begin_ms = start_ms if start_ms > self.free_ms else self.free_ms
         if begin_ms + kbits * self.ms_per_kbit <= arrived_ms:
-            self.cost += self._carry(frame)
+            self._carry((frame,))
         else:
             self._speed_up(arrived_ms)
+            self._carry(frames)
 
     def rate_kbps(self, scale_ms: float) -> float:
         """The rate of the link in this time, where delays have that scale."""
         # The fastest of n frames was held up too: by the median of the least of n delays.
         held_ms = scale_ms * _MEDIAN_OF_LEAST[len(self._frames)]
         ms_per_kbit = self.ms_per_kbit - held_ms / self._fastest_kbits
-        return between(1000.0 / max(ms_per_kbit, self.ms_per_kbit / 2))
+        least = self.ms_per_kbit / 2
+        return between(1000.0 / (ms_per_kbit if ms_per_kbit > least else least))
 
-    def _carry(self, frame: _Acked) -> float:
-        """Has the link carry a frame at the rate; returns the cost of its delay.
+    def _carry(self, frames: Iterable[_Acked]) -> None:
+        """Has the link carry frames at the rate, and counts the cost of their delays.
 
         What held up the frame before may have held up this one too, so that counts once.
         """
-        kbits, start_ms, arrived_ms, scale_ms = frame
-        sending_ms = kbits * self.ms_per_kbit
-        begin_ms = start_ms if start_ms > self.free_ms else self.free_ms
-        self.free_ms = begin_ms + sending_ms
-        if self._arrived_ms > begin_ms:
-            latest_ms = arrived_ms - sending_ms
-            latest_ms = min(latest_ms, self._arrived_ms)
-            begin_ms = max(begin_ms, latest_ms)
-        self._arrived_ms = arrived_ms
-        soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
-        if arrived_ms <= soonest_ms:
-            self.delay_ms = 0.0
-            return 0.0
-        self.delay_ms = arrived_ms - soonest_ms
-        return (TAIL + 1) * math.log1p(self.delay_ms / scale_ms)
+        ms_per_kbit, free_ms, before_ms = self.ms_per_kbit, self.free_ms, self._arrived_ms
+        costs, delay_ms = 0.0, 0.0
+        for kbits, start_ms, arrived_ms, scale_ms in frames:
+            sending_ms = kbits * ms_per_kbit
+            begin_ms = start_ms if start_ms > free_ms else free_ms
+            free_ms = begin_ms + sending_ms
+            is_alone = before_ms <= begin_ms
+            if not is_alone:
+                latest_ms = arrived_ms - sending_ms
+                latest_ms = latest_ms if latest_ms < before_ms else before_ms
+                begin_ms = latest_ms if latest_ms > begin_ms else begin_ms
+            before_ms = arrived_ms
+            soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
+            if arrived_ms > soonest_ms:
+                delay_ms = arrived_ms - soonest_ms
+                cost = (TAIL + 1) * log1p(delay_ms / scale_ms)
+                costs += cost
+            else:
+                delay_ms = cost = 0.0
+            self._settled.append((free_ms, cost if is_alone else None))
+        self.free_ms, self._arrived_ms, self.delay_ms = free_ms, before_ms, delay_ms
+        self.cost += costs
 
     def _speed_up(self, arrived_ms: float) -> None:
-        """Raises the rate until the newest frame arrives when it did."""
+        """Raises the rate until the newest frame arrives when it did; all are to be carried again."""
         kbits = 0.0
-        for frame in reversed(self._frames):  # it may have waited for any of those before it
-            kbits += frame.kbits
-            begin_ms = max(frame.start_ms, self._begin_ms)
+        # It may have waited for any of those before it.
+        for one_kbits, start_ms, _, _ in reversed(self._frames):
+            kbits += one_kbits
+            begin_ms = max(start_ms, self._begin_ms)
             ms_per_kbit = max(arrived_ms - begin_ms, RESOLUTION_MS) / kbits
             if ms_per_kbit < self.ms_per_kbit:
                 self.ms_per_kbit, self._fastest_kbits = ms_per_kbit, kbits
         self.ms_per_kbit = max(self.ms_per_kbit, LEAST_MS_PER_KBIT)
         self.free_ms = self._arrived_ms = self._begin_ms
-        jump_cost = _jump_cost(self.ms_per_kbit, self._ms_per_kbit_before)
-        self.cost = self._before + jump_cost + sum(map(self._carry, self._frames))
+        self._settled.clear()
+        self.cost = self._before + _jump_cost(self.ms_per_kbit, self._ms_per_kbit_before)
 
     def _forget_oldest(self) -> None:
         """Settles what its delay costs, and when the link was through with it."""
         kbits, start_ms, arrived_ms, scale_ms = self._frames.popleft()
-        sending_ms = kbits * self.ms_per_kbit
-        begin_ms = start_ms if start_ms > self._begin_ms else self._begin_ms
-        self._begin_ms = begin_ms + sending_ms
-        soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
-        if arrived_ms > soonest_ms:
-            self._before += (TAIL + 1) * math.log1p((arrived_ms - soonest_ms) / scale_ms)
+        free_ms, cost = self._settled.popleft()
+        if cost is None:  # the one before was held up, too
+            begin_ms = start_ms if start_ms > self._begin_ms else self._begin_ms
+            sending_ms = kbits * self.ms_per_kbit
+            soonest_ms = begin_ms + (sending_ms if sending_ms > RESOLUTION_MS else RESOLUTION_MS)
+            cost = 0.0
+            if arrived_ms > soonest_ms:
+                cost = (TAIL + 1) * log1p((arrived_ms - soonest_ms) / scale_ms)
+        self._begin_ms = free_ms
+        self._before += cost
 
 
 def _jump_cost(ms_per_kbit: float, ms_per_kbit_before: float | None) -> float:
@@ -164,16 +175,20 @@ def _jump_cost(ms_per_kbit: float, ms_per_kbit_before: float | None) -> float:
     return abs(math.log(ms_per_kbit / ms_per_kbit_before)) / CHANGE_SIZE
 
 
+_cost_of = attrgetter("cost")
+
+
 def _worth_keeping(stretches: list[_Stretch]) -> list[_Stretch]:
     """The best stretch, then slower ones that may yet be better, best first.
 
-    One as fast as a better one would go on to explain slow frames as badly, and is forgotten.
+    One as fast as a better one, but for rounding, would go on to explain slow frames as badly, and is forgotten.
     """
-    stretches.sort(key=attrgetter("cost"))
-    kept = stretches[:1]
-    for one in stretches[1:]:
-        if one.ms_per_kbit > kept[-1].ms_per_kbit:
+    stretches.sort(key=_cost_of)
+    kept, ms_per_kbit = [], 0.0
+    for one in stretches:
+        if one.ms_per_kbit > SLOWER_RATIO * ms_per_kbit:
             kept.append(one)
+            ms_per_kbit = one.ms_per_kbit
     return kept[:MAX_STRETCHES]
 
 
@@ -204,11 +219,12 @@ class ChangePointEstimator:
         """Takes in one acknowledged frame; the time of the ack is that of the frame and its round trip."""
         require_positive("kbits", frame.kbits)
         # A server that says it held the ack too long makes the round trip negative.
-        arrived_ms = frame.sent_ms + require_not_negative("net_ms", max(0.0, net_ms))
+        net_ms = net_ms if net_ms > 0.0 else 0.0
+        arrived_ms = frame.sent_ms + require_not_negative("net_ms", net_ms)
         best = self._divide(frame, arrived_ms)
         self._learn_scale(best)
         self._estimate_kbps = best.rate_kbps(self._scale_ms)
-        self._heard_ms = max(self._heard_ms, arrived_ms)
+        self._heard_ms = arrived_ms if arrived_ms > self._heard_ms else self._heard_ms
 
     def bandwidth_kbps(self, now_ms: float, oldest: SentFrame | None = None) -> float:
         """The rate of the newest stretch, unless the oldest frame under way says that it has fallen."""
@@ -219,7 +235,7 @@ class ChangePointEstimator:
         if waiting_ms <= expected_ms:
             return self._estimate_kbps
         scale_ms = self._scale_ms + SCALE_RATIO * expected_ms
-        waiting_cost = TAIL * math.log1p((waiting_ms - expected_ms) / scale_ms)
+        waiting_cost = TAIL * log1p((waiting_ms - expected_ms) / scale_ms)
         if waiting_cost <= self._change_cost(now_ms):
             return self._estimate_kbps
         return between(1000.0 * oldest.kbits / waiting_ms)
@@ -236,31 +252,38 @@ class ChangePointEstimator:
 
     def _divide(self, frame: SentFrame, arrived_ms: float) -> _Stretch:
         """Goes on with each stretch, begins one, and forgets those that hardly can be the best; returns that."""
+        kbits = frame.kbits
         start_ms = frame.sent_ms + 2 * self.wire_ms
         stretches = self._stretches
-        taken_ms = arrived_ms - self._start_ms(frame)
-        taken_ms = max(taken_ms, 0.0)
+        free_ms = stretches[0].free_ms if stretches else -math.inf
+        taken_ms = arrived_ms - (start_ms if start_ms > free_ms else free_ms)
+        taken_ms = taken_ms if taken_ms > 0.0 else 0.0
         scale_ms = self._scale_ms + SCALE_RATIO * taken_ms
-        acked = _Acked(frame.kbits, start_ms, arrived_ms, scale_ms)
+        acked = (kbits, start_ms, arrived_ms, scale_ms)
         if not stretches:
-            first = _Stretch(0.0, None, -math.inf)
+            first = _Stretch(0.0, None, free_ms)
             first.add(acked)
             self._stretches = [first]
             return first
         best = stretches[0]
-        before = best.cost + self._change_cost(arrived_ms)
-        ms_per_kbit_before, free_ms = best.ms_per_kbit, best.free_ms
-        ms_per_kbit = max(max(taken_ms, RESOLUTION_MS) / frame.kbits, LEAST_MS_PER_KBIT)
-        cost = before + _jump_cost(ms_per_kbit, ms_per_kbit_before)
-        has_better = False  # than one that begins with this frame, and hence has that rate and cost
+        cost_before, ms_per_kbit_before = best.cost, best.ms_per_kbit
         for one in stretches:
             one.add(acked)
-            if one.cost <= cost and one.ms_per_kbit >= ms_per_kbit:
-                has_better = True
-        if not has_better:
-            new = _Stretch(before, ms_per_kbit_before, free_ms)
-            new.add(acked)
-            stretches.append(new)
+        ms_per_kbit = (taken_ms if taken_ms > RESOLUTION_MS else RESOLUTION_MS) / kbits
+        ms_per_kbit = max(ms_per_kbit, LEAST_MS_PER_KBIT)
+        if (
+            best.cost > cost_before + NEW_RATE_COST or SLOWER_RATIO * best.ms_per_kbit < ms_per_kbit
+        ):  # else no other rate explains it as well: a change costs more than this delay
+            before = cost_before + self._change_cost(arrived_ms)
+            cost = before + _jump_cost(ms_per_kbit, ms_per_kbit_before)
+            # One that begins with this frame has that rate and cost.
+            if not any(
+                one.cost <= cost and SLOWER_RATIO * one.ms_per_kbit >= ms_per_kbit
+                for one in stretches
+            ):
+                new = _Stretch(before, ms_per_kbit_before, free_ms)
+                new.add(acked)
+                stretches.append(new)
         if len(stretches) > 1:
             self._stretches = _worth_keeping(stretches)
         return self._stretches[0]

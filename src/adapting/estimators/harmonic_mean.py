@@ -10,6 +10,9 @@ from ...core.limits import BANDWIDTH_KBPS
 from .point import PointEstimator, transmission_kbps
 from .port import SentFrame
 
+_UNITS = 2.0**80
+"""To 1: the inverse of any rate of a link is a whole number of such units, so a sum of them is never rounded."""
+
 
 class HarmonicMeanWindow:
     """Harmonic mean of the values of the last moments; the newest value never gets too old.
@@ -26,27 +29,36 @@ class HarmonicMeanWindow:
         """
         self._window_ms = require_positive("window_ms", window_ms)
         require_positive("initial_kbps", initial_kbps)
-        self._times_ms = deque([-math.inf])
-        self._inverses = deque([1.0 / BANDWIDTH_KBPS.nearest(initial_kbps)])
+        self._values: deque[tuple[float, int]] = deque()  # when, and the inverse in units
+        self._sum = (
+            0  # of the inverses; whole, or the rounding of values that were forgotten would stay
+        )
+        self._value_kbps: float | None = None  # once it is known
+        self.add(-math.inf, initial_kbps)
 
     def add(self, now_ms: float, bandwidth_kbps: float) -> None:
         """Takes in a value above 0; times never fall."""
         require_positive("bandwidth_kbps", bandwidth_kbps)
-        self._times_ms.append(now_ms)
-        self._inverses.append(1.0 / BANDWIDTH_KBPS.nearest(bandwidth_kbps))
+        inverse = int(_UNITS / BANDWIDTH_KBPS.nearest(bandwidth_kbps))
+        self._values.append((now_ms, inverse))
+        self._sum += inverse
+        self._value_kbps = None
         self._forget(now_ms)
 
     def value_kbps(self, now_ms: float) -> float:
         """The harmonic mean of the values of the window."""
-        self._forget(now_ms)
-        # Summed anew, for a sum that is kept would keep the rounding of values that were forgotten.
-        return BANDWIDTH_KBPS.nearest(len(self._inverses) / math.fsum(self._inverses))
+        if self._values[0][0] < now_ms - self._window_ms:
+            self._forget(now_ms)
+        if self._value_kbps is None:
+            mean_kbps = len(self._values) / (self._sum / _UNITS)
+            self._value_kbps = BANDWIDTH_KBPS.nearest(mean_kbps)
+        return self._value_kbps
 
     def _forget(self, now_ms: float) -> None:
-        times_ms, oldest_ms = self._times_ms, now_ms - self._window_ms
-        while times_ms[0] < oldest_ms and len(times_ms) > 1:
-            times_ms.popleft()
-            self._inverses.popleft()
+        values, oldest_ms = self._values, now_ms - self._window_ms
+        while values[0][0] < oldest_ms and len(values) > 1:
+            self._sum -= values.popleft()[1]
+            self._value_kbps = None
 
 
 class HarmonicMeanEstimator(PointEstimator):

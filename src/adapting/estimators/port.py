@@ -13,7 +13,9 @@ MAX_KBPS = 1_000_000.0
 
 def between(bandwidth_kbps: float) -> float:
     """The estimate that is nearest to a rate."""
-    return min(max(bandwidth_kbps, MIN_KBPS), MAX_KBPS)
+    if bandwidth_kbps < MIN_KBPS:
+        return MIN_KBPS
+    return bandwidth_kbps if bandwidth_kbps < MAX_KBPS else MAX_KBPS
 
 
 class SentFrame(NamedTuple):

@@ -33,20 +33,27 @@ class ArrivalOdds:
         self._recent.append(ratio)
         insort(self._sorted, ratio)
 
-    def within_ratio(self, predicted_ms: float, within_ms: Sequence[float]) -> float:
+    def within_ratio(
+        self, predicted_ms: float, within_ms: float, taken_ms: Sequence[float] = (0.0,)
+    ) -> float:
         """The share of frames that take no longer than this, 0 to 1.
 
         Args:
             predicted_ms: what the estimate promises.
-            within_ms: times that there may be, at least one, each as probable.
+            within_ms: what there is for that, and for something else.
+            taken_ms: times that this may take, at least one, shortest first, each as probable.
         """
         ratios, num_ratios = self._sorted, len(self._sorted)
+        promised_ms = predicted_ms + GRACE_MS
+        limit_ms = within_ms - taken_ms[-1]
+        if limit_ms >= 0 and (limit_ms + GRACE_MS) / promised_ms >= ratios[-1]:
+            return 1.0  # even so, and as a rule
         total = 0.0
-        for limit_ms in within_ms:
+        for one_ms in taken_ms:
+            limit_ms = within_ms - one_ms
             if limit_ms >= 0:
-                ratio = (limit_ms + GRACE_MS) / (predicted_ms + GRACE_MS)
-                total += bisect_right(ratios, ratio) / num_ratios
-        return total / len(within_ms)
+                total += bisect_right(ratios, (limit_ms + GRACE_MS) / promised_ms) / num_ratios
+        return total / len(taken_ms)
 
     def _forget(self) -> None:
         oldest = self._recent.popleft()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from ...core.link import Link
@@ -22,16 +24,6 @@ class LinkForecast(Link):
     """
 
     odds: ArrivalOdds = field(default_factory=ArrivalOdds)
-
-    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
-        """How probably a frame sent now has left the link within a time, 0 to 1.
-
-        Args:
-            kbits: its encoded size.
-            within_ms: times that there may be for its bits alone, at least one, each as probable;
-                without wire delay.
-        """
-        return self.odds.within_ratio(self.sending_ms(kbits), within_ms)
 
 
 def takes_no_time(side_px: int) -> float:
@@ -83,11 +75,19 @@ class Situation(NamedTuple):
     def useful_sizes(self) -> Sequence[FrameSize]:
         """The sizes up to what the running variant takes, smallest first; up to the advised one if unknown."""
         most_px = self.served_px or self.advised_px
-        return [size for size in self.sizes if size.side_px <= most_px] or self.sizes[:1]
+        return _up_to(self.sizes, most_px)
 
     def advised_sizes(self) -> Sequence[FrameSize]:
         """The sizes up to the advised one, smallest first; the smallest where nothing is advised."""
-        return [size for size in self.sizes if size.side_px <= self.advised_px] or self.sizes[:1]
+        return _up_to(self.sizes, self.advised_px)
+
+
+_side_px = attrgetter("side_px")
+
+
+def _up_to(sizes: Sequence[FrameSize], most_px: int) -> Sequence[FrameSize]:
+    """The sizes up to a side; the smallest in any case."""
+    return sizes[: max(1, bisect_right(sizes, most_px, key=_side_px))]
 
 
 class Sending(NamedTuple):

@@ -66,6 +66,13 @@ def test_frames_of_any_size_tell_the_rate_of_a_quiet_link():
     assert camera.estimate_kbps == pytest.approx(10_000, rel=0.01)
 
 
+def test_rates_that_differ_by_rounding_alone_are_the_same_rate():
+    camera = sender(7.3)
+    for number in range(300):
+        camera.send(300.0 + 10 * (number % 7))
+        assert len(camera.estimator._stretches) == 1
+
+
 def test_delays_of_a_busy_machine_hardly_matter():
     ours, published = sender(), sender(name="error_based")
     errors = {camera.estimator: [] for camera in (ours, published)}

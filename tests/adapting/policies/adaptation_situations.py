@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 from moonjelly.adapting.frame_sizes import FrameSize
+from moonjelly.adapting.policies.odds import ArrivalOdds
 from moonjelly.adapting.policies.port import LinkForecast, Situation
 
 # The published zoo: sides 128 to 608 in steps of 32, frame sizes in kbit (1024 bit there).
@@ -20,12 +20,17 @@ ZOO = tuple(
 )
 
 
-@dataclass(frozen=True)
-class Forecast(LinkForecast):
-    """A link that keeps its word: frames take what the estimate says."""
+class NoDoubt(ArrivalOdds):
+    """Of a link that keeps its word: frames take what the estimate says."""
 
-    def arrival_ratio(self, kbits: float, within_ms: Sequence[float]) -> float:
-        return fmean(1000 * kbits / self.bandwidth_kbps <= one for one in within_ms)
+    def within_ratio(
+        self, predicted_ms: float, within_ms: float, taken_ms: Sequence[float] = (0.0,)
+    ) -> float:
+        return fmean(predicted_ms <= within_ms - one for one in taken_ms)
+
+
+def certain(kbps: float, wire_ms: float = 0.0) -> LinkForecast:
+    return LinkForecast(kbps, wire_ms, NoDoubt())
 
 
 def situation(kbps: float, **values: object) -> Situation:
@@ -37,6 +42,6 @@ def situation(kbps: float, **values: object) -> Situation:
         "fps": 15.0,
         "slo_ms": 100.0,
         "left_ms": 100.0,
-        "link": Forecast(kbps),
+        "link": certain(kbps),
     }
     return Situation(**(defaults | values))  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from adaptation_situations import PUBLISHED_KBITS, ZOO, Forecast, situation
+from adaptation_situations import PUBLISHED_KBITS, ZOO, certain, situation
 
 from moonjelly.adapting.frame_sizes import FrameSize
 from moonjelly.adapting.policies.port import Sending
@@ -42,7 +42,7 @@ def test_best_sends_nothing_that_would_be_late():
     # 1000 kbit/s, 10 ms each way: 100 kbit take 120 ms
     values = {
         "sizes": (FrameSize(128, 10.0), FrameSize(256, 100.0)),
-        "link": Forecast(1000.0, 10.0),
+        "link": certain(1000.0, 10.0),
         "fps": 1.0,
     }
     asked = policy("best")
@@ -75,7 +75,7 @@ def test_none_sends_the_advised_side():
 def test_slo_split_travels_within_a_quarter_of_the_slo(mbps, slo_ms, index):
     carried_kbits = (slo_ms / 4 - 1) * mbps
     assert index == 0 or PUBLISHED_KBITS[index] <= carried_kbits < PUBLISHED_KBITS[index + 1]
-    link = Forecast(mbps * 1000, 0.5)
+    link = certain(mbps * 1000, 0.5)
     assert chosen_index("slo-split", 0, slo_ms=slo_ms, link=link, advised_px=0) == index
 
 
