@@ -31,7 +31,7 @@ from moonjelly.links.traces import LinkTrace, read_trace
 from moonjelly.reporting.profile_accuracy import ProfileAccuracy
 from moonjelly.simulation.scenario import Scenario, ServerModel, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation
-from moonjelly.zoos import find_profile, load_latency_profile, load_variants, variants_path
+from moonjelly.zoos import find_profile, load_latency_profile, open_zoo
 
 ROOT = Path(__file__).resolve().parent.parent
 ZOO, DEVICE_TYPE, NUM_DEVICES = "replayed-gpu", "gpu", 2
@@ -188,8 +188,8 @@ def _traces(folder: Path | None) -> dict[str, LinkTrace]:
 
 def scenario_of(cell: Cell) -> Scenario:
     """The run as the simulator takes it; each camera starts at a place of its own in the trace."""
-    variants = load_variants(variants_path(ZOO))
-    path = find_profile(ZOO, DEVICE_TYPE, None)
+    variants = open_zoo(ZOO).variants
+    path = find_profile(open_zoo(ZOO), DEVICE_TYPE, None)
     assert path is not None, "the repository ships it"
     random = Random(cell.seed)
     places = [
@@ -230,7 +230,7 @@ def run_cell(cell: Cell) -> dict[str, object]:
     """Simulates a run, and sums it up."""
     frames = run_frames(cell)
     verdicts = Counter(frame.verdict for frame in frames)
-    accuracy = ProfileAccuracy(load_variants(variants_path(ZOO)))
+    accuracy = ProfileAccuracy(open_zoo(ZOO).variants)
     values = [accuracy.of(frame) for frame in frames if frame.verdict == Verdict.IN_TIME]
     return {
         "trace": cell.trace,

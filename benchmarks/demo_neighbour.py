@@ -28,7 +28,7 @@ from moonjelly.devices.discovery import find_devices
 from moonjelly.files.csv_log import read_records
 from moonjelly.files.process import leave_at_sigterm
 from moonjelly.reporting.run_logs import RunLogs, read_run_logs
-from moonjelly.zoos import load_variants, variants_path
+from moonjelly.zoos import open_zoo
 
 HALF_DUTY = ("stress-ng", "--quiet", "--cpu", "1", "--cpu-load", "50")
 ROW = "{:>10} {:>4} {:>8} {:>8} {:>7} {:>6} {:>8} {:>8} {:>6}"
@@ -58,7 +58,7 @@ def busy_ratio(folder: Path) -> float:
 
 def bound_ratio(logs: RunLogs) -> float:
     """Share of sent frames that were small because the link had no time for a large one."""
-    largest = max(load_variants(variants_path("traffic", None)), key=lambda one: one.input_side_px)
+    largest = max(open_zoo("traffic").variants, key=lambda one: one.input_side_px)
     num_bound = num_sent = 0
     for stream in logs.streams:
         limit_s = min(1 / stream.fps, stream.slo_ms / 1000)

@@ -21,10 +21,12 @@ import cv2
 import numpy as np
 import torch
 
+from moonjelly.devices.detecting import Detector
 from moonjelly.vision import postprocessing
 from moonjelly.vision.detections import Detections
+from moonjelly.vision.fits import Fitted
 from moonjelly.vision.postprocessing import box_ious, select_detections
-from moonjelly.vision.zoo import build_detector, load_zoo
+from moonjelly.zoos import open_zoo
 
 CANDIDATES = (10, 100, 400, 2000)
 CROWDS = (5, 30, 100, 1000)  # objects that the candidates lie around
@@ -115,11 +117,13 @@ def main() -> int:
         )
     postprocessing.suppress = OURS
     more_ms = rows[2]["p50_ms"] - rows[0]["p50_ms"]
-    variants = load_zoo("traffic").variants
+    zoo = open_zoo("traffic")
+    variants = zoo.zoo.variants
     for variant in (variants[0], variants[len(variants) // 3], variants[-1]):
-        detector = build_detector(variant.name)
-        batch = np.zeros((1, variant.input_side_px, variant.input_side_px, 3), np.uint8)
-        batch_ms = float(np.median([timed(detector, batch) for _ in range(20)]))
+        detect = Detector(zoo, variant.name)
+        blank = np.zeros((variant.side_px, variant.side_px, 3), np.uint8)
+        picture = Fitted(blank, (variant.side_px, variant.side_px))
+        batch_ms = float(np.median([timed(detect, picture) for _ in range(20)]))
         print(
             f"{variant.name}: 400 candidates rather than 10 add {more_ms:.2f} ms to a batch of one frame "
             f"of {batch_ms:.1f} ms: {more_ms / batch_ms:.1%}"

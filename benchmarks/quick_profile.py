@@ -30,7 +30,7 @@ from moonjelly.profiler.batch_runner import BatchRunner, open_runner
 from moonjelly.profiler.quick import MAX_BATCH_SIZE
 from moonjelly.profiler.samples import Cell
 from moonjelly.server.running_server import RunningServer
-from moonjelly.zoos import load_variants, variants_path
+from moonjelly.zoos import open_zoo
 
 CELLS = tuple(
     Cell(variant, size) for variant in ("traffic-n-128", "traffic-n-320") for size in (1, 4)
@@ -74,7 +74,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="of each server's load")
     arguments = parser.parse_args()
     (device, *_) = find_devices()
-    variants = load_variants(variants_path("traffic"))
+    zoo = open_zoo("traffic")
+    variants = zoo.variants
     sides_px = {one.name: one.input_side_px for one in variants}
     cores = os.sched_getaffinity(0)
     others = cores - set(device.cores) or cores
@@ -83,7 +84,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "moonjelly", "profile", "--quick"], check=True)
         time.sleep(WAIT_S)
         wanted = [one for one in variants if any(cell.variant == one.name for cell in CELLS)]
-        runner = open_runner(device, wanted, MAX_BATCH_SIZE)
+        runner = open_runner(device, zoo, wanted, MAX_BATCH_SIZE)
         print("| variant | batch | profile, ms | server, ms | ratio | beside it, ratio |")
         print("| --- | --- | --- | --- | --- | --- |")
         for cell in CELLS:

@@ -19,10 +19,13 @@ import cv2
 import numpy as np
 import torch
 
+from moonjelly.devices.detecting import Detector
 from moonjelly.vision.accuracy import evaluate_detections, truth_of
-from moonjelly.vision.preprocessing import Image, decode_frame, resize_to_side
+from moonjelly.vision.classes import TRAFFIC_CLASSES
+from moonjelly.vision.fits import Image
+from moonjelly.vision.preprocessing import decode_frame, resize
 from moonjelly.vision.scenes import Scene
-from moonjelly.vision.zoo import build_detector
+from moonjelly.zoos import open_zoo
 
 VARIANTS = {
     "traffic-n-160": 160,
@@ -41,7 +44,7 @@ def cv2_way(interpolation: int) -> Callable[[Image, int], Image]:
 
 WAYS = {
     "area": cv2_way(cv2.INTER_AREA),
-    "ours": resize_to_side,
+    "ours": lambda image, side: resize(image, (side, side)),
     "linear": cv2_way(cv2.INTER_LINEAR),
 }
 
@@ -54,7 +57,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    detectors = {name: build_detector(name) for name in VARIANTS}
+    detectors = {name: Detector(open_zoo("traffic"), name) for name in VARIANTS}
     truth, found, kbits = [], defaultdict(list), defaultdict(list)
     best_ms: dict[tuple[str, str], float] = defaultdict(lambda: math.inf)
     for seed in range(arguments.scenes):
@@ -63,19 +66,21 @@ def main() -> None:
             frame = scene.frame(number * FRAME_STRIDE)
             truth.append(truth_of(frame))
             for name, side in VARIANTS.items():
-                for way, resize in WAYS.items():
+                for way, reduce in WAYS.items():
                     start_s = time.perf_counter()
-                    square = resize(frame.image, side)
+                    square = reduce(frame.image, side)
                     took_ms = 1000 * (time.perf_counter() - start_s)
                     best_ms[name, way] = min(best_ms[name, way], took_ms)
                     encoded = cv2.imencode(".jpg", square, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
                     kbits[name, way].append(len(encoded) * 8 / 1000)
                     picture = decode_frame(encoded.tobytes(), side)
-                    found[name, way].extend(detectors[name](picture[None]))
+                    found[name, way].append(detectors[name](picture))
     print(f"{len(truth)} frames\n\n| variant | way | ms | mAP | against area | kbit (p95) |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name in VARIANTS:
-        scores = {way: evaluate_detections(truth, found[name, way]).map for way in WAYS}
+        scores = {
+            way: evaluate_detections(truth, found[name, way], TRAFFIC_CLASSES).map for way in WAYS
+        }
         for way, score in scores.items():
             size = float(np.percentile(kbits[name, way], 95))
             against = score - scores["area"]

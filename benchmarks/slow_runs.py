@@ -25,7 +25,7 @@ from moonjelly.links.traces import constant_trace
 from moonjelly.server.running_server import RunningServer
 from moonjelly.simulation.scenario import Scenario, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation
-from moonjelly.zoos import find_profile, load_latency_profile, load_variants, variants_path
+from moonjelly.zoos import find_profile, load_latency_profile, open_zoo
 
 ZOO, TYPE = "replayed-gpu", "gpu"
 EDGE_RATIO = 3.0  # a smaller device than the zoo's
@@ -145,9 +145,7 @@ class Twin(Run):
 
     def _run(self, load: Load, scripts: Mapping[int, str], seed: int) -> None:
         variants = tuple(
-            one
-            for one in load_variants(variants_path(ZOO))
-            if not load.variants or one.name in load.variants
+            one for one in open_zoo(ZOO).variants if not load.variants or one.name in load.variants
         )
         scenario = Scenario(
             seconds=load.seconds,
@@ -254,10 +252,10 @@ class Live(Run):
 
 def profile(p99_ratio: float = 0.0) -> LatencyProfile:
     """Of the devices."""
-    path = find_profile(ZOO, TYPE, None)
+    path = find_profile(open_zoo(ZOO), TYPE, None)
     if path is None:
         raise FileNotFoundError(f"{ZOO}: has no profile {TYPE}")
-    latencies = load_latency_profile(path, load_variants(variants_path(ZOO))).by_variant
+    latencies = load_latency_profile(path, open_zoo(ZOO).variants).by_variant
     return LatencyProfile(TYPE, {name: _scaled(one, p99_ratio) for name, one in latencies.items()})
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "plan": ("planning_tool", "plan a problem given as a file, or check a folder of them"),
     "simulate": ("simulation", "run streams, links and devices under a virtual clock"),
     "profile": ("profiler", "measure how long every variant takes on this machine"),
+    "zoo": ("zoo_tool", "serve detectors of your own: take them in, check and measure them"),
 }
 
 INTERRUPTED = 130

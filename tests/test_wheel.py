@@ -17,14 +17,16 @@ from pathlib import Path
 import moonjelly
 from moonjelly.cli import main
 from moonjelly.live_run.cameras import TRACES_DIR
-from moonjelly.zoos import find_profile, load_qualities, load_variants, shipped_dir, variants_path
+from moonjelly.zoos import find_profile, open_zoo
 from moonjelly.server.running_server import RunningServer
 
 site, out = map(Path, sys.argv[1:])
-for path in (moonjelly.__file__, shipped_dir(), TRACES_DIR):
+traffic = open_zoo("traffic")
+for path in (moonjelly.__file__, traffic.folder, TRACES_DIR):
     assert Path(path).is_relative_to(site), path
-assert load_variants(variants_path("traffic")) and load_qualities("traffic")
-assert find_profile("replayed-gpu", "gpu", None)
+assert traffic.variants and traffic.qualities
+assert all(traffic.read_weights(one) for one in traffic.zoo.networks)
+assert find_profile(open_zoo("replayed-gpu"), "gpu", None)
 assert [*TRACES_DIR.glob("*_mbps.txt")]
 scenario = Path(moonjelly.__file__).parent / "simulation" / "scenarios" / "changing_links.yaml"
 assert main(["simulate", "run", str(scenario), "--out", str(out / "simulated"), "--no-logs"]) == 0

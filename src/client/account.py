@@ -16,7 +16,7 @@ from ..adapting.sender import Encode, Send, Sender
 from ..core.clock import Clock
 from ..core.ledger import Outcome
 from ..core.verdict import Reason
-from ..vision.preprocessing import Image
+from ..vision.fits import Image
 from .answers import Answer, Told
 from .options import StreamOptions
 

@@ -16,7 +16,7 @@ from ..core.records import FrameRecord
 from ..core.verdict import Drop, Place, Verdict, reason_named
 from ..protos import serving_pb2 as pb
 from ..vision.detections import Detections
-from ..vision.preprocessing import Image
+from ..vision.fits import Image
 
 _BOX_SIZE = 4
 _MAX_CLASS_ID = np.iinfo(np.int32).max

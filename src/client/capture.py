@@ -15,7 +15,7 @@ from ..core.clock import Clock
 from ..core.errors import RunError
 from ..core.limits import SLO_MS
 from ..core.verdict import Reason
-from ..vision.preprocessing import Image
+from ..vision.fits import Image
 from .due_frames import DueFrames, LiveFrames
 from .entering import call_guarded, entered
 from .sources import FrameSource, NoPicture, Picture

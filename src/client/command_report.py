@@ -30,7 +30,7 @@ from ..reporting.summary import RunTally, write_summary
 from ..reporting.table import outcome_table
 from ..reporting.video import write_video
 from ..vision.detections import Detections
-from ..vision.preprocessing import Image
+from ..vision.fits import Image
 from .answers import Answer
 from .emulation import CameraResult
 from .errors import Refused

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..core.checks import echo
 from ..core.errors import MoonjellyError, RunError
+from ..vision.fits import Image
 from ..vision.picture_header import check_sides
-from ..vision.preprocessing import Image
 
 Value = TypeVar("Value")
 

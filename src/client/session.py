@@ -20,8 +20,9 @@ from ..core.advice import SideAdvice
 from ..core.checks import plain
 from ..core.ledger import LedgerError
 from ..core.quality import JpegQuality
+from ..core.zoo import Fit
 from ..protos import serving_pb2 as pb
-from ..vision.preprocessing import Image
+from ..vision.fits import Image, inner_size_px
 from .account import Account, CapturedFrame
 from .answers import read_result
 from .connection import Connection, StreamCall
@@ -31,8 +32,14 @@ _log = logging.getLogger(__name__)
 
 Choice = TypeVar("Choice", FrameSize, JpegQuality)
 
-Encoder = Callable[[Image, int, int], bytes]
-"""Resizes a picture to a side (px) and encodes it with a JPEG quality."""
+Encoder = Callable[[Image, int, int, Fit], bytes]
+"""Resizes a picture to what a network of a side (px) and fit needs of it, and encodes it with a JPEG quality."""
+
+FITS = {
+    pb.STRETCH: Fit.STRETCH,
+    pb.LETTERBOX: Fit.LETTERBOX,
+    pb.LETTERBOX_TOP_LEFT: Fit.LETTERBOX_TOP_LEFT,
+}
 
 
 class SessionEnd(NamedTuple):
@@ -79,6 +86,9 @@ class Session:
         self._encode = encode
         self._options = account.options
         self._token = reply.session
+        self._fit = FITS.get(
+            reply.zoo.fit, Fit.STRETCH
+        )  # whose boxes are right whatever a newer server does
         self._wake = asyncio.Event()
         self._order: Encode[CapturedFrame] | None = None
         self._to_send: CapturedFrame | None = None
@@ -184,6 +194,8 @@ class Session:
         frame, (size, quality, _) = order
         if frame.image is None:
             raise AssertionError(f"frame {frame.sequence}: was offered without a picture")
+        height, width = frame.image.shape[:2]
+        width_px, height_px = inner_size_px((width, height), size.side_px, self._fit)
         jpeg, crc32c = await asyncio.get_running_loop().run_in_executor(
             self._encoder, self._with_checksum, frame.image, size.side_px, quality.quality
         )
@@ -200,8 +212,8 @@ class Session:
                 frame=pb.Frame(
                     sequence=frame.sequence,
                     age_ms=now_ms - frame.captured_ms,
-                    width_px=size.side_px,
-                    height_px=size.side_px,
+                    width_px=width_px,
+                    height_px=height_px,
                     jpeg_bytes=len(jpeg),
                     jpeg_crc32c=crc32c,
                     jpeg=jpeg,
@@ -215,7 +227,7 @@ class Session:
         self._account.act()
 
     def _with_checksum(self, image: Image, side_px: int, quality: int) -> tuple[bytes, int]:
-        jpeg = self._encode(image, side_px, quality)
+        jpeg = self._encode(image, side_px, quality, self._fit)
         return jpeg, google_crc32c.value(jpeg)
 
 

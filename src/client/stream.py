@@ -12,8 +12,10 @@ from typing import Self
 
 from ..core.clock import MonotonicClock
 from ..core.ledger import Ledger
+from ..core.zoo import Fit
 from ..protos import serving_pb2 as pb
-from ..vision.preprocessing import Image, encode_frame
+from ..vision.fits import Image
+from ..vision.preprocessing import encode_frame
 from .account import Account
 from .answers import Answer, Inbox
 from .capture import capture_frames
@@ -313,7 +315,7 @@ def _encode_of(source: FrameSource) -> Encoder:
     if not isinstance(source, EncodingSource):
         return encode_frame
 
-    def encode(image: Image, side_px: int, quality: int) -> bytes:
-        return encoded(call_guarded(source.encode, image, side_px, quality))
+    def encode(image: Image, side_px: int, quality: int, fit: Fit) -> bytes:
+        return encoded(call_guarded(source.encode, image, side_px, quality, fit))
 
     return encode

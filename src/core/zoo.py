@@ -147,9 +147,22 @@ class Zoo:
         names = [network.name for network in self.networks]
         if not names or len(set(names)) != len(names):
             raise ValueError("networks: must be at least one, each of another name")
+        if len({network.input.fit for network in self.networks}) > 1:
+            raise ValueError("networks: input.fit must be the same for all: clients send one kind")
         known = [variant.name for variant in self.variants]
         if self.golden and self.golden not in known:
             raise ValueError(f"golden={echo(self.golden)}: must be one of {', '.join(known)}")
+
+    @property
+    def fit(self) -> Fit:
+        """How a picture fills the squares of its networks."""
+        return self.networks[0].input.fit
+
+    @property
+    def golden_variant(self) -> NetworkVariant:
+        """What others are compared with."""
+        found = [one for one in self.variants if one.name == self.golden]
+        return found[0] if found else self.variants[-1]
 
     @property
     def variants(self) -> tuple[NetworkVariant, ...]:

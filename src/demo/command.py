@@ -37,8 +37,7 @@ from ..reporting.table import outcome_table
 from ..server.command import measure_missing, with_devices
 from ..server.config import ServerConfig
 from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, to_arguments
-from ..vision.classes import TRAFFIC_CLASSES
-from ..zoos import number_gpus_by_place
+from ..zoos import number_gpus_by_place, open_zoo
 from .cameras import DemoCamera, demo_cameras
 from .measuring import measure_costs
 from .scoring import score_demo
@@ -101,7 +100,10 @@ def run(arguments: argparse.Namespace) -> int:
         console.print("scoring, drawing the report")
         class_names = next((r.class_names for r in streamed.results if r.class_names), ())
         summary, problems = score_demo(
-            out_dir, streamed.scenes, class_names or TRAFFIC_CLASSES, server_dir
+            out_dir,
+            streamed.scenes,
+            class_names or open_zoo(config.zoo).zoo.class_names,
+            server_dir,
         )
     except OSError as error:
         raise RunError(f"--out {out_dir}: {error}") from None

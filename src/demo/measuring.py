@@ -9,11 +9,13 @@ import signal
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy as np
 
 from ..core.errors import RunError
 from ..core.variant import Variant
+from ..core.zoo import Fit
 from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.registry import build_executor
 from ..live_run.streaming import away_from
@@ -23,6 +25,7 @@ from ..server.config import ServerConfig
 from ..server.zoo import load_served_zoo
 from ..vision.preprocessing import encode_frame
 from ..vision.scenes import Scene
+from ..zoos import open_zoo
 from .sizing import MOST_DEVICE_RATIO, USUAL_CAMERAS, FrameCosts, usual_fps
 
 MEASURE_S = 1.5
@@ -41,12 +44,12 @@ def measure_costs(config: ServerConfig, devices: Sequence[DeviceConfig]) -> Fram
     zoo = load_served_zoo(dataclasses.replace(config, devices=tuple(devices)))
     median = zoo.variants[len(zoo.variants) // 2]
     runs = {
-        device.device_id: _begin(device, median)
+        device.device_id: _begin(device, zoo.opened.folder, median)
         for device in devices
         if device.kind is not DeviceKind.REPLAYED
     }
     with away_from(devices):
-        drawing_ms = _drawing_ms(median.input_side_px)
+        drawing_ms = _drawing_ms(median.input_side_px, zoo.fit)
     rows: list[list[float]] = []
     for device in devices:
         profile = [zoo.latency(device.device_id, one.name).p50_ms[0] for one in zoo.variants]
@@ -59,7 +62,7 @@ def measure_costs(config: ServerConfig, devices: Sequence[DeviceConfig]) -> Fram
     return FrameCosts(drawing_ms, zoo.variants, tuple(average_ms.tolist()), len(rows))
 
 
-def _drawing_ms(side_px: int) -> float:
+def _drawing_ms(side_px: int, fit: Fit) -> float:
     """What a frame takes on the average, at the pace of a demo: who hurries has to wait for others more often."""
     scene = Scene(0, "test")
     took_s: list[float] = []
@@ -67,16 +70,16 @@ def _drawing_ms(side_px: int) -> float:
     for number in range(round(MEASURE_S * usual_fps(USUAL_CAMERAS))):
         time.sleep(max(0.0, start_s + number / usual_fps(USUAL_CAMERAS) - time.monotonic()))
         before_s = time.monotonic()
-        encode_frame(scene.frame(FIRST_FRAME + number).image, side_px)
+        encode_frame(scene.frame(FIRST_FRAME + number).image, side_px, fit=fit)
         took_s.append(time.monotonic() - before_s)
     return 1000 * float(np.mean(took_s[NUM_WARM_UP:]))
 
 
-def _begin(device: DeviceConfig, variant: Variant) -> Connection:
+def _begin(device: DeviceConfig, zoo: Path, variant: Variant) -> Connection:
     """Has a process of its own measure a device, so that it may pin itself and holds nothing of the device after."""
     context = multiprocessing.get_context("spawn")
     answer, sender = context.Pipe(duplex=False)
-    context.Process(target=_run, args=(sender, device, variant), daemon=True).start()
+    context.Process(target=_run, args=(sender, device, zoo, variant), daemon=True).start()
     sender.close()
     return answer
 
@@ -90,14 +93,15 @@ def _answer(device_id: str, answer: Connection) -> float:
     raise RunError(f"{device_id}: has not run anything within {LIMIT_S:g} s")
 
 
-def _run(sender: Connection, device: DeviceConfig, variant: Variant) -> None:
+def _run(sender: Connection, device: DeviceConfig, zoo: Path, variant: Variant) -> None:
     """Sends what a batch takes on the average, since by that a device's time is spent, if it is as busy as in a demo."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with the demo
     if device.cores:
         os.sched_setaffinity(0, device.cores)
-    side_px = variant.input_side_px
-    frames = {side_px: [encode_frame(Scene(0, "test").frame(FIRST_FRAME).image, side_px)]}
-    runner = BatchRunner(build_executor(device, {}), {variant.name: side_px}, frames, 1)
+    side_px, opened = variant.input_side_px, open_zoo(f"{zoo}/")
+    image = Scene(0, "test").frame(FIRST_FRAME).image
+    frames = {side_px: [encode_frame(image, side_px, fit=opened.zoo.fit)]}
+    runner = BatchRunner(build_executor(device, opened, {}), {variant.name: side_px}, frames, 1)
     cell = Cell(variant.name, 1)
     runner.run(cell, NUM_WARM_UP)
     took_ms: list[float] = []

@@ -23,7 +23,7 @@ from ..links.shapers import SHAPERS
 from ..links.traces import LinkTrace, read_trace
 from ..live_run.cameras import TRACES_DIR
 from ..server.config import ServerConfig
-from ..zoos import load_variants, variants_path
+from ..zoos import is_folder, open_zoo
 from .matrix import Experiment, Value
 
 SHIPPED_DIR = Path(__file__).with_name("experiments")
@@ -145,13 +145,12 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
     matrix = {name: getattr(file.matrix, name) for name in given["matrix"]}
     for name in server.keys() & matrix.keys():
         raise document.error(("matrix", name), "stands under server too")
-    profiles_dir = Path(str(server["profiles_dir"])) if "profiles_dir" in server else None
     for place, name, value in _values(server, matrix):
         with document.blamed(place):
             _check_place(name, value, is_elsewhere=is_elsewhere)
         if name == "zoo":
             with _blamed(document, place):
-                load_variants(variants_path(str(value), profiles_dir))
+                open_zoo(str(value)).variants  # noqa: B018 - read to be checked
     matrix.setdefault("seed", (0,))
     num_runs = file.iterations * math.prod(len(values) for values in matrix.values())
     if num_runs > MAX_RUNS:
@@ -182,7 +181,8 @@ def _check_place(name: str, value: Any, *, is_elsewhere: bool) -> None:  # noqa:
     """Checks what hangs on the machine that the server runs on; raises ValueError."""
     if name == "devices" and not is_elsewhere:
         parse_devices(value)
-    if is_elsewhere and (name == "profiles_dir" or (name == "shaper" and value != SHAPERS[0])):
+    is_here = (name == "zoo" and is_folder(value)) or (name == "shaper" and value != SHAPERS[0])
+    if is_elsewhere and is_here:
         raise ValueError(f"{value}: is for runs on this machine")
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..adapting.frame_sizes import DEFAULT_QUALITY
-from ..core.variant import Variant
 from ..devices.config import DeviceKind
 from ..devices.discovery import find_devices, parse_devices
 from ..live_run.cameras import LiveCamera
@@ -22,9 +21,8 @@ from ..reporting.run_logs import RunLogs, read_run_logs
 from ..reporting.scores import Scores, score_answers
 from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
-from ..vision.classes import TRAFFIC_CLASSES
 from ..vision.detections import Detections
-from ..zoos import load_qualities, load_variants, variants_path
+from ..zoos import OpenedZoo, open_zoo
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
 from .running_all import OnProgress
@@ -67,7 +65,7 @@ def run_live(
 def encoded_scene(run: RunConfig, camera: LiveCamera) -> LoopedScene:
     """What a camera of the run sees, encoded in advance at all sides of the zoo."""
     scene = looped_scene(run.seconds, camera)
-    scene.encode_ahead(sides_px(run), DEFAULT_QUALITY.quality)
+    scene.encode_ahead(sides_px(run), DEFAULT_QUALITY.quality, zoo_of(run).zoo.fit)
     return scene
 
 
@@ -102,12 +100,12 @@ def finish_run(
     logs = read_run_logs(folder)
     answers = read_detections(folder / DETECTIONS_FILE)
     class_names = next((one.class_names for one in reports if one.class_names), ())
-    class_names = class_names or TRAFFIC_CLASSES
+    class_names = class_names or zoo_of(run).zoo.class_names
     scenes = {}
     if _detects(run):
         scenes = {one.stream_id: looped_scene(run.seconds, one) for one in run.cameras()}
     summary, problems = score_run(folder, logs, answers, scenes, class_names, folder / SERVER_DIR)
-    scores = score_cameras(logs, answers, scenes, _zoo(run), class_names) if scenes else {}
+    scores = score_cameras(logs, answers, scenes, zoo_of(run), class_names) if scenes else {}
     if server_status:
         problems.append(f"the server ended with status {server_status}")
     problems += [f"{one.info.stream_id}: {one.problem}" for one in reports if one.problem]
@@ -121,7 +119,7 @@ def score_cameras(
     logs: RunLogs,
     detections: Mapping[FrameKey, Detections],
     scenes: Mapping[str, LoopedScene],
-    zoo: str,
+    zoo: OpenedZoo,
     class_names: tuple[str, ...],
 ) -> dict[str, Scores]:
     """Scores each camera of a run, and under `TOTAL` all of them together.
@@ -142,15 +140,15 @@ def score_cameras(
 
 
 @functools.lru_cache(maxsize=1)  # as long as the scene itself is kept
-def _golden(zoo: str, scene: LoopedScene) -> list[Detections]:
-    from ..vision.golden import golden_detections  # noqa: PLC0415  # torch takes seconds
+def _golden(zoo: OpenedZoo, scene: LoopedScene) -> list[Detections]:
+    from ..devices.detecting import golden_detections  # noqa: PLC0415 - loads what runs them
 
     return golden_detections(zoo, scene.images)
 
 
 def profile_accuracy(run: RunConfig) -> ProfileAccuracy:
     """What answers of the run's zoo are worth by its tables; UsageError if one is not there, or broken."""
-    return ProfileAccuracy(_zoo_variants(run), load_qualities(_zoo(run), _profiles_dir(run)))
+    return ProfileAccuracy(zoo_of(run).variants, zoo_of(run).qualities)
 
 
 def sides_px(run: RunConfig) -> list[int]:
@@ -158,21 +156,13 @@ def sides_px(run: RunConfig) -> list[int]:
     served = run.server.get("variants", ())
     names = served if isinstance(served, tuple) else ()
     return sorted(
-        {one.input_side_px for one in _zoo_variants(run) if not names or one.name in names}
+        {one.input_side_px for one in zoo_of(run).variants if not names or one.name in names}
     )
 
 
-def _zoo_variants(run: RunConfig) -> Sequence[Variant]:
-    return load_variants(variants_path(_zoo(run), _profiles_dir(run)))
-
-
-def _profiles_dir(run: RunConfig) -> Path | None:
-    given = str(run.server.get("profiles_dir", ""))
-    return Path(given) if given else None
-
-
-def _zoo(run: RunConfig) -> str:
-    return str(run.server.get("zoo", ServerConfig().zoo))
+def zoo_of(run: RunConfig) -> OpenedZoo:
+    """The zoo that the run's server serves; UsageError if there is none."""
+    return open_zoo(str(run.server.get("zoo", ServerConfig().zoo)))
 
 
 def server_options(run: RunConfig) -> dict[str, object]:

@@ -15,7 +15,7 @@ from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
 from ..simulation.run_folder import run_info, simulation_logs, write_links
 from ..simulation.simulation import Simulation
-from .live import encoded_scene, profile_accuracy, server_config, sides_px
+from .live import encoded_scene, profile_accuracy, server_config, sides_px, zoo_of
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
 from .running_all import OnProgress
@@ -39,7 +39,9 @@ def run_simulated(
         config,
         config.devices or find_devices(),
         {
-            camera.scene_seed: measured_sizes(encoded_scene(run, camera), sides_px(run))
+            camera.scene_seed: measured_sizes(
+                encoded_scene(run, camera), sides_px(run), zoo_of(run).zoo.fit
+            )
             for camera in cameras[:1]  # all look at the same scene
         },
         chance,

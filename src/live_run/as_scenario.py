@@ -12,6 +12,7 @@ from ..client.emulation import start_phases_s
 from ..core.device import Device
 from ..core.link import KBITS_PER_BYTE
 from ..core.options import same_options
+from ..core.zoo import Fit
 from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.replay import SlowdownScript
 from ..reporting.run_logs import read_run_logs
@@ -90,7 +91,7 @@ def simulated_run(
     return Scenario(
         seconds=CONNECT_S + seconds,
         seed=config.seed,
-        zoo=config.zoo,
+        zoo=zoo.name,
         variants=zoo.variants,
         qualities=zoo.qualities,
         devices=tuple(Device(device.device_id, device.device_type) for device in devices),
@@ -128,13 +129,13 @@ def simulated_run(
     )
 
 
-def measured_sizes(scene: LoopedScene, sides_px: Iterable[int]) -> RecordedSizes:
+def measured_sizes(scene: LoopedScene, sides_px: Iterable[int], fit: Fit) -> RecordedSizes:
     """The sizes of a scene's frames at each side, encoded as its cameras do."""
     quality = DEFAULT_QUALITY.quality
     return RecordedSizes(
         {
             side_px: tuple(
-                KBITS_PER_BYTE * len(scene.encode(image, side_px, quality))
+                KBITS_PER_BYTE * len(scene.encode(image, side_px, quality, fit))
                 for image in scene.images
             )
             for side_px in sides_px

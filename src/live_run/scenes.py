@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from ..client.sources import ArraySource, FrameSource, SceneSource
+from ..core.zoo import Fit
 from ..vision.accuracy import FrameTruth, truth_of
-from ..vision.preprocessing import Image, encode_frame
+from ..vision.fits import Image
+from ..vision.preprocessing import encode_frame
 from ..vision.scenes import Scene
 from .cameras import LiveCamera
 
@@ -68,7 +70,7 @@ class LoopedScene(ArraySource):
         super().__init__(self.images)
         self._truths = [truth_of(frame) for frame in frames]
         self._number_of = {id(image): number for number, image in enumerate(self.images)}
-        self._encoded: dict[tuple[int, int, int], bytes] = {}
+        self._encoded: dict[tuple[int, int, int, Fit], bytes] = {}
 
     @property
     def num_frames(self) -> int:
@@ -79,22 +81,22 @@ class LoopedScene(ArraySource):
         """What there is to see in it."""
         return self._truths[index % self.num_frames]
 
-    def encode(self, image: Image, side_px: int, quality: int) -> bytes:
+    def encode(self, image: Image, side_px: int, quality: int, fit: Fit) -> bytes:
         """Encodes a picture of the loop, or remembers how that went the last time.
 
         Raises:
             KeyError: if the picture is not of this loop.
         """
-        key = (self._number_of[id(image)], side_px, quality)
+        key = (self._number_of[id(image)], side_px, quality, fit)
         if key not in self._encoded:
-            self._encoded[key] = encode_frame(image, side_px, quality)
+            self._encoded[key] = encode_frame(image, side_px, quality, fit)
         return self._encoded[key]
 
-    def encode_ahead(self, sides_px: Iterable[int], quality: int) -> None:
+    def encode_ahead(self, sides_px: Iterable[int], quality: int, fit: Fit) -> None:
         """Encodes all pictures at some sides, which takes about 5 ms and 30 kB for each of both."""
         for side_px in sides_px:
             for image in self.images:
-                self.encode(image, side_px, quality)
+                self.encode(image, side_px, quality, fit)
 
 
 def looped_scene(seconds: float, camera: LiveCamera) -> LoopedScene:

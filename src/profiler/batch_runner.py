@@ -15,6 +15,7 @@ from ..core.clock import Clock, MonotonicClock
 from ..core.errors import RunError
 from ..core.profile import BatchLatency
 from ..core.variant import Variant
+from ..core.zoo import Fit
 from ..devices.config import DeviceConfig
 from ..devices.executors.port import Executor
 from ..devices.registry import build_executor
@@ -30,6 +31,7 @@ from ..server.wire.channel import Channel, socket_pair
 from ..server.wire.frame_memory import FrameReader, FrameWriter, create_frame_memory
 from ..vision.preprocessing import encode_frame
 from ..vision.scenes import Scene
+from ..zoos import OpenedZoo
 from .samples import Cell
 
 NUM_DECODERS = 2  # as a server has them where nobody says otherwise
@@ -131,7 +133,7 @@ class BatchRunner:
             self._clock,
             on_batch=lambda row: ended.put(row.inference_ms),
         )
-        decoders = DecoderPool(work, self._executor.prepare, NUM_DECODERS)
+        decoders = DecoderPool(work, self._executor, NUM_DECODERS)
         took_ms: list[float] = []
         with ThreadPoolExecutor(1) as thread:
             running = thread.submit(loop.run)
@@ -151,25 +153,25 @@ class BatchRunner:
 
 
 def open_runner(
-    device: DeviceConfig, variants: Sequence[Variant], max_batch_size: int
+    device: DeviceConfig, zoo: OpenedZoo, variants: Sequence[Variant], max_batch_size: int
 ) -> BatchRunner:
     """Pins this process to the device's cores and loads the variants there.
 
     Raises:
         RunError: if a variant cannot be loaded.
     """
-    frames = _draw_frames({variant.input_side_px for variant in variants})
+    frames = _draw_frames({variant.input_side_px for variant in variants}, zoo.zoo.fit)
     if device.cores:
         os.sched_setaffinity(0, device.cores)
     sides_px = {one.name: one.input_side_px for one in variants}
-    return BatchRunner(build_executor(device, {}), sides_px, frames, max_batch_size)
+    return BatchRunner(build_executor(device, zoo, {}), sides_px, frames, max_batch_size)
 
 
-def _draw_frames(sides_px: Iterable[int]) -> dict[int, list[bytes]]:
+def _draw_frames(sides_px: Iterable[int], fit: Fit) -> dict[int, list[bytes]]:
     """Draws traffic: the same pictures at each side, encoded as a client encodes them."""
     images = [
         scene.frame(FRAME_STRIDE * (k + 1)).image
         for scene in (Scene(seed, "val") for seed in range(NUM_SCENES))
         for k in range(FRAMES_PER_SCENE)
     ]
-    return {side: [encode_frame(image, side) for image in images] for side in sides_px}
+    return {side: [encode_frame(image, side, fit=fit) for image in images] for side in sides_px}

@@ -5,16 +5,21 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
 from rich.console import Console
 
 from ..core.clock import Clock, MonotonicClock
-from ..core.variant import Variant
 from ..files.progress import LEFT, PERCENT, progress_bar
-from ..zoos import Fingerprint, LatencyFile, Method, write_latency_file
+from ..zoos import (
+    MAX_BATCH_SIZE,
+    Fingerprint,
+    LatencyFile,
+    Method,
+    OpenedZoo,
+    write_latency_file,
+)
 from .batch_runner import BatchRunner
 from .measuring import Amount, measure
 from .samples import Cell, SampleFile
@@ -26,9 +31,8 @@ class Campaign:
     """What is measured, and how.
 
     Attributes:
-        zoo: whose variants.
+        zoo: each of its variants is measured.
         device_type: on what, and of which machine (`fingerprint`).
-        variants: each of them is measured.
         batch_sizes: rising, from 1; sizes left out are taken from the line between.
         max_batch_size: largest batch size of the table.
         amount: how many samples, and how long at most.
@@ -36,10 +40,9 @@ class Campaign:
         method: what the table calls itself.
     """
 
-    zoo: str
+    zoo: OpenedZoo
     device_type: str
     fingerprint: Fingerprint
-    variants: tuple[Variant, ...]
     batch_sizes: tuple[int, ...]
     max_batch_size: int
     amount: Amount
@@ -48,8 +51,20 @@ class Campaign:
 
     @property
     def cells(self) -> list[Cell]:
-        """Every variant with every batch size."""
-        return [Cell(one.name, size) for one in self.variants for size in self.batch_sizes]
+        """Every variant with every batch size that it takes."""
+        most = self.most_at_once
+        return [
+            Cell(name, size) for name in most for size in self.batch_sizes if size <= most[name]
+        ]
+
+    @property
+    def most_at_once(self) -> dict[str, int]:
+        """The largest batch size of each variant in the table."""
+        networks = {one.name: one.network for one in self.zoo.zoo.variants}
+        return {
+            one.name: min(self.max_batch_size, networks[one.name].max_batch_size or MAX_BATCH_SIZE)
+            for one in self.zoo.variants
+        }
 
 
 def carry_out(
@@ -81,9 +96,9 @@ def carry_out(
 
         measure(runner.run, file, amount, Random(campaign.seed), clock, visited)  # noqa: S311
         progress.update(task, description="measured", completed=total)
-        rows = summarise(file.samples, campaign.max_batch_size)
+        rows = summarise(file.samples, campaign.most_at_once)
     table = LatencyFile(
-        zoo=campaign.zoo,
+        zoo=campaign.zoo.name,
         device_type=campaign.device_type,
         method=campaign.method,
         fingerprint=campaign.fingerprint,
@@ -99,7 +114,7 @@ def _source(campaign: Campaign) -> str:
     sizes = ", ".join(str(size) for size in campaign.batch_sizes)
     text = (
         f"moonjelly profile; inference + post-processing, the next batch decoded beside, of batch sizes {sizes}; "
-        f"order shuffled by seed {campaign.seed}; torch {version('torch')}"
+        f"order shuffled by seed {campaign.seed}; {campaign.fingerprint.runtime}"
     )
     if campaign.amount.num_samples < ENOUGH_SAMPLES:
         text += "; p99 from the spread of all cells together"

@@ -18,10 +18,9 @@ from ..server.zoo import fingerprint_of
 from ..zoos import (
     MAX_BATCH_SIZE,
     Method,
-    load_variants,
     machine_profile_path,
     number_gpus_by_place,
-    variants_path,
+    open_zoo,
 )
 from .batch_runner import open_runner
 from .campaign import Campaign, carry_out
@@ -34,7 +33,12 @@ DEFAULT_SAMPLES = 200
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `moonjelly profile`."""
-    parser.add_argument("--zoo", default="traffic", help="whose variants (default: %(default)s)")
+    parser.add_argument(
+        "--zoo",
+        default="traffic",
+        metavar="NAME|FOLDER",
+        help="whose variants (default: %(default)s)",
+    )
     parser.add_argument(
         "--device",
         default="auto",
@@ -63,9 +67,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the table (default: this machine's own, in the cache)",
     )
     parser.add_argument(
-        "--profiles-dir", type=Path, metavar="DIR", help="in place of the repository's profiles/"
-    )
-    parser.add_argument(
         "--refresh",
         action="store_true",
         help="measure anew: forget the samples of an earlier run, do not continue it",
@@ -82,25 +83,23 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     number_gpus_by_place()
     console = Console(stderr=True, soft_wrap=True)
-    device = _device(arguments.device)
+    device, zoo = _device(arguments.device), open_zoo(arguments.zoo)
     if arguments.quick:
-        path = ensure_profile(arguments.zoo, device, arguments.profiles_dir, console)
+        path = ensure_profile(zoo, device, console)
         console.print(f"latency profile: {path}")
         return 0
-    fingerprint = fingerprint_of(device)
+    fingerprint = fingerprint_of(device, zoo)
     if fingerprint is None:
         raise UsageError(f"device={arguments.device}: a replayed device cannot be measured")
-    variants = load_variants(variants_path(arguments.zoo, arguments.profiles_dir))
-    own = machine_profile_path(arguments.zoo, device.device_type, fingerprint)
+    own = machine_profile_path(zoo.name, device.device_type, fingerprint)
     samples = own.with_name(f"samples-{device.device_type}.csv")
     if arguments.refresh:
         samples.unlink(missing_ok=True)
     _warn_if_busy(device, console)
     campaign = Campaign(
-        zoo=arguments.zoo,
+        zoo=zoo,
         device_type=device.device_type,
         fingerprint=fingerprint,
-        variants=variants,
         batch_sizes=arguments.batch_sizes,
         max_batch_size=max(arguments.batch_sizes),
         amount=Amount(arguments.samples),
@@ -108,11 +107,11 @@ def run(arguments: argparse.Namespace) -> int:
         method=Method.MEASURED,
     )
     console.print(
-        f"measuring {len(variants)} variants of {arguments.zoo} at {len(arguments.batch_sizes)} batch "
+        f"measuring {len(zoo.variants)} variants of {zoo.name} at {len(arguments.batch_sizes)} batch "
         f"sizes on {device.device_type}, {arguments.samples} samples each; samples go to {samples}; "
         f"after an interruption the same command continues",
     )
-    runner = open_runner(device, variants, campaign.max_batch_size)
+    runner = open_runner(device, zoo, zoo.variants, campaign.max_batch_size)
     carry_out(campaign, runner, samples, arguments.out or own, console)
     console.print(f"wrote {arguments.out or own}")
     return 0

@@ -9,13 +9,7 @@ from rich.console import Console
 from ..core.errors import UsageError
 from ..devices.config import DeviceConfig
 from ..server.zoo import fingerprint_of
-from ..zoos import (
-    Method,
-    find_profile,
-    load_variants,
-    machine_profile_path,
-    variants_path,
-)
+from ..zoos import Method, OpenedZoo, find_profile, machine_profile_path
 from .batch_runner import open_runner
 from .campaign import Campaign, carry_out
 from .measuring import Amount
@@ -25,43 +19,39 @@ MAX_BATCH_SIZE = 8
 AMOUNT = Amount(num_samples=30, limit_ms=35_000.0, visit_ms=200.0)
 
 
-def ensure_profile(
-    zoo: str, device: DeviceConfig, profiles_dir: Path | None, console: Console
-) -> Path:
+def ensure_profile(zoo: OpenedZoo, device: DeviceConfig, console: Console) -> Path:
     """Returns the latency profile that fits a device; measures a quick one if there is none.
 
     Pins this process to the device's cores where it measures, so call it in a process of its own.
 
     Raises:
-        UsageError: if the zoo does not exist, or a shipped table is broken.
+        UsageError: if a table of the zoo is broken.
         RunError: if a variant cannot be loaded.
     """
-    fingerprint = fingerprint_of(device)
-    path = find_profile(zoo, device.device_type, fingerprint, profiles_dir)
+    fingerprint = fingerprint_of(device, zoo)
+    path = find_profile(zoo, device.device_type, fingerprint)
     if path is not None:
         return path
     if fingerprint is None:
         raise UsageError(
-            f"device={device.device_id}: zoo {zoo} has no profile {device.device_type}"
+            f"device={device.device_id}: zoo {zoo.name} has no profile {device.device_type}"
         )
-    out = machine_profile_path(zoo, device.device_type, fingerprint)
+    out = machine_profile_path(zoo.name, device.device_type, fingerprint)
     console.print(
-        f"no latency profile of zoo {zoo} fits {device.device_type} of this machine; "
+        f"no latency profile of zoo {zoo.name} fits {device.device_type} of this machine; "
         f"measuring a quick one, once, in less than a minute"
     )
-    variants = load_variants(variants_path(zoo, profiles_dir))
     campaign = Campaign(
         zoo=zoo,
         device_type=device.device_type,
         fingerprint=fingerprint,
-        variants=variants,
         batch_sizes=BATCH_SIZES,
         max_batch_size=MAX_BATCH_SIZE,
         amount=AMOUNT,
         seed=0,
         method=Method.QUICK,
     )
-    runner = open_runner(device, variants, MAX_BATCH_SIZE)
+    runner = open_runner(device, zoo, zoo.variants, MAX_BATCH_SIZE)
     samples = out.with_name(f"quick-samples-{device.device_type}.csv")
     samples.unlink(missing_ok=True)
     carry_out(campaign, runner, samples, out, console)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -32,8 +32,8 @@ def tail_ratio(samples: Samples) -> float:
     return min(MOST_RATIO, max(LEAST_RATIO, 1 + P99_PER_P90 * spread))
 
 
-def summarise(samples: Samples, max_batch_size: int) -> tuple[LatencyRow, ...]:
-    """Turns samples into the rows of a profile, batch 1 to `max_batch_size` of each variant.
+def summarise(samples: Samples, most_at_once: Mapping[str, int]) -> tuple[LatencyRow, ...]:
+    """Turns samples into the rows of a profile, batch 1 to the most at once of each variant.
 
     `p50_ms` is the median, lowered to that of the next batch size where noise put it above: fewer
     frames never take longer. `p99_ms` is the 99th percentile (linear interpolation) of cells with at
@@ -43,15 +43,15 @@ def summarise(samples: Samples, max_batch_size: int) -> tuple[LatencyRow, ...]:
 
     Args:
         samples: at least one for each cell, batch size 1 of each variant among them.
-        max_batch_size: largest batch of the profile.
+        most_at_once: by variant, the largest batch of the profile.
     """
     ratio = tail_ratio(samples)
     sizes: dict[str, list[int]] = {}
     for cell in sorted(samples):
         sizes.setdefault(cell.variant, []).append(cell.batch_size)
     rows: list[LatencyRow] = []
-    every = range(1, max_batch_size + 1)
     for variant, measured in sizes.items():
+        every = range(1, most_at_once[variant] + 1)
         cells = [samples[Cell(variant, size)] for size in measured]
         medians = _never_falling([float(np.median(values)) for values in cells])
         tails = [

@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Fit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STRETCH: _ClassVar[Fit]
+    LETTERBOX: _ClassVar[Fit]
+    LETTERBOX_TOP_LEFT: _ClassVar[Fit]
+
 class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     VERDICT_UNSPECIFIED: _ClassVar[Verdict]
@@ -18,6 +24,9 @@ class Place(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PLACE_UNSPECIFIED: _ClassVar[Place]
     ENDPOINT: _ClassVar[Place]
     EXECUTOR: _ClassVar[Place]
+STRETCH: Fit
+LETTERBOX: Fit
+LETTERBOX_TOP_LEFT: Fit
 VERDICT_UNSPECIFIED: Verdict
 ANSWERED: Verdict
 DROPPED: Verdict
@@ -62,16 +71,18 @@ class RegisterReply(_message.Message):
     def __init__(self, session: _Optional[str] = ..., zoo: _Optional[_Union[Zoo, _Mapping]] = ..., advised_side_px: _Optional[int] = ..., plan_epoch: _Optional[int] = ..., served_side_px: _Optional[int] = ...) -> None: ...
 
 class Zoo(_message.Message):
-    __slots__ = ("name", "class_names", "sizes", "qualities")
+    __slots__ = ("name", "class_names", "sizes", "qualities", "fit")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAMES_FIELD_NUMBER: _ClassVar[int]
     SIZES_FIELD_NUMBER: _ClassVar[int]
     QUALITIES_FIELD_NUMBER: _ClassVar[int]
+    FIT_FIELD_NUMBER: _ClassVar[int]
     name: str
     class_names: _containers.RepeatedScalarFieldContainer[str]
     sizes: _containers.RepeatedCompositeFieldContainer[InputSize]
     qualities: _containers.RepeatedCompositeFieldContainer[JpegQuality]
-    def __init__(self, name: _Optional[str] = ..., class_names: _Optional[_Iterable[str]] = ..., sizes: _Optional[_Iterable[_Union[InputSize, _Mapping]]] = ..., qualities: _Optional[_Iterable[_Union[JpegQuality, _Mapping]]] = ...) -> None: ...
+    fit: Fit
+    def __init__(self, name: _Optional[str] = ..., class_names: _Optional[_Iterable[str]] = ..., sizes: _Optional[_Iterable[_Union[InputSize, _Mapping]]] = ..., qualities: _Optional[_Iterable[_Union[JpegQuality, _Mapping]]] = ..., fit: _Optional[_Union[Fit, str]] = ...) -> None: ...
 
 class InputSize(_message.Message):
     __slots__ = ("side_px", "frame_kbits", "accuracy")

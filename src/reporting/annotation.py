@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
-from ..vision.preprocessing import Image
+from ..vision.fits import Image
 from .viewing import Shown
 
 Colour = tuple[int, int, int]

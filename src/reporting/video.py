@@ -11,7 +11,7 @@ import av
 from ..core.records import FrameRecord
 from ..files.whole_file import whole_file
 from ..vision.detections import Detections
-from ..vision.preprocessing import Image
+from ..vision.fits import Image
 from .annotation import STRIP_PX, annotate, view_height_px
 from .run_folder import StreamInfo
 from .viewing import viewed

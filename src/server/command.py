@@ -17,7 +17,7 @@ from ..core.budget_rules import budget_rule
 from ..core.errors import RunError, UsageError
 from ..devices.config import DeviceKind
 from ..devices.discovery import check_cores, device_text, find_devices
-from ..zoos import number_gpus_by_place
+from ..zoos import number_gpus_by_place, open_zoo
 from .config import ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .log import set_up_log
@@ -94,13 +94,12 @@ def measure_missing(config: ServerConfig) -> None:
     Raises:
         RunError: if that fails.
     """
+    zoo = open_zoo(config.zoo)
     for device in config.devices:
-        if device.kind is DeviceKind.REPLAYED or find_device_profile(config, device) is not None:
+        if device.kind is DeviceKind.REPLAYED or find_device_profile(zoo, device) is not None:
             continue  # only a real device can be measured
         command = [sys.executable, "-m", "moonjelly", "profile", "--quick"]
         command += ["--zoo", config.zoo, "--device", device_text(device)]
-        if config.profiles_dir:
-            command += ["--profiles-dir", config.profiles_dir]
         status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
         if status:
             raise RunError(f"no latency profile: status {status} of `{shlex.join(command[1:])}`")

@@ -17,6 +17,7 @@ from ..devices.config import DeviceConfig
 from ..devices.discovery import parse_devices
 from ..files.document import ReadBy
 from ..scheduling.serving_options import ServingOptions
+from ..zoos import is_folder
 
 HOST_PATTERN = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
 KIB = 1024
@@ -38,11 +39,8 @@ class ServerConfig(ServingOptions):
         False, "allow a host that others can reach, although nothing is encrypted or authenticated"
     )
     endpoints: int = option(1, "endpoint processes that share the port", Range(1, 64))
-    zoo: str = option("traffic", "variants to serve")
+    zoo: str = option("traffic", "what to serve: a zoo, or its folder", metavar="NAME|FOLDER")
     variants: tuple[str, ...] = option((), "serve only these variants of the zoo; none for all")
-    profiles_dir: str = option(
-        "", "folder of the profiles; empty for the one in the repository", metavar="FOLDER"
-    )
     devices: Annotated[
         tuple[DeviceConfig, ...], ReadBy(parse_devices, tuple[str, ...], takes_one=True)
     ] = option(
@@ -80,14 +78,15 @@ class ServerConfig(ServingOptions):
         for device_id in ids:
             if ids.count(device_id) > 1:
                 raise ValueError(f"devices={device_id!r}: listed twice")
-        require_id("zoo", self.zoo)
+        if not is_folder(self.zoo):
+            require_id("zoo", self.zoo)
         for name in self.variants:
             require_id("variants", name)
         if self.log_level not in LOG_LEVELS:
             raise ValueError(
                 f"log_level={echo(self.log_level)}: must be one of {', '.join(LOG_LEVELS)}"
             )
-        for name in ("profiles_dir", "out_dir"):
+        for name in ("zoo", "out_dir"):
             path = getattr(self, name)
             if "\0" in path or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
                 raise ValueError(f"{name}={echo(path)}: must be a path of this machine")

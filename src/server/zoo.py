@@ -10,25 +10,22 @@ from ..core.errors import UsageError
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
+from ..core.zoo import Fit
 from ..devices.config import DeviceConfig, DeviceKind
-from ..vision.classes import TRAFFIC_CLASSES
-from ..vision.manifest import weights_digest
 from ..zoos import (
     Fingerprint,
     LearnedFile,
+    OpenedZoo,
     cpu_fingerprint,
     cuda_fingerprint,
     find_profile,
     learned_file,
     load_latency_profile,
-    load_qualities,
-    load_variants,
-    variants_path,
+    open_zoo,
 )
 from .config import ServerConfig
 
 LEAST_REPLAY_RATIO = 0.001  # planning needs latencies above 0
-CLASS_NAMES = {"traffic": TRAFFIC_CLASSES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +33,32 @@ class ServedZoo:
     """What is served, and how fast.
 
     Attributes:
+        opened: the zoo that it comes from.
         variants: least accurate first.
-        class_names: by class id; empty where the zoo says none.
         profiles: device id to latency, of at least these variants; of replayed devices, scaled as
             the options say.
         qualities: JPEG qualities below the default whose effect is known, best first.
     """
 
-    name: str
+    opened: OpenedZoo
     variants: tuple[Variant, ...]
-    class_names: tuple[str, ...]
     profiles: Mapping[str, LatencyProfile]
     qualities: tuple[JpegQuality, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """That of the zoo."""
+        return self.opened.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """By class id."""
+        return self.opened.zoo.class_names
+
+    @property
+    def fit(self) -> Fit:
+        """How a picture fills the squares of its networks."""
+        return self.opened.zoo.fit
 
     def latency(self, device_id: str, variant: str) -> BatchLatency:
         """Latency of a variant on a device.
@@ -58,35 +69,34 @@ class ServedZoo:
         return self.profiles[device_id].by_variant[variant]
 
 
-def fingerprint_of(device: DeviceConfig) -> Fingerprint | None:
+def fingerprint_of(device: DeviceConfig, zoo: OpenedZoo) -> Fingerprint | None:
     """What a profile of that device must have been measured on; None where any will do."""
     if device.kind is DeviceKind.REPLAYED:
         return None
     if device.gpu is not None:
-        return cuda_fingerprint(device.gpu, weights_digest())
-    return cpu_fingerprint(len(device.cores), weights_digest())
+        return cuda_fingerprint(device.gpu, zoo.digest, zoo.libraries)
+    return cpu_fingerprint(len(device.cores), zoo.digest, zoo.libraries)
 
 
-def find_device_profile(config: ServerConfig, device: DeviceConfig) -> Path | None:
+def find_device_profile(zoo: OpenedZoo, device: DeviceConfig) -> Path | None:
     """The latency profile for a device; None if it has to be measured first.
 
     Raises:
-        UsageError: if the zoo does not exist, or a table is broken.
+        UsageError: if a table of the zoo is broken.
     """
-    folder = Path(config.profiles_dir) if config.profiles_dir else None
-    return find_profile(config.zoo, device.device_type, fingerprint_of(device), folder)
+    return find_profile(zoo, device.device_type, fingerprint_of(device, zoo))
 
 
-def learned_of(config: ServerConfig, device: DeviceConfig) -> LearnedFile | None:
+def learned_of(zoo: OpenedZoo, device: DeviceConfig) -> LearnedFile | None:
     """Where a device's executor keeps what it learns beside its profile; None where nothing is kept.
 
     Raises:
-        UsageError: if the zoo does not exist, or a table is broken.
+        UsageError: if a table of the zoo is broken.
     """
-    profile, fingerprint = find_device_profile(config, device), fingerprint_of(device)
+    profile, fingerprint = find_device_profile(zoo, device), fingerprint_of(device, zoo)
     if profile is None or fingerprint is None:
         return None
-    return learned_file(config.zoo, device.device_id, device.device_type, fingerprint, profile)
+    return learned_file(zoo.name, device.device_id, device.device_type, fingerprint, profile)
 
 
 def load_served_zoo(config: ServerConfig) -> ServedZoo:
@@ -95,27 +105,26 @@ def load_served_zoo(config: ServerConfig) -> ServedZoo:
     Raises:
         UsageError: if one of them is missing or broken, or a variant does not exist.
     """
-    folder = Path(config.profiles_dir) if config.profiles_dir else None
-    every = load_variants(variants_path(config.zoo, folder))
+    opened = open_zoo(config.zoo)
+    every = opened.variants
     known = [variant.name for variant in every]
     for name in config.variants:
         if name not in known:
-            raise UsageError(f"variants={name!r}: zoo {config.zoo} has {', '.join(known)}")
+            raise UsageError(f"variants={name!r}: zoo {opened.name} has {', '.join(known)}")
     variants = tuple(v for v in every if not config.variants or v.name in config.variants)
     profiles: dict[str, LatencyProfile] = {}
     for device in config.devices:
-        path = find_device_profile(config, device)
+        path = find_device_profile(opened, device)
         if path is None:
             raise UsageError(
-                f"devices={device.device_id}: zoo {config.zoo} has no latency profile "
+                f"devices={device.device_id}: zoo {opened.name} has no latency profile "
                 f"{device.device_type} that fits it; measure one with `moonjelly profile`"
             )
         profile = load_latency_profile(path, every)
         if device.kind is DeviceKind.REPLAYED:
             profile = _scaled(profile, max(config.replay_latency_ratio, LEAST_REPLAY_RATIO))
         profiles[device.device_id] = profile
-    qualities = load_qualities(config.zoo, folder)
-    return ServedZoo(config.zoo, variants, CLASS_NAMES.get(config.zoo, ()), profiles, qualities)
+    return ServedZoo(opened, variants, profiles, opened.qualities)
 
 
 def _scaled(profile: LatencyProfile, ratio: float) -> LatencyProfile:

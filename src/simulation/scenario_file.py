@@ -16,13 +16,7 @@ from ..files.document import Document, ReadBy
 from ..files.shipped import shipped_folder
 from ..files.yaml_file import read_yaml
 from ..links.traces import LinkTrace, constant_trace, read_trace
-from ..zoos import (
-    find_profile,
-    load_latency_profile,
-    load_qualities,
-    load_variants,
-    variants_path,
-)
+from ..zoos import find_profile, is_folder, load_latency_profile, open_zoo
 from .absences import Absences
 from .recorded_sizes import read_frame_sizes
 from .scenario import (
@@ -124,7 +118,6 @@ class _ScenarioFile:
     streams: tuple[_Streams, ...]
     seed: int = option(0, limits=STEPS)
     zoo: str = "replayed-gpu"
-    profiles_dir: str = ""
     devices: Mapping[str, int] = field(default_factory=dict)
     slowdowns: Mapping[str, Annotated[SlowdownScript, ReadBy(SlowdownScript.parse, str)]] = field(
         default_factory=dict
@@ -153,24 +146,24 @@ def read_scenario(
     """
     document = read_yaml(path)
     file = document.read(_ScenarioFile)
-    profiles_dir = path.parent / file.profiles_dir if file.profiles_dir else None
-    variants = load_variants(variants_path(file.zoo, profiles_dir))
+    with document.blamed(("zoo",)):
+        zoo = open_zoo(str(path.parent / file.zoo) if is_folder(file.zoo) else file.zoo)
     counts = file.devices if devices is None else devices
     profiles = {}
     for kind, count in counts.items():
         with document.blamed(("devices", kind)):
             COUNT.require(kind, count)
-            table = find_profile(file.zoo, kind, None, profiles_dir)
+            table = find_profile(zoo, kind, None)
             if table is None:
-                raise ValueError(f"zoo {file.zoo} has no latency profile of that device type")
-            profiles[kind] = load_latency_profile(table, variants)
+                raise ValueError(f"zoo {zoo.name} has no latency profile of that device type")
+            profiles[kind] = load_latency_profile(table, zoo.variants)
     kinds = _kinds(path.parent, document, file)
     with document.blamed():
         return Scenario(
             seconds=file.seconds,
             seed=file.seed if seed is None else seed,
-            zoo=file.zoo,
-            variants=variants,
+            zoo=zoo.name,
+            variants=zoo.variants,
             devices=tuple(
                 Device(f"{kind}-{number}", kind)
                 for kind, count in counts.items()
@@ -180,7 +173,7 @@ def read_scenario(
             streams=tuple(stream for kind in kinds for stream in kind.streams()),
             slowdowns=file.slowdowns,
             absences=file.absences,
-            qualities=load_qualities(file.zoo, profiles_dir),
+            qualities=zoo.qualities,
             server=file.server,
         )
 

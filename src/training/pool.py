@@ -53,7 +53,7 @@ def _draw_scene(folder: Path, split: Split, frames_each: int, seed: int) -> list
     for k in range(frames_each):
         frame = scene.frame(k * _FRAME_STRIDE + seed % _FRAME_STRIDE)
         encoded = encode_frame(frame.image, POOL_SIDE_PX)
-        images[seed * frames_each + k] = decode_frame(encoded, POOL_SIDE_PX)
+        images[seed * frames_each + k] = decode_frame(encoded, POOL_SIDE_PX).picture
         truth.append(
             [
                 [

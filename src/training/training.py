@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import copy
 import csv
+import hashlib
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +20,8 @@ from torch import Tensor, nn
 
 from ..vision.classes import TRAFFIC_CLASSES
 from ..vision.detector import ARCHITECTURES, Detector, build_network, cells, decode_boxes
-from ..vision.manifest import read_manifest
-from ..vision.weight_files import install_weights
+from ..vision.weight_files import write_state
+from ..zoos import open_zoo, write_zoo_file
 from .assignment import detection_losses
 from .augmentation import draw_batch
 from .options import SIDES_PX, TrainingOptions
@@ -157,6 +159,17 @@ def train(
     return average.network  # type: ignore[return-value]
 
 
+def install(name: str, trained: Detector, zoo: str = "traffic") -> None:
+    """Puts a network's weights in place of those of a zoo, and their hash into its file."""
+    opened, content = open_zoo(zoo), write_state(trained.state_dict())
+    networks = tuple(
+        replace(one, sha256=hashlib.sha256(content).hexdigest()) if one.name == name else one
+        for one in opened.zoo.networks
+    )
+    (opened.folder / f"{name}.safetensors").write_bytes(content)
+    write_zoo_file(opened.folder, replace(opened.zoo, networks=networks))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line."""
     usual = TrainingOptions(network=next(iter(ARCHITECTURES)))
@@ -188,14 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.start_from,
     )
     if options.install:
-        install_weights(
-            options.network,
-            trained.state_dict(),
-            TRAFFIC_CLASSES,
-            read_manifest()[options.network].sides_px,
-            options.seed,
-            options.num_steps,
-        )
+        install(options.network, trained)
 
 
 if __name__ == "__main__":

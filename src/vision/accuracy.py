@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from faster_coco_eval import COCO, COCOeval_faster
 
-from .classes import TRAFFIC_CLASSES
 from .detections import Detections
 from .scenes import SceneFrame
 
@@ -27,11 +26,15 @@ class FrameTruth:
         boxes: x0, y0, x1, y1 of each object, float32 [n, 4], relative to the frame: 0 to 1.
         class_ids: Index into the class names, int32 [n].
         is_ignored: Objects that count neither when found nor when missed, bool [n].
+        size_px: Width and height in which objects are small, medium or large.
+        areas_px: Of each object in that size, float64 [n]; None for those of the boxes.
     """
 
     boxes: npt.NDArray[np.float32]
     class_ids: npt.NDArray[np.int32]
     is_ignored: npt.NDArray[np.bool_]
+    size_px: tuple[int, int] = REFERENCE_SIZE_PX
+    areas_px: npt.NDArray[np.float64] | None = None
 
 
 def truth_of(frame: SceneFrame) -> FrameTruth:
@@ -72,7 +75,7 @@ class Accuracy:
 def evaluate_detections(
     truth: Sequence[FrameTruth],
     detections: Sequence[Detections | None],
-    class_names: Sequence[str] = TRAFFIC_CLASSES,
+    class_names: Sequence[str],
 ) -> Accuracy:
     """Scores the answers for a series of frames.
 
@@ -92,7 +95,7 @@ def evaluate_detections(
     if num_objects == 0:
         raise ValueError(f"truth holds no object in {len(truth)} frames: it must hold one at least")
     known = COCO(_dataset(truth, class_names))
-    found = known.loadRes(_results(detections))
+    found = known.loadRes(_results(truth, detections))
     scorer = COCOeval_faster(known, found, "bbox")
     scorer.evaluate()
     scorer.accumulate()
@@ -113,9 +116,9 @@ def evaluate_detections(
     )
 
 
-def _to_coco(box: Sequence[float]) -> list[float]:
-    """Turns relative corners into x, y, width, height in the reference size."""
-    width, height = REFERENCE_SIZE_PX
+def _to_coco(box: Sequence[float], size_px: tuple[int, int]) -> list[float]:
+    """Turns relative corners into x, y, width, height in pixels."""
+    width, height = size_px
     x0, y0, x1, y1 = box
     return [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height]
 
@@ -127,37 +130,45 @@ def _dataset(truth: Sequence[FrameTruth], class_names: Sequence[str]) -> dict[st
         rows = zip(
             frame.boxes.tolist(), frame.class_ids.tolist(), frame.is_ignored.tolist(), strict=True
         )
-        for corners, class_id, is_ignored in rows:
-            box = _to_coco(corners)
+        for number, (corners, class_id, is_ignored) in enumerate(rows):
+            box = _to_coco(corners, frame.size_px)
+            area = box[2] * box[3]
+            if frame.areas_px is not None:
+                area = float(frame.areas_px[number])
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": image_id,
                     "category_id": class_id + 1,
                     "bbox": box,
-                    "area": box[2] * box[3],
+                    "area": area,
                     "iscrowd": int(is_ignored),
                 }
             )
-    width, height = REFERENCE_SIZE_PX
+    images = [
+        {"id": k, "width": frame.size_px[0], "height": frame.size_px[1]}
+        for k, frame in enumerate(truth, start=1)
+    ]
     return {
         "info": {},
-        "images": [{"id": k + 1, "width": width, "height": height} for k in range(len(truth))],
+        "images": images,
         "annotations": annotations,
         "categories": [{"id": k + 1, "name": name} for k, name in enumerate(class_names)],
     }
 
 
-def _results(detections: Sequence[Detections | None]) -> list[dict[str, Any]]:
+def _results(
+    truth: Sequence[FrameTruth], detections: Sequence[Detections | None]
+) -> list[dict[str, Any]]:
     """Returns the answers as COCO has them."""
     return [
         {
             "image_id": image_id,
             "category_id": class_id + 1,
-            "bbox": _to_coco(corners),
+            "bbox": _to_coco(corners, frame.size_px),
             "score": score,
         }
-        for image_id, answer in enumerate(detections, start=1)
+        for image_id, (frame, answer) in enumerate(zip(truth, detections, strict=True), start=1)
         if answer is not None
         for corners, score, class_id in zip(
             answer.boxes.tolist(), answer.scores.tolist(), answer.class_ids.tolist(), strict=True

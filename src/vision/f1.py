@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from .accuracy import REFERENCE_SIZE_PX
-from .classes import TRAFFIC_CLASSES
 from .detections import Detections
 from .postprocessing import box_ious
 
@@ -74,12 +73,13 @@ def matched_counts(golden: Detections, answer: Detections | None) -> F1Counts:
 def overlap_counts(
     golden: Detections,
     answer: Detections | None,
-    class_names: Collection[str] = TRAFFIC_CLASSES,
+    class_names: Collection[str],
     size_px: tuple[int, int] = REFERENCE_SIZE_PX,
 ) -> F1Counts:
     """Compares the answer for one frame, if there is one, by overlap alone.
 
-    Vehicles with a score of at least `MIN_SCORE` are compared, on both sides. Two boxes match if their
+    Vehicles, or objects of all classes where none of them is a vehicle's, with a score of at least
+    `MIN_SCORE` are compared, on both sides. Two boxes match if their
     IoU is at least `MIN_IOU`; pixels are inclusive, so that a box from 0 to 9 is 10 wide. Neither is
     the class compared, nor is a box used up by a match: a true positive is a box of the answer that
     matches any golden one, a false negative a golden box that no box of the answer matches.
@@ -124,5 +124,6 @@ def _boxes_px(
 ) -> npt.NDArray[np.float64]:
     """Returns the boxes that are compared, in whole pixels."""
     vehicle_ids = [number for number, name in enumerate(class_names) if name in VEHICLES]
+    vehicle_ids = vehicle_ids or list(range(len(class_names)))
     is_kept = (found.scores >= np.float32(MIN_SCORE)) & np.isin(found.class_ids, vehicle_ids)
     return np.asarray(np.rint(found.boxes[is_kept].astype(np.float64) * np.tile(size_px, 2)))

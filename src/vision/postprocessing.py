@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .detections import Detections
+from .heads.port import Decoded, Head
 
 Floats = npt.NDArray[np.float32]
 
@@ -79,39 +80,57 @@ def _uncovered(
     return np.asarray(kept, np.intp)
 
 
+def select(decoded: Decoded, head: Head, min_score: float = DEFAULT_MIN_SCORE) -> list[Detections]:
+    """Turns what a network says of a batch into the detections of each picture; see `select_detections`."""
+    max_iou = 1.0 if head.is_one_to_one else DEFAULT_MAX_IOU
+    class_ids = decoded.class_ids
+    return [
+        select_detections(
+            boxes, scores, min_score, max_iou, None if class_ids is None else class_ids[number]
+        )
+        for number, (boxes, scores) in enumerate(zip(decoded.boxes, decoded.scores, strict=True))
+    ]
+
+
 def select_detections(
     boxes: Floats,
     scores: Floats,
     min_score: float = DEFAULT_MIN_SCORE,
     max_iou: float = DEFAULT_MAX_IOU,
+    class_ids: npt.NDArray[np.int32] | None = None,
 ) -> Detections:
     """Turns one frame's decoded output into at most `MAX_DETECTIONS` detections, none of them empty.
 
     Args:
         boxes: Corners relative to the frame, [cells, 4].
-        scores: Class probabilities, [cells, classes].
+        scores: Class probabilities, [cells, classes]; or of one class a cell alone, [cells].
         min_score: Less sure cells are left out.
-        max_iou: See `suppress`.
+        max_iou: See `suppress`; 1 suppresses nothing.
+        class_ids: That class of each cell.
 
     Raises:
         BrokenOutput: If a score or a box in use is not a number.
     """
     if np.isnan(scores).any():
         raise BrokenOutput(f"{int(np.isnan(scores).sum())} of {scores.size} scores are no numbers")
-    found, class_ids = np.nonzero(scores >= min_score)
+    found, *columns = np.nonzero(scores >= min_score)
     if len(found) == 0:
         return Detections.empty()
-    sure = scores[found, class_ids]
+    kinds = columns[0] if class_ids is None else class_ids[found]
+    sure = scores[scores >= min_score]
     if len(found) > MAX_CANDIDATES:
         best = np.argpartition(-sure, MAX_CANDIDATES)[:MAX_CANDIDATES]
         best.sort()
-        found, class_ids, sure = found[best], class_ids[best], sure[best]
+        found, kinds, sure = found[best], kinds[best], sure[best]
     corners = np.clip(boxes[found], 0, 1)
     if np.isnan(corners).any():
         raise BrokenOutput(f"{int(np.isnan(corners).sum())} box corners are no numbers")
     in_frame = (corners[:, 2:] > corners[:, :2]).all(axis=1)
-    corners, sure, kinds = corners[in_frame], sure[in_frame], class_ids[in_frame].astype(np.int32)
-    kept = suppress(corners, sure, kinds, max_iou, MAX_DETECTIONS)
+    corners, sure, kinds = corners[in_frame], sure[in_frame], kinds[in_frame].astype(np.int32)
+    if max_iou < 1:
+        kept = suppress(corners, sure, kinds, max_iou, MAX_DETECTIONS)
+    else:
+        kept = np.argsort(-sure, kind="stable")[:MAX_DETECTIONS]
     return Detections(
         np.ascontiguousarray(corners[kept], np.float32),
         np.ascontiguousarray(sure[kept], np.float32),

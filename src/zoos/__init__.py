@@ -1,4 +1,4 @@
-"""Reads and writes the tables under `profiles/`: a zoo's variants, and how long each takes."""
+"""Zoos as folders: their networks, how accurate each variant is, and how long it takes."""
 
 from .fingerprint import Fingerprint, cpu_fingerprint, cuda_fingerprint
 from .gpus import number_gpus_by_place
@@ -13,21 +13,27 @@ from .latency import (
     write_latency_file,
 )
 from .learned import LearnedFile, learned_file
-from .places import find_profile, machine_profile_path, shipped_dir, variants_path
+from .opened import OpenedZoo, WeightsError, is_folder, open_zoo, user_zoos_dir, zoo_folders
+from .places import find_profile, machine_profile_path
 from .qualities import load_qualities
 from .variants import VariantRow, load_variants, read_variant_rows, write_variants
+from .zoo_file import ZOO_FILE, read_zoo_file, write_zoo_file
 
 __all__ = [
     "MAX_BATCH_SIZE",
+    "ZOO_FILE",
     "Fingerprint",
     "LatencyFile",
     "LatencyRow",
     "LearnedFile",
     "Method",
+    "OpenedZoo",
     "VariantRow",
+    "WeightsError",
     "cpu_fingerprint",
     "cuda_fingerprint",
     "find_profile",
+    "is_folder",
     "learned_file",
     "load_latency_profile",
     "load_qualities",
@@ -35,10 +41,13 @@ __all__ = [
     "machine_profile_path",
     "mode_table",
     "number_gpus_by_place",
+    "open_zoo",
     "read_latency_file",
     "read_variant_rows",
-    "shipped_dir",
-    "variants_path",
+    "read_zoo_file",
+    "user_zoos_dir",
     "write_latency_file",
     "write_variants",
+    "write_zoo_file",
+    "zoo_folders",
 ]

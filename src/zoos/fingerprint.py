@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 from .gpus import card_of, cards
 
 UNKNOWN = "unknown"
-PRECISION = "float32"  # of every executor that there is
+TORCH = "torch"
+PRECISION = "float32"  # of what torch runs; other networks bring theirs in their files
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,18 @@ class Fingerprint:
         return f"{name}-{self.weights}" if self.weights else name
 
 
-def cpu_fingerprint(num_cores: int, weights: str = "") -> Fingerprint:
+def cpu_fingerprint(
+    num_cores: int, weights: str = "", libraries: Sequence[str] = (TORCH,)
+) -> Fingerprint:
     """The fingerprint of an executor with such networks on that many cores of this machine."""
-    return Fingerprint(_cpu_model(), num_cores, _runtime(), weights)
+    return Fingerprint(_cpu_model(), num_cores, _runtime(libraries), weights)
 
 
-def cuda_fingerprint(gpu: int, weights: str = "") -> Fingerprint:
+def cuda_fingerprint(
+    gpu: int, weights: str = "", libraries: Sequence[str] = (TORCH,)
+) -> Fingerprint:
     """The fingerprint of an executor with such networks on a GPU of this machine."""
-    return Fingerprint(_gpu_model(gpu), 0, _runtime(), weights)
+    return Fingerprint(_gpu_model(gpu), 0, _runtime(libraries), weights)
 
 
 def _cpu_model(path: Path = Path("/proc/cpuinfo")) -> str:
@@ -72,8 +78,16 @@ def _gpu_model(gpu: int) -> str:
     return UNKNOWN if card is None or not card.model else card.model
 
 
-def _runtime() -> str:
-    try:
-        return f"torch {version('torch').partition('.')[0]} {PRECISION}"
-    except PackageNotFoundError:
-        return UNKNOWN
+def _runtime(libraries: Sequence[str]) -> str:
+    """The libraries' releases: a major one says enough of torch, others still change with each minor one."""
+    found: list[str] = []
+    for name in libraries:
+        try:
+            release = version(name).split(".")
+        except PackageNotFoundError:
+            return UNKNOWN
+        is_torch = name == TORCH
+        found.append(
+            f"{name} {release[0]} {PRECISION}" if is_torch else f"{name} {'.'.join(release[:2])}"
+        )
+    return ", ".join(found)

@@ -1,6 +1,6 @@
-"""Where profiles lie, and which one fits a device.
+"""Where latency profiles lie, and which one fits a device.
 
-Shipped ones are in the repository's `profiles/`. What a machine measures for itself goes to
+Some come with a zoo. What a machine measures for itself goes to
 `$XDG_CACHE_HOME/moonjelly/profiles` (`~/.cache/...`; the temporary folder where there is no such place), a folder
 per fingerprint, and never overwrites those.
 """
@@ -18,17 +18,11 @@ from pathlib import Path
 
 from ..core.errors import RunError, UsageError
 from ..core.variant import Variant
-from ..files.shipped import shipped_folder
 from .fingerprint import Fingerprint
 from .latency import Method, read_latency_file
-from .variants import load_variants
+from .opened import OpenedZoo
 
 _log = logging.getLogger(__name__)
-
-
-def shipped_dir() -> Path:
-    """The folder `profiles/` that comes with this package."""
-    return shipped_folder("profiles")
 
 
 def machine_dirs() -> list[Path]:
@@ -59,11 +53,6 @@ def _is_private(folder: Path) -> bool:
     return is_ours and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def variants_path(zoo: str, profiles_dir: Path | None = None) -> Path:
-    """The zoo's `variants.csv`."""
-    return (profiles_dir or shipped_dir()) / zoo / "variants.csv"
-
-
 def machine_profile_path(zoo: str, device_type: str, fingerprint: Fingerprint) -> Path:
     """Where a profile of this machine's own making can be written; makes the folder.
 
@@ -85,31 +74,25 @@ def _own_path(zoo: str, device_type: str, fingerprint: Fingerprint) -> Path:
     return Path(zoo, fingerprint.label, f"latency-{device_type}.csv")
 
 
-def find_profile(
-    zoo: str,
-    device_type: str,
-    fingerprint: Fingerprint | None,
-    profiles_dir: Path | None = None,
-) -> Path | None:
-    """Finds the latency profile to use: one of `profiles_dir` that fits, else this machine's own, else a shipped one that fits.
+def find_profile(zoo: OpenedZoo, device_type: str, fingerprint: Fingerprint | None) -> Path | None:
+    """Finds the latency profile to use: this machine's own, else one that came with the zoo and fits.
 
-    So a shipped one never overrules what was measured here. Any table fits a replayed device, which has no fingerprint.
+    So that never overrules what was measured here. Any table fits a replayed device, which has no fingerprint.
 
     Raises:
-        UsageError: if the zoo does not exist, or a shipped table is broken.
+        UsageError: if a table of the zoo is broken.
     """
-    variants = load_variants(variants_path(zoo, profiles_dir))
-    own = None if fingerprint is None else _find_own(zoo, device_type, fingerprint, variants)
-    if own is not None and profiles_dir is None:
-        return own
-    shipped = (profiles_dir or shipped_dir()) / zoo / f"latency-{device_type}.csv"
-    if shipped.exists():
-        file = read_latency_file(shipped, variants)
-        if fingerprint is None:
-            return shipped
-        if file.method is not Method.SYNTHETIC and file.fingerprint == fingerprint:
-            return shipped
-    return own
+    if fingerprint is not None:
+        own = _find_own(zoo.name, device_type, fingerprint, zoo.variants)
+        if own is not None:
+            return own
+    shipped = zoo.latency_path(device_type)
+    if not shipped.exists():
+        return None
+    file = read_latency_file(shipped, zoo.variants)
+    is_measured = file.method is not Method.SYNTHETIC
+    fits = fingerprint is None or (is_measured and file.fingerprint == fingerprint)
+    return shipped if fits else None
 
 
 def _find_own(

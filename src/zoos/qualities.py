@@ -7,22 +7,20 @@ from statistics import fmean
 
 from ..core.quality import MAX_QUALITY, JpegQuality
 from ..files.table import read_table
-from .places import variants_path
 
 FULL_QUALITY = 90
 """The quality that all other tables of a zoo hold for."""
 COLUMNS = ("variant", "jpeg_quality", "map", "frame_kbits", "num_frames")
 
 
-def load_qualities(zoo: str, profiles_dir: Path | None = None) -> tuple[JpegQuality, ...]:
-    """Reads the qualities below 90 of a zoo, best first; none where the zoo has no such table.
+def load_qualities(path: Path) -> tuple[JpegQuality, ...]:
+    """Reads the qualities below 90 of a zoo, best first; none where it has no such table.
 
     The ratios are means over the variants of the table, each against its own row of quality 90.
 
     Raises:
         UsageError: with `file:row:column: rule` where the table is broken.
     """
-    path = variants_path(zoo, profiles_dir).with_name("qualities.csv")
     if not path.exists():
         return ()
     full: dict[str, tuple[float, float]] = {}

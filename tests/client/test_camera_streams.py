@@ -192,7 +192,7 @@ async def test_a_source_that_raises_whatever_it_likes_ends_its_stream_with_an_er
 )
 async def test_a_source_that_cannot_encode_ends_its_stream_with_an_error(error):
     class Encoding(Own):
-        def encode(self, image, side_px, quality):
+        def encode(self, image, side_px, quality, fit):
             raise error
 
     async with (
@@ -328,7 +328,7 @@ async def test_a_source_that_is_stuck_encoding_holds_up_nobody_else():
     go = threading.Event()
 
     class Stuck(Own):
-        def encode(self, image, side_px, quality):
+        def encode(self, image, side_px, quality, fit):
             go.wait(WAIT_S)
             return b"no JPEG"
 

@@ -37,7 +37,7 @@ class Raising(ArraySource):
 
 
 class Encoding(Raising):
-    def encode(self, image, side_px, quality):
+    def encode(self, image, side_px, quality, fit):
         raise self._error
 
 

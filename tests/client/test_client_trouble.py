@@ -58,9 +58,9 @@ async def test_a_frame_that_cannot_arrive_in_time_is_not_sent():
 
 
 async def test_a_client_that_encodes_too_slowly_does_not_blame_the_link(monkeypatch):
-    def encode_slowly(image, side_px, quality):
+    def encode_slowly(image, side_px, quality, fit):
         time.sleep(0.2)
-        return encode_frame(image, side_px, quality)
+        return encode_frame(image, side_px, quality, fit)
 
     monkeypatch.setattr(stream_module, "encode_frame", encode_slowly)
     async with (

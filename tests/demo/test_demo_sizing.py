@@ -21,9 +21,9 @@ from moonjelly.demo.sizing import (
     sized_cameras,
     usual_fps,
 )
-from moonjelly.zoos import load_variants, variants_path
+from moonjelly.zoos import open_zoo
 
-VARIANTS = load_variants(variants_path("traffic", None))
+VARIANTS = open_zoo("traffic").variants
 RULE = budget_rule(DEFAULT_BUDGET_RULE, VARIANTS)
 MS = st.floats(0.05, 2000.0)
 

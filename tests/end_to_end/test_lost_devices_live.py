@@ -201,10 +201,10 @@ async def test_a_stream_whose_frames_hang_the_decoders_is_ended_and_no_other(
             from moonjelly.devices.executors import replayed_executor
             replayed_executor.ReplayedExecutor.needs_pictures = True
             real = decoding.decode
-            def decode(frame, side_px, prepare):
+            def decode(frame, side_px, executor):
                 while frame.descriptor.jpeg_bytes >= {POISON_BYTES}:
                     time.sleep(1)
-                return real(frame, side_px, prepare)
+                return real(frame, side_px, executor)
             decoding.decode = decode
         """)
     )

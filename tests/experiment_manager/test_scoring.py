@@ -6,13 +6,14 @@ import pytest
 
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
+from moonjelly.devices.detecting import golden_detections
 from moonjelly.experiment_manager.live import score_cameras
 from moonjelly.live_run.scenes import LoopedScene
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo
 from moonjelly.reporting.run_logs import RunLogs
 from moonjelly.reporting.summary import TOTAL
 from moonjelly.vision.classes import TRAFFIC_CLASSES
-from moonjelly.vision.golden import golden_detections
+from moonjelly.zoos import open_zoo
 
 NUM_FRAMES = 5
 
@@ -29,12 +30,12 @@ def test_answers_of_the_golden_variant_itself_miss_only_the_frames_that_were_lat
     tmp_path: Path,
 ) -> None:
     scene = LoopedScene(3, 10.0, 2)
-    golden = golden_detections("traffic", scene.images)
+    golden = golden_detections(open_zoo("traffic"), scene.images)
     streams = (StreamInfo("gate", 10.0, 300.0, NUM_FRAMES),)
     rows = tuple(frame(number) for number in range(NUM_FRAMES))
     logs = RunLogs(RunInfo("experiment", 1.0, streams), {"gate": rows}, {})
     answers = {("gate", number): golden[number % 2] for number in range(NUM_FRAMES)}
-    scored = score_cameras(logs, answers, {"gate": scene}, "traffic", TRAFFIC_CLASSES)
+    scored = score_cameras(logs, answers, {"gate": scene}, open_zoo("traffic"), TRAFFIC_CLASSES)
     one = scored["gate"]
     assert scored[TOTAL] == one
     assert one.golden_f1_detected == 1.0

@@ -127,13 +127,6 @@ def plan(path: Path) -> None:
             assert violations(problem, planner(name).plan(problem, None, random.Random(0))) == []
 
 
-def read_qualities(path: Path) -> None:
-    folder = path.parent / "zoo"
-    folder.mkdir(exist_ok=True)
-    (folder / "qualities.csv").write_bytes(path.read_bytes())
-    load_qualities("zoo", path.parent)
-
-
 KINDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "server options": (CONFIG, "server.yaml", read_config),
     "scenario": (SCENARIO, "scenario.yaml", simulate),
@@ -151,7 +144,7 @@ KINDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
         load_latency_profile,
     ),
     "variants": (text_of(PROFILES / "traffic" / "variants.csv"), "variants.csv", load_variants),
-    "qualities": (text_of(PROFILES / "traffic" / "qualities.csv"), "q.csv", read_qualities),
+    "qualities": (text_of(PROFILES / "traffic" / "qualities.csv"), "q.csv", load_qualities),
     "trace": (
         text_of(ROOT / "network_shaping" / "lte_like_mbps.txt"),
         "lte_mbps.txt",

@@ -104,7 +104,7 @@ def test_what_the_gate_lets_pass_the_decoder_survives(fuzz, capfd) -> None:
         num_passed += 1
         assert header.width_px * header.height_px <= MAX_PIXELS
         try:
-            assert decode_frame(data, SIDE_PX).shape == (SIDE_PX, SIDE_PX, 3)
+            assert decode_frame(data, SIDE_PX).picture.shape == (SIDE_PX, SIDE_PX, 3)
         except UndecodableImage as error:
             assert str(error) == UNDECODABLE
             return

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from moonjelly.client.emulation import start_phases_s
+from moonjelly.core.zoo import Fit
 from moonjelly.devices.discovery import parse_devices
 from moonjelly.links.traces import LinkTrace
 from moonjelly.live_run.as_scenario import Chance, measured_sizes, simulated_run
@@ -74,8 +75,8 @@ def test_replayed_devices_are_as_slow_in_the_scenario_as_live() -> None:
 
 def test_sizes_are_those_that_the_cameras_send() -> None:
     scene = LoopedScene(5, 10.0, 2)
-    sizes = measured_sizes(scene, [128, 160])
+    sizes = measured_sizes(scene, [128, 160], Fit.LETTERBOX)
     for number, image in enumerate(scene.images):
         for side_px in (128, 160):
-            kbits = 8 * len(scene.encode(image, side_px, 90)) / 1000
+            kbits = 8 * len(scene.encode(image, side_px, 90, Fit.LETTERBOX)) / 1000
             assert sizes.frame_kbits(number + 2, side_px) == pytest.approx(kbits)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from moonjelly.client.sources import EncodingSource
+from moonjelly.core.zoo import Fit
 from moonjelly.live_run.scenes import LoopedScene, RememberedScene
 from moonjelly.vision.preprocessing import encode_frame
 
@@ -35,18 +36,18 @@ def test_a_looped_scene_shows_its_first_frames_again_and_again_with_their_truth(
 
 def test_a_looped_scene_encodes_as_others_do_but_only_once() -> None:
     looped = LoopedScene(5, 10.0, 2)
-    looped.encode_ahead([128], 90)
+    looped.encode_ahead([128], 90, Fit.STRETCH)
     for index in (0, 1, 5):
         image = looped.read(index)
         assert image is not None
-        for side_px, quality in ((128, 90), (160, 50)):
-            jpeg = looped.encode(image, side_px, quality)
+        for side_px, quality in ((128, 90, Fit.STRETCH), (160, 50)):
+            jpeg = looped.encode(image, side_px, quality, Fit.STRETCH)
             assert jpeg == encode_frame(image, side_px, quality)
-            assert looped.encode(image, side_px, quality) is jpeg
+            assert looped.encode(image, side_px, quality, Fit.STRETCH) is jpeg
     assert isinstance(looped, EncodingSource)
     assert not isinstance(RememberedScene(5, 10.0), EncodingSource)
     with pytest.raises(KeyError):
-        looped.encode(np.zeros((9, 16, 3), np.uint8), 128, 90)
+        looped.encode(np.zeros((9, 16, 3), np.uint8), 128, 90, Fit.STRETCH)
 
 
 def test_a_looped_scene_has_a_frame() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import sleep
 
-from moonjelly.devices.executors.port import Input, Picture
+from moonjelly.core.zoo import Fit
+from moonjelly.devices.executors.port import Input
 from moonjelly.profiler.batch_runner import BatchRunner
 from moonjelly.profiler.samples import Cell
 from moonjelly.vision.detections import Detections
+from moonjelly.vision.fits import Fitted
 from moonjelly.vision.preprocessing import encode_frame
 from moonjelly.vision.scenes import Scene
 
@@ -20,6 +22,7 @@ class SlowExecutor:
 
     needs_pictures = True
     depth = 1
+    fit = Fit.STRETCH
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -30,8 +33,8 @@ class SlowExecutor:
     def unload(self, variant: str) -> None:
         """Nothing is unloaded."""
 
-    def prepare(self, picture: Picture) -> Input:
-        return picture
+    def prepare(self, fitted: Fitted) -> Input:
+        return fitted
 
     def start(self, variant: str, inputs: Sequence[Input]) -> int:
         self.sizes.append(len(inputs))

@@ -2,25 +2,36 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
+from toy_zoos import make_zoo
 from virtual_clock import VirtualClock
 
 from moonjelly.core.errors import UsageError
 from moonjelly.core.variant import Variant
+from moonjelly.core.zoo import Fit
 from moonjelly.devices.config import DeviceConfig, DeviceKind
-from moonjelly.devices.executors.port import Picture
 from moonjelly.profiler import quick
 from moonjelly.profiler.batch_runner import BatchRunner
 from moonjelly.profiler.campaign import Campaign, carry_out
 from moonjelly.profiler.measuring import Amount
 from moonjelly.server.zoo import fingerprint_of
 from moonjelly.vision.detections import Detections
+from moonjelly.vision.fits import Fitted
 from moonjelly.vision.preprocessing import encode_frame
-from moonjelly.zoos import Fingerprint, Method, find_profile, read_latency_file
+from moonjelly.zoos import (
+    Fingerprint,
+    Method,
+    OpenedZoo,
+    find_profile,
+    open_zoo,
+    read_latency_file,
+    write_zoo_file,
+)
 
 CPU = DeviceConfig("cpu0", "cpu-1core", DeviceKind.CPU, cores=(0,))
 REPLAYED = DeviceConfig("gpu0", "gpu", DeviceKind.REPLAYED)
@@ -34,6 +45,7 @@ class TimedExecutor:
 
     needs_pictures = True
     depth = 1
+    fit = Fit.STRETCH
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
@@ -45,12 +57,12 @@ class TimedExecutor:
     def unload(self, variant: str) -> None:
         self.loaded.remove(variant)
 
-    def prepare(self, picture: Picture) -> Picture:
-        return picture
+    def prepare(self, fitted: Fitted) -> Fitted:
+        return fitted
 
-    def start(self, variant: str, inputs: Sequence[Picture]) -> int:
+    def start(self, variant: str, inputs: Sequence[Fitted]) -> int:
         side = SIDES[variant]
-        assert [picture.shape for picture in inputs] == [(side, side, 3)] * len(inputs)
+        assert [one.picture.shape for one in inputs] == [(side, side, 3)] * len(inputs)
         self.clock.advance_to(self.clock.now_ms() + len(inputs) * side / 32)
         return len(inputs)
 
@@ -67,26 +79,23 @@ def make_runner(clock: VirtualClock) -> BatchRunner:
     return BatchRunner(TimedExecutor(clock), SIDES, frames, 4, clock)
 
 
-def make_campaign(amount: Amount) -> Campaign:
-    return Campaign(
-        "toy", "cpu-1core", FINGERPRINT, VARIANTS, (1, 3), 4, amount, 0, Method.MEASURED
-    )
+def make_campaign(zoo: OpenedZoo, amount: Amount) -> Campaign:
+    return Campaign(zoo, "cpu-1core", FINGERPRINT, (1, 3), 4, amount, 0, Method.MEASURED)
 
 
-def make_variants_file(profiles_dir: Path) -> None:
-    folder = profiles_dir / "toy"
-    folder.mkdir(parents=True)
-    (folder / "variants.csv").write_text(
-        "variant,network,input_side_px,map,map50,map_small,map_medium,map_large,frame_kbits,num_frames\n"
-        "a-32,a,32,0.2,0.4,,,,10,9\nb-64,b,64,0.3,0.5,,,,20,9\n"
-    )
+@pytest.fixture
+def zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenedZoo:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return make_zoo(tmp_path / "zoos" / "toy", {"a": [32], "b": [64]})
 
 
-def test_a_campaign_writes_a_table_that_says_how_it_came_about(tmp_path: Path) -> None:
+def test_a_campaign_writes_a_table_that_says_how_it_came_about(
+    zoo: OpenedZoo, tmp_path: Path
+) -> None:
     clock, out = VirtualClock(), tmp_path / "deep" / "latency-cpu-1core.csv"
     screen = io.StringIO()
     carry_out(
-        make_campaign(Amount(10)),
+        make_campaign(zoo, Amount(10)),
         make_runner(clock),
         tmp_path / "samples.csv",
         out,
@@ -103,15 +112,12 @@ def test_a_campaign_writes_a_table_that_says_how_it_came_about(tmp_path: Path) -
 
 
 def test_a_quick_profile_is_made_once_and_found_from_then_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    zoo: OpenedZoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    profiles_dir = tmp_path / "profiles"
-    make_variants_file(profiles_dir)
     clock, num_opened = VirtualClock(), 0
 
     def open_runner(
-        device: DeviceConfig, variants: Sequence[Variant], max_batch_size: int
+        device: DeviceConfig, zoo: OpenedZoo, variants: Sequence[Variant], max_batch_size: int
     ) -> BatchRunner:
         nonlocal num_opened
         num_opened += 1
@@ -120,19 +126,29 @@ def test_a_quick_profile_is_made_once_and_found_from_then_on(
     monkeypatch.setattr(quick, "open_runner", open_runner)
     screen = io.StringIO()
     console = Console(file=screen, soft_wrap=True)
-    path = quick.ensure_profile("toy", CPU, profiles_dir, console)
+    path = quick.ensure_profile(zoo, CPU, console)
     assert "measuring a quick one" in screen.getvalue()
-    assert profiles_dir not in path.parents
+    assert zoo.folder not in path.parents
     assert read_latency_file(path, VARIANTS).method is Method.QUICK
-    assert find_profile("toy", "cpu-1core", fingerprint_of(CPU), profiles_dir) == path
-    assert quick.ensure_profile("toy", CPU, profiles_dir, console) == path
+    assert find_profile(zoo, "cpu-1core", fingerprint_of(CPU, zoo)) == path
+    assert quick.ensure_profile(zoo, CPU, console) == path
     assert num_opened == 1
 
 
-def test_a_replayed_device_without_a_table_is_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    make_variants_file(tmp_path / "profiles")
+def test_a_replayed_device_without_a_table_is_refused_by_name(zoo: OpenedZoo) -> None:
     with pytest.raises(UsageError, match="zoo toy has no profile gpu"):
-        quick.ensure_profile("toy", REPLAYED, tmp_path / "profiles", Console(file=io.StringIO()))
+        quick.ensure_profile(zoo, REPLAYED, Console(file=io.StringIO()))
+
+
+def test_a_network_that_takes_one_picture_at_a_time_is_measured_so(
+    zoo: OpenedZoo, tmp_path: Path
+) -> None:
+    networks = tuple(replace(one, max_batch_size=1) for one in zoo.zoo.networks[:1])
+    write_zoo_file(zoo.folder, replace(zoo.zoo, networks=networks + zoo.zoo.networks[1:]))
+    limited = open_zoo(f"{zoo.folder}/")
+    clock, out = VirtualClock(), tmp_path / "latency-cpu-1core.csv"
+    samples, console = tmp_path / "samples.csv", Console(file=io.StringIO())
+    campaign = make_campaign(limited, Amount(10))
+    table = carry_out(campaign, make_runner(clock), samples, out, console, clock)
+    assert [row.batch_size for row in table.rows if row.variant == "a-32"] == [1]
+    assert [row.batch_size for row in table.rows if row.variant == "b-64"] == [1, 2, 3, 4]

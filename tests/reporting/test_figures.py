@@ -18,7 +18,7 @@ from moonjelly.reporting.figures.streams import frame_table
 from moonjelly.reporting.figures.style import variant_colours
 from moonjelly.reporting.figures.verdicts import draw_verdicts
 from moonjelly.reporting.run_logs import RunLogs, read_run_logs
-from moonjelly.zoos import load_latency_profile, load_variants, shipped_dir
+from moonjelly.zoos import load_latency_profile, load_variants, open_zoo
 
 PLOTS = Path(__file__).parents[2] / "plots"
 
@@ -94,7 +94,7 @@ def test_all_sides_of_a_network_share_a_colour() -> None:
 
 
 def test_a_zoo_is_drawn_from_its_tables() -> None:
-    folder = shipped_dir() / "replayed-gpu"
+    folder = open_zoo("replayed-gpu").folder
     variants = load_variants(folder / "variants.csv")
     figure = draw_profiles(variants, load_latency_profile(folder / "latency-gpu.csv", variants))
     assert len(figure.axes[1].lines) == len(variants)

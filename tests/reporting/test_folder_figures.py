@@ -20,7 +20,7 @@ from moonjelly.reporting.figures.experiment import SUMMED_UP, experiment_plates,
 from moonjelly.reporting.figures.latency_cdf import Cell, Latencies, draw_latency_cdf
 from moonjelly.reporting.figures.rivals import draw_rivals, rival_point
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo, write_run_info
-from moonjelly.zoos import shipped_dir
+from moonjelly.zoos import open_zoo
 
 SECONDS = 4.0
 CLIENTS, SLOS, RATES, POLICIES, SEEDS = (1, 2), (100.0, 150.0), (10.0,), ("ours", "best"), (0, 1)
@@ -125,7 +125,7 @@ def test_a_run_is_drawn_whatever_made_it(run_folder: Path, tmp_path: Path) -> No
 
 
 def test_a_zoo_is_drawn_once_for_each_device_type(tmp_path: Path) -> None:
-    paths = draw_folder(shipped_dir() / "replayed-gpu", tmp_path)
+    paths = draw_folder(open_zoo("replayed-gpu").folder, tmp_path)
     assert {path.name for path in paths} == {f"profiles-gpu.{end}" for end in ("pdf", "png", "txt")}
 
 

@@ -22,7 +22,7 @@ from moonjelly.reporting.summary import summarise
 from moonjelly.reporting.video import write_video
 from moonjelly.reporting.viewing import Shown, viewed
 from moonjelly.vision.detections import Detections
-from moonjelly.vision.preprocessing import Image
+from moonjelly.vision.fits import Image
 
 NAMES = ("car", "bus")
 

@@ -15,7 +15,7 @@ from moonjelly.devices.replay import SlowdownScript
 from moonjelly.links.traces import LinkTrace
 from moonjelly.simulation.scenario import Scenario, ServerModel, SimulatedStream
 from moonjelly.simulation.simulation import Observers, Simulation
-from moonjelly.zoos import find_profile, load_latency_profile, load_variants, variants_path
+from moonjelly.zoos import find_profile, load_latency_profile, open_zoo
 
 FPS = 15.0
 CHANGE_MS = 6000.0
@@ -24,8 +24,9 @@ CHANGE_MS = 6000.0
 @cache
 def frames_of(mbps, period_s, slo_ms, policy, num_streams=1):
     """Frames, by time of capture, of cameras that start at different places of a link's trace."""
-    variants = load_variants(variants_path("replayed-gpu"))
-    profile = load_latency_profile(find_profile("replayed-gpu", "gpu", None), variants)
+    zoo = open_zoo("replayed-gpu")
+    variants = zoo.variants
+    profile = load_latency_profile(find_profile(zoo, "gpu", None), variants)
     rows = []
     Simulation(
         Scenario(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from moonjelly.vision.classes import TRAFFIC_CLASSES
 from moonjelly.vision.detections import Detections
 from moonjelly.vision.f1 import (
     F1Counts,
@@ -26,7 +27,7 @@ def found(*rows: tuple[tuple[int, int, int, int], float, int]) -> Detections:
 
 
 def overlap(golden: Detections, answer: Detections | None) -> F1Counts:
-    return overlap_counts(golden, answer, size_px=SIZE_PX)
+    return overlap_counts(golden, answer, TRAFFIC_CLASSES, SIZE_PX)
 
 
 def test_counts_add_up_to_one_f1() -> None:
@@ -70,6 +71,12 @@ def test_only_vehicles_are_compared_by_overlap() -> None:
     golden = found(((0, 0, 19, 19), 0.9, 1))
     answer = found(((0, 0, 19, 19), 0.9, 0))
     assert overlap_counts(golden, answer, ("person", "car"), SIZE_PX) == F1Counts(0, 0, 1)
+
+
+def test_without_a_class_of_vehicles_all_are_compared_by_overlap() -> None:
+    golden = found(((0, 0, 19, 19), 0.9, 1))
+    answer = found(((0, 0, 19, 19), 0.9, 0))
+    assert overlap_counts(golden, answer, ("person", "cat"), SIZE_PX) == F1Counts(1, 0, 0)
 
 
 @pytest.mark.parametrize("answer", [None, Detections.empty()])

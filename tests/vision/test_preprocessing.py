@@ -10,7 +10,7 @@ from moonjelly.vision.preprocessing import (
     UndecodableImage,
     decode_frame,
     encode_frame,
-    resize_to_side,
+    resize,
 )
 
 
@@ -23,7 +23,7 @@ def _picture(height: int = 72, width: int = 128) -> np.ndarray:
 
 
 def test_a_decoded_frame_is_rgb_and_square() -> None:
-    frame = decode_frame(encode_frame(_picture(), 64), 64)
+    frame = decode_frame(encode_frame(_picture(), 64), 64).picture
     assert frame.shape == (64, 64, 3)
     assert frame.dtype == np.uint8
     red, blue = frame[..., 0], frame[..., 2]
@@ -35,17 +35,17 @@ def test_a_decoded_frame_is_rgb_and_square() -> None:
 
 def test_a_frame_of_another_size_is_resized() -> None:
     encoded = encode_frame(_picture(), 96)
-    assert decode_frame(encoded, 64).shape == (64, 64, 3)
-    assert decode_frame(memoryview(encoded), 128).shape == (128, 128, 3)
+    assert decode_frame(encoded, 64).picture.shape == (64, 64, 3)
+    assert decode_frame(memoryview(encoded), 128).picture.shape == (128, 128, 3)
 
 
 def test_a_picture_of_the_right_size_is_passed_on() -> None:
     image = _picture(64, 64)
-    assert resize_to_side(image, 64) is image
+    assert resize(image, (64, 64)) is image
 
 
 def test_the_whole_picture_is_kept_whatever_its_shape() -> None:
-    square = resize_to_side(_picture(30, 300), 50)
+    square = resize(_picture(30, 300), (50, 50))
     assert (square[:, :24, 0] > 240).all()
     assert (square[:, 26:, 2] > 240).all()
 
@@ -56,7 +56,9 @@ def test_a_noted_rotation_is_ignored() -> None:
         "ffe1002245786966000049492a00080000000100120103000100000006000000000000000000"
     )[:36]
     turned = encoded[:2] + exif + encoded[2:]
-    np.testing.assert_array_equal(decode_frame(turned, 64), decode_frame(encoded, 64))
+    np.testing.assert_array_equal(
+        decode_frame(turned, 64).picture, decode_frame(encoded, 64).picture
+    )
 
 
 @given(st.binary(max_size=200))
@@ -85,13 +87,13 @@ def test_a_side_out_of_range_is_refused(side: int) -> None:
     with pytest.raises(ValueError, match=f"side_px is {side}"):
         decode_frame(encode_frame(_picture(), 64), side)
     with pytest.raises(ValueError, match=f"side_px is {side}"):
-        resize_to_side(_picture(), side)
+        resize(_picture(), (side, side))
 
 
 @pytest.mark.parametrize("shape", [(0, 10, 3), (10, 10), (10, 10, 4)])
 def test_a_picture_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="image_bgr has shape"):
-        resize_to_side(np.zeros(shape, np.uint8), 64)
+        resize(np.zeros(shape, np.uint8), (64, 64))
 
 
 def test_a_quality_out_of_range_is_refused() -> None:

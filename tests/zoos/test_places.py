@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from toy_zoos import make_zoo
 
 from moonjelly.core.errors import RunError, UsageError
 from moonjelly.zoos import (
@@ -16,15 +17,14 @@ from moonjelly.zoos import (
     LatencyFile,
     LatencyRow,
     Method,
+    OpenedZoo,
     cpu_fingerprint,
     cuda_fingerprint,
     find_profile,
     load_latency_profile,
-    load_variants,
     machine_profile_path,
     mode_table,
-    shipped_dir,
-    variants_path,
+    open_zoo,
     write_latency_file,
 )
 from moonjelly.zoos.fingerprint import _cpu_model
@@ -37,27 +37,21 @@ FILE = LatencyFile(
     fingerprint=HERE,
     measured_on="2025-11-21",
     source="a test",
-    rows=(LatencyRow("a", 1, 5, 6, 10),),
+    rows=(LatencyRow("a-128", 1, 5, 6, 10),),
 )
 
 
 @pytest.fixture
-def profiles_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenedZoo:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    folder = tmp_path / "profiles"
-    (folder / "toy").mkdir(parents=True)
-    (folder / "toy" / "variants.csv").write_text(
-        "variant,network,input_side_px,map,map50,map_small,map_medium,map_large,frame_kbits,num_frames\n"
-        "a,n,128,0.2,0.4,,,,80,600\n"
-    )
-    return folder
+    return make_zoo(tmp_path / "zoos" / "toy", {"a": [128]})
 
 
-def test_a_shipped_profile_is_used_where_its_fingerprint_fits(profiles_dir: Path) -> None:
-    shipped = profiles_dir / "toy" / "latency-cpu.csv"
+def test_a_shipped_profile_is_used_where_its_fingerprint_fits(toy: OpenedZoo) -> None:
+    shipped = toy.latency_path("cpu")
     write_latency_file(shipped, FILE)
-    assert find_profile("toy", "cpu", HERE, profiles_dir) == shipped
-    assert find_profile("toy", "tpu", HERE, profiles_dir) is None
+    assert find_profile(toy, "cpu", HERE) == shipped
+    assert find_profile(toy, "tpu", HERE) is None
     for other in (
         replace(HERE, processor="Other CPU"),
         replace(HERE, num_cores=2),
@@ -66,38 +60,34 @@ def test_a_shipped_profile_is_used_where_its_fingerprint_fits(profiles_dir: Path
         replace(HERE, weights="ba9876543210"),
         replace(HERE, weights=""),
     ):
-        assert find_profile("toy", "cpu", other, profiles_dir) is None
+        assert find_profile(toy, "cpu", other) is None
 
 
-def test_this_machine_s_own_profile_is_used_where_no_shipped_one_fits(profiles_dir: Path) -> None:
+def test_this_machine_s_own_profile_is_used_where_no_shipped_one_fits(toy: OpenedZoo) -> None:
     other = replace(FILE, fingerprint=replace(HERE, processor="Other CPU"))
-    write_latency_file(profiles_dir / "toy" / "latency-cpu.csv", other)
+    write_latency_file(toy.latency_path("cpu"), other)
     own = machine_profile_path("toy", "cpu", HERE)
     write_latency_file(own, FILE)
-    assert find_profile("toy", "cpu", HERE, profiles_dir) == own
-    assert profiles_dir not in own.parents
+    assert find_profile(toy, "cpu", HERE) == own
+    assert toy.folder not in own.parents
 
 
-def test_a_shipped_profile_never_overrules_what_was_measured_here(
-    profiles_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("moonjelly.zoos.places.shipped_dir", lambda: profiles_dir)
-    shipped = profiles_dir / "toy" / "latency-cpu.csv"
+def test_a_shipped_profile_never_overrules_what_was_measured_here(toy: OpenedZoo) -> None:
+    shipped = toy.latency_path("cpu")
     write_latency_file(shipped, replace(FILE, measured_on="2099-01-01"))
-    assert find_profile("toy", "cpu", HERE) == shipped
+    assert find_profile(toy, "cpu", HERE) == shipped
     own = machine_profile_path("toy", "cpu", HERE)
     for method in (Method.QUICK, Method.MEASURED):
         write_latency_file(own, replace(FILE, method=method))
-        assert find_profile("toy", "cpu", HERE) == own
-    assert find_profile("toy", "cpu", HERE, profiles_dir) == shipped  # somebody said so
+        assert find_profile(toy, "cpu", HERE) == own
 
 
-def test_an_own_profile_that_broke_or_lacks_a_variant_is_made_again(profiles_dir: Path) -> None:
+def test_an_own_profile_that_broke_or_lacks_a_variant_is_made_again(toy: OpenedZoo) -> None:
     own = machine_profile_path("toy", "cpu", HERE)
     write_latency_file(own, replace(FILE, rows=(LatencyRow("b", 1, 5, 6, 10),)))
-    assert find_profile("toy", "cpu", HERE, profiles_dir) is None
+    assert find_profile(toy, "cpu", HERE) is None
     own.write_text("rubbish\n")
-    assert find_profile("toy", "cpu", HERE, profiles_dir) is None
+    assert find_profile(toy, "cpu", HERE) is None
 
 
 def _without_a_home(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
@@ -116,28 +106,28 @@ def _without_a_home(monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
 @pytest.mark.parametrize("home", [None, "", "relative", "/nonexistent", "/dev/null", "/proc"])
 @pytest.mark.parametrize("cache", [None, "", "relative", "/dev/null/cache", "/proc/nowhere"])
 def test_a_profile_has_a_place_whatever_the_environment_says(
-    profiles_dir: Path, tmp_path: Path, monkeypatch, home, cache
+    toy: OpenedZoo, tmp_path: Path, monkeypatch, home, cache
 ) -> None:
     _without_a_home(monkeypatch, tmp_path / "tmp")
     monkeypatch.chdir(tmp_path)
     for name, value in (("HOME", home), ("XDG_CACHE_HOME", cache)):
         if value is not None:
             monkeypatch.setenv(name, value)
-    assert find_profile("toy", "cpu", HERE, profiles_dir) is None
+    assert find_profile(toy, "cpu", HERE) is None
     own = machine_profile_path("toy", "cpu", HERE)
     assert own.is_relative_to(tmp_path / "tmp" / f"moonjelly-{os.geteuid()}")
     write_latency_file(own, FILE)
-    assert find_profile("toy", "cpu", HERE, profiles_dir) == own
+    assert find_profile(toy, "cpu", HERE) == own
 
 
 def test_a_place_that_others_made_in_the_temporary_folder_is_not_trusted(
-    profiles_dir: Path, tmp_path: Path, monkeypatch
+    toy: OpenedZoo, tmp_path: Path, monkeypatch
 ) -> None:
     _without_a_home(monkeypatch, tmp_path / "tmp")
     own = machine_profile_path("toy", "cpu", HERE)
     write_latency_file(own, FILE)
     (tmp_path / "tmp" / f"moonjelly-{os.geteuid()}").chmod(0o777)
-    assert find_profile("toy", "cpu", HERE, profiles_dir) is None
+    assert find_profile(toy, "cpu", HERE) is None
     with pytest.raises(RunError, match="XDG_CACHE_HOME"):
         machine_profile_path("toy", "cpu", HERE)
 
@@ -151,33 +141,29 @@ def test_a_home_that_is_not_named_is_looked_up(tmp_path: Path, monkeypatch) -> N
     assert machine_profile_path("toy", "cpu", HERE).is_relative_to(home / ".cache")
 
 
-def test_a_broken_shipped_profile_is_refused(profiles_dir: Path) -> None:
-    (profiles_dir / "toy" / "latency-cpu.csv").write_text("rubbish\n")
+def test_a_broken_shipped_profile_is_refused(toy: OpenedZoo) -> None:
+    toy.latency_path("cpu").write_text("rubbish\n")
     with pytest.raises(UsageError, match=r"latency-cpu\.csv:1:'rubbish'"):
-        find_profile("toy", "cpu", HERE, profiles_dir)
+        find_profile(toy, "cpu", HERE)
 
 
-def test_a_synthetic_profile_fits_no_machine_and_every_replay(profiles_dir: Path) -> None:
-    shipped = profiles_dir / "toy" / "latency-cpu.csv"
+def test_a_synthetic_profile_fits_no_machine_and_every_replay(toy: OpenedZoo) -> None:
+    shipped = toy.latency_path("cpu")
     write_latency_file(shipped, replace(FILE, method=Method.SYNTHETIC))
-    assert find_profile("toy", "cpu", HERE, profiles_dir) is None
-    assert find_profile("toy", "cpu", None, profiles_dir) == shipped
-    assert find_profile("toy", "gpu", None, profiles_dir) is None
-
-
-def test_a_zoo_that_does_not_exist_is_refused(profiles_dir: Path) -> None:
-    with pytest.raises(UsageError, match=r"nothing/variants\.csv: cannot be read"):
-        find_profile("nothing", "cpu", HERE, profiles_dir)
+    assert find_profile(toy, "cpu", HERE) is None
+    assert find_profile(toy, "cpu", None) == shipped
+    assert find_profile(toy, "gpu", None) is None
 
 
 def test_the_shipped_replay_zoo_is_whole_and_what_its_script_computes(tmp_path: Path) -> None:
-    folder = shipped_dir() / "replayed-gpu"
+    zoo = open_zoo("replayed-gpu")
+    folder = zoo.folder
     runpy.run_path(str(folder / "make.py"))["make"](tmp_path)
     for name in ("variants.csv", "latency-gpu.csv"):
         assert (tmp_path / name).read_text() == (folder / name).read_text()
-    variants = load_variants(variants_path("replayed-gpu"))
+    variants = zoo.variants
     assert [variant.input_side_px for variant in variants] == list(range(128, 609, 32))
-    path = find_profile("replayed-gpu", "gpu", None)
+    path = find_profile(zoo, "gpu", None)
     assert path is not None
     table = mode_table(load_latency_profile(path, variants), variants, 12)
     assert all(len(table.modes(number)) == 12 for number in range(len(variants)))

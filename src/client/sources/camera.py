@@ -13,7 +13,7 @@ import av
 
 from ...core.clock import Clock, MonotonicClock
 from ...core.errors import RunError
-from ...vision.preprocessing import Image
+from ...vision.fits import Image
 from .camera_clock import CameraClock
 from .containers import READ_TIMEOUT_S, Container, decode_jpeg, explain, picture_of
 from .port import NoPicture, Picture

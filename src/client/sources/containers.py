@@ -13,8 +13,8 @@ import av.video
 import cv2
 import numpy as np
 
+from ...vision.fits import Image
 from ...vision.picture_header import MAX_PIXELS, check_sides, check_size
-from ...vision.preprocessing import Image
 from .port import NoPicture
 
 OPEN_TIMEOUT_S = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ...vision.preprocessing import Image
+from ...vision.fits import Image
 from ...vision.scenes import Scene
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 from ...core.checks import echo
-from ...vision.preprocessing import Image
+from ...core.zoo import Fit
+from ...vision.fits import Image
 
 Source = TypeVar("Source")
 
@@ -69,7 +70,7 @@ class FrameSource(Protocol):
 class EncodingSource(FrameSource, Protocol):
     """A source that encodes its pictures itself, perhaps in advance; they must stay as they are."""
 
-    def encode(self, image: Image, side_px: int, quality: int) -> bytes:
+    def encode(self, image: Image, side_px: int, quality: int, fit: Fit) -> bytes:
         """Does what `vision.preprocessing.encode_frame` does, of a picture that it gave."""
         ...
 

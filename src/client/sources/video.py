@@ -11,7 +11,7 @@ from typing import Any
 import av
 
 from ...core.errors import RunError, UsageError
-from ...vision.preprocessing import Image
+from ...vision.fits import Image
 from .containers import Container, explain, picture_of
 from .telling import Spoiled
 

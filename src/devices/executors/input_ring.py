@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from .port import Picture
-
-BRIGHTEST = np.float32(255)
-
-Array = npt.NDArray[Any]
+from .session import Array, Picture
 
 
 class Prepared:
@@ -30,32 +24,30 @@ class Prepared:
 class InputRing:
     """Places for pictures of one side, the first that are free first, as those are run first."""
 
-    def __init__(self, places: Array) -> None:
-        """Takes memory [number, side, side, 3] that pictures are written to: as bytes, or as 0 to 1.
+    def __init__(self, places: Array, write: Callable[[Picture, Array], None]) -> None:
+        """Takes memory [number, ...] and how a picture is written to a row of it.
 
         That is done beside a running batch; a batch without gaps then costs nothing more.
         """
         self._places = places
+        self._write = write
         self._holders: list[weakref.ref[Prepared] | None] = [None] * len(places)
         self._lock = threading.Lock()
 
     def put(self, picture: Picture) -> Prepared:
         """Writes a picture to a free place; beside them all, where there is none."""
         with self._lock:
-            prepared = self._reserve(picture)
-        if self._places.dtype == picture.dtype:
-            prepared.array[:] = picture
-        else:
-            np.divide(picture, BRIGHTEST, out=prepared.array)
+            prepared = self._reserve()
+        self._write(picture, prepared.array)
         return prepared
 
-    def _reserve(self, picture: Picture) -> Prepared:
+    def _reserve(self) -> Prepared:
         for index, holder in enumerate(self._holders):
             if holder is None or holder() is None:
                 prepared = Prepared(self._places[index], index)
                 self._holders[index] = weakref.ref(prepared)
                 return prepared
-        return Prepared(np.empty(picture.shape, self._places.dtype), -1)
+        return Prepared(np.empty_like(self._places[0]), -1)
 
     def gather(self, batch: Sequence[Prepared]) -> tuple[Array, list[int]]:
         """Returns the batch as one array, and which picture is in each of its rows."""

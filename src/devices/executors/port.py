@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from ...core.zoo import Fit
 from ...vision.detections import Detections
-
-Picture = npt.NDArray[np.uint8]  # RGB [side, side, 3]
+from ...vision.fits import Fitted
 
 Input: TypeAlias = Any
 """A picture as its executor wants it."""
@@ -31,10 +28,12 @@ class Executor(Protocol):
     Attributes:
         needs_pictures: whether it looks at pictures; if not, frames need no decoding and `prepare` is not called.
         depth: how many batches may be started before the first is finished.
+        fit: how a picture fills the squares of its networks.
     """
 
     needs_pictures: bool
     depth: int
+    fit: Fit
 
     def load(self, variant: str, max_batch_size: int) -> None:
         """Makes a variant ready to run, warmed up. Loading it again does nothing.
@@ -53,7 +52,7 @@ class Executor(Protocol):
         """Gives a variant's memory back; it is not running. Unloading it again does nothing."""
         ...
 
-    def prepare(self, picture: Picture) -> Input:
+    def prepare(self, fitted: Fitted) -> Input:
         """Does what can be done for a picture beside a running batch, for any variant of its side."""
         ...
 
@@ -72,7 +71,9 @@ class Executor(Protocol):
         ...
 
     def finish(self, running: Running) -> list[Detections]:
-        """Waits for the oldest batch under way; returns the detections of each frame, in their order.
+        """Waits for the oldest batch under way; returns what was found in each frame, in their order.
+
+        Boxes are fractions of the picture that was sent.
 
         Raises:
             DeviceLostError: if the device is lost.

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...core.clock import Clock, MonotonicClock
 from ...core.profile import BatchLatency
+from ...core.zoo import Fit
 from ...vision.detections import Detections
+from ...vision.fits import Fitted
 from ..replay import ALWAYS_AS_PROFILED, P99_EVERY, ReplayedLatency, SlowdownScript
-from .port import Input, Picture, Running
+from .port import Input, Running
 
 
 class ReplayedExecutor:
@@ -21,6 +23,7 @@ class ReplayedExecutor:
 
     needs_pictures = False
     depth = 1
+    fit = Fit.STRETCH
 
     def __init__(
         self,
@@ -59,9 +62,9 @@ class ReplayedExecutor:
         """Forgets a variant."""
         self._loaded.discard(variant)
 
-    def prepare(self, picture: Picture) -> Input:
+    def prepare(self, fitted: Fitted) -> Input:
         """Nothing is looked at."""
-        return picture
+        return fitted
 
     def start(self, variant: str, inputs: Sequence[Input]) -> Running:
         """Knows when the batch will have ended, if the one before takes as long as it should."""

@@ -88,9 +88,10 @@ def _serve(request: Request, lease: Lease) -> None:
 
 
 def _play(request: Request, lease: Lease) -> None:
-    """Plays cameras; details: server (HOST:PORT), cameras, links in words, sides_px, seconds, seed."""
+    """Plays cameras; details: server (HOST:PORT), cameras, links in words, sides_px, fit, seconds, seed."""
     from ...adapting.frame_sizes import DEFAULT_QUALITY
     from ...core.clock import MonotonicClock
+    from ...core.zoo import Fit
     from ...files.document import Document
     from ...links.shapers import start_relay
     from ...live_run.cameras import LiveCamera
@@ -105,7 +106,7 @@ def _play(request: Request, lease: Lease) -> None:
     seconds = float(details["seconds"])
     scenes = [looped_scene(seconds, camera) for camera in cameras]
     for scene in scenes:
-        scene.encode_ahead(details["sides_px"], DEFAULT_QUALITY.quality)
+        scene.encode_ahead(details["sides_px"], DEFAULT_QUALITY.quality, Fit(details["fit"]))
     tell("ready")
     lease.next_command()
     zero_ms = MonotonicClock().now_ms()

@@ -19,7 +19,7 @@ from ...live_run.load import read_load, worst_load, write_load
 from ...live_run.playing import CameraReport
 from ...reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, link_file
 from ...server.config_flags import to_arguments
-from ..live import server_options, sides_px
+from ..live import server_options, sides_px, zoo_of
 from ..matrix import RunConfig
 from ..running_all import OnProgress
 from .agent import GO, REMOVE, STOP, Request
@@ -118,6 +118,7 @@ def _play_request(
         cameras=[dataclasses.asdict(camera) for camera in share.cameras],
         links=[run.link_text(camera) for camera in share.cameras],
         sides_px=sides_px(run),
+        fit=zoo_of(run).zoo.fit,
         seconds=run.seconds,
         seed=run.start_seed + number,
     )

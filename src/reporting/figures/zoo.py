@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ...zoos import load_latency_profile, load_variants, variants_path
+from ...zoos import load_latency_profile, load_variants, open_zoo
 from ...zoos.latency import read_latency_file
 from .plate import Plate
 from .profiles import draw_profiles
@@ -28,7 +28,7 @@ def zoo_plates(folder: Path) -> list[Plate]:
     for path in sorted(folder.glob(LATENCY_FILES)):
         profile = read_latency_file(path)
         beside = folder / VARIANTS_FILE
-        variants = beside if beside.exists() else variants_path(profile.zoo)
+        variants = beside if beside.exists() else open_zoo(profile.zoo).variants_path
         plates.append(
             Plate(
                 figure="profiles",

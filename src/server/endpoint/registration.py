@@ -7,6 +7,8 @@ from ...core.checks import echo, require_id
 from ...core.codes import Code
 from ...core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS
 from ...core.stream import DEFAULT_TENANT, StreamKey
+from ...core.zoo import Fit
+from ...protos import serving_pb2
 from ...protos.serving_pb2 import InputSize, JpegQuality, LinkEstimate, RegisterRequest, Zoo
 from ...scheduling.cores.endpoint.gate import Declared
 from ..zoo import ServedZoo
@@ -49,6 +51,13 @@ def link_problem(link: LinkEstimate) -> str:
     )
 
 
+WIRE_FITS = {
+    Fit.STRETCH: serving_pb2.STRETCH,
+    Fit.LETTERBOX: serving_pb2.LETTERBOX,
+    Fit.LETTERBOX_TOP_LEFT: serving_pb2.LETTERBOX_TOP_LEFT,
+}
+
+
 def describe_zoo(zoo: ServedZoo) -> Zoo:
     """What is served, as a client is told."""
     return Zoo(
@@ -66,4 +75,5 @@ def describe_zoo(zoo: ServedZoo) -> Zoo:
             )
             for one in zoo.qualities
         ],
+        fit=WIRE_FITS[zoo.fit],
     )

@@ -5,22 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import TypeAlias
 
 import cv2
 
 from ...core.clock import MonotonicClock
 from ...core.verdict import Reason
-from ...devices.executors.port import Input, Picture
+from ...devices.executors.port import Executor
 from ...protos.internal_pb2 import FrameResults
 from ...vision.preprocessing import decode_frame
 from ..wire.frame_memory import StaleSlotError
 from . import answers
 from .workload import WaitingFrame, Workload
-
-Prepare: TypeAlias = Callable[[Picture], Input]
-"""What an executor does to a picture before it runs."""
 
 Fault: TypeAlias = tuple[Reason, str]
 """Why a frame has no input, and what is said of it."""
@@ -28,7 +24,7 @@ Fault: TypeAlias = tuple[Reason, str]
 _log = logging.getLogger(__name__)
 
 
-def decode(frame: WaitingFrame, side_px: int, prepare: Prepare) -> Fault | None:
+def decode(frame: WaitingFrame, side_px: int, executor: Executor) -> Fault | None:
     """Gives a frame its input: of the picture that its endpoint checked, and no other that has come into its slot since.
 
     Whatever a library fails with is the frame's fault, which is returned.
@@ -37,7 +33,7 @@ def decode(frame: WaitingFrame, side_px: int, prepare: Prepare) -> Fault | None:
     sent = frame.descriptor
     try:
         jpeg = frame.source.memory.read(sent.slot, sent.slot_generation, sent.jpeg_bytes)
-        frame.input = prepare(decode_frame(jpeg, side_px))
+        frame.input = executor.prepare(decode_frame(jpeg, side_px, executor.fit))
     except StaleSlotError:
         return Reason.TOO_LATE, "its endpoint has given it up"
     except Exception as error:  # noqa: BLE001 - a decoder fails in many ways, each with its frame
@@ -53,9 +49,9 @@ def _give_up(frame: WaitingFrame, fault: Fault) -> None:
     answers.give_up([frame], [reason], detail, FrameResults(), MonotonicClock().now_ms())
 
 
-def decode_alone(frame: WaitingFrame, side_px: int, prepare: Prepare) -> bool:
+def decode_alone(frame: WaitingFrame, side_px: int, executor: Executor) -> bool:
     """Gives a frame its input, here and now; or gives it up and returns False."""
-    fault = decode(frame, side_px, prepare)
+    fault = decode(frame, side_px, executor)
     if fault is not None:
         _give_up(frame, fault)
     return fault is None
@@ -64,11 +60,11 @@ def decode_alone(frame: WaitingFrame, side_px: int, prepare: Prepare) -> bool:
 class DecoderPool:
     """Threads that decode what the core names, and prepare it for the device, while that runs a batch."""
 
-    def __init__(self, work: Workload, prepare: Prepare, num_threads: int) -> None:
+    def __init__(self, work: Workload, executor: Executor, num_threads: int) -> None:
         """Starts the threads; they leave when the workload is closed."""
         cv2.setNumThreads(1)  # parallel over frames, not within one
         self._work = work
-        self._prepare = prepare
+        self._executor = executor
         self._threads = [
             threading.Thread(target=self._serve, args=(k,), name=f"decoder-{k}", daemon=True)
             for k in range(num_threads)
@@ -84,7 +80,7 @@ class DecoderPool:
     def _serve(self, decoder: int) -> None:
         while (chosen := self._choose(decoder)) is not None:
             frame, side_px = chosen
-            fault = decode(frame, side_px, self._prepare)
+            fault = decode(frame, side_px, self._executor)
             frame.source.bench.decode(decoder, 0)
             self._finish(decoder, frame, side_px, fault)
 

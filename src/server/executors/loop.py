@@ -18,6 +18,7 @@ from ...protos.internal_pb2 import ExecutorStatus, FrameResults
 from ...scheduling.batching.port import Batch
 from ...scheduling.cores.device.instructions import Turn
 from ...vision.detections import Detections
+from ...vision.fits import Fitted
 from . import answers
 from .endpoint_link import EndpointLink
 from .watchdog import Watchdog
@@ -148,7 +149,7 @@ class BatchLoop:
             from .decoding import decode_alone  # noqa: PLC0415 - loads OpenCV
 
             side_px = self._sides_px[batch.variant]
-            is_decoded = decode_alone(lot.frames[0], side_px, self._executor.prepare)
+            is_decoded = decode_alone(lot.frames[0], side_px, self._executor)
             if not is_decoded:
                 self._under_way.remove(lot)
             self._guard()
@@ -243,4 +244,5 @@ class BatchLoop:
         if not self._executor.needs_pictures:
             return None
         side_px = self._sides_px[variant]
-        return self._executor.prepare(np.zeros((side_px, side_px, 3), np.uint8))
+        blank = np.zeros((side_px, side_px, 3), np.uint8)
+        return self._executor.prepare(Fitted(blank, (side_px, side_px)))

@@ -54,7 +54,7 @@ def run(context: ChildContext) -> None:
     zoo = load_served_zoo(dataclasses.replace(context.config, devices=(device,)))
     latencies = zoo.profiles[device.device_id].by_variant
     is_instant = context.config.replay_latency_ratio == 0
-    executor = build_executor(device, latencies, is_instant=is_instant)
+    executor = build_executor(device, zoo.opened, latencies, is_instant=is_instant)
     process = ExecutorProcess(context, device, zoo, executor)
     with leaving_at_once():
         process.start()
@@ -94,7 +94,7 @@ class ExecutorProcess:
         self._executor = executor
         self._num_decoders = config.decode_threads if executor.needs_pictures else 0
         self._log = open_log(config.out_dir, f"batches-{device.device_id}", BatchRecord)
-        learned = learned_of(config, device)
+        learned = learned_of(zoo.opened, device)
         names = [variant.name for variant in zoo.variants]
         latencies = {name: zoo.latency(device.device_id, name) for name in names}
         sides_px = {variant.name: variant.input_side_px for variant in zoo.variants}
@@ -143,7 +143,7 @@ class ExecutorProcess:
         if self._num_decoders:
             from .decoding import DecoderPool  # noqa: PLC0415 - loads OpenCV
 
-            DecoderPool(self._work, self._executor.prepare, self._num_decoders)
+            DecoderPool(self._work, self._executor, self._num_decoders)
         self._thread.start()
         self._selector.register(self._control, selectors.EVENT_READ, self._read_control)
         self._control.send(Envelope(ready=Ready()))

@@ -19,9 +19,8 @@ from ...scheduling.planning.mapping import Mapper
 from ...zoos import (
     find_profile,
     load_latency_profile,
-    load_variants,
     mode_table,
-    variants_path,
+    open_zoo,
 )
 from .families import PAPER_CLIENTS
 
@@ -85,8 +84,8 @@ def draw_problem(num_devices: int, num_clients: int, random: Random) -> Problem:
 @cache
 def _zoo() -> tuple[tuple[Variant, ...], ModeTable]:
     """The variants, and what their modes cost on the device type."""
-    variants = load_variants(variants_path(ZOO))
-    path = find_profile(ZOO, DEVICE_TYPE, None)
+    zoo = open_zoo(ZOO)
+    variants, path = zoo.variants, find_profile(zoo, DEVICE_TYPE, None)
     if path is None:
         raise RunError(f"the profile of {ZOO} is not there")
     table = mode_table(load_latency_profile(path, variants), variants, MAX_BATCH)

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from moonjelly.core.profile import BatchLatency
+from moonjelly.devices.detecting import SessionOpener
+from moonjelly.devices.executors.local_executor import LocalExecutor
 from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
 from moonjelly.vision.detections import Detections
+from moonjelly.vision.fits import Fitted
+from moonjelly.zoos import open_zoo
 
 FEW_MS = BatchLatency((1.0, 1.5, 2.0), (1.0, 1.5, 2.0))
 
@@ -22,11 +26,10 @@ def make_replayed():
 
 
 def make_torch(device: str = "cpu"):
-    from moonjelly.devices.executors.torch_executor import TorchExecutor
-    from moonjelly.vision.zoo import load_zoo
-
-    variants = load_zoo("traffic").variants[:2]
-    return TorchExecutor(device), {one.name: one.input_side_px for one in variants}
+    zoo = open_zoo("traffic")
+    gpu = None if device == "cpu" else int(device.removeprefix("cuda:"))
+    executor = LocalExecutor(SessionOpener(zoo, gpu), zoo.zoo.fit)
+    return executor, {one.name: one.side_px for one in zoo.zoo.variants[:2]}
 
 
 def make_cuda():
@@ -41,12 +44,13 @@ def loaded(request):
     return executor, sides, first, second
 
 
-def pictures(side: int, number: int) -> list[np.ndarray]:
+def pictures(side: int, number: int) -> list[Fitted]:
     random = np.random.default_rng(0)
-    return [random.integers(0, 256, (side, side, 3), np.uint8) for _ in range(number)]
+    noise = [random.integers(0, 256, (side, side, 3), np.uint8) for _ in range(number)]
+    return [Fitted(one, (side, side)) for one in noise]
 
 
-def run(executor, variant: str, batch: list[np.ndarray]) -> list[Detections]:
+def run(executor, variant: str, batch: list[Fitted]) -> list[Detections]:
     return executor.finish(executor.start(variant, [executor.prepare(one) for one in batch]))
 
 

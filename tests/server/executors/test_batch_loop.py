@@ -15,6 +15,7 @@ import pytest
 from moonjelly.core.clock import MonotonicClock
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
+from moonjelly.core.zoo import Fit
 from moonjelly.devices.executors.port import DeviceLostError
 from moonjelly.protos.internal_pb2 import FrameDescriptor, FrameResult, FrameResults
 from moonjelly.scheduling.batching.port import BatchDecision
@@ -70,6 +71,7 @@ class Puppet:
     """An executor that waits for a permit in each batch, and fails when told to."""
 
     depth = 1
+    fit = Fit.STRETCH
 
     def __init__(self, *, needs_pictures: bool = False) -> None:
         self.needs_pictures = needs_pictures
@@ -79,8 +81,8 @@ class Puppet:
         self.sides: list[int] = []
         self.failure: BaseException | None = None
 
-    def prepare(self, picture):
-        return picture
+    def prepare(self, fitted):
+        return fitted.picture
 
     def start(self, variant, inputs):
         self.batches.append((variant, len(inputs)))
@@ -134,7 +136,7 @@ class Bench:
         self.thread = threading.Thread(target=self.loop.run)
         self.decoders = None
         if num_decoders:
-            self.decoders = DecoderPool(self.work, executor.prepare, num_decoders)
+            self.decoders = DecoderPool(self.work, executor, num_decoders)
 
     def plan(self, variant: str, batch_size: int, epoch: int = 1) -> None:
         with self.work.changed:
@@ -360,10 +362,10 @@ def test_a_frame_that_lost_its_slot_is_not_decoded_and_still_answered(decoding_b
 def test_whatever_decoding_fails_with_costs_its_frame_alone(decoding_bench, monkeypatch, failure):
     real = decoding.decode_frame
 
-    def decode(data, side_px):
+    def decode(data, side_px, fit):
         if len(data) == 1:
             raise failure
-        return real(data, side_px)
+        return real(data, side_px, fit)
 
     monkeypatch.setattr(decoding, "decode_frame", decode)
     decoding_bench.executor.permits.release()
@@ -413,10 +415,10 @@ def test_a_frame_in_a_decoder_is_at_work_and_one_that_waits_is_not(decoding_benc
     started, may_go = threading.Semaphore(0), threading.Semaphore(0)
     real = decoding.decode_frame
 
-    def decode(data, side_px):
+    def decode(data, side_px, fit):
         started.release()
         assert may_go.acquire(timeout=LIMIT_S)
-        return real(data, side_px)
+        return real(data, side_px, fit)
 
     monkeypatch.setattr(decoding, "decode_frame", decode)
     decoding_bench.plan("small", 1)
@@ -433,9 +435,9 @@ def test_a_frame_that_is_to_be_alone_is_decoded_and_run_alone(decoding_bench, mo
     at_work: list[list[int]] = []
     real = decoding.decode_frame
 
-    def decode(data, side_px):
+    def decode(data, side_px, fit):
         at_work.append(bench.link.bench.tickets())
-        return real(data, side_px)
+        return real(data, side_px, fit)
 
     monkeypatch.setattr(decoding, "decode_frame", decode)
     real_start = bench.executor.start

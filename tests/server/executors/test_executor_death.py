@@ -90,7 +90,7 @@ def test_a_decoder_that_dies_names_its_frame(start):
     import os
     from moonjelly.server.executors import decoding
     from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
-    def decode(jpeg, side_px):
+    def decode(jpeg, side_px, fit):
         os.abort()
     decoding.decode_frame = decode
     ReplayedExecutor.needs_pictures = True

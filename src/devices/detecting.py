@@ -1,0 +1,74 @@
+"""Makes networks of a zoo ready, each with the library that runs it, and runs them on single pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..core.zoo import Runtime
+from ..vision.detections import Detections
+from ..vision.fits import Fitted, Image
+from ..vision.preprocessing import fit_picture
+from ..zoos import OpenedZoo
+from .executors.local_executor import LocalExecutor
+from .executors.session import Session
+
+
+class SessionOpener:
+    """Opens the variants of a zoo on one device."""
+
+    def __init__(self, zoo: OpenedZoo, gpu: int | None = None, num_threads: int = 1) -> None:
+        """Loads nothing yet; without a GPU the networks run on that many cores."""
+        self._zoo = zoo
+        self._gpu = gpu
+        self._num_threads = num_threads
+
+    def __call__(self, name: str) -> Session:
+        """Makes a variant ready.
+
+        Raises:
+            UsageError: if the zoo has no such variant.
+            RunError: if it cannot be loaded.
+        """
+        variant = self._zoo.network_variant(name)
+        if variant.network.runtime is Runtime.TORCH:
+            import torch  # noqa: PLC0415 - takes seconds
+
+            from .executors.torch_session import torch_session  # noqa: PLC0415
+
+            torch.set_num_threads(self._num_threads)
+            # cuDNN's search for the fastest algorithm stays off: it stops the first batch of each size for long
+            return torch_session(
+                self._zoo, variant, "cpu" if self._gpu is None else f"cuda:{self._gpu}"
+            )
+        from .executors.onnx_session import onnx_session  # noqa: PLC0415
+
+        return onnx_session(self._zoo, variant, self._num_threads, self._gpu)
+
+
+class Detector:
+    """A variant that looks at pictures on one core, one at a time: more wait for each other where cores are busy."""
+
+    def __init__(self, zoo: OpenedZoo, name: str) -> None:
+        """Loads it; errors as `SessionOpener`."""
+        self.side_px = zoo.network_variant(name).side_px
+        self.fit = zoo.zoo.fit
+        self._name = name
+        self._executor = LocalExecutor(SessionOpener(zoo), zoo.zoo.fit)
+        self._executor.load(name, 1)
+
+    def __call__(self, fitted: Fitted) -> Detections:
+        """Finds the objects of a picture; boxes are fractions of what was sent."""
+        running = self._executor.start(self._name, [self._executor.prepare(fitted)])
+        return self._executor.finish(running)[0]
+
+
+def golden_detections(zoo: OpenedZoo, images: Iterable[Image]) -> list[Detections]:
+    """Runs a zoo's golden variant on pictures.
+
+    The pictures are resized and not compressed: between the golden variant and the camera lies no link.
+
+    Raises:
+        RunError: if it cannot be loaded.
+    """
+    detect = Detector(zoo, zoo.zoo.golden_variant.name)
+    return [detect(fit_picture(image, detect.side_px, detect.fit)) for image in images]

@@ -1,0 +1,152 @@
+"""Runs networks with ONNX Runtime, on CPU cores or on a CUDA device."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from ...core.errors import RunError
+from ...core.zoo import Network, NetworkVariant
+from ...vision.detections import Detections
+from ...vision.heads.recognition import SIZES_INPUT
+from ...vision.heads.registry import head_named
+from ...vision.network_input import input_shape, write_input
+from ...vision.postprocessing import DEFAULT_MIN_SCORE, select
+from ...zoos import OpenedZoo, WeightsError
+from .port import DeviceLostError
+from .session import Array, DeviceMemoryError, Picture
+
+os.environ["ORT_DISABLE_TELEMETRY"] = (
+    "1"  # read when the library is loaded: it would keep and send what it sees
+)
+
+import onnxruntime as ort
+
+InferenceSession: TypeAlias = ort.InferenceSession
+Outputs: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+_SILENT = 4  # its errors reach us as exceptions
+_MOST_CHARACTERS = 200
+
+_loaded: WeakValueDictionary[Hashable, ort.InferenceSession] = WeakValueDictionary()
+_loading = threading.Lock()
+
+
+class OnnxSession:
+    """A network of an ONNX file at one side."""
+
+    def __init__(self, network: Network, side_px: int, session: ort.InferenceSession) -> None:
+        """Takes what may serve other sides as well.
+
+        Raises:
+            ValueError: if there is no such head.
+        """
+        self.side_px = side_px
+        self.max_batch_size = network.max_batch_size
+        self._format = network.input
+        self._head = head_named(network.head)
+        self._session = session
+        inputs = {one.name: one.type for one in session.get_inputs()}
+        self._asks_sizes = inputs.pop(SIZES_INPUT, None) is not None
+        ((self._input, kind),) = inputs.items()
+        self._dtype = np.float16 if "float16" in kind else np.float32
+        self.input_kind: Hashable = (network.input, kind)
+        self._outputs = [one.name for one in session.get_outputs()]
+
+    def places(self, number: int) -> Array:
+        """Memory for pictures; what is not written to takes none."""
+        kind = np.uint8 if self._format.is_uint8 else self._dtype
+        return np.empty((number, *input_shape(self.side_px, self._format)), kind)
+
+    def write(self, picture: Picture, place: Array) -> None:
+        """Writes a picture as the network wants it."""
+        write_input(picture, self._format, place)
+
+    def infer(self, batch: Array) -> Outputs:
+        """Runs the network, here and now."""
+        feeds: dict[str, Array] = {self._input: batch}
+        if self._asks_sizes:
+            feeds[SIZES_INPUT] = np.full((len(batch), 2), self.side_px, np.int64)
+        try:
+            found = self._session.run(None, feeds)
+        except Exception as error:
+            text = str(error)
+            if "out of memory" in text or "Failed to allocate memory" in text:
+                raise DeviceMemoryError(in_one_line(error)) from error
+            if "CUDA failure" in text or "CUDNN failure" in text:
+                raise DeviceLostError(in_one_line(error)) from error
+            raise
+        return {
+            name: one.astype(np.float32) if one.dtype == np.float16 else one
+            for name, one in zip(self._outputs, found, strict=True)
+        }
+
+    def answers(self, outputs: Outputs, min_score: float = DEFAULT_MIN_SCORE) -> list[Detections]:
+        """Decodes and selects."""
+        return select(self._head.decode(outputs, self.side_px), self._head, min_score)
+
+
+def onnx_session(
+    zoo: OpenedZoo, variant: NetworkVariant, num_threads: int = 1, gpu: int | None = None
+) -> OnnxSession:
+    """Makes a variant of a zoo ready; all sides of a network share what was loaded.
+
+    Raises:
+        WeightsError: if the file is not what the zoo says, or the library cannot run it, or not where it should.
+    """
+    network = variant.network
+    key = (zoo.folder, network.sha256, num_threads, gpu)
+    with _loading:
+        session = _loaded.get(key)
+        if session is None:
+            content = zoo.read_weights(network)
+            try:
+                session = load_onnx(content, num_threads, gpu)
+            except RunError as error:
+                raise WeightsError(f"{zoo.folder / network.file}: {error}") from error
+            _loaded[key] = session
+    return OnnxSession(network, variant.side_px, session)
+
+
+def load_onnx(content: bytes, num_threads: int = 1, gpu: int | None = None) -> ort.InferenceSession:
+    """Loads a file's content on CPU cores, or on a GPU.
+
+    Raises:
+        RunError: if the library cannot run it, or runs it elsewhere.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # others need the cores
+    options.enable_mem_pattern = False  # sides and batch sizes change
+    options.log_severity_level = _SILENT
+    provider, facts = CPU, {}
+    if (
+        gpu is not None
+    ):  # a search for the best algorithm would stop the first batch of each size for long
+        provider, facts = CUDA, {"device_id": gpu, "cudnn_conv_algo_search": "HEURISTIC"}
+    try:
+        session = ort.InferenceSession(content, options, providers=[(provider, facts)])
+    except Exception as error:
+        raise RunError(f"ONNX Runtime cannot load it: {in_one_line(error)}") from error
+    found = session.get_providers()[0]
+    if found != provider:
+        raise RunError(
+            f"ONNX Runtime runs it with {found}, not {provider}: onnxruntime-gpu is needed"
+        )
+    return session
+
+
+def in_one_line(error: Exception) -> str:
+    """What the library says, without the number and the name of its state."""
+    return " ".join(str(error).rpartition(" : ")[2].split())[:_MOST_CHARACTERS]

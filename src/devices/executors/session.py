@@ -1,0 +1,63 @@
+"""The `Session` port: one network at one side, ready to run on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ...vision.detections import Detections
+from ...vision.postprocessing import DEFAULT_MIN_SCORE
+
+Array: TypeAlias = npt.NDArray[Any]
+Picture: TypeAlias = npt.NDArray[np.uint8]  # RGB [side, side, 3]
+
+Outputs: TypeAlias = Any
+"""What a network says of a batch, as its session knows it."""
+
+
+class DeviceMemoryError(Exception):
+    """The device has no memory for a batch of this size; a smaller one may do."""
+
+
+class Session(Protocol):
+    """A network at one side. Sessions of one network share its weights.
+
+    Attributes:
+        side_px: of the squares it takes.
+        max_batch_size: the most pictures it takes at once; None for any number.
+        input_kind: what pictures are written for a session can be run by every other of the same kind and side.
+    """
+
+    side_px: int
+    max_batch_size: int | None
+    input_kind: Hashable
+
+    def places(self, number: int) -> Array:
+        """Memory for a number of pictures as the network takes them, one in each row."""
+        ...
+
+    def write(self, picture: Picture, place: Array) -> None:
+        """Writes a picture to one row."""
+        ...
+
+    def infer(self, batch: Array) -> Outputs:
+        """Runs the network on rows [b, ...]; on a GPU, returns as soon as it is told to.
+
+        Raises:
+            DeviceLostError: if the device is lost.
+            DeviceMemoryError: if the batch is too large for it.
+            Exception: whatever else the network fails with.
+        """
+        ...
+
+    def answers(self, outputs: Outputs, min_score: float = DEFAULT_MIN_SCORE) -> list[Detections]:
+        """Selects what was found in each picture; boxes are fractions of the square.
+
+        Raises:
+            BrokenOutput: if the network gave numbers that are none.
+            DeviceLostError: if the device is lost.
+        """
+        ...

@@ -1,0 +1,119 @@
+"""Runs the shipped detectors with torch, on CPU cores or on a CUDA device."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+import numpy as np
+import torch
+
+from ...core.zoo import Network, NetworkVariant
+from ...vision.detections import Detections
+from ...vision.detector import ARCHITECTURES, Detector, build_network, cells, decode_boxes
+from ...vision.postprocessing import DEFAULT_MIN_SCORE, select_detections
+from ...vision.weight_files import read_state
+from ...zoos import OpenedZoo, WeightsError
+from .port import DeviceLostError
+from .session import Array, DeviceMemoryError, Picture
+
+Outputs: TypeAlias = tuple[torch.Tensor, torch.Tensor]
+"""What a network says of a batch: raw boxes, and logits of the classes."""
+
+BRIGHTEST: Final = np.float32(255)
+
+
+class TorchSession:
+    """One of our detectors at one side; rows are NHWC, as 0 to 1 on a CPU, as bytes for a GPU, since a link carries those faster."""
+
+    max_batch_size: int | None = None
+
+    def __init__(self, network: Detector, side_px: int, device: str = "cpu") -> None:
+        """Takes a network in evaluation mode, which may serve other sides as well.
+
+        Raises:
+            ValueError: If the side is not a positive multiple of 32.
+        """
+        self.side_px = side_px
+        self._network = network
+        self._device = torch.device(device)
+        self._is_cuda = self._device.type == "cuda"
+        self.input_kind: Hashable = self._device.type
+        self._middles, self._strides = cells(side_px, self._device)
+
+    def places(self, number: int) -> Array:
+        """Memory for pictures; on the host, what is not written to takes none."""
+        kind = torch.uint8 if self._is_cuda else torch.float32
+        shape = (number, self.side_px, self.side_px, 3)
+        return torch.empty(shape, dtype=kind, pin_memory=self._is_cuda).numpy()
+
+    def write(self, picture: Picture, place: Array) -> None:
+        """Writes a picture as the device wants it."""
+        if self._is_cuda:
+            place[:] = picture
+        else:
+            np.divide(picture, BRIGHTEST, out=place)
+
+    @torch.inference_mode()
+    def infer(self, batch: Array) -> Outputs:
+        """Runs the network on [b, side, side, 3], bytes or 0 to 1, in memory that can be written to."""
+        try:
+            frames = torch.from_numpy(batch).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+            images = frames.float().div_(255) if batch.dtype == np.uint8 else frames
+            raw, logits = self._network(images.contiguous(memory_format=torch.channels_last))
+        except RuntimeError as error:
+            raise self._named(error) from error
+        return raw, logits
+
+    @torch.inference_mode()
+    def answers(self, outputs: Outputs, min_score: float = DEFAULT_MIN_SCORE) -> list[Detections]:
+        """Selects what the network found, once."""
+        raw, logits = outputs
+        try:
+            scores = logits.float().sigmoid().cpu().numpy()
+            corners = decode_boxes(raw, self._middles, self._strides).div_(self.side_px).cpu()
+        except RuntimeError as error:
+            raise self._named(error) from error
+        return [
+            select_detections(one, score, min_score)
+            for one, score in zip(corners.numpy(), scores, strict=True)
+        ]
+
+    def _named(self, error: RuntimeError) -> Exception:
+        """Out of memory is no reason to leave; any other CUDA error spoils the whole process."""
+        if isinstance(error, torch.OutOfMemoryError):
+            torch.cuda.empty_cache()
+            return DeviceMemoryError(str(error))
+        is_lost = self._is_cuda and "CUDA" in str(error)
+        return DeviceLostError(str(error)) if is_lost else error
+
+
+@lru_cache(maxsize=8)
+def load_network(zoo: OpenedZoo, network: Network, device: str = "cpu") -> Detector:
+    """Returns one of our networks, fused and in evaluation mode; the same object each time.
+
+    Raises:
+        WeightsError: If there is no such network, or its weights are missing or not what its zoo says.
+    """
+    if network.name not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise WeightsError(f"network {network.name}: torch runs {known} alone; others come as ONNX")
+    detector = build_network(network.name, len(zoo.zoo.class_names))
+    try:
+        detector.load_state_dict(read_state(zoo.read_weights(network)))
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{network.file} does not fit network {network.name}: {error}"
+        ) from error
+    detector.fuse().requires_grad_(requires_grad=False)
+    return detector.to(device)
+
+
+def torch_session(zoo: OpenedZoo, variant: NetworkVariant, device: str = "cpu") -> TorchSession:
+    """Makes a variant of a zoo ready; `device` is cpu, cuda, cuda:1 and so on.
+
+    Raises:
+        WeightsError: as above.
+    """
+    return TorchSession(load_network(zoo, variant.network, device), variant.side_px, device)

@@ -1,1 +1,0 @@
-"""Trained weights that ship with the package, and the list that vouches for them."""

@@ -1,0 +1,1 @@
+"""`moonjelly zoo`: takes networks in, checks them before they are believed, and measures them."""

@@ -1,0 +1,249 @@
+"""`moonjelly zoo`: zoos of your own."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ..core.checks import echo
+from ..core.errors import RunError, UsageError
+from ..core.zoo import MAX_SIDE_PX
+from ..devices.detecting import SessionOpener
+from ..files.progress import LEFT, PERCENT, progress_bar
+from ..zoos import OpenedZoo, open_zoo, read_variant_rows, zoo_folders
+from .gate import pass_gate
+from .labels import pictures_of, read_annotations
+from .measuring import (
+    AGREEMENT,
+    COCO_MAP,
+    NUM_QUALITY_VARIANTS,
+    QUALITIES,
+    Measurement,
+    golden_truth,
+    measure_qualities,
+    measure_variants,
+)
+from .taking_in import put, read_classes, take, zoo_folder
+
+MAX_SIDES = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the commands of `moonjelly zoo`."""
+    commands = parser.add_subparsers(dest="zoo_command", metavar="COMMAND", required=True)
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        child = commands.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False
+        )
+        child.set_defaults(run_zoo=run)
+        return child
+
+    adding = add("add", _add, "take detectors in, once they have shown that they can be believed")
+    adding.add_argument("files", nargs="+", type=Path, metavar="FILE", help="an ONNX file each")
+    adding.add_argument(
+        "--name", required=True, metavar="NAME|FOLDER", help="of the zoo, new or your own"
+    )
+    adding.add_argument(
+        "--classes", metavar="FILE|coco", help="names of its classes, one in each line"
+    )
+    adding.add_argument("--layout", default="", help="of its outputs, where they leave a doubt")
+    adding.add_argument(
+        "--sides", type=_sides, default=(), metavar="SIDES",
+        help="that a network of any side is served at, as in 320,416 or 128:608:32",
+    )  # fmt: skip
+    add("list", _list, "list the zoos that can be called by their names")
+    named = {
+        "show": (_show, "show a zoo's variants and how accurate they are"),
+        "check": (_check, "have a zoo's networks pass the gate once more"),
+        "remove": (_remove, "remove a zoo of your own"),
+        "measure": (_measure, "measure how accurate a zoo's variants are on your pictures"),
+    }
+    for name, (run, text) in named.items():
+        child = add(name, run, text)
+        child.add_argument("zoo", metavar="NAME|FOLDER")
+        if name == "measure":
+            child.add_argument("--images", type=Path, required=True, metavar="DIR", help="pictures")
+            child.add_argument(
+                "--annotations", type=Path, metavar="FILE", help="their labels, as COCO has them"
+            )
+            child.add_argument(
+                "--against-golden", action="store_true",
+                help="without labels: how well variants agree with the golden one",
+            )  # fmt: skip
+            child.add_argument(
+                "--limit", type=_count, metavar="N", help="the first N pictures alone"
+            )
+            child.add_argument(
+                "--qualities",
+                action="store_true",
+                help="what lower JPEG qualities cost and save, too",
+            )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs one of the commands; returns the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    status: int = arguments.run_zoo(arguments)
+    return status
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    folder = zoo_folder(arguments.name)
+    class_names = None if arguments.classes is None else read_classes(arguments.classes)
+    taken = [take(path, arguments.layout, arguments.sides, class_names) for path in arguments.files]
+    zoo = put(arguments.name, taken)
+    console = _console()
+    for one in taken:
+        for note in one.notes:
+            console.print(note)
+    console.print(f"zoo {folder.name}: {', '.join(one.name for one in zoo.zoo.variants)}")
+    console.print(f"next: moonjelly zoo measure {arguments.name} --images DIR --annotations FILE")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    del arguments
+    table = Table("zoo", "task", "networks", "variants", "measured", "folder", box=None)
+    for name, folder in zoo_folders().items():
+        try:
+            zoo = open_zoo(name)
+        except UsageError as error:
+            table.add_row(name, f"broken: {error}")
+            continue
+        networks = ", ".join(one.name for one in zoo.zoo.networks)
+        measured = "yes" if zoo.variants_path.exists() else "no"
+        table.add_row(
+            name, zoo.zoo.task, networks, str(len(zoo.zoo.variants)), measured, str(folder)
+        )
+    Console(soft_wrap=True).print(table)
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    zoo = open_zoo(arguments.zoo)
+    measured = {}
+    if zoo.variants_path.exists():
+        measured = {row.variant: row for row in read_variant_rows(zoo.variants_path)}
+    console = Console(soft_wrap=True)
+    names = zoo.zoo.class_names
+    shown = ", ".join(names[:8]) + (f" ... {len(names)} in all" if len(names) > 8 else "")  # noqa: PLR2004
+    console.print(f"{zoo.name}: {zoo.zoo.task} of {shown}", highlight=False)
+    console.print(f"folder {zoo.folder}", highlight=False)
+    table = Table(
+        "variant", "runtime", "head", "fit", "most at once", "accuracy", "frame, kbit", box=None
+    )
+    for one in zoo.zoo.variants:
+        row, network = measured.get(one.name), one.network
+        table.add_row(
+            one.name,
+            network.runtime,
+            network.head,
+            network.input.fit,
+            str(network.max_batch_size or "any"),
+            "not measured" if row is None else f"{row.map:.3f}",
+            "" if row is None else f"{row.frame_kbits:.0f}",
+        )
+    console.print(table)
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    zoo = open_zoo(arguments.zoo)
+    console, open_session = _console(), SessionOpener(zoo)
+    for variant in zoo.zoo.variants:
+        for note in pass_gate(variant.name, open_session(variant.name), zoo.zoo.fit):
+            console.print(note)
+        console.print(f"{variant.name}: can be believed")
+    return 0
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    folder = zoo_folder(arguments.zoo)
+    if not folder.exists():
+        raise UsageError(f"zoo={echo(arguments.zoo)}: is not there")
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be removed: {error.strerror}") from None
+    _console().print(f"removed {folder}")
+    return 0
+
+
+def _measure(arguments: argparse.Namespace) -> int:
+    zoo, console = open_zoo(arguments.zoo), _console()
+    if (arguments.annotations is None) == (not arguments.against_golden):
+        raise UsageError("measure: must have either --annotations FILE or --against-golden")
+    num_variants = len(zoo.zoo.variants)
+    with progress_bar(PERCENT, *LEFT, console=console) as progress:
+        task = progress.add_task("measuring", total=None)
+
+        def seen(name: str) -> None:
+            progress.update(task, description=f"measuring {name}", advance=1)
+
+        measurement = _measurement(arguments, zoo, console, seen)
+        num_pictures = len(measurement.pictures)
+        progress.reset(task, total=num_variants * num_pictures)
+        rows = measure_variants(zoo, measurement, seen)
+        if arguments.qualities:
+            num_picked = min(num_variants, NUM_QUALITY_VARIANTS)
+            progress.reset(task, total=num_picked * (1 + len(QUALITIES)) * num_pictures)
+            measure_qualities(zoo, measurement, seen)
+    for row in sorted(rows, key=lambda one: one.map):
+        console.print(
+            f"{row.variant}: {measurement.metric} {row.map:.3f}, {row.frame_kbits:.0f} kbit a frame"
+        )
+    console.print(f"wrote {zoo.variants_path}; next: moonjelly serve --zoo {arguments.zoo}")
+    return 0
+
+
+def _measurement(
+    arguments: argparse.Namespace, zoo: OpenedZoo, console: Console, seen: Callable[[str], None]
+) -> Measurement:
+    images: Path = arguments.images
+    if arguments.against_golden:
+        paths = pictures_of(images, arguments.limit)
+        golden = zoo.zoo.golden_variant.name
+        source = f"agreement with {golden} on {len(paths)} pictures of {images.name}"
+        return Measurement(tuple(golden_truth(zoo, paths, seen)), AGREEMENT, source)
+    annotations: Path = arguments.annotations
+    pictures, notes = read_annotations(annotations, images, zoo.zoo.class_names, arguments.limit)
+    for note in notes:
+        console.print(f"{annotations}: {note}")
+    source = f"{len(pictures)} pictures of {images.name}, labels of {annotations.name}"
+    return Measurement(tuple(pictures), COCO_MAP, source)
+
+
+def _console() -> Console:
+    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10**7:
+        raise argparse.ArgumentTypeError(f"{echo(text)}: must be a whole number from 1")
+    return int(text)
+
+
+def _sides(text: str) -> tuple[int, ...]:
+    """Sides as in `320,416`, or from, to and step as in `128:608:32`."""
+    sides: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"([0-9]{1,4})(?::([0-9]{1,4}):([0-9]{1,4}))?", part)
+        if match is None or match[3] == "0":
+            raise argparse.ArgumentTypeError(f"{echo(text)}: must be like 320,416 or 128:608:32")
+        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
+        sides.update(range(first, last + 1, step))
+    if not sides or min(sides) < 1 or max(sides) > MAX_SIDE_PX or len(sides) > MAX_SIDES:
+        raise argparse.ArgumentTypeError(
+            f"{echo(text)}: must be 1 to {MAX_SIDES} sides from 1 to {MAX_SIDE_PX}"
+        )
+    return tuple(sorted(sides))

@@ -1,0 +1,191 @@
+"""A zoo as a folder: its file, its weights, its tables."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..core.checks import echo, require_id
+from ..core.errors import RunError, UsageError
+from ..core.quality import JpegQuality
+from ..core.variant import Variant
+from ..core.zoo import Network, NetworkVariant, Runtime, Zoo
+from ..files.shipped import shipped_folder
+from .qualities import load_qualities
+from .variants import load_variants
+from .zoo_file import ZOO_FILE, read_zoo_file
+
+DIGEST_CHARS = 12
+LIBRARIES = {Runtime.TORCH: "torch", Runtime.ONNX: "onnxruntime", Runtime.AUTO: "onnxruntime"}
+
+
+class WeightsError(RunError):
+    """Weights cannot be used: they are missing, cut short, changed, or of another network."""
+
+
+@dataclass(frozen=True)
+class OpenedZoo:
+    """A zoo's networks, and the folder that its files lie in.
+
+    Attributes:
+        folder: where.
+        zoo: what its `zoo.yaml` says.
+    """
+
+    folder: Path
+    zoo: Zoo
+
+    @property
+    def name(self) -> str:
+        """That of the folder."""
+        return self.zoo.name
+
+    @property
+    def variants_path(self) -> Path:
+        """Its `variants.csv`."""
+        return self.folder / "variants.csv"
+
+    @property
+    def qualities_path(self) -> Path:
+        """Its `qualities.csv`, which need not be there."""
+        return self.folder / "qualities.csv"
+
+    def latency_path(self, device_type: str) -> Path:
+        """The latency profile that comes with it, which need not be there."""
+        return self.folder / f"latency-{device_type}.csv"
+
+    @cached_property
+    def variants(self) -> tuple[Variant, ...]:
+        """Its variants as planning takes them, least accurate first: those that were measured.
+
+        Raises:
+            UsageError: if none was, or the table is broken.
+        """
+        if not self.variants_path.exists():
+            raise UsageError(
+                f"zoo {self.name}: has not been measured; `moonjelly zoo measure` tells how accurate it is"
+            )
+        variants = load_variants(self.variants_path)
+        known = {one.name: one.side_px for one in self.zoo.variants}
+        for one in variants:
+            if known.get(one.name) != one.input_side_px:
+                raise UsageError(
+                    f"{self.variants_path}: variant {one.name} of side {one.input_side_px} is none of {ZOO_FILE}"
+                )
+        return variants
+
+    @cached_property
+    def qualities(self) -> tuple[JpegQuality, ...]:
+        """The JPEG qualities below the usual whose effect is known; UsageError if the table is broken."""
+        return load_qualities(self.qualities_path)
+
+    def network_variant(self, name: str) -> NetworkVariant:
+        """The network and side of a variant.
+
+        Raises:
+            UsageError: if the zoo has none of this name.
+        """
+        found = {one.name: one for one in self.zoo.variants}
+        if name not in found:
+            raise UsageError(f"variant {echo(name)}: zoo {self.name} has {', '.join(found)}")
+        return found[name]
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The packages that run its networks."""
+        return tuple(sorted({LIBRARIES[one.runtime] for one in self.zoo.networks}))
+
+    @property
+    def digest(self) -> str:
+        """A short hash of all weights that its file names; empty where there are none."""
+        hashes = sorted(f"{one.name} {one.sha256}" for one in self.zoo.networks if one.sha256)
+        text = "\n".join(hashes).encode()
+        return hashlib.sha256(text).hexdigest()[:DIGEST_CHARS] if hashes else ""
+
+    def read_weights(self, network: Network) -> bytes:
+        """The content of a network's file, once its hash is right.
+
+        Raises:
+            WeightsError: if the file is not there, or not what `zoo.yaml` says.
+        """
+        path = self.folder / network.file
+        if not network.file:
+            raise WeightsError(
+                f"{self.folder / ZOO_FILE}: network {network.name} has no file; it can be replayed alone"
+            )
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != network.sha256:
+            raise WeightsError(
+                f"{path}: has changed since it was taken into the zoo: its SHA-256 is {digest}, {ZOO_FILE} says {network.sha256}"
+            )
+        return content
+
+
+def user_zoos_dir() -> Path:
+    """Where a user's own zoos lie: `$XDG_DATA_HOME/moonjelly/zoos`, or below `~/.local/share`.
+
+    Raises:
+        RunError: if there is no such place.
+    """
+    data, home = os.environ.get("XDG_DATA_HOME", ""), os.environ.get("HOME", "")
+    if Path(data).is_absolute():  # else it has to be ignored, says its specification
+        return Path(data) / "moonjelly" / "zoos"
+    if Path(home).is_absolute():
+        return Path(home) / ".local" / "share" / "moonjelly" / "zoos"
+    raise RunError("XDG_DATA_HOME: must name a folder, for zoos of your own")
+
+
+def zoo_folders() -> dict[str, Path]:
+    """The zoos that can be called by their names, shipped ones first; a user's does not take a shipped one's name."""
+    found: dict[str, Path] = {}
+    places = [shipped_folder("profiles")]
+    with suppress(RunError):
+        places.append(user_zoos_dir())
+    for place in places:
+        try:
+            own = sorted(one for one in place.iterdir() if (one / ZOO_FILE).is_file())
+        except OSError:
+            continue
+        found |= {one.name: one for one in own if one.name not in found}
+    return found
+
+
+def is_folder(zoo: str) -> bool:
+    """Whether a zoo is called by its folder."""
+    return os.sep in zoo or zoo in (os.curdir, os.pardir)
+
+
+def open_zoo(zoo: str) -> OpenedZoo:
+    """Opens a zoo by its name, or by its folder where there is a `/` in the text.
+
+    Raises:
+        UsageError: if there is none, or its file is broken.
+    """
+    if is_folder(zoo):
+        try:
+            folder = Path(zoo).resolve(strict=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "is a loop of links, or no path"
+            raise UsageError(f"zoo={echo(zoo)}: {reason}") from None
+        if not (folder / ZOO_FILE).exists():
+            raise UsageError(f"zoo={echo(zoo)}: the folder holds no {ZOO_FILE}")
+    else:
+        try:
+            require_id("zoo", zoo)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        known = zoo_folders()
+        if zoo not in known:
+            raise UsageError(
+                f"zoo={echo(zoo)}: must be a folder with {ZOO_FILE}, or one of {', '.join(known)}"
+            )
+        folder = known[zoo]
+    return OpenedZoo(folder, read_zoo_file(folder))

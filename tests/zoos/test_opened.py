@@ -1,0 +1,142 @@
+"""Zoos are opened by name or folder, and vouch for their files."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from toy_zoos import make_zoo
+
+from moonjelly.core.errors import UsageError
+from moonjelly.vision.classes import COCO_CLASSES, TRAFFIC_CLASSES
+from moonjelly.vision.detector import ARCHITECTURES
+from moonjelly.zoos import (
+    OpenedZoo,
+    WeightsError,
+    open_zoo,
+    read_latency_file,
+    user_zoos_dir,
+    write_zoo_file,
+    zoo_folders,
+)
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def weighted(tmp_path: Path) -> OpenedZoo:
+    """A zoo whose network has a file."""
+    zoo = make_zoo(tmp_path / "mine", {"net": [64, 96]})
+    (zoo.folder / "net.onnx").write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    networks = (replace(zoo.zoo.networks[0], file="net.onnx", sha256=digest),)
+    write_zoo_file(zoo.folder, replace(zoo.zoo, networks=networks))
+    return open_zoo(f"{zoo.folder}/")
+
+
+def test_a_zoo_is_opened_by_its_name_or_by_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = make_zoo(user_zoos_dir() / "mine", {"a": [32]})
+    assert open_zoo("mine") == mine
+    assert list(zoo_folders()) == ["replayed-gpu", "traffic", "mine"]
+    monkeypatch.chdir(mine.folder)
+    assert open_zoo(".").name == open_zoo("../mine").name == "mine"
+    assert open_zoo("traffic").zoo.class_names == TRAFFIC_CLASSES
+    assert open_zoo("replayed-gpu").zoo.class_names == COCO_CLASSES
+
+
+def test_a_users_zoo_does_not_take_the_place_of_a_shipped_one() -> None:
+    make_zoo(user_zoos_dir() / "traffic", {"a": [32]})
+    assert open_zoo("traffic").folder != user_zoos_dir() / "traffic"
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("cats", "zoo='cats': must be a folder with zoo.yaml, or one of replayed-gpu, traffic"),
+        ("./cats", r"zoo='\./cats': No such file"),
+        ("/", "zoo='/': the folder holds no zoo.yaml"),
+        ("a b", "zoo='a b': must be"),
+        ("", "zoo='': must be"),
+        ("/a\0b", "zoo="),
+    ],
+)
+def test_what_is_no_zoo_is_refused_by_name(name: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        open_zoo(name)
+
+
+def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(UsageError, match=r"loop|symbolic links"):
+        open_zoo(f"{tmp_path / 'a'}/")
+
+
+def test_without_a_home_shipped_zoos_are_there_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert list(zoo_folders()) == ["replayed-gpu", "traffic"]
+
+
+def test_a_zoo_that_was_not_measured_says_so(tmp_path: Path) -> None:
+    zoo = make_zoo(tmp_path / "mine", {"a": [32]})
+    zoo.variants_path.unlink()
+    with pytest.raises(UsageError, match="zoo mine: has not been measured"):
+        _ = open_zoo(f"{zoo.folder}/").variants
+
+
+def test_a_table_of_other_variants_is_refused(tmp_path: Path) -> None:
+    zoo = make_zoo(tmp_path / "mine", {"a": [32, 64]})
+    networks = (replace(zoo.zoo.networks[0], sides_px=(32,)),)
+    write_zoo_file(zoo.folder, replace(zoo.zoo, networks=networks))
+    with pytest.raises(UsageError, match=r"variant a-64 of side 64 is none of zoo\.yaml"):
+        _ = open_zoo(f"{zoo.folder}/").variants
+
+
+def test_weights_are_read_if_they_are_what_the_zoo_says(weighted: OpenedZoo) -> None:
+    (network,) = weighted.zoo.networks
+    assert weighted.read_weights(network) == b"weights"
+    (weighted.folder / "net.onnx").write_bytes(b"weight")
+    with pytest.raises(
+        WeightsError, match=r"net\.onnx: has changed since it was taken into the zoo"
+    ):
+        weighted.read_weights(network)
+    (weighted.folder / "net.onnx").unlink()
+    with pytest.raises(WeightsError, match=r"net\.onnx: cannot be read: No such file"):
+        weighted.read_weights(network)
+
+
+def test_a_network_without_a_file_can_be_replayed_alone(tmp_path: Path) -> None:
+    zoo = make_zoo(tmp_path / "mine", {"a": [32]})
+    with pytest.raises(WeightsError, match="network a has no file; it can be replayed alone"):
+        zoo.read_weights(zoo.zoo.networks[0])
+    assert zoo.digest == ""
+
+
+def test_retrained_networks_are_told_from_the_ones_that_were_measured(weighted: OpenedZoo) -> None:
+    other = replace(weighted.zoo.networks[0], name="other", sha256="0" * 64)
+    both = OpenedZoo(
+        weighted.folder, replace(weighted.zoo, networks=(*weighted.zoo.networks, other))
+    )
+    turned = OpenedZoo(weighted.folder, replace(both.zoo, networks=both.zoo.networks[::-1]))
+    assert both.digest == turned.digest != weighted.digest
+
+
+def test_the_shipped_profile_was_measured_with_the_shipped_weights() -> None:
+    zoo = open_zoo("traffic")
+    profile = read_latency_file(zoo.latency_path("cpu-1core"), zoo.variants)
+    assert profile.fingerprint.weights == zoo.digest
+
+
+def test_what_ships_is_whole_and_small() -> None:
+    zoo = open_zoo("traffic")
+    assert {network.name for network in zoo.zoo.networks} == set(ARCHITECTURES)
+    assert sum(len(zoo.read_weights(network)) for network in zoo.zoo.networks) <= 8_000_000
