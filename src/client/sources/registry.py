@@ -10,10 +10,11 @@ from urllib.parse import unquote, urlsplit
 from ...core.addresses import mask_address
 from ...core.checks import echo, require_positive
 from ...core.errors import RunError, UsageError
+from ...vision.picture_files import PICTURE_SUFFIXES
 from .camera import CameraSource
 from .containers import explain, open_address, open_file
 from .made import SceneSource
-from .pictures import PICTURE_SUFFIXES, FolderSource
+from .pictures import FolderSource
 from .port import FrameSource
 from .telling import shown
 from .video import VideoSource
