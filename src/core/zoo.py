@@ -116,8 +116,10 @@ class NetworkVariant:
 
     @property
     def name(self) -> str:
-        """For instance traffic-s-416."""
-        return f"{self.network.name}-{self.side_px}"
+        """For instance traffic-s-416; a network of one side may have it in its own name."""
+        side, network = f"-{self.side_px}", self.network
+        is_named = len(network.sides_px) == 1 and network.name.endswith(side)
+        return network.name if is_named else f"{network.name}{side}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ class Zoo:
         if len({network.input.fit for network in self.networks}) > 1:
             raise ValueError("networks: input.fit must be the same for all: clients send one kind")
         known = [variant.name for variant in self.variants]
+        if len(set(known)) != len(known):
+            raise ValueError("networks: two have a variant of the same name")
         if self.golden and self.golden not in known:
             raise ValueError(f"golden={echo(self.golden)}: must be one of {', '.join(known)}")
 

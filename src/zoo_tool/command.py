@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ..core.checks import echo
 from ..core.errors import RunError, UsageError
-from ..core.zoo import MAX_SIDE_PX
+from ..core.zoo import MAX_SIDE_PX, Colour, Fit
 from ..devices.detecting import SessionOpener
 from ..files.progress import LEFT, PERCENT, progress_bar
 from ..zoos import OpenedZoo, open_zoo, read_variant_rows, zoo_folders
@@ -61,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sides", type=_sides, default=(), metavar="SIDES",
         help="that a network of any side is served at, as in 320,416 or 128:608:32",
     )  # fmt: skip
+    adding.add_argument(
+        "--fit", type=Fit, choices=list(Fit), help="in place of its layout's usual one"
+    )
+    adding.add_argument("--colour", type=Colour, choices=list(Colour), help="likewise")
+    adding.add_argument(
+        "--scale", type=float, metavar="X", help="that pixels are divided by, likewise"
+    )
     add("list", _list, "list the zoos that can be called by their names")
     named = {
         "show": (_show, "show a zoo's variants and how accurate they are"),
@@ -100,7 +107,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _add(arguments: argparse.Namespace) -> int:
     folder = zoo_folder(arguments.name)
     class_names = None if arguments.classes is None else read_classes(arguments.classes)
-    taken = [take(path, arguments.layout, arguments.sides, class_names) for path in arguments.files]
+    given = {name: getattr(arguments, name) for name in ("fit", "colour", "scale")}
+    wishes = {name: value for name, value in given.items() if value is not None}
+    taken = [
+        take(path, arguments.layout, arguments.sides, class_names, wishes)
+        for path in arguments.files
+    ]
     zoo = put(arguments.name, taken)
     console = _console()
     for one in taken:
@@ -125,7 +137,7 @@ def _list(arguments: argparse.Namespace) -> int:
         table.add_row(
             name, zoo.zoo.task, networks, str(len(zoo.zoo.variants)), measured, str(folder)
         )
-    Console(soft_wrap=True).print(table)
+    _page().print(table)
     return 0
 
 
@@ -134,7 +146,7 @@ def _show(arguments: argparse.Namespace) -> int:
     measured = {}
     if zoo.variants_path.exists():
         measured = {row.variant: row for row in read_variant_rows(zoo.variants_path)}
-    console = Console(soft_wrap=True)
+    console = _page()
     names = zoo.zoo.class_names
     shown = ", ".join(names[:8]) + (f" ... {len(names)} in all" if len(names) > 8 else "")  # noqa: PLR2004
     console.print(f"{zoo.name}: {zoo.zoo.task} of {shown}", highlight=False)
@@ -221,6 +233,12 @@ def _measurement(
         console.print(f"{annotations}: {note}")
     source = f"{len(pictures)} pictures of {images.name}, labels of {annotations.name}"
     return Measurement(tuple(pictures), COCO_MAP, source)
+
+
+def _page() -> Console:
+    """What is read, by people or by programs, whose lines are as long as they need."""
+    console = Console()
+    return console if console.is_terminal else Console(width=10_000)
 
 
 def _console() -> Console:

@@ -6,9 +6,10 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,9 +67,20 @@ def read_classes(text: str) -> tuple[str, ...]:
 
 
 def take(
-    path: Path, layout: str, sides_px: Sequence[int], class_names: Sequence[str] | None
+    path: Path,
+    layout: str,
+    sides_px: Sequence[int],
+    class_names: Sequence[str] | None,
+    wishes: Mapping[str, Any],
 ) -> Taken:
     """Reads a network and has it pass the gate at each side.
+
+    Args:
+        path: an ONNX file.
+        layout: of its outputs, where they leave a doubt; else empty.
+        sides_px: that it is to be served at; none for the one that it takes.
+        class_names: by class id; None for those in the file.
+        wishes: fields of its input format that are not as its layout usually has them.
 
     Raises:
         UsageError: naming the file, what is wrong, and what can be done.
@@ -81,6 +93,10 @@ def take(
     sides_px = _sides(path, file, sides_px)
     found = recognise(str(path), _as_run(path, session, file.facts, sides_px[0]), layout)
     names = _names(path, found, class_names)
+    try:
+        form = replace(found.input, **wishes)
+    except ValueError as error:
+        raise UsageError(f"{path}: --{error}") from None
     network = Network(
         name=_name(path),
         sides_px=tuple(sides_px),
@@ -88,7 +104,7 @@ def take(
         sha256=hashlib.sha256(file.content).hexdigest(),
         runtime=Runtime.ONNX,
         head=found.head,
-        input=found.input,
+        input=form,
         max_batch_size=found.max_batch_size,
     )
     if found.needs_trial:
