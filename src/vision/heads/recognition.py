@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ...core.checks import echo
 from ...core.errors import UsageError
 from ...core.zoo import Colour, Fit, InputFormat, Task
-from . import boxes_scores, detr, nanodet, one_to_one, ssd, yolov4, yolov5, yolov8, yolox
+from . import boxes_scores, cells, detr, nanodet, one_to_one, ssd, yolov4, yolov5, yolov8, yolox
 
 Shape = tuple[int | None, ...]
 """Lengths of the axes; None for any."""
@@ -267,7 +267,7 @@ def _fits_boxes_scores(outputs: Sequence[TensorFacts], side_px: int | None) -> i
     shapes = [one.shape for one in outputs]
     if len(shapes) != 2 or any(len(shape) != 3 for shape in shapes):  # noqa: PLR2004
         return None
-    if {one.name for one in outputs} & {"pred_logits", "pred_boxes", "dets"}:
+    if {one.name for one in outputs} & {"pred_logits", "pred_boxes", "dets", cells.BOXES}:
         return None
     columns = [shape[2] for shape in shapes]
     if 4 not in columns or not all(_is_count(shape[1], side_px, (8, 16, 32)) for shape in shapes):  # noqa: PLR2004
@@ -323,6 +323,12 @@ LAYOUTS: tuple[_Layout, ...] = (
     _Layout("damo-yolo", boxes_scores.HEAD.name, InputFormat(scale=1.0), _fits_boxes_scores),
     _Layout("yolo-nas", boxes_scores.HEAD.name, _RGB_LETTERBOX, _fits_boxes_scores),
     _Layout("ssd", ssd.HEAD.name, InputFormat(), _named(*_SSD)),
+    _Layout(
+        "moonjelly",
+        cells.HEAD.name,
+        InputFormat(),
+        _named(cells.BOXES, cells.LOGITS, scores=cells.LOGITS),
+    ),
     _Layout("classifier", "", _IMAGENET, _fits_classifier),
 )
 ULTRALYTICS = ("yolov5", "yolov8", "one-to-one", "classifier")

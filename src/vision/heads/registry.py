@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.checks import echo
-from . import boxes_scores, detr, nanodet, one_to_one, ssd, yolov4, yolov5, yolov8, yolox
+from . import boxes_scores, cells, detr, nanodet, one_to_one, ssd, yolov4, yolov5, yolov8, yolox
 from .port import Head
 
 HEADS: dict[str, Head] = {
@@ -23,6 +23,7 @@ HEADS: dict[str, Head] = {
         nanodet.SPLIT_HEAD,
         boxes_scores.HEAD,
         ssd.HEAD,
+        cells.HEAD,
     )
 }
 

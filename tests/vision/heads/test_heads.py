@@ -190,7 +190,18 @@ def ssd() -> Written:
     }
 
 
+def cells() -> Written:
+    """Each object in the cell of stride 16 that its middle is in."""
+    raw = yolox_raw()["output"]
+    logits = np.full((*raw.shape[:2], NUM_CLASSES), -9.0, np.float32)
+    logits[raw[..., 5:] > 0] = np.log(SURE / (1 - SURE))
+    boxes = raw[..., :4].copy()
+    boxes[raw[..., 4] > 0, :2] -= 0.5
+    return {"raw_boxes": boxes, "logits": logits}
+
+
 WRITTEN = {
+    "cells": cells,
     "yolov4": yolov4,
     "yolov5": yolov5,
     "yolov8": yolov8,

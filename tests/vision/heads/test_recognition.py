@@ -64,6 +64,7 @@ NANODET_SPLIT = {
         ({"outputs": {"output": (1, 3598, 112)}, "shape": (1, 3, 416, 416)}, "nanodet", "nanodet", 80),
         ({"outputs": NANODET_SPLIT, "shape": (1, 3, 416, 416)}, "nanodet-split", "nanodet_split", 80),
         ({"outputs": {"detection_boxes:0": (None, None, 4), "detection_scores:0": (None, None), "detection_classes:0": (None, None), "num_detections:0": (None,)}, "shape": (None, None, None, 3), "dtype": "uint8"}, "ssd", "ssd", None),
+        ({"outputs": {"raw_boxes": (None, None, 4), "logits": (None, None, 4)}, "shape": ANY}, "moonjelly", "cells", 4),
         ({"outputs": {"logits": (None, 1000)}, "shape": (None, 3, 224, 224)}, "classifier", "", 1000),
     ],
 )  # fmt: skip
