@@ -49,7 +49,10 @@ def test_every_link_changes_within_the_demo() -> None:
         (["--seconds", "nan"], "--seconds=nan"),
         (["--seed", "-1"], "seed"),
         (["--port", "99999"], "port"),
-        (["--zoo", "nothing", "--devices", "cpu:0"], "nothing/variants.csv: cannot be read"),
+        (
+            ["--zoo", "nothing", "--devices", "cpu:0"],
+            "must be a folder with zoo.yaml, or one of replayed-gpu, traffic",
+        ),
         (["--load-ratio", "0"], "--load-ratio=0"),
         (["--devices", "cpu:4000"], "there is no core 4000 here"),
         (

@@ -40,7 +40,7 @@ def test_a_looped_scene_encodes_as_others_do_but_only_once() -> None:
     for index in (0, 1, 5):
         image = looped.read(index)
         assert image is not None
-        for side_px, quality in ((128, 90, Fit.STRETCH), (160, 50)):
+        for side_px, quality in ((128, 90), (160, 50)):
             jpeg = looped.encode(image, side_px, quality, Fit.STRETCH)
             assert jpeg == encode_frame(image, side_px, quality)
             assert looped.encode(image, side_px, quality, Fit.STRETCH) is jpeg

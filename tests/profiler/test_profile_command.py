@@ -17,7 +17,10 @@ from moonjelly.cli import main
         (["--samples", "1e3"], "--samples"),
         (["--device", "cpu:99"], "no core 99"),
         (["--device", "tpu"], "device"),
-        (["--device", "cpu:0", "--zoo", "nothing"], "variants.csv: cannot be read"),
+        (
+            ["--device", "cpu:0", "--zoo", "nothing"],
+            "must be a folder with zoo.yaml, or one of replayed-gpu, traffic",
+        ),
         (["--device", "replayed:gpu", "--zoo", "replayed-gpu"], "cannot be measured"),
     ],
 )

@@ -69,7 +69,7 @@ BAD = {
     "null for text": ("out_dir: ~\n", 1, "put it in quotes"),
     "text for flag": ("insecure: yes\n", 1, "must be true or false"),
     "URL for path": ("out_dir: http://x/y\n", 1, "must be a path"),
-    "zoo with path": ("zoo: ../../etc\n", 1, "zoo"),
+    "zoo of two words": ("zoo: my zoo\n", 1, "zoo"),
     "text for list": ("variants: a\n", 1, "must be a list"),
     "unknown device": ("devices: [tpu:0]\n", 1, "must be cpu:CORES"),
     "bad cores": ("port: 1\ndevices: ['cpu:3-1']\n", 2, "cores must be like"),

@@ -126,6 +126,7 @@ def test_data_beside_the_file_are_taken_in(good, classes, tmp_path, capsys, home
     (apart / "big.data").unlink()
     said = refused(capsys, homes, apart / "big.onnx", "--classes", classes, "--layout", "yolov8")
     assert "its data big.data must lie beside it: No such file" in said
+    model = onnx.load(good)  # saving it has taken its data away
     onnx.save_model(
         model, apart / "out.onnx", save_as_external_data=True, location="out.data", size_threshold=0
     )

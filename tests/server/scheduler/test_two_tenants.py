@@ -37,6 +37,7 @@ from moonjelly.server.endpoint.scheduler_link import SchedulerLink
 from moonjelly.server.scheduler import packets
 from moonjelly.server.wire.channel import encode
 from moonjelly.server.zoo import ServedZoo
+from moonjelly.zoos import open_zoo
 
 PERIOD_MS = 500.0
 VARIANTS = (Variant("small", 128, 0.2, 50.0),)
@@ -67,7 +68,7 @@ class Endpoint:
         latency = PROFILE.by_variant["small"]
         self.core = EndpointCore(rules, VARIANTS, lambda *_: latency, lambda _: (), 0.0)
         self.link = SchedulerLink(
-            ServedZoo("zoo", VARIANTS, (), {"d0": PROFILE, "d1": PROFILE}),
+            ServedZoo(open_zoo("replayed-gpu"), VARIANTS, {"d0": PROFILE, "d1": PROFILE}),
             on_reply=lambda *reply: self.do(self.core.join_answered(*reply, house.now_ms)),
             on_plan=self.core.take_plan,
             on_superseded=lambda name: self.do(self.core.superseded(name, house.now_ms)),
