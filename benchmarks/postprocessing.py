@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 import torch
 
+from moonjelly.core.answers import Detections
 from moonjelly.devices.detecting import Detector
 from moonjelly.vision import postprocessing
-from moonjelly.vision.detections import Detections
 from moonjelly.vision.fits import Fitted
 from moonjelly.vision.postprocessing import box_ious, select_detections
 from moonjelly.zoos import open_zoo

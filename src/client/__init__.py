@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.answers import Detections, Labels
 from ..core.verdict import Drop, Place, Reason, Verdict
 from .answers import Answer
 from .client import Client, connect
@@ -17,8 +18,10 @@ __all__ = [
     "Client",
     "ClientError",
     "CounterOffer",
+    "Detections",
     "Drop",
     "FrameSource",
+    "Labels",
     "NoPicture",
     "Picture",
     "Place",

@@ -106,7 +106,7 @@ class Account:
             verdict=outcome.verdict,
             drop=outcome.drop,
             detail="" if told is None else told.detail,
-            detections=None if told is None else told.detections,
+            found=None if told is None else told.found,
             latency_ms=record.latency_ms,
             record=record,
             image=frame.image,

@@ -12,10 +12,10 @@ import numpy as np
 from ..adapting.client_link import ServerTimes
 from ..adapting.sender import ServerAnswer
 from ..core.advice import SideAdvice
+from ..core.answers import Detections, Labels
 from ..core.records import FrameRecord
 from ..core.verdict import Drop, Place, Verdict, reason_named
 from ..protos import serving_pb2 as pb
-from ..vision.detections import Detections
 from ..vision.fits import Image
 
 _BOX_SIZE = 4
@@ -33,7 +33,7 @@ class Answer:
         verdict: in time, late or dropped.
         drop: where and why, if it was dropped.
         detail: the server's words about a drop, for people.
-        detections: what was found; None if it was dropped.
+        found: what the server says of it: `Detections`, or `Labels` where its zoo classifies; None if it was dropped.
         latency_ms: capture to answer; None if it was dropped.
         record: the same with all measurements, as it stands in the frame log.
         image: the captured picture [height, width, 3], blue, green, red, if the stream keeps images.
@@ -44,15 +44,25 @@ class Answer:
     verdict: Verdict
     drop: Drop | None
     detail: str
-    detections: Detections | None
+    found: Detections | Labels | None
     latency_ms: float | None
     record: FrameRecord
     image: Image | None = None
 
     @property
     def is_in_time(self) -> bool:
-        """Whether detections came within the SLO."""
+        """Whether the frame was answered within the SLO."""
         return self.verdict is Verdict.IN_TIME
+
+    @property
+    def detections(self) -> Detections | None:
+        """The objects found; None if it was dropped, or its zoo classifies."""
+        return self.found if isinstance(self.found, Detections) else None
+
+    @property
+    def labels(self) -> Labels | None:
+        """The likeliest classes; None if it was dropped, or its zoo detects."""
+        return self.found if isinstance(self.found, Labels) else None
 
 
 class Told(NamedTuple):
@@ -60,12 +70,12 @@ class Told(NamedTuple):
 
     Attributes:
         result: its message.
-        detections: what was found; None if the frame was dropped.
+        found: what it says of the frame; None if that was dropped.
         detail: its words about a drop, for people.
     """
 
     result: pb.Result
-    detections: Detections | None
+    found: Detections | Labels | None
     detail: str
 
     def complete(self, record: FrameRecord) -> FrameRecord:
@@ -76,7 +86,7 @@ class Told(NamedTuple):
             advised_side_px=result.advised_side_px,
             plan_epoch=result.plan_epoch,
         )
-        if self.detections is None:
+        if self.found is None:
             return record
         timings = result.timings
         return record._replace(
@@ -86,7 +96,7 @@ class Told(NamedTuple):
             decode_ms=timings.decode_ms,
             inference_ms=timings.inference_ms,
             server_ms=timings.server_ms,
-            num_detections=len(self.detections),
+            num_detections=len(self.found) if isinstance(self.found, Detections) else None,
         )
 
 
@@ -94,18 +104,18 @@ def read_result(result: pb.Result) -> ServerAnswer:
     """Reads what a server says about a frame; the content of the answer is a `Told`.
 
     A server that is newer may say words that are not known here: they become `other`, and are kept in
-    the detail. What says neither that the frame was answered nor that it was dropped has no detections that
+    the detail. What says neither that the frame was answered nor that it was dropped has no answer that
     could be used, so it counts as dropped.
 
     Raises:
-        ValueError: if its detections are broken.
+        ValueError: if its answer is broken.
     """
     advice = SideAdvice(result.advised_side_px, result.served_side_px)
     if result.verdict == pb.ANSWERED:
         timings = result.timings
         waited_ms = timings.queue_ms - timings.decode_ms  # decoding is needed
         times = ServerTimes(timings.server_ms - waited_ms, timings.inference_ms)
-        told = Told(result, _detections(result.detections), "")
+        told = Told(result, _found(result), "")
         return ServerAnswer(advice, times=times, content=told)
     reason, detail = reason_named(result.drop.reason, result.drop.detail)
     unknown = []
@@ -118,18 +128,19 @@ def read_result(result: pb.Result) -> ServerAnswer:
     return ServerAnswer(advice, drop, content=Told(result, None, words))
 
 
-def _detections(message: pb.Detections) -> Detections:
-    """Turns the wire's detections into arrays; ValueError if the fields do not belong together."""
+def _found(result: pb.Result) -> Detections | Labels:
+    """Turns the wire's answer into arrays; ValueError if the fields do not belong together. None is an empty one."""
+    message = result.labels if result.HasField("labels") else result.detections
     if any(class_id > _MAX_CLASS_ID for class_id in message.class_ids):
         raise ValueError(f"class_ids: must be at most {_MAX_CLASS_ID}")
+    class_ids = np.array(message.class_ids, np.int32)
+    scores = np.array(message.scores, np.float32)
+    if isinstance(message, pb.Labels):
+        return Labels(class_ids, scores)
     boxes = np.array(message.boxes, np.float32)
     if boxes.size % _BOX_SIZE:
         raise ValueError(f"boxes={boxes.size} numbers: must be 4 for each object")
-    return Detections(
-        boxes.reshape(-1, _BOX_SIZE),
-        np.array(message.scores, np.float32),
-        np.array(message.class_ids, np.int32),
-    )
+    return Detections(boxes.reshape(-1, _BOX_SIZE), scores, class_ids)
 
 
 class Inbox:

@@ -67,6 +67,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--wire-ms", type=float, default=0.0, help="added one-way delay of the link (%(default)s)")
     add("--zoo", default="", help="variants wanted; the server's, if not given")
     add(
+        "--min-score",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="leave less sure boxes and labels out, 0 to 1; as the zoo has it, if not given",
+    )
+    add(
+        "--classes",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        metavar="NAME,...",
+        help="the classes wanted; all of the zoo's, if not given",
+    )
+    add("--max-boxes", type=int, metavar="N", help="the best N boxes or labels of a frame alone")
+    add(
         "--policy",
         default=DEFAULT_POLICY,
         help=f"how frames adapt to the link: {', '.join(POLICY_NAMES)} (%(default)s)",
@@ -144,6 +159,9 @@ def _cameras(arguments: argparse.Namespace) -> list[EmulatedCamera]:
             policy=arguments.policy,
             estimator=arguments.estimator,
             connect_timeout_s=arguments.wait,
+            min_score=arguments.min_score,
+            classes=arguments.classes,
+            max_boxes=arguments.max_boxes,
         )
         for number in range(arguments.clients)
     ]

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from ..core.addresses import mask_address
+from ..core.answers import Detections, Labels
 from ..core.checks import plain
 from ..core.errors import MoonjellyError, RunError
 from ..core.records import FrameRecord
 from ..files.csv_log import read_records
-from ..reporting.accuracy import FrameKey, read_detections
+from ..reporting.accuracy import FrameKey, read_answers
 from ..reporting.run_folder import (
-    DETECTIONS_FILE,
+    ANSWERS_FILE,
     FRAMES_FILE,
     RUN_FILE,
     SUMMARY_FILE,
@@ -29,7 +30,6 @@ from ..reporting.run_folder import (
 from ..reporting.summary import RunTally, write_summary
 from ..reporting.table import outcome_table
 from ..reporting.video import write_video
-from ..vision.detections import Detections
 from ..vision.fits import Image
 from .answers import Answer
 from .emulation import CameraResult
@@ -123,13 +123,13 @@ def write_videos(out_dir: Path, results: Sequence[CameraResult]) -> list[str]:
     """Writes the annotated videos, reading the sources once more; returns what went wrong."""
     try:
         frames = read_records(out_dir / FRAMES_FILE, FrameRecord)
-        detections = read_detections(out_dir / DETECTIONS_FILE)
+        answers = read_answers(out_dir / ANSWERS_FILE)
     except MoonjellyError as error:
         return [f"--video: {error}"]
     problems = []
     for result in results:
         try:
-            _write_video(out_dir, result, frames, detections)
+            _write_video(out_dir, result, frames, answers)
         except Exception as error:  # noqa: BLE001 the run itself is over, and its results are written
             name = f"{result.camera.stream_id}.mp4"
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -141,7 +141,7 @@ def _write_video(
     out_dir: Path,
     result: CameraResult,
     frames: Sequence[FrameRecord],
-    detections: Mapping[FrameKey, Detections],
+    answers: Mapping[FrameKey, Detections | Labels],
 ) -> None:
     stream_id = result.camera.stream_id
     rows = sorted(
@@ -154,11 +154,7 @@ def _write_video(
             out_dir / f"{stream_id}.mp4",
             result.stream_info(),
             rows,
-            {
-                sequence: found
-                for (name, sequence), found in detections.items()
-                if name == stream_id
-            },
+            {sequence: found for (name, sequence), found in answers.items() if name == stream_id},
             _Again(source),
             result.class_names,
         )

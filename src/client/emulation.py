@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 
+from ..core.answers import Detections
 from ..core.checks import require_not_negative, require_positive
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError
@@ -22,7 +23,7 @@ from ..core.ledger import Ledger
 from ..core.records import FrameRecord
 from ..files.csv_log import CsvLog
 from ..files.line_file import LineFile
-from ..reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, StreamInfo
+from ..reporting.run_folder import ANSWERS_FILE, FRAMES_FILE, StreamInfo
 from .answers import Answer
 from .client import Client
 from .connection import check_address
@@ -93,26 +94,25 @@ class CameraResult:
 
 
 class _Logs:
-    """The frame log and the detections of a run; a full disk does not stop it."""
+    """The frame log and the answers of a run; a full disk does not stop it."""
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self._frames = stack.enter_context(CsvLog(folder / FRAMES_FILE, FrameRecord))
-        self._detections = LineFile(folder / DETECTIONS_FILE)
-        stack.callback(self._detections.close)
+        self._answers = LineFile(folder / ANSWERS_FILE)
+        stack.callback(self._answers.close)
 
     def write(self, answer: Answer) -> None:
         """Writes an answer."""
         self._frames.write(answer.record)
-        if answer.detections is None:
+        found = answer.found
+        if found is None:
             return
-        row = {
-            "stream_id": answer.stream_id,
-            "sequence": answer.sequence,
-            "boxes": [[round(x, 5) for x in box] for box in answer.detections.boxes.tolist()],
-            "scores": [round(score, 4) for score in answer.detections.scores.tolist()],
-            "class_ids": answer.detections.class_ids.tolist(),
-        }
-        self._detections.write(json.dumps(row) + "\n")
+        row: dict[str, object] = {"stream_id": answer.stream_id, "sequence": answer.sequence}
+        if isinstance(found, Detections):
+            row["boxes"] = [[round(x, 5) for x in box] for box in found.boxes.tolist()]
+        row["scores"] = [round(score, 4) for score in found.scores.tolist()]
+        row["class_ids"] = found.class_ids.tolist()
+        self._answers.write(json.dumps(row) + "\n")
 
     async def keep_flushing(self) -> None:
         """Hands over what was written, every second: whoever kills the program loses no more than that."""
@@ -123,15 +123,15 @@ class _Logs:
     def flush(self) -> None:
         """Hands over what was written."""
         self._frames.flush()
-        self._detections.flush()
+        self._answers.flush()
 
     def problem(self) -> str:
         """What was lost, in a line; empty if nothing was."""
-        num_rows, num_lines = self._frames.num_dropped, self._detections.num_lost
+        num_rows, num_lines = self._frames.num_dropped, self._answers.num_lost
         if not num_rows and not num_lines:
             return ""
-        reason = self._frames.problem or self._detections.problem
-        return f"{FRAMES_FILE} lost {num_rows} rows and {DETECTIONS_FILE} {num_lines}: {reason}"
+        reason = self._frames.problem or self._answers.problem
+        return f"{FRAMES_FILE} lost {num_rows} rows and {ANSWERS_FILE} {num_lines}: {reason}"
 
 
 OpenedSource = FrameSource | RunError
@@ -177,7 +177,7 @@ async def run_cameras(
     on_answer: Callable[[Answer], None] | None = None,
     on_loss: Callable[[str], None] | None = None,
 ) -> list[CameraResult]:
-    """Streams cameras at the same time, and logs every frame in `frames.csv` and `detections.jsonl`.
+    """Streams cameras at the same time, and logs every frame in `frames.csv` and `answers.jsonl`.
 
     Each camera has its own connection, and starts at a random moment of its first frame period. One
     that is refused or fails leaves the others alone.

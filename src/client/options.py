@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..adapting.estimators import DEFAULT_ESTIMATOR, MAX_KBPS, check_estimator
 from ..adapting.policies.registry import DEFAULT_POLICY, policy
 from ..adapting.policies.rungs import DEFAULT_LADDER, parse_ladder
+from ..core.answer_options import MIN_SCORE
 from ..core.checks import (
     LARGEST,
     echo,
@@ -22,6 +23,7 @@ from ..core.options import check_ranges, option, required
 DEFAULT_CONNECT_TIMEOUT_S = 5.0
 MAX_CONNECT_TIMEOUT_S = 86_400.0
 MAX_UNREAD = 1_000_000
+MAX_BOXES = 1_000_000
 GUESSED_KBPS = Range(BANDWIDTH_KBPS.least, MAX_KBPS)
 """Of an uplink, before it is measured."""
 
@@ -47,6 +49,9 @@ class StreamOptions:
         policy: how frames adapt to the link; docs/adaptation.md lists the names.
         ladder: what the policy `ladder` may give up, in its order; see there.
         estimator: how the rate of the uplink is estimated; docs/estimators.md lists the names.
+        min_score: less sure boxes and labels are left out of answers; 0 to 1, 0 as the zoo has it.
+        classes: names of the zoo's classes that are wanted; none for all of them.
+        max_boxes: how many boxes or labels are wanted, the best; None for as many as there are.
     """
 
     fps: float = required(FPS)
@@ -63,6 +68,9 @@ class StreamOptions:
     policy: str = DEFAULT_POLICY
     ladder: tuple[str, ...] = DEFAULT_LADDER
     estimator: str = DEFAULT_ESTIMATOR
+    min_score: float = option(0.0, limits=MIN_SCORE)
+    classes: tuple[str, ...] = ()
+    max_boxes: int | None = None
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -80,13 +88,18 @@ class StreamOptions:
                 raise ValueError(f"zero_ms={echo(self.zero_ms)}: must be a finite number")
         require_positive("connect_timeout_s", self.connect_timeout_s, MAX_CONNECT_TIMEOUT_S)
         require_count("max_unread", self.max_unread, MAX_UNREAD)
+        if self.max_boxes is not None:
+            require_count("max_boxes", self.max_boxes, MAX_BOXES)
         for field, value in (("policy", self.policy), ("estimator", self.estimator)):
             if not isinstance(value, str):
                 raise ValueError(f"{field}={echo(value)}: must be a name")  # noqa: TRY004 as all of them
-        if not isinstance(self.ladder, (list, tuple)) or not all(
-            isinstance(one, str) for one in self.ladder
+        for field, names, example in (
+            ("ladder", self.ladder, '("fps", "size")'),
+            ("classes", self.classes, '("car", "bus")'),
         ):
-            raise ValueError(f'ladder={echo(self.ladder)}: must be names, such as ("fps", "size")')
+            is_list = isinstance(names, (list, tuple))
+            if not is_list or not all(isinstance(one, str) for one in names):
+                raise ValueError(f"{field}={echo(names)}: must be names, such as {example}")
         parse_ladder(self.ladder)
         policy(self.policy, self.ladder)
         check_estimator(self.estimator)

@@ -112,6 +112,11 @@ class Registrar:
                 slo_ms=self._options.slo_ms,
                 link=pb.LinkEstimate(bandwidth_kbps=bandwidth_kbps, wire_ms=self._link.wire_ms),
                 zoo=self._options.zoo,
+                options=pb.AnswerOptions(
+                    min_score=self._options.min_score,
+                    classes=self._options.classes,
+                    max_boxes=self._options.max_boxes or 0,
+                ),
             )
         )
 

@@ -82,7 +82,7 @@ class Network:
         file: of its weights, within the zoo's folder; empty where there are tables alone, to be replayed.
         sha256: hash of the file, in hexadecimal digits.
         runtime: what runs it.
-        head: layout of its output; a name of `vision.heads`.
+        head: layout of its output; a name of `vision.heads`, or empty where it classifies.
         sides_px: input sides that are served, rising.
         input: what its input is made of.
         max_batch_size: of what was exported; None where any will do.

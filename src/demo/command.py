@@ -23,7 +23,7 @@ from ..live_run.scenes import RememberedScene
 from ..live_run.scoring import SERVER_FRAMES_FILES
 from ..live_run.streaming import SERVER_DIR, SERVER_LOG, Streamed, stream_cameras
 from ..reporting.run_folder import (
-    DETECTIONS_FILE,
+    ANSWERS_FILE,
     FRAMES_FILE,
     REPORT_FILE,
     RUN_FILE,
@@ -49,7 +49,7 @@ MAX_LOAD_RATIO = 10.0
 OUTPUTS = (
     RUN_FILE,
     FRAMES_FILE,
-    DETECTIONS_FILE,
+    ANSWERS_FILE,
     SUMMARY_FILE,
     REPORT_FILE,
     link_file("*"),

@@ -9,18 +9,18 @@ from pathlib import Path
 import cv2
 
 from ..client.sources import SceneSource
+from ..core.answers import Answer
 from ..core.errors import RunError
 from ..live_run.scenes import RememberedScene
 from ..live_run.scoring import score_run
-from ..reporting.accuracy import FrameKey, read_detections
+from ..reporting.accuracy import FrameKey, read_answers
 from ..reporting.annotation import annotate
 from ..reporting.html import Picture, write_report
-from ..reporting.run_folder import DETECTIONS_FILE
+from ..reporting.run_folder import ANSWERS_FILE
 from ..reporting.run_logs import RunLogs, read_run_logs
 from ..reporting.summary import Summary
 from ..reporting.video import WIDTH_PX, write_video
 from ..reporting.viewing import viewed
-from ..vision.detections import Detections
 
 STILL_AT = 0.6  # of the run
 VIDEO_LIMIT_S = 120.0
@@ -53,7 +53,7 @@ def score_demo(
     from ..reporting.figures import write_figures  # noqa: PLC0415  # matplotlib takes a second
 
     run = read_run_logs(folder)
-    detections = read_detections(folder / DETECTIONS_FILE)
+    detections = read_answers(folder / ANSWERS_FILE)
     filmed = next((one.stream_id for one in run.streams if run.frames[one.stream_id]), None)
     video = None if filmed is None else folder / f"{filmed}.mp4"
     process = None
@@ -78,15 +78,15 @@ def score_demo(
 def _stills(
     folder: Path,
     run: RunLogs,
-    detections: Mapping[FrameKey, Detections],
+    answers: Mapping[FrameKey, Answer],
     scenes: Mapping[str, RememberedScene],
     class_names: tuple[str, ...],
 ) -> list[Picture]:
     """Draws one annotated frame of each stream."""
     stills: list[Picture] = []
     for stream in run.streams:
-        answers = _of(stream.stream_id, detections)
-        seen = list(viewed(run.frames[stream.stream_id], answers, stream.slo_ms))
+        own = _of(stream.stream_id, answers)
+        seen = list(viewed(run.frames[stream.stream_id], own, stream.slo_ms))
         if not seen:
             continue
         frame, shown = seen[int(STILL_AT * len(seen))]
@@ -104,8 +104,8 @@ def _stills(
     return stills
 
 
-def _of(stream_id: str, detections: Mapping[FrameKey, Detections]) -> dict[int, Detections]:
-    return {key[1]: found for key, found in detections.items() if key[0] == stream_id}
+def _of(stream_id: str, answers: Mapping[FrameKey, Answer]) -> dict[int, Answer]:
+    return {key[1]: found for key, found in answers.items() if key[0] == stream_id}
 
 
 def _film(folder: str, stream_id: str, seed: int, class_names: Sequence[str]) -> None:
@@ -118,7 +118,7 @@ def _film(folder: str, stream_id: str, seed: int, class_names: Sequence[str]) ->
         root / f"{stream_id}.mp4",
         stream,
         run.frames[stream_id],
-        _of(stream_id, read_detections(root / DETECTIONS_FILE)),
+        _of(stream_id, read_answers(root / ANSWERS_FILE)),
         lambda sequence: source.scene.frame(sequence).image,
         tuple(class_names),
     )

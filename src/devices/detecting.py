@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
+from ..core.answers import Answer, Detections
 from ..core.zoo import Runtime
-from ..vision.detections import Detections
 from ..vision.fits import Fitted, Image
 from ..vision.preprocessing import fit_picture
 from ..zoos import OpenedZoo
@@ -56,14 +57,14 @@ class Detector:
         self._executor = LocalExecutor(SessionOpener(zoo), zoo.zoo.fit)
         self._executor.load(name, 1)
 
-    def __call__(self, fitted: Fitted) -> Detections:
-        """Finds the objects of a picture; boxes are fractions of what was sent."""
+    def __call__(self, fitted: Fitted) -> Answer:
+        """Says what is in a picture; boxes are fractions of what was sent."""
         running = self._executor.start(self._name, [self._executor.prepare(fitted)])
         return self._executor.finish(running)[0]
 
 
 def golden_detections(zoo: OpenedZoo, images: Iterable[Image]) -> list[Detections]:
-    """Runs a zoo's golden variant on pictures.
+    """Runs the golden variant of a zoo that detects on pictures.
 
     The pictures are resized and not compressed: between the golden variant and the camera lies no link.
 
@@ -71,4 +72,5 @@ def golden_detections(zoo: OpenedZoo, images: Iterable[Image]) -> list[Detection
         RunError: if it cannot be loaded.
     """
     detect = Detector(zoo, zoo.zoo.golden_variant.name)
-    return [detect(fit_picture(image, detect.side_px, detect.fit)) for image in images]
+    answers = (detect(fit_picture(image, detect.side_px, detect.fit)) for image in images)
+    return [cast("Detections", one) for one in answers]

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..adapting.frame_sizes import DEFAULT_QUALITY
+from ..core.answers import Answer, Detections
+from ..core.zoo import Task
 from ..devices.config import DeviceKind
 from ..devices.discovery import find_devices, parse_devices
 from ..live_run.cameras import LiveCamera
@@ -14,14 +16,13 @@ from ..live_run.playing import CameraReport
 from ..live_run.scenes import LoopedScene, looped_scene
 from ..live_run.scoring import score_run
 from ..live_run.streaming import SERVER_DIR, SERVER_LOG, stream_cameras
-from ..reporting.accuracy import FrameKey, read_detections
+from ..reporting.accuracy import FrameKey, read_answers
 from ..reporting.profile_accuracy import ProfileAccuracy
-from ..reporting.run_folder import DETECTIONS_FILE, RunInfo, write_run_info
+from ..reporting.run_folder import ANSWERS_FILE, RunInfo, write_run_info
 from ..reporting.run_logs import RunLogs, read_run_logs
 from ..reporting.scores import Scores, score_answers
 from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
-from ..vision.detections import Detections
 from ..zoos import OpenedZoo, open_zoo
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
@@ -98,7 +99,7 @@ def finish_run(
     )
     write_run_info(folder, info)
     logs = read_run_logs(folder)
-    answers = read_detections(folder / DETECTIONS_FILE)
+    answers = read_answers(folder / ANSWERS_FILE)
     class_names = next((one.class_names for one in reports if one.class_names), ())
     class_names = class_names or zoo_of(run).zoo.class_names
     scenes = {}
@@ -117,7 +118,7 @@ def finish_run(
 
 def score_cameras(
     logs: RunLogs,
-    detections: Mapping[FrameKey, Detections],
+    answers: Mapping[FrameKey, Answer],
     scenes: Mapping[str, LoopedScene],
     zoo: OpenedZoo,
     class_names: tuple[str, ...],
@@ -134,7 +135,7 @@ def score_cameras(
         {stream.stream_id: stream.slo_ms for stream in logs.streams},
         {key: scenes[key[0]].truth_at(key[1]) for key in keys},
         {key: golden[key[0]][key[1] % scenes[key[0]].num_frames] for key in keys},
-        detections,
+        answers,
         class_names,
     )
 
@@ -179,7 +180,9 @@ def server_config(run: RunConfig) -> ServerConfig:
 
 
 def _detects(run: RunConfig) -> bool:
-    """Whether the devices run networks; those that are found, where none are named, do."""
+    """Whether the devices run networks that find what the cameras see; those that are found, where none are named, do."""
+    if zoo_of(run).zoo.task is not Task.DETECTION:
+        return False
     devices = run.server.get("devices", ())
     names = devices if isinstance(devices, tuple) else ()
     return not names or any(not name.startswith(f"{DeviceKind.REPLAYED}:") for name in names)

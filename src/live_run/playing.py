@@ -52,7 +52,7 @@ def play_cameras(
     zero_ms: float,
     on_answer: Callable[[Answer], None],
 ) -> list[CameraResult]:
-    """Streams all cameras for a while; writes `frames.csv`, `detections.jsonl` and `load.json`.
+    """Streams all cameras for a while; writes `frames.csv`, `answers.jsonl` and `load.json`.
 
     Raises:
         OSError: if a log cannot be written.

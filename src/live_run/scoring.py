@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..client.reconcile import compare
+from ..core.answers import Answer
 from ..core.records import ServerFrameRecord
 from ..files.csv_log import read_records
-from ..reporting.accuracy import FrameKey, score_streams
+from ..reporting.accuracy import AnyAccuracy, FrameKey, score_streams
 from ..reporting.device_outcome import read_devices
 from ..reporting.run_logs import RunLogs
 from ..reporting.summary import Summary, summarise, write_summary
-from ..vision.accuracy import Accuracy
-from ..vision.detections import Detections
 from .scenes import SceneWithTruth
 
 SERVER_FRAMES_FILES = "server_frames*.csv"  # one of each endpoint
@@ -22,7 +21,7 @@ SERVER_FRAMES_FILES = "server_frames*.csv"  # one of each endpoint
 def score_run(
     folder: Path,
     run: RunLogs,
-    detections: Mapping[FrameKey, Detections],
+    answers: Mapping[FrameKey, Answer],
     scenes: Mapping[str, SceneWithTruth],
     class_names: tuple[str, ...],
     server_dir: Path,
@@ -37,13 +36,13 @@ def score_run(
         UsageError: if a log is broken.
     """
     frames = [row for rows in run.frames.values() for row in rows]
-    accuracy: dict[str, Accuracy] = {}
+    accuracy: dict[str, AnyAccuracy] = {}
     if scenes:
         truth = {
             (row.stream_id, row.sequence): scenes[row.stream_id].truth_at(row.sequence)
             for row in frames
         }
-        accuracy = score_streams(frames, truth, detections, class_names)
+        accuracy = score_streams(frames, truth, answers, class_names)
     summary = summarise(run.info, frames, accuracy, read_devices(server_dir))
     write_summary(folder, summary)
     server_frames = [

@@ -219,9 +219,10 @@ class Cancel(_message.Message):
     def __init__(self, tickets: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class FrameResult(_message.Message):
-    __slots__ = ("ticket", "detections", "drop_reason", "drop_code", "drop_detail", "queue_ms", "decode_ms")
+    __slots__ = ("ticket", "detections", "labels", "drop_reason", "drop_code", "drop_detail", "queue_ms", "decode_ms")
     TICKET_FIELD_NUMBER: _ClassVar[int]
     DETECTIONS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     DROP_REASON_FIELD_NUMBER: _ClassVar[int]
     DROP_CODE_FIELD_NUMBER: _ClassVar[int]
     DROP_DETAIL_FIELD_NUMBER: _ClassVar[int]
@@ -229,12 +230,13 @@ class FrameResult(_message.Message):
     DECODE_MS_FIELD_NUMBER: _ClassVar[int]
     ticket: int
     detections: _serving_pb2.Detections
+    labels: _serving_pb2.Labels
     drop_reason: str
     drop_code: str
     drop_detail: str
     queue_ms: float
     decode_ms: float
-    def __init__(self, ticket: _Optional[int] = ..., detections: _Optional[_Union[_serving_pb2.Detections, _Mapping]] = ..., drop_reason: _Optional[str] = ..., drop_code: _Optional[str] = ..., drop_detail: _Optional[str] = ..., queue_ms: _Optional[float] = ..., decode_ms: _Optional[float] = ...) -> None: ...
+    def __init__(self, ticket: _Optional[int] = ..., detections: _Optional[_Union[_serving_pb2.Detections, _Mapping]] = ..., labels: _Optional[_Union[_serving_pb2.Labels, _Mapping]] = ..., drop_reason: _Optional[str] = ..., drop_code: _Optional[str] = ..., drop_detail: _Optional[str] = ..., queue_ms: _Optional[float] = ..., decode_ms: _Optional[float] = ...) -> None: ...
 
 class FrameResults(_message.Message):
     __slots__ = ("frames", "variant", "inference_ms", "plan_epoch", "batch_size")

@@ -7,6 +7,11 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DETECTION: _ClassVar[Task]
+    CLASSIFICATION: _ClassVar[Task]
+
 class Fit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     STRETCH: _ClassVar[Fit]
@@ -24,6 +29,8 @@ class Place(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PLACE_UNSPECIFIED: _ClassVar[Place]
     ENDPOINT: _ClassVar[Place]
     EXECUTOR: _ClassVar[Place]
+DETECTION: Task
+CLASSIFICATION: Task
 STRETCH: Fit
 LETTERBOX: Fit
 LETTERBOX_TOP_LEFT: Fit
@@ -43,18 +50,30 @@ class LinkEstimate(_message.Message):
     def __init__(self, bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ...) -> None: ...
 
 class RegisterRequest(_message.Message):
-    __slots__ = ("stream_id", "fps", "slo_ms", "link", "zoo")
+    __slots__ = ("stream_id", "fps", "slo_ms", "link", "zoo", "options")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     FPS_FIELD_NUMBER: _ClassVar[int]
     SLO_MS_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     ZOO_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     fps: float
     slo_ms: float
     link: LinkEstimate
     zoo: str
-    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., link: _Optional[_Union[LinkEstimate, _Mapping]] = ..., zoo: _Optional[str] = ...) -> None: ...
+    options: AnswerOptions
+    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., link: _Optional[_Union[LinkEstimate, _Mapping]] = ..., zoo: _Optional[str] = ..., options: _Optional[_Union[AnswerOptions, _Mapping]] = ...) -> None: ...
+
+class AnswerOptions(_message.Message):
+    __slots__ = ("min_score", "classes", "max_boxes")
+    MIN_SCORE_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    MAX_BOXES_FIELD_NUMBER: _ClassVar[int]
+    min_score: float
+    classes: _containers.RepeatedScalarFieldContainer[str]
+    max_boxes: int
+    def __init__(self, min_score: _Optional[float] = ..., classes: _Optional[_Iterable[str]] = ..., max_boxes: _Optional[int] = ...) -> None: ...
 
 class RegisterReply(_message.Message):
     __slots__ = ("session", "zoo", "advised_side_px", "plan_epoch", "served_side_px")
@@ -71,18 +90,20 @@ class RegisterReply(_message.Message):
     def __init__(self, session: _Optional[str] = ..., zoo: _Optional[_Union[Zoo, _Mapping]] = ..., advised_side_px: _Optional[int] = ..., plan_epoch: _Optional[int] = ..., served_side_px: _Optional[int] = ...) -> None: ...
 
 class Zoo(_message.Message):
-    __slots__ = ("name", "class_names", "sizes", "qualities", "fit")
+    __slots__ = ("name", "class_names", "sizes", "qualities", "fit", "task")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAMES_FIELD_NUMBER: _ClassVar[int]
     SIZES_FIELD_NUMBER: _ClassVar[int]
     QUALITIES_FIELD_NUMBER: _ClassVar[int]
     FIT_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
     name: str
     class_names: _containers.RepeatedScalarFieldContainer[str]
     sizes: _containers.RepeatedCompositeFieldContainer[InputSize]
     qualities: _containers.RepeatedCompositeFieldContainer[JpegQuality]
     fit: Fit
-    def __init__(self, name: _Optional[str] = ..., class_names: _Optional[_Iterable[str]] = ..., sizes: _Optional[_Iterable[_Union[InputSize, _Mapping]]] = ..., qualities: _Optional[_Iterable[_Union[JpegQuality, _Mapping]]] = ..., fit: _Optional[_Union[Fit, str]] = ...) -> None: ...
+    task: Task
+    def __init__(self, name: _Optional[str] = ..., class_names: _Optional[_Iterable[str]] = ..., sizes: _Optional[_Iterable[_Union[InputSize, _Mapping]]] = ..., qualities: _Optional[_Iterable[_Union[JpegQuality, _Mapping]]] = ..., fit: _Optional[_Union[Fit, str]] = ..., task: _Optional[_Union[Task, str]] = ...) -> None: ...
 
 class InputSize(_message.Message):
     __slots__ = ("side_px", "frame_kbits", "accuracy")
@@ -216,6 +237,14 @@ class Detections(_message.Message):
     class_ids: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, boxes: _Optional[_Iterable[float]] = ..., scores: _Optional[_Iterable[float]] = ..., class_ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class Labels(_message.Message):
+    __slots__ = ("class_ids", "scores")
+    CLASS_IDS_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    class_ids: _containers.RepeatedScalarFieldContainer[int]
+    scores: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, class_ids: _Optional[_Iterable[int]] = ..., scores: _Optional[_Iterable[float]] = ...) -> None: ...
+
 class Timings(_message.Message):
     __slots__ = ("endpoint_ms", "queue_ms", "decode_ms", "inference_ms", "server_ms")
     ENDPOINT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -231,11 +260,12 @@ class Timings(_message.Message):
     def __init__(self, endpoint_ms: _Optional[float] = ..., queue_ms: _Optional[float] = ..., decode_ms: _Optional[float] = ..., inference_ms: _Optional[float] = ..., server_ms: _Optional[float] = ...) -> None: ...
 
 class Result(_message.Message):
-    __slots__ = ("sequence", "verdict", "drop", "detections", "variant", "batch_size", "timings", "advised_side_px", "plan_epoch", "served_side_px")
+    __slots__ = ("sequence", "verdict", "drop", "detections", "labels", "variant", "batch_size", "timings", "advised_side_px", "plan_epoch", "served_side_px")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     DROP_FIELD_NUMBER: _ClassVar[int]
     DETECTIONS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     VARIANT_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
@@ -246,13 +276,14 @@ class Result(_message.Message):
     verdict: Verdict
     drop: Drop
     detections: Detections
+    labels: Labels
     variant: str
     batch_size: int
     timings: Timings
     advised_side_px: int
     plan_epoch: int
     served_side_px: int
-    def __init__(self, sequence: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., drop: _Optional[_Union[Drop, _Mapping]] = ..., detections: _Optional[_Union[Detections, _Mapping]] = ..., variant: _Optional[str] = ..., batch_size: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., advised_side_px: _Optional[int] = ..., plan_epoch: _Optional[int] = ..., served_side_px: _Optional[int] = ...) -> None: ...
+    def __init__(self, sequence: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., drop: _Optional[_Union[Drop, _Mapping]] = ..., detections: _Optional[_Union[Detections, _Mapping]] = ..., labels: _Optional[_Union[Labels, _Mapping]] = ..., variant: _Optional[str] = ..., batch_size: _Optional[int] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., advised_side_px: _Optional[int] = ..., plan_epoch: _Optional[int] = ..., served_side_px: _Optional[int] = ...) -> None: ...
 
 class Notice(_message.Message):
     __slots__ = ("kind", "detail")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from ..core.answers import Detections, Labels
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..vision.fits import Image
@@ -48,7 +49,7 @@ def annotate(
     Args:
         picture: blue, green, red [height, width, 3].
         frame: its row of the log.
-        shown: boxes to draw; those of another frame are grey and thin.
+        shown: boxes or labels to draw; those of another frame are grey, and boxes thin.
         slo_ms: of its stream.
         class_names: by class id.
         width_px: of the result.
@@ -61,9 +62,12 @@ def annotate(
     canvas = np.full((height_px + STRIP_PX, width_px, 3), DARK, np.uint8)
     view = _fitted(canvas[:height_px], picture)
     if shown is not None:
-        _draw_boxes(view, shown, class_names)
+        if isinstance(shown.answer, Labels):
+            _draw_labels(view, shown.answer, shown.age_ms > 0, class_names)
+        else:
+            _draw_boxes(view, shown.answer, shown.age_ms > 0, class_names)
         if shown.age_ms > 0:
-            _write(view, f"boxes are {shown.age_ms:.0f} ms old", (8, 20), STALE)
+            _write(view, f"answer is {shown.age_ms:.0f} ms old", (8, 20), STALE)
     colour = VERDICT_COLOURS.get(frame.verdict, STALE)
     cv2.rectangle(canvas, (0, height_px), (8, height_px + STRIP_PX), colour, cv2.FILLED)
     _write(canvas, _line(frame, slo_ms), (16, height_px + 16), WHITE)
@@ -92,21 +96,37 @@ def _fitted(space: Image, picture: Image) -> Image:
     return view
 
 
-def _draw_boxes(view: Image, shown: Shown, class_names: tuple[str, ...]) -> None:
+def _draw_labels(view: Image, found: Labels, is_stale: bool, class_names: tuple[str, ...]) -> None:
+    """Writes the labels that are likely into the lower left corner, the best on top."""
+    sure = [
+        (k, score)
+        for k, score in zip(found.class_ids, found.scores, strict=True)
+        if score >= MIN_SCORE
+    ]
+    for line, (class_id, score) in enumerate(reversed(sure)):
+        colour = STALE if is_stale else CLASS_COLOURS[int(class_id) % len(CLASS_COLOURS)]
+        text = f"{_name(class_id, class_names)} {float(score):.2f}"
+        _write(view, text, (8, len(view) - 8 - 16 * line), colour)
+
+
+def _name(class_id: np.int32, class_names: tuple[str, ...]) -> str:
+    return class_names[int(class_id)] if int(class_id) < len(class_names) else str(int(class_id))
+
+
+def _draw_boxes(
+    view: Image, found: Detections, is_stale: bool, class_names: tuple[str, ...]
+) -> None:
     height, width = view.shape[:2]
-    found = shown.detections
     boxes = np.nan_to_num(found.boxes, nan=0.0).clip(-1.0, 2.0)  # whatever a server says
     for box, score, class_id in zip(boxes, found.scores, found.class_ids, strict=True):
         if score < MIN_SCORE:
             continue
         x0, x1 = (round(float(v) * width) for v in (box[0], box[2]))
         y0, y1 = (round(float(v) * height) for v in (box[1], box[3]))
-        is_stale = shown.age_ms > 0
         colour = STALE if is_stale else CLASS_COLOURS[int(class_id) % len(CLASS_COLOURS)]
         cv2.rectangle(view, (x0, y0), (x1, y1), colour, 1 if is_stale else 2)
         if not is_stale:
-            is_known = int(class_id) < len(class_names)
-            name = class_names[int(class_id)] if is_known else str(int(class_id))
+            name = _name(class_id, class_names)
             _write(view, f"{name} {float(score):.2f}", (x0, max(10, y0 - 4)), colour, 0.36)
 
 

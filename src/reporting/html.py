@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..files.whole_file import write_whole
 from .run_folder import REPORT_FILE, RunInfo
 from .summary import Summary
-from .table import COLUMNS, drops, outcome_cells, percent
+from .table import columns, drops, outcome_cells, percent
 
 EMBED_LIMIT_BYTES = 12 * 1024 * 1024
 TEMPLATE = "report.html.j2"
@@ -61,7 +61,7 @@ def write_report(
         summary=summary,
         percent=percent(summary.total.in_time_ratio),
         problems=summary.problems(),
-        columns=COLUMNS,
+        columns=columns(summary),
         rows=rows,
         total=outcome_cells(summary.total),
         drops=[

@@ -16,7 +16,7 @@ from ..files.json_file import read_json, write_json
 
 RUN_FILE = "run.json"
 FRAMES_FILE = "frames.csv"
-DETECTIONS_FILE = "detections.jsonl"
+ANSWERS_FILE = "answers.jsonl"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
+from ..core.answers import Answer, Detections
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..vision.accuracy import FrameTruth, evaluate_detections
-from ..vision.detections import Detections
 from ..vision.f1 import F1Counts, is_detected, matched_counts, overlap_counts
 from .accuracy import FrameKey
 from .summary import TOTAL
@@ -41,7 +42,7 @@ def score_answers(
     slo_ms: Mapping[str, float],
     truth: Mapping[FrameKey, FrameTruth],
     golden: Mapping[FrameKey, Detections],
-    detections: Mapping[FrameKey, Detections],
+    answers: Mapping[FrameKey, Answer],
     class_names: tuple[str, ...],
 ) -> dict[str, Scores]:
     """Scores each stream, and under `TOTAL` all of them together.
@@ -51,16 +52,20 @@ def score_answers(
         slo_ms: by stream id.
         truth: of every frame.
         golden: what the golden detector found, of every frame.
-        detections: what was answered.
+        answers: what was answered.
         class_names: by class id.
     """
     tallies = {name: _Tally() for name in (*frames, TOTAL)}
     for name, rows in frames.items():
-        own = {key[1]: found for key, found in detections.items() if key[0] == name}
+        own = {
+            key[1]: found
+            for key, found in answers.items()
+            if key[0] == name and isinstance(found, Detections)
+        }
         for frame, shown in viewed(rows, own, slo_ms[name]):
             key = (name, frame.sequence)
             answer = own.get(frame.sequence) if frame.verdict == Verdict.IN_TIME else None
-            seen = None if shown is None else shown.detections
+            seen = None if shown is None else cast("Detections", shown.answer)
             for tally in (tallies[name], tallies[TOTAL]):
                 tally.add(golden[key], answer, truth[key], seen, class_names)
     return {name: tally.scores(class_names) for name, tally in tallies.items()}

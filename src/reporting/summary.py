@@ -13,7 +13,7 @@ from ..core.errors import UsageError
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
 from ..files.json_file import read_json, write_json
-from ..vision.accuracy import Accuracy
+from ..vision.accuracy import Accuracy, LabelAccuracy
 from .device_outcome import DeviceOutcome
 from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo
 from .tally import StreamTally, quantiles_ms, together
@@ -42,6 +42,7 @@ class FramesOutcome:
         mean_side_px: of answered frames; None if there are none.
         p50_ms: median latency of answered frames, capture to answer; likewise p99_ms.
         variants: variant to answered frames.
+        top1: of labels in place of mAP: share of the frames answered in time whose best label is right.
     """
 
     captured: int
@@ -59,6 +60,7 @@ class FramesOutcome:
     p50_ms: float | None
     p99_ms: float | None
     variants: Mapping[str, int]
+    top1: float | None = None
 
     def problems(self) -> list[str]:
         """What does not add up; empty in a sound run."""
@@ -121,7 +123,7 @@ class RunTally:
     def summary(
         self,
         info: RunInfo,
-        accuracy: Mapping[str, Accuracy] | None = None,
+        accuracy: Mapping[str, Accuracy | LabelAccuracy] | None = None,
         devices: Mapping[str, DeviceOutcome] | None = None,
     ) -> Summary:
         """Sums up what was counted.
@@ -163,7 +165,7 @@ class RunTally:
 def summarise(
     info: RunInfo,
     frames: Iterable[FrameRecord],
-    accuracy: Mapping[str, Accuracy] | None = None,
+    accuracy: Mapping[str, Accuracy | LabelAccuracy] | None = None,
     devices: Mapping[str, DeviceOutcome] | None = None,
 ) -> Summary:
     """Counts the rows of `frames.csv`; see `RunTally`."""
@@ -178,7 +180,7 @@ def _outcome(
     streams: Sequence[StreamInfo],
     tallies: Sequence[StreamTally],
     seconds: float,
-    accuracy: Accuracy | None,
+    accuracy: Accuracy | LabelAccuracy | None,
     **asked: float,
 ) -> Kind:
     tally = tallies[0] if len(tallies) == 1 else together(tallies)
@@ -195,12 +197,13 @@ def _outcome(
         duplicated=sum(stream.duplicated for stream in streams),
         in_time_ratio=in_time / captured if captured else None,
         goodput_fps=in_time / seconds if seconds > 0 else 0.0,
-        map=accuracy.map if accuracy else None,
-        map50=accuracy.map50 if accuracy else None,
+        map=accuracy.map if isinstance(accuracy, Accuracy) else None,
+        map50=accuracy.map50 if isinstance(accuracy, Accuracy) else None,
         mean_side_px=tally.mean_side_px(),
         p50_ms=p50_ms,
         p99_ms=p99_ms,
         variants=dict(sorted(tally.variants.items())),
+        top1=accuracy.top1 if isinstance(accuracy, LabelAccuracy) else None,
         **asked,
     )
 

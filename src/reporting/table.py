@@ -12,7 +12,12 @@ from .summary import FramesOutcome, StreamOutcome, Summary
 
 MAX_ROWS = 60
 NUM_WORST = 20
-COLUMNS = ("frames", "in time", "%", "late", "drop", "mAP.5", "side", "p50", "p99")
+
+
+def columns(summary: Summary) -> tuple[str, ...]:
+    """The names of the cells of an outcome."""
+    accuracy = "mAP.5" if summary.total.top1 is None else "top-1"
+    return ("frames", "in time", "%", "late", "drop", accuracy, "side", "p50", "p99")
 
 
 def outcome_table(summary: Summary) -> RenderableType:
@@ -33,7 +38,7 @@ def outcome_table(summary: Summary) -> RenderableType:
     table.add_column("stream", footer="total", overflow="fold")
     table.add_column("fps", justify="right")
     table.add_column("SLO ms", justify="right")
-    for name, footer in zip(COLUMNS, outcome_cells(summary.total), strict=True):
+    for name, footer in zip(columns(summary), outcome_cells(summary.total), strict=True):
         table.add_column(name, footer=footer, justify="right")
     for stream_id, stream in streams:
         cells = outcome_cells(stream)
@@ -69,14 +74,14 @@ def _in_time_ratio(stream: StreamOutcome) -> float:
 
 
 def outcome_cells(outcome: FramesOutcome) -> tuple[str, ...]:
-    """The cells of an outcome, as `COLUMNS` names them."""
+    """The cells of an outcome, as `columns` names them."""
     return (
         str(outcome.captured),
         str(outcome.in_time),
         percent(outcome.in_time_ratio),
         str(outcome.late),
         str(outcome.dropped),
-        ratio(outcome.map50),
+        ratio(outcome.map50 if outcome.top1 is None else outcome.top1),
         number(outcome.mean_side_px),
         number(outcome.p50_ms),
         number(outcome.p99_ms),

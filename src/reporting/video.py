@@ -1,4 +1,4 @@
-"""A stream as its viewer sees it, as an mp4 that browsers play; boxes of earlier frames are marked as stale."""
+"""A stream as its viewer sees it, as an mp4 that browsers play; answers of earlier frames are marked as stale."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import av
 
+from ..core.answers import Answer
 from ..core.records import FrameRecord
 from ..files.whole_file import whole_file
-from ..vision.detections import Detections
 from ..vision.fits import Image
 from .annotation import STRIP_PX, annotate, view_height_px
 from .run_folder import StreamInfo
@@ -25,7 +25,7 @@ def write_video(
     path: Path,
     stream: StreamInfo,
     frames: Sequence[FrameRecord],
-    detections: Mapping[int, Detections],
+    answers: Mapping[int, Answer],
     picture_of: Callable[[int], Image],
     class_names: tuple[str, ...],
 ) -> None:
@@ -37,7 +37,7 @@ def write_video(
         path: the mp4.
         stream: what it shows.
         frames: its captured frames, oldest first, at least one.
-        detections: answers by sequence number.
+        answers: by sequence number.
         picture_of: what was captured, by sequence number.
         class_names: by class id.
 
@@ -56,7 +56,7 @@ def write_video(
         track.pix_fmt = "yuv420p"
         track.options = dict(QUALITY)
         view_px = None
-        for frame, shown in viewed(frames, detections, stream.slo_ms):
+        for frame, shown in viewed(frames, answers, stream.slo_ms):
             picture = picture_of(frame.sequence)
             if view_px is None:
                 view_px = view_height_px(picture, WIDTH_PX)

@@ -10,7 +10,7 @@ from ..core.errors import UsageError
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
-from ..core.zoo import Fit
+from ..core.zoo import Fit, Task
 from ..devices.config import DeviceConfig, DeviceKind
 from ..zoos import (
     Fingerprint,
@@ -54,6 +54,11 @@ class ServedZoo:
     def class_names(self) -> tuple[str, ...]:
         """By class id."""
         return self.opened.zoo.class_names
+
+    @property
+    def task(self) -> Task:
+        """What its networks do."""
+        return self.opened.zoo.task
 
     @property
     def fit(self) -> Fit:

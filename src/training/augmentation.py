@@ -77,7 +77,7 @@ def draw_batch(
             boxes = np.stack(
                 (canvas - boxes[:, 2], boxes[:, 1], canvas - boxes[:, 0], boxes[:, 3]), 1
             )
-        images[k] = _relight(np.ascontiguousarray(image), rng)
+        images[k] = relight(np.ascontiguousarray(image), rng)
         truths.append((boxes, pool.class_ids[index], kinds))
     most = max(1, *(len(boxes) for boxes, _, _ in truths))
     padded = np.zeros((size, most, 4), np.float32)
@@ -129,7 +129,7 @@ def _window(
     return image, cut.astype(np.float32), kinds
 
 
-def _relight(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def relight(image: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Changes brightness, contrast and colour balance."""
     if rng.random() < 0.3:  # noqa: PLR2004
         return image

@@ -159,7 +159,7 @@ def train(
     return average.network  # type: ignore[return-value]
 
 
-def install(name: str, trained: Detector, zoo: str = "traffic") -> None:
+def install(name: str, trained: nn.Module, zoo: str = "traffic") -> None:
     """Puts a network's weights in place of those of a zoo, and their hash into its file."""
     opened, content = open_zoo(zoo), write_state(trained.state_dict())
     networks = tuple(

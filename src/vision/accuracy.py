@@ -1,4 +1,4 @@
-"""Scores detections against the truth: COCO's mean average precision."""
+"""Scores answers against the truth: detections by COCO's mean average precision, labels by how often the best is right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from faster_coco_eval import COCO, COCOeval_faster
 
-from .detections import Detections
+from ..core.answers import Detections, Labels
 from .scenes import SceneFrame
 
 REFERENCE_SIZE_PX: Final = (1280, 720)
@@ -70,6 +70,38 @@ class Accuracy:
     map_large: float | None
     num_frames: int
     num_objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelAccuracy:
+    """How well labels fit the truth.
+
+    Attributes:
+        top1: Share of the answered frames whose best label is right, the class of something that is asked for.
+        num_frames: Answered frames.
+    """
+
+    top1: float
+    num_frames: int
+
+
+def evaluate_labels(
+    truth: Sequence[FrameTruth], labels: Sequence[Labels | None]
+) -> LabelAccuracy | None:
+    """Scores labels, in the order of `truth`; frames without an answer, or without a label in it, count neither way.
+
+    Returns:
+        None if no frame was answered.
+
+    Raises:
+        ValueError: If the two differ in length.
+    """
+    right = [
+        bool((frame.class_ids[~frame.is_ignored] == answer.class_ids[0]).any())
+        for frame, answer in zip(truth, labels, strict=True)
+        if answer is not None and len(answer)
+    ]
+    return LabelAccuracy(sum(right) / len(right), len(right)) if right else None
 
 
 def evaluate_detections(

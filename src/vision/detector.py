@@ -7,7 +7,7 @@ and at strides 8, 16 and 32 one prediction a cell. One network serves every inpu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STRIDES: Final = (8, 16, 32)
 """Pixels between two cells of each scale."""
+
+Network = TypeVar("Network", bound=nn.Module)
 
 NUM_BOX_OUTPUTS: Final = 4
 _PRIOR_LOGIT: Final = -4.6
@@ -184,13 +186,14 @@ class Detector(nn.Module):
             logits.append(score.flatten(2))
         return torch.cat(boxes, dim=2).transpose(1, 2), torch.cat(logits, dim=2).transpose(1, 2)
 
-    def fuse(self) -> Detector:
-        """Moves every normalisation into its convolution; for inference only. Returns itself."""
-        self.eval()
-        for module in self.modules():
-            if isinstance(module, ConvUnit):
-                module.fuse()
-        return self
+
+def fuse(network: Network) -> Network:
+    """Moves every normalisation of a network into its convolution; for inference only. Returns the network."""
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, ConvUnit):
+            module.fuse()
+    return network
 
 
 def cells(side_px: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

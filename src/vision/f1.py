@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..core.answers import Detections
 from .accuracy import REFERENCE_SIZE_PX
-from .detections import Detections
 from .postprocessing import box_ious
 
 MIN_SCORE: Final = 0.20

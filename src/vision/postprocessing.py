@@ -1,4 +1,4 @@
-"""From a network's output to detections: decode, keep the sure ones, one box an object."""
+"""From a network's output to answers: decode, keep the sure boxes, one an object; or the likeliest classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .detections import Detections
+from ..core.answers import MAX_LABELS, Detections, Labels
 from .heads.port import Decoded, Head
 
 Floats = npt.NDArray[np.float32]
@@ -19,6 +19,7 @@ MAX_DETECTIONS: Final = 100
 MAX_CANDIDATES: Final = 400
 """The surest cells of a frame, of which detections are made; so a frame full of noise costs no more."""
 _PART: Final = 128  # of the candidates that are looked at together
+_SUM_NOISE: Final = 1e-3  # of half precision
 _SCALE: Final = 4096.0  # the library takes boxes below 1e-16 of a unit for empty
 
 
@@ -136,3 +137,24 @@ def select_detections(
         np.ascontiguousarray(sure[kept], np.float32),
         np.ascontiguousarray(kinds[kept]),
     )
+
+
+def select_labels(likelihoods: Floats) -> list[Labels]:
+    """Turns a classifier's output [b, classes] into the likeliest `MAX_LABELS` classes of each picture.
+
+    Logits become probabilities; rows that are probabilities already stay.
+
+    Raises:
+        BrokenOutput: If a number is none.
+    """
+    if not np.isfinite(likelihoods).all():
+        raise BrokenOutput(
+            f"{int((~np.isfinite(likelihoods)).sum())} of {likelihoods.size} scores are no numbers"
+        )
+    shares = np.exp(likelihoods - likelihoods.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    is_share = (likelihoods >= 0).all() and np.allclose(likelihoods.sum(axis=1), 1, atol=_SUM_NOISE)
+    shares = likelihoods if is_share else shares
+    best = np.argsort(-shares, axis=1, kind="stable")[:, :MAX_LABELS].astype(np.int32)
+    scores = np.take_along_axis(shares, best, axis=1).astype(np.float32)
+    return [Labels(ids, own) for ids, own in zip(best, scores, strict=True)]

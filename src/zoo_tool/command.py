@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ..core.checks import echo
 from ..core.errors import RunError, UsageError
-from ..core.zoo import MAX_SIDE_PX, Colour, Fit
+from ..core.zoo import MAX_SIDE_PX, Colour, Fit, Task
 from ..devices.detecting import SessionOpener
 from ..files.progress import LEFT, PERCENT, progress_bar
 from ..zoos import OpenedZoo, open_zoo, read_variant_rows, zoo_folders
@@ -25,6 +25,7 @@ from .measuring import (
     COCO_MAP,
     NUM_QUALITY_VARIANTS,
     QUALITIES,
+    TOP1,
     Measurement,
     golden_truth,
     measure_qualities,
@@ -232,7 +233,8 @@ def _measurement(
     for note in notes:
         console.print(f"{annotations}: {note}")
     source = f"{len(pictures)} pictures of {images.name}, labels of {annotations.name}"
-    return Measurement(tuple(pictures), COCO_MAP, source)
+    metric = COCO_MAP if zoo.zoo.task is Task.DETECTION else TOP1
+    return Measurement(tuple(pictures), metric, source)
 
 
 def _page() -> Console:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..core.answers import Answer, Labels
 from ..core.errors import UsageError
 from ..core.zoo import Fit
 from ..devices.executors.session import Session
-from ..vision.detections import Detections
 from ..vision.fits import Image
 from ..vision.heads.recognition import EXPORT_AGAIN
 from ..vision.postprocessing import BrokenOutput, box_ious
@@ -48,13 +48,13 @@ def pass_gate(name: str, session: Session, fit: Fit) -> list[str]:
     pictures = gate_pictures(side_px, fit)
     alone = [_run(name, session, [picture])[0] for picture in pictures]
     if not _agree(alone[0], _run(name, session, pictures[:1])[0]):
-        raise UsageError(f"{name}: finds other boxes in the same picture the second time")
+        raise UsageError(f"{name}: says something else of the same picture the second time")
     if session.max_batch_size != 1:
         together = _run(name, session, pictures)
         for number, (one, batched) in enumerate(zip(alone, together, strict=True), 1):
             if not _agree(one, batched):
                 raise UsageError(
-                    f"{name}: picture {number} of a batch of {NUM_PICTURES} gets other boxes than alone: {EXPORT_AGAIN}"
+                    f"{name}: picture {number} of a batch of {NUM_PICTURES} gets another answer than alone: {EXPORT_AGAIN}"
                 )
     grey = np.full((side_px, side_px, 3), GREY, np.uint8)
     num_sure = int((_run(name, session, [grey])[0].scores >= SURE).sum())
@@ -65,7 +65,7 @@ def pass_gate(name: str, session: Session, fit: Fit) -> list[str]:
     return []
 
 
-def _run(name: str, session: Session, pictures: Sequence[Image]) -> list[Detections]:
+def _run(name: str, session: Session, pictures: Sequence[Image]) -> Sequence[Answer]:
     batch = session.places(len(pictures))
     for picture, place in zip(pictures, batch, strict=True):
         session.write(picture, place)
@@ -90,10 +90,13 @@ def _run(name: str, session: Session, pictures: Sequence[Image]) -> list[Detecti
     return found
 
 
-def _agree(one: Detections, other: Detections) -> bool:
-    """Whether the surest boxes of an answer are in the other as well."""
+def _agree(one: Answer, other: Answer) -> bool:
+    """Whether the surest boxes of an answer are in the other as well, or its likeliest class as likely there."""
     if len(one) == 0:
         return len(other) == 0
+    if isinstance(one, Labels) or isinstance(other, Labels):
+        shifts = np.abs(other.scores[other.class_ids == one.class_ids[0]] - one.scores[0])
+        return bool((shifts <= MAX_SCORE_SHIFT).any())
     compared = np.flatnonzero(one.scores >= one.scores[0] / 2)[:MOST_COMPARED]
     boxes, scores = one.boxes[compared], one.scores[compared]
     shift = np.abs(boxes[:, None] - other.boxes[None]).max(axis=-1, initial=0)

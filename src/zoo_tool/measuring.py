@@ -6,16 +6,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
+from ..core.answers import Answer, Detections, Labels
 from ..core.errors import UsageError
 from ..core.link import KBITS_PER_BYTE
-from ..core.zoo import NetworkVariant
+from ..core.zoo import NetworkVariant, Task
 from ..devices.detecting import Detector
 from ..files.table import read_table, write_table
-from ..vision.accuracy import FrameTruth, evaluate_detections
-from ..vision.detections import Detections
+from ..vision.accuracy import Accuracy, FrameTruth, evaluate_detections, evaluate_labels
 from ..vision.preprocessing import decode_frame, encode_frame, fit_picture
 from ..zoos import OpenedZoo, VariantRow, read_variant_rows, write_variants
 from ..zoos.qualities import COLUMNS as QUALITY_COLUMNS
@@ -27,7 +28,8 @@ SIZE_PERCENTILE = 95
 GOLDEN_MIN_SCORE = 0.3
 QUALITIES = (75, 60, 45)
 NUM_QUALITY_VARIANTS = 4
-COCO_MAP, AGREEMENT = "map", "agreement"
+COCO_MAP, TOP1, AGREEMENT = "map", "top1", "agreement"
+WHOLE_PICTURE = np.array([[0, 0, 1, 1]], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Measurement:
 
     Attributes:
         pictures: with what there is to find in each.
-        metric: what the accuracies are: `map`, against labels, or `agreement` with the golden variant.
+        metric: what the accuracies are: `map` or `top1`, against labels, or `agreement` with the golden variant.
         source: one line that tells the pictures.
     """
 
@@ -66,14 +68,14 @@ def golden_truth(
     for path in paths:
         image = read_image(path)
         answer = detect(fit_picture(image, detect.side_px, detect.fit))
-        sure = answer.scores >= GOLDEN_MIN_SCORE
-        truth = FrameTruth(
-            answer.boxes[sure],
-            answer.class_ids[sure],
-            np.zeros(int(sure.sum()), np.bool_),
-            size_px=(image.shape[1], image.shape[0]),
-        )
-        found.append(LabelledPicture(path, truth))
+        if isinstance(answer, Labels):
+            boxes, class_ids = WHOLE_PICTURE, answer.class_ids[:1]
+        else:
+            sure = answer.scores >= GOLDEN_MIN_SCORE
+            boxes, class_ids = answer.boxes[sure], answer.class_ids[sure]
+        is_ignored = np.zeros(len(class_ids), np.bool_)
+        size_px = (image.shape[1], image.shape[0])
+        found.append(LabelledPicture(path, FrameTruth(boxes, class_ids, is_ignored, size_px)))
         on_picture("golden")
     return found
 
@@ -123,12 +125,22 @@ def _measure(
     on_picture: Callable[[str], None],
 ) -> VariantRow:
     answers, kbits = run_variant(zoo, variant, measurement.pictures, FULL_QUALITY, on_picture)
-    truth = [one.truth for one in measurement.pictures]
-    found = evaluate_detections(truth, answers, zoo.zoo.class_names)
+    found = _evaluate(zoo, measurement, answers)
     return VariantRow(
         variant.name, variant.network.name, variant.side_px, found.map, found.map50,
         found.map_small, found.map_medium, found.map_large, kbits, found.num_frames,
     )  # fmt: skip
+
+
+def _evaluate(zoo: OpenedZoo, measurement: Measurement, answers: Sequence[Answer]) -> Accuracy:
+    """How accurate answers are; of labels, their top-1 accuracy stands in place of the mAP."""
+    truth = [one.truth for one in measurement.pictures]
+    if zoo.zoo.task is Task.DETECTION:
+        boxes = [cast("Detections", one) for one in answers]
+        return evaluate_detections(truth, boxes, zoo.zoo.class_names)
+    found = evaluate_labels(truth, [cast("Labels", one) for one in answers])
+    top1, num_frames = (0.0, 0) if found is None else (found.top1, found.num_frames)
+    return Accuracy(top1, top1, None, None, None, num_frames, num_frames)
 
 
 def run_variant(
@@ -137,10 +149,10 @@ def run_variant(
     pictures: Iterable[LabelledPicture],
     quality: int,
     on_picture: Callable[[str], None],
-) -> tuple[list[Detections], float]:
-    """What a variant finds in each picture at a JPEG quality, and the usual high size of a frame (kbit)."""
+) -> tuple[list[Answer], float]:
+    """What a variant says of each picture at a JPEG quality, and the usual high size of a frame (kbit)."""
     detect = Detector(zoo, variant.name)
-    answers: list[Detections] = []
+    answers: list[Answer] = []
     kbits: list[float] = []
     for one in pictures:
         jpeg = encode_frame(read_labelled(one), variant.side_px, quality, detect.fit)
@@ -158,12 +170,11 @@ def measure_qualities(
     """Measures a few variants at lower JPEG qualities, and writes `qualities.csv`; errors as above."""
     every = zoo.zoo.variants
     picked = np.linspace(0, len(every) - 1, min(len(every), NUM_QUALITY_VARIANTS) + 1)[1:]
-    truth = [one.truth for one in measurement.pictures]
     rows: list[tuple[object, ...]] = []
     for variant in (every[round(number)] for number in picked):
         for quality in (FULL_QUALITY, *QUALITIES):
             answers, kbits = run_variant(zoo, variant, measurement.pictures, quality, on_picture)
-            found = evaluate_detections(truth, answers, zoo.zoo.class_names)
+            found = _evaluate(zoo, measurement, answers)
             rows.append(
                 (
                     variant.name,

@@ -92,8 +92,6 @@ def take(
         raise UsageError(f"{path}: {error}; export it again, for instance with opset 17") from None
     sides_px = _sides(path, file, sides_px)
     found = recognise(str(path), _as_run(path, session, file.facts, sides_px[0]), layout)
-    if found.task is not Task.DETECTION:
-        raise UsageError(f"{path}: is a classifier; detectors alone are served")
     names = _names(path, found, class_names)
     try:
         form = replace(found.input, **wishes)

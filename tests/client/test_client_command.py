@@ -30,7 +30,7 @@ def test_devices_are_emulated_over_shaped_links(threaded_server, pictures, tmp_p
     assert str(out) in shown.out
     names = {path.name for path in out.iterdir()}
     assert {
-        "frames.csv", "detections.jsonl", "run.json", "summary.json",
+        "frames.csv", "answers.jsonl", "run.json", "summary.json",
         "link-camera-0.csv", "link-camera-1.csv", "camera-0.mp4", "camera-1.mp4",
     } <= names  # fmt: skip
     summary = json.loads((out / "summary.json").read_text())

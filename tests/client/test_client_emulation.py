@@ -48,7 +48,7 @@ async def test_cameras_are_streamed_and_logged(tmp_path, pictures):
         assert 0 < row.captured_ms < row.sent_ms < row.answered_ms < 60_000
         assert row.latency_ms == pytest.approx(row.answered_ms - row.captured_ms, abs=0.01)
         assert row.variant == "fake-320"
-    found = [json.loads(line) for line in (tmp_path / "detections.jsonl").read_text().splitlines()]
+    found = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
     assert len(found) == len(answered)
     assert found[0]["boxes"] == [[0.1, 0.2, 0.3, 0.4]]
     assert (found[0]["scores"], found[0]["class_ids"]) == ([0.9], [1])
@@ -141,7 +141,7 @@ def test_bad_cameras_are_refused(fields):
 
 
 async def test_a_full_disk_does_not_stop_the_cameras(tmp_path, pictures):
-    for name in ("frames.csv", "detections.jsonl"):
+    for name in ("frames.csv", "answers.jsonl"):
         (tmp_path / name).symlink_to("/dev/full")
     async with FakeServer() as server:
         (result,) = await run_cameras([camera(server.address, pictures)], 0.2, tmp_path)

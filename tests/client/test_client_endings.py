@@ -109,7 +109,7 @@ def test_who_kills_it_finds_all_but_the_last_second_in_the_logs(
     assert client.end(signal.SIGKILL)[0] == -signal.SIGKILL
     rows = read_records(tmp_path / "frames.csv", FrameRecord)
     assert len(rows) >= written
-    found = (tmp_path / "detections.jsonl").read_text()
+    found = (tmp_path / "answers.jsonl").read_text()
     assert found.endswith("\n")
     assert len(found.splitlines()) >= written // 2
 
@@ -202,13 +202,13 @@ def test_a_wait_that_cannot_be_is_refused(pictures, tmp_path, capsys, seconds):
 
 
 def test_a_full_disk_costs_rows_and_not_the_table(threaded_server, pictures, tmp_path, capsys):
-    for name in ("frames.csv", "detections.jsonl"):
+    for name in ("frames.csv", "answers.jsonl"):
         (tmp_path / name).symlink_to("/dev/full")
     assert run(threaded_server.address, pictures, tmp_path) == 1
     shown = capsys.readouterr()
     assert "camera-0" in shown.out
     (line,) = [line for line in shown.err.splitlines() if "lost" in line]
-    assert line.startswith("moonjelly: frames.csv lost 7 rows and detections.jsonl ")
+    assert line.startswith("moonjelly: frames.csv lost 7 rows and answers.jsonl ")
     assert line.endswith("No space left on device")
     assert json.loads((tmp_path / "summary.json").read_text())["total"]["captured"] == 6
 

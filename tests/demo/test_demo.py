@@ -47,7 +47,7 @@ def test_a_demo_ends_with_a_report_that_adds_up(tmp_path: Path) -> None:
     assert total["map50"] == 0.0  # a replayed device finds nothing
     assert total["variants"]
     for name in (
-        "run.json", "frames.csv", "detections.jsonl", "report.html", "gate.mp4", "latency.png",
+        "run.json", "frames.csv", "answers.jsonl", "report.html", "gate.mp4", "latency.png",
         "adaptation.png", "verdicts.png", "spent.png", "still-gate.jpg", "link-gate.csv",
         "server.log", "server/server_frames.csv", "server/plans.csv",
     ):  # fmt: skip

@@ -13,7 +13,7 @@ from moonjelly.core.errors import UsageError
 from moonjelly.files import line_file
 from moonjelly.files.csv_log import CsvLog, read_records
 from moonjelly.files.line_file import LineFile
-from moonjelly.reporting.accuracy import read_detections
+from moonjelly.reporting.accuracy import read_answers
 
 
 class Row(NamedTuple):
@@ -122,7 +122,7 @@ def test_a_log_that_is_cut_before_its_first_row_says_so(tmp_path):
 
 def test_detections_whose_last_line_is_cut_are_read_without_it(tmp_path, caplog):
     row = {"stream_id": "a", "sequence": 0, "boxes": [], "scores": [], "class_ids": []}
-    path = tmp_path / "detections.jsonl"
+    path = tmp_path / "answers.jsonl"
     path.write_text(json.dumps(row) + "\n" + json.dumps(row)[:-3])
-    assert read_detections(path).keys() == {("a", 0)}
+    assert read_answers(path).keys() == {("a", 0)}
     assert "is cut" in caplog.text

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import sleep
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.zoo import Fit
 from moonjelly.devices.executors.port import Input
 from moonjelly.profiler.batch_runner import BatchRunner
 from moonjelly.profiler.samples import Cell
-from moonjelly.vision.detections import Detections
 from moonjelly.vision.fits import Fitted
 from moonjelly.vision.preprocessing import encode_frame
 from moonjelly.vision.scenes import Scene

@@ -11,6 +11,7 @@ from rich.console import Console
 from toy_zoos import make_zoo
 from virtual_clock import VirtualClock
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.errors import UsageError
 from moonjelly.core.variant import Variant
 from moonjelly.core.zoo import Fit
@@ -20,7 +21,6 @@ from moonjelly.profiler.batch_runner import BatchRunner
 from moonjelly.profiler.campaign import Campaign, carry_out
 from moonjelly.profiler.measuring import Amount
 from moonjelly.server.zoo import fingerprint_of
-from moonjelly.vision.detections import Detections
 from moonjelly.vision.fits import Fitted
 from moonjelly.vision.preprocessing import encode_frame
 from moonjelly.zoos import (

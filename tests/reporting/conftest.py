@@ -61,7 +61,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     streams = []
     with (
         CsvLog(folder / "frames.csv", FrameRecord) as frames,
-        (folder / "detections.jsonl").open("w") as answers,
+        (folder / "answers.jsonl").open("w") as answers,
     ):
         for stream_id, fps, slo_ms in STREAMS:
             with CsvLog(folder / link_file(stream_id), LinkRate) as link:

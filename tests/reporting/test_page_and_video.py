@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
 from moonjelly.reporting import html
-from moonjelly.reporting.accuracy import read_detections
+from moonjelly.reporting.accuracy import read_answers
 from moonjelly.reporting.annotation import STRIP_PX, annotate
 from moonjelly.reporting.figures import write_figures
 from moonjelly.reporting.html import Picture, write_report
@@ -21,7 +22,6 @@ from moonjelly.reporting.run_logs import RunLogs, read_run_logs
 from moonjelly.reporting.summary import summarise
 from moonjelly.reporting.video import write_video
 from moonjelly.reporting.viewing import Shown, viewed
-from moonjelly.vision.detections import Detections
 from moonjelly.vision.fits import Image
 
 NAMES = ("car", "bus")
@@ -40,7 +40,7 @@ def run(run_folder: Path) -> RunLogs:
 
 @pytest.fixture(scope="module")
 def answers(run_folder: Path) -> dict[int, Detections]:
-    every = read_detections(run_folder / "detections.jsonl")
+    every = read_answers(run_folder / "answers.jsonl")
     return {sequence: found for (name, sequence), found in every.items() if name == "gate"}
 
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
 from moonjelly.reporting.scores import Scores, score_answers
 from moonjelly.reporting.summary import TOTAL
 from moonjelly.vision.accuracy import FrameTruth
-from moonjelly.vision.detections import Detections
 
 BOX = (0.1, 0.1, 0.4, 0.4)
 CAR, BUS = 0, 1

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Place, Reason, Verdict
-from moonjelly.reporting.accuracy import read_detections, score_streams
+from moonjelly.reporting.accuracy import read_answers, score_streams
 from moonjelly.reporting.device_outcome import DeviceOutcome
 from moonjelly.reporting.run_folder import (
     RunInfo,
@@ -30,7 +31,6 @@ from moonjelly.reporting.summary import (
 )
 from moonjelly.reporting.table import outcome_table
 from moonjelly.vision.accuracy import Accuracy, FrameTruth
-from moonjelly.vision.detections import Detections
 
 
 def frame(
@@ -212,7 +212,7 @@ def test_only_answers_in_time_count_for_accuracy() -> None:
 
 
 def test_answers_are_read_line_by_line(run_folder: Path, tmp_path: Path) -> None:
-    answers = read_detections(run_folder / "detections.jsonl")
+    answers = read_answers(run_folder / "answers.jsonl")
     run = read_run_logs(run_folder)
     answered = {
         (row.stream_id, row.sequence)
@@ -222,12 +222,12 @@ def test_answers_are_read_line_by_line(run_folder: Path, tmp_path: Path) -> None
     }
     assert set(answers) == answered
     assert answers["gate", 0].scores.tolist() == [0.75]
-    path = tmp_path / "detections.jsonl"
+    path = tmp_path / "answers.jsonl"
     path.write_text(
         '{"stream_id": "a", "sequence": 0, "boxes": [[1]], "scores": [], "class_ids": []}\n'
     )
     with pytest.raises(UsageError, match=r"detections\.jsonl:1: is no answer"):
-        read_detections(path)
+        read_answers(path)
 
 
 def test_of_very_many_streams_the_worst_are_shown() -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.records import FrameRecord
 from moonjelly.reporting.annotation import DARK, STRIP_PX, VIEW_LIMITS_PX, annotate, view_height_px
 from moonjelly.reporting.run_folder import StreamInfo
 from moonjelly.reporting.video import WIDTH_PX, write_video
 from moonjelly.reporting.viewing import Shown
-from moonjelly.vision.detections import Detections
 
 WHITE = 255
 

@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 
+from moonjelly.core.answers import Detections
 from moonjelly.vision.accuracy import FrameTruth, evaluate_detections
 from moonjelly.vision.classes import TRAFFIC_CLASSES
-from moonjelly.vision.detections import Detections
 
 evaluate = partial(evaluate_detections, class_names=TRAFFIC_CLASSES)
 BOX = (0.1, 0.1, 0.2, 0.3)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from moonjelly.core.answers import Detections
 from moonjelly.vision.classes import TRAFFIC_CLASSES
-from moonjelly.vision.detections import Detections
 from moonjelly.vision.f1 import (
     F1Counts,
     inclusive_ious,

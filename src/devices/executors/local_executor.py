@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+from ...core.answers import Answer, Detections
 from ...core.errors import RunError
 from ...core.zoo import Fit
-from ...vision.detections import Detections
 from ...vision.fits import Fitted, undo
 from .input_ring import InputRing, Prepared
 from .session import Array, DeviceMemoryError, Outputs, Session
@@ -106,7 +106,7 @@ class LocalExecutor:
         batch, order = self._rings[side_px, kind].gather([one.prepared for one in fit])
         return _Running(session, _infer_within_memory(session, batch), order, fit)
 
-    def finish(self, running: _Running) -> list[Detections]:
+    def finish(self, running: _Running) -> list[Answer]:
         """Selects what was found; boxes are fractions of the pictures that were sent."""
         found = [one for part in running.parts for one in running.session.answers(part)]
         return [
@@ -114,7 +114,9 @@ class LocalExecutor:
             for k, one in enumerate(running.inputs)
         ]
 
-    def _undo(self, found: Detections, fitted: Fitted) -> Detections:
+    def _undo(self, found: Answer, fitted: Fitted) -> Answer:
+        if not isinstance(found, Detections):
+            return found
         boxes = undo(found.boxes, fitted.source_size_px, len(fitted.picture), self.fit)
         return Detections(boxes, found.scores, found.class_ids)
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from ...core.answers import Answer
 from ...core.errors import RunError
 from ...core.zoo import Network, NetworkVariant
-from ...vision.detections import Detections
+from ...vision.heads.port import only
 from ...vision.heads.recognition import SIZES_INPUT
 from ...vision.heads.registry import head_named
 from ...vision.network_input import input_shape, write_input
-from ...vision.postprocessing import DEFAULT_MIN_SCORE, select
+from ...vision.postprocessing import DEFAULT_MIN_SCORE, select, select_labels
 from ...zoos import OpenedZoo, WeightsError
 from .port import DeviceLostError
 from .session import Array, DeviceMemoryError, Picture
@@ -52,7 +53,7 @@ class OnnxSession:
         self.side_px = side_px
         self.max_batch_size = network.max_batch_size
         self._format = network.input
-        self._head = head_named(network.head)
+        self._head = head_named(network.head) if network.head else None
         self._session = session
         inputs = {one.name: one.type for one in session.get_inputs()}
         self._asks_sizes = inputs.pop(SIZES_INPUT, None) is not None
@@ -89,8 +90,10 @@ class OnnxSession:
             for name, one in zip(self._outputs, found, strict=True)
         }
 
-    def answers(self, outputs: Outputs, min_score: float = DEFAULT_MIN_SCORE) -> list[Detections]:
-        """Decodes and selects."""
+    def answers(self, outputs: Outputs, min_score: float = DEFAULT_MIN_SCORE) -> Sequence[Answer]:
+        """Decodes and selects; a network without a head classifies."""
+        if self._head is None:
+            return select_labels(only(outputs))
         return select(self._head.decode(outputs, self.side_px), self._head, min_score)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
+from ...core.answers import Answer
 from ...core.zoo import Fit
-from ...vision.detections import Detections
 from ...vision.fits import Fitted
 
 Input: TypeAlias = Any
@@ -70,8 +70,8 @@ class Executor(Protocol):
         """
         ...
 
-    def finish(self, running: Running) -> list[Detections]:
-        """Waits for the oldest batch under way; returns what was found in each frame, in their order.
+    def finish(self, running: Running) -> Sequence[Answer]:
+        """Waits for the oldest batch under way; returns what was said of each frame, in their order.
 
         Boxes are fractions of the picture that was sent.
 

@@ -6,10 +6,10 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ...core.answers import Answer, Detections
 from ...core.clock import Clock, MonotonicClock
 from ...core.profile import BatchLatency
 from ...core.zoo import Fit
-from ...vision.detections import Detections
 from ...vision.fits import Fitted
 from ..replay import ALWAYS_AS_PROFILED, P99_EVERY, ReplayedLatency, SlowdownScript
 from .port import Input, Running
@@ -31,7 +31,7 @@ class ReplayedExecutor:
         *,
         is_instant: bool = False,
         p99_every: int = P99_EVERY,
-        answers: Sequence[Detections] = (),
+        answers: Sequence[Answer] = (),
         slowdown: SlowdownScript = ALWAYS_AS_PROFILED,
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -81,10 +81,11 @@ class ReplayedExecutor:
             self._free_ms = max(start_ms, self._free_ms) + latency_ms
         return self._free_ms, answers
 
-    def finish(self, running: Running) -> list[Detections]:
+    def finish(self, running: Running) -> Sequence[Answer]:
         """Sleeps until the batch has taken as long as the profile says, counted from its start."""
+        answers: Sequence[Answer]
         end_ms, answers = running
         left_ms = end_ms - self._clock.now_ms()
         if left_ms > 0:
             self._sleep(left_ms / 1000)
-        return list(answers)
+        return answers

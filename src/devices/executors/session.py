@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ...vision.detections import Detections
+from ...core.answers import Answer
 from ...vision.postprocessing import DEFAULT_MIN_SCORE
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -53,8 +53,8 @@ class Session(Protocol):
         """
         ...
 
-    def answers(self, outputs: Outputs, min_score: float = DEFAULT_MIN_SCORE) -> list[Detections]:
-        """Selects what was found in each picture; boxes are fractions of the square.
+    def answers(self, outputs: Outputs, min_score: float = DEFAULT_MIN_SCORE) -> Sequence[Answer]:
+        """Selects what was said of each picture; boxes are fractions of the square. Labels are told however unsure they are.
 
         Raises:
             BrokenOutput: if the network gave numbers that are none.

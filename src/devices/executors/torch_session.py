@@ -1,46 +1,51 @@
-"""Runs the shipped detectors with torch, on CPU cores or on a CUDA device."""
+"""Runs the shipped networks with torch, on CPU cores or on a CUDA device."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
+from torch import nn
 
-from ...core.zoo import Network, NetworkVariant
-from ...vision.detections import Detections
-from ...vision.detector import ARCHITECTURES, Detector, build_network, cells, decode_boxes
-from ...vision.postprocessing import DEFAULT_MIN_SCORE, select_detections
+from ...core.answers import Answer, Detections, Labels
+from ...core.zoo import Network, NetworkVariant, Task
+from ...vision.classifier import CLASSIFIERS, Classifier
+from ...vision.detector import ARCHITECTURES, Detector, build_network, cells, decode_boxes, fuse
+from ...vision.postprocessing import DEFAULT_MIN_SCORE, select_detections, select_labels
 from ...vision.weight_files import read_state
 from ...zoos import OpenedZoo, WeightsError
 from .port import DeviceLostError
 from .session import Array, DeviceMemoryError, Picture
 
-Outputs: TypeAlias = tuple[torch.Tensor, torch.Tensor]
-"""What a network says of a batch: raw boxes, and logits of the classes."""
+Outputs: TypeAlias = Any
+"""What a network says of a batch: a detector raw boxes and logits of the classes, a classifier logits."""
+
+Decode: TypeAlias = Callable[[Outputs, float], Sequence[Answer]]
 
 BRIGHTEST: Final = np.float32(255)
 
 
 class TorchSession:
-    """One of our detectors at one side; rows are NHWC, as 0 to 1 on a CPU, as bytes for a GPU, since a link carries those faster."""
+    """One of our networks at one side; rows are NHWC, as 0 to 1 on a CPU, as bytes for a GPU, since a link carries those faster."""
 
     max_batch_size: int | None = None
 
-    def __init__(self, network: Detector, side_px: int, device: str = "cpu") -> None:
+    def __init__(self, network: nn.Module, side_px: int, device: str = "cpu") -> None:
         """Takes a network in evaluation mode, which may serve other sides as well.
 
         Raises:
-            ValueError: If the side is not a positive multiple of 32.
+            ValueError: If the side is none for a detector, which takes multiples of 32.
         """
         self.side_px = side_px
         self._network = network
         self._device = torch.device(device)
         self._is_cuda = self._device.type == "cuda"
         self.input_kind: Hashable = self._device.type
-        self._middles, self._strides = cells(side_px, self._device)
+        is_detector = isinstance(network, Detector)
+        self._decode: Decode = _boxes(side_px, self._device) if is_detector else _labels
 
     def places(self, number: int) -> Array:
         """Memory for pictures; on the host, what is not written to takes none."""
@@ -61,24 +66,17 @@ class TorchSession:
         try:
             frames = torch.from_numpy(batch).to(self._device, non_blocking=True).permute(0, 3, 1, 2)
             images = frames.float().div_(255) if batch.dtype == np.uint8 else frames
-            raw, logits = self._network(images.contiguous(memory_format=torch.channels_last))
+            return self._network(images.contiguous(memory_format=torch.channels_last))
         except RuntimeError as error:
             raise self._named(error) from error
-        return raw, logits
 
     @torch.inference_mode()
-    def answers(self, outputs: Outputs, min_score: float = DEFAULT_MIN_SCORE) -> list[Detections]:
-        """Selects what the network found, once."""
-        raw, logits = outputs
+    def answers(self, outputs: Outputs, min_score: float = DEFAULT_MIN_SCORE) -> Sequence[Answer]:
+        """Selects what the network says, once."""
         try:
-            scores = logits.float().sigmoid().cpu().numpy()
-            corners = decode_boxes(raw, self._middles, self._strides).div_(self.side_px).cpu()
+            return self._decode(outputs, min_score)
         except RuntimeError as error:
             raise self._named(error) from error
-        return [
-            select_detections(one, score, min_score)
-            for one, score in zip(corners.numpy(), scores, strict=True)
-        ]
 
     def _named(self, error: RuntimeError) -> Exception:
         """Out of memory is no reason to leave; any other CUDA error spoils the whole process."""
@@ -89,25 +87,48 @@ class TorchSession:
         return DeviceLostError(str(error)) if is_lost else error
 
 
+def _boxes(side_px: int, device: torch.device) -> Decode:
+    """How a detector's outputs are read at a side."""
+    middles, strides = cells(side_px, device)
+
+    def decode(outputs: tuple[torch.Tensor, torch.Tensor], min_score: float) -> list[Detections]:
+        raw, logits = outputs
+        scores = logits.float().sigmoid().cpu().numpy()
+        corners = decode_boxes(raw, middles, strides).div_(side_px).cpu().numpy()
+        return [
+            select_detections(one, score, min_score)
+            for one, score in zip(corners, scores, strict=True)
+        ]
+
+    return decode
+
+
+def _labels(logits: torch.Tensor, min_score: float) -> list[Labels]:
+    del min_score  # the likeliest are told, however likely
+    return select_labels(logits.float().cpu().numpy())
+
+
 @lru_cache(maxsize=8)
-def load_network(zoo: OpenedZoo, network: Network, device: str = "cpu") -> Detector:
+def load_network(zoo: OpenedZoo, network: Network, device: str = "cpu") -> nn.Module:
     """Returns one of our networks, fused and in evaluation mode; the same object each time.
 
     Raises:
         WeightsError: If there is no such network, or its weights are missing or not what its zoo says.
     """
-    if network.name not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise WeightsError(f"network {network.name}: torch runs {known} alone; others come as ONNX")
-    detector = build_network(network.name, len(zoo.zoo.class_names))
+    known = CLASSIFIERS if zoo.zoo.task is Task.CLASSIFICATION else ARCHITECTURES
+    if network.name not in known:
+        raise WeightsError(
+            f"network {network.name}: torch runs {', '.join(known)} alone; others come as ONNX"
+        )
+    build = Classifier if zoo.zoo.task is Task.CLASSIFICATION else build_network
+    built = build(network.name, len(zoo.zoo.class_names))
     try:
-        detector.load_state_dict(read_state(zoo.read_weights(network)))
+        built.load_state_dict(read_state(zoo.read_weights(network)))
     except RuntimeError as error:
         raise WeightsError(
             f"{network.file} does not fit network {network.name}: {error}"
         ) from error
-    detector.fuse().requires_grad_(requires_grad=False)
-    return detector.to(device)
+    return fuse(built).requires_grad_(requires_grad=False).to(device)
 
 
 def torch_session(zoo: OpenedZoo, variant: NetworkVariant, device: str = "cpu") -> TorchSession:

@@ -17,7 +17,7 @@ from ...files.csv_log import CsvLog, read_records
 from ...files.document import Document
 from ...live_run.load import read_load, worst_load, write_load
 from ...live_run.playing import CameraReport
-from ...reporting.run_folder import DETECTIONS_FILE, FRAMES_FILE, link_file
+from ...reporting.run_folder import ANSWERS_FILE, FRAMES_FILE, link_file
 from ...server.config_flags import to_arguments
 from ..live import server_options, sides_px, zoo_of
 from ..matrix import RunConfig
@@ -150,14 +150,14 @@ def merge_logs(folder: Path, shares: Sequence[Share]) -> None:
         for place in places:
             for record in read_records(place / FRAMES_FILE, FrameRecord):
                 log.write(record)
-    with (folder / DETECTIONS_FILE).open("wb") as whole:
+    with (folder / ANSWERS_FILE).open("wb") as whole:
         for place in places:
-            with (place / DETECTIONS_FILE).open("rb") as part:
+            with (place / ANSWERS_FILE).open("rb") as part:
                 shutil.copyfileobj(part, whole)
     for place, share in zip(places, shares, strict=True):
         for camera in share.cameras:
             (place / link_file(camera.stream_id)).replace(folder / link_file(camera.stream_id))
-        for name in (FRAMES_FILE, DETECTIONS_FILE):
+        for name in (FRAMES_FILE, ANSWERS_FILE):
             (place / name).unlink()
     write_load(folder, worst_load(read_load(place) for place in places))
 

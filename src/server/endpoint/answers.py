@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...core.answer_options import AS_THE_ZOO, choose
 from ...core.codes import CODE_OF_REASON, Code
 from ...core.verdict import Drop, Place, Reason, reason_named
 from ...protos import serving_pb2
@@ -9,10 +10,10 @@ from ...protos.internal_pb2 import FrameResult, FrameResults
 from ...scheduling.cores.endpoint.drop_notes import DropNote
 from ...scheduling.cores.endpoint.held_frame import HeldFrame
 from ...scheduling.cores.endpoint.stimuli import BatchDone, FrameDone
+from ..wire.answers import AnswerMessage, answer_in, from_message, put_answer, to_message
 from .outbox import Outbox
 
-RESULT_BYTES = 100
-DETECTION_BYTES = 24
+RESULT_BYTES = 100  # beside the answer
 KBITS_PER_BYTE = 8 / 1000
 
 DETAIL_OF_REASON = {
@@ -39,10 +40,10 @@ def read_results(results: FrameResults) -> BatchDone:
 
 def _read_result(result: FrameResult) -> FrameDone:
     queue_ms, decode_ms = result.queue_ms, result.decode_ms
-    if not result.HasField("detections"):
+    found = answer_in(result)
+    if found is None:
         return FrameDone(result.ticket, queue_ms, decode_ms, note=_told(result))
-    found = result.detections
-    num_bytes = RESULT_BYTES + DETECTION_BYTES * len(found.scores)
+    num_bytes = RESULT_BYTES + found.ByteSize()
     return FrameDone(result.ticket, queue_ms, decode_ms, num_bytes * KBITS_PER_BYTE, found=found)
 
 
@@ -57,8 +58,8 @@ def _told(result: FrameResult) -> DropNote:
     return DropNote(Drop(Place.EXECUTOR, reason), code, detail, result.decode_ms)
 
 
-def write_result(frame: HeldFrame, found: serving_pb2.Detections | None, outbox: Outbox) -> None:
-    """Writes the one result of a frame: what was found in it, or why it was given up."""
+def write_result(frame: HeldFrame, found: AnswerMessage | None, outbox: Outbox) -> None:
+    """Writes the one result of a frame: of what was found in it that which its stream wants, or why it was given up."""
     result = outbox.add_result(frame.sequence)
     result.plan_epoch = frame.plan_epoch or 0
     result.advised_side_px, result.served_side_px = frame.advice.side_px, frame.advice.served_px
@@ -74,7 +75,10 @@ def write_result(frame: HeldFrame, found: serving_pb2.Detections | None, outbox:
         return
     result.verdict = serving_pb2.ANSWERED
     if found is not None:
-        result.detections.CopyFrom(found)
+        wanted = frame.gate.declared.options
+        if wanted != AS_THE_ZOO:
+            found = to_message(choose(from_message(found), wanted))
+        put_answer(found, result)
     result.variant = frame.variant
     result.batch_size = frame.batch_size or 0
     timings.endpoint_ms = frame.handed_ms - frame.read_ms

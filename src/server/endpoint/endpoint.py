@@ -65,7 +65,7 @@ class Endpoint:
         self.is_draining = False
         self.now_ms = now_ms
         self._config = config
-        self._zoo_name = zoo.name
+        self._zoo = zoo
         self._on_change = on_change
         self._requests = itertools.count(1)
         names = [variant.name for variant in zoo.variants]
@@ -109,7 +109,7 @@ class Endpoint:
         Raises:
             SessionError: if a value is bad, or there is no place.
         """
-        declared = check_registration(request, self._zoo_name)
+        declared = check_registration(request, self._zoo)
         number = next(self._requests)
         reply: asyncio.Future[RegisterReply] = asyncio.get_running_loop().create_future()
         self._shell.replies[number] = reply

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from ...core.records import ServerFrameRecord
-from ...protos.serving_pb2 import Detections, RegisterReply
+from ...protos.serving_pb2 import RegisterReply
 from ...scheduling.cores.endpoint.core import EndpointCore
 from ...scheduling.cores.endpoint.drop_notes import FAILED
 from ...scheduling.cores.endpoint.held_frame import HeldFrame
@@ -34,6 +34,7 @@ from ...scheduling.cores.endpoint.instructions import (
     Why,
 )
 from ..run_log import RunLog
+from ..wire.answers import AnswerMessage
 from ..zoo import ServedZoo
 from .answers import write_result
 from .device_side import ArrivedFrame, DeviceSide
@@ -148,7 +149,7 @@ class Performer:
     def _drop(self, one: Dropped) -> None:
         self._end_frame(one.frame, None, is_told=one.is_told)
 
-    def _end_frame(self, frame: HeldFrame, found: Detections | None, *, is_told: bool) -> None:
+    def _end_frame(self, frame: HeldFrame, found: AnswerMessage | None, *, is_told: bool) -> None:
         self.devices.free(cast("ArrivedFrame", frame))
         session = self.sessions.get(frame.gate.number)
         if is_told and session is not None:

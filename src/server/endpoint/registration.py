@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...adapting.frame_sizes import frame_sizes
-from ...core.checks import echo, require_id
+from ...core.answer_options import MIN_SCORE, AnswerOptions
+from ...core.checks import echo, plain, require_id
 from ...core.codes import Code
 from ...core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS
 from ...core.stream import DEFAULT_TENANT, StreamKey
-from ...core.zoo import Fit
+from ...core.zoo import Fit, Task
 from ...protos import serving_pb2
 from ...protos.serving_pb2 import InputSize, JpegQuality, LinkEstimate, RegisterRequest, Zoo
 from ...scheduling.cores.endpoint.gate import Declared
@@ -15,7 +18,7 @@ from ..zoo import ServedZoo
 from .problems import SessionError
 
 
-def check_registration(request: RegisterRequest, zoo: str) -> Declared:
+def check_registration(request: RegisterRequest, zoo: ServedZoo) -> Declared:
     """Returns what was declared, if every value is sound.
 
     Raises:
@@ -30,9 +33,12 @@ def check_registration(request: RegisterRequest, zoo: str) -> Declared:
         problem = problem or link_problem(request.link)
         if problem:
             raise SessionError(Code.INVALID_ARGUMENT, problem)
-        if request.zoo not in ("", zoo):
+        if request.zoo not in ("", zoo.name):
             require_id("zoo", request.zoo)
-            raise SessionError(Code.NOT_FOUND, f"zoo={echo(request.zoo)}: this server has {zoo}")
+            raise SessionError(
+                Code.NOT_FOUND, f"zoo={echo(request.zoo)}: this server has {zoo.name}"
+            )
+        options = _answer_options(request.options, zoo.class_names)
     except ValueError as error:
         raise SessionError(Code.INVALID_ARGUMENT, str(error)) from None
     return Declared(
@@ -41,7 +47,22 @@ def check_registration(request: RegisterRequest, zoo: str) -> Declared:
         slo_ms=request.slo_ms,
         bandwidth_kbps=request.link.bandwidth_kbps,
         wire_ms=request.link.wire_ms,
+        options=options,
     )
+
+
+def _answer_options(
+    options: serving_pb2.AnswerOptions, class_names: Sequence[str]
+) -> AnswerOptions:
+    """What is wanted of answers; ValueError naming field, value and rule."""
+    MIN_SCORE.require("options.min_score", options.min_score)
+    ids = {name: number for number, name in enumerate(class_names)}
+    for name in options.classes:
+        if name not in ids:
+            known = plain(", ".join(class_names))
+            raise ValueError(f"options.classes={echo(name)}: must be of {known}")
+    class_ids = tuple(sorted({ids[name] for name in options.classes}))
+    return AnswerOptions(options.min_score, class_ids, options.max_boxes)
 
 
 def link_problem(link: LinkEstimate) -> str:
@@ -55,6 +76,12 @@ WIRE_FITS = {
     Fit.STRETCH: serving_pb2.STRETCH,
     Fit.LETTERBOX: serving_pb2.LETTERBOX,
     Fit.LETTERBOX_TOP_LEFT: serving_pb2.LETTERBOX_TOP_LEFT,
+}
+
+
+WIRE_TASKS = {
+    Task.DETECTION: serving_pb2.DETECTION,
+    Task.CLASSIFICATION: serving_pb2.CLASSIFICATION,
 }
 
 
@@ -76,4 +103,5 @@ def describe_zoo(zoo: ServedZoo) -> Zoo:
             for one in zoo.qualities
         ],
         fit=WIRE_FITS[zoo.fit],
+        task=WIRE_TASKS[zoo.task],
     )

@@ -1,18 +1,17 @@
-"""What an executor answers: detections of a batch, or frames it gave up."""
+"""What an executor says of a batch: answers, or frames that it gave up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...core.answers import Answer
 from ...core.verdict import Reason
 from ...protos.internal_pb2 import FrameResult, FrameResults
-from ...protos.serving_pb2 import Detections as DetectionsMessage
-from ...vision.detections import Detections
+from ..wire.answers import put_answer, to_message
 from ..wire.channel import MAX_PACKET_BYTES
 from .endpoint_link import EndpointLink
 from .workload import WaitingFrame
 
-MAX_DETECTIONS = 1000  # of one frame
 FIELD_BYTES = 4  # around each result
 PACKET_BYTES = MAX_PACKET_BYTES - 1024  # what the results of a packet share is short
 
@@ -24,25 +23,15 @@ _CODES = {
 _DETAILS = {Reason.TOO_LATE: "could not have been answered by its deadline"}
 
 
-def to_message(found: Detections) -> DetectionsMessage:
-    """Packs the best detections of one frame."""
-    if not len(found):
-        return DetectionsMessage()
-    return DetectionsMessage(
-        boxes=found.boxes[:MAX_DETECTIONS].ravel().tolist(),
-        scores=found.scores[:MAX_DETECTIONS].tolist(),
-        class_ids=found.class_ids[:MAX_DETECTIONS].tolist(),
-    )
-
-
-def answered(frame: WaitingFrame, found: Detections, start_ms: float) -> FrameResult:
+def answered(frame: WaitingFrame, answer: Answer, start_ms: float) -> FrameResult:
     """The answer for a frame whose batch started at `start_ms`."""
-    return FrameResult(
+    result = FrameResult(
         ticket=frame.descriptor.ticket,
-        detections=to_message(found),
         queue_ms=start_ms - frame.descriptor.handed_ms,
         decode_ms=frame.decode_ms,
     )
+    put_answer(to_message(answer), result)
+    return result
 
 
 def give_up(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...core.answers import Answer
 from ...core.clock import Clock
 from ...core.records import BatchRecord
 from ...core.verdict import Reason
@@ -17,7 +18,6 @@ from ...devices.executors.port import DeviceLostError, Executor, Input
 from ...protos.internal_pb2 import ExecutorStatus, FrameResults
 from ...scheduling.batching.port import Batch
 from ...scheduling.cores.device.instructions import Turn
-from ...vision.detections import Detections
 from ...vision.fits import Fitted
 from . import answers
 from .endpoint_link import EndpointLink
@@ -169,7 +169,7 @@ class BatchLoop:
 
     def _finish(self, lot: Lot) -> None:
         """Ends the oldest batch; answers every frame of it, then notes how it went."""
-        found: list[Detections] = []
+        found: Sequence[Answer] = ()
         try:
             if not lot.error:
                 found = self._executor.finish(lot.running)
@@ -198,7 +198,7 @@ class BatchLoop:
             hang_ms = self._core.condition.hang_ms(lot.batch for lot in self._under_way)
             self._watchdog.guard(hang_ms / 1000)
 
-    def _answer(self, lot: Lot, found: list[Detections], took_ms: float, end_ms: float) -> None:
+    def _answer(self, lot: Lot, found: Sequence[Answer], took_ms: float, end_ms: float) -> None:
         common = FrameResults(
             variant=lot.batch.variant,
             inference_ms=took_ms,

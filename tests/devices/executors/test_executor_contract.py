@@ -7,11 +7,11 @@ import threading
 import numpy as np
 import pytest
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.profile import BatchLatency
 from moonjelly.devices.detecting import SessionOpener
 from moonjelly.devices.executors.local_executor import LocalExecutor
 from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
-from moonjelly.vision.detections import Detections
 from moonjelly.vision.fits import Fitted
 from moonjelly.zoos import open_zoo
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from virtual_clock import VirtualClock
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.profile import BatchLatency
 from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
 from moonjelly.devices.replay import SlowdownScript
-from moonjelly.vision.detections import Detections
 
 LATENCY = {"v": BatchLatency((10.0, 15.0), (20.0, 30.0))}
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.zoo import Fit
 from moonjelly.devices.detecting import Detector, SessionOpener
 from moonjelly.devices.executors.local_executor import LocalExecutor
 from moonjelly.devices.executors.torch_session import TorchSession, load_network, torch_session
-from moonjelly.vision.detections import Detections
 from moonjelly.vision.detector import build_network
 from moonjelly.vision.postprocessing import BrokenOutput
 from moonjelly.vision.preprocessing import decode_frame, encode_frame

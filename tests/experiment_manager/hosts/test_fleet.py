@@ -107,7 +107,7 @@ class FakeAgent:
             ]  # fmt: skip
             self._tell("progress", answers=3, in_time=2)
             links = [f"link-{one['info']['stream_id']}.csv" for one in reports]
-            files = ["frames.csv", "detections.jsonl", "load.json", *links]
+            files = ["frames.csv", "answers.jsonl", "load.json", *links]
             self._tell("done", reports=reports, files=files)
         elif line == "stop":
             self._tell("done", status=0, files=["server.log"])

@@ -107,7 +107,7 @@ def test_a_run_on_hosts_leaves_the_folder_of_a_run_here_and_nothing_there(
     ]  # fmt: skip
     (folder,) = (out / "runs").iterdir()
     for name in (
-        "frames.csv", "detections.jsonl", "link-camera-1.csv", "load.json", "server.log",
+        "frames.csv", "answers.jsonl", "link-camera-1.csv", "load.json", "server.log",
         "server/server_frames.csv", "hosts/street/load.json",
     ):  # fmt: skip
         assert (folder / name).stat().st_size > 0, name

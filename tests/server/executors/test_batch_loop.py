@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.clock import MonotonicClock
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Reason
@@ -28,7 +29,6 @@ from moonjelly.server.executors.loop import BatchLoop
 from moonjelly.server.executors.workload import WaitingFrame, Workload
 from moonjelly.server.wire.channel import Channel, socket_pair
 from moonjelly.server.wire.frame_memory import FrameReader, FrameWriter, create_frame_memory
-from moonjelly.vision.detections import Detections
 
 LATENCY = BatchLatency(
     (9_000.0,) * 4, (9_000.0,) * 4

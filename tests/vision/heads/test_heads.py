@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from moonjelly.vision.detections import Detections
+from moonjelly.core.answers import Detections
 from moonjelly.vision.heads import yolox
 from moonjelly.vision.heads.detr import COCO_HOLES
 from moonjelly.vision.heads.port import Outputs

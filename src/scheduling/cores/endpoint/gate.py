@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ....core.answer_options import AS_THE_ZOO, AnswerOptions
 from ....core.codes import Code
 from ....core.limits import FPS
 from ....core.stream import StreamKey
@@ -27,6 +28,7 @@ class Declared:
     slo_ms: float
     bandwidth_kbps: float
     wire_ms: float
+    options: AnswerOptions = AS_THE_ZOO
 
 
 @dataclass(slots=True, eq=False)

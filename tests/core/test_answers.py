@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moonjelly.vision.detections import Detections
+from moonjelly.core.answers import Detections
 
 
 def test_an_empty_answer_has_arrays_of_the_right_shape() -> None:
