@@ -98,7 +98,7 @@ class StreamOptions:
             ("classes", self.classes, '("car", "bus")'),
         ):
             is_list = isinstance(names, (list, tuple))
-            if not is_list or not all(isinstance(one, str) for one in names):
+            if not is_list or not all(isinstance(one, str) and one.isprintable() for one in names):
                 raise ValueError(f"{field}={echo(names)}: must be names, such as {example}")
         parse_ladder(self.ladder)
         policy(self.policy, self.ladder)

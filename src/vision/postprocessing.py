@@ -153,8 +153,8 @@ def select_labels(likelihoods: Floats) -> list[Labels]:
         )
     shares = np.exp(likelihoods - likelihoods.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
-    is_share = (likelihoods >= 0).all() and np.allclose(likelihoods.sum(axis=1), 1, atol=_SUM_NOISE)
-    shares = likelihoods if is_share else shares
+    is_share = (likelihoods >= 0).all(axis=1) & (abs(likelihoods.sum(axis=1) - 1) < _SUM_NOISE)
+    shares = np.where(is_share[:, None], likelihoods, shares)
     best = np.argsort(-shares, axis=1, kind="stable")[:, :MAX_LABELS].astype(np.int32)
     scores = np.take_along_axis(shares, best, axis=1).astype(np.float32)
     return [Labels(ids, own) for ids, own in zip(best, scores, strict=True)]

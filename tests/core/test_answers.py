@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from moonjelly.core.answers import Detections
+from moonjelly.core.answers import MAX_LABELS, Detections, Labels
 
 
 def test_an_empty_answer_has_arrays_of_the_right_shape() -> None:
@@ -28,3 +28,19 @@ def test_arrays_that_do_not_belong_together_are_refused(field: str, value: np.nd
     }
     with pytest.raises(ValueError, match=f"{field} is"):
         Detections(**{**arrays, field: value})
+
+
+@pytest.mark.parametrize(
+    ("class_ids", "scores", "complaint"),
+    [
+        (np.zeros(2, np.int64), np.zeros(2, np.float32), "class_ids is int64"),
+        (np.zeros(1, np.int32), np.zeros(2, np.float32), "class_ids is int32"),
+        (np.zeros(2, np.int32), np.zeros(2, np.float64), "scores is float64"),
+        (np.zeros(6, np.int32), np.zeros(6, np.float32), f"at most {MAX_LABELS}"),
+    ],
+)
+def test_labels_that_do_not_belong_together_are_refused(
+    class_ids: np.ndarray, scores: np.ndarray, complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Labels(class_ids, scores)

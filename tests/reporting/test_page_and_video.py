@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from moonjelly.core.answers import Detections
+from moonjelly.core.answers import Detections, Labels
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
 from moonjelly.reporting import html
@@ -103,9 +103,9 @@ def test_a_viewer_keeps_the_last_boxes_until_newer_ones_come() -> None:
     # The late answer to frame 2 comes at 490 ms: frame 3 is shown at 400, frame 4 at 500.
     assert [one and one.age_ms for one in shown] == [None, 0.0, 100.0, 200.0, 200.0, 0.0]
     assert shown[3] is not None
-    assert shown[3].detections is found[1]
+    assert shown[3].answer is found[1]
     assert shown[4] is not None
-    assert shown[4].detections is found[2]
+    assert shown[4].answer is found[2]
 
 
 def test_boxes_are_drawn_where_they_are_and_old_ones_in_grey(run: RunLogs) -> None:
@@ -136,6 +136,19 @@ def test_boxes_that_nobody_is_sure_of_are_not_shown(run: RunLogs) -> None:
     )
     drawn = annotate(picture, run.frames["gate"][0], Shown(unsure, 0.0), 150.0, NAMES, 320)
     assert not drawn[:180].any()
+
+
+def test_labels_are_written_into_the_lower_left_corner(run: RunLogs) -> None:
+    picture = np.zeros((180, 320, 3), np.uint8)
+    labels = Labels(np.array([0, 9, 1], np.int32), np.array([0.6, 0.35, 0.05], np.float32))
+    row = run.frames["gate"][0]
+    fresh = annotate(picture, row, Shown(labels, 0.0), 150.0, NAMES, 320)[:180]
+    assert fresh[140:, :120].any()  # two lines
+    assert not fresh[:140].any()
+    assert not fresh[:, 160:].any()
+    old = annotate(picture, row, Shown(labels, 80.0), 150.0, NAMES, 320)[:180]
+    assert np.ptp(fresh[140:].astype(int), axis=-1).any()
+    assert not np.ptp(old[140:].astype(int), axis=-1).any()
 
 
 class _Page(HTMLParser):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from moonjelly.core.answers import Detections
+from moonjelly.core.answers import Detections, Labels
 from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Place, Reason, Verdict
@@ -211,6 +211,26 @@ def test_only_answers_in_time_count_for_accuracy() -> None:
     assert scored[TOTAL].map50 == pytest.approx(2 / 4, abs=0.01)
 
 
+def test_of_labels_the_share_that_is_right_takes_the_place_of_map() -> None:
+    frames = [frame(number, Verdict.IN_TIME, 10.0) for number in range(3)]
+    frames.append(frame(3, Verdict.LATE, 150.0))
+    truth = {("gate", one.sequence): truth_of_one([0, 0, 1, 1]) for one in frames}
+    sure = np.array([0.9, 0.1], np.float32)
+    answers = {
+        ("gate", number): Labels(np.array([best, 1 - best], np.int32), sure)
+        for number, best in enumerate((0, 1, 0, 1))
+    }
+    scored = score_streams(frames, truth, answers, ("car", "bus"))
+    info = RunInfo("client", 1.0, (StreamInfo("gate", 10.0, 100.0, 4),))
+    summary = summarise(info, frames, scored)
+    assert summary.total.top1 == pytest.approx(2 / 3)
+    assert summary.total.map is summary.total.map50 is None
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(outcome_table(summary))
+    assert "top-1" in screen.getvalue()
+    assert "0.667" in screen.getvalue()
+
+
 def test_answers_are_read_line_by_line(run_folder: Path, tmp_path: Path) -> None:
     answers = read_answers(run_folder / "answers.jsonl")
     run = read_run_logs(run_folder)
@@ -223,10 +243,14 @@ def test_answers_are_read_line_by_line(run_folder: Path, tmp_path: Path) -> None
     assert set(answers) == answered
     assert answers["gate", 0].scores.tolist() == [0.75]
     path = tmp_path / "answers.jsonl"
+    path.write_text('{"stream_id": "a", "sequence": 0, "scores": [0.5], "class_ids": [2]}\n')
+    labels = read_answers(path)["a", 0]
+    assert isinstance(labels, Labels)
+    assert labels.class_ids.tolist() == [2]
     path.write_text(
         '{"stream_id": "a", "sequence": 0, "boxes": [[1]], "scores": [], "class_ids": []}\n'
     )
-    with pytest.raises(UsageError, match=r"detections\.jsonl:1: is no answer"):
+    with pytest.raises(UsageError, match=r"answers\.jsonl:1: is no answer"):
         read_answers(path)
 
 

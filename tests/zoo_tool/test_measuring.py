@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from toy_networks import CLASSES, Toy, export
+from toy_networks import CLASSES, Classifier, Toy, export
 
 from moonjelly.cli import main
 from moonjelly.files.table import read_table
@@ -69,6 +69,20 @@ def zoo(tmp_path: Path, classes: str) -> str:
 def measure(zoo: str, labelled: tuple[Path, Path], *words: str) -> int:
     images, annotations = map(str, labelled)
     return main(["zoo", "measure", zoo, "--images", images, "--annotations", annotations, *words])
+
+
+def test_of_a_classifier_top1_is_measured(tmp_path, classes, labelled) -> None:
+    path = str(export(Classifier(), tmp_path / "what.onnx"))
+    assert main(["zoo", "add", path, "--name", "what", "--classes", classes]) == 0
+    assert measure("what", labelled) == 0
+    opened = open_zoo("what")
+    (row,) = read_variant_rows(opened.variants_path)
+    assert (row.map, row.map50, row.map_small) == (1.0, 1.0, None)
+    assert read_table(opened.variants_path, COLUMNS).notes["metric"] == "top1"
+    images, _ = map(str, labelled)
+    assert main(["zoo", "measure", "what", "--images", images, "--against-golden"]) == 0
+    (row,) = read_variant_rows(opened.variants_path)
+    assert row.map == 1.0
 
 
 def test_variants_are_measured_and_say_on_what(zoo, labelled, capsys) -> None:

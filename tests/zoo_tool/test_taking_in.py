@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -22,7 +23,10 @@ from toy_networks import (
 )
 
 from moonjelly.cli import main
-from moonjelly.core.zoo import Colour, Fit
+from moonjelly.core.answers import Labels
+from moonjelly.core.zoo import Colour, Fit, Task
+from moonjelly.devices.detecting import Detector
+from moonjelly.vision.preprocessing import fit_picture
 from moonjelly.zoos import open_zoo
 
 
@@ -144,9 +148,12 @@ def test_data_beside_the_file_are_taken_in(good, classes, tmp_path, capsys, home
             Baked(),
             "cannot run 3 pictures at once, though it says so: export it again with a dynamic batch",
         ),
-        (FirstPicture(), "picture 2 of a batch of 3 gets other boxes than alone: export it again"),
+        (
+            FirstPicture(),
+            "picture 2 of a batch of 3 gets another answer than alone: export it again",
+        ),
         (NoNumber(), "are no numbers for a picture of 64 x 64: export it again, in float32"),
-        (Moody(), "finds other boxes in the same picture the second time"),
+        (Moody(), "says something else of the same picture the second time"),
     ],
 )
 def test_a_network_that_does_not_pass_the_gate_is_refused(
@@ -290,7 +297,15 @@ def test_a_file_that_was_changed_later_is_refused_wherever_it_is_used(
     assert "toy.onnx: has changed since it was taken into the zoo" in capsys.readouterr().err
 
 
-def test_a_classifier_is_told(tmp_path, classes, capsys, homes) -> None:
+def test_a_classifier_is_taken_in_and_names_what_it_sees(tmp_path, classes) -> None:
     path = export(Classifier(), tmp_path / "what.onnx")
-    said = refused(capsys, homes, path, "--classes", classes)
-    assert "is a classifier" in said
+    assert add(path, "--classes", classes) == 0
+    zoo = open_zoo("mine")
+    assert zoo.zoo.task is Task.CLASSIFICATION
+    look = Detector(zoo, "what-64")
+    for number, name in enumerate(zoo.zoo.class_names):
+        picture = np.zeros((40, 70, 3), np.uint8)
+        picture[:, :, 2 - number] = 255  # blue, green, red
+        answer = look(fit_picture(picture, look.side_px, look.fit))
+        assert isinstance(answer, Labels)
+        assert zoo.zoo.class_names[answer.class_ids[0]] == name

@@ -13,7 +13,7 @@ from torch import nn
 from ...core.answers import Answer, Detections, Labels
 from ...core.zoo import Network, NetworkVariant, Task
 from ...vision.classifier import CLASSIFIERS, Classifier
-from ...vision.detector import ARCHITECTURES, Detector, build_network, cells, decode_boxes, fuse
+from ...vision.detector import ARCHITECTURES, build_network, cells, decode_boxes, fuse
 from ...vision.postprocessing import DEFAULT_MIN_SCORE, select_detections, select_labels
 from ...vision.weight_files import read_state
 from ...zoos import OpenedZoo, WeightsError
@@ -44,8 +44,8 @@ class TorchSession:
         self._device = torch.device(device)
         self._is_cuda = self._device.type == "cuda"
         self.input_kind: Hashable = self._device.type
-        is_detector = isinstance(network, Detector)
-        self._decode: Decode = _boxes(side_px, self._device) if is_detector else _labels
+        is_classifier = isinstance(network, Classifier)
+        self._decode: Decode = _labels if is_classifier else _boxes(side_px, self._device)
 
     def places(self, number: int) -> Array:
         """Memory for pictures; on the host, what is not written to takes none."""

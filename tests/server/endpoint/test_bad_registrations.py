@@ -19,6 +19,10 @@ def link(bandwidth_kbps: float = 1000.0, wire_ms: float = 1.0) -> serving_pb2.Li
     return serving_pb2.LinkEstimate(bandwidth_kbps=bandwidth_kbps, wire_ms=wire_ms)
 
 
+def wanted(**values: object) -> serving_pb2.AnswerOptions:
+    return serving_pb2.AnswerOptions(**values)
+
+
 BAD_VALUES = {
     "fps 0": ("fps", {"fps": 0.0}),
     "fps negative": ("fps", {"fps": -5.0}),
@@ -48,6 +52,12 @@ BAD_VALUES = {
     "wire negative": ("wire_ms", {"link": link(wire_ms=-1.0)}),
     "wire NaN": ("wire_ms", {"link": link(wire_ms=math.nan)}),
     "wire infinite": ("wire_ms", {"link": link(wire_ms=math.inf)}),
+    "least score negative": ("options.min_score", {"options": wanted(min_score=-0.1)}),
+    "least score above 1": ("options.min_score", {"options": wanted(min_score=1.01)}),
+    "least score NaN": ("options.min_score", {"options": wanted(min_score=math.nan)}),
+    "unknown class": ("options.classes", {"options": wanted(classes=["car", "tank"])}),
+    "class of 1 MiB": ("options.classes", {"options": wanted(classes=["a" * 2**20])}),
+    "class empty": ("options.classes", {"options": wanted(classes=[""])}),
     "id empty": ("stream_id", {"stream_id": ""}),
     "id of 65 characters": ("stream_id", {"stream_id": "a" * 65}),
     "id of 1 MiB": ("stream_id", {"stream_id": "a" * 2**20}),

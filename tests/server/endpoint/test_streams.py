@@ -41,6 +41,48 @@ async def test_a_frame_is_acknowledged_and_answered(harness) -> None:
     assert await client.goodbye() == (grpc.StatusCode.OK, "")
 
 
+SEVERAL = serving_pb2.Detections(
+    boxes=[*[0.1] * 4, *[0.2] * 4, *[0.3] * 4, *[0.4] * 4],
+    scores=[0.9, 0.8, 0.7, 0.2],
+    class_ids=[2, 0, 2, 2],
+)
+LIKELY = serving_pb2.Labels(class_ids=[2, 0], scores=[0.75, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("options", "answer", "field", "left"),
+    [
+        ({}, SEVERAL, "detections", [2, 0, 2, 2]),
+        ({"min_score": 0.5}, SEVERAL, "detections", [2, 0, 2]),
+        ({"classes": ["car"]}, SEVERAL, "detections", [2, 2, 2]),
+        ({"classes": ["car"], "max_boxes": 2}, SEVERAL, "detections", [2, 2]),
+        ({"classes": ["bus"]}, SEVERAL, "detections", []),
+        ({}, LIKELY, "labels", [2, 0]),
+        ({"min_score": 0.5}, LIKELY, "labels", [2]),
+        ({"min_score": 0.8}, LIKELY, "labels", []),
+    ],
+)
+async def test_a_client_gets_what_it_wants_of_an_answer(
+    harness, options, answer, field, left
+) -> None:
+    executor = harness.executors["gpu0"]
+    executor.is_holding = True
+    client = await harness.stream(options=serving_pb2.AnswerOptions(**options))
+    await client.send(harness.frame(0))
+    await harness.until(lambda: executor.frames)
+    result = internal_pb2.FrameResult(ticket=executor.frames[0].ticket, **{field: answer})
+    executor.send(internal_pb2.FrameResults(frames=[result], batch_size=1))
+    (told,) = await client.results_of(1)
+    assert told.WhichOneof("answer") == field
+    found = getattr(told, field)
+    assert list(found.class_ids) == left
+    if field == "detections":
+        tenths = [round(10 * x) for x in found.boxes[::4]]
+        assert (
+            tenths == [k for k, one in enumerate(answer.class_ids, 1) if one in left][: len(left)]
+        )
+
+
 async def test_the_executor_gets_the_very_bytes_and_a_deadline(harness) -> None:
     harness.executors["gpu0"].is_holding = True
     client = await harness.stream(slo_ms=1000.0)
