@@ -19,7 +19,7 @@ from ..devices.detecting import SessionOpener
 from ..files.progress import LEFT, PERCENT, progress_bar
 from ..zoos import OpenedZoo, open_zoo, read_variant_rows, zoo_folders
 from .gate import pass_gate
-from .labels import pictures_of, read_annotations
+from .labels import pictures_of, read_annotations, read_image
 from .measuring import (
     AGREEMENT,
     COCO_MAP,
@@ -30,7 +30,8 @@ from .measuring import (
     measure_qualities,
     measure_variants,
 )
-from .taking_in import put, read_classes, take, zoo_folder
+from .quantising import NUM_PICTURES, SUFFIX, quantise
+from .taking_in import Taken, put, read_classes, take, taken_int8, zoo_folder
 
 MAX_SIDES = 64
 
@@ -74,12 +75,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "check": (_check, "have a zoo's networks pass the gate once more"),
         "remove": (_remove, "remove a zoo of your own"),
         "measure": (_measure, "measure how accurate a zoo's variants are on your pictures"),
+        "quantise": (_quantise, "make int8 networks of a zoo's, calibrated on your pictures"),
     }
     for name, (run, text) in named.items():
         child = add(name, run, text)
         child.add_argument("zoo", metavar="NAME|FOLDER")
-        if name == "measure":
+        if name in ("measure", "quantise"):
             child.add_argument("--images", type=Path, required=True, metavar="DIR", help="pictures")
+        if name == "measure":
             child.add_argument(
                 "--annotations", type=Path, metavar="FILE", help="their labels, as COCO has them"
             )
@@ -215,6 +218,29 @@ def _measure(arguments: argparse.Namespace) -> int:
             f"{row.variant}: {measurement.metric} {row.map:.3f}, {row.frame_kbits:.0f} kbit a frame"
         )
     console.print(f"wrote {zoo.variants_path}; next: moonjelly serve --zoo {arguments.zoo}")
+    return 0
+
+
+def _quantise(arguments: argparse.Namespace) -> int:
+    zoo_folder(arguments.zoo)  # it has to be the user's own
+    zoo, console = open_zoo(arguments.zoo), _console()
+    floats = [one for one in zoo.zoo.networks if not one.name.endswith(SUFFIX)]
+    paths = pictures_of(arguments.images)
+    picked = sorted({len(paths) * k // NUM_PICTURES for k in range(NUM_PICTURES)})
+    pictures = [read_image(paths[number]) for number in picked]
+    with progress_bar(PERCENT, *LEFT, console=console) as progress:
+        task = progress.add_task("quantising", total=len(floats))
+        made: list[Taken] = []
+        for network in floats:
+            progress.update(task, description=f"quantising {network.name}")
+            made.append(
+                taken_int8(zoo, network, quantise(zoo.read_weights(network), network, pictures))
+            )
+            progress.update(task, advance=1)
+    for one in put(arguments.zoo, made).zoo.variants:
+        if one.network.name.endswith(SUFFIX):
+            console.print(f"{one.name}: can be believed")
+    console.print(f"next: moonjelly zoo measure {arguments.zoo} --images DIR --annotations FILE")
     return 0
 
 
