@@ -17,7 +17,9 @@ from ..core.errors import RunError, UsageError
 from ..core.zoo import MAX_SIDE_PX, Colour, Fit
 from ..devices.detecting import SessionOpener
 from ..files.progress import LEFT, PERCENT, progress_bar
+from ..vision.classes import COCO_CLASSES
 from ..zoos import OpenedZoo, open_zoo, read_variant_rows, zoo_folders
+from .fetching import PUBLIC, fetch
 from .gate import pass_gate
 from .labels import pictures_of, read_annotations, read_image
 from .measuring import (
@@ -68,6 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument("--colour", type=Colour, choices=list(Colour), help="likewise")
     adding.add_argument(
         "--scale", type=float, metavar="X", help="that pixels are divided by, likewise"
+    )
+    fetching = add("fetch", _fetch, "get a public detector of COCO's classes, and take it in")
+    fetching.add_argument(
+        "network", choices=tuple(PUBLIC), metavar="NETWORK", help=f"one of {', '.join(PUBLIC)}"
+    )
+    fetching.add_argument(
+        "--name", metavar="NAME|FOLDER", help="of the zoo (default: the network's)"
     )
     add("list", _list, "list the zoos that can be called by their names")
     named = {
@@ -123,6 +132,27 @@ def _add(arguments: argparse.Namespace) -> int:
             console.print(note)
     console.print(f"zoo {folder.name}: {', '.join(one.name for one in zoo.zoo.variants)}")
     console.print(f"next: moonjelly zoo measure {arguments.name} --images DIR --annotations FILE")
+    return 0
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    network, name = PUBLIC[arguments.network], arguments.name or arguments.network
+    folder, console = zoo_folder(name), _console()
+    if not folder.parent.is_dir():
+        folder.parent.mkdir(parents=True)
+    path = folder.parent / ".fetched" / f"{arguments.network}.onnx"
+    with progress_bar(PERCENT, *LEFT, console=console) as progress:
+        task = progress.add_task(f"fetching {arguments.network}", total=network.num_bytes)
+        fetch(network, path, lambda count: progress.update(task, advance=count))
+    taken = take(path, network.layout, (), COCO_CLASSES, network.wishes)
+    put(name, [taken])
+    shutil.rmtree(path.parent)
+    for note in taken.notes:
+        console.print(note)
+    console.print(f"licence of its publisher: {network.licence}; from {network.address}")
+    console.print(
+        f"next: moonjelly zoo measure {name} --images DIR --annotations FILE, or --against-golden"
+    )
     return 0
 
 
