@@ -23,8 +23,6 @@ class Runtime(StrEnum):
 
     TORCH = "torch"  # the drawn zoo's own architectures
     ONNX = "onnx"
-    OPENVINO = "openvino"
-    AUTO = "auto"  # the fastest of those that can, as measured on the device
 
 
 class Fit(StrEnum):
@@ -92,7 +90,7 @@ class Network:
     sides_px: tuple[int, ...]
     file: str = ""
     sha256: str = ""
-    runtime: Runtime = Runtime.AUTO
+    runtime: Runtime = Runtime.ONNX
     head: str = ""
     input: InputFormat = InputFormat()
     max_batch_size: int | None = None

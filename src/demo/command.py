@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import time
 from collections.abc import Sequence
@@ -85,15 +84,15 @@ def run(arguments: argparse.Namespace) -> int:
             require_positive("--load-ratio", arguments.load_ratio, MAX_LOAD_RATIO)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    config = config_from_flags(arguments)
-    devices = with_devices(config).devices
+    config = with_devices(config_from_flags(arguments))
+    devices = config.devices
     out_dir: Path = arguments.out
     server_dir = Path(config.out_dir) if config.out_dir else out_dir / SERVER_DIR
     try:
         server_dir.mkdir(parents=True, exist_ok=True)
         out_dir.mkdir(parents=True, exist_ok=True)
         _clear(out_dir, server_dir)
-        measure_missing(dataclasses.replace(config, devices=devices))
+        measure_missing(config)
         cameras, load = _load(arguments, config, devices, console)
         streamed = _stream(arguments, config, cameras, devices, server_dir, console)
         _write_run_info(arguments, config, cameras, load, devices, streamed)

@@ -28,6 +28,8 @@ from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
 from .running_all import OnProgress
 
+USUAL_ZOO = "traffic"  # the same on every machine
+
 
 def run_live(
     run: RunConfig, folder: Path, on_progress: OnProgress, machine: Mapping[str, str]
@@ -163,12 +165,12 @@ def sides_px(run: RunConfig) -> list[int]:
 
 def zoo_of(run: RunConfig) -> OpenedZoo:
     """The zoo that the run's server serves; UsageError if there is none."""
-    return open_zoo(str(run.server.get("zoo", ServerConfig().zoo)))
+    return open_zoo(str(run.server.get("zoo", USUAL_ZOO)))
 
 
 def server_options(run: RunConfig) -> dict[str, object]:
     """Options of the run's server that are not at their defaults, as flags take them."""
-    return {**run.server, "seed": run.seed}
+    return {"zoo": USUAL_ZOO, **run.server, "seed": run.seed}
 
 
 def server_config(run: RunConfig) -> ServerConfig:

@@ -14,8 +14,9 @@ from ..core.checks import echo
 from ..core.errors import UsageError
 from ..devices.config import DeviceConfig
 from ..devices.discovery import check_cores, find_devices, parse_devices
-from ..server.zoo import fingerprint_of
+from ..server.zoo import fingerprint_of, zoo_for
 from ..zoos import (
+    AUTO,
     MAX_BATCH_SIZE,
     Method,
     machine_profile_path,
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `moonjelly profile`."""
     parser.add_argument(
         "--zoo",
-        default="traffic",
+        default=AUTO,
         metavar="NAME|FOLDER",
         help="whose variants (default: %(default)s)",
     )
@@ -83,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     number_gpus_by_place()
     console = Console(stderr=True, soft_wrap=True)
-    device, zoo = _device(arguments.device), open_zoo(arguments.zoo)
+    device = _device(arguments.device)
+    zoo = open_zoo(zoo_for(arguments.zoo, [device]))
     if arguments.quick:
         path = ensure_profile(zoo, device, console)
         console.print(f"latency profile: {path}")

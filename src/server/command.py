@@ -23,7 +23,7 @@ from .config_flags import add_config_flags, config_from_flags
 from .log import set_up_log
 from .running_server import READY_PREFIX, STOP_WITH_PARENT
 from .supervisor.supervisor import Supervisor
-from .zoo import find_device_profile, load_served_zoo
+from .zoo import find_device_profile, load_served_zoo, zoo_for
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def with_devices(config: ServerConfig) -> ServerConfig:
-    """Fills in the devices of this machine where none are named.
+    """Fills in the devices of this machine, and the zoo that suits them, where none are named.
 
     Raises:
         UsageError: if a device is not there, or shares a core.
@@ -60,7 +60,7 @@ def with_devices(config: ServerConfig) -> ServerConfig:
         check_cores(found.devices)
     except ValueError as error:
         raise UsageError(f"devices: {error}") from None
-    return found
+    return dataclasses.replace(found, zoo=zoo_for(found.zoo, found.devices))
 
 
 def _make_out_dir(config: ServerConfig) -> None:

@@ -17,7 +17,7 @@ from ..devices.config import DeviceConfig
 from ..devices.discovery import parse_devices
 from ..files.document import ReadBy
 from ..scheduling.serving_options import ServingOptions
-from ..zoos import is_folder
+from ..zoos import AUTO, is_folder
 
 HOST_PATTERN = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
 KIB = 1024
@@ -39,7 +39,11 @@ class ServerConfig(ServingOptions):
         False, "allow a host that others can reach, although nothing is encrypted or authenticated"
     )
     endpoints: int = option(1, "endpoint processes that share the port", Range(1, 64))
-    zoo: str = option("traffic", "what to serve: a zoo, or its folder", metavar="NAME|FOLDER")
+    zoo: str = option(
+        AUTO,
+        "what to serve: a zoo, its folder, or auto: traffic, in int8 where the processor is good at that",
+        metavar="NAME|FOLDER",
+    )
     variants: tuple[str, ...] = option((), "serve only these variants of the zoo; none for all")
     devices: Annotated[
         tuple[DeviceConfig, ...], ReadBy(parse_devices, tuple[str, ...], takes_one=True)

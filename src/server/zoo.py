@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ..core.variant import Variant
 from ..core.zoo import Fit, Task
 from ..devices.config import DeviceConfig, DeviceKind
 from ..zoos import (
+    AUTO,
     Fingerprint,
     LearnedFile,
     OpenedZoo,
@@ -22,6 +23,7 @@ from ..zoos import (
     learned_file,
     load_latency_profile,
     open_zoo,
+    usual_zoo,
 )
 from .config import ServerConfig
 
@@ -74,6 +76,13 @@ class ServedZoo:
         return self.profiles[device_id].by_variant[variant]
 
 
+def zoo_for(zoo: str, devices: Iterable[DeviceConfig]) -> str:
+    """The zoo that is meant by a name, which may be `auto`, on some devices."""
+    if zoo != AUTO:
+        return zoo
+    return usual_zoo(on_cpu=all(device.kind is DeviceKind.CPU for device in devices))
+
+
 def fingerprint_of(device: DeviceConfig, zoo: OpenedZoo) -> Fingerprint | None:
     """What a profile of that device must have been measured on; None where any will do."""
     if device.kind is DeviceKind.REPLAYED:
@@ -110,7 +119,7 @@ def load_served_zoo(config: ServerConfig) -> ServedZoo:
     Raises:
         UsageError: if one of them is missing or broken, or a variant does not exist.
     """
-    opened = open_zoo(config.zoo)
+    opened = open_zoo(zoo_for(config.zoo, config.devices))
     every = opened.variants
     known = [variant.name for variant in every]
     for name in config.variants:

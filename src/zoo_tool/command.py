@@ -17,9 +17,11 @@ from ..core.errors import RunError, UsageError
 from ..core.zoo import MAX_SIDE_PX, Colour, Fit, Task
 from ..devices.detecting import SessionOpener
 from ..files.progress import LEFT, PERCENT, progress_bar
+from ..vision.classes import COCO_CLASSES
 from ..zoos import OpenedZoo, open_zoo, read_variant_rows, zoo_folders
+from .fetching import PUBLIC, fetch
 from .gate import pass_gate
-from .labels import pictures_of, read_annotations
+from .labels import pictures_of, read_annotations, read_image
 from .measuring import (
     AGREEMENT,
     COCO_MAP,
@@ -31,7 +33,8 @@ from .measuring import (
     measure_qualities,
     measure_variants,
 )
-from .taking_in import put, read_classes, take, zoo_folder
+from .quantising import NUM_PICTURES, SUFFIX, quantise
+from .taking_in import Taken, put, read_classes, take, taken_int8, zoo_folder
 
 MAX_SIDES = 64
 
@@ -69,18 +72,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument(
         "--scale", type=float, metavar="X", help="that pixels are divided by, likewise"
     )
+    fetching = add("fetch", _fetch, "get a public detector of COCO's classes, and take it in")
+    fetching.add_argument(
+        "network", choices=tuple(PUBLIC), metavar="NETWORK", help=f"one of {', '.join(PUBLIC)}"
+    )
+    fetching.add_argument(
+        "--name", metavar="NAME|FOLDER", help="of the zoo (default: the network's)"
+    )
     add("list", _list, "list the zoos that can be called by their names")
     named = {
         "show": (_show, "show a zoo's variants and how accurate they are"),
         "check": (_check, "have a zoo's networks pass the gate once more"),
         "remove": (_remove, "remove a zoo of your own"),
         "measure": (_measure, "measure how accurate a zoo's variants are on your pictures"),
+        "quantise": (_quantise, "make int8 networks of a zoo's, calibrated on your pictures"),
     }
     for name, (run, text) in named.items():
         child = add(name, run, text)
         child.add_argument("zoo", metavar="NAME|FOLDER")
-        if name == "measure":
+        if name in ("measure", "quantise"):
             child.add_argument("--images", type=Path, required=True, metavar="DIR", help="pictures")
+        if name == "measure":
             child.add_argument(
                 "--annotations", type=Path, metavar="FILE", help="their labels, as COCO has them"
             )
@@ -121,6 +133,27 @@ def _add(arguments: argparse.Namespace) -> int:
             console.print(note)
     console.print(f"zoo {folder.name}: {', '.join(one.name for one in zoo.zoo.variants)}")
     console.print(f"next: moonjelly zoo measure {arguments.name} --images DIR --annotations FILE")
+    return 0
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    network, name = PUBLIC[arguments.network], arguments.name or arguments.network
+    folder, console = zoo_folder(name), _console()
+    if not folder.parent.is_dir():
+        folder.parent.mkdir(parents=True)
+    path = folder.parent / ".fetched" / f"{arguments.network}.onnx"
+    with progress_bar(PERCENT, *LEFT, console=console) as progress:
+        task = progress.add_task(f"fetching {arguments.network}", total=network.num_bytes)
+        fetch(network, path, lambda count: progress.update(task, advance=count))
+    taken = take(path, network.layout, (), COCO_CLASSES, network.wishes)
+    put(name, [taken])
+    shutil.rmtree(path.parent)
+    for note in taken.notes:
+        console.print(note)
+    console.print(f"licence of its publisher: {network.licence}; from {network.address}")
+    console.print(
+        f"next: moonjelly zoo measure {name} --images DIR --annotations FILE, or --against-golden"
+    )
     return 0
 
 
@@ -216,6 +249,29 @@ def _measure(arguments: argparse.Namespace) -> int:
             f"{row.variant}: {measurement.metric} {row.map:.3f}, {row.frame_kbits:.0f} kbit a frame"
         )
     console.print(f"wrote {zoo.variants_path}; next: moonjelly serve --zoo {arguments.zoo}")
+    return 0
+
+
+def _quantise(arguments: argparse.Namespace) -> int:
+    zoo_folder(arguments.zoo)  # it has to be the user's own
+    zoo, console = open_zoo(arguments.zoo), _console()
+    floats = [one for one in zoo.zoo.networks if not one.name.endswith(SUFFIX)]
+    paths = pictures_of(arguments.images)
+    picked = sorted({len(paths) * k // NUM_PICTURES for k in range(NUM_PICTURES)})
+    pictures = [read_image(paths[number]) for number in picked]
+    with progress_bar(PERCENT, *LEFT, console=console) as progress:
+        task = progress.add_task("quantising", total=len(floats))
+        made: list[Taken] = []
+        for network in floats:
+            progress.update(task, description=f"quantising {network.name}")
+            made.append(
+                taken_int8(zoo, network, quantise(zoo.read_weights(network), network, pictures))
+            )
+            progress.update(task, advance=1)
+    for one in put(arguments.zoo, made).zoo.variants:
+        if one.network.name.endswith(SUFFIX):
+            console.print(f"{one.name}: can be believed")
+    console.print(f"next: moonjelly zoo measure {arguments.zoo} --images DIR --annotations FILE")
     return 0
 
 

@@ -23,6 +23,7 @@ from ..vision.classes import COCO_CLASSES
 from ..vision.heads import yolox
 from ..vision.heads.recognition import SIZES_INPUT, NetworkFacts, Recognised, TensorFacts, recognise
 from ..zoos import (
+    AUTO,
     OpenedZoo,
     is_folder,
     open_zoo,
@@ -33,6 +34,7 @@ from ..zoos import (
 )
 from .gate import gate_pictures, pass_gate
 from .onnx_file import OnnxFile, read_onnx
+from .quantising import SUFFIX
 
 MAX_CLASSES_BYTES = 1024 * 1024
 _MAX_NAME = 48  # so that a side fits behind it
@@ -119,6 +121,18 @@ def take(
     return Taken(network, file.content, found.task, names, tuple(notes))
 
 
+def taken_int8(zoo: OpenedZoo, network: Network, content: bytes) -> Taken:
+    """Has an int8 network, made of one of a zoo, pass the gate; UsageError if it does not."""
+    name = f"{network.name}{SUFFIX}"
+    digest = hashlib.sha256(content).hexdigest()
+    made = replace(network, name=name, file=f"{name}.onnx", sha256=digest)
+    session = load_onnx(content)
+    notes: list[str] = []
+    for side_px in made.sides_px:
+        notes += pass_gate(name, OnnxSession(made, side_px, session), made.input.fit)
+    return Taken(made, content, zoo.zoo.task, zoo.zoo.class_names, tuple(notes))
+
+
 def put(name: str, taken: Sequence[Taken]) -> OpenedZoo:
     """Makes a zoo of networks, or puts them into one that is there; whole or not at all.
 
@@ -169,6 +183,10 @@ def zoo_folder(name: str) -> Path:
             require_id("name", name)
         except ValueError as error:
             raise UsageError(f"--{error}") from None
+        if name == AUTO:
+            raise UsageError(
+                f"--name={name}: stands for the zoo that suits a machine; choose another name"
+            )
         folder = user_zoos_dir() / name
         if zoo_folders().get(name, folder) != folder:
             raise UsageError(

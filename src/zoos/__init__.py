@@ -16,10 +16,12 @@ from .learned import LearnedFile, learned_file
 from .opened import OpenedZoo, WeightsError, is_folder, open_zoo, user_zoos_dir, zoo_folders
 from .places import find_profile, machine_profile_path
 from .qualities import load_qualities
+from .usual import AUTO, usual_zoo
 from .variants import VariantRow, load_variants, read_variant_rows, write_variants
 from .zoo_file import ZOO_FILE, read_zoo_file, write_zoo_file
 
 __all__ = [
+    "AUTO",
     "MAX_BATCH_SIZE",
     "ZOO_FILE",
     "Fingerprint",
@@ -46,6 +48,7 @@ __all__ = [
     "read_variant_rows",
     "read_zoo_file",
     "user_zoos_dir",
+    "usual_zoo",
     "write_latency_file",
     "write_variants",
     "write_zoo_file",

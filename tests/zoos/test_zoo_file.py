@@ -75,7 +75,7 @@ def read(folder: Path, text: str) -> Zoo:
 def test_what_is_left_out_is_as_usual(tmp_path: Path) -> None:
     (network,) = read(tmp_path, GOOD).networks
     assert network.input == InputFormat()
-    assert network.runtime is Runtime.AUTO
+    assert network.runtime is Runtime.ONNX
     assert {field.name for field in fields(network)} >= {"max_batch_size", "input"}
 
 

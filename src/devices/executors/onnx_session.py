@@ -137,6 +137,10 @@ def load_onnx(content: bytes, num_threads: int = 1, gpu: int | None = None) -> o
     if (
         gpu is not None
     ):  # a search for the best algorithm would stop the first batch of each size for long
+        if CUDA not in ort.get_available_providers():
+            raise RunError(
+                "ONNX Runtime has no CUDA here: install onnxruntime-gpu in place of onnxruntime"
+            )
         provider, facts = CUDA, {"device_id": gpu, "cudnn_conv_algo_search": "HEURISTIC"}
     try:
         session = ort.InferenceSession(content, options, providers=[(provider, facts)])
@@ -144,9 +148,7 @@ def load_onnx(content: bytes, num_threads: int = 1, gpu: int | None = None) -> o
         raise RunError(f"ONNX Runtime cannot load it: {in_one_line(error)}") from error
     found = session.get_providers()[0]
     if found != provider:
-        raise RunError(
-            f"ONNX Runtime runs it with {found}, not {provider}: onnxruntime-gpu is needed"
-        )
+        raise RunError(f"ONNX Runtime runs it with {found}, not {provider}")
     return session
 
 

@@ -5,6 +5,8 @@ One joined output [b, n, classes + 32]; or eight of them, scores and distances o
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .port import Decoded, Floats, Head, Outputs, grid, only
@@ -14,25 +16,32 @@ NUM_BINS = 8
 
 
 def _decode_joined(outputs: Outputs, side_px: int) -> Decoded:
+    """Distances count from the upper left corners of cells, as NanoDet-Plus has it."""
     rows = only(outputs)
-    return _decode(rows[..., : -4 * NUM_BINS], rows[..., -4 * NUM_BINS :], side_px)
+    scores, edges = rows[..., : -4 * NUM_BINS], rows[..., -4 * NUM_BINS :]
+    return Decoded(_boxes(edges, *grid(side_px, STRIDES)) / side_px, scores)
 
 
 def _decode_split(outputs: Outputs, side_px: int) -> Decoded:
-    """Distances are the outputs with 32 columns; finest stride first."""
+    """Distances are the outputs with 32 columns; they count from the middle pixels of cells, as OpenCV's zoo has it."""
     every = sorted(outputs.values(), key=lambda one: -one.shape[1])
-    scores = np.concatenate([one for one in every if one.shape[-1] != 4 * NUM_BINS], axis=1)
-    edges = np.concatenate([one for one in every if one.shape[-1] == 4 * NUM_BINS], axis=1)
-    return _decode(scores, edges, side_px)
+    scores = [one for one in every if one.shape[-1] != 4 * NUM_BINS]
+    edges = [one for one in every if one.shape[-1] == 4 * NUM_BINS]
+    boxes: list[Floats] = []
+    for stride, one in zip(STRIDES, edges, strict=True):
+        places, strides = grid(math.isqrt(one.shape[1]), (1,))
+        middles = places + np.float32(0.5 * (stride - 1) / stride)
+        boxes.append(_boxes(one, middles, stride * strides))
+    return Decoded(np.concatenate(boxes, axis=1) / side_px, np.concatenate(scores, axis=1))
 
 
-def _decode(scores: Floats, edges: Floats, side_px: int) -> Decoded:
+def _boxes(edges: Floats, places: Floats, strides: Floats) -> Floats:
+    """Corners in px, of distributions [b, n, 32] around places in strides."""
     logits = edges.reshape(*edges.shape[:2], 4, NUM_BINS)
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     means = weights @ np.arange(NUM_BINS, dtype=np.float32) / weights.sum(axis=-1)
-    places, strides = grid(side_px, STRIDES)
     low, high = places - means[..., :2], places + means[..., 2:]
-    return Decoded(np.concatenate((low, high), axis=-1) * strides / side_px, scores)
+    return np.concatenate((low, high), axis=-1) * strides
 
 
 HEAD = Head("nanodet", _decode_joined)

@@ -211,7 +211,7 @@ def _rows(
         if len(outputs) != 1 or len(outputs[0].shape) != 3:  # noqa: PLR2004
             return None
         _, rows, columns = outputs[0].shape
-        if columns is None or columns <= extra or (rows or columns + 1) <= columns:
+        if columns is None or columns <= extra or (rows or columns) < columns:
             return None
         return columns - extra if _is_count(rows, side_px, strides, times) else None
 
@@ -222,7 +222,7 @@ def _fits_yolov8(outputs: Sequence[TensorFacts], side_px: int | None) -> int | N
     if len(outputs) != 1 or len(outputs[0].shape) != 3:  # noqa: PLR2004
         return None
     _, columns, rows = outputs[0].shape
-    if columns is None or columns <= 4 or (rows or columns + 1) <= columns:  # noqa: PLR2004
+    if columns is None or columns <= 4 or (rows or columns) < columns:  # noqa: PLR2004
         return None
     return columns - 4 if _is_count(rows, side_px, (8, 16, 32)) else None
 

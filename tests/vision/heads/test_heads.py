@@ -135,16 +135,21 @@ def rfdetr() -> Written:
     return {"dets": every[..., :4], "labels": every[..., 4:]}
 
 
-def nanodet() -> Written:
+def nanodet(offset: float = 0.0) -> Written:
     """Each object at a cell of stride 64 within it; a distance between two bins is shared by both."""
     out = np.zeros((len(TRUTH), num_cells(8, 16, 32, 64), NUM_CLASSES + 32), np.float32)
     for picture, objects in enumerate(TRUTH):
         for number, (box, k) in enumerate(objects):
             x0, y0, x1, y1 = (SIDE * part for part in box)
             stride = 8 if x1 - x0 < 40 else 64
-            column, row = round((x0 + x1) / 2 / stride), round((y0 + y1) / 2 / stride)
-            row += number if picture == 2 else 0  # two in one place are at two cells
-            x, y = column * stride, row * stride
+            shift = offset * (stride - 1)
+            column, row = (
+                round((low + high) / 2 / stride - shift / stride)
+                for low, high in ((x0, x1), (y0, y1))
+            )
+            if picture == 2:  # two in one place are at two cells
+                column += -number if offset else number
+            x, y = column * stride + shift, row * stride + shift
             width = SIDE // stride
             first = 0 if stride == 8 else num_cells(8, 16, 32)
             bins: list[float] = []
@@ -164,7 +169,7 @@ def nanodet() -> Written:
 
 
 def nanodet_split() -> Written:
-    joined, start, out = nanodet()["output"], 0, {}
+    joined, start, out = nanodet(0.5)["output"], 0, {}
     for stride in (8, 16, 32, 64):
         own = joined[:, start : start + num_cells(stride)]
         out |= {f"cls{stride}": own[..., :NUM_CLASSES], f"reg{stride}": own[..., NUM_CLASSES:]}
