@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..core.answers import Detections, Labels
 from ..core.verdict import Drop, Place, Reason, Verdict
+from ..core.zoo import Task
 from .answers import Answer
 from .client import Client, connect
 from .errors import ClientError, CounterOffer, Refused, StreamFailed, Unavailable
@@ -32,6 +33,7 @@ __all__ = [
     "StreamOptions",
     "SyncClient",
     "SyncStream",
+    "Task",
     "Unavailable",
     "Verdict",
     "connect",

@@ -12,7 +12,7 @@ from typing import Self
 
 from ..core.clock import MonotonicClock
 from ..core.ledger import Ledger
-from ..core.zoo import Fit
+from ..core.zoo import Fit, Task
 from ..protos import serving_pb2 as pb
 from ..vision.fits import Image
 from ..vision.preprocessing import encode_frame
@@ -29,6 +29,8 @@ from .sources import EncodingSource, FrameSource, open_source
 from .sources.port import check_source, reads_at_once
 from .threads import OneThread, Workers
 
+TASKS = {pb.DETECTION: Task.DETECTION, pb.CLASSIFICATION: Task.CLASSIFICATION}
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +44,7 @@ class Stream:
     Attributes:
         options: what was asked for.
         class_names: of the zoo, by class id; empty before it is entered.
+        task: what the zoo does, which tells detections from labels; None before, or where that is not known here.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Stream:
         """
         self.options = options
         self.class_names: tuple[str, ...] = ()
+        self.task: Task | None = None
         self._connections = connections
         self._source = check_source(source)
         self._workers = workers
@@ -150,6 +154,7 @@ class Stream:
             self._connections.give_back(self._connection)
             raise
         self.class_names = tuple(reply.zoo.class_names)
+        self.task = TASKS.get(reply.zoo.task)
         self._task = asyncio.create_task(
             self._run(source, self._connection, reply), name=f"stream {self.stream_id}"
         )

@@ -14,6 +14,7 @@ from ..client.answers import Answer
 from ..core.budget_rules import budget_rule
 from ..core.checks import require_positive
 from ..core.errors import RunError, UsageError
+from ..core.zoo import Task
 from ..devices.config import DeviceConfig
 from ..devices.discovery import device_text
 from ..files.process import leave_at_sigterm
@@ -85,6 +86,10 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from None
     config = with_devices(config_from_flags(arguments))
+    if open_zoo(config.zoo).zoo.task is not Task.DETECTION:
+        raise UsageError(
+            f"--zoo {config.zoo}: names whole pictures; the demo's streets are for zoos that detect"
+        )
     devices = config.devices
     out_dir: Path = arguments.out
     server_dir = Path(config.out_dir) if config.out_dir else out_dir / SERVER_DIR
