@@ -12,7 +12,7 @@ import numpy as np
 from ..adapting.client_link import ServerTimes
 from ..adapting.sender import ServerAnswer
 from ..core.advice import SideAdvice
-from ..core.answers import Detections, Labels
+from ..core.answers import MAX_LABELS, Detections, Labels
 from ..core.records import FrameRecord
 from ..core.verdict import Drop, Place, Verdict, reason_named
 from ..protos import serving_pb2 as pb
@@ -136,7 +136,7 @@ def _found(result: pb.Result) -> Detections | Labels:
     class_ids = np.array(message.class_ids, np.int32)
     scores = np.array(message.scores, np.float32)
     if isinstance(message, pb.Labels):
-        return Labels(class_ids, scores)
+        return Labels(class_ids[:MAX_LABELS], scores[:MAX_LABELS])  # a newer server may tell more
     boxes = np.array(message.boxes, np.float32)
     if boxes.size % _BOX_SIZE:
         raise ValueError(f"boxes={boxes.size} numbers: must be 4 for each object")

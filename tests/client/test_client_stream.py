@@ -61,12 +61,17 @@ async def test_a_frame_says_how_old_it_is_and_what_the_link_is():
             bandwidth_kbps=5000,
             stream_id="cam.1",
             zoo="x",
+            min_score=0.25,
+            classes=("car", "bus"),
+            max_boxes=3,
         )
         async with stream:
             assert len([answer async for answer in stream]) == 8
     request = server.registrations[0]
     assert (request.stream_id, request.fps, request.slo_ms, request.zoo) == ("cam.1", 20, 2000, "x")
     assert (request.link.bandwidth_kbps, request.link.wire_ms) == (5000, 3)
+    wanted = request.options
+    assert (wanted.min_score, wanted.classes, wanted.max_boxes) == (0.25, ["car", "bus"], 3)
     sequences = [frame.sequence for frame in server.frames]
     assert sequences == sorted(set(sequences))
     for frame in server.frames:
@@ -76,6 +81,19 @@ async def test_a_frame_says_how_old_it_is_and_what_the_link_is():
         assert frame.link.bandwidth_kbps > 0
     assert server.frames[0].link.bandwidth_kbps == 5000
     assert server.frames[-1].link.bandwidth_kbps != 5000, "the acks tell"
+
+
+async def test_labels_are_answers_too():
+    told = pb.Labels(class_ids=[1, 0, 2, 3, 4, 5], scores=[0.5, 0.2, 0.1, 0.1, 0.05, 0.05])
+    server = FakeServer(results=[pb.Result(verdict=pb.ANSWERED, labels=told)])
+    async with server, streaming(server.address, few(2), fps=10, slo_ms=5000) as stream:
+        first, second = [answer async for answer in stream]
+    assert first.detections is None
+    assert first.labels is first.found
+    assert first.labels.class_ids.tolist() == [1, 0, 2, 3, 4], "five at most"
+    assert first.record.num_detections is None
+    assert second.labels is None
+    assert second.record.num_detections == 1
 
 
 async def test_the_wire_delay_is_measured_when_it_is_not_given():

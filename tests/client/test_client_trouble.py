@@ -269,8 +269,17 @@ async def test_a_stream_whose_id_another_one_registers_takes_its_place_again():
                 )
             ]
         ),
+        pb.ServerMessage(
+            results=[
+                pb.Result(
+                    sequence=5,
+                    verdict=pb.ANSWERED,
+                    labels=pb.Labels(class_ids=[1, 2], scores=[1]),
+                )
+            ]
+        ),
     ],
-    ids=["unknown frame", "odd boxes", "huge class"],
+    ids=["unknown frame", "odd boxes", "huge class", "odd labels"],
 )
 async def test_a_server_that_says_what_cannot_be_ends_the_stream(message):
     async with FakeServer(num_results=0) as server, sdk.connect(server.address) as client:

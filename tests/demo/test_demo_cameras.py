@@ -53,6 +53,7 @@ def test_every_link_changes_within_the_demo() -> None:
             ["--zoo", "nothing", "--devices", "cpu:0"],
             "must be a folder with zoo.yaml, or one of replayed-gpu, traffic",
         ),
+        (["--zoo", "vehicles", "--devices", "cpu:0"], "--zoo vehicles: names whole pictures"),
         (["--load-ratio", "0"], "--load-ratio=0"),
         (["--devices", "cpu:4000"], "there is no core 4000 here"),
         (
