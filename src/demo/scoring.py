@@ -53,7 +53,7 @@ def score_demo(
     from ..reporting.figures import write_figures  # noqa: PLC0415  # matplotlib takes a second
 
     run = read_run_logs(folder)
-    detections = read_answers(folder / ANSWERS_FILE)
+    answers = read_answers(folder / ANSWERS_FILE)
     filmed = next((one.stream_id for one in run.streams if run.frames[one.stream_id]), None)
     video = None if filmed is None else folder / f"{filmed}.mp4"
     process = None
@@ -63,9 +63,9 @@ def score_demo(
             target=_film, args=(str(folder), filmed, seed, class_names), daemon=True
         )
         process.start()
-    summary, problems = score_run(folder, run, detections, scenes, class_names, server_dir)
+    summary, problems = score_run(folder, run, answers, scenes, class_names, server_dir)
     figures = write_figures(folder, run)
-    stills = _stills(folder, run, detections, scenes, class_names)
+    stills = _stills(folder, run, answers, scenes, class_names)
     if process is not None:
         process.join(VIDEO_LIMIT_S)
         if process.exitcode != 0:
