@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,6 +10,7 @@ from .checks import echo, require_count, require_id, require_positive
 
 MAX_SIDE_PX = 4096
 MAX_CLASSES = 10_000
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Task(StrEnum):
@@ -97,6 +99,12 @@ class Network:
 
     def __post_init__(self) -> None:
         require_id("name", self.name)
+        if self.file in (".", "..") or "/" in self.file or not self.file.isprintable():
+            raise ValueError(f"file={echo(self.file)}: must be one in the zoo's own folder")
+        if self.file and not SHA256.fullmatch(self.sha256):
+            raise ValueError(
+                f"sha256={echo(self.sha256)}: must be 64 hexadecimal digits, as of file"
+            )
         for side_px in self.sides_px:
             require_count("sides_px", side_px, MAX_SIDE_PX)
         if not self.sides_px or list(self.sides_px) != sorted(set(self.sides_px)):

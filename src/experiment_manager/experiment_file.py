@@ -23,7 +23,7 @@ from ..links.shapers import SHAPERS
 from ..links.traces import LinkTrace, read_trace
 from ..live_run.cameras import TRACES_DIR
 from ..server.config import ServerConfig
-from ..zoos import is_folder, open_zoo
+from ..zoos import is_folder, open_zoo, zoo_beside
 from .matrix import Experiment, Value
 
 SHIPPED_DIR = Path(__file__).with_name("experiments")
@@ -150,7 +150,11 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
             _check_place(name, value, is_elsewhere=is_elsewhere)
         if name == "zoo":
             with _blamed(document, place):
-                open_zoo(str(value)).variants  # noqa: B018 - read to be checked
+                open_zoo(zoo_beside(str(value), path)).variants  # noqa: B018 - read to be checked
+    if "zoo" in server:
+        server["zoo"] = zoo_beside(server["zoo"], path)
+    if "zoo" in matrix:
+        matrix["zoo"] = tuple(zoo_beside(one, path) for one in matrix["zoo"])
     matrix.setdefault("seed", (0,))
     num_runs = file.iterations * math.prod(len(values) for values in matrix.values())
     if num_runs > MAX_RUNS:

@@ -16,7 +16,7 @@ from ..files.document import Document, ReadBy
 from ..files.shipped import shipped_folder
 from ..files.yaml_file import read_yaml
 from ..links.traces import LinkTrace, constant_trace, read_trace
-from ..zoos import find_profile, is_folder, load_latency_profile, open_zoo
+from ..zoos import find_profile, load_latency_profile, open_zoo, zoo_beside
 from .absences import Absences
 from .recorded_sizes import read_frame_sizes
 from .scenario import (
@@ -147,7 +147,7 @@ def read_scenario(
     document = read_yaml(path)
     file = document.read(_ScenarioFile)
     with document.blamed(("zoo",)):
-        zoo = open_zoo(str(path.parent / file.zoo) if is_folder(file.zoo) else file.zoo)
+        zoo = open_zoo(zoo_beside(file.zoo, path))
     counts = file.devices if devices is None else devices
     profiles = {}
     for kind, count in counts.items():

@@ -13,7 +13,15 @@ from .latency import (
     write_latency_file,
 )
 from .learned import LearnedFile, learned_file
-from .opened import OpenedZoo, WeightsError, is_folder, open_zoo, user_zoos_dir, zoo_folders
+from .opened import (
+    OpenedZoo,
+    WeightsError,
+    is_folder,
+    open_zoo,
+    user_zoos_dir,
+    zoo_beside,
+    zoo_folders,
+)
 from .places import find_profile, machine_profile_path
 from .qualities import load_qualities
 from .usual import AUTO, usual_zoo
@@ -52,5 +60,6 @@ __all__ = [
     "write_latency_file",
     "write_variants",
     "write_zoo_file",
+    "zoo_beside",
     "zoo_folders",
 ]

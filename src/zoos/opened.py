@@ -150,17 +150,22 @@ def zoo_folders() -> dict[str, Path]:
     with suppress(RunError):
         places.append(user_zoos_dir())
     for place in places:
-        try:
-            own = sorted(one for one in place.iterdir() if (one / ZOO_FILE).is_file())
-        except OSError:
-            continue
-        found |= {one.name: one for one in own if one.name not in found}
+        with suppress(OSError):
+            for one in sorted(place.iterdir()):
+                with suppress(OSError):  # one that cannot be read does not hide others
+                    if (one / ZOO_FILE).is_file():
+                        found.setdefault(one.name, one)
     return found
 
 
 def is_folder(zoo: str) -> bool:
     """Whether a zoo is called by its folder."""
     return os.sep in zoo or zoo in (os.curdir, os.pardir)
+
+
+def zoo_beside(zoo: str, file: Path) -> str:
+    """A zoo as a file names it: folders count from the file's own."""
+    return f"{(file.parent / zoo).absolute()}" if is_folder(zoo) else zoo
 
 
 def open_zoo(zoo: str) -> OpenedZoo:
@@ -172,10 +177,11 @@ def open_zoo(zoo: str) -> OpenedZoo:
     if is_folder(zoo):
         try:
             folder = Path(zoo).resolve(strict=True)
+            has_file = (folder / ZOO_FILE).exists()
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "is a loop of links, or no path"
             raise UsageError(f"zoo={echo(zoo)}: {reason}") from None
-        if not (folder / ZOO_FILE).exists():
+        if not has_file:
             raise UsageError(f"zoo={echo(zoo)}: the folder holds no {ZOO_FILE}")
     else:
         try:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from toy_zoos import make_zoo
 
 from moonjelly.cli import main
 from moonjelly.core.errors import UsageError
@@ -53,6 +54,17 @@ def test_a_matrix_is_every_combination_once_and_repeats_come_last(folder: Path) 
     assert list(runs[0].factors()) == [
         "clients", "slo_ms", "fps", "trace", "planner", "seed", "iteration",
     ]  # fmt: skip
+
+
+def test_a_zoos_folder_counts_from_the_experiment(folder: Path) -> None:
+    zoo = make_zoo(folder / "toys", {"a": [32]})
+    text = GOOD.replace("zoo: replayed-gpu", "zoo: ./toys")
+    (folder / "toys.yaml").write_text(text)
+    assert read_experiment(folder / "toys.yaml").runs()[0].server["zoo"] == str(zoo.folder)
+    text = GOOD.replace("  zoo: replayed-gpu\n", "") + "  zoo: [traffic, ./toys]\n"
+    (folder / "both.yaml").write_text(text)
+    found = {run.server["zoo"] for run in read_experiment(folder / "both.yaml").runs()}
+    assert found == {"traffic", str(zoo.folder)}
 
 
 def test_a_policy_is_the_cameras_and_brings_the_servers_rule(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 
@@ -58,10 +57,8 @@ def test_what_comes_last_stays_in_floats(own: Path) -> None:
     last = {node.name: node for node in model.graph.node if node.name in names}
     heavy = [node for node in last.values() if node.op_type == "Conv"]
     assert len(heavy) == 6  # boxes and scores at three strides
-    assert (
-        np.mean([node.op_type == "Conv" for node in model.graph.node if node.name not in names])
-        > 0.2
-    )
+    rest = [node.op_type for node in model.graph.node if node.name not in names]
+    assert rest.count("Conv") >= 20
 
 
 def test_a_shipped_zoo_is_not_changed(own: Path, capsys) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from moonjelly.zoos import (
     read_latency_file,
     user_zoos_dir,
     write_zoo_file,
+    zoo_beside,
     zoo_folders,
 )
 
@@ -79,6 +82,38 @@ def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to(tmp_path / "a")
     with pytest.raises(UsageError, match=r"loop|symbolic links"):
         open_zoo(f"{tmp_path / 'a'}/")
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    locked = make_zoo(user_zoos_dir() / "locked", {"a": [32]})
+    mine = make_zoo(user_zoos_dir() / "mine", {"a": [32]})
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if path.parent == locked.folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)  # root may read all
+    assert open_zoo("mine") == mine
+    with pytest.raises(UsageError, match="zoo='locked': must be a folder"):
+        open_zoo("locked")
+    with pytest.raises(UsageError, match=r"zoo=.*: Permission denied"):
+        open_zoo(f"{locked.folder}/")
+
+
+def test_a_zoos_folder_counts_from_the_file_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_zoo(tmp_path / "mine", {"a": [32]})
+    monkeypatch.chdir(tmp_path)
+    for zoo in ("./mine", "mine/", f"{tmp_path}/mine"):
+        assert open_zoo(zoo_beside(zoo, Path("scenario.yaml"))).name == "mine"
+    monkeypatch.chdir("/")
+    assert open_zoo(zoo_beside("./mine", tmp_path / "scenario.yaml")).name == "mine"
+    assert zoo_beside("traffic", tmp_path / "scenario.yaml") == "traffic"
 
 
 def test_without_a_home_shipped_zoos_are_there_all_the_same(

@@ -32,8 +32,8 @@ NETWORKS = st.builds(
     Network,
     NAMES,
     st.sets(st.integers(1, 4096), min_size=1, max_size=4).map(lambda sides: tuple(sorted(sides))),
-    TEXTS,
-    st.from_regex(r"[0-9a-f]{8}", fullmatch=True),
+    NAMES.map("{}.onnx".format),
+    st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
     st.sampled_from(Runtime),
     TEXTS,
     INPUTS,
@@ -55,14 +55,14 @@ def test_a_zoo_comes_back_as_it_was_written(tmp_path_factory, task, class_names,
     assert read_zoo_file(folder) == zoo
 
 
-GOOD = """schema: 1
+GOOD = f"""schema: 1
 task: detection
 class_names: [cat]
 networks:
 - name: net
   sides_px: [320, 416]
   file: net.onnx
-  sha256: "00"
+  sha256: "{64 * "0"}"
   head: yolov8
 """
 
@@ -90,6 +90,10 @@ def test_what_is_left_out_is_as_usual(tmp_path: Path) -> None:
         ("name: net", "name: a b", r"zoo\.yaml:5: .*name"),
         ("head:", "heads:", r"zoo\.yaml:9: .*heads"),
         ("file: net.onnx", "file: 7", r"zoo\.yaml:7: .*file"),
+        ("file: net.onnx", "file: ../net.onnx", r"zoo\.yaml:7: .*file: .*own folder"),
+        ("file: net.onnx", "file: /net.onnx", r"zoo\.yaml:7: .*file: .*own folder"),
+        ("file: net.onnx", 'file: "a\\0b"', r"zoo\.yaml:7: .*file: .*own folder"),
+        (64 * "0", "00", r"zoo\.yaml:8: .*sha256: '00': must be 64 hexadecimal digits"),
         ("networks:", "golden: net-64\nnetworks:", r"golden: .*must be one of net-320, net-416"),
         ("  head: yolov8", "  input: {scale: 0}", r"zoo\.yaml:9: .*scale"),
         ("  head: yolov8", "  input: {fit: squeeze}", r"zoo\.yaml:9: .*fit"),
