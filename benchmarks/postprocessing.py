@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from moonjelly.core.answers import Detections
-from moonjelly.devices.detecting import Detector
+from moonjelly.devices.detecting import PictureRunner
 from moonjelly.vision import postprocessing
 from moonjelly.vision.fits import Fitted
 from moonjelly.vision.postprocessing import box_ious, select_detections
@@ -120,7 +120,7 @@ def main() -> int:
     zoo = open_zoo("traffic")
     variants = zoo.zoo.variants
     for variant in (variants[0], variants[len(variants) // 3], variants[-1]):
-        detect = Detector(zoo, variant.name)
+        detect = PictureRunner(zoo, variant.name)
         blank = np.zeros((variant.side_px, variant.side_px, 3), np.uint8)
         picture = Fitted(blank, (variant.side_px, variant.side_px))
         batch_ms = float(np.median([timed(detect, picture) for _ in range(20)]))

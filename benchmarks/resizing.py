@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 
-from moonjelly.devices.detecting import Detector
+from moonjelly.devices.detecting import PictureRunner
 from moonjelly.vision.accuracy import evaluate_detections, truth_of
 from moonjelly.vision.classes import TRAFFIC_CLASSES
 from moonjelly.vision.fits import Image
@@ -57,7 +57,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    detectors = {name: Detector(open_zoo("traffic"), name) for name in VARIANTS}
+    detectors = {name: PictureRunner(open_zoo("traffic"), name) for name in VARIANTS}
     truth, found, kbits = [], defaultdict(list), defaultdict(list)
     best_ms: dict[tuple[str, str], float] = defaultdict(lambda: math.inf)
     for seed in range(arguments.scenes):

@@ -10,6 +10,7 @@ from .checks import echo, require_count, require_id, require_positive
 
 MAX_SIDE_PX = 4096
 MAX_CLASSES = 10_000
+MAX_CLASS_NAME = 256
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -152,6 +153,10 @@ class Zoo:
             raise ValueError(
                 f"class_names: must be 1 to {MAX_CLASSES}, not {len(self.class_names)}"
             )
+        for name in self.class_names:
+            if not 1 <= len(name) <= MAX_CLASS_NAME or not name.isprintable():
+                rule = f"must be 1 to {MAX_CLASS_NAME} printable characters"
+                raise ValueError(f"class_names={echo(name)}: {rule}")
         names = [network.name for network in self.networks]
         if not names or len(set(names)) != len(names):
             raise ValueError("networks: must be at least one, each of another name")

@@ -46,7 +46,7 @@ class SessionOpener:
         return onnx_session(self._zoo, variant, self._num_threads, self._gpu)
 
 
-class Detector:
+class PictureRunner:
     """A variant that looks at pictures on one core, one at a time: more wait for each other where cores are busy."""
 
     def __init__(self, zoo: OpenedZoo, name: str) -> None:
@@ -71,6 +71,6 @@ def golden_detections(zoo: OpenedZoo, images: Iterable[Image]) -> list[Detection
     Raises:
         RunError: if it cannot be loaded.
     """
-    detect = Detector(zoo, zoo.zoo.golden_variant.name)
+    detect = PictureRunner(zoo, zoo.zoo.golden_variant.name)
     answers = (detect(fit_picture(image, detect.side_px, detect.fit)) for image in images)
     return [cast("Detections", one) for one in answers]

@@ -23,6 +23,7 @@ from ..reporting.run_logs import RunLogs, read_run_logs
 from ..reporting.scores import Scores, score_answers
 from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
+from ..vision.accuracy import in_classes
 from ..zoos import OpenedZoo, open_zoo
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
@@ -135,7 +136,7 @@ def score_cameras(
     return score_answers(
         logs.frames,
         {stream.stream_id: stream.slo_ms for stream in logs.streams},
-        {key: scenes[key[0]].truth_at(key[1]) for key in keys},
+        {key: in_classes(scenes[key[0]].truth_at(key[1]), class_names) for key in keys},
         {key: golden[key[0]][key[1] % scenes[key[0]].num_frames] for key in keys},
         answers,
         class_names,

@@ -13,6 +13,7 @@ from ..reporting.accuracy import AnyAccuracy, FrameKey, score_streams
 from ..reporting.device_outcome import read_devices
 from ..reporting.run_logs import RunLogs
 from ..reporting.summary import Summary, summarise, write_summary
+from ..vision.accuracy import in_classes
 from .scenes import SceneWithTruth
 
 SERVER_FRAMES_FILES = "server_frames*.csv"  # one of each endpoint
@@ -39,7 +40,9 @@ def score_run(
     accuracy: dict[str, AnyAccuracy] = {}
     if scenes:
         truth = {
-            (row.stream_id, row.sequence): scenes[row.stream_id].truth_at(row.sequence)
+            (row.stream_id, row.sequence): in_classes(
+                scenes[row.stream_id].truth_at(row.sequence), class_names
+            )
             for row in frames
         }
         accuracy = score_streams(frames, truth, answers, class_names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from faster_coco_eval import COCO, COCOeval_faster
 
 from ..core.answers import Detections, Labels
+from .classes import TRAFFIC_CLASSES
 from .scenes import SceneFrame
 
 REFERENCE_SIZE_PX: Final = (1280, 720)
@@ -46,6 +47,19 @@ def truth_of(frame: SceneFrame) -> FrameTruth:
         boxes.astype(np.float32),
         np.array([found.class_id for found in frame.objects], np.int32),
         np.array([found.is_ignored for found in frame.objects], np.bool_),
+    )
+
+
+def in_classes(truth: FrameTruth, class_names: Sequence[str]) -> FrameTruth:
+    """Returns what there is to find in a drawn frame by the class ids of a zoo, less what it has no class for."""
+    ids = [class_names.index(one) if one in class_names else -1 for one in TRAFFIC_CLASSES]
+    class_ids = np.array(ids, np.int32)[truth.class_ids]
+    kept = class_ids >= 0
+    return replace(
+        truth,
+        boxes=truth.boxes[kept],
+        class_ids=class_ids[kept],
+        is_ignored=truth.is_ignored[kept],
     )
 
 

@@ -118,7 +118,7 @@ def select_detections(
     if len(found) == 0:
         return Detections.empty()
     kinds = columns[0] if class_ids is None else class_ids[found]
-    sure = scores[scores >= min_score]
+    sure = scores[(found, *columns)]
     if len(found) > MAX_CANDIDATES:
         best = np.argpartition(-sure, MAX_CANDIDATES)[:MAX_CANDIDATES]
         best.sort()

@@ -113,7 +113,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs one of the commands; returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    status: int = arguments.run_zoo(arguments)
+    try:
+        status: int = arguments.run_zoo(arguments)
+    except OSError as error:  # files that are read are told where they are
+        raise RunError(f"{error.filename}: cannot be written: {error.strerror}") from None
     return status
 
 
@@ -139,8 +142,6 @@ def _add(arguments: argparse.Namespace) -> int:
 def _fetch(arguments: argparse.Namespace) -> int:
     network, name = PUBLIC[arguments.network], arguments.name or arguments.network
     folder, console = zoo_folder(name), _console()
-    if not folder.parent.is_dir():
-        folder.parent.mkdir(parents=True)
     path = folder.parent / ".fetched" / f"{arguments.network}.onnx"
     with progress_bar(PERCENT, *LEFT, console=console) as progress:
         task = progress.add_task(f"fetching {arguments.network}", total=network.num_bytes)
@@ -226,6 +227,7 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 
 def _measure(arguments: argparse.Namespace) -> int:
+    zoo_folder(arguments.zoo)  # it has to be the user's own, or called by its folder
     zoo, console = open_zoo(arguments.zoo), _console()
     if (arguments.annotations is None) == (not arguments.against_golden):
         raise UsageError("measure: must have either --annotations FILE or --against-golden")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -79,7 +80,7 @@ def fetch(network: PublicNetwork, path: Path, on_bytes: Callable[[int], None]) -
         content = part.read_bytes()
     except urllib.error.HTTPError as error:
         raise RunError(f"{network.address}: {error.code} {error.reason}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise RunError(
             f"{network.address}: {reason}; the same command goes on where it ended"

@@ -13,7 +13,7 @@ import numpy as np
 from ..core.answers import Answer, Labels
 from ..core.errors import UsageError
 from ..core.zoo import Fit
-from ..devices.executors.session import Session
+from ..devices.executors.session import Session, in_one_line
 from ..vision.fits import Image
 from ..vision.heads.recognition import EXPORT_AGAIN
 from ..vision.postprocessing import BrokenOutput, box_ious
@@ -29,7 +29,6 @@ GREY = 114
 MANY_BOXES = 10
 SURE = 0.3
 NEARLY_NONE = 1e-6
-_MOST_CHARACTERS = 200
 
 
 def gate_pictures(side_px: int, fit: Fit) -> list[Image]:
@@ -77,7 +76,7 @@ def _run(name: str, session: Session, pictures: Sequence[Image]) -> Sequence[Ans
             f"{name}: {error} for a picture of {size}: export it again, in float32"
         ) from None
     except Exception as error:  # whatever a library fails with
-        said = " ".join(str(error).rpartition(" : ")[2].split())[:_MOST_CHARACTERS]
+        said = in_one_line(error)
         if len(pictures) > 1:
             raise UsageError(
                 f"{name}: cannot run {len(pictures)} pictures at once, though it says so: {EXPORT_AGAIN} ({said})"

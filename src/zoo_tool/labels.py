@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ..core.checks import echo
+from ..core.checks import echo, is_number
 from ..core.errors import UsageError
 from ..vision.accuracy import FrameTruth
 from ..vision.fits import Image
 from ..vision.picture_files import PICTURE_SUFFIXES, pictures_in, read_picture
 
 MOST_SHOWN = 5
+FARTHEST_PX = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,10 @@ def read_annotations(
         class_id = class_of[category_id]
         box = _box(at, one)
         if class_id is not None:
-            area = float(one.get("area") or box[2] * box[3])
-            boxes[image_id].append((box, class_id, bool(one.get("iscrowd", 0)), area))
+            area = one.get("area", box[2] * box[3])
+            if not (is_number(area) and 0 <= area <= FARTHEST_PX**2):
+                raise UsageError(f"{at}: area={echo(area)}: must be a number of pixels")
+            boxes[image_id].append((box, class_id, bool(one.get("iscrowd", 0)), float(area)))
     pictures = [
         LabelledPicture(folder / file, _truth(boxes[image_id], width, height))
         for image_id, (width, height, file) in sizes.items()
@@ -158,9 +160,7 @@ def _field(at: str, entry: Mapping[str, Any], key: str, kind: type) -> Any:  # n
 def _box(at: str, entry: Mapping[str, Any]) -> list[float]:
     box = entry.get("bbox")
     is_box = isinstance(box, list) and len(box) == 4  # noqa: PLR2004
-    if not is_box or not all(
-        isinstance(part, (int, float)) and math.isfinite(part) for part in box or ()
-    ):
+    if not is_box or not all(is_number(part) and abs(part) <= FARTHEST_PX for part in box or ()):
         raise UsageError(f"{at}: bbox={echo(box)}: must be [x, y, width, height] in pixels")
     return [float(part) for part in box or ()]
 

@@ -14,7 +14,7 @@ from ..core.answers import Answer, Detections, Labels
 from ..core.errors import UsageError
 from ..core.link import KBITS_PER_BYTE
 from ..core.zoo import NetworkVariant, Task
-from ..devices.detecting import Detector
+from ..devices.detecting import PictureRunner
 from ..files.table import read_table, write_table
 from ..vision.accuracy import Accuracy, FrameTruth, evaluate_detections, evaluate_labels
 from ..vision.preprocessing import decode_frame, encode_frame, fit_picture
@@ -46,12 +46,12 @@ class Measurement:
     metric: str
     source: str
 
-    @property
-    def digest(self) -> str:
-        """Tells one measurement from another, so that only a like one is continued."""
-        parts = [self.metric, self.source]
+    def digest(self, zoo: OpenedZoo) -> str:
+        """Tells one measurement of a zoo from another, so that only a like one is continued."""
+        parts = [self.metric, self.source, repr(zoo.zoo)]
         for one in self.pictures:
-            parts += [str(one.path), one.truth.boxes.tobytes().hex()]
+            truth = one.truth
+            parts += [str(one.path), truth.boxes.tobytes().hex(), truth.class_ids.tobytes().hex()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
@@ -63,7 +63,7 @@ def golden_truth(
     Raises:
         UsageError: if a picture cannot be read.
     """
-    detect = Detector(zoo, zoo.zoo.golden_variant.name)
+    detect = PictureRunner(zoo, zoo.zoo.golden_variant.name)
     found: list[LabelledPicture] = []
     for path in paths:
         image = read_image(path)
@@ -95,7 +95,7 @@ def measure_variants(
         "metric": measurement.metric,
         "source": measurement.source,
         "weights": zoo.digest,
-        "measurement": measurement.digest,
+        "measurement": measurement.digest(zoo),
     }
     draft = zoo.folder / ".variants-measured.csv"
     rows = _earlier(draft, notes)
@@ -151,7 +151,7 @@ def run_variant(
     on_picture: Callable[[str], None],
 ) -> tuple[list[Answer], float]:
     """What a variant says of each picture at a JPEG quality, and the usual high size of a frame (kbit)."""
-    detect = Detector(zoo, variant.name)
+    detect = PictureRunner(zoo, variant.name)
     answers: list[Answer] = []
     kbits: list[float] = []
     for one in pictures:

@@ -16,7 +16,8 @@ import onnx
 
 from ..core.errors import RunError
 from ..core.zoo import Network
-from ..devices.executors.onnx_session import in_one_line
+from ..devices.executors import onnx_session  # noqa: F401 - first of all, so that the library keeps what it sees to itself
+from ..devices.executors.session import in_one_line
 from ..vision.fits import Image
 from ..vision.network_input import input_shape, write_input
 from ..vision.preprocessing import decode_frame, encode_frame

@@ -17,6 +17,7 @@ from ..core.checks import echo, require_id
 from ..core.errors import RunError, UsageError
 from ..core.zoo import Network, Runtime, Task, Zoo
 from ..devices.executors.onnx_session import InferenceSession, OnnxSession, load_onnx
+from ..devices.executors.session import in_one_line
 from ..files.text_file import read_text
 from ..files.whole_file import whole_file
 from ..vision.classes import COCO_CLASSES
@@ -144,18 +145,18 @@ def put(name: str, taken: Sequence[Taken]) -> OpenedZoo:
     networks = {one.network.name: one.network for one in taken}
     if len(networks) < len(taken):
         raise UsageError("two files of one name: give them names that differ")
-    first = taken[0]
-    zoo = Zoo(folder.name, first.task, first.class_names, tuple(networks.values())[:1])
-    if folder.exists():
-        zoo = read_zoo_file(folder)
-        networks = {one.name: one for one in zoo.networks} | networks
+    there = read_zoo_file(folder) if folder.exists() else None
+    if there is not None:
+        networks = {one.name: one for one in there.networks} | networks
+    known = there or taken[0]
     for one in taken:
-        if (one.task, one.class_names) != (zoo.task, zoo.class_names):
+        if (one.task, one.class_names) != (known.task, known.class_names):
             raise UsageError(
                 f"{one.network.name}: has other classes than zoo {folder.name}; make a zoo of its own with --name"
             )
+    golden = "" if there is None else there.golden
     try:
-        zoo = replace(zoo, networks=tuple(networks.values()), golden="")
+        zoo = Zoo(folder.name, known.task, known.class_names, tuple(networks.values()), golden)
     except ValueError as error:
         raise UsageError(f"zoo {folder.name}: {error}") from None
     try:
@@ -251,9 +252,8 @@ def _as_run(
     try:
         found = session.run(None, feeds)
     except Exception as error:  # whatever the library fails with
-        said = " ".join(str(error).rpartition(" : ")[2].split())[:200]
         raise UsageError(
-            f"{path}: cannot run a picture of {side_px} x {side_px}: {said}"
+            f"{path}: cannot run a picture of {side_px} x {side_px}: {in_one_line(error)}"
         ) from error
     outputs = tuple(
         TensorFacts(one.name, array.shape, str(array.dtype))

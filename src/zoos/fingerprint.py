@@ -82,12 +82,18 @@ def _runtime(libraries: Sequence[str]) -> str:
     """The libraries' releases: a major one says enough of torch, others still change with each minor one."""
     found: list[str] = []
     for name in libraries:
-        try:
-            release = version(name).split(".")
-        except PackageNotFoundError:
+        release = _release(name) or _release(f"{name}-gpu")  # of two packages that hold the same
+        if not release:
             return UNKNOWN
         is_torch = name == TORCH
         found.append(
             f"{name} {release[0]} {PRECISION}" if is_torch else f"{name} {'.'.join(release[:2])}"
         )
     return ", ".join(found)
+
+
+def _release(package: str) -> list[str]:
+    try:
+        return version(package).split(".")
+    except PackageNotFoundError:
+        return []

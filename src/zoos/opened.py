@@ -15,8 +15,10 @@ from ..core.quality import JpegQuality
 from ..core.variant import Variant
 from ..core.zoo import Network, NetworkVariant, Runtime, Zoo
 from ..files.shipped import shipped_folder
+from ..files.table import read_table
+from .homes import user_folder
 from .qualities import load_qualities
-from .variants import load_variants
+from .variants import COLUMNS, load_variants
 from .zoo_file import ZOO_FILE, read_zoo_file
 
 DIGEST_CHARS = 12
@@ -68,6 +70,11 @@ class OpenedZoo:
         if not self.variants_path.exists():
             raise UsageError(
                 f"zoo {self.name}: has not been measured; `moonjelly zoo measure` tells how accurate it is"
+            )
+        measured = read_table(self.variants_path, COLUMNS).notes.get("weights", self.digest)
+        if measured != self.digest:
+            raise UsageError(
+                f"{self.variants_path}: was measured with other networks; `moonjelly zoo measure` measures anew"
             )
         variants = load_variants(self.variants_path)
         known = {one.name: one.side_px for one in self.zoo.variants}
@@ -135,12 +142,10 @@ def user_zoos_dir() -> Path:
     Raises:
         RunError: if there is no such place.
     """
-    data, home = os.environ.get("XDG_DATA_HOME", ""), os.environ.get("HOME", "")
-    if Path(data).is_absolute():  # else it has to be ignored, says its specification
-        return Path(data) / "moonjelly" / "zoos"
-    if Path(home).is_absolute():
-        return Path(home) / ".local" / "share" / "moonjelly" / "zoos"
-    raise RunError("XDG_DATA_HOME: must name a folder, for zoos of your own")
+    data = user_folder("XDG_DATA_HOME", ".local/share")
+    if data is None:
+        raise RunError("XDG_DATA_HOME: must name a folder, for zoos of your own")
+    return data / "moonjelly" / "zoos"
 
 
 def zoo_folders() -> dict[str, Path]:

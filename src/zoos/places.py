@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pwd
 import stat
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from ..core.errors import RunError, UsageError
 from ..core.variant import Variant
 from .fingerprint import Fingerprint
+from .homes import user_folder
 from .latency import Method, read_latency_file
 from .opened import OpenedZoo
 
@@ -27,15 +27,8 @@ _log = logging.getLogger(__name__)
 
 def machine_dirs() -> list[Path]:
     """Where this machine may keep the profiles it measured for itself, best first."""
-    cache, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
-    folders: list[Path] = []
-    if Path(cache).is_absolute():  # else it has to be ignored, says its specification
-        folders.append(Path(cache))
-    elif not home:
-        with suppress(KeyError):  # nobody knows this user
-            home = pwd.getpwuid(os.geteuid()).pw_dir
-    if not folders and Path(home).is_absolute() and Path(home).is_dir():
-        folders.append(Path(home) / ".cache")
+    cache = user_folder("XDG_CACHE_HOME", ".cache")
+    folders = [] if cache is None else [cache]
     with suppress(FileNotFoundError):
         temporary = Path(tempfile.gettempdir()) / f"moonjelly-{os.geteuid()}"
         if _is_private(temporary):

@@ -7,7 +7,7 @@ import pytest
 from toy_zoos import make_zoo
 
 from moonjelly.core.errors import UsageError
-from moonjelly.devices.detecting import Detector, golden_detections
+from moonjelly.devices.detecting import PictureRunner, golden_detections
 from moonjelly.vision.accuracy import evaluate_detections, truth_of
 from moonjelly.vision.classes import TRAFFIC_CLASSES
 from moonjelly.vision.postprocessing import box_ious
@@ -17,7 +17,7 @@ from moonjelly.zoos import WeightsError, open_zoo
 
 
 def test_a_shipped_detector_finds_the_vehicles() -> None:
-    detect = Detector(open_zoo("traffic"), "traffic-s-416")
+    detect = PictureRunner(open_zoo("traffic"), "traffic-s-416")
     found = asked = false = 0
     for seed in (2, 3, 7):
         scene = Scene(seed, "test")
@@ -47,12 +47,12 @@ def test_golden_detections_find_most_of_what_is_drawn() -> None:
 
 def test_a_variant_that_is_not_known_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"variant 'traffic-x-1'.*traffic-n-128"):
-        Detector(open_zoo("traffic"), "traffic-x-1")
+        PictureRunner(open_zoo("traffic"), "traffic-x-1")
 
 
 def test_a_network_without_a_file_cannot_be_run(tmp_path) -> None:
     with pytest.raises(WeightsError, match="network a has no file"):
-        Detector(make_zoo(tmp_path / "mine", {"a": [32]}), "a-32")
+        PictureRunner(make_zoo(tmp_path / "mine", {"a": [32]}), "a-32")
 
 
 def test_every_shipped_table_lists_the_variants_of_its_zoo() -> None:

@@ -11,7 +11,7 @@ import pytest
 from moonjelly import client as sdk
 from moonjelly.cli import main
 from moonjelly.client.sources import ArraySource
-from moonjelly.devices.detecting import Detector
+from moonjelly.devices.detecting import PictureRunner
 from moonjelly.server.running_server import RunningServer
 from moonjelly.training.export import export_onnx
 from moonjelly.training.test_pictures import draw_test_pictures
@@ -87,7 +87,7 @@ def test_boxes_are_fractions_of_the_picture_whatever_its_shape(home: Path, tmp_p
     ]
     answers = asyncio.run(serve_and_ask(images, tmp_path))
     assert sum(answer.is_in_time for answer in answers) >= 0.8 * len(answers)
-    detect = Detector(open_zoo("street"), f"street-{SIDES_PX[-1]}")
+    detect = PictureRunner(open_zoo("street"), f"street-{SIDES_PX[-1]}")
     seen = asked = 0
     for answer in answers:
         if answer.detections is None or answer.record.side_px != detect.side_px:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from moonjelly.core.answers import Detections
-from moonjelly.vision.accuracy import FrameTruth, evaluate_detections
-from moonjelly.vision.classes import TRAFFIC_CLASSES
+from moonjelly.vision.accuracy import FrameTruth, evaluate_detections, in_classes
+from moonjelly.vision.classes import COCO_CLASSES, TRAFFIC_CLASSES
 
 evaluate = partial(evaluate_detections, class_names=TRAFFIC_CLASSES)
 BOX = (0.1, 0.1, 0.2, 0.3)
@@ -95,3 +95,16 @@ def test_series_of_unlike_length_are_refused() -> None:
 def test_a_truth_without_objects_is_refused() -> None:
     with pytest.raises(ValueError, match="no object in 1 frames"):
         evaluate([_truth((BOX, 0, True))], [None])
+
+
+def test_drawn_vehicles_are_scored_by_the_class_ids_of_any_zoo() -> None:
+    drawn = _truth((BOX, TRAFFIC_CLASSES.index("car"), False), (OTHER, 1, True))
+    truth = in_classes(drawn, COCO_CLASSES)
+    car = COCO_CLASSES.index("car")
+    assert truth.class_ids.tolist() == [car, COCO_CLASSES.index("bus")]
+    assert truth.is_ignored.tolist() == [False, True]
+    assert evaluate_detections([truth], [_answer((BOX, car, 0.9))], COCO_CLASSES).map == 1
+    alone = in_classes(drawn, ("person", "bus"))
+    assert alone.class_ids.tolist() == [1]
+    np.testing.assert_array_equal(alone.boxes, np.array([OTHER], np.float32))
+    assert len(in_classes(drawn, ("cat",)).boxes) == 0

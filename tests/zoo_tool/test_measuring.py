@@ -10,9 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from toy_networks import CLASSES, Classifier, Toy, export
+from toy_networks import CLASSES, Classifier, Everywhere, Toy, export
 
 from moonjelly.cli import main
+from moonjelly.core.errors import UsageError
 from moonjelly.files.table import read_table
 from moonjelly.zoo_tool import measuring
 from moonjelly.zoos import open_zoo, read_variant_rows
@@ -162,6 +163,10 @@ def broken(change: str) -> Any:
                 document["annotations"][1]["category_id"] = 77
             case "box":
                 document["annotations"][0]["bbox"] = [1, 2, 3]
+            case "area":
+                document["annotations"][0]["area"] = "large"
+            case "huge":
+                document["annotations"][0]["bbox"] = [1, 2, 3, 10**400]
             case "infinite":
                 document["annotations"][0]["bbox"] = [1, 2, 3, float("inf")]
             case "none":
@@ -185,6 +190,8 @@ def broken(change: str) -> Any:
         ("category", r"annotations[1]: category_id=77: is no category of the file"),
         ("box", r"annotations[0]: bbox=[1, 2, 3]: must be [x, y, width, height] in pixels"),
         ("infinite", r"annotations[0]: bbox"),
+        ("huge", r"annotations[0]: bbox"),
+        ("area", r"annotations[0]: area='large': must be a number of pixels"),
         (
             "none",
             r"categories: none is a class of the zoo; it has 'red', 'green', 'blue', the file 'cat'",
@@ -238,3 +245,30 @@ def test_a_zoo_that_was_not_measured_is_not_served(zoo, capsys) -> None:
     capsys.readouterr()
     assert main(["serve", "--zoo", zoo, "--port", "0"]) == 2
     assert "zoo mine: has not been measured; `moonjelly zoo measure`" in capsys.readouterr().err
+
+
+def test_a_shipped_zoo_is_measured_by_its_folder_alone(labelled, capsys) -> None:
+    assert measure("traffic", labelled) == 2
+    assert "is a zoo that comes with the program" in capsys.readouterr().err
+
+
+def test_a_network_that_takes_anothers_place_has_to_be_measured(
+    zoo, labelled, tmp_path, classes, capsys
+) -> None:
+    assert measure(zoo, labelled) == 0
+    export(Everywhere(), tmp_path / "two.onnx")
+    words = ["--name", zoo, "--classes", classes, "--layout", "yolov8"]
+    assert main(["zoo", "add", str(tmp_path / "two.onnx"), *words]) == 0
+    with pytest.raises(UsageError, match="was measured with other networks"):
+        _ = open_zoo(zoo).variants
+    assert measure(zoo, labelled) == 0
+    assert [one.name for one in open_zoo(zoo).variants]
+
+
+def test_a_folder_that_cannot_be_written_is_named(zoo, labelled, capsys, monkeypatch) -> None:
+    def refuse(path, *rest):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(measuring, "write_variants", refuse)
+    assert measure(zoo, labelled) == 1
+    assert ".variants-measured.csv: cannot be written: Permission denied" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from moonjelly.cli import main
-from moonjelly.devices.detecting import Detector
+from moonjelly.devices.detecting import PictureRunner
 from moonjelly.training.export import export_onnx
 from moonjelly.training.test_pictures import draw_test_pictures
 from moonjelly.vision.picture_files import pictures_in, read_picture
@@ -37,7 +37,7 @@ def test_an_int8_network_is_a_network_of_the_zoo(own: Path, capsys) -> None:
     assert [one.name for one in zoo.zoo.networks] == ["street", "street-int8"]
     whole, small = (len(zoo.read_weights(one)) for one in zoo.zoo.networks)
     assert small < 0.4 * whole
-    exact, rough = Detector(zoo, "street-192"), Detector(zoo, "street-int8-192")
+    exact, rough = PictureRunner(zoo, "street-192"), PictureRunner(zoo, "street-int8-192")
     seen = asked = 0
     for path in pictures_in(own):
         fitted = fit_picture(read_picture(path), 192, zoo.zoo.fit)

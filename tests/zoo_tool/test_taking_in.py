@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,9 @@ from toy_networks import (
 from moonjelly.cli import main
 from moonjelly.core.answers import Labels
 from moonjelly.core.zoo import Colour, Fit, Task
-from moonjelly.devices.detecting import Detector
+from moonjelly.devices.detecting import PictureRunner
 from moonjelly.vision.preprocessing import fit_picture
-from moonjelly.zoos import open_zoo
+from moonjelly.zoos import open_zoo, write_zoo_file
 
 
 def add(*words: object) -> int:
@@ -302,10 +303,26 @@ def test_a_classifier_is_taken_in_and_names_what_it_sees(tmp_path, classes) -> N
     assert add(path, "--classes", classes) == 0
     zoo = open_zoo("mine")
     assert zoo.zoo.task is Task.CLASSIFICATION
-    look = Detector(zoo, "what-64")
+    look = PictureRunner(zoo, "what-64")
     for number, name in enumerate(zoo.zoo.class_names):
         picture = np.zeros((40, 70, 3), np.uint8)
         picture[:, :, 2 - number] = 255  # blue, green, red
         answer = look(fit_picture(picture, look.side_px, look.fit))
         assert isinstance(answer, Labels)
         assert zoo.zoo.class_names[answer.class_ids[0]] == name
+
+
+def test_a_golden_variant_stays_when_a_network_is_added(good, classes, tmp_path) -> None:
+    assert add(good, "--classes", classes, "--layout", "yolov8") == 0
+    zoo = open_zoo("mine")
+    write_zoo_file(zoo.folder, replace(zoo.zoo, golden="toy-64"))
+    other = export(Toy(), tmp_path / "zebra.onnx")
+    assert add(other, "--classes", classes, "--layout", "yolov8") == 0
+    assert open_zoo("mine").zoo.golden_variant.name == "toy-64"
+
+
+def test_names_of_classes_have_to_be_printable(good, tmp_path, capsys, homes) -> None:
+    (tmp_path / "odd.txt").write_text("red\na\x1b[31m\nblue\n")
+    said = refused(capsys, homes, good, "--classes", tmp_path / "odd.txt", "--layout", "yolov8")
+    assert "class_names=" in said
+    assert "printable characters" in said

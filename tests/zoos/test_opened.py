@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from toy_zoos import make_zoo
@@ -19,7 +21,9 @@ from moonjelly.zoos import (
     WeightsError,
     open_zoo,
     read_latency_file,
+    read_variant_rows,
     user_zoos_dir,
+    write_variants,
     write_zoo_file,
     zoo_beside,
     zoo_folders,
@@ -178,3 +182,21 @@ def test_what_ships_is_whole_and_small() -> None:
     zoo = open_zoo("traffic")
     assert {network.name for network in zoo.zoo.networks} == set(ARCHITECTURES)
     assert sum(len(zoo.read_weights(network)) for network in zoo.zoo.networks) <= 8_000_000
+
+
+def test_a_table_that_was_measured_with_other_networks_is_refused(weighted: OpenedZoo) -> None:
+    rows = read_variant_rows(weighted.variants_path)
+    write_variants(weighted.variants_path, rows, {"weights": weighted.digest})
+    assert open_zoo(f"{weighted.folder}/").variants
+    write_variants(weighted.variants_path, rows, {"weights": "0123456789ab"})
+    with pytest.raises(UsageError, match="was measured with other networks"):
+        _ = open_zoo(f"{weighted.folder}/").variants
+
+
+def test_a_home_that_is_not_named_is_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path)))
+    assert user_zoos_dir() == tmp_path / ".local" / "share" / "moonjelly" / "zoos"

@@ -5,6 +5,7 @@ import pwd
 import runpy
 import tempfile
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -187,3 +188,14 @@ def test_a_virtual_cpu_without_a_name_of_its_own_is_told_by_its_numbers(tmp_path
     )
     assert _cpu_model(path) == "Some Xeon family 6 model 143 stepping 8"
     assert _cpu_model(tmp_path / "nothing") != ""
+
+
+def test_either_package_of_a_library_tells_its_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(package: str) -> str:
+        if package != "onnxruntime-gpu":
+            raise PackageNotFoundError(package)
+        return "1.32.0"
+
+    monkeypatch.setattr("moonjelly.zoos.fingerprint.version", version)
+    assert cpu_fingerprint(1, "", ["onnxruntime"]).runtime == "onnxruntime 1.32"
+    assert cpu_fingerprint(1, "", ["torch"]).runtime == "unknown"

@@ -12,7 +12,8 @@ from ...core.errors import RunError
 from ...core.zoo import Fit
 from ...vision.fits import Fitted, undo
 from .input_ring import InputRing, Prepared
-from .session import Array, DeviceMemoryError, Outputs, Session
+from .port import DeviceLostError
+from .session import Array, DeviceMemoryError, Outputs, Session, in_one_line
 
 WARM_UP_BATCHES = (1, 2, 1)  # first runs choose algorithms and take memory
 HELD_BATCHES = 3  # one runs, two are decoded ahead
@@ -72,8 +73,10 @@ class LocalExecutor:
                     places = session.places(batch_size)
                     places[:] = 0
                     session.answers(session.infer(places))
-        except (OSError, ValueError, DeviceMemoryError) as error:
-            raise RunError(f"variant {variant} cannot be loaded: {error}") from error
+        except (RunError, DeviceLostError):
+            raise
+        except Exception as error:  # whatever a library fails with
+            raise RunError(f"variant {variant} cannot be loaded: {in_one_line(error)}") from error
         self._loaded[variant] = session
         _log.debug("loaded %s in %.0f ms", variant, 1000 * (time.monotonic() - start_s))
 
@@ -115,7 +118,7 @@ class LocalExecutor:
         ]
 
     def _undo(self, found: Answer, fitted: Fitted) -> Answer:
-        if not isinstance(found, Detections):
+        if self.fit is Fit.STRETCH or not isinstance(found, Detections):
             return found
         boxes = undo(found.boxes, fitted.source_size_px, len(fitted.picture), self.fit)
         return Detections(boxes, found.scores, found.class_ids)

@@ -21,11 +21,10 @@ from ...vision.network_input import input_shape, write_input
 from ...vision.postprocessing import DEFAULT_MIN_SCORE, select, select_labels
 from ...zoos import OpenedZoo, WeightsError
 from .port import DeviceLostError
-from .session import Array, DeviceMemoryError, Picture
+from .session import Array, DeviceMemoryError, Picture, in_one_line
 
-os.environ["ORT_DISABLE_TELEMETRY"] = (
-    "1"  # read when the library is loaded: it would keep and send what it sees
-)
+# Read when the library is loaded, which else keeps what it sees and sends it to its maker.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime as ort
 
@@ -35,7 +34,6 @@ Outputs: TypeAlias = Mapping[str, npt.NDArray[Any]]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 _SILENT = 4  # its errors reach us as exceptions
-_MOST_CHARACTERS = 200
 
 _loaded: WeakValueDictionary[Hashable, ort.InferenceSession] = WeakValueDictionary()
 _loading = threading.Lock()
@@ -128,19 +126,16 @@ def load_onnx(content: bytes, num_threads: int = 1, gpu: int | None = None) -> o
     options = ort.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
-    options.add_session_config_entry(
-        "session.intra_op.allow_spinning", "0"
-    )  # others need the cores
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need cores
     options.enable_mem_pattern = False  # sides and batch sizes change
     options.log_severity_level = _SILENT
     provider, facts = CPU, {}
-    if (
-        gpu is not None
-    ):  # a search for the best algorithm would stop the first batch of each size for long
+    if gpu is not None:
         if CUDA not in ort.get_available_providers():
             raise RunError(
                 "ONNX Runtime has no CUDA here: install onnxruntime-gpu in place of onnxruntime"
             )
+        # A search for the best algorithm would stop the first batch of each size for long.
         provider, facts = CUDA, {"device_id": gpu, "cudnn_conv_algo_search": "HEURISTIC"}
     try:
         session = ort.InferenceSession(content, options, providers=[(provider, facts)])
@@ -150,8 +145,3 @@ def load_onnx(content: bytes, num_threads: int = 1, gpu: int | None = None) -> o
     if found != provider:
         raise RunError(f"ONNX Runtime runs it with {found}, not {provider}")
     return session
-
-
-def in_one_line(error: Exception) -> str:
-    """What the library says, without the number and the name of its state."""
-    return " ".join(str(error).rpartition(" : ")[2].split())[:_MOST_CHARACTERS]

@@ -18,6 +18,14 @@ Outputs: TypeAlias = Any
 """What a network says of a batch, as its session knows it."""
 
 
+_MOST_CHARACTERS = 200
+
+
+def in_one_line(error: Exception) -> str:
+    """What a library says, without the number and the name of its state."""
+    return " ".join(str(error).rpartition(" : ")[2].split())[:_MOST_CHARACTERS]
+
+
 class DeviceMemoryError(Exception):
     """The device has no memory for a batch of this size; a smaller one may do."""
 

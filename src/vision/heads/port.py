@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -63,8 +64,9 @@ def sigmoid(logits: Floats) -> Floats:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * logits.astype(np.float32))), np.float32)
 
 
+@lru_cache(maxsize=64)
 def grid(side_px: int, strides: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Column and row of each cell [n, 2], and its stride [n, 1] in px; finest stride first, row by row."""
+    """Column and row of each cell [n, 2], and its stride [n, 1] in px; finest stride first, row by row. Read only."""
     places: list[Floats] = []
     steps: list[Floats] = []
     for stride in strides:
@@ -72,7 +74,10 @@ def grid(side_px: int, strides: tuple[int, ...]) -> tuple[Floats, Floats]:
         rows, columns = np.mgrid[:cells, :cells].astype(np.float32)
         places.append(np.stack((columns, rows), axis=-1).reshape(-1, 2))
         steps.append(np.full((cells * cells, 1), stride, np.float32))
-    return np.concatenate(places), np.concatenate(steps)
+    every = np.concatenate(places), np.concatenate(steps)
+    for one in every:
+        one.flags.writeable = False
+    return every
 
 
 def surest(boxes: Floats, logits: Floats, most: int = 300) -> Decoded:

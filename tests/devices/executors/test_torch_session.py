@@ -9,7 +9,7 @@ import torch
 
 from moonjelly.core.answers import Detections
 from moonjelly.core.zoo import Fit
-from moonjelly.devices.detecting import Detector, SessionOpener
+from moonjelly.devices.detecting import PictureRunner, SessionOpener
 from moonjelly.devices.executors.local_executor import LocalExecutor
 from moonjelly.devices.executors.torch_session import TorchSession, load_network, torch_session
 from moonjelly.vision.detector import build_network
@@ -32,7 +32,7 @@ def test_answers_are_those_of_each_picture_alone_in_their_order_however_batches_
     side_px = variant.side_px
     images = [Scene(seed, "val").frame(40).image for seed in range(4)]
     pictures = [decode_frame(encode_frame(image, side_px), side_px) for image in images]
-    detect = Detector(ZOO, variant.name)
+    detect = PictureRunner(ZOO, variant.name)
     alone = [detect(picture) for picture in pictures]
     assert any(len(one) for one in alone)
     executor = LocalExecutor(SessionOpener(ZOO), Fit.STRETCH)
