@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/footprint.json"))
     arguments = parser.parse_args()
     results: dict[str, object] = {}
-    with RunningServer(["--log-level", "warning"]) as server:
+    with RunningServer(["--log-level", "warning", "--zoo", "traffic"]) as server:
         parent = psutil.Process(server.pid)
         processes = [parent, *parent.children(recursive=True)]
         time.sleep(2)

@@ -57,6 +57,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load")
+    parser.add_argument("--zoo", default="traffic")
     parser.add_argument("--variant", default="traffic-n-288", help="the fixed variant of (a)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/overload.json"))
     arguments = parser.parse_args()
@@ -70,7 +71,7 @@ def main() -> int:
         print(f"\n{name}: {arguments.variant if options else 'every variant'}")
         print("offered  goodput  in time  admitted     p50 ms   p99 ms  drops, answers by variant")
         rows = []
-        with RunningServer(["--log-level", "warning", *options]) as server:
+        with RunningServer(["--log-level", "warning", "--zoo", arguments.zoo, *options]) as server:
             for offered_fps in loads_fps:
                 row = measure(server.address, offered_fps, arguments.seconds, jpeg)
                 rows.append(row)

@@ -44,7 +44,14 @@ def serve(
 ) -> list[BatchRecord]:
     """Overloads a server by a fifth, from other cores than its device's; returns its whole batches of that size, the first second's left out."""
     with tempfile.TemporaryDirectory() as name:
-        options = ["--variants", cell.variant, "--batcher", f"fixed:{cell.batch_size}"]
+        options = [
+            "--zoo",
+            "traffic",
+            "--variants",
+            cell.variant,
+            "--batcher",
+            f"fixed:{cell.batch_size}",
+        ]
         options += ["--out-dir", name, "--log-level", "warning"]
         carried_fps = 1000 * cell.batch_size / expected_ms
         with RunningServer(options, log_path=Path(name) / "server.log") as server:
@@ -81,7 +88,10 @@ def main() -> None:
     others = cores - set(device.cores) or cores
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
-        subprocess.run([sys.executable, "-m", "moonjelly", "profile", "--quick"], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "moonjelly", "profile", "--quick", "--zoo", "traffic"],
+            check=True,
+        )
         time.sleep(WAIT_S)
         wanted = [one for one in variants if any(cell.variant == one.name for cell in CELLS)]
         runner = open_runner(device, zoo, wanted, MAX_BATCH_SIZE)
