@@ -75,7 +75,6 @@ def fetch(network: PublicNetwork, path: Path, on_bytes: Callable[[int], None]) -
     """
     part = path.with_name(f"{path.name}.part")
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
         _append(network, part, on_bytes)
         content = part.read_bytes()
     except urllib.error.HTTPError as error:
@@ -106,6 +105,7 @@ def _append(network: PublicNetwork, part: Path, on_bytes: Callable[[int], None])
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310
         is_rest = reply.status == PARTIAL_CONTENT
         on_bytes(have if is_rest else 0)
+        part.parent.mkdir(parents=True, exist_ok=True)
         with part.open("ab" if is_rest else "wb") as file:
             while chunk := reply.read(CHUNK_BYTES):
                 file.write(chunk)

@@ -178,20 +178,20 @@ def zoo_folder(name: str) -> Path:
             folder = path.resolve()
             require_id("name", folder.name)
         except (OSError, RuntimeError, ValueError) as error:
-            raise UsageError(f"--name={echo(name)}: must be a folder: {error}") from None
+            raise UsageError(f"zoo={echo(name)}: must be a folder: {error}") from None
     else:
         try:
-            require_id("name", name)
+            require_id("zoo", name)
         except ValueError as error:
-            raise UsageError(f"--{error}") from None
+            raise UsageError(f"{error}") from None
         if name == AUTO:
             raise UsageError(
-                f"--name={name}: stands for the zoo that suits a machine; choose another name"
+                f"zoo={name}: stands for the zoo that suits a machine; choose another name"
             )
         folder = user_zoos_dir() / name
         if zoo_folders().get(name, folder) != folder:
             raise UsageError(
-                f"--name={name}: is a zoo that comes with the program; choose another name"
+                f"zoo={name}: comes with the program and stays as it is; choose another name"
             )
     if folder.exists() and not (folder / "zoo.yaml").exists():
         raise UsageError(f"{folder}: is there, and no zoo")

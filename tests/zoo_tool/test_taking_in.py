@@ -237,8 +237,8 @@ def test_sides_that_are_none_are_refused(text, good, capsys) -> None:
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("traffic", "--name=traffic: is a zoo that comes with the program"),
-        ("a b", "--name='a b': must be"),
+        ("traffic", "zoo=traffic: comes with the program"),
+        ("a b", "zoo='a b': must be"),
         ("../..", "must be a folder"),
     ],
 )

@@ -42,5 +42,5 @@ def test_a_zoo_is_chosen_where_none_is_named(
 def test_no_zoo_is_called_auto() -> None:
     from moonjelly.zoo_tool.taking_in import zoo_folder
 
-    with pytest.raises(UsageError, match="--name=auto"):
+    with pytest.raises(UsageError, match="zoo=auto"):
         zoo_folder("auto")
