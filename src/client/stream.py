@@ -153,8 +153,7 @@ class Stream:
         except BaseException:
             self._connections.give_back(self._connection)
             raise
-        self.class_names = tuple(reply.zoo.class_names)
-        self.task = TASKS.get(reply.zoo.task)
+        self._learn_zoo(reply)
         self._task = asyncio.create_task(
             self._run(source, self._connection, reply), name=f"stream {self.stream_id}"
         )
@@ -275,6 +274,10 @@ class Stream:
             self._source_problem = task.exception()
         self._check_settled()
 
+    def _learn_zoo(self, reply: pb.RegisterReply) -> None:
+        self.class_names = tuple(reply.zoo.class_names)
+        self.task = TASKS.get(reply.zoo.task)
+
     def _deliver(self, answer: Answer) -> None:
         self._inbox.put(answer)
         self._check_settled()
@@ -288,6 +291,7 @@ class Stream:
     ) -> None:
         """Serves session after session, until nothing is captured or open any more."""
         while not self._settled.is_set():
+            self._learn_zoo(reply)  # it may be another one after each loss
             session = Session(connection, reply, self._account, encode, encoder)
             start_ms = self._clock.now_ms()
             try:

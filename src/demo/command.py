@@ -34,9 +34,10 @@ from ..reporting.run_folder import (
     write_run_info,
 )
 from ..reporting.table import outcome_table
-from ..server.command import measure_missing, with_devices
+from ..server.command import with_devices
 from ..server.config import ServerConfig
 from ..server.config_flags import FLAGS, add_config_flags, config_from_flags, to_arguments
+from ..server.preparing import measure_missing
 from ..zoos import number_gpus_by_place, open_zoo
 from .cameras import DemoCamera, demo_cameras
 from .measuring import measure_costs

@@ -6,24 +6,22 @@ import argparse
 import dataclasses
 import logging
 import os
-import shlex
-import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from ..core.addresses import is_loopback
-from ..core.budget_rules import budget_rule
 from ..core.errors import RunError, UsageError
-from ..devices.config import DeviceKind
-from ..devices.discovery import check_cores, device_text, find_devices
-from ..zoos import number_gpus_by_place, open_zoo
+from ..devices.discovery import check_cores, find_devices
+from ..zoos import ServedCopy, copy_zoo, number_gpus_by_place, open_zoo
 from .config import ServerConfig
 from .config_flags import add_config_flags, config_from_flags
 from .log import set_up_log
+from .preparing import prepare
 from .running_server import READY_PREFIX, STOP_WITH_PARENT
 from .supervisor.supervisor import Supervisor
-from .zoo import find_device_profile, load_served_zoo, zoo_for
+from .zoo import zoo_for
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not is_loopback(config.host):
         _log.warning("%s can be reached by others; nothing is encrypted", config.host)
     _make_out_dir(config)
-    _check_zoo(config)
-    measure_missing(config)
-    load_served_zoo(config)  # what is missing or broken is told before anything starts
     stop_with = parent if os.environ.get(STOP_WITH_PARENT) else None
-    return Supervisor(config, _tell_serving, stop_with=stop_with).run()
+    prepare(config)
+    with closing(ServedCopy()) as copy:
+        served = dataclasses.replace(config, zoo=copy_zoo(open_zoo(config.zoo), copy.folder))
+        return Supervisor(served, _tell_serving, stop_with=stop_with, zoo=config.zoo).run()
 
 
 def with_devices(config: ServerConfig) -> ServerConfig:
@@ -72,37 +70,6 @@ def _make_out_dir(config: ServerConfig) -> None:
             pass  # it can be written; what comes later must not keep anybody from serving
     except OSError as error:
         raise RunError(f"out_dir={config.out_dir}: {error.strerror}") from error
-
-
-def _check_zoo(config: ServerConfig) -> None:
-    """Refuses names that the zoo does not have, before anything is measured for a minute.
-
-    Raises:
-        UsageError: naming option, value and rule.
-    """
-    replayed = tuple(one for one in config.devices if one.kind is DeviceKind.REPLAYED)
-    zoo = load_served_zoo(dataclasses.replace(config, devices=replayed))
-    try:
-        budget_rule(config.budget_rule, zoo.variants)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def measure_missing(config: ServerConfig) -> None:
-    """Has the profiler make quick profiles where none fits, in a process that may pin itself to the device.
-
-    Raises:
-        RunError: if that fails.
-    """
-    zoo = open_zoo(config.zoo)
-    for device in config.devices:
-        if device.kind is DeviceKind.REPLAYED or find_device_profile(zoo, device) is not None:
-            continue  # only a real device can be measured
-        command = [sys.executable, "-m", "moonjelly", "profile", "--quick"]
-        command += ["--zoo", config.zoo, "--device", device_text(device)]
-        status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
-        if status:
-            raise RunError(f"no latency profile: status {status} of `{shlex.join(command[1:])}`")
 
 
 def _tell_serving(host: str, port: int) -> None:

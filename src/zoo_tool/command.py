@@ -16,11 +16,11 @@ from ..core.checks import echo
 from ..core.errors import RunError, UsageError
 from ..core.zoo import MAX_SIDE_PX, Colour, Fit, Task
 from ..devices.detecting import SessionOpener
+from ..devices.gate import pass_gate
 from ..files.progress import LEFT, PERCENT, progress_bar
 from ..vision.classes import COCO_CLASSES
 from ..zoos import OpenedZoo, open_zoo, read_variant_rows, zoo_folders
 from .fetching import PUBLIC, fetch
-from .gate import pass_gate
 from .labels import pictures_of, read_annotations, read_image
 from .measuring import (
     AGREEMENT,

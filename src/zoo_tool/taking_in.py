@@ -18,6 +18,7 @@ from ..core.errors import RunError, UsageError
 from ..core.zoo import Network, Runtime, Task, Zoo
 from ..devices.executors.onnx_session import InferenceSession, OnnxSession, load_onnx
 from ..devices.executors.session import in_one_line
+from ..devices.gate import gate_pictures, pass_gate
 from ..files.text_file import read_text
 from ..files.whole_file import whole_file
 from ..vision.classes import COCO_CLASSES
@@ -33,7 +34,6 @@ from ..zoos import (
     write_zoo_file,
     zoo_folders,
 )
-from .gate import gate_pictures, pass_gate
 from .onnx_file import OnnxFile, read_onnx
 from .quantising import SUFFIX
 

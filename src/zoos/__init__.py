@@ -24,6 +24,7 @@ from .opened import (
 )
 from .places import find_profile, machine_profile_path
 from .qualities import load_qualities
+from .served_copy import ServedCopy, copy_zoo
 from .usual import AUTO, usual_zoo
 from .variants import VariantRow, load_variants, read_variant_rows, write_variants
 from .zoo_file import ZOO_FILE, read_zoo_file, write_zoo_file
@@ -38,8 +39,10 @@ __all__ = [
     "LearnedFile",
     "Method",
     "OpenedZoo",
+    "ServedCopy",
     "VariantRow",
     "WeightsError",
+    "copy_zoo",
     "cpu_fingerprint",
     "cuda_fingerprint",
     "find_profile",

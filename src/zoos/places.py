@@ -22,18 +22,20 @@ from .homes import user_folder
 from .latency import Method, read_latency_file
 from .opened import OpenedZoo
 
+_PROFILES = "profiles"
+
 _log = logging.getLogger(__name__)
 
 
-def machine_dirs() -> list[Path]:
-    """Where this machine may keep the profiles it measured for itself, best first."""
+def own_dirs(kind: str) -> list[Path]:
+    """Where this machine may keep files of a kind that it made for itself, best first."""
     cache = user_folder("XDG_CACHE_HOME", ".cache")
     folders = [] if cache is None else [cache]
     with suppress(FileNotFoundError):
         temporary = Path(tempfile.gettempdir()) / f"moonjelly-{os.geteuid()}"
         if _is_private(temporary):
             folders.append(temporary)
-    return [folder / "moonjelly" / "profiles" for folder in folders]
+    return [folder / "moonjelly" / kind for folder in folders]
 
 
 def _is_private(folder: Path) -> bool:
@@ -52,11 +54,11 @@ def machine_profile_path(zoo: str, device_type: str, fingerprint: Fingerprint) -
     Raises:
         RunError: if there is no place for it.
     """
-    for folder in machine_dirs():
+    for folder in own_dirs(_PROFILES):
         path = folder / _own_path(zoo, device_type, fingerprint)
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if os.access(path.parent, os.W_OK | os.X_OK) and folder in machine_dirs():
+            if os.access(path.parent, os.W_OK | os.X_OK) and folder in own_dirs(_PROFILES):
                 return path
     raise RunError(
         "XDG_CACHE_HOME: must name a folder that can be written, for this machine's profiles"
@@ -91,7 +93,7 @@ def find_profile(zoo: OpenedZoo, device_type: str, fingerprint: Fingerprint | No
 def _find_own(
     zoo: str, device_type: str, fingerprint: Fingerprint, variants: Sequence[Variant]
 ) -> Path | None:
-    for folder in machine_dirs():
+    for folder in own_dirs(_PROFILES):
         own = folder / _own_path(zoo, device_type, fingerprint)
         try:
             if own.exists():

@@ -21,10 +21,13 @@ LEAST_PING_GAP_MS = 5_000
 HANDSHAKE_MS = 10_000
 
 
-def server_options(config: ServerConfig) -> list[tuple[str, int]]:
+def server_options() -> list[tuple[str, int]]:
     """The channel arguments of the server."""
     return [
-        ("grpc.so_reuseport", int(config.endpoints > 1)),
+        (
+            "grpc.so_reuseport",
+            1,
+        ),  # endpoints share the port, and a crew with the one that takes its place
         ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
         ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
         ("grpc.max_metadata_size", METADATA_LIMIT_BYTES),
@@ -65,7 +68,7 @@ def make_server(
     """
     server = grpc.aio.server(
         interceptors=[CallGuard()],
-        options=server_options(config),
+        options=server_options(),
         maximum_concurrent_rpcs=2 * config.max_sessions + SPARE_CALLS,
     )
     handlers = _GenericHandlers(server)

@@ -1,7 +1,8 @@
-"""Signals that end a server, as events of its loop."""
+"""Signals that end a server, or have it look at its zoo again, as events of its loop."""
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @contextmanager
 def stop_signals(loop: EventLoop, on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Tells of signals that ask to stop, and puts back what was there.
+    """Tells of signals that ask for something, and puts back what was there.
 
     Whatever was ignored when the process started stays ignored: `nohup` and a shell's `&` mean it.
     """
@@ -39,6 +40,15 @@ def stop_signals(loop: EventLoop, on_signal: Callable[[signal.Signals], None]) -
             for number, handler in previous.items():
                 signal.signal(number, handler)
             signal.set_wakeup_fd(previous_descriptor)
+
+
+def has_terminal() -> bool:
+    """Whether this process has a terminal that can hang up; one that has is gone at once."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _ignore(_number: int, _frame: object) -> None:

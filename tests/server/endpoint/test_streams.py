@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import socket
 import time
 
 import grpc
@@ -483,15 +485,13 @@ async def test_health_can_be_watched(harness) -> None:
     watch.cancel()
 
 
-async def test_a_second_server_on_the_port_is_refused(harness) -> None:
-    config = harness.config
+async def test_a_port_that_another_program_has_is_refused(harness) -> None:
     ours, theirs = socket_pair()
-    with ours:
-        import dataclasses
-
-        second = dataclasses.replace(config, port=harness.port)
-        process = EndpointProcess(ChildContext("endpoint", 0, second, Channel(theirs)))
-        with pytest.raises(RunError, match=f"port={harness.port}"):
+    with ours, socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        config = dataclasses.replace(harness.config, port=port)
+        process = EndpointProcess(ChildContext("endpoint", 0, config, Channel(theirs)))
+        with pytest.raises(RunError, match=f"port={port}"):
             await process.run()
 
 

@@ -22,7 +22,7 @@ from moonjelly.protos.internal_pb2 import (
     PlanUpdate,
 )
 from moonjelly.server.config import ServerConfig
-from moonjelly.server.supervisor.supervisor import CHILD_COMMAND
+from moonjelly.server.supervisor.crew import CHILD_COMMAND
 from moonjelly.server.wire.channel import Channel, socket_pair
 from moonjelly.server.wire.frame_memory import FrameWriter, create_frame_memory, read_only
 

@@ -64,7 +64,7 @@ def main() -> int:
     poll.poll()
     config = json.loads(bytes(control.receive_bytes()[0]))
     mood = choose_mood()
-    note("start", mood=mood, port=config["port"], generation=int(GENERATION))
+    note("start", mood=mood, port=config["port"], zoo=config["zoo"], generation=int(GENERATION))
     if mood == "crash":
         return 7
     if mood == "refuse":

@@ -21,11 +21,26 @@ import pytest
 from moonjelly.core.errors import RunError
 from moonjelly.devices.config import DeviceConfig, DeviceKind
 from moonjelly.server.config import ServerConfig
-from moonjelly.server.supervisor import ending, supervisor
+from moonjelly.server.supervisor import crew, ending
 from moonjelly.server.supervisor.address import check_address
 from moonjelly.server.supervisor.child_process import ChildProcess
+from moonjelly.server.supervisor.event_loop import EventLoop
 
 CHILD = Path(__file__).with_name("hostile_child.py")
+PREPARE = """
+import json, os, sys, time
+folder = sys.argv[2]
+with open(f"{folder}/options.json") as file:
+    os.write(2, json.dumps({"name": "prepare", "event": "prepare", "pid": os.getpid(),
+                            "asked": sys.argv[1], "served": json.load(file)["zoo"], "folder": folder}).encode() + b"\\n")
+outcome = os.environ["PREPARED"]
+if outcome == "hang":
+    time.sleep(600)
+if outcome == "wrong":
+    print("street.onnx: cannot be believed", end="")
+    sys.exit(2)
+print(f"{folder}/mine" if outcome == "changed" else "", end="")
+"""
 MAIN = """
 import os, sys
 from moonjelly.core.errors import MoonjellyError
@@ -36,7 +51,9 @@ set_up_log("supervisor", "info")
 def tell(host, port):
     os.write(2, b'{"name": "main", "event": "serving", "port": %d}\\n' % port)
 try:
-    sys.exit(Supervisor(ServerConfig.from_json(sys.argv[1]), tell, sys.argv[2:]).run())
+    config = ServerConfig.from_json(sys.argv[1])
+    prepare = [sys.executable, "-c", sys.argv[2]]
+    sys.exit(Supervisor(config, tell, sys.argv[3:], zoo="mine", prepare_command=prepare).run())
 except MoonjellyError as error:
     os.write(2, f"error: {error}\\n".encode())
     sys.exit(error.exit_status)
@@ -48,7 +65,9 @@ Event = dict[str, object]
 class Supervised:
     """A supervisor in a process of its own, and what its children say."""
 
-    def __init__(self, folder: Path, moods: dict[str, list[str]], **options: object) -> None:
+    def __init__(
+        self, folder: Path, moods: dict[str, list[str]], prepared: str = "", **options: object
+    ) -> None:
         device = DeviceConfig("device0", "gpu", DeviceKind.REPLAYED)
         other = DeviceConfig("device1", "gpu", DeviceKind.REPLAYED)
         values = {"port": 0, "devices": (device, other), "frame_slots": 2} | options
@@ -57,9 +76,11 @@ class Supervised:
         self.lines: list[str] = []
         self._partial = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", MAIN, config.to_json(), sys.executable, str(CHILD)],
+            [sys.executable, "-c", MAIN, config.to_json(), PREPARE, sys.executable, str(CHILD)],
             stderr=subprocess.PIPE,
-            env=os.environ | {"MOODS": json.dumps(moods), "COUNTS": str(folder)},
+            env=os.environ
+            | {"MOODS": json.dumps(moods), "COUNTS": str(folder), "PREPARED": prepared}
+            | {"XDG_CACHE_HOME": str(folder / "cache")},
         )
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.process.stderr, selectors.EVENT_READ)
@@ -296,6 +317,125 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(supervise, number)
     assert server.end(other) == 0
 
 
+def copies(folder: Path) -> list[Path]:
+    return list((folder / "cache/moonjelly/served").iterdir())
+
+
+NAMES = {"endpoint-0", "scheduler-0", "executor-0", "executor-1"}
+
+
+def test_a_changed_zoo_is_served_by_another_crew_before_the_old_one_leaves(supervise, tmp_path):
+    server = supervise(prepared="changed")
+    server.until_seen("serving")
+    old = {name: server.pid(name) for name in NAMES}
+    server.process.send_signal(signal.SIGHUP)
+    (prepare,) = server.until_seen("prepare")
+    assert (prepare["asked"], prepare["served"]) == ("mine", ServerConfig().zoo)
+    server.until_seen("drain", times=4)
+    kinds = [(one["event"], one["pid"]) for one in server.events if "pid" in one]
+    new = {name: server.pid(name) for name in NAMES}
+    assert not set(old.values()) & set(new.values())
+    started = max(kinds.index(("start", pid)) for pid in new.values())
+    assert all(kinds.index(("drain", pid)) > started for pid in old.values())
+    assert {one["zoo"] for one in server.all("start")[4:]} == {f"{prepare['folder']}/mine"}
+    assert {one["port"] for one in server.all("start")[4:]} == {4711}
+    assert all(is_gone(pid) for pid in old.values())
+    assert copies(tmp_path) == [Path(prepare["folder"])]
+    peers = server.all("SOCKET", pid=new["endpoint-0"])
+    assert names(peers, "peer") == {"scheduler-0", "executor-0", "executor-1"}
+    server.process.send_signal(signal.SIGHUP)
+    again = server.until_seen("prepare", times=2)[-1]
+    assert again["served"] == f"{prepare['folder']}/mine"
+    server.until_seen("drain", times=8)
+    assert server.end() == 0
+    assert len(server.all("serving")) == 1
+    assert copies(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("prepared", "said"),
+    [("", "has not changed"), ("wrong", "is not served: street.onnx: cannot be believed")],
+)
+def test_what_did_not_change_or_cannot_be_believed_leaves_all_as_it_is(
+    supervise, tmp_path, prepared, said
+):
+    server = supervise(prepared=prepared)
+    server.until_seen("serving")
+    for _ in range(2):  # it can be asked again
+        before = len(server.lines)
+        server.process.send_signal(signal.SIGHUP)
+        server.until(lambda: any(said in line for line in server.lines[before:]))  # noqa: B023
+    assert copies(tmp_path) == []
+    assert len(server.all("start")) == 4
+    assert server.end() == 0
+
+
+@pytest.mark.parametrize("mood", ["crash", "refuse"])
+def test_a_crew_that_cannot_start_leaves_the_old_one_serving(supervise, tmp_path, mood):
+    server = supervise({"executor-1": ["good", mood, "good"]}, prepared="changed")
+    server.until_seen("serving")
+    old = server.pid("executor-0")
+    server.process.send_signal(signal.SIGHUP)
+    server.until(lambda: any("zoo as it is now is not served" in line for line in server.lines))
+    assert copies(tmp_path) == []
+    os.kill(old, signal.SIGKILL)  # it is looked after as ever
+    endpoint = server.all("start", name="endpoint-0")[0]["pid"]
+    server.until_seen("status", pid=endpoint, peer="executor-0", is_alive=True, times=2)
+    assert not server.all("drain")
+    server.process.send_signal(signal.SIGHUP)  # and the change has another chance
+    server.until_seen("drain", times=4)
+    assert server.end() == 0
+
+
+@pytest.mark.parametrize("prepared", ["hang", "changed"])
+def test_the_end_of_a_server_is_that_of_what_it_prepares(supervise, tmp_path, prepared):
+    server = supervise({"executor-1": ["good", "mute"]}, prepared=prepared)
+    server.until_seen("serving")
+    server.process.send_signal(signal.SIGHUP)
+    server.until_seen("prepare")
+    if prepared == "changed":
+        server.until_seen("start", times=8)
+    assert server.end() == 0
+    assert is_gone(server.all("prepare")[0]["pid"])
+    assert copies(tmp_path) == []
+
+
+def test_asked_while_it_prepares_it_looks_once_more(supervise):
+    server = supervise(prepared="changed")
+    server.until_seen("serving")
+    server.process.send_signal(signal.SIGHUP)
+    server.until_seen("prepare")
+    server.process.send_signal(signal.SIGHUP)
+    first, second = server.until_seen("prepare", times=2)
+    assert second["served"] == f"{first['folder']}/mine"
+    assert server.end() == 0
+
+
+def test_a_terminal_that_hangs_up_ends_the_server(tmp_path):
+    """As SIGHUP that somebody sends does not."""
+    leader, follower = os.openpty()
+    device = DeviceConfig("device0", "gpu", DeviceKind.REPLAYED)
+    config = ServerConfig(devices=(device,), frame_slots=2, max_frame_bytes=4096, port=0)
+    command = [sys.executable, "-c", MAIN, config.to_json(), PREPARE, sys.executable, str(CHILD)]
+    shell = "import os, sys, subprocess\nos.close(os.open(sys.argv[1], os.O_RDWR))\n"
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-c", shell + "os.execv(sys.argv[2], sys.argv[2:])"),
+            *(os.ttyname(follower), *command),
+        ],
+        start_new_session=True,  # the first terminal that it opens is its own
+        stderr=subprocess.PIPE,
+        env=os.environ | {"MOODS": "{}", "COUNTS": str(tmp_path)},
+    ) as process:
+        for line in process.stderr:
+            if b'"serving"' in line:
+                break
+        os.close(follower)
+        os.close(leader)
+        assert b'"drain"' in process.stderr.read()
+        assert process.wait(LIMIT_S) == 0
+
+
 def test_draining_tells_endpoints_first_and_the_others_when_they_have_left(supervise):
     server = supervise(drain_grace_ms=1234.0)
     server.until_seen("serving")
@@ -389,6 +529,20 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(supervise):
     assert not server.events
 
 
+def test_of_two_servers_that_start_at_once_one_has_the_port(supervise):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    servers = [supervise(port=port, moods={"executor-0": ["mute"]}) for _ in range(2)]
+    ended = None
+    limit_s = time.monotonic() + LIMIT_S
+    while ended is None:  # nobody listens yet
+        assert time.monotonic() < limit_s
+        ended = next((one for one in servers if one.process.poll() is not None), None)
+    assert ended.wait() == 1
+    assert f"error: port={port}: address in use at 127.0.0.1; choose another --port" in ended.lines
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 def test_a_host_that_is_not_ours_is_refused_by_name(host):
     with pytest.raises(RunError, match=f"host={host}"):
@@ -424,9 +578,9 @@ def test_pauses_double_up_to_five_seconds_and_shrink_after_a_quiet_minute():
 def test_who_is_killed_as_memory_ran_out_has_crashed(monkeypatch):
     """It may be a frame that takes all memory; a kill by somebody says nothing of frames."""
     num_kills = iter([1, 1, 2, 3])
-    monkeypatch.setattr(supervisor, "read_num_oom_kills", lambda: next(num_kills))
+    monkeypatch.setattr(crew, "read_num_oom_kills", lambda: next(num_kills))
     device = DeviceConfig("gpu0", "gpu", DeviceKind.REPLAYED)
-    one = supervisor.Supervisor(ServerConfig(devices=(device,)), lambda *_: None)
+    one = crew.Crew(ServerConfig(devices=(device,)), EventLoop(), lambda: None, lambda _: None)
     assert not one._took_all_memory(-signal.SIGKILL)
     assert one._took_all_memory(-signal.SIGKILL)
     assert not one._took_all_memory(1)

@@ -13,12 +13,12 @@ import numpy as np
 from ..core.answers import Answer, Labels
 from ..core.errors import UsageError
 from ..core.zoo import Fit
-from ..devices.executors.session import Session, in_one_line
 from ..vision.fits import Image
 from ..vision.heads.recognition import EXPORT_AGAIN
 from ..vision.postprocessing import BrokenOutput, box_ious
 from ..vision.preprocessing import fit_picture
 from ..vision.scenes import Scene
+from .executors.session import Session, in_one_line
 
 MIN_IOU = 0.99
 MAX_CORNER_SHIFT = 0.002  # of the picture, for boxes too small for their IoU to tell anything
