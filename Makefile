@@ -39,7 +39,7 @@ protos: setup ## make the code in src/protos/ from protos/
 
 # The CUDA packages stay out of the lock: torch names its own where the index in use offers a CUDA build.
 lock: ## pin requirements.txt from pyproject.toml
-	$(BIN)/pip-compile --quiet --strip-extras --no-header --no-annotate --extra dev --extra ssh --allow-unsafe \
+	$(BIN)/pip-compile --quiet --strip-extras --no-header --no-annotate --extra dev --extra ssh --extra openvino --allow-unsafe \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
 	sed -i -E -e '/^(cuda-|nvidia-|triton)/d' -e 's/\+cpu$$//' requirements.txt
 

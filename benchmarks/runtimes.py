@@ -1,4 +1,4 @@
-"""How long the shipped networks take on one core: torch, ONNX Runtime in float32 and in int8, in turns in one run.
+"""How long the shipped networks take on one core: torch, ONNX Runtime and OpenVINO in float32 and in int8, in turns in one run.
 
 `python benchmarks/runtimes.py` prints a table and writes `benchmarks/results/runtimes.json`. The quietest third of the rounds counts,
 of each cell alike.
@@ -22,6 +22,7 @@ import torch
 
 from moonjelly.core.zoo import Runtime
 from moonjelly.devices.executors.onnx_session import onnx_session
+from moonjelly.devices.executors.session import Session
 from moonjelly.devices.executors.torch_session import torch_session
 from moonjelly.training.export import export_onnx
 from moonjelly.vision.heads.cells import HEAD
@@ -68,11 +69,14 @@ def main() -> None:
         )
         for name in VARIANTS:
             network, _, side = name.rpartition("-")
-            sessions = {
-                "torch": torch_session(shipped, shipped.network_variant(name)),
-                "onnx float32": onnx_session(floats, floats.network_variant(name)),
-                "onnx int8": onnx_session(int8, int8.network_variant(f"{network}-int8-{side}")),
+            sessions: dict[str, Session] = {
+                "torch": torch_session(shipped, shipped.network_variant(name))
             }
+            for precision, zoo in (("float32", floats), ("int8", int8)):
+                one = zoo.network_variant(name if zoo is floats else f"{network}-int8-{side}")
+                for runtime in (Runtime.ONNX, Runtime.OPENVINO):
+                    run = replace(one, network=replace(one.network, runtime=runtime))
+                    sessions[f"{runtime} {precision}"] = onnx_session(zoo, run)
             for batch_size in BATCHES:
                 row: dict[str, object] = {"variant": name, "batch_size": batch_size}
                 batches = {}
@@ -101,7 +105,7 @@ def main() -> None:
                 )
     means = {
         one: float(np.exp(np.mean([np.log(row["torch"] / row[one]) for row in rows])))
-        for one in ("onnx float32", "onnx int8")
+        for one in list(rows[0])[3:]
     }
     print(f"geometric mean of the speed over torch's: {means}")
     facts = {
@@ -109,6 +113,7 @@ def main() -> None:
         "kernel": platform.release(),
         "torch": version("torch"),
         "onnxruntime": version("onnxruntime"),
+        "openvino": version("openvino"),
         "date": time.strftime("%Y-%m-%d"),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

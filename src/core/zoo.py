@@ -25,7 +25,9 @@ class Runtime(StrEnum):
     """What runs a network."""
 
     TORCH = "torch"  # the drawn zoo's own architectures
-    ONNX = "onnx"
+    ONNX = "onnx"  # ONNX Runtime
+    OPENVINO = "openvino"
+    AUTO = "auto"  # of the two before, what is faster on the device
 
 
 class Fit(StrEnum):

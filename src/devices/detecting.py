@@ -18,7 +18,10 @@ class SessionOpener:
     """Opens the variants of a zoo on one device."""
 
     def __init__(self, zoo: OpenedZoo, gpu: int | None = None, num_threads: int = 1) -> None:
-        """Loads nothing yet; without a GPU the networks run on that many cores."""
+        """Loads nothing yet; without a GPU the networks run on that many cores.
+
+        ONNX Runtime runs those whose zoo leaves the choice, where none was made (`OpenedZoo.run_with`).
+        """
         self._zoo = zoo
         self._gpu = gpu
         self._num_threads = num_threads

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -11,6 +12,7 @@ from random import Random
 from rich.console import Console
 
 from ..core.clock import Clock, MonotonicClock
+from ..core.zoo import Runtime
 from ..files.progress import LEFT, PERCENT, progress_bar
 from ..zoos import (
     MAX_BATCH_SIZE,
@@ -38,6 +40,7 @@ class Campaign:
         amount: how many samples, and how long at most.
         seed: of the order.
         method: what the table calls itself.
+        runtimes: what runs networks whose zoo leaves the choice, by name.
     """
 
     zoo: OpenedZoo
@@ -48,6 +51,12 @@ class Campaign:
     amount: Amount
     seed: int
     method: Method
+    runtimes: Mapping[str, Runtime] = field(default_factory=dict)
+
+    @property
+    def opened(self) -> OpenedZoo:
+        """The zoo as it is run."""
+        return self.zoo.run_with(self.runtimes)
 
     @property
     def cells(self) -> list[Cell]:
@@ -105,6 +114,7 @@ def carry_out(
         measured_on=datetime.now(UTC).date().isoformat(),
         source=_source(campaign),
         rows=rows,
+        runtimes=campaign.runtimes,
     )
     write_latency_file(out, table)
     return table

@@ -25,6 +25,7 @@ from ..zoos import (
 )
 from .batch_runner import open_runner
 from .campaign import Campaign, carry_out
+from .fastest import fastest_runtimes
 from .measuring import Amount
 from .quick import ensure_profile
 
@@ -100,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     _warn_if_busy(device, console)
     campaign = Campaign(
         zoo=zoo,
+        runtimes=fastest_runtimes(zoo, device),
         device_type=device.device_type,
         fingerprint=fingerprint,
         batch_sizes=arguments.batch_sizes,
@@ -113,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"sizes on {device.device_type}, {arguments.samples} samples each; samples go to {samples}; "
         f"after an interruption the same command continues",
     )
-    runner = open_runner(device, zoo, zoo.variants, campaign.max_batch_size)
+    runner = open_runner(device, campaign.opened, zoo.variants, campaign.max_batch_size)
     carry_out(campaign, runner, samples, arguments.out or own, console)
     console.print(f"wrote {arguments.out or own}")
     return 0

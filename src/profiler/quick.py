@@ -12,6 +12,7 @@ from ..server.zoo import fingerprint_of
 from ..zoos import Method, OpenedZoo, find_profile, machine_profile_path
 from .batch_runner import open_runner
 from .campaign import Campaign, carry_out
+from .fastest import fastest_runtimes
 from .measuring import Amount
 
 BATCH_SIZES = (1, 4)
@@ -43,6 +44,7 @@ def ensure_profile(zoo: OpenedZoo, device: DeviceConfig, console: Console) -> Pa
     )
     campaign = Campaign(
         zoo=zoo,
+        runtimes=fastest_runtimes(zoo, device),
         device_type=device.device_type,
         fingerprint=fingerprint,
         batch_sizes=BATCH_SIZES,
@@ -51,7 +53,7 @@ def ensure_profile(zoo: OpenedZoo, device: DeviceConfig, console: Console) -> Pa
         seed=0,
         method=Method.QUICK,
     )
-    runner = open_runner(device, zoo, zoo.variants, MAX_BATCH_SIZE)
+    runner = open_runner(device, campaign.opened, zoo.variants, MAX_BATCH_SIZE)
     samples = out.with_name(f"quick-samples-{device.device_type}.csv")
     samples.unlink(missing_ok=True)
     carry_out(campaign, runner, samples, out, console)

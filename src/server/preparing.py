@@ -94,7 +94,7 @@ def _pass_gate(zoo: OpenedZoo, believed: Collection[Network]) -> None:
 
 
 def _what_counts(served: ServedZoo) -> tuple[object, ...]:
-    return served.opened.zoo, served.variants, served.profiles, served.qualities
+    return served.opened.zoo, served.variants, served.profiles, served.qualities, served.runtimes
 
 
 def main() -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
-from ..core.zoo import Fit, Task
+from ..core.zoo import Fit, Runtime, Task
 from ..devices.config import DeviceConfig, DeviceKind
 from ..zoos import (
     AUTO,
@@ -21,8 +21,8 @@ from ..zoos import (
     cuda_fingerprint,
     find_profile,
     learned_file,
-    load_latency_profile,
     open_zoo,
+    read_latency_file,
     usual_zoo,
 )
 from .config import ServerConfig
@@ -40,12 +40,14 @@ class ServedZoo:
         profiles: device id to latency, of at least these variants; of replayed devices, scaled as
             the options say.
         qualities: JPEG qualities below the default whose effect is known, best first.
+        runtimes: device id to what runs networks there whose zoo leaves the choice, by name.
     """
 
     opened: OpenedZoo
     variants: tuple[Variant, ...]
     profiles: Mapping[str, LatencyProfile]
     qualities: tuple[JpegQuality, ...] = ()
+    runtimes: Mapping[str, Mapping[str, Runtime]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -127,6 +129,7 @@ def load_served_zoo(config: ServerConfig) -> ServedZoo:
             raise UsageError(f"variants={name!r}: zoo {opened.name} has {', '.join(known)}")
     variants = tuple(v for v in every if not config.variants or v.name in config.variants)
     profiles: dict[str, LatencyProfile] = {}
+    runtimes: dict[str, Mapping[str, Runtime]] = {}
     for device in config.devices:
         path = find_device_profile(opened, device)
         if path is None:
@@ -134,11 +137,12 @@ def load_served_zoo(config: ServerConfig) -> ServedZoo:
                 f"devices={device.device_id}: zoo {opened.name} has no latency profile "
                 f"{device.device_type} that fits it; measure one with `moonjelly profile`"
             )
-        profile = load_latency_profile(path, every)
+        file = read_latency_file(path, every)
+        profile, runtimes[device.device_id] = file.profile(), file.runtimes
         if device.kind is DeviceKind.REPLAYED:
             profile = _scaled(profile, max(config.replay_latency_ratio, LEAST_REPLAY_RATIO))
         profiles[device.device_id] = profile
-    return ServedZoo(opened, variants, profiles, opened.qualities)
+    return ServedZoo(opened, variants, profiles, opened.qualities, runtimes)
 
 
 def _scaled(profile: LatencyProfile, ratio: float) -> LatencyProfile:

@@ -14,20 +14,17 @@ from rich.table import Table
 
 from ..core.checks import echo
 from ..core.errors import RunError, UsageError
-from ..core.zoo import MAX_SIDE_PX, Colour, Fit, Task
+from ..core.zoo import MAX_SIDE_PX, Colour, Fit, Runtime, Task
 from ..devices.detecting import SessionOpener
 from ..devices.gate import pass_gate
 from ..files.progress import LEFT, PERCENT, progress_bar
 from ..vision.classes import COCO_CLASSES
-from ..zoos import OpenedZoo, open_zoo, read_variant_rows, zoo_folders
+from ..zoos import Metric, OpenedZoo, open_zoo, read_variant_rows, zoo_folders
 from .fetching import PUBLIC, fetch
 from .labels import pictures_of, read_annotations, read_image
 from .measuring import (
-    AGREEMENT,
-    COCO_MAP,
     NUM_QUALITY_VARIANTS,
     QUALITIES,
-    TOP1,
     Measurement,
     golden_truth,
     measure_qualities,
@@ -72,6 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument(
         "--scale", type=float, metavar="X", help="that pixels are divided by, likewise"
     )
+    adding.add_argument(
+        "--runtime", type=Runtime, default=Runtime.ONNX, metavar="RUNTIME",
+        choices=[one for one in Runtime if one is not Runtime.TORCH],
+        help="onnx (the default), openvino, or auto: the faster one on each device",
+    )  # fmt: skip
     fetching = add("fetch", _fetch, "get a public detector of COCO's classes, and take it in")
     fetching.add_argument(
         "network", choices=tuple(PUBLIC), metavar="NETWORK", help=f"one of {', '.join(PUBLIC)}"
@@ -126,7 +128,7 @@ def _add(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in ("fit", "colour", "scale")}
     wishes = {name: value for name, value in given.items() if value is not None}
     taken = [
-        take(path, arguments.layout, arguments.sides, class_names, wishes)
+        take(path, arguments.layout, arguments.sides, class_names, wishes, arguments.runtime)
         for path in arguments.files
     ]
     zoo = put(arguments.name, taken)
@@ -197,7 +199,7 @@ def _show(arguments: argparse.Namespace) -> int:
             network.head,
             network.input.fit,
             str(network.max_batch_size or "any"),
-            "not measured" if row is None else f"{row.map:.3f}",
+            "not measured" if row is None else f"{row.metric} {row.map:.3f}",
             "" if row is None else f"{row.frame_kbits:.0f}",
         )
     console.print(table)
@@ -285,13 +287,13 @@ def _measurement(
         paths = pictures_of(images, arguments.limit)
         golden = zoo.zoo.golden_variant.name
         source = f"agreement with {golden} on {len(paths)} pictures of {images.name}"
-        return Measurement(tuple(golden_truth(zoo, paths, seen)), AGREEMENT, source)
+        return Measurement(tuple(golden_truth(zoo, paths, seen)), Metric.AGREEMENT, source)
     annotations: Path = arguments.annotations
     pictures, notes = read_annotations(annotations, images, zoo.zoo.class_names, arguments.limit)
     for note in notes:
         console.print(f"{annotations}: {note}")
     source = f"{len(pictures)} pictures of {images.name}, labels of {annotations.name}"
-    metric = COCO_MAP if zoo.zoo.task is Task.DETECTION else TOP1
+    metric = Metric.MAP if zoo.zoo.task is Task.DETECTION else Metric.TOP1
     return Measurement(tuple(pictures), metric, source)
 
 

@@ -18,7 +18,7 @@ from ..devices.detecting import PictureRunner
 from ..files.table import read_table, write_table
 from ..vision.accuracy import Accuracy, FrameTruth, evaluate_detections, evaluate_labels
 from ..vision.preprocessing import decode_frame, encode_frame, fit_picture
-from ..zoos import OpenedZoo, VariantRow, read_variant_rows, write_variants
+from ..zoos import Metric, OpenedZoo, VariantRow, read_variant_rows, write_variants
 from ..zoos.qualities import COLUMNS as QUALITY_COLUMNS
 from ..zoos.qualities import FULL_QUALITY
 from ..zoos.variants import COLUMNS
@@ -28,7 +28,6 @@ SIZE_PERCENTILE = 95
 GOLDEN_MIN_SCORE = 0.3
 QUALITIES = (75, 60, 45)
 NUM_QUALITY_VARIANTS = 4
-COCO_MAP, TOP1, AGREEMENT = "map", "top1", "agreement"
 WHOLE_PICTURE = np.array([[0, 0, 1, 1]], np.float32)
 
 
@@ -38,12 +37,12 @@ class Measurement:
 
     Attributes:
         pictures: with what there is to find in each.
-        metric: what the accuracies are: `map` or `top1`, against labels, or `agreement` with the golden variant.
+        metric: what the accuracies are.
         source: one line that tells the pictures.
     """
 
     pictures: tuple[LabelledPicture, ...]
-    metric: str
+    metric: Metric
     source: str
 
     def digest(self, zoo: OpenedZoo) -> str:
@@ -92,7 +91,6 @@ def measure_variants(
         RunError: if a network cannot be loaded.
     """
     notes = {
-        "metric": measurement.metric,
         "source": measurement.source,
         "weights": zoo.digest,
         "measurement": measurement.digest(zoo),
@@ -128,7 +126,7 @@ def _measure(
     found = _evaluate(zoo, measurement, answers)
     return VariantRow(
         variant.name, variant.network.name, variant.side_px, found.map, found.map50,
-        found.map_small, found.map_medium, found.map_large, kbits, found.num_frames,
+        found.map_small, found.map_medium, found.map_large, kbits, found.num_frames, measurement.metric,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..core.checks import echo, require_id
 from ..core.errors import RunError, UsageError
 from ..core.zoo import Network, Runtime, Task, Zoo
-from ..devices.executors.onnx_session import InferenceSession, OnnxSession, load_onnx
+from ..devices.executors.onnx_session import OnnxSession, OrtModel, load_onnx, load_with
 from ..devices.executors.session import in_one_line
 from ..devices.gate import gate_pictures, pass_gate
 from ..files.text_file import read_text
@@ -28,6 +28,7 @@ from ..zoos import (
     AUTO,
     OpenedZoo,
     is_folder,
+    onnx_runtimes,
     open_zoo,
     read_zoo_file,
     user_zoos_dir,
@@ -75,8 +76,9 @@ def take(
     sides_px: Sequence[int],
     class_names: Sequence[str] | None,
     wishes: Mapping[str, Any],
+    runtime: Runtime = Runtime.ONNX,
 ) -> Taken:
-    """Reads a network and has it pass the gate at each side.
+    """Reads a network and has it pass the gate at each side, with each library that may run it.
 
     Args:
         path: an ONNX file.
@@ -84,17 +86,18 @@ def take(
         sides_px: that it is to be served at; none for the one that it takes.
         class_names: by class id; None for those in the file.
         wishes: fields of its input format that are not as its layout usually has them.
+        runtime: what is to run it.
 
     Raises:
         UsageError: naming the file, what is wrong, and what can be done.
     """
     file = read_onnx(path)
     try:
-        session = load_onnx(file.content)
+        model = load_onnx(file.content)
     except RunError as error:
         raise UsageError(f"{path}: {error}; export it again, for instance with opset 17") from None
     sides_px = _sides(path, file, sides_px)
-    found = recognise(str(path), _as_run(path, session, file.facts, sides_px[0]), layout)
+    found = recognise(str(path), _as_run(path, model, file.facts, sides_px[0]), layout)
     names = _names(path, found, class_names)
     try:
         form = replace(found.input, **wishes)
@@ -105,21 +108,26 @@ def take(
         sides_px=tuple(sides_px),
         file=f"{_name(path)}.onnx",
         sha256=hashlib.sha256(file.content).hexdigest(),
-        runtime=Runtime.ONNX,
+        runtime=runtime,
         head=found.head,
         input=form,
         max_batch_size=found.max_batch_size,
     )
     if found.needs_trial:
-        network = replace(network, head=_told_head(session, network))
+        network = replace(network, head=_told_head(model, network))
     notes = [f"{path}: is {found.layout} at {', '.join(map(str, sides_px))} px"]
     if network.max_batch_size == 1:
         notes.append(
             f"{path}: takes one picture at a time, and is planned so; a dynamic batch serves more streams"
         )
-    for side_px in sides_px:
-        notes += pass_gate(str(path), OnnxSession(network, side_px, session), network.input.fit)
-    return Taken(network, file.content, found.task, names, tuple(notes))
+    for one in onnx_runtimes() if runtime is Runtime.AUTO else (runtime,):
+        for side_px in sides_px:
+            try:
+                loaded = load_with(one, file.content, side_px)
+            except RunError as error:
+                raise UsageError(f"{path}: {error}") from None
+            notes += pass_gate(str(path), OnnxSession(network, side_px, loaded), network.input.fit)
+    return Taken(network, file.content, found.task, names, tuple(dict.fromkeys(notes)))
 
 
 def taken_int8(zoo: OpenedZoo, network: Network, content: bytes) -> Taken:
@@ -127,10 +135,10 @@ def taken_int8(zoo: OpenedZoo, network: Network, content: bytes) -> Taken:
     name = f"{network.name}{SUFFIX}"
     digest = hashlib.sha256(content).hexdigest()
     made = replace(network, name=name, file=f"{name}.onnx", sha256=digest)
-    session = load_onnx(content)
+    model = load_onnx(content)
     notes: list[str] = []
     for side_px in made.sides_px:
-        notes += pass_gate(name, OnnxSession(made, side_px, session), made.input.fit)
+        notes += pass_gate(name, OnnxSession(made, side_px, model), made.input.fit)
     return Taken(made, content, zoo.zoo.task, zoo.zoo.class_names, tuple(notes))
 
 
@@ -232,9 +240,7 @@ def _sides(path: Path, file: OnnxFile, wanted: Sequence[int]) -> Sequence[int]:
     return list(wanted) or sorted(lengths)
 
 
-def _as_run(
-    path: Path, session: InferenceSession, facts: NetworkFacts, side_px: int
-) -> NetworkFacts:
+def _as_run(path: Path, model: OrtModel, facts: NetworkFacts, side_px: int) -> NetworkFacts:
     """The facts with the shapes that outputs have for one picture of a side; those in the file leave much open."""
     feeds: dict[str, np.ndarray] = {}
     for one in facts.inputs:
@@ -250,14 +256,14 @@ def _as_run(
     ):
         return facts  # recognition says what is wrong with it
     try:
-        found = session.run(None, feeds)
+        found = model.run(feeds)
     except Exception as error:  # whatever the library fails with
         raise UsageError(
             f"{path}: cannot run a picture of {side_px} x {side_px}: {in_one_line(error)}"
         ) from error
     outputs = tuple(
-        TensorFacts(one.name, array.shape, str(array.dtype))
-        for one, array in zip(facts.outputs, found, strict=True)
+        TensorFacts(one.name, found[one.name].shape, str(found[one.name].dtype))
+        for one in facts.outputs
     )
     return replace(facts, outputs=outputs)
 
@@ -274,9 +280,9 @@ def _names(path: Path, found: Recognised, class_names: Sequence[str] | None) -> 
     return names
 
 
-def _told_head(session: InferenceSession, network: Network) -> str:
+def _told_head(model: OrtModel, network: Network) -> str:
     """Which of YOLOX's two a network has, told by what it says of a picture."""
-    head = OnnxSession(network, network.sides_px[0], session)
+    head = OnnxSession(network, network.sides_px[0], model)
     batch = head.places(1)
     head.write(gate_pictures(head.side_px, network.input.fit)[0], batch[0])
     return yolox.tell(head.infer(batch), head.side_px).name

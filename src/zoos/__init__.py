@@ -17,6 +17,7 @@ from .opened import (
     OpenedZoo,
     WeightsError,
     is_folder,
+    onnx_runtimes,
     open_zoo,
     user_zoos_dir,
     zoo_beside,
@@ -26,7 +27,7 @@ from .places import find_profile, machine_profile_path
 from .qualities import load_qualities
 from .served_copy import ServedCopy, copy_zoo
 from .usual import AUTO, usual_zoo
-from .variants import VariantRow, load_variants, read_variant_rows, write_variants
+from .variants import Metric, VariantRow, load_variants, read_variant_rows, write_variants
 from .zoo_file import ZOO_FILE, read_zoo_file, write_zoo_file
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "LatencyRow",
     "LearnedFile",
     "Method",
+    "Metric",
     "OpenedZoo",
     "ServedCopy",
     "VariantRow",
@@ -54,6 +56,7 @@ __all__ = [
     "machine_profile_path",
     "mode_table",
     "number_gpus_by_place",
+    "onnx_runtimes",
     "open_zoo",
     "read_latency_file",
     "read_variant_rows",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ..core.errors import UsageError
 from ..core.mode import ModeTable
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.variant import Variant
+from ..core.zoo import Runtime
 from ..files.table import ID_RULE, Row, Table, read_table, write_table
 from .fingerprint import Fingerprint
 
@@ -54,6 +55,7 @@ class LatencyFile:
         measured_on: date of the measurement (ISO), or of the formula.
         source: one sentence: how, or by which formula.
         rows: by variant, batch sizes 1, 2, ... without holes.
+        runtimes: what ran networks whose zoo leaves the choice, by name.
     """
 
     zoo: str
@@ -63,6 +65,7 @@ class LatencyFile:
     measured_on: str
     source: str
     rows: tuple[LatencyRow, ...]
+    runtimes: Mapping[str, Runtime] = field(default_factory=dict)
 
     def profile(self) -> LatencyProfile:
         """The table as planning and batching take it; each p99 at least that of the batch before."""
@@ -121,7 +124,16 @@ def read_latency_file(path: Path, variants: Sequence[Variant] | None = None) -> 
         measured_on=table.note("measured_on"),
         source=table.note("source"),
         rows=rows,
+        runtimes=_parse_runtimes(table),
     )
+
+
+def _parse_runtimes(table: Table) -> dict[str, Runtime]:
+    pairs = [one.partition("=") for one in table.notes.get("runtimes", "").split(", ") if one]
+    try:
+        return {name: Runtime(runtime) for name, _, runtime in pairs}
+    except ValueError:
+        raise table.note_error("runtimes", f"must be of {', '.join(Runtime)}") from None
 
 
 def _parse(row: Row, device_type: str, names: set[str] | None) -> LatencyRow:
@@ -208,6 +220,8 @@ def write_latency_file(path: Path, file: LatencyFile) -> None:
         "measured_on": file.measured_on,
         "source": file.source,
     }
+    if file.runtimes:
+        notes["runtimes"] = ", ".join(f"{name}={one}" for name, one in file.runtimes.items())
     rows = (
         (
             row.variant,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..core.checks import echo, require_id
@@ -22,7 +24,11 @@ from .variants import COLUMNS, load_variants
 from .zoo_file import ZOO_FILE, read_zoo_file
 
 DIGEST_CHARS = 12
-LIBRARIES = {Runtime.TORCH: "torch", Runtime.ONNX: "onnxruntime"}
+LIBRARIES = {
+    Runtime.TORCH: "torch",
+    Runtime.ONNX: "onnxruntime",
+    Runtime.OPENVINO: "openvino",
+}
 
 
 class WeightsError(RunError):
@@ -104,7 +110,10 @@ class OpenedZoo:
     @property
     def libraries(self) -> tuple[str, ...]:
         """The packages that run its networks."""
-        return tuple(sorted({LIBRARIES[one.runtime] for one in self.zoo.networks}))
+        asked = {one.runtime for one in self.zoo.networks}
+        if Runtime.AUTO in asked:
+            asked |= set(onnx_runtimes())
+        return tuple(sorted(LIBRARIES[one] for one in asked - {Runtime.AUTO}))
 
     @property
     def digest(self) -> str:
@@ -112,6 +121,13 @@ class OpenedZoo:
         hashes = sorted(f"{one.name} {one.sha256}" for one in self.zoo.networks if one.sha256)
         text = "\n".join(hashes).encode()
         return hashlib.sha256(text).hexdigest()[:DIGEST_CHARS] if hashes else ""
+
+    def run_with(self, runtimes: Mapping[str, Runtime]) -> OpenedZoo:
+        """The same zoo with the choice that was made for some of its networks, by name."""
+        networks = [
+            replace(one, runtime=runtimes.get(one.name, one.runtime)) for one in self.zoo.networks
+        ]
+        return OpenedZoo(self.folder, replace(self.zoo, networks=tuple(networks)))
 
     def read_weights(self, network: Network) -> bytes:
         """The content of a network's file, once its hash is right.
@@ -134,6 +150,12 @@ class OpenedZoo:
                 f"{path}: has changed since it was taken into the zoo: its SHA-256 is {digest}, {ZOO_FILE} says {network.sha256}"
             )
         return content
+
+
+def onnx_runtimes() -> tuple[Runtime, ...]:
+    """Those for ONNX files that are installed; ONNX Runtime is always."""
+    has_openvino = find_spec(LIBRARIES[Runtime.OPENVINO]) is not None
+    return (Runtime.ONNX, Runtime.OPENVINO) if has_openvino else (Runtime.ONNX,)
 
 
 def user_zoos_dir() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 
 from ..core.variant import Variant
@@ -11,6 +12,14 @@ from ..files.table import Row, read_table, write_table
 
 MAX_SIDE_PX = 4096
 MAX_FRAME_KBITS = 1e6
+
+
+class Metric(StrEnum):
+    """What an accuracy is."""
+
+    MAP = "map"  # mAP@[.5:.95] against labels
+    TOP1 = "top1"  # share of pictures whose label is the likeliest
+    AGREEMENT = "agreement"  # one of the two, against what the golden variant says
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,7 @@ class VariantRow:
             was not measured.
         frame_kbits: encoded size of a frame of that side (kbit, 1000 bit), a high percentile.
         num_frames: test frames that were scored; 0 for numbers that were not measured here.
+        metric: what the accuracies are; the same in the whole table.
     """
 
     variant: str
@@ -39,6 +49,7 @@ class VariantRow:
     map_large: float | None
     frame_kbits: float
     num_frames: int
+    metric: Metric = Metric.MAP
 
 
 COLUMNS = tuple(field.name for field in fields(VariantRow))
@@ -63,11 +74,21 @@ def read_variant_rows(path: Path) -> tuple[VariantRow, ...]:
             map_large=_optional_map(row, "map_large"),
             frame_kbits=row.number_of("frame_kbits", 1e-3, MAX_FRAME_KBITS),
             num_frames=row.count_of("num_frames", 0, 10**9),
+            metric=_metric(row),
         )
         if parsed.variant in found:
             raise row.error("variant", "is listed twice")
+        if any(one.metric != parsed.metric for one in found.values()):
+            raise row.error("metric", "must be the same in all rows")
         found[parsed.variant] = parsed
     return tuple(found.values())
+
+
+def _metric(row: Row) -> Metric:
+    try:
+        return Metric(row.text("metric"))
+    except ValueError:
+        raise row.error("metric", f"must be one of {', '.join(Metric)}") from None
 
 
 def _optional_map(row: Row, column: str) -> float | None:

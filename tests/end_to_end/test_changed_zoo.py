@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def add(folder: Path, file: str) -> None:
-    names = ["--classes", str(folder / "classes.txt"), "--sides", "128"]
+    names = ["--classes", str(folder / "classes.txt"), "--sides", "128", "--runtime", "auto"]
     assert main(["zoo", "add", str(folder / file), "--name", "street", *names]) == 0
     labels = ["--annotations", str(folder / "annotations.json")]
     assert main(["zoo", "measure", "street", "--images", str(folder / "images"), *labels]) == 0

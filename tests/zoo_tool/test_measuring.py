@@ -16,7 +16,7 @@ from moonjelly.cli import main
 from moonjelly.core.errors import UsageError
 from moonjelly.files.table import read_table
 from moonjelly.zoo_tool import measuring
-from moonjelly.zoos import open_zoo, read_variant_rows
+from moonjelly.zoos import Metric, open_zoo, read_variant_rows
 from moonjelly.zoos.variants import COLUMNS
 
 SIZES = [(128, 128), (160, 90), (90, 160), (97, 61)]
@@ -79,7 +79,7 @@ def test_of_a_classifier_top1_is_measured(tmp_path, classes, labelled) -> None:
     opened = open_zoo("what")
     (row,) = read_variant_rows(opened.variants_path)
     assert (row.map, row.map50, row.map_small) == (1.0, 1.0, None)
-    assert read_table(opened.variants_path, COLUMNS).notes["metric"] == "top1"
+    assert row.metric is Metric.TOP1
     images, _ = map(str, labelled)
     assert main(["zoo", "measure", "what", "--images", images, "--against-golden"]) == 0
     (row,) = read_variant_rows(opened.variants_path)
@@ -95,7 +95,7 @@ def test_variants_are_measured_and_say_on_what(zoo, labelled, capsys) -> None:
     assert all(0 <= row.map <= row.map50 <= 1 for row in rows)
     assert rows[0].frame_kbits > 0
     notes = read_table(opened.variants_path, COLUMNS).notes
-    assert notes["metric"] == "map"
+    assert {row.metric for row in rows} == {Metric.MAP}
     assert notes["source"] == "4 pictures of pictures, labels of labels.json"
     assert notes["weights"] == opened.digest
     assert "one-64: map " in capsys.readouterr().err
@@ -126,7 +126,7 @@ def test_what_was_measured_before_an_interruption_stands(zoo, labelled, monkeypa
 def test_agreement_with_the_golden_variant_is_called_so(zoo, labelled, capsys) -> None:
     assert main(["zoo", "measure", zoo, "--images", str(labelled[0]), "--against-golden"]) == 0
     opened = open_zoo(zoo)
-    assert read_table(opened.variants_path, COLUMNS).notes["metric"] == "agreement"
+    assert {one.metric for one in read_variant_rows(opened.variants_path)} == {Metric.AGREEMENT}
     golden = next(row for row in read_variant_rows(opened.variants_path) if row.variant == "two-64")
     assert golden.map > 0.9
     assert "agreement" in capsys.readouterr().err

@@ -8,9 +8,10 @@ from moonjelly.core.errors import UsageError
 from moonjelly.zoos import VariantRow, load_variants, read_variant_rows, write_variants
 
 HEADER = (
-    "variant,network,input_side_px,map,map50,map_small,map_medium,map_large,frame_kbits,num_frames"
+    "variant,network,input_side_px,map,map50,map_small,map_medium,map_large,frame_kbits,"
+    "num_frames,metric"
 )
-ROWS = ["s-128,s,128,0.2,0.4,0.1,0.2,0.3,80.5,600", "m-128,m,128,0.25,0.4,,,,80.5,600"]
+ROWS = ["s-128,s,128,0.2,0.4,0.1,0.2,0.3,80.5,600,map", "m-128,m,128,0.25,0.4,,,,80.5,600,map"]
 
 
 def write(tmp_path: Path, *rows: str) -> Path:
@@ -22,9 +23,9 @@ def write(tmp_path: Path, *rows: str) -> Path:
 def test_variants_come_least_accurate_first_and_ties_smallest_first(tmp_path: Path) -> None:
     path = write(
         tmp_path,
-        "b-160,b,160,0.5,0.6,,,,90,1",
-        "c-192,c,192,0.3,0.6,,,,120,1",
-        "a-128,a,128,0.5,0.6,,,,80,1",
+        "b-160,b,160,0.5,0.6,,,,90,1,map",
+        "c-192,c,192,0.3,0.6,,,,120,1,map",
+        "a-128,a,128,0.5,0.6,,,,80,1,map",
     )
     assert [variant.name for variant in load_variants(path)] == ["c-192", "a-128", "b-160"]
     assert load_variants(path)[0].accuracy == 0.3
@@ -45,16 +46,24 @@ def test_the_table_is_written_smallest_side_first_and_read_back(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("row", "place", "rule"),
     [
-        pytest.param("s-160,s,0,0.2,0.4,,,,80,1", "input_side_px", "1 to 4096", id="38 size 0"),
-        pytest.param("s-160,s,160.5,0.2,0.4,,,,80,1", "input_side_px", "whole", id="half a pixel"),
-        pytest.param("s-160,s,160,1.2,0.4,,,,80,1", "map", "0 to 1", id="map over 1"),
-        pytest.param("s-160,s,160,,0.4,,,,80,1", "map", "0 to 1", id="no map"),
-        pytest.param("s-160,s,160,0.2,nan,,,,80,1", "map50", "0 to 1", id="map50 NaN"),
-        pytest.param("s-160,s,160,0.2,0.4,-1,,,80,1", "map_small", "0 to 1", id="map_small -1"),
-        pytest.param("s-160,s,160,0.2,0.4,,,,0,1", "frame_kbits", "0.001", id="frame of nothing"),
-        pytest.param("s 160,s,160,0.2,0.4,,,,80,1", "variant", "characters of", id="space in name"),
-        pytest.param("s-160,,160,0.2,0.4,,,,80,1", "network", "characters of", id="no network"),
-        pytest.param("s-128,s,160,0.2,0.4,,,,80,1", "variant", "listed twice", id="name twice"),
+        pytest.param("s-160,s,0,0.2,0.4,,,,80,1,map", "input_side_px", "1 to 4096", id="38 size 0"),
+        pytest.param(
+            "s-160,s,160.5,0.2,0.4,,,,80,1,map", "input_side_px", "whole", id="half a pixel"
+        ),
+        pytest.param("s-160,s,160,1.2,0.4,,,,80,1,map", "map", "0 to 1", id="map over 1"),
+        pytest.param("s-160,s,160,,0.4,,,,80,1,map", "map", "0 to 1", id="no map"),
+        pytest.param("s-160,s,160,0.2,nan,,,,80,1,map", "map50", "0 to 1", id="map50 NaN"),
+        pytest.param("s-160,s,160,0.2,0.4,-1,,,80,1,map", "map_small", "0 to 1", id="map_small -1"),
+        pytest.param(
+            "s-160,s,160,0.2,0.4,,,,0,1,map", "frame_kbits", "0.001", id="frame of nothing"
+        ),
+        pytest.param(
+            "s 160,s,160,0.2,0.4,,,,80,1,map", "variant", "characters of", id="space in name"
+        ),
+        pytest.param("s-160,,160,0.2,0.4,,,,80,1,map", "network", "characters of", id="no network"),
+        pytest.param("s-128,s,160,0.2,0.4,,,,80,1,map", "variant", "listed twice", id="name twice"),
+        pytest.param("s-160,s,160,0.2,0.4,,,,80,1,", "metric", "map, top1", id="no metric"),
+        pytest.param("s-160,s,160,0.2,0.4,,,,80,1,top1", "metric", "the same", id="two metrics"),
     ],
 )
 def test_a_broken_variant_is_refused_with_its_place(

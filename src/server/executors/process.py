@@ -54,7 +54,8 @@ def run(context: ChildContext) -> None:
     zoo = load_served_zoo(dataclasses.replace(context.config, devices=(device,)))
     latencies = zoo.profiles[device.device_id].by_variant
     is_instant = context.config.replay_latency_ratio == 0
-    executor = build_executor(device, zoo.opened, latencies, is_instant=is_instant)
+    opened = zoo.opened.run_with(zoo.runtimes[device.device_id])
+    executor = build_executor(device, opened, latencies, is_instant=is_instant)
     process = ExecutorProcess(context, device, zoo, executor)
     with leaving_at_once():
         process.start()

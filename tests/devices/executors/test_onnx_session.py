@@ -63,8 +63,8 @@ def test_what_was_loaded_is_shared_as_long_as_somebody_has_it(
     zoo = make(tmp_path / "mine", ("a", content, InputFormat()))
     (variant,) = zoo.zoo.variants
     first, second = (onnx_session(zoo, variant) for _ in range(2))
-    assert first._session is second._session
-    assert onnx_session(zoo, variant, num_threads=2)._session is not first._session
+    assert first._model is second._model
+    assert onnx_session(zoo, variant, num_threads=2)._model is not first._model
 
 
 def test_networks_of_one_side_that_take_other_numbers_may_take_turns(
