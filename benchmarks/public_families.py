@@ -180,9 +180,11 @@ def is_decoded(theirs: Detections, decoded: Decoded) -> npt.NDArray[np.bool_]:
 
 
 def surest(rows: npt.NDArray[np.float32]) -> Detections:
-    """LibreYOLO's boxes of a picture, rows of corners, score and class, cut as ours are; at most as many as ours gives."""
+    """LibreYOLO's boxes of a picture, rows of corners, score and class: cut as ours are, without those outside, at most as many as ours gives."""
+    rows = np.hstack((rows[:, :4].clip(0, 1), rows[:, 4:]))
+    rows = rows[(rows[:, 2:4] > rows[:, :2]).all(axis=1)]
     rows = rows[np.argsort(-rows[:, 4], kind="stable")][:MAX_DETECTIONS]
-    return Detections(rows[:, :4].clip(0, 1), rows[:, 4], rows[:, 5].astype(np.int32))
+    return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int32))
 
 
 def look(

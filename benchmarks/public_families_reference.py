@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 SURE = math.log(0.3 / 0.7)  # the logit of a score of 0.3
-NUM_SURE = 20  # of a layer's scores are above that, in the picture with the surest
+NUM_SURE = 30  # of a layer's scores are above that, in the picture with the surest
 CLASS_SPREAD, BOX_SPREAD, OBJECT_SPREAD, OBJECT_MEAN = 1.5, 0.5, 1.0, 3.0
 OBJECT_LAYERS = "obj_preds"  # one column that is multiplied in
 BOX_COLUMNS = 4
@@ -61,6 +61,10 @@ def spread(network: nn.Module, pictures: list[torch.Tensor], num_columns: int) -
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear) and not module.weight.any():
             nn.init.normal_(module.weight, std=0.5 / math.sqrt(module.weight[0].numel()))
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
+            num_bins, rest = divmod(len(module.weight), BOX_COLUMNS)
+            if num_bins in NUMS_OF_BINS and not rest:
+                module.bias.sub_(NEAR_BINS * (torch.arange(len(module.weight)) % num_bins))
     norms = [one for one in network.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
     for norm in norms:
         norm.reset_running_stats()
@@ -74,7 +78,7 @@ def spread(network: nn.Module, pictures: list[torch.Tensor], num_columns: int) -
         layer = network.get_submodule(name)
         if OBJECT_LAYERS in name:
             wanted, zero, mean = OBJECT_SPREAD, values.mean(), OBJECT_MEAN
-        elif len(layer.weight) == BOX_COLUMNS:
+        elif len(layer.weight) != num_columns:
             wanted, zero, mean = BOX_SPREAD, values.mean(), 0.0
         else:
             best = values.topk(min(NUM_SURE, values.shape[1])).values[:, -1]
@@ -83,11 +87,6 @@ def spread(network: nn.Module, pictures: list[torch.Tensor], num_columns: int) -
         layer.weight.mul_(factor)
         if layer.bias is not None:
             layer.bias.sub_(zero).mul_(factor).add_(mean)
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-            num_bins = len(layer.weight) // BOX_COLUMNS
-            if num_bins in NUMS_OF_BINS:
-                layer.bias.sub_(NEAR_BINS * (torch.arange(len(layer.weight)) % num_bins))
 
 
 def outputs_of_last_layers(

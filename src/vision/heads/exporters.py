@@ -55,7 +55,7 @@ def told_class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
         names = ast.literal_eval(metadata.get("names", ""))
         if isinstance(names, dict):
             names = {int(number): name for number, name in names.items()}
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError):
         return None
     if isinstance(names, dict) and sorted(names) == list(range(len(names))):
         return tuple(str(names[number]) for number in range(len(names)))

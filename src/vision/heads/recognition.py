@@ -110,14 +110,14 @@ def recognise(
         )
     chosen = known[names[0]]
     class_names = told_class_names(facts.metadata)
-    if num_names is None and class_names is not None:
-        num_names = len(class_names)
-    head, num_classes = chosen.head, fitting[chosen.name] or num_names
-    if head == detr.RFDETR_HEAD.name and num_names is not None and num_classes == num_names + 1:
-        head, num_classes = detr.RFDETR_SPARE_HEAD.name, num_names
-    if class_names is not None and num_classes != len(class_names):
+    num_told = None if class_names is None else len(class_names)
+    head, num_classes = chosen.head, fitting[chosen.name] or num_told
+    num_meant = num_names or num_told
+    if head == detr.RFDETR_HEAD.name and num_meant is not None and num_classes == num_meant + 1:
+        head, num_classes = detr.RFDETR_SPARE_HEAD.name, num_meant
+    if num_names is None and num_told not in (None, num_classes):
         raise UsageError(
-            f"{file}: has scores of {num_classes} classes and names of {len(class_names)}: give the right ones with --classes"
+            f"{file}: has scores of {num_classes} classes and names of {num_told}: give the right ones with --classes"
         )
     return Recognised(
         layout=chosen.name,

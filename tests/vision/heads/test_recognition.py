@@ -137,6 +137,11 @@ def test_a_family_of_libreyolo_that_is_not_known_is_not_taken_for_another() -> N
     assert tell(**given, layout="one-to-one").head == "one_to_one"
 
 
+def test_names_of_its_user_come_before_wrong_ones_in_the_file() -> None:
+    given = facts({"output0": (1, 7, 8400)}, metadata=ULTRALYTICS)
+    assert recognise("net.onnx", given, num_names=3).num_classes == 3
+
+
 def test_a_column_that_is_no_class_is_told_by_the_number_of_names() -> None:
     given = facts({"dets": (1, 300, 4), "labels": (1, 300, 7)}, (1, 3, 384, 384))
     for num_names, head in ((6, "rfdetr_spare"), (7, "rfdetr")):
@@ -154,7 +159,18 @@ def test_names_of_classes_come_from_the_metadata() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", ["", "{", "{1: 'a'}", "{'a': 'b'}", "{None: 1}", "__import__('os')", "7", "(" * 5000]
+    "names",
+    [
+        "",
+        "{",
+        "{1: 'a'}",
+        "{'a': 'b'}",
+        "{None: 1}",
+        "{1e999: 'a'}",
+        "__import__('os')",
+        "7",
+        "(" * 5000,
+    ],
 )
 def test_names_that_are_none_are_no_harm(names: str) -> None:
     found = tell(outputs={"output0": (1, 300, 6)}, metadata=ULTRALYTICS | {"names": names})
