@@ -97,7 +97,12 @@ def take(
     except RunError as error:
         raise UsageError(f"{path}: {error}; export it again, for instance with opset 17") from None
     sides_px = _sides(path, file, sides_px)
-    found = recognise(str(path), _as_run(path, model, file.facts, sides_px[0]), layout)
+    found = recognise(
+        str(path),
+        _as_run(path, model, file.facts, sides_px[0]),
+        layout,
+        None if class_names is None else len(class_names),
+    )
     names = _names(path, found, class_names)
     try:
         form = replace(found.input, **wishes)

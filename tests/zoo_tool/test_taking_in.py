@@ -211,7 +211,10 @@ def test_an_opset_that_is_too_new_is_refused(good, classes, tmp_path, capsys, ho
         (["--layout", "yolov8"], "does not say the names of its 3 classes: give --classes FILE"),
         (["--layout", "yolov8", "--classes", "coco"], "has 3 classes, --classes names 80"),
         (["--layout", "yolov8", "--classes", "nowhere.txt"], "nowhere.txt: cannot be read"),
-        (["--classes", "coco"], "may be yolov8 or yolov9-mit: say which with --layout"),
+        (
+            ["--classes", "coco"],
+            "may be yolov8 or yolov9-mit or yolov9-mit-e2e: say which with --layout",
+        ),
         (["--layout", "yolov9000"], "--layout='yolov9000': must be one of"),
         (["--layout", "yolov8", "--sides", "96"], "takes side 64 alone: leave --sides out"),
     ],

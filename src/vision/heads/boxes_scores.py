@@ -1,4 +1,4 @@
-"""DAMO-YOLO and YOLO-NAS: corners in px [b, n, 4] and scores [b, n, classes], each an output of its own."""
+"""DAMO-YOLO, YOLO-NAS and PP-YOLOE: corners in px [b, n, 4] and scores [b, n, classes], each an output of its own."""
 
 from __future__ import annotations
 

@@ -29,6 +29,12 @@ def _decode_rfdetr(outputs: Outputs, side_px: int) -> Decoded:
     return surest(corners(outputs["dets"]), logits)
 
 
+def _decode_rfdetr_spare(outputs: Outputs, side_px: int) -> Decoded:
+    """Trained anew it has a last column that is no class."""
+    return _decode_rfdetr({**outputs, "labels": outputs["labels"][..., :-1]}, side_px)
+
+
 HEAD = Head("detr", _decode_picked, is_one_to_one=True)
 LOGITS_HEAD = Head("detr_logits", _decode_logits, is_one_to_one=True)
 RFDETR_HEAD = Head("rfdetr", _decode_rfdetr, is_one_to_one=True)
+RFDETR_SPARE_HEAD = Head("rfdetr_spare", _decode_rfdetr_spare, is_one_to_one=True)

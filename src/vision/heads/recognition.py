@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,14 +9,15 @@ from ...core.checks import echo
 from ...core.errors import UsageError
 from ...core.zoo import Colour, Fit, InputFormat, Task
 from . import boxes_scores, cells, detr, nanodet, one_to_one, ssd, yolov4, yolov5, yolov8, yolox
+from .exporters import IMAGENET_MEAN, IMAGENET_STD, told_class_names, told_input, told_layouts
 
 Shape = tuple[int | None, ...]
 """Lengths of the axes; None for any."""
 
 SIZES_INPUT = "orig_target_sizes"
+DETR_NAMES = ("pred_logits", "pred_boxes")
 MAX_ROWS_OF_ONE_TO_ONE = 1000
 FLOATS = ("float32", "float16")
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 EXPORT_AGAIN = "export it again with a dynamic batch, or with a batch of 1"
 
@@ -77,8 +77,12 @@ class _Layout:
     fits: Callable[[Sequence[TensorFacts], int | None], int | None]
 
 
-def recognise(file: str, facts: NetworkFacts, layout: str = "") -> Recognised:
+def recognise(
+    file: str, facts: NetworkFacts, layout: str = "", num_names: int | None = None
+) -> Recognised:
     """Tells how a network is run; `layout` says it where several would do, or none is found.
+
+    `num_names` is the number of classes that its user has named.
 
     Raises:
         UsageError: naming the file, what was found, and what can be done.
@@ -95,7 +99,7 @@ def recognise(file: str, facts: NetworkFacts, layout: str = "") -> Recognised:
         if layout not in names:
             raise UsageError(f"{file}: --layout={layout}: does not fit its outputs: {seen}")
         names = [layout]
-    names = _told_by_metadata(facts, names)
+    names = told_layouts(facts.metadata, names, bool(layout))
     if not names:
         raise UsageError(
             f"{file}: outputs {seen} are of no known layout; known are {', '.join(known)}; name one with --layout"
@@ -105,17 +109,21 @@ def recognise(file: str, facts: NetworkFacts, layout: str = "") -> Recognised:
             f"{file}: outputs {seen} may be {' or '.join(names)}: say which with --layout"
         )
     chosen = known[names[0]]
-    class_names = _class_names(facts.metadata)
-    num_classes = fitting[chosen.name] or (None if class_names is None else len(class_names))
-    if class_names is not None and num_classes != len(class_names):
+    class_names = told_class_names(facts.metadata)
+    num_told = None if class_names is None else len(class_names)
+    head, num_classes = chosen.head, fitting[chosen.name] or num_told
+    num_meant = num_names or num_told
+    if head == detr.RFDETR_HEAD.name and num_meant is not None and num_classes == num_meant + 1:
+        head, num_classes = detr.RFDETR_SPARE_HEAD.name, num_meant
+    if num_names is None and num_told not in (None, num_classes):
         raise UsageError(
-            f"{file}: has scores of {num_classes} classes and names of {len(class_names)}: give the right ones with --classes"
+            f"{file}: has scores of {num_classes} classes and names of {num_told}: give the right ones with --classes"
         )
     return Recognised(
         layout=chosen.name,
-        head=chosen.head,
+        head=head,
         task=Task.DETECTION if chosen.head else Task.CLASSIFICATION,
-        input=_as_stored(chosen.input, picture.dtype, is_nhwc),
+        input=_as_stored(told_input(facts.metadata, chosen.input), picture.dtype, is_nhwc),
         side_px=side_px,
         max_batch_size=batch,
         num_classes=num_classes,
@@ -161,28 +169,6 @@ def _as_stored(form: InputFormat, dtype: str, is_nhwc: bool) -> InputFormat:
     if dtype == "uint8":
         return InputFormat(form.fit, form.colour, scale=1.0, is_uint8=True, is_nhwc=is_nhwc)
     return replace(form, is_nhwc=is_nhwc)
-
-
-def _told_by_metadata(facts: NetworkFacts, names: list[str]) -> list[str]:
-    """What is left when the program that exported it has said what it is."""
-    family = facts.metadata.get("model_family", "").lower()
-    is_ultralytics = "names" in facts.metadata and "stride" in facts.metadata
-    if is_ultralytics:
-        names = [name for name in names if name in ULTRALYTICS]
-    elif family.startswith(("yolo9", "yolov9")):
-        names = [name for name in names if name == "yolov9-mit"]
-    return names
-
-
-def _class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The names that Ultralytics writes: a mapping or a list as Python has it."""
-    try:
-        names = ast.literal_eval(metadata.get("names", ""))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
-        return tuple(str(names[number]) for number in range(len(names)))
-    return tuple(map(str, names)) if isinstance(names, list) else None
 
 
 def _text(shape: Shape) -> str:
@@ -263,11 +249,17 @@ def _fits_rfdetr(outputs: Sequence[TensorFacts], side_px: int | None) -> int | N
     return 80 if columns == detr.COCO_IDS else columns  # without the ids that COCO does not use
 
 
+def _fits_detr_logits(outputs: Sequence[TensorFacts], side_px: int | None) -> int | None:
+    """The names alone are no proof: LibreYOLO gives them to corners and scores of YOLO-NAS, in turn."""
+    found = _named(*DETR_NAMES, scores="pred_logits")(outputs, side_px)
+    return None if found is None or _columns("pred_boxes", outputs) not in (0, 4) else found
+
+
 def _fits_boxes_scores(outputs: Sequence[TensorFacts], side_px: int | None) -> int | None:
-    shapes = [one.shape for one in outputs]
+    shapes, names = [one.shape for one in outputs], {one.name for one in outputs}
     if len(shapes) != 2 or any(len(shape) != 3 for shape in shapes):  # noqa: PLR2004
         return None
-    if {one.name for one in outputs} & {"pred_logits", "pred_boxes", "dets", cells.BOXES}:
+    if names & {"dets", cells.BOXES} or (side_px is None and names & set(DETR_NAMES)):
         return None
     columns = [shape[2] for shape in shapes]
     if 4 not in columns or not all(_is_count(shape[1], side_px, (8, 16, 32)) for shape in shapes):  # noqa: PLR2004
@@ -308,6 +300,12 @@ LAYOUTS: tuple[_Layout, ...] = (
     _Layout(
         "yolov9-mit", yolov8.CORNERS_HEAD.name, InputFormat(Fit.LETTERBOX_TOP_LEFT), _fits_yolov8
     ),
+    _Layout(
+        "yolov9-mit-e2e",
+        yolov8.CORNERS_ONE_TO_ONE_HEAD.name,
+        InputFormat(Fit.LETTERBOX_TOP_LEFT),
+        _fits_yolov8,
+    ),
     _Layout("one-to-one", one_to_one.HEAD.name, _RGB_LETTERBOX, _fits_one_to_one),
     _Layout("yolox", yolox.RAW_HEAD.name, _BYTES_BGR, _rows((8, 16, 32), 1, 5)),
     _Layout("detr", detr.HEAD.name, InputFormat(), _named("labels", "boxes", "scores")),
@@ -315,13 +313,14 @@ LAYOUTS: tuple[_Layout, ...] = (
         "detr-logits",
         detr.LOGITS_HEAD.name,
         InputFormat(),
-        _named("pred_logits", "pred_boxes", scores="pred_logits"),
+        _fits_detr_logits,
     ),
     _Layout("rf-detr", detr.RFDETR_HEAD.name, _IMAGENET, _fits_rfdetr),
     _Layout("nanodet", nanodet.HEAD.name, _NANODET, _rows((8, 16, 32, 64), 1, 32)),
     _Layout("nanodet-split", nanodet.SPLIT_HEAD.name, _NANODET, _fits_nanodet_split),
     _Layout("damo-yolo", boxes_scores.HEAD.name, InputFormat(scale=1.0), _fits_boxes_scores),
     _Layout("yolo-nas", boxes_scores.HEAD.name, _RGB_LETTERBOX, _fits_boxes_scores),
+    _Layout("pp-yoloe", boxes_scores.HEAD.name, _IMAGENET, _fits_boxes_scores),
     _Layout("ssd", ssd.HEAD.name, InputFormat(), _named(*_SSD)),
     _Layout(
         "moonjelly",
@@ -331,4 +330,3 @@ LAYOUTS: tuple[_Layout, ...] = (
     ),
     _Layout("classifier", "", _IMAGENET, _fits_classifier),
 )
-ULTRALYTICS = ("yolov5", "yolov8", "one-to-one", "classifier")

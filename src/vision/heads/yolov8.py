@@ -1,4 +1,7 @@
-"""YOLOv8, v9, 11 and 12 of Ultralytics [b, 4 + classes, n]: middle and size in px; v9 of MultimediaTechLab has corners there."""
+"""YOLOv8, v9, 11 and 12 of Ultralytics [b, 4 + classes, n]: middle and size in px.
+
+v9 of MultimediaTechLab has corners there; trained end to end it needs no suppression.
+"""
 
 from __future__ import annotations
 
@@ -17,3 +20,4 @@ def _decode_corners(outputs: Outputs, side_px: int) -> Decoded:
 
 HEAD = Head("yolov8", _decode)
 CORNERS_HEAD = Head("yolov9_mit", _decode_corners)
+CORNERS_ONE_TO_ONE_HEAD = Head("yolov9_mit_e2e", _decode_corners, is_one_to_one=True)

@@ -135,6 +135,14 @@ def rfdetr() -> Written:
     return {"dets": every[..., :4], "labels": every[..., 4:]}
 
 
+def rfdetr_spare() -> Written:
+    """Trained anew: a column a class, and a last one that is sure of everything and means nothing."""
+    logit = float(np.log(SURE / (1 - SURE)))
+    every = rows(lambda box, k: [*middle(box, 1.0), *one_hot(k, logit, -9.0), 0.0], 300, rest=-9.0)
+    every[..., -1] = 9.0
+    return {"dets": every[..., :4], "labels": every[..., 4:]}
+
+
 def nanodet(offset: float = 0.0) -> Written:
     """Each object at a cell of stride 64 within it; a distance between two bins is shared by both."""
     out = np.zeros((len(TRUTH), num_cells(8, 16, 32, 64), NUM_CLASSES + 32), np.float32)
@@ -211,12 +219,14 @@ WRITTEN = {
     "yolov5": yolov5,
     "yolov8": yolov8,
     "yolov9_mit": yolov9_mit,
+    "yolov9_mit_e2e": yolov9_mit,
     "one_to_one": one_to_one,
     "yolox": yolox_decoded,
     "yolox_raw": yolox_raw,
     "detr": detr,
     "detr_logits": detr_logits,
     "rfdetr": rfdetr,
+    "rfdetr_spare": rfdetr_spare,
     "nanodet": nanodet,
     "nanodet_split": nanodet_split,
     "boxes_scores": boxes_scores,

@@ -17,6 +17,7 @@ from moonjelly.vision.heads.recognition import (
 from moonjelly.vision.heads.registry import HEADS
 
 ULTRALYTICS = {"names": "{0: 'person', 1: 'dog'}", "stride": "32", "task": "detect"}
+LIBREYOLO = {"names": '{"0": "person", "1": "dog"}', "libreyolo_version": "1.6.0"}
 ANY: Shape = (None, 3, None, None)
 
 
@@ -76,7 +77,8 @@ def test_well_known_exports_are_told(given, layout, head, num_classes) -> None:
 
 
 def test_every_layout_has_a_head() -> None:
-    assert {one.head for one in LAYOUTS} | {"yolox"} == set(HEADS) | {""}
+    told_later = {"yolox", "rfdetr_spare"}
+    assert {one.head for one in LAYOUTS} | told_later == set(HEADS) | {""}
 
 
 def test_batch_and_side_are_those_of_the_input() -> None:
@@ -101,14 +103,75 @@ def test_what_goes_in_is_as_the_family_wants_it() -> None:
     assert ssd.is_nhwc
 
 
+DETR: dict[str, Shape] = {"pred_logits": (1, 300, 2), "pred_boxes": (1, 300, 4)}
+SWAPPED: dict[str, Shape] = {"pred_logits": (1, 8400, 4), "pred_boxes": (1, 8400, 2)}
+SWAPPED_4: dict[str, Shape] = {"pred_logits": (1, 8400, 4), "pred_boxes": (1, 8400, 4)}
+LETTERS = {"names": "{0: 'a', 1: 'b', 2: 'c', 3: 'd'}"}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "metadata", "layout", "fit", "mean"),
+    [
+        ({"output": (1, 6, 8400)}, {"model_family": "yolo9"}, "yolov9-mit", Fit.LETTERBOX_TOP_LEFT, 0.0),
+        ({"output": (1, 6, 8400)}, {"model_family": "yolo9", "letterbox_pad": "center"}, "yolov9-mit", Fit.LETTERBOX, 0.0),
+        ({"output": (1, 6, 8400)}, {"model_family": "yolo9_e2e"}, "yolov9-mit-e2e", Fit.LETTERBOX_TOP_LEFT, 0.0),
+        (SWAPPED, {"model_family": "yolonas"}, "yolo-nas", Fit.LETTERBOX, 0.0),
+        (SWAPPED_4, {"model_family": "yolonas"} | LETTERS, "yolo-nas", Fit.LETTERBOX, 0.0),
+        ({"boxes": (1, 8400, 4), "scores": (1, 8400, 2)}, {"model_family": "ppyoloe"}, "pp-yoloe", Fit.STRETCH, 0.485),
+        (DETR, {"model_family": "dfine"}, "detr-logits", Fit.STRETCH, 0.0),
+        (DETR, {"model_family": "deimv2", "size": "n"}, "detr-logits", Fit.STRETCH, 0.0),
+        (DETR, {"model_family": "deimv2", "size": "s"}, "detr-logits", Fit.STRETCH, 0.485),
+        (DETR, {"model_family": "ec"}, "detr-logits", Fit.STRETCH, 0.485),
+    ],
+)  # fmt: skip
+def test_libreyolo_says_its_family_and_what_goes_in(outputs, metadata, layout, fit, mean) -> None:
+    found = tell(outputs=outputs, metadata=LIBREYOLO | metadata)
+    assert (found.layout, found.input.fit, found.input.mean[0]) == (layout, fit, mean)
+    assert found.num_classes == len(found.class_names)
+
+
+def test_a_family_of_libreyolo_that_is_not_known_is_not_taken_for_another() -> None:
+    given = {"outputs": {"output": (1, 100, 6)}, "metadata": {"model_family": "centernet"}}
+    with pytest.raises(UsageError, match="of no known layout"):
+        tell(**given)
+    assert tell(**given, layout="one-to-one").head == "one_to_one"
+
+
+def test_names_of_its_user_come_before_wrong_ones_in_the_file() -> None:
+    given = facts({"output0": (1, 7, 8400)}, metadata=ULTRALYTICS)
+    assert recognise("net.onnx", given, num_names=3).num_classes == 3
+
+
+def test_a_column_that_is_no_class_is_told_by_the_number_of_names() -> None:
+    given = facts({"dets": (1, 300, 4), "labels": (1, 300, 7)}, (1, 3, 384, 384))
+    for num_names, head in ((6, "rfdetr_spare"), (7, "rfdetr")):
+        found = recognise("net.onnx", given, num_names=num_names)
+        assert (found.head, found.num_classes) == (head, num_names)
+
+
 def test_names_of_classes_come_from_the_metadata() -> None:
     outputs = {"output0": (1, 6, 8400)}
     assert tell(outputs=outputs, metadata=ULTRALYTICS).class_names == ("person", "dog")
     listed = ULTRALYTICS | {"names": "['a', 'b']"}
     assert tell(outputs=outputs, metadata=listed).class_names == ("a", "b")
+    of_libreyolo = LIBREYOLO | {"model_family": "yolo9"}
+    assert tell(outputs=outputs, metadata=of_libreyolo).class_names == ("person", "dog")
 
 
-@pytest.mark.parametrize("names", ["", "{", "{1: 'a'}", "__import__('os')", "7", "(" * 5000])
+@pytest.mark.parametrize(
+    "names",
+    [
+        "",
+        "{",
+        "{1: 'a'}",
+        "{'a': 'b'}",
+        "{None: 1}",
+        "{1e999: 'a'}",
+        "__import__('os')",
+        "7",
+        "(" * 5000,
+    ],
+)
 def test_names_that_are_none_are_no_harm(names: str) -> None:
     found = tell(outputs={"output0": (1, 300, 6)}, metadata=ULTRALYTICS | {"names": names})
     assert found.class_names is None
@@ -117,8 +180,8 @@ def test_names_that_are_none_are_no_harm(names: str) -> None:
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ({"outputs": {"output": (1, 84, 8400)}}, r"output \[1, 84, 8400\] may be yolov8 or yolov9-mit: say which with --layout"),
-        ({"outputs": {"a": (1, 8400, 4), "b": (1, 8400, 80)}}, "may be damo-yolo or yolo-nas"),
+        ({"outputs": {"output": (1, 84, 8400)}}, r"output \[1, 84, 8400\] may be yolov8 or yolov9-mit or yolov9-mit-e2e: say which with --layout"),
+        ({"outputs": {"a": (1, 8400, 4), "b": (1, 8400, 80)}}, "may be damo-yolo or yolo-nas or pp-yoloe"),
         ({"outputs": {"output": (None, None, 85)}, "shape": ANY}, "may be yolov5 or yolox or nanodet"),
         ({"outputs": {"mask": (1, 32, 160, 160)}}, r"mask \[1, 32, 160, 160\] are of no known layout; known are yolov4"),
         ({"outputs": {"output0": (1, 7, 8400)}, "metadata": ULTRALYTICS}, "scores of 3 classes and names of 2"),
