@@ -28,7 +28,7 @@ def root_rate_line(device: str, rate_kbps: float) -> str:
     """Lets an interface send at a rate (1000 bit/s of TCP payload); 0 loses whatever is sent."""
     if rate_kbps == 0:
         return f"qdisc replace dev {device} root blackhole"
-    rate_bps, burst_bytes, queue_bytes = _token_bucket(rate_kbps)
+    rate_bps, burst_bytes, queue_bytes = token_bucket(rate_kbps)
     return (
         f"qdisc replace dev {device} root tbf rate {rate_bps}bit burst {burst_bytes} "
         f"limit {queue_bytes}"
@@ -41,28 +41,8 @@ def delay_line(device: str, delay_ms: float, jitter_ms: float) -> str:
     return f"qdisc replace dev {device} root netem delay {delay_ms:.3f}ms{jitter} limit 100000"
 
 
-def class_lines(device: str, handle: str, number: int, rate_kbps: float) -> list[str]:
-    """Lets a class (from 1) of an interface's htb send at a rate (1000 bit/s of TCP payload); 0 loses all."""
-    parent = f"{handle}{number:x}"
-    rate_bps, burst_bytes, queue_bytes = _token_bucket(rate_kbps)
-    leaf = f"bfifo limit {queue_bytes}" if rate_kbps else "blackhole"
-    return [
-        f"class replace dev {device} parent {handle} classid {parent} htb "
-        f"rate {rate_bps}bit ceil {rate_bps}bit burst {burst_bytes} cburst {burst_bytes} quantum 1514",
-        f"qdisc replace dev {device} parent {parent} {leaf}",
-    ]
-
-
-def source_port_line(device: str, handle: str, number: int, port: int) -> str:
-    """Puts the TCP segments of a source port into a class of an interface's htb."""
-    return (
-        f"filter add dev {device} parent {handle} protocol ip prio 1 u32 "
-        f"match ip protocol 6 0xff match ip sport {port} 0xffff flowid {handle}{number:x}"
-    )
-
-
-def _token_bucket(rate_kbps: float) -> tuple[int, int, int]:
-    """Rate on the wire (bit/s), burst and queue (bytes)."""
+def token_bucket(rate_kbps: float) -> tuple[int, int, int]:
+    """Rate on the wire (bit/s), burst and queue (bytes) for a rate of TCP payload (1000 bit/s)."""
     rate_bps = max(1000, round(rate_kbps * 1000 * WIRE_RATIO))
     burst_bytes = max(MIN_BURST_BYTES, round(rate_bps / BITS_PER_BYTE * BURST_MS / 1000))
     queue_bytes = round(rate_bps / BITS_PER_BYTE * QUEUE_MS / 1000)

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from shape_source_ports import replay_source_ports
 
 from moonjelly.core.errors import RunError, UsageError
 from moonjelly.links.shapers.namespaces import enter_command, run_in, run_ip
-from moonjelly.links.shapers.source_ports import replay_source_ports
 from moonjelly.links.traces import constant_trace
 
 SCRIPT = Path(__file__).parents[3] / "network_shaping/shape_source_ports.py"

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from shape_source_ports import class_lines, source_port_line
 
 from moonjelly.core.errors import RunError
 from moonjelly.links.shapers.namespaces import MAX_LINKS, NETWORK, NUM_BLOCKS, LinkPlace
 from moonjelly.links.shapers.traffic_control import (
-    class_lines,
     root_rate_line,
     set_now,
-    source_port_line,
     traffic_control,
 )
 
