@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +36,3 @@ def read_yardsticks(path: Path) -> dict[str, Yardstick]:
         row["name"]: Yardstick(row["served_bound"], row["accuracy_bound"], row.get(PROVED) == 1)
         for row in read_tidy_table(path, COLUMNS).iter_rows(named=True)
     }
-
-
-def write_yardsticks(path: Path, yardsticks: Mapping[str, Yardstick], command: str) -> None:
-    """Writes such a table, with the command that made it."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(f"# command: {command}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*COLUMNS, PROVED))
-        for name, one in sorted(yardsticks.items()):
-            writer.writerow(
-                (name, one.served_bound, f"{one.accuracy_bound:.6f}", int(one.is_proved))
-            )

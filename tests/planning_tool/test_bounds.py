@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from planning_bounds import bound, write_yardsticks
 
-from moonjelly.planning_tool.bounds import bound
-from moonjelly.planning_tool.yardsticks import Yardstick, read_yardsticks, write_yardsticks
+from moonjelly.planning_tool.yardsticks import Yardstick, read_yardsticks
 from moonjelly.scheduling.planning.exact.exact import ExactPlanner
 from moonjelly.scheduling.planning.rules import score
 from moonjelly.simulation.studies.families import FAMILIES, draw_named
