@@ -18,10 +18,11 @@ from moonjelly.experiment_manager.matrix import RunConfig, Value
 from moonjelly.experiment_manager.outcome import read_outcome
 from moonjelly.experiment_manager.simulated import run_simulated
 from moonjelly.files.csv_log import read_records
-from moonjelly.live_run.as_scenario import chance_of
-from moonjelly.live_run.load import STARVED_LATE_MS
+from moonjelly.live_run.as_scenario import Chance
+from moonjelly.live_run.load import STARVED_LATE_MS, read_load
 from moonjelly.live_run.scoring import SERVER_FRAMES_FILES
 from moonjelly.live_run.streaming import SERVER_DIR
+from moonjelly.reporting.run_logs import read_run_logs
 from moonjelly.reporting.summary import read_summary
 
 
@@ -128,6 +129,19 @@ def simulate_twins(runs: Iterable[RunConfig], live_dir: Path, out_dir: Path) -> 
     if not pairs:
         raise UsageError(f"{live_dir}: holds no finished run of the experiment")
     return pairs
+
+
+def chance_of(folder: Path) -> Chance:
+    """What befell a live run, by its logs; UsageError if one is missing or broken."""
+    logs = read_run_logs(folder)
+    return Chance(
+        read_load(folder),
+        {
+            stream_id: (rows[0].captured_ms - logs.links[stream_id][0].at_ms) / 1000
+            for stream_id, rows in logs.frames.items()
+            if rows and logs.links[stream_id]
+        },
+    )
 
 
 def answering_p99_ms(live_run: Path) -> float:

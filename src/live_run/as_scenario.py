@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..client.emulation import start_phases_s
@@ -15,14 +14,13 @@ from ..core.options import same_options
 from ..core.zoo import Fit
 from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.replay import SlowdownScript
-from ..reporting.run_logs import read_run_logs
 from ..scheduling.serving_options import ServingOptions
 from ..server.config import ServerConfig
 from ..server.zoo import load_served_zoo
 from ..simulation.recorded_sizes import RecordedSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
 from .cameras import LiveCamera
-from .load import MachineLoad, read_load
+from .load import MachineLoad
 from .scenes import LoopedScene
 
 CONNECT_S = 0.05
@@ -53,19 +51,6 @@ class Chance:
 
 
 CALM = Chance()
-
-
-def chance_of(folder: Path) -> Chance:
-    """What befell a live run, by its logs; UsageError if one is missing or broken."""
-    logs = read_run_logs(folder)
-    return Chance(
-        read_load(folder),
-        {
-            stream_id: (rows[0].captured_ms - logs.links[stream_id][0].at_ms) / 1000
-            for stream_id, rows in logs.frames.items()
-            if rows and logs.links[stream_id]
-        },
-    )
 
 
 def simulated_run(
