@@ -9,6 +9,8 @@ from .checks import require_positive
 from .limits import FRAME_KBITS
 from .stream import Stream
 
+SERVER_RATIO = 0.75  # of an SLO that is split
+
 
 class BudgetRule(ABC):
     """Tells what the server may spend on a frame, once it is decoded. A server has one rule for all streams.
@@ -16,14 +18,15 @@ class BudgetRule(ABC):
     `allows` and `left_ms` are plain arithmetic: a stream whose fields are columns, and a row of frame sizes, give tables.
     """
 
-    @abstractmethod
     def allows(self, stream: Stream, frame_kbits: float) -> bool:
-        """Whether the stream's link lets it be served with that variant at all.
+        """Whether the stream's link lets it be served with that variant at all: if it is not down, where a rule asks no more.
 
         Args:
             stream: who wants to be served.
             frame_kbits: the zoo's encoded size of a frame for the variant.
         """
+        del frame_kbits
+        return stream.bandwidth_kbps > 0
 
     @abstractmethod
     def left_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
@@ -65,8 +68,7 @@ class ElasticBudget(BudgetRule):
 
     def left_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
         """See `BudgetRule`."""
-        network_ms = stream.network_ms(self.size_ratio * frame_kbits)
-        return stream.slo_ms - network_ms - (overhead_ms + stream.decode_ms)
+        return _left_ms(stream, self.size_ratio * frame_kbits, overhead_ms)
 
 
 FULL_BUDGET = ElasticBudget(1.0)
@@ -88,33 +90,22 @@ class FixedFrameBudget(BudgetRule):
     def __post_init__(self) -> None:
         FRAME_KBITS.require("frame_kbits", self.frame_kbits)
 
-    def allows(self, stream: Stream, frame_kbits: float) -> bool:
-        """See `BudgetRule`."""
-        del frame_kbits
-        return stream.bandwidth_kbps > 0
-
     def left_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
         """See `BudgetRule`."""
         del frame_kbits
-        network_ms = stream.network_ms(self.frame_kbits)
-        return stream.slo_ms - network_ms - (overhead_ms + stream.decode_ms)
+        return _left_ms(stream, self.frame_kbits, overhead_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class SplitBudget(BudgetRule):
     """A fixed share of the SLO; the rest is the client's. Source: Jellyfish's variant that splits it."""
 
-    server_ratio: float = 0.75
-
-    def __post_init__(self) -> None:
-        require_positive("server_ratio", self.server_ratio, 1)
-
-    def allows(self, stream: Stream, frame_kbits: float) -> bool:
-        """See `BudgetRule`."""
-        del frame_kbits
-        return stream.bandwidth_kbps > 0
-
     def left_ms(self, stream: Stream, frame_kbits: float, overhead_ms: float) -> float:
         """See `BudgetRule`."""
         del frame_kbits, overhead_ms
-        return self.server_ratio * stream.slo_ms
+        return SERVER_RATIO * stream.slo_ms
+
+
+def _left_ms(stream: Stream, kbits: float, overhead_ms: float) -> float:
+    """What network, overhead and decoding leave of an SLO where frames travel at a size."""
+    return stream.slo_ms - stream.network_ms(kbits) - (overhead_ms + stream.decode_ms)
