@@ -175,42 +175,31 @@ def _text(shape: Shape) -> str:
     return "[" + ", ".join("any" if one is None else str(one) for one in shape) + "]"
 
 
-def _cells(side_px: int, strides: Sequence[int]) -> int:
-    return sum((-(-side_px // stride)) ** 2 for stride in strides)
-
-
 def _is_count(
     rows: int | None, side_px: int | None, strides: Sequence[int], times: int = 1
 ) -> bool:
     """Whether so many rows are those of all cells; what is not known may be."""
     if rows is None or side_px is None:
         return True
-    return rows == times * _cells(side_px, strides)
+    return rows == times * sum((-(-side_px // stride)) ** 2 for stride in strides)
 
 
 def _rows(
-    strides: Sequence[int], times: int, extra: int
+    strides: Sequence[int], times: int, extra: int, *, is_transposed: bool = False
 ) -> Callable[[Sequence[TensorFacts], int | None], int | None]:
-    """Fits one output [b, n, extra + classes]."""
+    """Fits one output [b, n, extra + classes], or with its last axes the other way round."""
 
     def fits(outputs: Sequence[TensorFacts], side_px: int | None) -> int | None:
         if len(outputs) != 1 or len(outputs[0].shape) != 3:  # noqa: PLR2004
             return None
         _, rows, columns = outputs[0].shape
+        if is_transposed:
+            rows, columns = columns, rows
         if columns is None or columns <= extra or (rows or columns) < columns:
             return None
         return columns - extra if _is_count(rows, side_px, strides, times) else None
 
     return fits
-
-
-def _fits_yolov8(outputs: Sequence[TensorFacts], side_px: int | None) -> int | None:
-    if len(outputs) != 1 or len(outputs[0].shape) != 3:  # noqa: PLR2004
-        return None
-    _, columns, rows = outputs[0].shape
-    if columns is None or columns <= 4 or (rows or columns) < columns:  # noqa: PLR2004
-        return None
-    return columns - 4 if _is_count(rows, side_px, (8, 16, 32)) else None
 
 
 def _fits_one_to_one(outputs: Sequence[TensorFacts], side_px: int | None) -> int | None:
@@ -281,6 +270,7 @@ def _fits_classifier(outputs: Sequence[TensorFacts], side_px: int | None) -> int
     return outputs[0].shape[1] or 0 if is_one else None
 
 
+_FITS_YOLOV8 = _rows((8, 16, 32), 1, 4, is_transposed=True)
 _RGB_LETTERBOX = InputFormat(Fit.LETTERBOX)
 _BYTES_BGR = InputFormat(Fit.LETTERBOX_TOP_LEFT, Colour.BGR, scale=1.0)
 _NANODET = InputFormat(
@@ -296,9 +286,9 @@ _SSD = (ssd.BOXES, ssd.SCORES, ssd.CLASSES, ssd.NUMBER)
 LAYOUTS: tuple[_Layout, ...] = (
     _Layout("yolov4", yolov4.HEAD.name, InputFormat(), _fits_yolov4),
     _Layout("yolov5", yolov5.HEAD.name, _RGB_LETTERBOX, _rows((8, 16, 32), 3, 5)),
-    _Layout("yolov8", yolov8.HEAD.name, _RGB_LETTERBOX, _fits_yolov8),
+    _Layout("yolov8", yolov8.HEAD.name, _RGB_LETTERBOX, _FITS_YOLOV8),
     _Layout(
-        "yolov9-mit", yolov8.CORNERS_HEAD.name, InputFormat(Fit.LETTERBOX_TOP_LEFT), _fits_yolov8
+        "yolov9-mit", yolov8.CORNERS_HEAD.name, InputFormat(Fit.LETTERBOX_TOP_LEFT), _FITS_YOLOV8
     ),
     _Layout(
         "yolov9-mit-e2e",
