@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import MoonjellyError
-from ..traces import LinkTrace
+from ...files.document import Document
 from .kernel import kernel_shaper
-from .link import Fault, LinkConfig
+from .link import LinkConfig
 from .relay import Link
 from .replay import Shaper, rate_log
 
@@ -62,23 +62,13 @@ async def _open_links(
 ) -> dict[str, str]:
     """Starts the links; returns where the client of each connects."""
     addresses = {}
-    for fields in request["links"]:
-        config = _link_config(fields)
+    for config in Document(None, request["links"]).read(tuple[LinkConfig, ...]):
         log = stack.enter_context(
             rate_log(Path(request["out_dir"]), config.name, request["zero_ms"])
         )
         link = await stack.enter_async_context(shaper.open_link(config, log))
         addresses[config.name] = link.address
     return addresses
-
-
-def _link_config(fields: dict[str, Any]) -> LinkConfig:
-    traces = {
-        way: None if fields[way] is None else LinkTrace(**fields[way])
-        for way in ("uplink", "downlink")
-    }
-    faults = tuple(Fault(**fault) for fault in fields["faults"])
-    return LinkConfig(**{**fields, **traces, "faults": faults})
 
 
 def _answer(reply: dict[str, object]) -> None:
