@@ -8,11 +8,11 @@ import errno
 import random
 import socket
 import struct
-import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Self
 
+from ...core.clock import MonotonicClock
 from .link import UNLIMITED_KBPS, FaultKind, LinkConfig, LinkSchedule, Way
 from .replay import OnUplinkRate, Replay
 from .token_bucket import TokenBucket
@@ -21,6 +21,7 @@ _RECEIVE_BUFFER_BYTES = 16 * 1024
 _SEGMENT_BYTES = 1448  # as on Ethernet; loopback's 64 kB segments do not fit small buffers
 _MAX_WAITING_CHUNKS = 256
 _TIMER_MS = 1.0  # the event loop's timers round up to this
+_now_ms = MonotonicClock().now_ms
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -235,7 +236,3 @@ def _listen(port: int) -> socket.socket:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _now_ms() -> float:
-    return time.monotonic_ns() / 1e6

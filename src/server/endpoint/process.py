@@ -6,12 +6,12 @@ import asyncio
 import gc
 import logging
 import os
-import time
 from contextlib import suppress
 from dataclasses import replace
 
 import grpc
 
+from ...core.clock import MonotonicClock
 from ...core.profile import LatencyProfile
 from ...links.retransmission import limit_waits
 from ...protos.internal_pb2 import Attach, ChildStatus, Envelope, Ready
@@ -29,12 +29,8 @@ from .servicer import Servicer
 
 STOP_GRACE_S = 0.5
 
+now_ms = MonotonicClock().now_ms
 _log = logging.getLogger(__name__)
-
-
-def now_ms() -> float:
-    """The machine's monotonic clock."""
-    return time.monotonic_ns() / 1e6
 
 
 class EndpointProcess:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from dataclasses import replace
 from random import Random
 
 from ...core.budget_rules import budget_rule
+from ...core.clock import MonotonicClock
 from ...core.errors import UsageError
 from ...core.records import PlanRecord
 from ...protos.internal_pb2 import Envelope, Ready
@@ -57,6 +57,7 @@ from .packets import (
     superseded,
 )
 
+now_ms = MonotonicClock().now_ms
 _log = logging.getLogger(__name__)
 
 
@@ -262,11 +263,6 @@ class SchedulerProcess:
             return
         if stimulus is not None:
             self._happened(stimulus)
-
-
-def now_ms() -> float:
-    """The machine's monotonic clock."""
-    return time.monotonic_ns() / 1e6
 
 
 async def run(context: ChildContext) -> None:
