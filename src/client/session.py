@@ -35,11 +35,7 @@ Choice = TypeVar("Choice", FrameSize, JpegQuality)
 Encoder = Callable[[Image, int, int, Fit], bytes]
 """Resizes a picture to what a network of a side (px) and fit needs of it, and encodes it with a JPEG quality."""
 
-FITS = {
-    pb.STRETCH: Fit.STRETCH,
-    pb.LETTERBOX: Fit.LETTERBOX,
-    pb.LETTERBOX_TOP_LEFT: Fit.LETTERBOX_TOP_LEFT,
-}
+FITS = {pb.Fit.Value(fit.name): fit for fit in Fit}
 
 
 class SessionEnd(NamedTuple):

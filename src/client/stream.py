@@ -29,7 +29,7 @@ from .sources import EncodingSource, FrameSource, open_source
 from .sources.port import check_source, reads_at_once
 from .threads import OneThread, Workers
 
-TASKS = {pb.DETECTION: Task.DETECTION, pb.CLASSIFICATION: Task.CLASSIFICATION}
+TASKS = {pb.Task.Value(task.name): task for task in Task}
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from ...core.checks import echo, plain, require_id
 from ...core.codes import Code
 from ...core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS
 from ...core.stream import DEFAULT_TENANT, StreamKey
-from ...core.zoo import Fit, Task
 from ...protos import serving_pb2
 from ...protos.serving_pb2 import InputSize, JpegQuality, LinkEstimate, RegisterRequest, Zoo
 from ...scheduling.cores.endpoint.gate import Declared
@@ -72,19 +71,6 @@ def link_problem(link: LinkEstimate) -> str:
     )
 
 
-WIRE_FITS = {
-    Fit.STRETCH: serving_pb2.STRETCH,
-    Fit.LETTERBOX: serving_pb2.LETTERBOX,
-    Fit.LETTERBOX_TOP_LEFT: serving_pb2.LETTERBOX_TOP_LEFT,
-}
-
-
-WIRE_TASKS = {
-    Task.DETECTION: serving_pb2.DETECTION,
-    Task.CLASSIFICATION: serving_pb2.CLASSIFICATION,
-}
-
-
 def describe_zoo(zoo: ServedZoo) -> Zoo:
     """What is served, as a client is told."""
     return Zoo(
@@ -102,6 +88,6 @@ def describe_zoo(zoo: ServedZoo) -> Zoo:
             )
             for one in zoo.qualities
         ],
-        fit=WIRE_FITS[zoo.fit],
-        task=WIRE_TASKS[zoo.task],
+        fit=zoo.fit.name,
+        task=zoo.task.name,
     )

@@ -41,7 +41,6 @@ from ...scheduling.cores.scheduler.instructions import (
 )
 from ...scheduling.cores.scheduler.stimuli import DeviceReported, JoinAsked, JoinLeft, Reported
 from ...scheduling.planning import admission
-from ...scheduling.planning.counter_offer import RefusalReason
 from ...scheduling.slowness import Slowness
 from ..wire.announcing import AnnouncementReader
 
@@ -54,12 +53,6 @@ _RANGES = {
     "response_kbits": ANSWER_KBITS,
     "frame_size_ratio": SIZE_RATIO,
     "decode_ms": OVERHEAD_MS,
-}
-
-_REASONS = {
-    RefusalReason.INFEASIBLE: Refusal.INFEASIBLE,
-    RefusalReason.OVERLOAD: Refusal.OVERLOAD,
-    RefusalReason.NOT_READY: Refusal.NOT_READY,
 }
 
 Entry = TypeVar("Entry")
@@ -190,7 +183,7 @@ def superseded(told: Supersede) -> Envelope:
 def refusal_message(refusal: admission.Refusal) -> Refusal:
     """A refusal as endpoints and clients are told."""
     return Refusal(
-        reason=_REASONS[refusal.reason],
+        reason=refusal.reason.name,
         detail=refusal.detail,
         counter_offers=[
             CounterOffer(fps=one.fps, slo_ms=one.slo_ms) for one in refusal.counter_offers
