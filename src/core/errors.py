@@ -31,5 +31,3 @@ class UsageError(MoonjellyError):
 
 class RunError(MoonjellyError):
     """The request was right, and carrying it out failed."""
-
-    exit_status = 1
