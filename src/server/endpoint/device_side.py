@@ -98,34 +98,18 @@ class DeviceSide:
 
     Attributes:
         memory: where the slots are; None before it was handed over.
+        executors: those that are attached, by device.
     """
 
     def __init__(self) -> None:
         self.memory: FrameWriter | None = None
-        self._executors: dict[str, AttachedExecutor] = {}
-
-    def find(self, device_id: str) -> AttachedExecutor | None:
-        """The executor of a device, if there is one."""
-        return self._executors.get(device_id)
-
-    def attach(
-        self,
-        device_id: str,
-        generation: int,
-        channel: Channel,
-        on_results: Callable[[AttachedExecutor, FrameResults], None],
-        on_close: Callable[[AttachedExecutor], None],
-    ) -> AttachedExecutor:
-        """Takes the channel of a device's executor; its predecessor was let go of."""
-        executor = AttachedExecutor(device_id, generation, channel, on_results, on_close)
-        self._executors[device_id] = executor
-        return executor
+        self.executors: dict[str, AttachedExecutor] = {}
 
     def detach(self, executor: AttachedExecutor) -> None:
         """Lets go of an executor."""
         executor.close()
-        if self._executors.get(executor.device_id) is executor:
-            del self._executors[executor.device_id]
+        if self.executors.get(executor.device_id) is executor:
+            del self.executors[executor.device_id]
 
     def send(self, frame: ArrivedFrame) -> DropNote | None:
         """Sends a frame to its device, once it is in a slot; returns why that failed."""
@@ -135,7 +119,7 @@ class DeviceSide:
                 return MEMORY_FULL
             frame.slot, frame.slot_generation = place
             frame.jpeg = b""
-        return None if self._executors[frame.device_id].send(frame) else NOT_TAKEN
+        return None if self.executors[frame.device_id].send(frame) else NOT_TAKEN
 
     def free(self, frame: ArrivedFrame) -> None:
         """Frees the slot of a frame that has ended, and its picture."""
@@ -144,15 +128,7 @@ class DeviceSide:
             self.memory.free(frame.slot, frame.slot_generation)
             frame.slot = -1
 
-    def cancel(self, device_id: str, tickets: Sequence[int]) -> None:
-        """Tells an executor that it need not run these frames any more."""
-        self._executors[device_id].cancel(tickets)
-
-    def at_work(self, device_id: str) -> Sequence[int]:
-        """The tickets of the frames that a device is working at, or was when it died."""
-        return self._executors[device_id].at_work()
-
     def close(self) -> None:
         """Closes all channels."""
-        for executor in list(self._executors.values()):
+        for executor in list(self.executors.values()):
             self.detach(executor)

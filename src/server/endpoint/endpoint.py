@@ -82,7 +82,7 @@ class Endpoint:
             ),
             zoo.variants,
             lambda device_id, variant: zoo.latency(device_id, names[variant]),
-            self.devices.at_work,
+            lambda device_id: self.devices.executors[device_id].at_work(),
             now_ms(),
         )
         self.scheduler = SchedulerLink(
@@ -192,10 +192,12 @@ class Endpoint:
 
     def attach_device(self, device_id: str, generation: int, channel: Channel) -> None:
         """Takes the channel of a device's executor, in place of its predecessor's."""
-        older = self.devices.find(device_id)
+        older = self.devices.executors.get(device_id)
         if older is not None:
             self._lose_device(older)
-        self.devices.attach(device_id, generation, channel, self._take_results, self._lose_device)
+        self.devices.executors[device_id] = AttachedExecutor(
+            device_id, generation, channel, self._take_results, self._lose_device
+        )
         self._shell.perform(self.core.device_came(device_id, generation, self.now_ms()))
 
     def note_death(self, device_id: str, *, is_crash: bool) -> None:

@@ -84,9 +84,9 @@ class Performer:
         self._is_performing = False
         self._actions: dict[type[Instruction], Callable[[Any], None]] = {
             Dispatch: self._dispatch,
-            Answer: self._answer,
-            Dropped: self._drop,
-            Cancel: lambda cancel: devices.cancel(cancel.device_id, cancel.tickets),
+            Answer: lambda one: self._end_frame(one.frame, one.found, is_told=True),
+            Dropped: lambda one: self._end_frame(one.frame, None, is_told=one.is_told),
+            Cancel: lambda cancel: devices.executors[cancel.device_id].cancel(cancel.tickets),
             EndCall: self._end_call,
             SessionOver: self._session_over,
             Registered: self._registered,
@@ -142,12 +142,6 @@ class Performer:
             note = FAILED
         if note is not None:
             self.perform(self.core.not_taken(frame, note, self.now_ms()))
-
-    def _answer(self, one: Answer) -> None:
-        self._end_frame(one.frame, one.found, is_told=True)
-
-    def _drop(self, one: Dropped) -> None:
-        self._end_frame(one.frame, None, is_told=one.is_told)
 
     def _end_frame(self, frame: HeldFrame, found: AnswerMessage | None, *, is_told: bool) -> None:
         self.devices.free(cast("ArrivedFrame", frame))
