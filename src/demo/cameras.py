@@ -6,7 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
-from ..links.traces import LinkTrace, read_trace
+from ..links.traces import read_trace
 from ..live_run.cameras import TRACES_DIR, LiveCamera
 
 SCENES_PER_SEED = 100  # so that neighbouring seeds share no scene
@@ -58,29 +58,11 @@ KINDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DemoCamera:
-    """One camera of a demo.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoCamera(LiveCamera):
+    """One camera of a demo, and its kind."""
 
-    Attributes:
-        stream_id: unique in the demo.
-        kind: rate, SLO and link.
-        scene_seed: of the drawn street that it looks at.
-        trace: rate of its link over time.
-    """
-
-    stream_id: str
     kind: Kind
-    scene_seed: int
-    trace: LinkTrace
-
-    @property
-    def live(self) -> LiveCamera:
-        """The camera as a live run takes it."""
-        kind = self.kind
-        return LiveCamera(
-            self.stream_id, self.scene_seed, kind.fps, kind.slo_ms, self.trace, kind.wire_ms
-        )
 
     @property
     def link_text(self) -> str:
@@ -115,6 +97,9 @@ def demo_cameras(
             DemoCamera(
                 stream_id=f"{kind.name}-{again}" if again else kind.name,
                 kind=kind,
+                fps=kind.fps,
+                slo_ms=kind.slo_ms,
+                wire_ms=kind.wire_ms,
                 scene_seed=SCENES_PER_SEED * seed + number,
                 trace=dataclasses.replace(
                     trace, period_s=kind.period_s, offset=kind.offset + 17 * again + seed

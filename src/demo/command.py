@@ -145,7 +145,7 @@ def _load(
             raise UsageError(str(error)) from None
         cameras = sized_cameras(costs, rule, arguments.cameras, config.seed)
         why = f"this machine {costs}"
-    total_fps = sum(camera.kind.fps for camera in cameras)
+    total_fps = sum(camera.fps for camera in cameras)
     senders = "1 camera sends" if len(cameras) == 1 else f"{len(cameras)} cameras send"
     load = f"{why}: {senders} {total_fps:g} frame/s in all"
     console.print(load, highlight=False)
@@ -179,7 +179,7 @@ def _stream(
     given["out_dir"] = str(server_dir)
     server_arguments = [] if arguments.config is None else ["--config", str(arguments.config)]
     server_arguments += to_arguments(given)
-    total = sum(max(1, round(arguments.seconds * camera.kind.fps)) for camera in cameras)
+    total = sum(max(1, round(arguments.seconds * camera.fps)) for camera in cameras)
     amount = "{task.completed:.0f}/{task.total:.0f} frames, {task.fields[share]:.1f} % in time"
     progress = progress_bar(amount, console=console)
     with progress:
@@ -193,7 +193,7 @@ def _stream(
             progress.update(task, advance=1, share=100 * num_in_time / num_answers)
 
         return stream_cameras(
-            [camera.live for camera in cameras],
+            cameras,
             lambda camera: RememberedScene(camera.scene_seed, camera.fps),
             arguments.seconds,
             config.seed,

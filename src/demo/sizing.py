@@ -109,10 +109,9 @@ def link_effects(
     for second in range(LOOK_AHEAD_S):
         ranked: list[tuple[int, float]] = []
         for camera in cameras:
-            kind = camera.kind
             rate_kbps = camera.trace.rate_kbps(second)
-            stream = Stream(camera.stream_id, kind.fps, kind.slo_ms, rate_kbps, kind.wire_ms)
-            ranked.append((_let_through(costs, rule, stream), kind.fps))
+            stream = Stream(camera.stream_id, camera.fps, camera.slo_ms, rate_kbps, camera.wire_ms)
+            ranked.append((_let_through(costs, rule, stream), camera.fps))
             num_bound += not rule.budget_ms(stream, costs.variants[-1].frame_kbits, OVERHEAD_MS)
         ranked.sort()
         for first in range(0, len(ranked), at_a_device):

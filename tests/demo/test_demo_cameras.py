@@ -16,7 +16,7 @@ def test_cameras_differ_in_everything_that_matters() -> None:
     assert len({camera.kind.slo_ms for camera in cameras}) == 4
     assert len({camera.scene_seed for camera in cameras}) == 4
     assert len({camera.trace for camera in cameras}) == 4
-    assert [camera.live.link("127.0.0.1:1").name for camera in cameras] == [
+    assert [camera.link("127.0.0.1:1").name for camera in cameras] == [
         camera.stream_id for camera in cameras
     ]
 
