@@ -17,10 +17,10 @@ from ...protos.internal_pb2 import (
 from ...protos.serving_pb2 import Refusal
 from ...scheduling.cores.endpoint.instructions import AskScheduler, LeaveScheduler, Report
 from ...scheduling.plan_view import PlanView, RunningVariant
-from ..wire.channel import AsyncChannel, Channel
+from ..wire.channel import AsyncChannel, Channel, in_parts
 from ..zoo import ServedZoo
 
-ENTRIES_PER_PACKET = 500  # of at most about 130 bytes each
+_FIELDS = [one.name for one in StreamState.DESCRIPTOR.fields if one.name != "is_unopened"]
 
 _log = logging.getLogger(__name__)
 
@@ -82,15 +82,8 @@ class SchedulerLink:
             return
         streams = [_state(one) for one in report.opened]
         streams += [_state(one, is_unopened=True) for one in report.unopened]
-        silent = report.silent_devices
-        parts = [
-            Snapshot(streams=streams[start : start + ENTRIES_PER_PACKET])
-            for start in range(0, len(streams), ENTRIES_PER_PACKET)
-        ]
-        parts += [
-            Snapshot(silent_devices=silent[start : start + ENTRIES_PER_PACKET])
-            for start in range(0, len(silent), ENTRIES_PER_PACKET)
-        ]
+        parts = [Snapshot(streams=some) for some in in_parts(streams)]
+        parts += [Snapshot(silent_devices=some) for some in in_parts(report.silent_devices)]
         parts = parts or [Snapshot()]
         for number, part in enumerate(parts, 1):
             part.overhead_ms = report.overhead_ms
@@ -157,14 +150,5 @@ class SchedulerLink:
 
 def _state(stream: Stream, *, is_unopened: bool = False) -> StreamState:
     """How one stream fares, as the scheduler is told."""
-    return StreamState(
-        stream_id=stream.stream_id,
-        fps=stream.fps,
-        slo_ms=stream.slo_ms,
-        bandwidth_kbps=stream.bandwidth_kbps,
-        wire_ms=stream.wire_ms,
-        response_kbits=stream.response_kbits,
-        frame_size_ratio=stream.frame_size_ratio,
-        decode_ms=stream.decode_ms,
-        is_unopened=is_unopened,
-    )
+    values = {name: getattr(stream, name) for name in _FIELDS}
+    return StreamState(**values, is_unopened=is_unopened)

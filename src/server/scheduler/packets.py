@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 from ...core.checks import echo
 from ...core.limits import (
@@ -43,8 +42,8 @@ from ...scheduling.cores.scheduler.stimuli import DeviceReported, JoinAsked, Joi
 from ...scheduling.planning import admission
 from ...scheduling.slowness import Slowness
 from ..wire.announcing import AnnouncementReader
+from ..wire.channel import in_parts
 
-ENTRIES_PER_PACKET = 500  # of at most about 160 bytes each
 _RANGES = {
     "fps": FPS,
     "slo_ms": SLO_MS,
@@ -54,8 +53,6 @@ _RANGES = {
     "frame_size_ratio": SIZE_RATIO,
     "decode_ms": OVERHEAD_MS,
 }
-
-Entry = TypeVar("Entry")
 
 _log = logging.getLogger(__name__)
 
@@ -142,8 +139,8 @@ def plan_for_endpoints(plan: PublishedPlan, variants: Sequence[Variant]) -> Iter
         Placement(stream_id=stream_id, device_id=device_id or "")
         for stream_id, device_id in plan.placement.items()
     ]
-    parts = [PlanUpdate(devices=some) for some in _in_parts(devices)]
-    parts += [PlanUpdate(placements=some) for some in _in_parts(placements)]
+    parts = [PlanUpdate(devices=some) for some in in_parts(devices)]
+    parts += [PlanUpdate(placements=some) for some in in_parts(placements)]
     parts = parts or [PlanUpdate()]
     for number, part in enumerate(parts, 1):
         part.epoch = plan.epoch
@@ -199,8 +196,3 @@ def _device_plan(order: DeviceOrder, variants: Sequence[Variant]) -> DevicePlan:
         batch_size=order.batch_size,
         arrival_fps=order.arrival_fps,
     )
-
-
-def _in_parts(entries: list[Entry]) -> Iterator[list[Entry]]:
-    for start in range(0, len(entries), ENTRIES_PER_PACKET):
-        yield entries[start : start + ENTRIES_PER_PACKET]

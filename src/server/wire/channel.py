@@ -13,6 +13,7 @@ import select
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -21,11 +22,13 @@ from ...protos.internal_pb2 import Envelope
 BUFFER_BYTES = 1 << 20
 MAX_PACKET_BYTES = 128 * 1024  # a packet needs contiguous memory of the kernel
 MAX_DESCRIPTORS = 4
+ENTRIES_PER_PACKET = 500  # of at most about 160 bytes each
 BURST_PACKETS = 128  # taken from one channel before others get their turn
 
 _CUT_FLAGS = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)  # plain: an enum takes longer than the call
 _ANCILLARY_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
 
+Entry = TypeVar("Entry")
 Packet = tuple[Envelope, tuple[int, ...]]
 
 
@@ -153,6 +156,12 @@ def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, ...]:
     for descriptor in received:
         os.set_inheritable(descriptor, False)
     return tuple(received)
+
+
+def in_parts(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Cuts a list into parts that fit into a packet each."""
+    for start in range(0, len(entries), ENTRIES_PER_PACKET):
+        yield entries[start : start + ENTRIES_PER_PACKET]
 
 
 def encode(envelope: Envelope) -> bytes:
