@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-
-from matplotlib.figure import Figure
 
 from ..html import Picture
 from ..run_folder import FRAMES_FILE, RUN_FILE, link_file, read_run_info
@@ -15,28 +11,15 @@ from ..run_logs import RunLogs, read_run_logs
 from .adaptation import draw_adaptation
 from .following import draw_following
 from .latency import draw_latency
-from .plate import Plate, save_figure
+from .plate import Kind, Plate, save_figure
 from .spent import draw_spent
 from .verdicts import draw_verdicts
 
 MAX_STREAMS = 24  # of figures that have a row for each
 
 
-@dataclass(frozen=True, slots=True)
-class RunFigure:
-    """One figure of a run.
-
-    Attributes:
-        name: of its file, without the ending.
-        draw: draws it from the run's logs.
-        title: heading above it.
-        text: what it shows, in a sentence or two.
-    """
-
-    name: str
-    draw: Callable[[RunLogs], Figure]
-    title: str
-    text: str
+class RunFigure(Kind[RunLogs]):
+    """A figure of a run."""
 
 
 RUN_FIGURES: tuple[RunFigure, ...] = (
@@ -102,14 +85,4 @@ def run_plates(folder: Path) -> list[Plate]:
     sources = (folder / RUN_FILE, folder / FRAMES_FILE, *(path for path in links if path.exists()))
     read = cache(partial(read_run_logs, folder))
     of_all = RUN_FIGURES if len(info.streams) <= MAX_STREAMS else ()
-    return [
-        Plate(
-            figure=one.name,
-            title=one.title,
-            text=one.text,
-            sources=sources,
-            command=command,
-            draw=lambda one=one: one.draw(read()),  # type: ignore[misc]
-        )
-        for one in (*of_all, FOLLOWING)
-    ]
+    return [one.plate(sources, command, read) for one in (*of_all, FOLLOWING)]

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -17,6 +17,7 @@ PNG_DPI = 160  # for screens; print takes the PDF
 EMBED_TRUETYPE = 42  # as fonts that can be searched and edited, where the default is outlines
 RULES: Any = {"pdf.fonttype": EMBED_TRUETYPE}
 CAPTION_WIDTH = 100
+Data = TypeVar("Data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,30 @@ class Plate:
         ]
         write_whole(paths[2], "\n".join(lines) + "\n")
         return paths
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[Data]):
+    """A kind of figure.
+
+    Attributes:
+        name: of its file, without the ending, and as `moonjelly figures --only` takes it.
+        draw: draws it from what was read.
+        title: heading of its caption.
+        text: what it shows, in a sentence or two.
+    """
+
+    name: str
+    draw: Callable[[Data], Figure]
+    title: str
+    text: str
+
+    def plate(
+        self, sources: tuple[Path, ...], command: str, read: Callable[[], Data], part: str = ""
+    ) -> Plate:
+        """One of these, of files that are read when it is drawn; the rest is as of a `Plate`."""
+        draw = self.draw
+        return Plate(self.name, self.title, self.text, sources, command, lambda: draw(read()), part)
 
 
 def save_figure(figure: Figure, path: Path, dpi: float | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ...files.tidy_table import Columns, read_notes, read_tidy_table
 from . import estimators, planning, studies, twin
 from .experiment import RESULTS_FILE, RIVALS_TEXT, SUMMARY_FILE
-from .plate import Plate
+from .plate import Kind, Plate
 from .rivals import draw_rivals
 
 COMMAND_NOTE = "command"
@@ -21,22 +21,10 @@ OF_EXPERIMENTS = (RESULTS_FILE, SUMMARY_FILE)
 
 
 @dataclass(frozen=True, slots=True)
-class TableFigure:
-    """One figure of a table.
+class TableFigure(Kind[pl.DataFrame]):
+    """A figure of a table, which must have certain columns to be drawn so."""
 
-    Attributes:
-        name: as `--only` takes it.
-        columns: that a table must have to be drawn so.
-        draw: draws it.
-        title: heading of its caption.
-        text: what it shows, in a sentence or two.
-    """
-
-    name: str
     columns: Columns
-    draw: Callable[[pl.DataFrame], Figure]
-    title: str
-    text: str
 
 
 POLICIES_COLUMNS = {
@@ -53,50 +41,50 @@ def _draw_policies(table: pl.DataFrame) -> Figure:
 TABLE_FIGURES: tuple[TableFigure, ...] = (
     TableFigure(
         "rivals",
-        POLICIES_COLUMNS,
         _draw_policies,
         "Rival policies",
         RIVALS_TEXT,
+        columns=POLICIES_COLUMNS,
     ),
     TableFigure(
         "estimators",
-        estimators.COLUMNS,
         estimators.draw_estimators,
         "Errors of bandwidth estimators",
         "Share of estimates that are off the true rate of the link by at most x % at the moment when a "
         "frame is sent, on each recorded link. Further left is better; the median is where a line crosses "
         "the dotted one.",
+        columns=estimators.COLUMNS,
     ),
     TableFigure(
         "twin",
-        twin.COLUMNS,
         twin.draw_twin,
         "Live runs against the same runs simulated",
         "Each point is a cell of an experiment, by medians over its runs. On the dotted line both agree; "
         "in the grey band their shares in time differ by at most two points.",
+        columns=twin.COLUMNS,
     ),
     TableFigure(
         "compare",
-        studies.COMPARE_COLUMNS,
         studies.draw_compare,
         "Planners against the proved optimum",
         "Accuracy below the optimum on random instances, where it was proved and as many were served: least, "
         "quartiles, most. Under each size, the share of instances whose optimum was found.",
+        columns=studies.COMPARE_COLUMNS,
     ),
     TableFigure(
         "timings",
-        studies.TIMINGS_COLUMNS,
         studies.draw_timings,
         "Time of a plan",
         "Median processor time of a plan by clients in all, from least to most; the line is a period of 0.5 s.",
+        columns=studies.TIMINGS_COLUMNS,
     ),
     TableFigure(
         "planning",
-        planning.COLUMNS,
         planning.draw_planning,
         "Planners by size",
         "Processor time of a plan, with a line at a period of 0.5 s, and by how much its accuracy is below the "
         "bound of the relaxation, where everybody is served.",
+        columns=planning.COLUMNS,
     ),
 )
 
@@ -116,14 +104,11 @@ def table_plates(folder: Path) -> list[Plate]:
     for figure in TABLE_FIGURES:
         paths = [path for path, header in headers.items() if figure.columns.keys() <= header]
         plates += [
-            Plate(
-                figure=figure.name,
-                part=path.stem if len(paths) > 1 else "",
-                title=figure.title,
-                text=figure.text,
-                sources=(path,),
-                command=_command(path),
-                draw=partial(_draw, figure, path),
+            figure.plate(
+                (path,),
+                _command(path),
+                partial(read_tidy_table, path, figure.columns),
+                path.stem if len(paths) > 1 else "",
             )
             for path in paths
         ]
@@ -137,10 +122,6 @@ def _header(path: Path) -> Set[str]:
         return lazy.collect_schema().keys()
     except (pl.exceptions.PolarsError, OSError):
         return set()
-
-
-def _draw(figure: TableFigure, path: Path) -> Figure:
-    return figure.draw(read_tidy_table(path, figure.columns))
 
 
 def _command(path: Path) -> str:
