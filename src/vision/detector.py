@@ -236,7 +236,4 @@ def build_network(network: str, num_classes: int) -> Detector:
         known = ", ".join(ARCHITECTURES)
         raise ValueError(f"network is {network!r}: it must be one of {known}")
     detector = Detector(ARCHITECTURES[network], num_classes)
-    for weights in detector.parameters():
-        if weights.dim() == 4:  # noqa: PLR2004 - of a convolution
-            weights.data = weights.data.contiguous(memory_format=torch.channels_last)
-    return detector
+    return detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
