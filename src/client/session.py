@@ -13,12 +13,12 @@ import google_crc32c
 import grpc
 import grpc.aio
 
-from ..adapting.client_link import BITS_PER_KBIT
 from ..adapting.frame_sizes import FrameChoices, FrameSize
 from ..adapting.sender import Encode, Send
 from ..core.advice import SideAdvice
 from ..core.checks import plain
 from ..core.ledger import LedgerError
+from ..core.link import KBITS_PER_BYTE
 from ..core.quality import JpegQuality
 from ..core.zoo import Fit
 from ..protos import serving_pb2 as pb
@@ -50,7 +50,6 @@ class SessionEnd(NamedTuple):
 
 
 GOODBYE_TIMEOUT_S = 1.0
-_BITS_PER_BYTE = 8
 
 
 class Session:
@@ -196,8 +195,7 @@ class Session:
             self._encoder, self._with_checksum, frame.image, size.side_px, quality.quality
         )
         now_ms = self._clock.now_ms()
-        kbits = len(jpeg) * _BITS_PER_BYTE / BITS_PER_KBIT
-        self._sender.encoded(frame.sequence, kbits, now_ms)
+        self._sender.encoded(frame.sequence, len(jpeg) * KBITS_PER_BYTE, now_ms)
         self._account.act()
         if self._to_send is not frame:
             return

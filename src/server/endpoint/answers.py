@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...core.answer_options import AS_THE_ZOO, choose
 from ...core.codes import CODE_OF_REASON, Code
+from ...core.link import KBITS_PER_BYTE
 from ...core.verdict import Drop, Place, Reason, reason_named
 from ...protos import serving_pb2
 from ...protos.internal_pb2 import FrameResult, FrameResults
@@ -14,7 +15,6 @@ from ..wire.answers import AnswerMessage, answer_in, from_message, put_answer, t
 from .outbox import Outbox
 
 RESULT_BYTES = 100  # beside the answer
-KBITS_PER_BYTE = 8 / 1000
 
 DETAIL_OF_REASON = {
     Reason.TOO_LATE: "could not be answered in time any more",

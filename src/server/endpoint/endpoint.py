@@ -10,6 +10,7 @@ from collections.abc import Callable
 from ...core.budget_rules import budget_rule
 from ...core.codes import Code
 from ...core.limits import MOST_AGE_MS
+from ...core.link import KBITS_PER_BYTE
 from ...core.records import ServerFrameRecord
 from ...protos.internal_pb2 import FrameResults
 from ...protos.serving_pb2 import Frame, Notice, Refusal, RegisterReply, RegisterRequest
@@ -22,7 +23,7 @@ from ..run_log import open_log
 from ..wire.channel import Channel
 from ..wire.frame_memory import FrameWriter
 from ..zoo import ServedZoo
-from .answers import KBITS_PER_BYTE, read_results
+from .answers import read_results
 from .device_side import ArrivedFrame, AttachedExecutor, DeviceSide
 from .intake import check_fields, check_picture
 from .performer import Performer
