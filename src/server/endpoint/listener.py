@@ -115,14 +115,9 @@ class Listener:
         self._make_servicer = make_servicer
         self._on_change = on_change
         self.port = port
-        self._old: list[_Listening] = []
+        self._old: list[_Listening] = []  # that lost the port and still carry streams
         self._num_short_lives = 0
         self.is_listening = False
-
-    @property
-    def num_old(self) -> int:
-        """Servers that lost the port and still carry streams."""
-        return len(self._old)
 
     def bind(self) -> None:
         """Takes the port, and does not listen yet.

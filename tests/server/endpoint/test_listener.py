@@ -162,12 +162,12 @@ async def test_many_attacks_leave_nothing_behind(harness):
     for sequence in range(1, 51):
         await kill_listener(harness, {b":path": DEADLY[sequence % len(DEADLY)]})
         await client.result_of(harness.frame(sequence))
-    await harness.until(lambda: listener.num_old == 1)
+    await harness.until(lambda: len(listener._old) == 1)
     await harness.until(lambda: process.num_fds() <= descriptors + 2)
     await harness.until(lambda: len(asyncio.all_tasks()) <= tasks + 2)
     assert process.num_threads() <= threads + 4  # of the library's pool
     await client.goodbye()
-    await harness.until(lambda: listener.num_old == 0)
+    await harness.until(lambda: len(listener._old) == 0)
 
 
 async def test_draining_answers_what_is_under_way_on_old_servers_and_ends_their_streams(harness):
@@ -247,7 +247,7 @@ async def test_old_servers_with_streams_are_bounded_and_the_longest_serving_stay
             listener._old.append(old)
             ending.create_task(listener._end_when_unused(old))
             listener._make_room()
-        await until(lambda: listener.num_old == MAX_OLD_SERVERS)
+        await until(lambda: len(listener._old) == MAX_OLD_SERVERS)
         stopped = [one.server.was_stopped for one in servers]
         assert stopped == [False] * MAX_OLD_SERVERS + [True] * 5
         for one in servers:
