@@ -294,7 +294,7 @@ LAYOUTS: tuple[_Layout, ...] = (
         "yolov9-mit-e2e",
         yolov8.CORNERS_ONE_TO_ONE_HEAD.name,
         InputFormat(Fit.LETTERBOX_TOP_LEFT),
-        _fits_yolov8,
+        _FITS_YOLOV8,
     ),
     _Layout("one-to-one", one_to_one.HEAD.name, _RGB_LETTERBOX, _fits_one_to_one),
     _Layout("yolox", yolox.RAW_HEAD.name, _BYTES_BGR, _rows((8, 16, 32), 1, 5)),
