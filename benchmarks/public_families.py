@@ -31,7 +31,7 @@ from moonjelly.core.answers import Detections
 from moonjelly.core.errors import UsageError
 from moonjelly.devices.detecting import SessionOpener
 from moonjelly.devices.executors.session import Session
-from moonjelly.vision.fits import undo
+from moonjelly.vision.fits import in_picture, undo
 from moonjelly.vision.heads.port import Decoded, Head
 from moonjelly.vision.heads.registry import head_named
 from moonjelly.vision.network_input import input_shape, write_input
@@ -214,24 +214,20 @@ def compare(name: str, family: Family, out: Path) -> dict[str, object]:
     reference = np.load(out / f"{slug}.npz")
     form, head = taken.network.input, head_named(taken.network.head)
     agreement, input_difference = Agreement(), 0.0
-    for number, (theirs, picture) in enumerate(
+    for number, (their_input, picture) in enumerate(
         zip(reference["inputs"], draw(out, family), strict=True)
     ):
         fitted = fit_picture(cv2.imread(str(out / picture)), family.side_px, form.fit)
         given = np.empty(input_shape(family.side_px, form), np.float32)
         write_input(fitted.picture, form, given)
-        difference = np.abs(given[:, ::ROW_STEP] - theirs).max() / np.ptp(theirs)
+        difference = np.abs(given[:, ::ROW_STEP] - their_input).max() / np.ptp(their_input)
         input_difference = max(input_difference, float(difference))
         decoded, found = look(session, head, fitted.picture, family.is_one_label)
-        of_picture = [
-            replace(
-                one,
-                boxes=undo(one.boxes, fitted.source_size_px, family.side_px, form.fit).clip(0, 1),
-            )
-            for one in (decoded, found)
-        ]
+        shape = (fitted.source_size_px, family.side_px, form.fit)
+        decoded = replace(decoded, boxes=undo(decoded.boxes, *shape).clip(0, 1))
         rows = reference["found"]
-        agreement.add(surest(rows[rows[:, 0] == number, 1:]), *of_picture)
+        theirs = surest(rows[rows[:, 0] == number, 1:])
+        agreement.add(theirs, decoded, in_picture(found, *shape))
     return {
         "family": name,
         "layout": taken.notes[0].partition(": is ")[2].partition(" at ")[0],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..core.answers import Detections
 from ..core.zoo import Fit
 
 Image = npt.NDArray[np.uint8]
@@ -60,3 +61,12 @@ def undo(
     corner = np.tile(np.array(corner_px(inner, side_px, fit), np.float32), 2)
     size = np.tile(np.array(inner, np.float32), 2)
     return np.asarray(np.clip((boxes * np.float32(side_px) - corner) / size, 0, 1), np.float32)
+
+
+def in_picture(found: Detections, source_size_px: Size, side_px: int, fit: Fit) -> Detections:
+    """Detections with boxes as fractions of the picture, in place of the square; without those that lie in what was added."""
+    if fit is Fit.STRETCH:
+        return found
+    boxes = undo(found.boxes, source_size_px, side_px, fit)
+    is_seen = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return Detections(boxes[is_seen], found.scores[is_seen], found.class_ids[is_seen])

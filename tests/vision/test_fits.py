@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moonjelly.core.answers import Detections
 from moonjelly.core.zoo import Fit
-from moonjelly.vision.fits import PADDING_GREY, inner_size_px, undo
+from moonjelly.vision.fits import PADDING_GREY, in_picture, inner_size_px, undo
 from moonjelly.vision.preprocessing import decode_frame, encode_frame, fit_picture
 
 EDGES = st.integers(1, 3000)
@@ -83,6 +84,18 @@ def test_boxes_never_leave_the_picture(width, height, side, fit, corners) -> Non
     found = undo(boxes, (width, height), side, fit)
     assert found.dtype == np.float32
     assert ((found >= 0) & (found <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("fit", "added"), [(Fit.LETTERBOX, 0.1), (Fit.LETTERBOX_TOP_LEFT, 0.9), (Fit.STRETCH, None)]
+)
+def test_what_lies_in_the_padding_alone_is_nothing(fit: Fit, added: float | None) -> None:
+    y = 0.1 if added is None else added
+    boxes = np.array([(0.1, y - 0.05, 0.3, y + 0.05), (0.2, 0.3, 0.4, 0.5)], np.float32)
+    found = Detections(boxes, np.array([0.9, 0.8], np.float32), np.array([1, 2], np.int32))
+    left = in_picture(found, (160, 90), 320, fit)
+    assert left.class_ids.tolist() == ([1, 2] if added is None else [2])
+    np.testing.assert_array_equal(left.boxes, undo(boxes, (160, 90), 320, fit)[-len(left) :])
 
 
 def test_a_square_picture_fills_the_square_whatever_the_fit() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ...core.answers import Answer, Detections
 from ...core.errors import RunError
 from ...core.zoo import Fit
-from ...vision.fits import Fitted, undo
+from ...vision.fits import Fitted, in_picture
 from .input_ring import InputRing, Prepared
 from .port import DeviceLostError
 from .session import Array, DeviceMemoryError, Outputs, Session, in_one_line
@@ -118,10 +118,9 @@ class LocalExecutor:
         ]
 
     def _undo(self, found: Answer, fitted: Fitted) -> Answer:
-        if self.fit is Fit.STRETCH or not isinstance(found, Detections):
+        if not isinstance(found, Detections):
             return found
-        boxes = undo(found.boxes, fitted.source_size_px, len(fitted.picture), self.fit)
-        return Detections(boxes, found.scores, found.class_ids)
+        return in_picture(found, fitted.source_size_px, len(fitted.picture), self.fit)
 
 
 def _infer_within_memory(session: Session, batch: Array) -> list[Outputs]:
