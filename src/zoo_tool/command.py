@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -63,15 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="that a network of any side is served at, as in 320,416 or 128:608:32",
     )  # fmt: skip
     adding.add_argument(
-        "--fit", type=Fit, choices=list(Fit), help="in place of its layout's usual one"
+        "--fit", choices=[str(one) for one in Fit], help="in place of its layout's usual one"
     )
-    adding.add_argument("--colour", type=Colour, choices=list(Colour), help="likewise")
+    adding.add_argument("--colour", choices=[str(one) for one in Colour], help="likewise")
     adding.add_argument(
         "--scale", type=float, metavar="X", help="that pixels are divided by, likewise"
     )
     adding.add_argument(
-        "--runtime", type=Runtime, default=Runtime.ONNX, metavar="RUNTIME",
-        choices=[one for one in Runtime if one is not Runtime.TORCH],
+        "--runtime", default=str(Runtime.ONNX),
+        choices=[str(one) for one in Runtime if one is not Runtime.TORCH],
         help="onnx (the default), openvino, or auto: the faster one on each device",
     )  # fmt: skip
     fetching = add("fetch", _fetch, "get a public detector of COCO's classes, and take it in")
@@ -125,10 +126,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _add(arguments: argparse.Namespace) -> int:
     folder = zoo_folder(arguments.name)
     class_names = None if arguments.classes is None else read_classes(arguments.classes)
-    given = {name: getattr(arguments, name) for name in ("fit", "colour", "scale")}
-    wishes = {name: value for name, value in given.items() if value is not None}
+    kinds: dict[str, Callable[[Any], object]] = {"fit": Fit, "colour": Colour, "scale": float}
+    given = {name: getattr(arguments, name) for name in kinds}
+    wishes = {name: kinds[name](value) for name, value in given.items() if value is not None}
+    runtime = Runtime(arguments.runtime)
     taken = [
-        take(path, arguments.layout, arguments.sides, class_names, wishes, arguments.runtime)
+        take(path, arguments.layout, arguments.sides, class_names, wishes, runtime)
         for path in arguments.files
     ]
     zoo = put(arguments.name, taken)
