@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,7 +80,7 @@ class OpenedZoo:
         measured = read_table(self.variants_path, COLUMNS).notes.get("weights", self.digest)
         if measured != self.digest:
             raise UsageError(
-                f"{self.variants_path}: was measured with other networks; `moonjelly zoo measure` measures anew"
+                f"{self.variants_path}: was measured with other networks, or with these read otherwise; `moonjelly zoo measure` measures anew"
             )
         variants = load_variants(self.variants_path)
         known = {one.name: one.side_px for one in self.zoo.variants}
@@ -117,10 +117,14 @@ class OpenedZoo:
 
     @property
     def digest(self) -> str:
-        """A short hash of all weights that its file names; empty where there are none."""
-        hashes = sorted(f"{one.name} {one.sha256}" for one in self.zoo.networks if one.sha256)
-        text = "\n".join(hashes).encode()
-        return hashlib.sha256(text).hexdigest()[:DIGEST_CHARS] if hashes else ""
+        """A short hash of all weights that its file names, and of how they are read; empty where there are none."""
+        lines = sorted(
+            " ".join(map(str, (one.name, one.sha256, one.head, *astuple(one.input))))
+            for one in self.zoo.networks
+            if one.sha256
+        )
+        text = "\n".join(lines).encode()
+        return hashlib.sha256(text).hexdigest()[:DIGEST_CHARS] if lines else ""
 
     def run_with(self, runtimes: Mapping[str, Runtime]) -> OpenedZoo:
         """The same zoo with the choice that was made for some of its networks, by name."""

@@ -14,6 +14,7 @@ import pytest
 from toy_zoos import make_zoo
 
 from moonjelly.core.errors import UsageError
+from moonjelly.core.zoo import Colour, Fit, InputFormat
 from moonjelly.vision.classes import COCO_CLASSES, TRAFFIC_CLASSES
 from moonjelly.vision.detector import ARCHITECTURES
 from moonjelly.zoos import (
@@ -190,6 +191,27 @@ def test_a_table_that_was_measured_with_other_networks_is_refused(weighted: Open
     assert open_zoo(f"{weighted.folder}/").variants
     write_variants(weighted.variants_path, rows, {"weights": "0123456789ab"})
     with pytest.raises(UsageError, match="was measured with other networks"):
+        _ = open_zoo(f"{weighted.folder}/").variants
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"head": "yolov5"},
+        {"input": InputFormat(colour=Colour.BGR)},
+        {"input": InputFormat(mean=(0.5, 0.5, 0.5))},
+        {"input": InputFormat(fit=Fit.LETTERBOX)},
+    ],
+)
+def test_a_table_of_networks_that_were_read_otherwise_is_refused(
+    weighted: OpenedZoo, change: dict[str, object]
+) -> None:
+    rows = read_variant_rows(weighted.variants_path)
+    write_variants(weighted.variants_path, rows, {"weights": weighted.digest})
+    (network,) = weighted.zoo.networks
+    changed = replace(network, **change)
+    write_zoo_file(weighted.folder, replace(weighted.zoo, networks=(changed,)))
+    with pytest.raises(UsageError, match="or with these read otherwise"):
         _ = open_zoo(f"{weighted.folder}/").variants
 
 
