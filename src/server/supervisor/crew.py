@@ -72,11 +72,6 @@ class Crew:
         self._ending = Ending(self._children, loop, config.drain_grace_ms)
 
     @property
-    def is_leaving(self) -> bool:
-        """Whether it was told to drain."""
-        return self._ending.has_begun
-
-    @property
     def is_over(self) -> bool:
         """Whether everybody has left."""
         return self._ending.is_over
