@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ..core.advice import SideAdvice
 from ..core.limits import WIRE_MS
+from ..core.link import transmission_ms
 from ..core.verdict import Reason
 from .estimators import BandwidthEstimator, SentFrame
 from .frame_sizes import FrameChoices, FrameSize
@@ -26,7 +27,8 @@ _RATIO_WEIGHT = 0.2
 _RATIO_LIMITS = (0.05, 20.0)
 
 
-class ServerTimes(NamedTuple):
+@dataclass(slots=True)
+class ServerTimes:
     """What a server took for a frame.
 
     Attributes:
@@ -70,7 +72,7 @@ class ClientLink:
         self._through_ms = -math.inf
         self._size_ratio = 1.0
         self._last_sent_ms = -math.inf
-        self._server_times: tuple[float, float] | None = None
+        self._server_times: ServerTimes | None = None
         self._server_ms: Sequence[float] = ()
         self._wait_factor = 1.0
 
@@ -118,7 +120,7 @@ class ClientLink:
         start_ms = now_ms
         if self._under_way and self._through_ms > now_ms:
             start_ms = self._through_ms
-        predicted_ms = start_ms - now_ms + forecast.sending_ms(kbits)
+        predicted_ms = start_ms - now_ms + transmission_ms(kbits, forecast.bandwidth_kbps)
         through_ms = self._through_ms = now_ms + predicted_ms
         self._last_sent_ms = now_ms
         sent = SentFrame(sequence, size.side_px, kbits, now_ms)
@@ -155,10 +157,10 @@ class ClientLink:
         if self._under_way:
             self._has_arrived(sequence)
         if times is not None and times.are_sound:
-            busy_ms, batch_ms = self._server_times or times
-            busy_ms += SERVER_WEIGHT * (times.busy_ms - busy_ms)
-            batch_ms += SERVER_WEIGHT * (times.batch_ms - batch_ms)
-            self._server_times = (busy_ms, batch_ms)
+            before = self._server_times or times
+            busy_ms = before.busy_ms + SERVER_WEIGHT * (times.busy_ms - before.busy_ms)
+            batch_ms = before.batch_ms + SERVER_WEIGHT * (times.batch_ms - before.batch_ms)
+            self._server_times = ServerTimes(busy_ms, batch_ms)
             wait_factor = WAIT_DECAY * self._wait_factor
             self._wait_factor = wait_factor if wait_factor > 1.0 else 1.0
             wait_ms = self._wait_factor * batch_ms

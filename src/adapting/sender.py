@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
 from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.ledger import IN_TIME, LATE, Ledger, Outcome
@@ -24,20 +25,23 @@ _GIVEN_UP = {reason: Outcome(Verdict.DROPPED, Drop(Place.CLIENT, reason)) for re
 Frame = TypeVar("Frame", bound=OfferedFrame)
 
 
-class Encode(NamedTuple, Generic[Frame]):
+@dataclass(slots=True)
+class Encode(Generic[Frame]):
     """Resize and encode a frame, then say `encoded`. There is one at a time."""
 
     frame: Frame
     sending: Sending
 
 
-class Send(NamedTuple, Generic[Frame]):
+@dataclass(slots=True)
+class Send(Generic[Frame]):
     """Hand an encoded frame to the transport, then say `written`."""
 
     frame: Frame
 
 
-class End(NamedTuple, Generic[Frame]):
+@dataclass(slots=True)
+class End(Generic[Frame]):
     """A frame has its verdict: `outcome` is set."""
 
     frame: Frame
@@ -47,7 +51,8 @@ class End(NamedTuple, Generic[Frame]):
 Instruction: TypeAlias = Encode[Frame] | Send[Frame] | End[Frame]
 
 
-class ServerAnswer(NamedTuple):
+@dataclass(slots=True)
+class ServerAnswer:
     """What a server says about a frame.
 
     Attributes:
@@ -259,7 +264,8 @@ class Sender(Generic[Frame]):
                 if self._waiting is not None:
                     self._give_up(self._waiting, Reason.SUPERSEDED)
                 self._waiting = frame
-                self._due_ms = min(self._due_ms, frame.captured_ms + self._slo_ms)
+                due_ms = frame.captured_ms + self._slo_ms
+                self._due_ms = min(self._due_ms, due_ms)
         frames.clear()
 
     def _encode(self, frame: Frame, now_ms: float) -> None:
@@ -284,7 +290,7 @@ class Sender(Generic[Frame]):
 
     def _send_if_worth_it(self, encoded: Encode[Frame], kbits: float, now_ms: float) -> None:
         """Has the frame in hand sent, unless it turns out too large, or was given up meanwhile."""
-        frame, sending = encoded
+        frame, sending = encoded.frame, encoded.sending
         self._encoded_kbits = None
         if not self._needs_writing:
             self._hand = None

@@ -186,7 +186,7 @@ class Session:
 
     async def _encode_and_send(self, call: StreamCall, order: Encode[CapturedFrame]) -> None:
         """Encodes a frame, and sends it if that is still wanted."""
-        frame, (size, quality, _) = order
+        frame, (size, quality, _) = order.frame, order.sending
         if frame.image is None:
             raise AssertionError(f"frame {frame.sequence}: was offered without a picture")
         height, width = frame.image.shape[:2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
@@ -43,7 +43,7 @@ class StreamKey:
 
 
 @dataclass(frozen=True)
-class Stream:
+class Stream(Link):
     """One stream as the planner sees it.
 
     Attributes:
@@ -55,7 +55,6 @@ class Stream:
         response_kbits: size of an answer, charged to the same link as the frame.
         frame_size_ratio: this stream's encoded sizes relative to the zoo's `frame_kbits`.
         decode_ms: what decoding one of its frames takes the server.
-        link: its uplink, of the above.
     """
 
     stream_id: str
@@ -66,7 +65,6 @@ class Stream:
     response_kbits: float = 0.0
     frame_size_ratio: float = 1.0
     decode_ms: float = 0.0
-    link: Link = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_key(self.stream_id)
@@ -77,23 +75,21 @@ class Stream:
         require_not_negative("response_kbits", self.response_kbits)
         require_positive("frame_size_ratio", self.frame_size_ratio)
         require_not_negative("decode_ms", self.decode_ms)
-        self.__dict__["link"] = Link(self.bandwidth_kbps, self.wire_ms)
 
     @classmethod
     def trusted(cls, **values: str | float) -> Self:
         """One whose values are sound, unchecked: advice makes one for every frame."""
         stream = object.__new__(cls)
-        stream.__dict__.update(values)
-        stream.__dict__["link"] = Link(stream.bandwidth_kbps, stream.wire_ms)
+        object.__setattr__(stream, "__dict__", values)
         return stream
 
     def is_carried(self, frame_kbits: float) -> bool:
         """Whether its link carries such frames strictly faster than they are made."""
-        return self.link.carries(frame_kbits * self.frame_size_ratio, self.fps)
+        return self.carries(frame_kbits * self.frame_size_ratio, self.fps)
 
     def network_ms(self, frame_kbits: float) -> float:
         """Time on the network of such a frame and its answer."""
-        return self.link.round_trip_ms(frame_kbits * self.frame_size_ratio + self.response_kbits)
+        return self.round_trip_ms(frame_kbits * self.frame_size_ratio + self.response_kbits)
 
 
 @lru_cache(maxsize=4096)  # the same streams come by for every frame and plan

@@ -15,22 +15,22 @@ class RunningVariant:
     Attributes:
         variant: index into the zoo's variants.
         batch_size: the largest batch that the plan allows.
+        first_answer_ms: how soon a frame that is run at once and alone is answered, as a rule.
+        batch_p99_ms: the time that planning counts for a batch.
     """
 
     device_id: str
     variant: int
     batch_size: int
     latency: BatchLatency
+    first_answer_ms: float = field(init=False, repr=False, compare=False)
+    batch_p99_ms: float = field(init=False, repr=False, compare=False)
 
-    @property
-    def first_answer_ms(self) -> float:
-        """How soon a frame that is run at once and alone is answered, as a rule."""
-        return self.latency.p50_ms[0]
-
-    @property
-    def batch_p99_ms(self) -> float:
-        """The time that planning counts for a batch."""
-        return self.latency.p99_ms[min(self.batch_size, self.latency.max_batch_size) - 1]
+    def __post_init__(self) -> None:
+        latency = self.latency
+        p99_ms = latency.p99_ms[min(self.batch_size, latency.max_batch_size) - 1]
+        object.__setattr__(self, "first_answer_ms", latency.p50_ms[0])
+        object.__setattr__(self, "batch_p99_ms", p99_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,15 @@ class PlanView:
     epoch: int = 0
     devices: Mapping[str, RunningVariant] = field(default_factory=dict)
     placement: Mapping[str, str] = field(default_factory=dict)
+    _serving: Mapping[str, RunningVariant | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        serving = {one: self.devices.get(device_id) for one, device_id in self.placement.items()}
+        object.__setattr__(self, "_serving", serving)  # looked up several times for every frame
 
     def serving(self, stream_id: str) -> RunningVariant | None:
         """What serves a stream; None if nothing does."""
-        return self.devices.get(self.placement.get(stream_id, ""))
+        return self._serving.get(stream_id)
 
     def slots_needed(self, rates_fps: Iterable[tuple[str, float]]) -> float:
         """Slots of the frame memory that frames of these streams take while they run, on the average.

@@ -162,7 +162,7 @@ class SimulatedCamera:
         now_ms = self._events.now_ms
         for instruction in self._sender.tick(now_ms):
             if isinstance(instruction, Encode):
-                frame, sending = instruction
+                frame, sending = instruction.frame, instruction.sending
                 making_ms = self.stream.making_ms(sending.size.side_px, now_ms)
                 at_ms = self._encoded_at_ms = now_ms + making_ms + self._jitter_ms()
                 self._events.at(at_ms, Priority.ARRIVAL, self._finish_encoding, frame, sending)

@@ -60,7 +60,7 @@ class SimulatedDevice:
         *,
         slowdown: SlowdownScript = ALWAYS_AS_PROFILED,
         probes_until_ms: float = 0.0,
-        on_answers: Callable[[SimulatedDevice, list[SimulatedFrame]], None],
+        on_answers: Callable[[SimulatedDevice, Batch, list[SimulatedFrame], float], None],
         on_drop: Callable[[SimulatedDevice, SimulatedFrame, Reason], None],
         on_status: Callable[[SimulatedDevice, Slowness], None],
         on_batch: Callable[[BatchRecord], None] | None,
@@ -169,18 +169,11 @@ class SimulatedDevice:
 
     def _start(self, batch: Batch) -> None:
         now_ms = self._events.now_ms
-        size = batch.size
-        took_ms = self._draw_ms(batch.variant, size) * self._slowdown.factor(now_ms)
+        took_ms = self._draw_ms(batch.variant, batch.size) * self._slowdown.factor(now_ms)
         self.is_busy = True
         frames = [self._frames.pop(queued.key) for queued in batch.frames]
         if self._on_batch is not None and frames:
             self._on_batch(batch.record(self.device_id, took_ms))
-        for frame in frames:
-            frame.variant = batch.variant
-            frame.batch_size = size
-            frame.plan_epoch = batch.plan_epoch
-            frame.queue_ms = now_ms - frame.handed_ms
-            frame.inference_ms = took_ms
         self._events.at(now_ms + took_ms, Priority.DONE, self._end, batch, frames, took_ms)
 
     def _end(self, batch: Batch, frames: list[SimulatedFrame], took_ms: float) -> None:
@@ -189,7 +182,7 @@ class SimulatedDevice:
         now_ms = self._events.now_ms
         self.is_busy = False
         if frames:
-            self._on_answers(self, frames)
+            self._on_answers(self, batch, frames, took_ms)
         self._core.ran(batch, took_ms, now_ms)
         condition = self._core.condition
         if condition.is_status_due(now_ms):

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.budget_rules import budget_rule
@@ -14,6 +13,7 @@ from ..core.codes import CODE_OF_REASON
 from ..core.records import ServerFrameRecord
 from ..core.stream import StreamKey
 from ..core.verdict import Drop, Place, Reason
+from ..scheduling.batching.port import Batch
 from ..scheduling.cores.endpoint.core import EndpointCore
 from ..scheduling.cores.endpoint.drop_notes import DropNote
 from ..scheduling.cores.endpoint.gate import Declared, StreamGate
@@ -80,6 +80,18 @@ class SimulatedServer:
         self._requests: dict[int, _Client] = {}
         self._numbers = itertools.count()
         self._wake_ms = math.inf
+        self._actions: dict[type[Instruction], Callable[..., None]] = {
+            Dispatch: self._dispatch,
+            Answer: self._send,
+            Dropped: self._send,
+            WakeAt: self._wake_at,
+            Report: scheduler.take_report,
+            AskScheduler: lambda one: scheduler.join(one.request, one.stream, self._take_reply),
+            LeaveScheduler: lambda one: scheduler.leave(one.request, one.stream_id),
+            Registered: self._admit,
+            NotRegistered: self._refuse,
+            Mistake: self._fail,
+        }
         types = {device.device_id: device.device_type for device in scenario.devices}
         names = [variant.name for variant in scenario.variants]
         self._core = EndpointCore(
@@ -151,21 +163,21 @@ class SimulatedServer:
         if frame.note is None:
             self._perform(self._core.dispatch(frame, None, now_ms))
 
-    def answer(self, device: SimulatedDevice, frames: list[SimulatedFrame]) -> None:
+    def answer(
+        self, device: SimulatedDevice, batch: Batch, frames: list[SimulatedFrame], took_ms: float
+    ) -> None:
         """Takes the frames of a batch that has run."""
         at_ms = self._events.now_ms + self._model.answer_ms
-        self._events.at(at_ms, Priority.DONE, self._take_results, device, frames)
+        self._events.at(at_ms, Priority.DONE, self._take_results, device, batch, frames, took_ms)
 
-    def _take_results(self, device: SimulatedDevice, frames: list[SimulatedFrame]) -> None:
-        first = frames[0]
-        done = BatchDone(
-            [FrameDone(one.ticket, one.queue_ms, 0.0, FIRST_RESPONSE_KBITS) for one in frames],
-            first.variant,
-            first.batch_size or 0,
-            first.inference_ms,
-            first.plan_epoch or 0,
-        )
-        self._hear(device, done)
+    def _take_results(
+        self, device: SimulatedDevice, batch: Batch, frames: list[SimulatedFrame], took_ms: float
+    ) -> None:
+        done = [
+            FrameDone(one.ticket, batch.start_ms - one.handed_ms, 0.0, FIRST_RESPONSE_KBITS)
+            for one in frames
+        ]
+        self._hear(device, BatchDone(done, batch.variant, batch.size, took_ms, batch.plan_epoch))
 
     def drop(self, device: SimulatedDevice, frame: SimulatedFrame, reason: Reason) -> None:
         """Takes a frame that its device has given up."""
@@ -177,47 +189,26 @@ class SimulatedServer:
 
     def _perform(self, instructions: list[Instruction]) -> None:
         for one in instructions:
-            match one:
-                case Dispatch(frame):
-                    self._dispatch(cast("SimulatedFrame", frame))
-                case Answer(frame, _) | Dropped(frame, True):
-                    self._send(cast("SimulatedFrame", frame))
-                case Dropped(frame, _):
-                    self._log(cast("SimulatedFrame", frame))
-                case WakeAt(at_ms):
-                    self._wake_at(at_ms)
-                case Report():
-                    self._scheduler.take_report(one)
-                case AskScheduler(request, stream):
-                    self._scheduler.join(request, stream, self._take_reply)
-                case LeaveScheduler(request, stream_id):
-                    self._scheduler.leave(request, stream_id)
-                case Registered(request, gate, advice, _):
-                    self._admit(self._requests.pop(request), gate, advice)
-                case NotRegistered(request, why):
-                    if isinstance(why, Why):
-                        why = Refusal(RefusalReason.OVERLOAD, why)
-                    self._requests.pop(request).on_reply(why, NO_ADVICE)
-                case Mistake(_, error):
-                    raise error
-                case _:  # lines for logs, and calls that end: cameras leave by themselves
-                    pass
+            action = self._actions.get(type(one))
+            if (
+                action is not None
+            ):  # else a line for a log, or a call that ends: cameras leave by themselves
+                action(one)
 
-    def _dispatch(self, frame: SimulatedFrame) -> None:
+    def _dispatch(self, order: Dispatch) -> None:
+        frame = order.frame
         frame.handed_ms = at_ms = self._events.now_ms + self._model.arrival_ms
         self._events.at(at_ms, Priority.ARRIVAL, self._devices[frame.device_id].take, frame)
 
-    def _send(self, frame: SimulatedFrame) -> None:
+    def _send(self, ended: Answer | Dropped) -> None:
         """Tells a camera how its frame ended."""
-        self._log(frame)
-        client = self._clients.get(frame.stream_id)
-        if client is not None:
-            at_ms = self._events.now_ms + frame.gate.observed.wire_ms
-            self._events.at(at_ms, Priority.DONE, client.on_answer, frame)
-
-    def _log(self, frame: SimulatedFrame) -> None:
+        frame, gate, now_ms = ended.frame, ended.frame.gate, self._events.now_ms
         if self._on_frame is not None:
-            self._on_frame(frame.server_record(self._events.now_ms))
+            self._on_frame(frame.server_record(now_ms))
+        client = self._clients.get(gate.stream_id)
+        if client is not None and (isinstance(ended, Answer) or ended.is_told):
+            at_ms = now_ms + gate.observed.wire_ms
+            self._events.at(at_ms, Priority.DONE, client.on_answer, frame)
 
     def take_plan(self, plan: PlanView) -> None:
         """Takes the scheduler's plan."""
@@ -226,15 +217,25 @@ class SimulatedServer:
     def _take_reply(self, request: int, refusal: Refusal | None) -> None:
         self._perform(self._core.join_answered(request, refusal, self._events.now_ms))
 
-    def _admit(self, client: _Client, gate: StreamGate, advice: SideAdvice) -> None:
+    def _admit(self, registered: Registered) -> None:
         """A camera that is registered opens its stream at once."""
+        client, gate = self._requests.pop(registered.request), registered.gate
         client.gate = gate
         self._clients[gate.stream_id] = client
         self._perform(self._core.open(gate, self._events.now_ms))
-        client.on_reply(None, advice)
+        client.on_reply(None, registered.advice)
 
-    def _wake_at(self, at_ms: float) -> None:
-        self._wake_ms = at_ms
+    def _refuse(self, refused: NotRegistered) -> None:
+        why = refused.why
+        if isinstance(why, Why):
+            why = Refusal(RefusalReason.OVERLOAD, why)
+        self._requests.pop(refused.request).on_reply(why, NO_ADVICE)
+
+    def _fail(self, mistake: Mistake) -> None:
+        raise mistake.error
+
+    def _wake_at(self, order: WakeAt) -> None:
+        at_ms = self._wake_ms = order.at_ms
         if at_ms < math.inf:
             at_ms = max(at_ms, self._events.now_ms)
             self._events.at(at_ms, Priority.DECISION, self._tick, self._wake_ms)

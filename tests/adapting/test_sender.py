@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -330,7 +331,7 @@ class SenderMachine(RuleBasedStateMachine):
                 elif stimulus == "answered":
                     sequence, reason = arguments
                     drop = None if reason is None else Drop(Place.EXECUTOR, reason)
-                    sender.answered(sequence, ANSWER._replace(drop=drop), self.now_ms)
+                    sender.answered(sequence, replace(ANSWER, drop=drop), self.now_ms)
                 elif stimulus == "acked":
                     sender.acked(*arguments, 0.0, self.now_ms)
                 elif stimulus == "written":

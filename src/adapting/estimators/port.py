@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from ...core.limits import BANDWIDTH_KBPS
 
@@ -18,7 +19,8 @@ def between(bandwidth_kbps: float) -> float:
     return bandwidth_kbps if bandwidth_kbps < MAX_KBPS else MAX_KBPS
 
 
-class SentFrame(NamedTuple):
+@dataclass(slots=True)
+class SentFrame:
     """A frame that was handed to the transport.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+from ...core.link import transmission_ms
 from ...core.verdict import Reason
 from .port import Sending, Situation
 from .rungs import DEFAULT_LADDER, Knob, parse_ladder
@@ -79,7 +80,7 @@ def _best_choice(situation: Situation, turned: _Turned) -> _Choice | None:
         made_in = fps * making_ms / 1000.0  # periods
         for quality in qualities:
             kbits = size.kbits * quality.size_ratio * size_ratio  # as `Situation.kbits`
-            sending_ms = link.sending_ms(kbits)
+            sending_ms = transmission_ms(kbits, link.bandwidth_kbps)
             if sending_ms + wire_ms + server_ms[0] > left_ms:
                 continue
             for divisor in divisors:

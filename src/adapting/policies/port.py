@@ -15,7 +15,7 @@ from ..frame_sizes import DEFAULT_QUALITY, FrameSize
 from .odds import ArrivalOdds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which makes one cost twice as much
 class LinkForecast(Link):
     """What is expected of the uplink at this moment.
 
@@ -23,6 +23,8 @@ class LinkForecast(Link):
         odds: how far it falls short of that.
     """
 
+    bandwidth_kbps: float
+    wire_ms: float = 0.0
     odds: ArrivalOdds = field(default_factory=ArrivalOdds)
 
 
@@ -87,7 +89,7 @@ _side_px = attrgetter("side_px")
 
 def _up_to(sizes: Sequence[FrameSize], most_px: int) -> Sequence[FrameSize]:
     """The sizes up to a side; the smallest in any case."""
-    return sizes[: max(1, bisect_right(sizes, most_px, key=_side_px))]
+    return sizes[: bisect_right(sizes, most_px, key=_side_px) or 1]
 
 
 class Sending(NamedTuple):

@@ -70,7 +70,8 @@ class DeadlineBatcher:
         Takes about 10 us where all frames fit into one batch in time, and O(batch size x queue) time
         at worst, about 0.2 ms for 64 frames and sizes up to 12.
         """
-        median = [0.0, *_rising_p50_ms(device.latency)[: device.batch_size]]
+        surely, likely = _latencies(device.latency, device.batch_size)
+        median = surely.median
         by_deadline = sorted(queue, key=_BY_DEADLINE)
         deadlines = [frame.deadline_ms for frame in by_deadline]
         num_hopeless = bisect_left(deadlines, now_ms + median[1])
@@ -82,10 +83,8 @@ class DeadlineBatcher:
         if not ready:
             past_hope_ms = frames[0].deadline_ms - median[1] + PAST_HOPE_MS
             return BatchDecision(drop=drop, wait_until_ms=past_hope_ms)
-        p99 = [0.0, *device.latency.p99_ms[: device.batch_size]]
-        can_be_sure = frames[ready[-1]].deadline_ms >= now_ms + p99[1]
-        frame_ms = min(ms / size for size, ms in enumerate(median[1:], 1))
-        latency = _Latency(median, p99 if can_be_sure else median, frame_ms)
+        can_be_sure = frames[ready[-1]].deadline_ms >= now_ms + surely.bound[1]
+        latency = surely if can_be_sure else likely
         deadlines = deadlines[num_hopeless:]
 
         run, outcome = _best_batch(deadlines, ready, latency, now_ms)
@@ -116,9 +115,12 @@ class DeadlineBatcher:
 
 
 @lru_cache(maxsize=256)  # of the variants that devices run, again and again
-def _rising_p50_ms(latency: BatchLatency) -> tuple[float, ...]:
-    """Medians by batch size, none below that of a smaller batch."""
-    return tuple(accumulate(latency.p50_ms, max))
+def _latencies(latency: BatchLatency, batch_size: int) -> tuple[_Latency, _Latency]:
+    """Of batches up to a size, bounded by the p99 and by the median; no median is below that of a smaller batch."""
+    median = (0.0, *accumulate(latency.p50_ms[:batch_size], max))
+    frame_ms = min(ms / size for size, ms in enumerate(median[1:], 1))
+    p99 = (0.0, *latency.p99_ms[:batch_size])
+    return _Latency(median, p99, frame_ms), _Latency(median, median, frame_ms)
 
 
 def _too_late(frames: Sequence[QueuedFrame]) -> tuple[tuple[int, Reason], ...]:
@@ -138,8 +140,7 @@ def _best_batch(
     num_frames = len(deadlines_ms)
     for size, first in reversed(_feasible_batches(deadlines_ms, ready, latency, start_ms)):
         least_ms = latency.median[size] + (num_frames - size) * latency.frame_ms
-        most = _Outcome(num_frames, BOUND_SLACK_MS - least_ms, -size)
-        if most <= best_outcome:
+        if (num_frames, BOUND_SLACK_MS - least_ms, -size) <= best_outcome:
             continue
         batch = ready[first : first + size]
         if batch[-1] - batch[0] == size - 1:

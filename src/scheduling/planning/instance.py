@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.link import Link
 from ...core.mode import Mode, ModeTable
 from ...core.problem import Problem
 from ...core.stream import Stream
@@ -143,7 +142,6 @@ def _columns(streams: Sequence[Stream]) -> Stream:
     table = np.array(rows, np.float64).reshape(len(streams), len(_STREAM_FIELDS))
     for number, name in enumerate(_STREAM_FIELDS):
         object.__setattr__(columns, name, table[:, [number]])
-    object.__setattr__(columns, "link", Link(columns.bandwidth_kbps, columns.wire_ms))
     return columns
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ...core.advice import SideAdvice
 from ...core.budget import BudgetRule
@@ -12,6 +13,7 @@ from ..plan_view import RunningVariant
 from .observed_stream import ObservedStream
 
 FRESH_MS = 20.0  # advice moves with the link, which is measured over a second
+_advice = lru_cache(maxsize=1024)(SideAdvice)  # a zoo has few sides
 
 
 class Adviser:
@@ -46,10 +48,10 @@ class Adviser:
         if stream.advised_for is running and now_ms - stream.advised_ms < FRESH_MS:
             return stream.advice
         if running is None:
-            stream.advice = SideAdvice(self._smallest_px)
+            stream.advice = _advice(self._smallest_px)
         else:
             advised = self.variant(stream.planned(now_ms), running, overhead_ms)
-            stream.advice = SideAdvice(
+            stream.advice = _advice(
                 self._variants[advised].input_side_px,
                 self._variants[running.variant].input_side_px,
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ...adapting.estimators import HarmonicMeanWindow
 from ...core.advice import NO_ADVICE, SideAdvice
-from ...core.link import Link
+from ...core.link import transmission_ms
 from ...core.stream import Stream
 from ..plan_view import RunningVariant
 from .overhead import OverheadEstimate
@@ -95,7 +95,7 @@ class ObservedStream:
             self.observe_link(read_ms, bandwidth_kbps, wire_ms)
         if expected_kbits is not None:
             self.observe_size(kbits / expected_kbits)
-        there_ms = Link(bandwidth_kbps, wire_ms).there_ms(kbits)
+        there_ms = transmission_ms(kbits, bandwidth_kbps) + wire_ms
         left_ms = self.slo_ms - age_ms - there_ms - wire_ms - REPLY_MARGIN_MS
         return there_ms, read_ms + left_ms
 
@@ -114,7 +114,9 @@ class ObservedStream:
         """Takes in the size of a frame over what the zoo says of frames of that side."""
         is_larger = size_ratio > self.size_ratio
         step = RATIO_STEP * (RATIO_QUANTILE if is_larger else RATIO_QUANTILE - 1)
-        self.size_ratio = min(max(self.size_ratio * (1 + step), LEAST_RATIO), MOST_RATIO)
+        ratio = self.size_ratio * (1 + step)
+        ratio = ratio if ratio > LEAST_RATIO else LEAST_RATIO
+        self.size_ratio = ratio if ratio < MOST_RATIO else MOST_RATIO
 
     def planned_kbps(self, now_ms: float) -> float:
         """The rate of the link that planning counts with."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...core.checks import require_not_negative
+import math
+
+from ...core.limits import OVERHEAD_MS
 
 FIRST_MS = 4.0  # until measured; the published start, of everything together
 WEIGHT = 0.02
@@ -21,11 +23,8 @@ class OverheadEstimate:
         self.mean_ms = first_ms
 
     def add(self, sample_ms: float) -> None:
-        """Takes what one frame cost.
-
-        Raises:
-            ValueError: if it is negative or not finite.
-        """
-        require_not_negative("sample_ms", sample_ms)
-        surprise_ms = sample_ms - self.mean_ms
-        self.mean_ms += WEIGHT * min(max(surprise_ms, -MOST_SURPRISE_MS), MOST_SURPRISE_MS)
+        """Takes what one frame cost; what cannot be counts as the nearest that can."""
+        surprise_ms = OVERHEAD_MS.nearest(sample_ms) - self.mean_ms
+        if not -MOST_SURPRISE_MS < surprise_ms < MOST_SURPRISE_MS:
+            surprise_ms = math.copysign(MOST_SURPRISE_MS, surprise_ms)
+        self.mean_ms += WEIGHT * surprise_ms

@@ -31,7 +31,7 @@ class RatePolicer:
         tokens = self._tokens + (now_ms - self._filled_ms) * self._tokens_per_ms
         self._filled_ms = now_ms
         if tokens >= 1:
-            self._tokens = min(tokens, self._burst) - 1
+            self._tokens = (tokens if tokens < self._burst else self._burst) - 1
             return True
         self._tokens = tokens
         if now_ms - self._excess_last_ms > EXCESS_PAUSE_MS:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from .held_frame import HeldFrame
 
@@ -17,7 +16,8 @@ PATIENCE_MS = 200.0
 """A frame that is overdue by that much and a batch tells of a hang, where nothing else came back either."""
 
 
-class Handed(NamedTuple):
+@dataclass(slots=True)
+class Handed:
     """A frame as it was sent to a device: it may be elsewhere by now.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ....core.advice import NO_ADVICE, SideAdvice
-from ....core.limits import OVERHEAD_MS
 from ...streams.observed_stream import ObservedStream
 from .drop_notes import DropNote
 from .gate import StreamGate
@@ -25,8 +24,8 @@ def answer(
     frame.server_ms = server_ms = now_ms - frame.read_ms
     frame.advice = sides(state, observed, now_ms)
     observed.response_kbits = done.response_kbits
-    state.overhead.add(OVERHEAD_MS.nearest(server_ms - done.queue_ms - batch.inference_ms))
-    observed.decoding.add(OVERHEAD_MS.nearest(done.decode_ms))
+    state.overhead.add(server_ms - done.queue_ms - batch.inference_ms)
+    observed.decoding.add(done.decode_ms)
     gate.num_answered += 1
     state.out.append(Answer(frame, done.found))
     _has_ended(state, gate)
@@ -39,7 +38,7 @@ def drop(
     gate = frame.gate
     observed = gate.observed
     if note.decode_ms > 0:
-        observed.decoding.add(OVERHEAD_MS.nearest(note.decode_ms))
+        observed.decoding.add(note.decode_ms)
     frame.note = note
     frame.server_ms = now_ms - frame.read_ms
     frame.plan_epoch = state.plan.epoch

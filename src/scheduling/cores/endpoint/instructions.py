@@ -1,10 +1,11 @@
-"""What the endpoint's core has its shell do. Named tuples: there are some for every frame."""
+"""What the endpoint's core has its shell do. Not frozen, which would make them cost twice as much: there are some for every frame."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from ....core.advice import SideAdvice
 from ....core.codes import Code
@@ -13,20 +14,23 @@ from .gate import StreamGate
 from .held_frame import HeldFrame
 
 
-class Dispatch(NamedTuple):
+@dataclass(slots=True)
+class Dispatch:
     """Send a frame to its device, under its ticket; from memory into a slot first, if it is in none."""
 
     frame: HeldFrame
 
 
-class Cancel(NamedTuple):
+@dataclass(slots=True)
+class Cancel:
     """A device need not run these any more."""
 
     device_id: str
     tickets: Sequence[int]
 
 
-class Answer(NamedTuple):
+@dataclass(slots=True)
+class Answer:
     """A frame ran, and has ended.
 
     Attributes:
@@ -37,7 +41,8 @@ class Answer(NamedTuple):
     found: Any
 
 
-class Dropped(NamedTuple):
+@dataclass(slots=True)
+class Dropped:
     """A frame has ended without, as its note says.
 
     Attributes:
@@ -48,7 +53,8 @@ class Dropped(NamedTuple):
     is_told: bool
 
 
-class EndCall(NamedTuple):
+@dataclass(slots=True)
+class EndCall:
     """The call of a stream ends, once what is to be sent has been sent.
 
     Attributes:
@@ -62,13 +68,15 @@ class EndCall(NamedTuple):
     is_stuck: bool = False
 
 
-class SessionOver(NamedTuple):
+@dataclass(slots=True)
+class SessionOver:
     """A session is over, with all its frames; nobody can open it."""
 
     gate: StreamGate
 
 
-class Registered(NamedTuple):
+@dataclass(slots=True)
+class Registered:
     """The one answer to a registration: it has a place."""
 
     request: int
@@ -89,7 +97,8 @@ class Why(StrEnum):
     SCHEDULER_SILENT = "the scheduler did not answer in time"
 
 
-class NotRegistered(NamedTuple):
+@dataclass(slots=True)
+class NotRegistered:
     """The one answer to a registration: it has none.
 
     Attributes:
@@ -100,21 +109,24 @@ class NotRegistered(NamedTuple):
     why: Any
 
 
-class AskScheduler(NamedTuple):
+@dataclass(slots=True)
+class AskScheduler:
     """Ask the scheduler for a place."""
 
     request: int
     stream: Stream
 
 
-class LeaveScheduler(NamedTuple):
+@dataclass(slots=True)
+class LeaveScheduler:
     """Take that question back, or the place that it was answered with."""
 
     request: int
     stream_id: str
 
 
-class Report(NamedTuple):
+@dataclass(slots=True)
+class Report:
     """Tell the scheduler how all streams fare.
 
     Attributes:
@@ -133,25 +145,29 @@ class Report(NamedTuple):
     plan_epoch: int
 
 
-class DevicesChanged(NamedTuple):
+@dataclass(slots=True)
+class DevicesChanged:
     """A device has come, gone, fallen silent, or spoken again."""
 
 
-class Note(NamedTuple):
+@dataclass(slots=True)
+class Note:
     """A line for the log; of severity `INFO`, `WARNING` or `ERROR`."""
 
     level: str
     text: str
 
 
-class Mistake(NamedTuple):
+@dataclass(slots=True)
+class Mistake:
     """Something failed that should not have; for the log."""
 
     where: str
     error: Exception
 
 
-class WakeAt(NamedTuple):
+@dataclass(slots=True)
+class WakeAt:
     """A tick is due then, and none before. Infinite: none at all."""
 
     at_ms: float

@@ -108,12 +108,13 @@ def _fall_silent(state: EndpointState, device: AttachedDevice, now_ms: float) ->
 def _lost(
     state: EndpointState, device: AttachedDevice, at_work: Iterable[Handed], now_ms: float
 ) -> None:
-    for frame, is_alone in at_work:
+    for one in at_work:
+        frame = one.frame
         text = (
             f"{device.device_id} was lost at work on frame {frame.sequence} of "
             f"{frame.gate.stream_id}: {frame.num_bytes} bytes, crc32c {frame.crc32c:08x}"
         )
-        state.out.append(Note("WARNING", text + (", alone" if is_alone else "")))
+        state.out.append(Note("WARNING", text + (", alone" if one.is_alone else "")))
     frames = [AtWork(one.stream_id, one.is_alone) for one in at_work]
     state.suspicion.lost(device.device_id, frames, now_ms)
 

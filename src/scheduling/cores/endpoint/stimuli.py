@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ....core.budget import BudgetRule
 from .drop_notes import DropNote
@@ -33,7 +33,8 @@ class EndpointRules:
     budget_rule: BudgetRule
 
 
-class FrameDone(NamedTuple):
+@dataclass(slots=True)
+class FrameDone:
     """What a device says of one frame.
 
     Attributes:
@@ -51,7 +52,8 @@ class FrameDone(NamedTuple):
     found: Any = None
 
 
-class BatchDone(NamedTuple):
+@dataclass(slots=True)
+class BatchDone:
     """What a device says at once: frames that ran together, or were given up."""
 
     frames: Sequence[FrameDone]
