@@ -11,6 +11,10 @@ from .checks import plain
 class Verdict(StrEnum):
     """The three ends of a captured frame."""
 
+    __hash__ = (
+        str.__hash__
+    )  # an enumeration's own takes longer, and every frame is counted by its verdict
+
     IN_TIME = "in_time"
     LATE = "late"
     DROPPED = "dropped"

@@ -28,7 +28,7 @@ class SimulatedLink:
         self.wire_ms = require_not_negative("wire_ms", wire_ms)
         self._trace = trace
         self._is_dead = trace.scale_ratio == 0 or not any(trace.values_mbps)
-        is_constant = len(set(trace.values_mbps)) == 1
+        is_constant = len(set(trace.values_mbps)) == 1 and not self._is_dead
         self._constant_kbps = trace.rate_kbps(0.0) if is_constant else None
         self._free_ms = 0.0
 
@@ -39,10 +39,10 @@ class SimulatedLink:
         return self._free_ms + self.wire_ms
 
     def _sent_ms(self, kbits: float, at_ms: float) -> float:
-        if self._is_dead or math.isinf(at_ms):
-            return math.inf
         if self._constant_kbps is not None:
             return at_ms + 1000.0 * kbits / self._constant_kbps
+        if self._is_dead or math.isinf(at_ms):
+            return math.inf
         period_ms = 1000.0 * self._trace.period_s
         number = math.floor(at_ms / period_ms)
         while True:

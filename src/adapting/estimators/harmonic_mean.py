@@ -43,7 +43,8 @@ class HarmonicMeanWindow:
         self._values.append((now_ms, inverse))
         self._sum += inverse
         self._value_kbps = None
-        self._forget(now_ms)
+        if self._values[0][0] < now_ms - self._window_ms:
+            self._forget(now_ms)
 
     def value_kbps(self, now_ms: float) -> float:
         """The harmonic mean of the values of the window."""

@@ -34,7 +34,8 @@ def takes_no_time(side_px: int) -> float:
     return 0.0
 
 
-class Situation(NamedTuple):
+@dataclass(slots=True)
+class Situation:
     """What a policy knows when it is a frame's turn to be sent.
 
     Attributes:

@@ -12,7 +12,7 @@ from ...core.stream import Stream
 from .counter_offer import (
     CounterOffer,
     RefusalReason,
-    admit,
+    admits,
     find_offers,
     fits_alone,
     protected_streams,
@@ -154,12 +154,13 @@ class AdmissionRound:
             return ()
         may_plan = self._limit.left_ms >= PLANS_PER_OFFER * self._plan_ms
         plan = self.plan or self._previous
+        protected = protected_streams(self._problem, plan)
 
         def is_taken(changed: Stream) -> bool:
             if self._limit.is_up:
                 return False
             if self._seats is not None and self._seats.would_take(changed):
                 return True
-            return may_plan and admit(self._problem, changed, plan, self._planner) is not None
+            return may_plan and admits(self._problem, changed, plan, self._planner, protected)
 
         return find_offers(self._problem, stream, is_taken)

@@ -36,11 +36,7 @@ def largest_batch(table: ModeTable, variant: int, budget_ms: float, rate_fps: fl
 
     Source: Jellyfish, the server's rule; the published loop stops one short of the profile's end.
     """
-    return max(
-        (
-            cost.mode.batch_size
-            for cost in table.costs(variant)
-            if 2 * cost.p99_ms <= budget_ms and rate_fps <= limit_fps(cost)
-        ),
-        default=0,
-    )
+    for cost in reversed(table.costs(variant)):
+        if 2 * cost.p99_ms <= budget_ms and rate_fps <= limit_fps(cost):
+            return cost.mode.batch_size
+    return 0

@@ -52,6 +52,13 @@ def admit(problem: Problem, stream: Stream, plan: Plan | None, planner: Planner)
     return _admit(problem, stream, plan, planner, protected_streams(problem, plan))
 
 
+def admits(
+    problem: Problem, stream: Stream, plan: Plan | None, planner: Planner, protected: set[str]
+) -> bool:
+    """Whether `admit` finds a plan for a stream that fits alone; `protected` is of `protected_streams`."""
+    return _admit(problem, stream, plan, planner, protected) is not None
+
+
 def refusal_reason(problem: Problem, stream: Stream) -> RefusalReason:
     """Tells why a stream that was not admitted cannot be placed."""
     if fits_alone(problem, stream):
@@ -74,9 +81,7 @@ def counter_offers(
     """
     protected = protected_streams(problem, plan)
     return find_offers(
-        problem,
-        stream,
-        lambda changed: _admit(problem, changed, plan, planner, protected) is not None,
+        problem, stream, lambda changed: admits(problem, changed, plan, planner, protected)
     )
 
 
