@@ -159,9 +159,10 @@ class SimulatedServer:
         frame.gate = client.gate
         frame.age_ms = (frame.sent_ms or 0.0) - frame.captured_ms
         self._events.at(now_ms + wire_ms, Priority.DONE, client.on_ack, frame)
-        self._perform(self._core.take(frame, wire_ms, None))
+        instructions = self._core.take(frame, wire_ms, None)
         if frame.note is None:
-            self._perform(self._core.dispatch(frame, None, now_ms))
+            instructions += self._core.dispatch(frame, None, now_ms)
+        self._perform(instructions)
 
     def answer(
         self, device: SimulatedDevice, batch: Batch, frames: list[SimulatedFrame], took_ms: float

@@ -270,7 +270,7 @@ class ChangePointEstimator:
         for one in stretches:
             one.add(acked)
         ms_per_kbit = (taken_ms if taken_ms > RESOLUTION_MS else RESOLUTION_MS) / kbits
-        ms_per_kbit = max(ms_per_kbit, LEAST_MS_PER_KBIT)
+        ms_per_kbit = ms_per_kbit if ms_per_kbit > LEAST_MS_PER_KBIT else LEAST_MS_PER_KBIT
         if (
             best.cost > cost_before + NEW_RATE_COST or SLOWER_RATIO * best.ms_per_kbit < ms_per_kbit
         ):  # else no other rate explains it as well: a change costs more than this delay

@@ -58,8 +58,10 @@ class Seats:
             else:
                 placed.append((-self._budget_ms(stream, device), len(placed), stream, device))
         # Patient ones first: a strict one may cost the others.
-        for _, _, stream, device in sorted(placed, key=lambda one: one[:2]):
-            if not self._join(stream, [device]):
+        for less_ms, _, stream, device in sorted(placed, key=lambda one: one[:2]):
+            if self._has_room(device, -less_ms, stream.fps):
+                self._sit(stream.stream_id, device, (-less_ms, stream.fps))
+            else:
                 waiting.append(stream)
         for stream in waiting:
             self._join(stream, self._best_first)
@@ -107,13 +109,13 @@ class Seats:
     def _fits(self, stream: Stream, device: int) -> tuple[float, float] | None:
         """What the stream would bring, budget and rate, if the device takes it."""
         budget_ms = self._budget_ms(stream, device)
-        fits = largest_batch(
-            self._tables[device],
-            self._variants[device],
-            min(budget_ms, self._least_ms[device]),
-            math.fsum([*self._rates[device], stream.fps]),
-        )
-        return (budget_ms, stream.fps) if fits else None
+        return (budget_ms, stream.fps) if self._has_room(device, budget_ms, stream.fps) else None
+
+    def _has_room(self, device: int, budget_ms: float, fps: float) -> bool:
+        """Whether a device takes one more of that budget and rate."""
+        least_ms = min(budget_ms, self._least_ms[device])
+        rate_fps = math.fsum([*self._rates[device], fps])
+        return largest_batch(self._tables[device], self._variants[device], least_ms, rate_fps) > 0
 
     def _join(self, stream: Stream, devices: Sequence[int]) -> bool:
         for device in devices:
