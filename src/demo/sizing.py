@@ -16,7 +16,7 @@ from .cameras import KINDS, DemoCamera, demo_cameras
 
 MOST_DEVICE_RATIO = 0.72
 """Share of the devices' time: with every frame run by the variant of median accuracy, and by what links let through."""
-MOST_DRAWING_RATIO = 0.45
+MOST_DRAWING_RATIO = 0.35
 """Share of one core's time for drawing and encoding; relay, endpoint and answers take a third as much again."""
 LEAST_BOUND_RATIO = 0.3
 """Share of the time, over all cameras, in which a link does not let the largest frames through."""

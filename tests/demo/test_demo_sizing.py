@@ -108,8 +108,10 @@ def test_links_bind_whatever_the_load(costs: FrameCosts) -> None:
 
 
 @pytest.mark.parametrize("median_ms", [10.0, 14.0, 19.0])
-def test_what_links_let_through_uses_most_of_what_a_device_may(median_ms: float) -> None:
-    costs = machine(10.0, median_ms)
+def test_what_links_let_through_uses_most_of_what_a_device_may_unless_drawing_binds(
+    median_ms: float,
+) -> None:
+    costs = machine(7.5, median_ms)
     used_ratio, _ = link_effects(costs, RULE, sized_cameras(costs, RULE, None, 0))
     assert used_ratio >= 0.8 * MOST_DEVICE_RATIO
 
