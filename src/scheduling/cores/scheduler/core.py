@@ -136,7 +136,7 @@ class SchedulerCore:
                 if self._devices.is_current(device_id, generation):
                     self._observe(stimulus, now_ms)
         wake_ms = self._due_ms()
-        if wake_ms != self._wake_ms:
+        if wake_ms != self._wake_ms or isinstance(stimulus, Tick):
             self._wake_ms = wake_ms
             self._out.append(WakeAt(wake_ms))
         return self._out

@@ -158,8 +158,10 @@ class CoreHarness:
         while self.wake_ms <= end_ms:
             self.now_ms = max(self.now_ms, self.wake_ms)
             before = self.wake_ms
-            self.feed(Tick())
-            assert self.wake_ms != before, "it would be woken for ever"
+            done = self.feed(Tick())
+            assert WakeAt(self.wake_ms) in done, "a shell that was woken once is not told again"
+            has_answered = any(isinstance(one, AnswerJoin) for one in done)
+            assert self.wake_ms != before or has_answered, "it would be woken for ever"
         self.now_ms = max(self.now_ms, end_ms)
 
     def refusal(self, request: int, endpoint: str = "e0") -> str | None:

@@ -216,9 +216,10 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.gone_since = {one: self.gone_since.get(one, epoch) for one in self.gone}
 
     def _has_work(self) -> bool:
-        return any(one.sessions for one in self.endpoints.values()) and bool(
-            self.core.core._devices.num_ready
-        )
+        """A session that its endpoint never named is given up after a while, so both have to know of one."""
+        core = self.core.core
+        is_known = not core._streams.is_empty and core._devices.num_ready
+        return bool(is_known) and any(one.sessions for one in self.endpoints.values())
 
     def _report(
         self, endpoint: str, *, is_urgent: bool = False, silent: tuple[str, ...] = ()
