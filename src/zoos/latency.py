@@ -29,7 +29,7 @@ class Method(StrEnum):
 
     MEASURED = "measured"
     QUICK = "quick"  # measured in a hurry: few samples, p99 estimated
-    SYNTHETIC = "synthetic"  # computed by a formula; fits no machine, for replay alone
+    SYNTHETIC = "synthetic"  # computed, or published by others; fits no machine, for replay alone
 
 
 @dataclass(frozen=True, slots=True)

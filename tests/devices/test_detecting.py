@@ -56,7 +56,7 @@ def test_a_network_without_a_file_cannot_be_run(tmp_path) -> None:
 
 
 def test_every_shipped_table_lists_the_variants_of_its_zoo() -> None:
-    for name in ("traffic", "replayed-gpu"):
+    for name in ("traffic", "replayed-gpu", "yolov4"):
         zoo = open_zoo(name)
         assert sorted(one.name for one in zoo.variants) == sorted(
             one.name for one in zoo.zoo.variants

@@ -30,6 +30,8 @@ from moonjelly.zoos import (
     zoo_folders,
 )
 
+SHIPPED = ["replayed-gpu", "traffic", "traffic-int8", "vehicles", "yolov4"]
+
 
 @pytest.fixture(autouse=True)
 def data_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -51,7 +53,7 @@ def weighted(tmp_path: Path) -> OpenedZoo:
 def test_a_zoo_is_opened_by_its_name_or_by_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = make_zoo(user_zoos_dir() / "mine", {"a": [32]})
     assert open_zoo("mine") == mine
-    assert list(zoo_folders()) == ["replayed-gpu", "traffic", "traffic-int8", "vehicles", "mine"]
+    assert list(zoo_folders()) == [*SHIPPED, "mine"]
     monkeypatch.chdir(mine.folder)
     assert open_zoo(".").name == open_zoo("../mine").name == "mine"
     assert open_zoo("traffic").zoo.class_names == TRAFFIC_CLASSES
@@ -126,7 +128,7 @@ def test_without_a_home_shipped_zoos_are_there_all_the_same(
 ) -> None:
     for name in ("HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
-    assert list(zoo_folders()) == ["replayed-gpu", "traffic", "traffic-int8", "vehicles"]
+    assert list(zoo_folders()) == SHIPPED
 
 
 def test_a_zoo_that_was_not_measured_says_so(tmp_path: Path) -> None:
