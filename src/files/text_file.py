@@ -1,4 +1,4 @@
-"""Reads whole files of text that a stranger may have written."""
+"""Reads whole files that a stranger may have written."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from ..core.errors import UsageError
 
 
-def read_text(path: Path, most_bytes: int) -> str:
-    """The text of a regular file; pipes and devices are refused, never waited for.
+def read_whole(path: Path, most_bytes: int) -> bytes:
+    """The content of a regular file; pipes and devices are refused, never waited for.
 
     Raises:
-        UsageError: naming file, line where there is one, and rule.
+        UsageError: naming file and rule.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -27,6 +27,16 @@ def read_text(path: Path, most_bytes: int) -> str:
         data = file.read(most_bytes + 1)
     if len(data) > most_bytes:
         raise UsageError(f"{path}: must be at most {most_bytes} bytes")
+    return data
+
+
+def read_text(path: Path, most_bytes: int) -> str:
+    """The text of a regular file, as above.
+
+    Raises:
+        UsageError: naming file, line where there is one, and rule.
+    """
+    data = read_whole(path, most_bytes)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -11,7 +11,10 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from ..core.answers import Labels
+from .answering import AnsweringNetwork, Reader
 from .detector import ConvUnit, CrossStage
+from .postprocessing import select_labels
 
 CLASSIFIERS: Final[dict[str, tuple[int, int, int, int]]] = {
     "vehicles-n": (8, 16, 32, 64),
@@ -21,7 +24,7 @@ CLASSIFIERS: Final[dict[str, tuple[int, int, int, int]]] = {
 """Channels at strides 2, 4, 8 and 16."""
 
 
-class Classifier(nn.Sequential):
+class Classifier(nn.Sequential, AnsweringNetwork):
     """A classifier of one width: RGB [b, 3, side, side], 0 to 1, to class logits [b, classes]."""
 
     def __init__(self, network: str, num_classes: int) -> None:
@@ -47,3 +50,13 @@ class Classifier(nn.Sequential):
     def forward(self, images: Tensor) -> Tensor:
         """Maps pictures to logits."""
         return super().forward(images)  # type: ignore[no-untyped-call,no-any-return]
+
+    def reader(self, side_px: int, device: torch.device | str = "cpu") -> Reader:
+        """As `AnsweringNetwork`; the likeliest are told, however likely."""
+        del side_px, device
+
+        def read(logits: Tensor, min_score: float) -> list[Labels]:
+            del min_score
+            return select_labels(logits.float().cpu().numpy())
+
+        return read

@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..core.answers import Detections
+from .answering import AnsweringNetwork, Reader
+from .postprocessing import select_detections
+
 STRIDES: Final = (8, 16, 32)
 """Pixels between two cells of each scale."""
 
@@ -133,7 +137,7 @@ class Head(nn.Module):
         return self.box(hidden), self.score(hidden)
 
 
-class Detector(nn.Module):
+class Detector(AnsweringNetwork):
     """A detector of one width, for any input side that is a multiple of 32."""
 
     def __init__(self, architecture: Architecture, num_classes: int) -> None:
@@ -185,6 +189,21 @@ class Detector(nn.Module):
             boxes.append(box.flatten(2))
             logits.append(score.flatten(2))
         return torch.cat(boxes, dim=2).transpose(1, 2), torch.cat(logits, dim=2).transpose(1, 2)
+
+    def reader(self, side_px: int, device: torch.device | str = "cpu") -> Reader:
+        """As `AnsweringNetwork`."""
+        middles, strides = cells(side_px, device)
+
+        def read(outputs: tuple[Tensor, Tensor], min_score: float) -> list[Detections]:
+            raw, logits = outputs
+            scores = logits.float().sigmoid().cpu().numpy()
+            corners = decode_boxes(raw, middles, strides).div_(side_px).cpu().numpy()
+            return [
+                select_detections(one, score, min_score)
+                for one, score in zip(corners, scores, strict=True)
+            ]
+
+        return read
 
 
 def fuse(network: Network) -> Network:

@@ -1,51 +1,48 @@
-"""Runs the shipped networks with torch, on CPU cores or on a CUDA device."""
+"""Runs networks with torch, the shipped ones and Darknet's, on CPU cores or on a CUDA device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import torch
-from torch import nn
 
-from ...core.answers import Answer, Detections, Labels
+from ...core.answers import Answer
+from ...core.errors import UsageError
 from ...core.zoo import Network, NetworkVariant, Task
+from ...vision.answering import AnsweringNetwork
 from ...vision.classifier import CLASSIFIERS, Classifier
-from ...vision.detector import ARCHITECTURES, build_network, cells, decode_boxes, fuse
-from ...vision.postprocessing import DEFAULT_MIN_SCORE, select_detections, select_labels
+from ...vision.darknet_weights import read_network
+from ...vision.detector import ARCHITECTURES, build_network, fuse
+from ...vision.postprocessing import DEFAULT_MIN_SCORE
 from ...vision.weight_files import read_state
 from ...zoos import OpenedZoo, WeightsError
 from .port import DeviceLostError
-from .session import Array, DeviceMemoryError, Picture
-
-Outputs: TypeAlias = Any
-"""What a network says of a batch: a detector raw boxes and logits of the classes, a classifier logits."""
-
-Decode: TypeAlias = Callable[[Outputs, float], Sequence[Answer]]
+from .session import Array, DeviceMemoryError, Outputs, Picture
 
 BRIGHTEST: Final = np.float32(255)
+DARKNET: Final = "darknet"  # the head of networks whose file holds their architecture, too
 
 
 class TorchSession:
-    """One of our networks at one side; rows are NHWC, as 0 to 1 on a CPU, as bytes for a GPU, since a link carries those faster."""
+    """A network at one side; rows are NHWC, as 0 to 1 on a CPU, as bytes for a GPU, since a link carries those faster."""
 
     max_batch_size: int | None = None
 
-    def __init__(self, network: nn.Module, side_px: int, device: str = "cpu") -> None:
+    def __init__(self, network: AnsweringNetwork, side_px: int, device: str = "cpu") -> None:
         """Takes a network in evaluation mode, which may serve other sides as well.
 
         Raises:
-            ValueError: If the side is none for a detector, which takes multiples of 32.
+            ValueError: If the network takes no squares of this side.
         """
         self.side_px = side_px
         self._network = network
         self._device = torch.device(device)
         self._is_cuda = self._device.type == "cuda"
         self.input_kind: Hashable = self._device.type
-        is_classifier = isinstance(network, Classifier)
-        self._decode: Decode = _labels if is_classifier else _boxes(side_px, self._device)
+        self._read = network.reader(side_px, self._device)
 
     def places(self, number: int) -> Array:
         """Memory for pictures; on the host, what is not written to takes none."""
@@ -74,7 +71,7 @@ class TorchSession:
     def answers(self, outputs: Outputs, min_score: float = DEFAULT_MIN_SCORE) -> Sequence[Answer]:
         """Selects what the network says, once."""
         try:
-            return self._decode(outputs, min_score)
+            return self._read(outputs, min_score)
         except RuntimeError as error:
             raise self._named(error) from error
 
@@ -87,41 +84,28 @@ class TorchSession:
         return DeviceLostError(str(error)) if is_lost else error
 
 
-def _boxes(side_px: int, device: torch.device) -> Decode:
-    """How a detector's outputs are read at a side."""
-    middles, strides = cells(side_px, device)
-
-    def decode(outputs: tuple[torch.Tensor, torch.Tensor], min_score: float) -> list[Detections]:
-        raw, logits = outputs
-        scores = logits.float().sigmoid().cpu().numpy()
-        corners = decode_boxes(raw, middles, strides).div_(side_px).cpu().numpy()
-        return [
-            select_detections(one, score, min_score)
-            for one, score in zip(corners, scores, strict=True)
-        ]
-
-    return decode
-
-
-def _labels(logits: torch.Tensor, min_score: float) -> list[Labels]:
-    del min_score  # the likeliest are told, however likely
-    return select_labels(logits.float().cpu().numpy())
-
-
 @lru_cache(maxsize=8)
-def load_network(zoo: OpenedZoo, network: Network, device: str = "cpu") -> nn.Module:
-    """Returns one of our networks, fused and in evaluation mode; the same object each time.
+def load_network(zoo: OpenedZoo, network: Network, device: str = "cpu") -> AnsweringNetwork:
+    """Returns a network, fused and in evaluation mode; the same object each time.
 
     Raises:
         WeightsError: If there is no such network, or its weights are missing or not what its zoo says.
     """
-    known = CLASSIFIERS if zoo.zoo.task is Task.CLASSIFICATION else ARCHITECTURES
+    if network.head == DARKNET:
+        try:
+            found = read_network(network.file, zoo.read_weights(network))
+        except UsageError as error:
+            raise WeightsError(f"{error}") from error
+        return found.to(device)
+    is_classifier = zoo.zoo.task is Task.CLASSIFICATION
+    known = CLASSIFIERS if is_classifier else ARCHITECTURES
     if network.name not in known:
         raise WeightsError(
-            f"network {network.name}: torch runs {', '.join(known)} alone; others come as ONNX"
+            f"network {network.name}: torch runs {', '.join(known)} and those with head: {DARKNET}; others come as ONNX"
         )
-    build = Classifier if zoo.zoo.task is Task.CLASSIFICATION else build_network
-    built = build(network.name, len(zoo.zoo.class_names))
+    built: AnsweringNetwork = (Classifier if is_classifier else build_network)(
+        network.name, len(zoo.zoo.class_names)
+    )
     try:
         built.load_state_dict(read_state(zoo.read_weights(network)))
     except RuntimeError as error:

@@ -12,7 +12,8 @@ from moonjelly.core.zoo import Fit
 from moonjelly.devices.detecting import PictureRunner, SessionOpener
 from moonjelly.devices.executors.local_executor import LocalExecutor
 from moonjelly.devices.executors.torch_session import TorchSession, load_network, torch_session
-from moonjelly.vision.detector import build_network
+from moonjelly.vision.answering import AnsweringNetwork
+from moonjelly.vision.detector import Detector, build_network
 from moonjelly.vision.postprocessing import BrokenOutput
 from moonjelly.vision.preprocessing import decode_frame, encode_frame
 from moonjelly.vision.scenes import Scene
@@ -63,7 +64,9 @@ def test_pictures_are_written_exactly_as_the_network_divides_them() -> None:
 
 
 def test_a_network_gone_mad_raises_one_error() -> None:
-    class Mad(torch.nn.Module):
+    class Mad(AnsweringNetwork):
+        reader = Detector.reader
+
         def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             nothing = torch.full((len(images), 336, 4), torch.nan)
             return nothing, nothing
@@ -79,7 +82,9 @@ def test_weights_of_another_network_are_refused() -> None:
     zoo = OpenedZoo(ZOO.folder, replace(ZOO.zoo, networks=(swapped, wide)))
     with pytest.raises(WeightsError, match="does not fit network traffic-n"):
         load_network(zoo, swapped)
-    with pytest.raises(WeightsError, match=r"network mine: torch runs traffic-n, traffic-s alone"):
+    with pytest.raises(
+        WeightsError, match=r"network mine: torch runs traffic-n, traffic-s and those with"
+    ):
         load_network(zoo, replace(narrow, name="mine"))
 
 
