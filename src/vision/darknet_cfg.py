@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..core.checks import echo
 from ..core.errors import UsageError
 
+MOST_BYTES = 2**20  # of a file
 MAX_SECTIONS = 2000
 MAX_NUMBERS = 256  # in one value
 

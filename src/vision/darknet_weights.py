@@ -6,7 +6,7 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -65,10 +65,10 @@ def read_weights(path: Path, network: Darknet) -> None:
     _load(network, state)
 
 
-def write_network(network: Darknet, cfg: str, notes: Mapping[str, str]) -> bytes:
-    """The content of one file that is a network and its weights, as a zoo keeps it."""
+def write_network(network: Darknet, cfg: str) -> bytes:
+    """The content of one file that is a network and its weights, as a zoo keeps it; `cfg` is the text that it was built from."""
     state = {name: one.contiguous() for name, one in network.state_dict().items()}
-    return save(state, {CFG: cfg, **notes})
+    return save(state, {CFG: cfg})
 
 
 def read_network(file: str, content: bytes) -> Darknet:

@@ -32,7 +32,7 @@ from .measuring import (
     measure_variants,
 )
 from .quantising import NUM_PICTURES, SUFFIX, quantise
-from .taking_in import Taken, put, read_classes, take, taken_int8, zoo_folder
+from .taking_in import Taken, network_name, put, read_classes, take, taken_int8, zoo_folder
 
 MAX_SIDES = 64
 
@@ -51,9 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         return child
 
     adding = add("add", _add, "take detectors in, once they have shown that they can be believed")
-    adding.add_argument("files", nargs="+", type=Path, metavar="FILE", help="an ONNX file each")
     adding.add_argument(
-        "--name", required=True, metavar="NAME|FOLDER", help="of the zoo, new or your own"
+        "files", nargs="+", type=Path, metavar="FILE",
+        help="an ONNX file each, or Darknet's .cfg and behind it its weights",
+    )  # fmt: skip
+    adding.add_argument(
+        "--name", metavar="NAME|FOLDER", help="of the zoo, new or your own (default: the file's)"
     )
     adding.add_argument(
         "--classes", metavar="FILE|coco", help="names of its classes, one in each line"
@@ -124,23 +127,32 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _add(arguments: argparse.Namespace) -> int:
-    folder = zoo_folder(arguments.name)
+    name = arguments.name or network_name(arguments.files[0])
+    folder = zoo_folder(name)
     class_names = None if arguments.classes is None else read_classes(arguments.classes)
     kinds: dict[str, Callable[[Any], object]] = {"fit": Fit, "colour": Colour, "scale": float}
     given = {name: getattr(arguments, name) for name in kinds}
     wishes = {name: kinds[name](value) for name, value in given.items() if value is not None}
     runtime = Runtime(arguments.runtime)
-    taken = [
-        take(path, arguments.layout, arguments.sides, class_names, wishes, runtime)
-        for path in arguments.files
-    ]
-    zoo = put(arguments.name, taken)
+    taken: list[Taken] = []
+    files = iter(arguments.files)
+    for path in files:
+        if path.suffix == ".cfg":
+            from .taking_darknet import take_darknet  # noqa: PLC0415 - torch takes seconds
+
+            one = take_darknet(
+                path, next(files, None), arguments.sides, class_names, wishes, runtime
+            )
+        else:
+            one = take(path, arguments.layout, arguments.sides, class_names, wishes, runtime)
+        taken.append(one)
+    zoo = put(name, taken)
     console = _console()
     for one in taken:
         for note in one.notes:
             console.print(note)
     console.print(f"zoo {folder.name}: {', '.join(one.name for one in zoo.zoo.variants)}")
-    console.print(f"next: moonjelly zoo measure {arguments.name} --images DIR --annotations FILE")
+    console.print(f"next: moonjelly zoo measure {name} --images DIR --annotations FILE")
     return 0
 
 
@@ -262,7 +274,13 @@ def _measure(arguments: argparse.Namespace) -> int:
 def _quantise(arguments: argparse.Namespace) -> int:
     zoo_folder(arguments.zoo)  # it has to be the user's own
     zoo, console = open_zoo(arguments.zoo), _console()
-    floats = [one for one in zoo.zoo.networks if not one.name.endswith(SUFFIX)]
+    floats = [
+        one
+        for one in zoo.zoo.networks
+        if one.runtime is not Runtime.TORCH and not one.name.endswith(SUFFIX)
+    ]
+    if not floats:
+        raise UsageError(f"zoo={echo(arguments.zoo)}: has no float ONNX network to quantise")
     paths = pictures_of(arguments.images)
     picked = sorted({len(paths) * k // NUM_PICTURES for k in range(NUM_PICTURES)})
     pictures = [read_image(paths[number]) for number in picked]

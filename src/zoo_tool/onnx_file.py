@@ -48,6 +48,8 @@ def read_onnx(path: Path) -> OnnxFile:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     if content.startswith(CODE_BEGINNINGS):
         raise UsageError(f"{path}: is a PyTorch file, which is code and is not run here: {EXPORT}")
+    if path.suffix == ".weights":
+        raise UsageError(f"{path}: needs its cfg before it, as in {path.stem}.cfg {path.name}")
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own

@@ -109,9 +109,9 @@ def take(
     except ValueError as error:
         raise UsageError(f"{path}: --{error}") from None
     network = Network(
-        name=_name(path),
+        name=network_name(path),
         sides_px=tuple(sides_px),
-        file=f"{_name(path)}.onnx",
+        file=f"{network_name(path)}.onnx",
         sha256=hashlib.sha256(file.content).hexdigest(),
         runtime=runtime,
         head=found.head,
@@ -293,7 +293,7 @@ def _told_head(model: OrtModel, network: Network) -> str:
     return yolox.tell(head.infer(batch), head.side_px).name
 
 
-def _name(path: Path) -> str:
+def network_name(path: Path) -> str:
     """A network's name: the file's, in letters that names may have."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip(".-_")[:_MAX_NAME]
     if not name or not name[0].isalnum():

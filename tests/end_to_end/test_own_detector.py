@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from darknet_networks import make_darknet
 
 from moonjelly import client as sdk
 from moonjelly.cli import main
@@ -85,7 +86,7 @@ def test_boxes_are_fractions_of_the_picture_whatever_its_shape(home: Path, tmp_p
         np.ascontiguousarray(scene[-height:, :width])
         for scene, (height, width) in zip(scenes, shapes * 3, strict=True)
     ]
-    answers = asyncio.run(serve_and_ask(images, tmp_path))
+    answers = asyncio.run(serve_and_ask(images, tmp_path, "street", f"street-{SIDES_PX[-1]}"))
     assert sum(answer.is_in_time for answer in answers) >= 0.8 * len(answers)
     detect = PictureRunner(open_zoo("street"), f"street-{SIDES_PX[-1]}")
     seen = asked = 0
@@ -101,12 +102,35 @@ def test_boxes_are_fractions_of_the_picture_whatever_its_shape(home: Path, tmp_p
     assert seen >= 0.85 * asked
 
 
-async def serve_and_ask(images: list[Image], folder: Path) -> list[sdk.Answer]:
-    options = ["--zoo", "street", "--variants", f"street-{SIDES_PX[-1]}"]
+def test_a_network_of_darknets_is_served(home: Path, tmp_path: Path) -> None:
+    cfg, weights, _ = make_darknet(tmp_path, classes=4)
+    names = str(home / "classes.txt")
+    add = ["add", str(cfg), str(weights), "--sides", "96:160:32", "--classes", names]
+    measure = ["measure", "yolov4-tiny", "--images", str(home / "images"), "--against-golden"]
+    for command in (add, measure):
+        assert main(["zoo", *command]) == 0
+    scenes = [read_picture(path) for path in pictures_in(home / "images")]
+    variant = "yolov4-tiny-160"
+    answers = asyncio.run(serve_and_ask(scenes, tmp_path, "yolov4-tiny", variant))
+    assert sum(answer.is_in_time for answer in answers) >= 0.8 * len(answers)
+    detect = PictureRunner(open_zoo("yolov4-tiny"), variant)
+    compared = 0
+    for answer in answers:
+        if answer.detections is not None and answer.record.side_px == detect.side_px:
+            alone = detect(fit_picture(scenes[answer.sequence], detect.side_px, detect.fit))
+            assert answer.detections.scores[0] == pytest.approx(alone.scores[0], abs=0.05)
+            compared += 1
+    assert compared > 0
+
+
+async def serve_and_ask(
+    images: list[Image], folder: Path, zoo: str, variant: str
+) -> list[sdk.Answer]:
+    options = ["--zoo", zoo, "--variants", variant]
     with RunningServer(options, log_path=folder / "server.log") as server:
         async with sdk.connect(server.address) as client:
             stream = client.stream(ArraySource(images), fps=4, slo_ms=2000, num_frames=len(images))
             async with stream:
                 answers = [answer async for answer in stream]
-            assert stream.class_names == open_zoo("street").zoo.class_names
+            assert stream.class_names == open_zoo(zoo).zoo.class_names
     return answers

@@ -120,7 +120,7 @@ def test_a_network_sees_what_an_onnx_export_of_the_same_weights_sees(
 def test_what_goes_to_a_zoo_comes_back_the_same(tmp_path: Path) -> None:
     cfg, weights, _ = make_darknet(tmp_path, "yolov4-tiny")
     network = loaded(cfg, weights)
-    content = write_network(network, cfg.read_text(), {"source": "x"})
+    content = write_network(network, cfg.read_text())
     images = torch.rand(2, 3, 96, 96)
     for one, other in zip(network(images), read_network("x", content)(images), strict=True):
         assert torch.equal(one, other)

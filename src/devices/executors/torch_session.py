@@ -96,6 +96,10 @@ def load_network(zoo: OpenedZoo, network: Network, device: str = "cpu") -> Answe
             found = read_network(network.file, zoo.read_weights(network))
         except UsageError as error:
             raise WeightsError(f"{error}") from error
+        if found.num_classes != len(zoo.zoo.class_names):
+            raise WeightsError(
+                f"{network.file}: has {found.num_classes} classes, its zoo names {len(zoo.zoo.class_names)}"
+            )
         return found.to(device)
     is_classifier = zoo.zoo.task is Task.CLASSIFICATION
     known = CLASSIFIERS if is_classifier else ARCHITECTURES
@@ -121,4 +125,8 @@ def torch_session(zoo: OpenedZoo, variant: NetworkVariant, device: str = "cpu") 
     Raises:
         WeightsError: as above.
     """
-    return TorchSession(load_network(zoo, variant.network, device), variant.side_px, device)
+    network = load_network(zoo, variant.network, device)
+    try:
+        return TorchSession(network, variant.side_px, device)
+    except ValueError as error:
+        raise WeightsError(f"{variant.name}: {error}") from None
