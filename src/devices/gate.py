@@ -7,6 +7,7 @@ first one's boxes, numbers that are none, a wrong order of colours.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -33,8 +34,12 @@ NEARLY_NONE = 1e-6
 
 def gate_pictures(side_px: int, fit: Fit) -> list[Image]:
     """Different pictures of one side, RGB: drawn streets."""
-    images = [Scene(seed, "val").frame(40 * seed).image for seed in range(NUM_PICTURES)]
-    return [fit_picture(image, side_px, fit).picture for image in images]
+    return [fit_picture(image, side_px, fit).picture for image in _streets()]
+
+
+@cache
+def _streets() -> list[Image]:
+    return [Scene(seed, "val").frame(40 * seed).image for seed in range(NUM_PICTURES)]
 
 
 def pass_gate(name: str, session: Session, fit: Fit) -> list[str]:

@@ -184,23 +184,22 @@ class _Built:
         """The number of the last layer, and what it gives."""
         last = len(self.layers) - 1
         if last >= 0 and isinstance(self.layers[last].module, Yolo):
-            raise section.refusal("layers", "nothing may follow a [yolo] but a [route]")
+            raise section.refusal("nothing may follow a [yolo] but a [route]")
         return (last,), self.place(last)
 
     def named(self, section: Section, key: str) -> tuple[tuple[int, ...], list[_Place]]:
         """The layers that a value names, backwards from its own if negative."""
         number = len(self.layers)
-        rule = f"must be layers before it, {-number} to {number - 1}, and no [yolo]"
         if not number:
-            raise section.refusal(key, "has no layer before it")
+            raise section.refusal("has no layer before it", key)
         numbers = tuple(
             one % number if one < 0 else one for one in section.wholes(key, -number, number - 1)
         )
         if any(isinstance(self.layers[one].module, Yolo) for one in numbers):
-            raise section.refusal(key, rule)
+            raise section.refusal("must not be a [yolo]", key)
         places = [self.place(one) for one in numbers]
         if len({one.stride for one in places}) > 1:
-            raise section.refusal(key, "must be layers with as many cells each")
+            raise section.refusal("must be layers with as many cells each", key)
         return numbers, places
 
 
@@ -215,7 +214,7 @@ def _convolutional(section: Section, built: _Built) -> _Layer:
     _keep_sides(section, 2 * padding - size, stride)
     groups = section.whole("groups", 1, 1, MAX_CHANNELS)
     if channels % groups or filters % groups:
-        raise section.refusal("groups", f"must divide its {channels} channels and its filters")
+        raise section.refusal(f"must divide its {channels} channels and its filters", "groups")
     module = Convolution(
         nn.Conv2d(channels, filters, size, stride, padding, groups=groups),
         section.choice("activation", "logistic", _ACTIVATIONS),
@@ -231,7 +230,7 @@ def _maxpool(section: Section, built: _Built) -> _Layer:
     size = section.whole("size", stride, 1, MAX_KERNEL)
     padding = section.whole("padding", size - 1, 0, MAX_KERNEL)
     if padding >= size:
-        raise section.refusal("padding", f"must be below the size, {size}")
+        raise section.refusal(f"must be below the size, {size}", "padding")
     _keep_sides(section, padding - size, stride)
     return _Layer(MaxPool(size, stride, padding), sources, _Place(channels, before * stride))
 
@@ -239,14 +238,14 @@ def _maxpool(section: Section, built: _Built) -> _Layer:
 def _keep_sides(section: Section, excess: int, stride: int) -> None:
     """Any side that the stride divides must give that part of it."""
     if excess // stride != -1:
-        raise section.refusal("size", f"with its padding must give 1/{stride} of the side")
+        raise section.refusal(f"with its padding must give 1/{stride} of the side", "size")
 
 
 def _route(section: Section, built: _Built) -> _Layer:
     sources, places = built.named(section, "layers")
     groups = section.whole("groups", 1, 1, MAX_CHANNELS)
     if any(one.channels % groups for one in places):
-        raise section.refusal("groups", "must divide the channels of its layers")
+        raise section.refusal("must divide the channels of its layers", "groups")
     group_id = section.whole("group_id", 0, 0, groups - 1)
     channels = sum(one.channels for one in places) // groups
     return _Layer(Route(groups, group_id), sources, _Place(channels, places[0].stride))
@@ -256,7 +255,7 @@ def _shortcut(section: Section, built: _Built) -> _Layer:
     last, place = built.before(section)
     sources, places = built.named(section, "from")
     if any(one != place for one in places):
-        raise section.refusal("from", "must be layers of the same shape as the one before it")
+        raise section.refusal("must be layers of the same shape as the one before it", "from")
     activation = section.choice("activation", "linear", _ACTIVATIONS)
     return _Layer(Shortcut(activation), last + sources, place)
 
@@ -265,7 +264,7 @@ def _upsample(section: Section, built: _Built) -> _Layer:
     sources, (channels, before) = built.before(section)
     factor = section.whole("stride", 2, 1, MAX_KERNEL)
     if before % factor:
-        raise section.refusal("stride", f"must divide {before}, the pixels between its cells")
+        raise section.refusal(f"must divide {before}, the pixels between its cells", "stride")
     module = nn.Upsample(scale_factor=factor, mode="nearest")
     return _Layer(module, sources, _Place(channels, before // factor))
 
@@ -275,17 +274,17 @@ def _yolo(section: Section, built: _Built) -> _Layer:
     num = section.whole("num", 1, 1, 64)
     numbers = section.numbers("anchors", None, 1e5)
     if len(numbers) != 2 * num:
-        raise section.refusal("anchors", f"must be twice num={num}, which are {2 * num}")
+        raise section.refusal(f"must be twice num={num}, which are {2 * num}", "anchors")
     every = list(zip(numbers[::2], numbers[1::2], strict=True))
     mask = section.wholes("mask", 0, num - 1) if "mask" in section.values else range(num)
     num_classes = section.whole("classes", 20, 1, MAX_CLASSES)
     if place.channels != len(mask) * (NUM_BOX_OUTPUTS + num_classes):
         rule = f"{len(mask)} anchors of {num_classes} classes need {len(mask)} x {NUM_BOX_OUTPUTS + num_classes} filters, not {place.channels}"
-        raise section.refusal("classes", rule)
+        raise section.refusal(rule, "classes")
     has_new_coords = section.whole("new_coords", 0, 0, 1) == 1
     last = built.layers[sources[0]].module
     if has_new_coords and not isinstance(getattr(last, "activation", None), nn.Sigmoid):
-        raise section.refusal("new_coords", "needs activation=logistic before it")
+        raise section.refusal("needs activation=logistic before it", "new_coords")
     (scale_xy,) = section.numbers("scale_x_y", 1.0, 10)[:1]
     module = Yolo(
         [every[one] for one in mask], num_classes, scale_xy, has_new_coords=has_new_coords
@@ -327,15 +326,15 @@ class Darknet(AnsweringNetwork):
         layers: list[_Layer] = []
         with torch.device("meta"):
             for section in rest:
-                if section.name == "net":
-                    raise section.refusal("net", "must be there once")
                 layers.append(_BUILDERS[section.name](section, _Built(layers)))
                 channels, stride = layers[-1].place
                 if channels > MAX_CHANNELS or stride > MAX_SIDE_PX:
-                    raise section.refusal("layers", f"must give at most {MAX_CHANNELS} channels")
+                    raise section.refusal(
+                        f"gives {channels} channels of 1/{stride}: at most {MAX_CHANNELS} of 1/{MAX_SIDE_PX}"
+                    )
         heads = [one.module for one in layers if isinstance(one.module, Yolo)]
         if len({one.num_classes for one in heads}) != 1:
-            raise net.refusal("net", "needs one or several [yolo], all with the same classes")
+            raise net.refusal("needs one or several [yolo], all with the same classes")
         self.num_classes = heads[0].num_classes
         self.multiple_px = lcm(*(one.place.stride for one in layers))
         self.layers = nn.ModuleList(one.module for one in layers)

@@ -57,11 +57,13 @@ class Section:
     name: str
     values: Mapping[str, tuple[int, str]]
 
-    def refusal(self, key: str, rule: str) -> UsageError:
-        """The error that a value is not as it must be, or is not there."""
+    def refusal(self, rule: str, key: str = "") -> UsageError:
+        """The error that a value, or the section, is not as it must be."""
         line, text = self.values.get(key, (self.line, None))
-        value = "is not there" if text is None else f"={echo(text)}"
-        return UsageError(f"{self.file}:{line}: [{self.name}] {key}{value}: {rule}")
+        value = (
+            f" {key}={echo(text)}" if text is not None else f" {key} is not there" if key else ""
+        )
+        return UsageError(f"{self.file}:{line}: [{self.name}]{value}: {rule}")
 
     def whole(self, key: str, usual: int | None, least: int, most: int) -> int:
         """A whole number in a range; the usual one where the key is not there."""
@@ -77,7 +79,7 @@ class Section:
         is_right = len(numbers) == len(texts) and all(least <= one <= most for one in numbers)
         if not is_right or not 1 <= len(numbers) <= length:
             kind = "a whole number" if length == 1 else f"1 to {length} whole numbers"
-            raise self.refusal(key, f"must be {kind} from {least} to {most}")
+            raise self.refusal(f"must be {kind} from {least} to {most}", key)
         return tuple(numbers)
 
     def numbers(self, key: str, usual: float | None, most: float) -> tuple[float, ...]:
@@ -88,14 +90,14 @@ class Section:
         are_right = all(_NUMBER.fullmatch(one) and any(map(str.isdigit, one)) for one in texts)
         numbers = tuple(float(one) for one in texts) if are_right else ()
         if not 1 <= len(numbers) <= MAX_NUMBERS or not all(0 < one <= most for one in numbers):
-            raise self.refusal(key, f"must be numbers above 0, at most {most:g}")
+            raise self.refusal(f"must be numbers above 0, at most {most:g}", key)
         return numbers
 
     def choice(self, key: str, usual: str, known: Mapping[str, object]) -> str:
         """One of some words."""
         found = self.values.get(key, (0, usual))[1]
         if found not in known:
-            raise self.refusal(key, f"must be one of {', '.join(known)}")
+            raise self.refusal(f"must be one of {', '.join(known)}", key)
         return found
 
     def _texts(self, key: str) -> list[str]:
