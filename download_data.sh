@@ -16,6 +16,8 @@ traces/jellyfish_lte_upload_mbps.txt | sha256 | 1bcf6187c9891725b3d0626ff347e51b
 traces/jellyfish_wifi_mbps.txt | sha256 | 7de36994b8400f898d53bf20251aa043675f6c547bca8bf69096e13082bbf4a7 | https://raw.githubusercontent.com/vuhpdc/jellyfish/295974d3240e541fb5e3a24691afbe68a3fe7c07/network_shaping/wifi_trace.txt
 coco/val2017.zip | sha1 | 4950dc9d00dbe1c933ee0170f5797584351d2a41 | http://images.cocodataset.org/zips/val2017.zip
 coco/annotations_trainval2017.zip | sha1 | 8551ee4bb5860311e79dace7e79cb91e432e78b3 | http://images.cocodataset.org/annotations/annotations_trainval2017.zip
+weights/yolov4.cfg | sha256 | a6d0f8e5c62cc8378384f75a8159b95fa2964d4162e33351b00ac82e0fc46a34 | https://raw.githubusercontent.com/AlexeyAB/darknet/59596d7880f6504768df41d6daa586f5cb2b932f/cfg/yolov4.cfg
+weights/yolov4.weights | sha1 | 0143deb6c46fcc7f74dd35bf3c14edc3784e99ee | https://github.com/AlexeyAB/darknet/releases/download/yolov4/yolov4.weights
 weights/fasterrcnn_mobilenet_v3_large_320_fpn.pth | sha256 | 907ea3f9 | https://download.pytorch.org/models/fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth
 weights/fasterrcnn_mobilenet_v3_large_fpn.pth | sha256 | fb6a3cc7 | https://download.pytorch.org/models/fasterrcnn_mobilenet_v3_large_fpn-fb6a3cc7.pth
 weights/fasterrcnn_resnet50_fpn.pth | sha256 | 258fb6c6 | https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_coco-258fb6c6.pth
