@@ -26,6 +26,12 @@ class SessionOpener:
         self._gpu = gpu
         self._num_threads = num_threads
 
+    @property
+    def depth(self) -> int:
+        """How many batches may be under way: one more than runs, where all sessions only begin a batch."""
+        is_torch = all(one.runtime is Runtime.TORCH for one in self._zoo.zoo.networks)
+        return 2 if is_torch and self._gpu is not None else 1
+
     def __call__(self, name: str) -> Session:
         """Makes a variant ready.
 
@@ -34,16 +40,18 @@ class SessionOpener:
             RunError: if it cannot be loaded.
         """
         variant = self._zoo.network_variant(name)
+        if variant.network.runtime is Runtime.TORCH and self._gpu is not None:
+            from .executors.cuda import cuda_session  # noqa: PLC0415 - torch takes seconds
+
+            # cuDNN's search for the fastest algorithm stays off: it stops the first batch of each size for long
+            return cuda_session(self._zoo, variant, self._gpu)
         if variant.network.runtime is Runtime.TORCH:
-            import torch  # noqa: PLC0415 - takes seconds
+            import torch  # noqa: PLC0415
 
             from .executors.torch_session import torch_session  # noqa: PLC0415
 
             torch.set_num_threads(self._num_threads)
-            # cuDNN's search for the fastest algorithm stays off: it stops the first batch of each size for long
-            return torch_session(
-                self._zoo, variant, "cpu" if self._gpu is None else f"cuda:{self._gpu}"
-            )
+            return torch_session(self._zoo, variant)
         from .executors.onnx_session import onnx_session  # noqa: PLC0415
 
         return onnx_session(self._zoo, variant, self._num_threads, self._gpu)

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 
 from ..core.checks import echo
 from .config import DeviceConfig, DeviceKind
+from .cuda_probe import cuda_gpus
 
 _log = logging.getLogger(__name__)
 
-PROBE_LIMIT_S = 60.0
-_PROBE = """
-import torch
-for gpu in range(torch.cuda.device_count()):
-    print(torch.cuda.get_device_name(gpu))
-"""
-
 
 def find_devices() -> tuple[DeviceConfig, ...]:
-    """Returns the CUDA devices, or else one device of the last CPU cores.
+    """Returns the CUDA devices that can be used, or else one device of the last CPU cores.
 
     Half of the cores, the first ones, are left to the other processes; on two cores the device gets
     the second one.
     """
-    names = _cuda_names()
-    if names:
-        return tuple(cuda_device(gpu, name) for gpu, name in enumerate(names))
+    gpus = list(enumerate(cuda_gpus()))
+    for number, one in gpus:
+        if one.trouble:
+            _log.warning("cuda:%d (%s) is left out: %s", number, one.name, one.trouble)
+    usable = tuple(cuda_device(number, one.name) for number, one in gpus if not one.trouble)
+    if usable:
+        return usable
     cores = sorted(os.sched_getaffinity(0))
     return (cpu_device(0, tuple(cores[-max(1, len(cores) // 2) :])),)
 
@@ -74,10 +69,13 @@ def parse_devices(texts: Sequence[str]) -> tuple[DeviceConfig, ...]:
         if kind == DeviceKind.CPU:
             devices.append(cpu_device(number, _cores(text, rest)))
         elif kind == DeviceKind.CUDA and rest.isdecimal() and rest.isascii():
-            names = _cuda_names()
-            if int(rest) >= len(names):
-                raise ValueError(f"{echo(text)}: there are {len(names)} CUDA devices here")
-            devices.append(cuda_device(int(rest), names[int(rest)]))
+            gpus = cuda_gpus()
+            if int(rest) >= len(gpus):
+                raise ValueError(f"{echo(text)}: there are {len(gpus)} CUDA devices here")
+            gpu = gpus[int(rest)]
+            if gpu.trouble:
+                raise ValueError(f"{echo(text)}: {gpu.name} cannot be used: {gpu.trouble}")
+            devices.append(cuda_device(int(rest), gpu.name))
         elif kind == DeviceKind.REPLAYED:
             profile, _, slowdown = rest.partition("@")
             devices.append(
@@ -126,23 +124,3 @@ def _cores(text: str, rest: str) -> tuple[int, ...]:
             raise ValueError(f"{echo(text)}: cores must be like 1 or 2-3,6")
         cores.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
     return tuple(cores)
-
-
-def _cuda_names() -> list[str]:
-    """Asks torch in a process of its own: the asking one must hold no CUDA context."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return []  # no driver, so no need to load torch
-    try:
-        probe = subprocess.run(
-            [sys.executable, "-c", _PROBE],
-            capture_output=True,
-            text=True,
-            timeout=PROBE_LIMIT_S,
-            check=True,
-        )
-    except (subprocess.SubprocessError, OSError) as error:
-        _log.warning("cannot ask for CUDA devices: %s", error)
-        return []
-    return probe.stdout.splitlines()

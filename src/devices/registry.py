@@ -30,4 +30,5 @@ def build_executor(
     from .detecting import SessionOpener  # noqa: PLC0415
     from .executors.local_executor import LocalExecutor  # noqa: PLC0415
 
-    return LocalExecutor(SessionOpener(zoo, device.gpu, max(1, len(device.cores))), zoo.zoo.fit)
+    opener = SessionOpener(zoo, device.gpu, max(1, len(device.cores)))
+    return LocalExecutor(opener, zoo.zoo.fit, opener.depth)

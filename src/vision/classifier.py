@@ -6,13 +6,16 @@ over the picture. One network serves every input side from 32 px on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from ..core.answers import Labels
-from .answering import AnsweringNetwork, Reader
+from .answering import AnsweringNetwork, Condenser
 from .detector import ConvUnit, CrossStage
 from .postprocessing import select_labels
 
@@ -51,12 +54,14 @@ class Classifier(nn.Sequential, AnsweringNetwork):
         """Maps pictures to logits."""
         return super().forward(images)  # type: ignore[no-untyped-call,no-any-return]
 
-    def reader(self, side_px: int, device: torch.device | str = "cpu") -> Reader:
-        """As `AnsweringNetwork`; the likeliest are told, however likely."""
+    def condenser(self, side_px: int, device: torch.device | str = "cpu") -> Condenser:
+        """As `AnsweringNetwork`: the logits, at any side."""
         del side_px, device
+        return lambda logits: (logits.float(),)
 
-        def read(logits: Tensor, min_score: float) -> list[Labels]:
-            del min_score
-            return select_labels(logits.float().cpu().numpy())
-
-        return read
+    def answers(
+        self, condensed: Sequence[npt.NDArray[np.float32]], min_score: float
+    ) -> Sequence[Labels]:
+        """As `AnsweringNetwork`; the likeliest are told, however likely."""
+        del min_score
+        return select_labels(condensed[0])

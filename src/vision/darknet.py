@@ -15,11 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..core.answers import Detections
 from ..core.zoo import MAX_CLASSES, MAX_SIDE_PX
-from .answering import AnsweringNetwork, Reader
+from .answering import AnsweringNetwork, Condenser, at, surest
 from .darknet_cfg import Section
-from .postprocessing import select_detections
 
 MAX_CHANNELS = 2**14
 MAX_KERNEL = 64
@@ -125,34 +123,34 @@ class Yolo(nn.Module):
         """Leaves [b, anchors x (5 + classes), h, w] as they are."""
         return raw
 
-    def decode(
-        self, raw: Tensor, anchors: Tensor, min_objectness: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Decodes the cells of a scale that may hold something.
+    def condense(self, raw: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+        """Decodes the surest cells of a scale.
 
         Args:
             raw: As it gives them.
             anchors: As fractions of the square, [anchors, 2], on its device.
-            min_objectness: Anchors of cells that are less sure, and so all of their classes, are left out.
 
         Returns:
-            Of each that is left the picture's number in the batch [n], corners as fractions of the square [n, 4], and
-            scores of its classes [n, classes].
+            Corners as fractions of the square [b, n, 4], and scores of the classes [b, n, classes].
         """
-        maps = raw.reshape(len(raw), len(self.anchors), -1, *raw.shape[2:])
+        number, height, width = len(anchors), *raw.shape[2:]
+        cells = raw.permute(0, 2, 3, 1).reshape(len(raw), height * width * number, -1)
         squash = torch.Tensor.float if self.has_new_coords else torch.sigmoid
-        objectness = squash(maps[:, :, 4].float())
-        # one that is no number stays, and is found out later
-        picture, anchor, row, column = (~(objectness < min_objectness)).nonzero(as_tuple=True)
-        found = maps[picture, anchor, :, row, column].float()
-        shift = (self.scale_xy - 1) / 2
-        cell = torch.stack((column, row), dim=1)
-        number = torch.tensor(raw.shape[:1:-1], device=raw.device)  # of columns and rows
-        middle = (cell + squash(found[:, :2]) * self.scale_xy - shift) / number
-        size = (2 * found[:, 2:4]) ** 2 if self.has_new_coords else found[:, 2:4].exp()
-        half = size * anchors[anchor] / 2
-        scores = squash(found[:, NUM_BOX_OUTPUTS:]) * objectness[picture, anchor, row, column, None]
-        return picture, torch.cat((middle - half, middle + half), dim=1), scores
+        sureness = squash(cells[..., 4].float()) * squash(
+            cells[..., NUM_BOX_OUTPUTS:].amax(dim=2).float()
+        )
+        which = surest(sureness)
+        found = at(cells, which).float()
+        place, shift = which // number, (self.scale_xy - 1) / 2
+        column, row = (squash(found[..., :2]) * self.scale_xy - shift).unbind(dim=-1)
+        # no tensor is made of the numbers here: a GPU's graph could not hold that
+        middle = torch.stack(
+            ((place % width + column) / width, (place // width + row) / height), dim=-1
+        )
+        size = (2 * found[..., 2:4]) ** 2 if self.has_new_coords else found[..., 2:4].exp()
+        half = size * anchors[which % number] / 2
+        scores = squash(found[..., NUM_BOX_OUTPUTS:]) * squash(found[..., 4:5])
+        return torch.cat((middle - half, middle + half), dim=-1), scores
 
 
 class _Place(NamedTuple):
@@ -374,8 +372,8 @@ class Darknet(AnsweringNetwork):
                 del known[one]
         return tuple(found)
 
-    def reader(self, side_px: int, device: torch.device | str = "cpu") -> Reader:
-        """As `AnsweringNetwork`; what is too unsure never leaves the device."""
+    def condenser(self, side_px: int, device: torch.device | str = "cpu") -> Condenser:
+        """As `AnsweringNetwork`; each [yolo] gives its own cells."""
         if side_px < self.multiple_px or side_px % self.multiple_px:
             raise ValueError(
                 f"side_px is {side_px}: it must be a positive multiple of {self.multiple_px}"
@@ -383,17 +381,11 @@ class Darknet(AnsweringNetwork):
         heads = [one for one in self.layers if isinstance(one, Yolo)]
         anchors = [torch.tensor(one.anchors, device=device) / side_px for one in heads]
 
-        def read(outputs: Sequence[Tensor], min_score: float) -> list[Detections]:
+        def condense(outputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
             scales = [
-                head.decode(raw, own, min_score)
+                head.condense(raw, own)
                 for head, raw, own in zip(heads, outputs, anchors, strict=True)
             ]
-            picture, boxes, scores = (
-                torch.cat(one).cpu().numpy() for one in zip(*scales, strict=True)
-            )
-            return [
-                select_detections(boxes[picture == number], scores[picture == number], min_score)
-                for number in range(len(outputs[0]))
-            ]
+            return tuple(torch.cat(one, dim=1) for one in zip(*scales, strict=True))
 
-        return read
+        return condense

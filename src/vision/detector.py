@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..core.answers import Detections
-from .answering import AnsweringNetwork, Reader
-from .postprocessing import select_detections
+from .answering import AnsweringNetwork, Condenser, at, surest
 
 STRIDES: Final = (8, 16, 32)
 """Pixels between two cells of each scale."""
@@ -190,20 +188,17 @@ class Detector(AnsweringNetwork):
             logits.append(score.flatten(2))
         return torch.cat(boxes, dim=2).transpose(1, 2), torch.cat(logits, dim=2).transpose(1, 2)
 
-    def reader(self, side_px: int, device: torch.device | str = "cpu") -> Reader:
+    def condenser(self, side_px: int, device: torch.device | str = "cpu") -> Condenser:
         """As `AnsweringNetwork`."""
         middles, strides = cells(side_px, device)
 
-        def read(outputs: tuple[Tensor, Tensor], min_score: float) -> list[Detections]:
+        def condense(outputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
             raw, logits = outputs
-            scores = logits.float().sigmoid().cpu().numpy()
-            corners = decode_boxes(raw, middles, strides).div_(side_px).cpu().numpy()
-            return [
-                select_detections(one, score, min_score)
-                for one, score in zip(corners, scores, strict=True)
-            ]
+            which = surest(logits.amax(dim=2))
+            corners = decode_boxes(at(raw, which), middles[which], strides[which])
+            return corners.div_(side_px), at(logits, which).float().sigmoid()
 
-        return read
+        return condense
 
 
 def fuse(network: Network) -> Network:

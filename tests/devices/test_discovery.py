@@ -6,7 +6,10 @@ import pytest
 
 from moonjelly.devices import discovery as devices
 from moonjelly.devices.config import DeviceConfig, DeviceKind
+from moonjelly.devices.cuda_probe import Gpu
 from moonjelly.devices.discovery import check_cores, device_text, find_devices, parse_devices
+
+H200, K80 = Gpu("NVIDIA H200"), Gpu("Tesla K80", "torch 2.13.0 has no kernels for it")
 
 
 @pytest.mark.parametrize(
@@ -21,17 +24,25 @@ from moonjelly.devices.discovery import check_cores, device_text, find_devices, 
 def test_without_a_gpu_the_last_half_of_the_cores_is_the_device(
     monkeypatch, cores, chosen, device_type
 ) -> None:
-    monkeypatch.setattr(devices, "_cuda_names", list)
+    monkeypatch.setattr(devices, "cuda_gpus", list)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
     assert find_devices() == (DeviceConfig("cpu0", device_type, cores=chosen),)
 
 
 def test_gpus_are_taken_where_there_are_any(monkeypatch) -> None:
-    monkeypatch.setattr(devices, "_cuda_names", lambda: ["NVIDIA H200", "NVIDIA H200"])
+    monkeypatch.setattr(devices, "cuda_gpus", lambda: [H200, H200])
     found = find_devices()
     assert [device.device_id for device in found] == ["cuda0", "cuda1"]
     assert {device.device_type for device in found} == {"nvidia-h200"}
     assert found[1].gpu == 1
+
+
+def test_a_gpu_that_torch_cannot_use_is_left_out_or_refused(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(devices, "cuda_gpus", lambda: [K80, H200])
+    assert [device.gpu for device in find_devices()] == [1]
+    assert caplog.messages == ["cuda:0 (Tesla K80) is left out: torch 2.13.0 has no kernels for it"]
+    with pytest.raises(ValueError, match="'cuda:0': Tesla K80 cannot be used: torch"):
+        parse_devices(["cuda:0"])
 
 
 def test_words_name_devices() -> None:
@@ -60,7 +71,7 @@ def test_other_words_are_refused(word: str) -> None:
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(devices, "_cuda_names", lambda: ["NVIDIA H200"])
+    monkeypatch.setattr(devices, "cuda_gpus", lambda: [H200])
     assert parse_devices(["cuda:0"])[0].device_type == "nvidia-h200"
     with pytest.raises(ValueError, match="there are 1 CUDA devices"):
         parse_devices(["cuda:1"])

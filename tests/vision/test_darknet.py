@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,15 @@ def loaded(cfg: Path, weights: Path) -> Darknet:
 
 @torch.inference_mode()
 def answers(network: Darknet, images: torch.Tensor, min_score: float) -> list[Detections]:
-    return list(network.reader(images.shape[-1])(network(images), min_score))
+    return read(network, images.shape[-1], network(images), min_score)
+
+
+@torch.inference_mode()
+def read(
+    network: Darknet, side_px: int, raw: Sequence[torch.Tensor], min_score: float
+) -> list[Detections]:
+    condensed = network.condenser(side_px)(raw)
+    return list(network.answers([one.numpy() for one in condensed], min_score))
 
 
 def assert_same(found: Detections, expected: Detections) -> None:
@@ -224,7 +233,7 @@ def test_every_layer_does_what_a_slow_reference_does(tmp_path: Path) -> None:
     expected = by_hand(image.astype(np.float64), numbers)
     np.testing.assert_allclose(raw[0].numpy(), expected, atol=1e-4 * np.abs(expected).max())
     min_score = 0.01
-    (found,) = network.reader(64)((raw,), min_score)
+    (found,) = read(network, 64, (raw,), min_score)
     boxes, scores = [], []
     for row, column in np.ndindex(16, 16):
         x, y, wide, high, sure, *kinds = expected[:, row, column]
@@ -254,7 +263,7 @@ def test_one_network_takes_every_side_that_its_strides_divide(tmp_path: Path) ->
         assert [one.shape[2:] for one in raw] == [(side_px // k, side_px // k) for k in (32, 16)]
     for side_px in (0, 16, 100):
         with pytest.raises(ValueError, match="must be a positive multiple of 32"):
-            network.reader(side_px)
+            network.condenser(side_px)
 
 
 def test_pictures_of_a_batch_do_not_touch_each_other(tmp_path: Path) -> None:
@@ -270,7 +279,7 @@ def test_numbers_that_are_none_are_found_out() -> None:
     raw = torch.zeros(1, 7, 16, 16)
     raw[0, 4, 3, 3] = torch.nan
     with pytest.raises(BrokenOutput):
-        network.reader(64)((raw,), 0.9)
+        read(network, 64, (raw,), 0.9)
 
 
 def test_an_activated_head_is_read_as_it_is() -> None:
@@ -286,7 +295,7 @@ def test_an_activated_head_is_read_as_it_is() -> None:
         )
     ]
     boxes, scores = reference(torch.zeros(1, 3, 64, 64))
-    (found,) = network.reader(64)(raw, 0.2)
+    (found,) = read(network, 64, raw, 0.2)
     (expected,) = (
         select_detections(b[:, 0].numpy(), s.numpy(), 0.2)
         for b, s in zip(boxes, scores, strict=True)

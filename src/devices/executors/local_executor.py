@@ -15,8 +15,7 @@ from .input_ring import InputRing, Prepared
 from .port import DeviceLostError
 from .session import Array, DeviceMemoryError, Outputs, Session, in_one_line
 
-WARM_UP_BATCHES = (1, 2, 1)  # first runs choose algorithms and take memory
-HELD_BATCHES = 3  # one runs, two are decoded ahead
+DECODED_BATCHES = 2  # decoded ahead, beside those under way
 
 _log = logging.getLogger(__name__)
 
@@ -50,11 +49,14 @@ class LocalExecutor:
     """The networks of a zoo on one device."""
 
     needs_pictures = True
-    depth = 1
 
-    def __init__(self, open_session: Callable[[str], Session], fit: Fit) -> None:
-        """Loads nothing yet; a session is opened for each variant by its name."""
+    def __init__(self, open_session: Callable[[str], Session], fit: Fit, depth: int = 1) -> None:
+        """Loads nothing yet; a session is opened for each variant by its name.
+
+        More than one batch may be under way where sessions only begin a batch when they are told to infer.
+        """
         self.fit = fit
+        self.depth = depth
         self._open = open_session
         self._loaded: dict[str, Session] = {}
         self._rings: dict[tuple[int, Hashable], InputRing] = {}
@@ -68,11 +70,7 @@ class LocalExecutor:
         try:
             session = self._open(variant)
             self._make_ring(session, max_batch_size)
-            for batch_size in WARM_UP_BATCHES:
-                if batch_size <= (session.max_batch_size or batch_size):
-                    places = session.places(batch_size)
-                    places[:] = 0
-                    session.answers(session.infer(places))
+            session.warm_up(max_batch_size)
         except (RunError, DeviceLostError):
             raise
         except Exception as error:  # whatever a library fails with
@@ -81,10 +79,10 @@ class LocalExecutor:
         _log.debug("loaded %s in %.0f ms", variant, 1000 * (time.monotonic() - start_s))
 
     def _make_ring(self, session: Session, max_batch_size: int) -> None:
-        """Makes room for a batch that runs and two that wait."""
+        """Makes room for the batches under way and those that wait."""
         key = (session.side_px, session.input_kind)
         if key not in self._rings:
-            places = session.places(HELD_BATCHES * max_batch_size)
+            places = session.places((self.depth + DECODED_BATCHES) * max_batch_size)
             self._rings[key] = InputRing(places, session.write)
             self._kinds.setdefault(session.side_px, session.input_kind)
 

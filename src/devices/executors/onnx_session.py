@@ -21,7 +21,7 @@ from ...vision.network_input import input_shape, write_input
 from ...vision.postprocessing import DEFAULT_MIN_SCORE, select, select_labels
 from ...zoos import OpenedZoo, WeightsError
 from .port import DeviceLostError
-from .session import Array, DeviceMemoryError, Picture, in_one_line
+from .session import Array, DeviceMemoryError, Picture, in_one_line, run_blank
 
 # Read when the library is loaded, which else keeps what it sees and sends it to its maker.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -83,6 +83,11 @@ class OnnxSession:
     def write(self, picture: Picture, place: Array) -> None:
         """Writes a picture as the network wants it."""
         write_input(picture, self._format, place)
+
+    def warm_up(self, max_batch_size: int) -> None:
+        """First runs choose algorithms and take memory."""
+        del max_batch_size
+        run_blank(self)
 
     def infer(self, batch: Array) -> Outputs:
         """Runs the network, here and now."""

@@ -17,7 +17,7 @@ Picture: TypeAlias = npt.NDArray[np.uint8]  # RGB [side, side, 3]
 Outputs: TypeAlias = Any
 """What a network says of a batch, as its session knows it."""
 
-
+WARM_UP_BATCHES = (1, 2, 1)
 _MOST_CHARACTERS = 200
 
 
@@ -51,6 +51,10 @@ class Session(Protocol):
         """Writes a picture to one row."""
         ...
 
+    def warm_up(self, max_batch_size: int) -> None:
+        """Does once what first batches of up to a size would wait for; errors as of `infer`."""
+        ...
+
     def infer(self, batch: Array) -> Outputs:
         """Runs the network on rows [b, ...]; on a GPU, returns as soon as it is told to.
 
@@ -69,3 +73,12 @@ class Session(Protocol):
             DeviceLostError: if the device is lost.
         """
         ...
+
+
+def run_blank(session: Session) -> None:
+    """Runs blank pictures: first runs choose algorithms and take memory."""
+    for batch_size in WARM_UP_BATCHES:
+        if batch_size <= (session.max_batch_size or batch_size):
+            places = session.places(batch_size)
+            places[:] = 0
+            session.answers(session.infer(places))

@@ -6,12 +6,15 @@ import threading
 
 import numpy as np
 import pytest
+from fake_cuda import FakeCuda
 
 from moonjelly.core.answers import Detections
 from moonjelly.core.profile import BatchLatency
 from moonjelly.devices.detecting import SessionOpener
+from moonjelly.devices.executors.cuda import CudaSession
 from moonjelly.devices.executors.local_executor import LocalExecutor
 from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
+from moonjelly.devices.executors.torch_session import load_network
 from moonjelly.vision.fits import Fitted
 from moonjelly.zoos import open_zoo
 
@@ -36,7 +39,23 @@ def make_cuda():
     return make_torch("cuda:0")
 
 
-@pytest.fixture(params=[make_replayed, make_torch, pytest.param(make_cuda, marks=pytest.mark.gpu)])
+def make_cuda_on_a_cpu():
+    zoo, edge = open_zoo("traffic"), FakeCuda()
+
+    def session(name: str) -> CudaSession:
+        variant = zoo.network_variant(name)
+        return CudaSession(load_network(zoo, variant.network), variant.side_px, edge)
+
+    sides_px = {one.name: one.side_px for one in zoo.zoo.variants[:2]}
+    return LocalExecutor(session, zoo.zoo.fit, depth=2), sides_px
+
+
+@pytest.fixture(
+    params=[
+        *(make_replayed, make_torch, make_cuda_on_a_cpu),
+        pytest.param(make_cuda, marks=pytest.mark.gpu),
+    ]
+)
 def loaded(request):
     executor, sides = request.param()
     first, second = sides

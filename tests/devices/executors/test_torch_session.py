@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -65,7 +64,7 @@ def test_pictures_are_written_exactly_as_the_network_divides_them() -> None:
 
 def test_a_network_gone_mad_raises_one_error() -> None:
     class Mad(AnsweringNetwork):
-        reader = Detector.reader
+        condenser = Detector.condenser
 
         def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             nothing = torch.full((len(images), 336, 4), torch.nan)
@@ -95,26 +94,3 @@ def test_weights_come_back_as_they_were_to_half_precision() -> None:
     for name, tensor in network.state_dict().items():
         assert loaded[name].dtype == tensor.dtype
         torch.testing.assert_close(loaded[name], tensor, rtol=1e-3, atol=1e-6)
-
-
-def test_a_batch_that_is_too_large_for_the_device_runs_in_halves(monkeypatch) -> None:
-    session = torch_session(ZOO, ZOO.network_variant("traffic-n-128"))
-    real, sizes = session._network, []
-
-    def forward(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        sizes.append(len(images))
-        if len(images) > 2:
-            raise torch.OutOfMemoryError
-        return real(images)
-
-    monkeypatch.setattr(session, "_network", forward)
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
-    executor = LocalExecutor(lambda name: session, Fit.STRETCH)
-    executor.load("small", 4)
-    sizes.clear()
-    image = Scene(3, "test", 640, 360).frame(9).image
-    prepare = partial(executor.prepare, decode_frame(encode_frame(image, 128), 128))
-    found = executor.finish(executor.start("small", [prepare() for _ in range(4)]))
-    assert sizes == [4, 2, 2]
-    for one in found[1:]:
-        assert_same(one, found[0])
