@@ -49,6 +49,7 @@ class FakeCuda:
         size = len(found[0])
         self._tell(f"record {size}")
 
+        @torch.inference_mode()
         def repeat() -> None:
             self._tell(f"repeat {size}")
             for same, new in zip(found, work(), strict=True):

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Graph:
+class Graph:
     """A batch of one size that can be repeated: from `frames` [size, side, side, 3], bytes, to `found`."""
 
     frames: Tensor
@@ -58,7 +58,11 @@ def graph_sizes(max_batch_size: int) -> list[int]:
 
 
 class CudaSession:
-    """A network at one side; rows are NHWC, as bytes, which a link carries faster."""
+    """A network at one side; rows are NHWC, as bytes, which a link carries faster.
+
+    Attributes:
+        graphs: what was recorded, by batch size; to be read.
+    """
 
     max_batch_size: int | None = None
     input_kind: Hashable = "cuda"
@@ -74,7 +78,7 @@ class CudaSession:
         self._edge = edge
         self._dtype = next(network.parameters()).dtype
         self._condense = network.condenser(side_px, edge.device)
-        self._graphs: dict[int, _Graph] = {}
+        self.graphs: dict[int, Graph] = {}
         self._larger: dict[int, int] = {}  # the graph that runs a size without one of its own
 
     def places(self, number: int) -> Array:
@@ -95,32 +99,32 @@ class CudaSession:
         with self._named_errors(), self._edge.on(Lane.LOADS):
             try:
                 for size in sorted(graph_sizes(max_batch_size), reverse=True):
-                    self._graphs[size] = self._record(size)
+                    self.graphs[size] = self._record(size)
                 self._choose(max_batch_size)
             except torch.OutOfMemoryError:
                 self._edge.forget()
                 _log.warning(
-                    "side %d: no memory for more than %d graphs", self.side_px, len(self._graphs)
+                    "side %d: no memory for more than %d graphs", self.side_px, len(self.graphs)
                 )
             self._edge.mark()()
 
-    def _record(self, size: int) -> _Graph:
+    def _record(self, size: int) -> Graph:
         frames = torch.zeros(
             (size, self.side_px, self.side_px, 3), dtype=torch.uint8, device=self._edge.device
         )
         self._run(frames)  # chooses algorithms, which a recording may not
         repeat, found = self._edge.record(lambda: self._run(frames))
-        return _Graph(frames, repeat, found)
+        return Graph(frames, repeat, found)
 
     def _choose(self, max_batch_size: int) -> None:
         """Finds which sizes between have the next larger graph run them."""
         for size in range(1, max_batch_size + 1):
-            larger = min(one for one in self._graphs if one >= size)
+            larger = min(one for one in self.graphs if one >= size)
             if larger != size and self._is_faster(larger, size):
                 self._larger[size] = larger
 
     def _is_faster(self, larger: int, size: int) -> bool:
-        graph = self._graphs[larger]
+        graph = self.graphs[larger]
         alone_s = self._timed(lambda: self._run(graph.frames[:size]))
         return self._timed(graph.repeat) < alone_s
 
@@ -145,7 +149,7 @@ class CudaSession:
         number = len(batch)
         with self._named_errors(), self._edge.on(Lane.BATCHES):
             given = torch.from_numpy(batch)
-            graph = self._graphs.get(self._larger.get(number, number))
+            graph = self.graphs.get(self._larger.get(number, number))
             if graph is None:
                 found = self._run(given.to(self._edge.device, non_blocking=True))
             else:

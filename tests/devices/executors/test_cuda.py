@@ -109,7 +109,7 @@ def test_a_size_between_takes_the_next_larger_graph_only_if_that_is_faster(
     monkeypatch, network: AnsweringNetwork, edge: FakeCuda, graph_s: float, runs: list[str]
 ) -> None:
     def timed(session: CudaSession, work: object) -> float:
-        return graph_s if work in [one.repeat for one in session._graphs.values()] else 0.01
+        return graph_s if work in [one.repeat for one in session.graphs.values()] else 0.01
 
     monkeypatch.setattr(CudaSession, "_timed", timed)
     session = CudaSession(network, 128, edge)
@@ -236,7 +236,7 @@ def test_a_lost_gpu_is_told_from_a_batch_that_failed(
         session.answers(pending)
     with pytest.raises(DeviceLostError):
         CudaSession(network, SIDE_PX, edge).warm_up(1)
-    monkeypatch.setattr(session, "_graphs", {})
+    monkeypatch.setattr(session, "graphs", {})
     monkeypatch.setattr(session, "_run", lambda _: (_ for _ in ()).throw(RuntimeError("shape")))
     with pytest.raises(RuntimeError, match="shape"):
         session.infer(batch_of(session, streets(1)))
