@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from moonjelly.devices.executors.torch_session import TorchSession, load_network
 from moonjelly.vision.answering import AnsweringNetwork
 from moonjelly.vision.darknet import Darknet
 from moonjelly.vision.darknet_cfg import read_sections
-from moonjelly.vision.fits import Fitted
+from moonjelly.vision.fits import Fitted, Image
 from moonjelly.vision.postprocessing import box_ious
 from moonjelly.vision.preprocessing import encode_frame, fit_picture
 from moonjelly.vision.scenes import Scene
@@ -47,10 +48,15 @@ SIZES = (1, 8)
 SURE = 0.3
 
 
+@cache
+def street(seed: int) -> Image:
+    """A drawn street."""
+    return Scene(seed, "val", 640, 360).frame(40).image
+
+
 def streets(number: int, side_px: int) -> list[Fitted]:
-    """Drawn streets, fitted to a side."""
-    images = [Scene(seed, "val", 640, 360).frame(40).image for seed in range(number)]
-    return [fit_picture(one, side_px, Fit.STRETCH) for one in images]
+    """Streets, fitted to a side."""
+    return [fit_picture(street(seed), side_px, Fit.STRETCH) for seed in range(number)]
 
 
 def random_yolov4() -> Darknet:
@@ -210,8 +216,7 @@ def jpeg_rates_fps(edge: CudaEdge, num_rounds: int) -> dict[str, float] | str:
     """Pictures of 608 px decoded a second: by libjpeg-turbo on one core, and by torchcodec on the GPU where it loads."""
     import cv2  # noqa: PLC0415
 
-    images = [Scene(seed, "val", 640, 360).frame(40).image for seed in range(MAX_BATCH_SIZE)]
-    jpegs = [encode_frame(one, 608) for one in images]
+    jpegs = [encode_frame(street(seed), 608) for seed in range(MAX_BATCH_SIZE)]
     try:
         from torchcodec.decoders import decode_jpeg  # noqa: PLC0415
     except (ImportError, OSError, RuntimeError) as error:

@@ -28,6 +28,7 @@ def test_without_a_gpu_it_says_so_in_one_line(monkeypatch, capsys, tmp_path: Pat
 def test_all_that_it_measures_can_be_measured(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(gpu, "SIZES", (1, 2))
     monkeypatch.setattr(gpu, "MAX_BATCH_SIZE", 2)
+    torch.set_num_threads(1)
     cfg, weights, _ = make_darknet(tmp_path, "yolov4", 32)
     network = Darknet(read_sections(str(cfg), cfg.read_text()))
     read_weights(weights, network)
