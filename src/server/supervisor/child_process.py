@@ -176,6 +176,8 @@ class ChildProcess:
     @staticmethod
     def in_words(status: int, *, took_all_memory: bool = False) -> str:
         """A process's status for people."""
+        if status == EXIT_DEVICE_LOST:
+            return f"status {status}, as its device was lost"
         if status >= 0:
             return f"status {status}"
         why = ", as memory ran out" if took_all_memory else ""

@@ -629,6 +629,27 @@ def test_a_second_batch_starts_before_the_first_is_finished_where_two_may_be_und
         bench.close()
 
 
+def test_what_a_batch_takes_counts_from_the_end_of_the_one_before_where_that_is_later():
+    bench = Bench(Overlapping(), latencies={"small": BatchLatency((1000.0,) * 4, (1000.0,) * 4)})
+    try:
+        for ticket in (1, 2):
+            bench.add(ticket)
+        start_s = time.monotonic()
+        bench.thread.start()
+        for _ in range(2):
+            bench.await_start()
+        for _ in range(2):  # both were launched; the device takes that for each
+            time.sleep(0.1)
+            bench.executor.permits.release()
+            bench.await_results()
+        total_ms = 1000 * (time.monotonic() - start_s)
+        took_ms = [bench.records.get(timeout=LIMIT_S).inference_ms for _ in range(2)]
+        assert all(one >= 90 for one in took_ms)
+        assert sum(took_ms) <= total_ms
+    finally:
+        bench.close()
+
+
 def test_a_blank_batch_that_fails_costs_nothing_and_comes_again():
     latency = BatchLatency((1.0,) * 4, (1.0,) * 4)
     bench = Bench(Puppet(), latencies={"small": latency})
