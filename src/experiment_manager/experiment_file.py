@@ -29,7 +29,7 @@ from .matrix import Experiment, Value
 SHIPPED_DIR = Path(__file__).with_name("experiments")
 MAX_RUNS = 10_000
 MAX_SECONDS = 3600.0
-SET_BY_US = ("host", "port", "insecure", "out_dir", "seed")
+SET_BY_US = ("host", "port", "insecure", "out_dir", "no_logs", "seed")
 
 
 def _refuse(_: object) -> None:

@@ -72,7 +72,12 @@ class ServerConfig(ServingOptions):
     replay_latency_ratio: float = option(
         1.0, "latency of replayed devices over their profile's; 0 answers at once", Range(0, 1000)
     )
-    out_dir: str = option("", "folder for the run logs; empty for none", metavar="FOLDER")
+    out_dir: str = option(
+        "",
+        "folder for the run logs (default moonjelly/PORT below $XDG_STATE_HOME, ~/.local/state)",
+        metavar="FOLDER",
+    )
+    no_logs: bool = option(False, "write no run logs")
     log_level: str = option("info", f"one of {', '.join(LOG_LEVELS)}")
 
     def __post_init__(self) -> None:
@@ -94,6 +99,8 @@ class ServerConfig(ServingOptions):
             path = getattr(self, name)
             if "\0" in path or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
                 raise ValueError(f"{name}={echo(path)}: must be a path of this machine")
+        if self.no_logs and self.out_dir:
+            raise ValueError(f"out_dir={echo(self.out_dir)}: nothing is written there with no_logs")
 
     def _check_host(self) -> None:
         if not HOST_PATTERN.fullmatch(self.host):

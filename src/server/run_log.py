@@ -1,6 +1,7 @@
 """Run logs of the server's processes: tables in parts of a bounded size, and never a reason to die.
 
-A process that is restarted goes on in a file beside, and so does one whose part is full.
+A process that is restarted goes on in a file beside, and so does one whose part is full. What a
+folder holds of one name, of whatever process, is bounded.
 """
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections import deque
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic
 
 from ..files.csv_log import CsvLog, Record
 
 PART_BYTES = 64 * 1024 * 1024
-MAX_PARTS = 16  # of one process; then the oldest one goes
+MAX_PARTS = 16  # of one name, if full; then the oldest one goes
+FULL_TO_LEAST_RATIO = 64  # of a full part to what any counts as at least
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +48,6 @@ class RunLog(Generic[Record]):
         self._record_class = record_class
         self._part_bytes = part_bytes
         self._max_parts = max_parts
-        self._paths: deque[Path] = deque()
         self._part = self._open_part()
 
     def write(self, record: Record) -> None:
@@ -71,18 +73,31 @@ class RunLog(Generic[Record]):
     def _open_part(self) -> CsvLog[Record] | None:
         try:
             path = _new_file(self._folder, self._name)
+            self._make_room(path)
             part = CsvLog(path, self._record_class)
-            self._paths.append(path)
-            if len(self._paths) > self._max_parts:
-                oldest = self._paths.popleft()
-                _log.warning("%s is deleted, to make room for %s", oldest.name, path.name)
-                oldest.unlink(missing_ok=True)
         except OSError as error:
             _log.error(
                 "out_dir=%s: %s; serving without %s", self._folder, error.strerror, self._name
             )
             return None
         return part
+
+    def _make_room(self, new: Path) -> None:
+        """Deletes the oldest parts of this name that are too much beside the new one."""
+        is_part = re.compile(re.escape(self._name) + r"(-\d+)?\.csv").fullmatch
+        found: list[tuple[os.stat_result, Path]] = []
+        for path in self._folder.iterdir():
+            if is_part(path.name) and path.is_file() and path != new:
+                with suppress(FileNotFoundError):  # another process makes room as well
+                    found.append((path.stat(), path))
+        left_bytes = (self._max_parts - 1) * self._part_bytes
+        for facts, path in sorted(found, key=lambda one: -one[0].st_mtime_ns):
+            left_bytes -= min(
+                self._part_bytes, max(facts.st_size, self._part_bytes // FULL_TO_LEAST_RATIO)
+            )
+            if left_bytes < 0:
+                _log.warning("%s is deleted, to make room for %s", path.name, new.name)
+                path.unlink(missing_ok=True)
 
 
 def open_log(folder: str, name: str, record_class: type[Record]) -> RunLog[Record] | None:

@@ -15,6 +15,7 @@ from typing import IO, Self
 from ..core.errors import RunError
 
 READY_PREFIX = "moonjelly: serving at "  # `serve` prints it, with HOST:PORT, once health is SERVING
+LOGS_INFIX = ", logs in "  # then comes the folder of the run logs, if there is one
 STOP_WITH_PARENT = "MOONJELLY_STOP_WITH_PARENT"  # `serve` drains when whoever started it has died
 STOP_LIMIT_S = 8.0  # drain takes 6 s at most
 
@@ -43,7 +44,7 @@ class RunningServer:
         """Remembers how to start; nothing runs before `start`.
 
         Args:
-            arguments: options of `moonjelly serve`.
+            arguments: options of `moonjelly serve`; without `--out-dir` there are no run logs.
             port: 0 for any free one.
             log_path: where the server's messages go; None for this process's stderr.
             start_limit_s: a profile may have to be measured first.
@@ -51,7 +52,8 @@ class RunningServer:
             command_prefix: what enters the network namespace where it is to run, for example.
         """
         serve = [sys.executable, "-m", "moonjelly", "serve", "--port", str(port)]
-        self._command = [*command_prefix, *serve, *arguments]
+        logs = () if "--out-dir" in arguments else ("--no-logs",)
+        self._command = [*command_prefix, *serve, *arguments, *logs]
         self._log_path = log_path
         self._start_limit_s = start_limit_s
         self._cores = tuple(cores)
@@ -103,7 +105,7 @@ class RunningServer:
             while selector.select(max(0.0, limit - time.monotonic())):
                 line = output.readline()
                 if line.startswith(READY_PREFIX):
-                    return line.removeprefix(READY_PREFIX).strip()
+                    return line.removeprefix(READY_PREFIX).strip().partition(LOGS_INFIX)[0]
                 if not line:
                     status = process.wait()
                     raise RunError(f"the server ended with status {status} at its start; {where}")

@@ -320,7 +320,7 @@ def test_a_second_server_on_the_same_port_is_refused_in_one_line(
     server = serve(replayed())
     port = server.address.rsplit(":", 1)[1]
     second = subprocess.run(
-        [sys.executable, "-m", "moonjelly", "serve", "--port", port, *replayed()],
+        [sys.executable, "-m", "moonjelly", "serve", "--port", port, "--no-logs", *replayed()],
         capture_output=True,
         text=True,
         timeout=60,

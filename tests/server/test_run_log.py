@@ -64,21 +64,30 @@ def test_a_long_log_comes_in_parts_that_together_hold_every_row_once(tmp_path: P
 
 
 def test_the_oldest_part_goes_when_there_are_too_many(tmp_path: Path, caplog) -> None:
-    other = tmp_path / "rows.csv"
-    other.write_text("another process's\n")
+    others = [tmp_path / "rows-elsewhere.csv", tmp_path / "other.csv"]
+    for other in others:
+        other.write_text("another log's\n")
     log = RunLog(tmp_path, "rows", Row, part_bytes=100, max_parts=3)
     for number in range(1000):
         log.write(Row(number))
     log.close()
-    assert len([*tmp_path.iterdir()]) == 4
-    assert other.exists()
-    rows = [
-        row["number"]
-        for path in tmp_path.glob("rows-*.csv")
-        for row in read_tidy_table(path, {}).to_dicts()
-    ]
+    assert all(other.exists() for other in others)
+    parts = [path for path in tmp_path.iterdir() if path not in others]
+    assert len(parts) == 3
+    rows = [row["number"] for path in parts for row in read_tidy_table(path, {}).to_dicts()]
     assert sorted(rows) == [*range(1000 - len(rows), 1000)]
     assert any(record.levelno == logging.WARNING for record in caplog.records)
+
+
+def test_what_processes_that_came_before_have_left_counts(tmp_path: Path) -> None:
+    for number in range(1000):
+        log = RunLog(tmp_path, "rows", Row, part_bytes=320, max_parts=3)
+        log.write(Row(number))
+        log.close()
+    names = [*tmp_path.iterdir()]
+    assert 3 < len(names) < 3 * 320 / len("number\n999\n")
+    rows = [row["number"] for path in names for row in read_tidy_table(path, {}).to_dicts()]
+    assert sorted(rows) == [*range(1000 - len(rows), 1000)]
 
 
 def test_a_folder_that_vanishes_later_costs_the_log_alone(tmp_path: Path, caplog) -> None:

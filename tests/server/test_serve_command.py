@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "moonjelly", "serve", *arguments]
+    command = [sys.executable, "-m", "moonjelly", "serve", "--no-logs", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
 
 
@@ -48,6 +49,7 @@ def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
         ((*REPLAYED, "--budget-rule", "fixed:7"), "no side of 7 px"),
         ((*REPLAYED, "--log-level", "loud"), "log-level"),
         ((*REPLAYED, "--variants", "nothing"), "nothing"),
+        ((*REPLAYED, "--out-dir", "logs"), "no_logs"),
         (("--zoo", "traffic", "--variants", "nothing", "--devices", "cpu:0"), "nothing"),
     ],
 )
@@ -93,6 +95,34 @@ def test_several_endpoints_share_a_port(tmp_path):
         assert server.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "is_writable"), [((), True), (("--no-logs",), True), ((), False)]
+)
+def test_run_logs_are_kept_where_the_start_line_says(tmp_path, options, is_writable):
+    state = tmp_path / "state"
+    state.mkdir() if is_writable else state.touch()
+    command = [sys.executable, "-m", "moonjelly", "serve", "--port", "0", *REPLAYED, *options]
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "XDG_STATE_HOME": str(state)},
+    )  # fmt: skip
+    with server:
+        line = server.stdout.readline()
+        server.terminate()
+        _, messages = server.communicate(timeout=LIMIT_S)
+    assert server.returncode == 0
+    logs = state / "moonjelly" / "0"
+    is_logged = is_writable and not options
+    assert line.endswith(f", logs in {logs}\n") == is_logged
+    assert (", logs in " in line) == is_logged
+    assert (f"no run logs: out_dir={logs}: Not a directory" in messages) == (not is_writable)
+    if is_logged:
+        names = {path.name for path in logs.iterdir()}
+        assert names == {"server_frames.csv", "plans.csv", "batches-replayed0.csv"}
+    elif is_writable:
+        assert not any(state.iterdir())
+
+
 def test_a_folder_of_logs_that_vanishes_costs_the_logs_alone(tmp_path):
     out = tmp_path / "out"
     arguments = [*REPLAYED, "--out-dir", str(out)]
@@ -119,7 +149,8 @@ def test_a_server_without_its_standard_streams_serves_and_ends_as_any_other(tmp_
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    words = [sys.executable, "-m", "moonjelly", "serve", "--port", str(port), *REPLAYED]
+    options = ["--port", str(port), "--no-logs", *REPLAYED]
+    words = [sys.executable, "-m", "moonjelly", "serve", *options]
     status = tmp_path / "status"
     script = f"({shlex.join(words)}; echo $? >{status}) {streams}"
     log = (tmp_path / "log").open("w")
@@ -152,7 +183,7 @@ def is_serving(port: int) -> bool:
 
 def test_run_sh_starts_the_server_and_hands_it_the_signal():
     server = subprocess.Popen(
-        [ROOT / "run.sh", *REPLAYED, "--port", "0", "--log-level", "error"],
+        [ROOT / "run.sh", *REPLAYED, "--port", "0", "--no-logs", "--log-level", "error"],
         stdout=subprocess.PIPE,
         text=True,
         cwd="/",
