@@ -15,6 +15,7 @@ from ..files.progress import progress_bar
 from ..live_run.load import LOAD_FILE, read_load
 from ..reporting.summary import read_summary
 from .matrix import RunConfig, value_text
+from .outcome import read_outcome
 
 START_AND_STOP_S = 5.0  # of a run, until one has shown how long it takes here
 
@@ -86,7 +87,7 @@ class TerminalObserver:
         self._num_answers += num_answers
         self._num_in_time += num_in_time
         share = self._num_in_time / self._num_answers
-        self._progress.update(self._task, share=f"{share:.1%} of this one in time")
+        self._progress.update(self._task, share=f"{share:.1%} of its answers in time")
 
     def end(self, run: RunConfig, problems: Sequence[str], folder: Path) -> None:
         """Prints a line about the run."""
@@ -97,9 +98,7 @@ class TerminalObserver:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             came = f"FAILED: {problems[0]}{more}; kept in {folder}"
         else:
-            ratio = read_summary(folder).total.in_time_ratio
-            came = "all cameras refused" if ratio is None else f"{ratio:.1%} in time"
-            came += _load_words(folder)
+            came = _outcome_words(folder) + _load_words(folder)
         self._progress.console.print(
             f"{self.num_done}/{self._num_runs}  {words}  {came}  ({spent_s:.0f} s)",
             markup=False,
@@ -113,6 +112,16 @@ class TerminalObserver:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+
+def _outcome_words(folder: Path) -> str:
+    """The share in time of what all cameras had to send: what a refused one would have captured is missed."""
+    summary = read_summary(folder)
+    refused = [one.camera for one in read_outcome(folder).cameras if one.refused]
+    missing = sum(summary.seconds * summary.streams[camera].fps for camera in refused)
+    share = summary.total.in_time / max(1.0, summary.total.captured + missing)
+    told = f"; {len(refused)} of {len(summary.streams)} cameras refused" if refused else ""
+    return f"{share:.1%} in time{told}"
 
 
 def _load_words(folder: Path) -> str:

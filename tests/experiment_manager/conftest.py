@@ -25,6 +25,7 @@ class FakeRuns:
         self.problems: dict[str, list[str]] = {}
         self.errors: dict[str, BaseException] = {}
         self.num_in_time = 8
+        self.num_refused = 0  # of the cameras of each run
 
     def __call__(
         self, run: RunConfig, folder: Path, on_progress: Callable[[int, int], None]
@@ -35,7 +36,8 @@ class FakeRuns:
         if run.run_id in self.errors:
             raise self.errors[run.run_id]
         streams = tuple(
-            StreamInfo(camera.stream_id, run.fps, run.slo_ms, FRAMES) for camera in run.cameras()
+            StreamInfo(camera.stream_id, run.fps, run.slo_ms, 0 if k < self.num_refused else FRAMES)
+            for k, camera in enumerate(run.cameras())
         )
         frames = [
             FrameRecord(
@@ -47,11 +49,12 @@ class FakeRuns:
                 latency_ms=50.0 + number,
             )
             for stream in streams
-            for number in range(FRAMES)
+            for number in range(stream.captured)
         ]
         summary = summarise(RunInfo("experiment", run.seconds, streams), frames)
         write_summary(folder, summary)
-        write_outcome(folder, run_outcome(summary, frames, (), ACCURACY, {}))
+        refused = [stream.stream_id for stream in streams[: self.num_refused]]
+        write_outcome(folder, run_outcome(summary, frames, refused, ACCURACY, {}))
         return self.problems.get(run.run_id, [])
 
 

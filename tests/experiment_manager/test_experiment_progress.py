@@ -49,3 +49,25 @@ def test_a_run_on_a_starved_machine_is_told_apart(
         observer.end(run, [], tmp_path)
     assert "80.0% in time" in shown.getvalue()
     assert ("STARVED: frames captured up to 25 ms late" in shown.getvalue()) == is_told
+
+
+@pytest.mark.parametrize(
+    ("num_refused", "words"),
+    [
+        (0, "80.0% in time  ("),
+        (3, "50.0% in time; 3 of 8 cameras refused  ("),
+        (8, "0.0% in time; 8 of 8 cameras refused  ("),
+    ],
+)
+def test_frames_of_refused_cameras_are_missed(
+    tmp_path: Path, fake_runs: Any, num_refused: int, words: str
+) -> None:
+    run = RunConfig(1.0, 8, 100.0, 10.0, "t", constant_trace(5.0), 0.0, 0, 0, {})
+    (tmp_path / "config.json").touch()
+    fake_runs.num_refused = num_refused
+    fake_runs(run, tmp_path, lambda _, __: None)
+    shown = io.StringIO()
+    with TerminalObserver(Console(file=shown, width=200), 1, 0, 1.0) as observer:
+        observer.begin(run)
+        observer.end(run, [], tmp_path)
+    assert f"  {words}" in shown.getvalue()
