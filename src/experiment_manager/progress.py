@@ -12,7 +12,7 @@ from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
 from ..files.progress import progress_bar
-from ..live_run.load import LOAD_FILE, read_load
+from ..reporting.load import starved_words
 from ..reporting.summary import read_summary
 from .matrix import RunConfig, value_text
 from .outcome import read_outcome
@@ -98,7 +98,7 @@ class TerminalObserver:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             came = f"FAILED: {problems[0]}{more}; kept in {folder}"
         else:
-            came = _outcome_words(folder) + _load_words(folder)
+            came = "; ".join(filter(None, (_outcome_words(folder), starved_words(folder))))
         self._progress.console.print(
             f"{self.num_done}/{self._num_runs}  {words}  {came}  ({spent_s:.0f} s)",
             markup=False,
@@ -122,15 +122,6 @@ def _outcome_words(folder: Path) -> str:
     share = summary.total.in_time / max(1.0, summary.total.captured + missing)
     told = f"; {len(refused)} of {len(summary.streams)} cameras refused" if refused else ""
     return f"{share:.1%} in time{told}"
-
-
-def _load_words(folder: Path) -> str:
-    """Says so if the machine was too busy for the run; empty if not, or nothing was played there."""
-    if not (folder / LOAD_FILE).exists():
-        return ""
-    load = read_load(folder)
-    late = f"; STARVED: frames captured up to {load.capture_late_p99_ms:.0f} ms late"
-    return late if load.is_starved else ""
 
 
 def duration(seconds: float) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..files.whole_file import write_whole
 from ..reporting.interval import mean_and_interval
+from ..reporting.load import starved_words
 from ..reporting.scores import Scores
 from ..reporting.summary import read_summary
 from .folder import ExperimentFolder
@@ -18,6 +20,8 @@ from .outcome import CameraOutcome, RunOutcome, read_outcome
 
 RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "summary.csv"
+STARVED = "starved"
+NUM_STARVED = "num_starved"
 METRICS = (
     "refused_ratio", "in_time_ratio", "missed_ratio", "goodput_fps", "p50_ms", "p99_ms",
     "mean_side_px", "profile_map", "map", "map50", *(f.name for f in dataclasses.fields(Scores)),
@@ -36,32 +40,40 @@ def write_tables(folder: ExperimentFolder, runs: Sequence[RunConfig]) -> None:
     """
     results: list[Row] = []
     cells: dict[tuple[object, ...], tuple[Row, list[Mapping[str, float | None]]]] = {}
+    num_starved: Counter[tuple[object, ...]] = Counter()
     for run in runs:
         path = folder.finished(run)
         cell: Row = dict(run.cell())
-        _, measured = cells.setdefault(tuple(cell.values()), (cell, []))
+        key = tuple(cell.values())
+        _, measured = cells.setdefault(key, (cell, []))
         if path is None:
             continue
         outcome = read_outcome(path)
+        is_starved = int(bool(starved_words(path)))
+        num_starved[key] += is_starved
         results.extend(
-            {"run": path.name, **run.factors(), **dataclasses.asdict(one)}
+            {"run": path.name, **run.factors(), **dataclasses.asdict(one), STARVED: is_starved}
             for one in outcome.cameras
         )
         measured.append(_run_metrics(path, outcome))
     columns = [*runs[0].factors(), *(f.name for f in dataclasses.fields(CameraOutcome))]
-    _write(folder.root / RESULTS_FILE, ["run", *columns], results)
+    _write(folder.root / RESULTS_FILE, ["run", *columns, STARVED], results)
     num_runs = len(runs) // len(cells)
     summary: list[Row] = []
-    for cell, measured in cells.values():
-        row: Row = {**cell, "num_runs": len(measured), "num_missing": num_runs - len(measured)}
+    for key, (cell, measured) in cells.items():
+        row: Row = {
+            **cell,
+            "num_runs": len(measured),
+            "num_missing": num_runs - len(measured),
+            NUM_STARVED: num_starved[key],
+        }
         for name in METRICS:
             values = [value for one in measured if (value := one[name]) is not None]
             row[f"{name}_mean"], row[f"{name}_ci95"] = mean_and_interval(values)
         summary.append(row)
     names = [f"{name}_{what}" for name in METRICS for what in ("mean", "ci95")]
-    _write(
-        folder.root / SUMMARY_FILE, [*runs[0].cell(), "num_runs", "num_missing", *names], summary
-    )
+    counts = ["num_runs", "num_missing", NUM_STARVED]
+    _write(folder.root / SUMMARY_FILE, [*runs[0].cell(), *counts, *names], summary)
 
 
 def _run_metrics(folder: Path, outcome: RunOutcome) -> dict[str, float | None]:

@@ -14,13 +14,13 @@ from ..core.options import same_options
 from ..core.zoo import Fit
 from ..devices.config import DeviceConfig, DeviceKind
 from ..devices.replay import SlowdownScript
+from ..reporting.load import MachineLoad
 from ..scheduling.serving_options import ServingOptions
 from ..server.config import ServerConfig
 from ..server.zoo import load_served_zoo
 from ..simulation.recorded_sizes import RecordedSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
 from .cameras import LiveCamera
-from .load import MachineLoad
 from .scenes import LoopedScene
 
 CONNECT_S = 0.05

@@ -13,9 +13,10 @@ from ..client.answers import Answer
 from ..client.emulation import CameraResult, EmulatedCamera, run_cameras
 from ..client.errors import Refused
 from ..client.sources import FrameSource
+from ..reporting.load import write_load
 from ..reporting.run_folder import StreamInfo
 from .cameras import LiveCamera
-from .load import LoadMeter, write_load
+from .load import LoadMeter
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.experiment_manager.progress import TerminalObserver, TimeLeft, duration
 from moonjelly.links.traces import constant_trace
-from moonjelly.live_run.load import MachineLoad, worst_load, write_load
+from moonjelly.reporting.load import MachineLoad, worst_load, write_load
 
 
 def test_time_left_is_guessed_at_first_and_then_follows_the_runs() -> None:

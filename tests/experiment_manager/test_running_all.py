@@ -9,9 +9,10 @@ import pytest
 
 from moonjelly.core.errors import RunError, UsageError
 from moonjelly.experiment_manager.folder import open_folder
-from moonjelly.experiment_manager.matrix import Experiment
+from moonjelly.experiment_manager.matrix import Experiment, RunConfig
 from moonjelly.experiment_manager.running_all import run_missing
 from moonjelly.links.traces import constant_trace
+from moonjelly.reporting.load import MachineLoad, write_load
 
 MACHINE = {"processor": "abacus", "cores": "2"}
 EXPERIMENT = Experiment(
@@ -58,6 +59,25 @@ def test_runs_are_made_once_and_tabulated_by_camera_and_by_cell(
     assert float(two["goodput_fps_mean"]) == 2 * float(one["goodput_fps_mean"]) == 16
     assert float(one["missed_ratio_mean"]) == pytest.approx(0.2)
     assert one["map_mean"] == one["golden_f1_ci95"] == ""  # nothing was detected
+
+
+def test_runs_of_a_starved_machine_are_marked_in_both_tables(
+    tmp_path: Path, fake_runs: Any, notes: Any
+) -> None:
+    starved = RUNS[0].run_id
+
+    def make(run: RunConfig, folder: Path, on_progress: Any) -> list[str]:
+        late_ms = 25.0 if run.run_id == starved else 2.0
+        write_load(folder, MachineLoad(0.5, 0.1, late_ms, 30.0))
+        return fake_runs(run, folder, on_progress)
+
+    with open_folder(tmp_path) as folder:
+        run_missing(RUNS, folder, make, notes)
+    results = rows(tmp_path / "results.csv")
+    assert {row["run"] for row in results if row["starved"] == "1"} == {starved}
+    assert {row["starved"] for row in results} == {"0", "1"}
+    summary = rows(tmp_path / "summary.csv")
+    assert [row["num_starved"] for row in summary] == ["1", "0"]
 
 
 def test_finished_runs_are_skipped_unless_their_configuration_has_changed(

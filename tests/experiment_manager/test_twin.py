@@ -27,7 +27,7 @@ from moonjelly.experiment_manager.live import run_live
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.experiment_manager.simulated import run_simulated
 from moonjelly.live_run.as_scenario import Chance
-from moonjelly.live_run.load import MachineLoad, write_load
+from moonjelly.reporting.load import MachineLoad, write_load
 from moonjelly.scheduling.batching.deadline import DeadlineBatcher
 from moonjelly.scheduling.batching.port import Batch, BatchDecision, DeviceState, QueuedFrame
 

@@ -10,8 +10,8 @@ from moonjelly.devices.discovery import parse_devices
 from moonjelly.links.traces import LinkTrace
 from moonjelly.live_run.as_scenario import Chance, measured_sizes, simulated_run
 from moonjelly.live_run.cameras import LiveCamera
-from moonjelly.live_run.load import MachineLoad
 from moonjelly.live_run.scenes import LoopedScene
+from moonjelly.reporting.load import MachineLoad
 from moonjelly.server.config import ServerConfig
 from moonjelly.simulation.recorded_sizes import RecordedSizes
 from moonjelly.simulation.scenario import Sampling, ServerModel

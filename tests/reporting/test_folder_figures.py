@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,20 @@ from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
 from moonjelly.files.csv_log import CsvLog
 from moonjelly.files.tidy_table import levels, read_tidy_table
-from moonjelly.reporting.figures import draw_folder, estimators, figure_names, twin
+from moonjelly.reporting.figures import (
+    draw_folder,
+    estimators,
+    figure_names,
+    twin,
+    write_figures,
+)
 from moonjelly.reporting.figures.clients import draw_clients
 from moonjelly.reporting.figures.experiment import SUMMED_UP, experiment_plates, read_experiment
 from moonjelly.reporting.figures.latency_cdf import Cell, Latencies, draw_latency_cdf
 from moonjelly.reporting.figures.rivals import draw_rivals, rival_point
+from moonjelly.reporting.load import MachineLoad, write_load
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo, write_run_info
+from moonjelly.reporting.run_logs import read_run_logs
 from moonjelly.zoos import open_zoo
 
 SECONDS = 4.0
@@ -107,6 +116,49 @@ def test_an_experiment_becomes_figures_with_captions(experiment: Path, tmp_path:
         assert (
             f"figure: moonjelly figures {experiment} --only {name.partition('-')[0]}\n" in caption
         )
+
+
+def test_what_a_starved_machine_made_is_marked(experiment: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "starved"
+    shutil.copytree(experiment, folder)
+    run = "2-150-ours-0"
+    write_load(folder / "runs" / run, MachineLoad(0.9, 1.0, 25.0, 30.0))
+    results = read_tidy_table(folder / "results.csv", {})
+    starved = results.with_columns(starved=(pl.col("run") == run).cast(pl.Int64))
+    starved.write_csv(folder / "results.csv")
+    summary = read_tidy_table(folder / "summary.csv", {})
+    is_cell = (pl.col("policy") == "ours") & (pl.col("clients") == 2) & (pl.col("slo_ms") == 150)
+    summary = summary.with_columns(num_starved=is_cell.cast(pl.Int64))
+    summary.write_csv(folder / "summary.csv")
+
+    plates = {plate.name: plate for plate in experiment_plates(folder)}
+    assert {name for name, plate in plates.items() if plate.note} == {
+        "clients-lte-ours", "latency_cdf-lte-ours", "following-lte-ours", "rivals",
+    }  # fmt: skip
+    assert "in 1 of 8 runs" in plates["clients-lte-ours"].note
+    draw_folder(folder, only=["clients"])
+    caption = (folder / "figures" / "clients-lte-ours.txt").read_text()
+    assert "* STARVED: in 1 of 8 runs" in " ".join(caption.split())
+
+    bars = plates["clients-lte-ours"].draw().axes[3].texts
+    assert "*" in {text.get_text() for text in bars}
+    (numbers,) = plates["latency_cdf-lte-ours"].draw().axes[1].texts
+    assert "2*: " in numbers.get_text()
+    assert "1: " in numbers.get_text()
+    (legend,) = plates["rivals"].draw().legends
+    assert [text.get_text() for text in legend.get_texts()] == ["ours*", "best"]
+
+
+def test_a_run_of_a_starved_machine_is_marked(run_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    write_load(folder, MachineLoad(0.9, 1.0, 25.0, 30.0))
+    words = "STARVED: frames captured up to 25 ms late"
+    for picture in write_figures(folder, read_run_logs(folder)):
+        assert picture.text.endswith(words)
+    draw_folder(folder, only=["following", "spent"])
+    for name in ("following", "spent"):
+        assert words in " ".join((folder / "figures" / f"{name}.txt").read_text().split())
 
 
 def test_the_same_files_give_the_same_bytes(experiment: Path, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from ...core.addresses import is_loopback
 from ...core.records import FrameRecord
 from ...files.csv_log import CsvLog, read_records
 from ...files.document import Document
-from ...live_run.load import read_load, worst_load, write_load
 from ...live_run.playing import CameraReport
+from ...reporting.load import read_load, worst_load, write_load
 from ...reporting.run_folder import ANSWERS_FILE, FRAMES_FILE, link_file
 from ...server.config_flags import to_arguments
 from ..live import server_options, sides_px, zoo_of

@@ -105,9 +105,15 @@ def _draw_missed(
                 linewidth=0.3, yerr=[[100 * min(half, mean)], [100 * half]],
                 error_kw={"elinewidth": 0.8, "capsize": 2, "ecolor": BLACK},
             )  # fmt: skip
-        if mean == 0:  # a bar of no height could be one that is missing
+        mark = "*" if row.get("num_starved") else ""
+        if mean == 0 or mark:  # a bar of no height could be one that is missing
             axes.annotate(
-                "0", (place, 0), xytext=(0, 2), textcoords="offset points", ha="center", fontsize=7
+                ("0" if mean == 0 else "") + mark,
+                (place, 100 * (mean or 0.0)),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
             )
         refused = row["refused_ratio_mean"] or 0.0
         if refused > 0:

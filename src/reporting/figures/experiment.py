@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from ...core.errors import UsageError
 from ...files.json_file import read_json
 from ...files.tidy_table import levels, read_tidy_table
+from ..load import starved_words
 from ..run_folder import FRAMES_FILE
 from ..run_logs import read_run_logs
 from .clients import draw_clients
@@ -59,6 +60,13 @@ class Experiment:
         """A table with a column `rival`; empty where there are no rivals."""
         name = pl.concat_str(self.options, separator=" ") if self.options else pl.lit("")
         return table.with_columns(rival=name)
+
+    def note(self, rows: pl.DataFrame) -> str:
+        """Says how many of the runs that rows belong to were starved; empty for none, or where it was not noted."""
+        if "starved" not in rows.columns or not rows["starved"].sum():
+            return ""
+        starved = rows.filter(pl.col("starved") > 0)["run"].n_unique()
+        return f"* STARVED: in {starved} of {rows['run'].n_unique()} runs a busy machine captured frames late."
 
     def run_folders(self, rows: pl.DataFrame) -> list[Path]:
         """The folders of the runs that rows belong to."""
@@ -116,6 +124,7 @@ def _of_clients(experiment: Experiment) -> Iterator[Plate]:
     if not path.exists() or experiment.results["clients"].n_unique() == 1:
         return
     summary = read_tidy_table(path, SUMMED_UP)
+    notes = {part: experiment.note(rows) for part, rows in _parts(experiment, experiment.results)}
     for part, cells in _parts(experiment, summary):
         yield Plate(
             figure="clients",
@@ -127,6 +136,7 @@ def _of_clients(experiment: Experiment) -> Iterator[Plate]:
             sources=(path,),
             command=experiment.command,
             draw=partial(draw_clients, cells),
+            note=notes[part],
         )
 
 
@@ -143,6 +153,7 @@ def _of_latencies(experiment: Experiment) -> Iterator[Plate]:
             sources=(experiment.folder / RESULTS_FILE, _frames(experiment)),
             command=experiment.command,
             draw=partial(_draw_latencies, experiment, results),
+            note=experiment.note(results),
         )
 
 
@@ -171,6 +182,7 @@ def _of_following(experiment: Experiment) -> Iterator[Plate]:
             sources=(run / FRAMES_FILE,),
             command=experiment.command,
             draw=partial(_draw_following, run),
+            note=starved_words(run),
         )
 
 
@@ -189,6 +201,7 @@ def _of_rivals(experiment: Experiment) -> Iterator[Plate]:
         sources=(experiment.folder / RESULTS_FILE,),
         command=experiment.command,
         draw=partial(draw_rivals, results, experiment.factors),
+        note=experiment.note(results),
     )
 
 

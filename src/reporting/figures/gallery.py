@@ -6,12 +6,13 @@ from functools import cache, partial
 from pathlib import Path
 
 from ..html import Picture
+from ..load import starved_words
 from ..run_folder import FRAMES_FILE, RUN_FILE, link_file, read_run_info
 from ..run_logs import RunLogs, read_run_logs
 from .adaptation import draw_adaptation
 from .following import draw_following
 from .latency import draw_latency
-from .plate import Kind, Plate, save_figure
+from .plate import Kind, Plate, mark, save_figure
 from .spent import draw_spent
 from .verdicts import draw_verdicts
 
@@ -64,10 +65,13 @@ FOLLOWING = RunFigure(
 def write_figures(folder: Path, run: RunLogs) -> list[Picture]:
     """Draws the figures of a run's page into its folder as `<name>.png`."""
     pictures: list[Picture] = []
+    note = starved_words(folder)
     for figure in RUN_FIGURES:
         path = folder / f"{figure.name}.png"
-        save_figure(figure.draw(run), path)
-        pictures.append(Picture(path, figure.title, figure.text))
+        drawn = figure.draw(run)
+        mark(drawn, note)
+        save_figure(drawn, path)
+        pictures.append(Picture(path, figure.title, f"{figure.text} {note}".strip()))
     return pictures
 
 
@@ -85,4 +89,5 @@ def run_plates(folder: Path) -> list[Plate]:
     sources = (folder / RUN_FILE, folder / FRAMES_FILE, *(path for path in links if path.exists()))
     read = cache(partial(read_run_logs, folder))
     of_all = RUN_FIGURES if len(info.streams) <= MAX_STREAMS else ()
-    return [one.plate(sources, command, read) for one in (*of_all, FOLLOWING)]
+    note = starved_words(folder)
+    return [one.plate(sources, command, read, note=note) for one in (*of_all, FOLLOWING)]

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...files.tidy_table import read_log
+from ..load import starved_words
 from ..run_folder import FRAMES_FILE
 from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
 
@@ -26,10 +27,12 @@ class Latencies:
     Attributes:
         answered_ms: latency of each answered frame, rising.
         num_captured: frames, answered or not.
+        is_starved: whether a run among those pooled was.
     """
 
     answered_ms: pl.Series
     num_captured: int
+    is_starved: bool = False
 
     @property
     def p99_ms(self) -> float:
@@ -51,9 +54,11 @@ def pool_latencies(runs: Iterable[Path]) -> Latencies:
     Raises:
         UsageError: naming the log that is missing or broken.
     """
+    runs = [*runs]
     logs = [read_log(run / FRAMES_FILE, {"latency_ms": float | None}) for run in runs]
     latency_ms = pl.concat(logs)["latency_ms"]
-    return Latencies(latency_ms.drop_nulls().sort(), len(latency_ms))
+    is_starved = any(starved_words(run) for run in runs)
+    return Latencies(latency_ms.drop_nulls().sort(), len(latency_ms), is_starved)
 
 
 def draw_latency_cdf(pools: Mapping[Cell, Latencies]) -> Figure:
@@ -107,7 +112,7 @@ def _draw_panel(
             axes.plot(
                 [pool.p99_ms], [height], style.marker, color=style.colour, ms=4.5, clip_on=False
             )
-        lines.append(f"{number}: {pool.p99_ms:.0f}")
+        lines.append(f"{number}{'*' * pool.is_starved}: {pool.p99_ms:.0f}")
         at = pool.answered_ms.search_sorted(NUMBERS_WIDTH * slo_ms, "left")
         is_left_free &= at / pool.num_captured < 1 - NUMBERS_HEIGHT
     if lines:

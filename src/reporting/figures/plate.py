@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from ...files.whole_file import whole_file, write_whole
+from .style import VERMILLION
 
 PNG_DPI = 160  # for screens; print takes the PDF
 EMBED_TRUETYPE = 42  # as fonts that can be searched and edited, where the default is outlines
@@ -31,6 +32,7 @@ class Plate:
         sources: files that it is drawn from.
         command: what made these.
         draw: reads them and draws; raises UsageError where one is broken.
+        note: what to beware of, written below the figure and in its caption; empty for nothing.
         part: tells it from other figures of the kind in that folder; empty if it is the only one.
     """
 
@@ -41,6 +43,7 @@ class Plate:
     command: str
     draw: Callable[[], Figure]
     part: str = ""
+    note: str = ""
 
     @property
     def name(self) -> str:
@@ -51,13 +54,14 @@ class Plate:
     def write(self, folder: Path, out_dir: Path) -> list[Path]:
         """Draws it from the files of a folder, and writes PDF, PNG and caption."""
         figure = self.draw()
+        mark(figure, self.note)
         paths = [out_dir / f"{self.name}{ending}" for ending in (".pdf", ".png", ".txt")]
         for path in paths[:2]:
             save_figure(figure, path, PNG_DPI)
         lines = [
             self.title,
             "",
-            textwrap.fill(self.text, CAPTION_WIDTH),
+            textwrap.fill(f"{self.text} {self.note}".strip(), CAPTION_WIDTH),
             "",
             f"data:   {self.command}",
             *(f"from:   {source}" for source in self.sources),
@@ -84,11 +88,24 @@ class Kind(Generic[Data]):
     text: str
 
     def plate(
-        self, sources: tuple[Path, ...], command: str, read: Callable[[], Data], part: str = ""
+        self,
+        sources: tuple[Path, ...],
+        command: str,
+        read: Callable[[], Data],
+        part: str = "",
+        note: str = "",
     ) -> Plate:
         """One of these, of files that are read when it is drawn; the rest is as of a `Plate`."""
         draw = self.draw
-        return Plate(self.name, self.title, self.text, sources, command, lambda: draw(read()), part)
+        return Plate(
+            self.name, self.title, self.text, sources, command, lambda: draw(read()), part, note
+        )
+
+
+def mark(figure: Figure, note: str) -> None:
+    """Writes a note below a figure, if there is one."""
+    if note:
+        figure.supxlabel(note, fontsize=8, color=VERMILLION)
 
 
 def save_figure(figure: Figure, path: Path, dpi: float | None = None) -> None:

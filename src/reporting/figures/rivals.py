@@ -82,6 +82,7 @@ def draw_rivals(results: pl.DataFrame, factors: Sequence[str]) -> Figure:
     panels = figure.subplots(len(slos), len(traces), squeeze=False)
     styles = line_styles(rivals)
     refused: dict[str, float] = {}
+    starved: set[str] = set()
     for row, slo in enumerate(slos):
         for column, trace in enumerate(traces):
             axes = panels[row, column]
@@ -101,6 +102,8 @@ def draw_rivals(results: pl.DataFrame, factors: Sequence[str]) -> Figure:
             for name, point in found.items():
                 if point.accuracy[0] >= floor:
                     _draw_point(axes, point, styles[name])
+                if "starved" in here.columns and here.filter(rival=name)["starved"].sum():
+                    starved.add(name)
                 refused[name] = max(refused.get(name, 0.0), point.refused_ratio)
             lowest = axes.get_ylim()[0]
             below: list[tuple[RivalPoint, LineStyle]] = []
@@ -112,7 +115,10 @@ def draw_rivals(results: pl.DataFrame, factors: Sequence[str]) -> Figure:
             _draw_below(axes, below)
             _scale_misses(axes)
     handles = [
-        styles[name].key(_label(name, refused.get(name, 0.0)), is_point=True) for name in rivals
+        styles[name].key(
+            _label(f"{name}{'*' * (name in starved)}", refused.get(name, 0.0)), is_point=True
+        )
+        for name in rivals
     ]
     legend_above(figure, handles, 4)
     return figure

@@ -22,7 +22,7 @@ from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.experiment_manager.running_all import CannotGoOnError
 from moonjelly.files.csv_log import CsvLog
 from moonjelly.links.traces import constant_trace
-from moonjelly.live_run.load import MachineLoad, write_load
+from moonjelly.reporting.load import MachineLoad, write_load
 
 RUN = RunConfig(
     1.0, 3, 100.0, 10.0, "t", constant_trace(5.0), 0.0, 0, 0,
