@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from moonjelly.core.verdict import Verdict
 from moonjelly.reporting.figures import RUN_FIGURES, figure_names, write_figures
+from moonjelly.reporting.figures.adaptation import draw_adaptation
 from moonjelly.reporting.figures.latency import draw_latency
 from moonjelly.reporting.figures.profiles import draw_profiles
 from moonjelly.reporting.figures.spent import PARTS
@@ -85,6 +86,20 @@ def test_a_run_without_answers_or_links_can_be_drawn(run: RunLogs, figure: objec
     bare = RunLogs(run.info, dict.fromkeys(run.frames, ()), {})
     drawn = figure.draw(bare)  # type: ignore[attr-defined]
     assert panels(drawn)
+
+
+def test_an_advised_side_lies_inside_its_panel_though_no_frame_was_sent_at_it(run: RunLogs) -> None:
+    advised = {
+        name: tuple(
+            row._replace(advised_side_px=608 if k % 2 else 64) for k, row in enumerate(rows)
+        )
+        for name, rows in run.frames.items()
+    }
+    figure = draw_adaptation(RunLogs(run.info, advised, run.links))
+    for axes in figure.axes[1::2]:
+        low, high = axes.get_ylim()
+        assert low < 64
+        assert high > 608
 
 
 def test_all_sides_of_a_network_share_a_colour() -> None:

@@ -26,6 +26,7 @@ from moonjelly.reporting.figures.clients import draw_clients
 from moonjelly.reporting.figures.experiment import SUMMED_UP, experiment_plates, read_experiment
 from moonjelly.reporting.figures.latency_cdf import Cell, Latencies, draw_latency_cdf
 from moonjelly.reporting.figures.rivals import draw_rivals, rival_point
+from moonjelly.reporting.figures.studies import TIMINGS_COLUMNS, draw_timings
 from moonjelly.reporting.load import MachineLoad, write_load
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo, write_run_info
 from moonjelly.reporting.run_logs import read_run_logs
@@ -232,6 +233,37 @@ def test_a_cell_is_a_point_with_its_interval_and_a_bar(experiment: Path) -> None
     assert {text.get_text() for text in below.texts} == {"25 % refused"}
 
 
+def test_an_interval_ends_inside_its_panel_and_where_shares_end(experiment: Path) -> None:
+    summary = read_tidy_table(experiment / "summary.csv", SUMMED_UP).filter(policy="ours")
+    wide = summary.with_columns(
+        profile_map_mean=0.9, profile_map_ci95=0.4, missed_ratio_mean=0.7, missed_ratio_ci95=0.9
+    )
+    above, _, below, _ = draw_clients(wide).axes
+    for axes, most in ((above, 1.0), (below, 100.0)):
+        ends = {round(y, 9) for bars in axes.collections for _, y in bars.get_segments()[0]}
+        assert max(ends) == most < axes.get_ylim()[1]
+
+
+def test_rivals_that_hardly_differ_look_so_and_none_is_cut(experiment: Path) -> None:
+    table = read_experiment(experiment)
+    results = table.with_rivals(table.results).with_columns(
+        profile_map=0.433 + 1e-6 * pl.col("seed"),
+        late=pl.when(rival="best").then(35).otherwise(0),
+        dropped=0,
+    )
+    figure = draw_rivals(results, FACTORS)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        assert axes.yaxis.get_offset_text().get_text() == ""
+        low, high = axes.get_ylim()
+        assert high - low >= 0.01
+        left, right = axes.get_xlim()
+        missed = [line.get_xdata()[0] for line in axes.lines if line.get_marker() in "os"]
+        assert sorted(missed) == [0, 87.5]
+        edge = axes.transData.transform([(left, low), (0, low), (87.5, low), (right, low)])[:, 0]
+        assert min(edge[1] - edge[0], edge[3] - edge[2]) > 5.6  # pixels: half a marker
+
+
 def test_a_rival_is_the_mean_over_cells_with_an_interval_over_seeds(experiment: Path) -> None:
     table = read_experiment(experiment)
     results = table.with_rivals(table.results)
@@ -326,3 +358,25 @@ def test_the_command_says_where_the_figures_are(
     assert main(["figures", str(run_folder), "--out", str(tmp_path / "file")]) == 1
     assert "Traceback" not in capsys.readouterr().err
     assert "rivals" in figure_names()
+
+
+def test_timings_tell_devices_from_clients_of_each(tmp_path: Path) -> None:
+    write_csv(
+        tmp_path / "timings.csv",
+        [
+            {
+                "num_devices": devices, "clients_per_device": clients, "planner": planner,
+                "processor_ms": devices * 10.0 + clients + instance,
+            }
+            for devices, clients, planner in itertools.product((2, 4), (4, 8), ("sa-dp", "pricing"))
+            for instance in range(3)
+        ],
+    )  # fmt: skip
+    figure = draw_timings(read_tidy_table(tmp_path / "timings.csv", TIMINGS_COLUMNS))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["sa-dp", "pricing"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["2 devices", "4 devices"]
+    for axes in figure.axes:
+        medians = [[*line.get_ydata()] for line in axes.lines if line.get_marker() in "os"]
+        assert medians == [[25.0, 29.0], [45.0, 49.0]]  # 2 x 8 and 4 x 4 are two points
+    assert {path.stem for path in draw_folder(tmp_path)} == {"timings"}

@@ -72,6 +72,6 @@ def _draw_sides(axes: Axes, frames: pl.DataFrame, colours: dict[str, str], start
         missed["captured_s"], [0.03] * len(missed), "|", color=VERMILLION, ms=8,
         transform=axes.get_xaxis_transform(),
     )  # fmt: skip
-    sides = frames.filter(pl.col("side_px") > 0)["side_px"].to_numpy()
-    if len(sides):
-        axes.set_ylim(sides.min() - 64, sides.max() + 32)
+    sides = [side for name in ("side_px", "advised_side_px") for side in frames[name] if side]
+    if sides:
+        axes.set_ylim(min(sides) - 64, max(sides) + 32)

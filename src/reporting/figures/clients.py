@@ -18,6 +18,7 @@ from .style import (
     legend_above,
     line_styles,
     new_figure,
+    possible,
     tidy,
 )
 
@@ -28,6 +29,7 @@ ACCURACIES = {
 }
 """What accuracy is taken from, the first that was measured, and how it is called."""
 LEAST_TOP_PERCENT = 1.0  # of the axis of misses
+HIGHEST_TOP = 1.02  # of an axis of shares
 BARS_WIDTH = 0.8
 DODGE = 0.07  # between points of different rates, so that their intervals stand side by side
 
@@ -59,8 +61,9 @@ def draw_clients(summary: pl.DataFrame) -> Figure:
                 below, [place + off * bar_width for place in places], rows, bar_width, styles[fps],
                 HATCHES[number % len(HATCHES)],
             )  # fmt: skip
-    panels[0, 0].set_ylim(0, min(1.02, 1.08 * panels[0, 0].get_ylim()[1]))
-    panels[1, 0].set_ylim(0, min(100.0, max(LEAST_TOP_PERCENT, panels[1, 0].get_ylim()[1])))
+    panels[0, 0].set_ylim(0, min(HIGHEST_TOP, 1.08 * panels[0, 0].get_ylim()[1]))
+    top = max(LEAST_TOP_PERCENT, panels[1, 0].get_ylim()[1])
+    panels[1, 0].set_ylim(0, min(100 * HIGHEST_TOP, top))
     handles: list[Artist] = [styles[fps].key(f"{fps:g} frame/s") for fps in rates]
     handles += [
         Patch(
@@ -71,7 +74,7 @@ def draw_clients(summary: pl.DataFrame) -> Figure:
         )
         for number, fps in enumerate(rates)
     ]
-    legend_above(figure, handles, 4)
+    legend_above(figure, handles, 4 if len(slos) > 2 else 2)  # noqa: PLR2004 what fits the width
     return figure
 
 
@@ -88,8 +91,8 @@ def _draw_accuracy(
 ) -> None:
     points = rows.with_columns(place=pl.Series(places)).drop_nulls(f"{measured}_mean")
     axes.errorbar(
-        points["place"], points[f"{measured}_mean"], points[f"{measured}_ci95"].fill_null(0.0),
-        **style.line(), elinewidth=0.8, capsize=2,
+        points["place"], points[f"{measured}_mean"],
+        [*possible(points[f"{measured}_mean"], points[f"{measured}_ci95"].fill_null(0.0))], **style.line(), elinewidth=0.8, capsize=2,
     )  # fmt: skip
 
 
@@ -102,19 +105,16 @@ def _draw_missed(
             half = row["missed_ratio_ci95"] or 0.0
             axes.bar(
                 place, 100 * mean, width, color=style.colour, hatch=hatch, edgecolor="white",
-                linewidth=0.3, yerr=[[100 * min(half, mean)], [100 * half]],
+                linewidth=0.3, yerr=[[100 * bar] for bar in possible(mean, half)],
                 error_kw={"elinewidth": 0.8, "capsize": 2, "ecolor": BLACK},
             )  # fmt: skip
+        zero = "0" if mean == 0 else ""  # a bar of no height could be one that is missing
         mark = "*" if row.get("num_starved") else ""
-        if mean == 0 or mark:  # a bar of no height could be one that is missing
+        if zero or mark:
             axes.annotate(
-                ("0" if mean == 0 else "") + mark,
-                (place, 100 * (mean or 0.0)),
-                xytext=(0, 2),
-                textcoords="offset points",
-                ha="center",
-                fontsize=7,
-            )
+                zero + mark, (place, 100 * (mean or 0.0)), xytext=(5 if mark else 0, 2),
+                textcoords="offset points", ha="center", fontsize=9 if mark else 7,
+            )  # fmt: skip
         refused = row["refused_ratio_mean"] or 0.0
         if refused > 0:
             axes.annotate(

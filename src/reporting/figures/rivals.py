@@ -13,12 +13,14 @@ from matplotlib.ticker import NullLocator
 from ...files.tidy_table import levels
 from ..interval import mean_and_interval
 from .clients import ACCURACIES, measured_accuracy
-from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, tidy
+from .style import PAGE_WIDTH, LineStyle, legend_above, line_styles, new_figure, possible, tidy
 
 SHOWN_RATIO = 0.85  # of the best accuracy; what is less would squeeze the rest
 BELOW_RATIO = 0.08  # of the height, for what is less
 REPEATS = ("seed", "iteration")
 TICKS_PERCENT = (0, 0.5, 1, 2, 5, 10, 20, 50, 100)
+LEAST_SPAN = 0.01  # of the axis of accuracy
+LEFT_PERCENT, RIGHT_RATIO = -0.08, 1.15  # of the axis of misses; no point is cut
 LINEAR_TO_PERCENT = 1.0  # and logarithmic above, so that 0.5 and 50 % both show
 
 
@@ -112,6 +114,7 @@ def draw_rivals(results: pl.DataFrame, factors: Sequence[str]) -> Figure:
                     _draw_point(axes, point, styles[name])
                 elif point.accuracy[0] < floor:
                     below.append((point, styles[name]))
+            _widen(axes)
             _draw_below(axes, below)
             _scale_misses(axes)
     handles = [
@@ -144,11 +147,18 @@ def _draw_below(axes: Axes, points: Sequence[tuple[RivalPoint, LineStyle]]) -> N
         note.set_in_layout(False)
 
 
+def _widen(axes: Axes) -> None:
+    """Shows accuracies that hardly differ as such."""
+    low, high = axes.get_ylim()
+    short = max(0.0, LEAST_SPAN - (high - low)) / 2
+    axes.set_ylim(low - short, high + short)
+
+
 def _scale_misses(axes: Axes) -> None:
-    right = max(LINEAR_TO_PERCENT, min(100.0, axes.get_xlim()[1]))
+    right = max(LINEAR_TO_PERCENT, RIGHT_RATIO * axes.dataLim.x1)
     axes.set_xscale("symlog", linthresh=LINEAR_TO_PERCENT, linscale=0.6)
     axes.set_xticks(TICKS_PERCENT, [f"{tick:g}" for tick in TICKS_PERCENT])
-    axes.set_xlim(-0.03, right)
+    axes.set_xlim(LEFT_PERCENT, right)
     axes.xaxis.set_minor_locator(NullLocator())
 
 
@@ -157,8 +167,8 @@ def _draw_point(axes: Axes, point: RivalPoint, style: LineStyle) -> None:
     axes.errorbar(
         [100 * missed],
         [accuracy],
-        xerr=[[100 * min(missed, missed_half)], [100 * missed_half]],
-        yerr=[accuracy_half],
+        xerr=[[100 * bar] for bar in possible(missed, missed_half)],
+        yerr=[[bar] for bar in possible(accuracy, accuracy_half)],
         **style.point(),
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from ...files.tidy_table import levels
-from .style import LINES, PAGE_WIDTH, line_styles, new_figure, tidy
+from .style import LINES, PAGE_WIDTH, legend_above, line_styles, new_figure, tidy
 
 _SIZE = {"num_devices": int, "clients_per_device": int, "planner": str}
 COMPARE_COLUMNS = _SIZE | {
@@ -16,6 +17,7 @@ COMPARE_COLUMNS = _SIZE | {
 TIMINGS_COLUMNS = _SIZE | {"processor_ms": float}
 PERIOD_MS = 500.0
 BOX_WIDTH = 0.6
+DODGE = 0.12  # clients, between lines, so that their bars stand side by side
 
 
 def draw_compare(table: pl.DataFrame) -> Figure:
@@ -47,22 +49,38 @@ def draw_compare(table: pl.DataFrame) -> Figure:
 
 
 def draw_timings(table: pl.DataFrame) -> Figure:
-    """Draws processor time against clients, both logarithmic: median, and least to most as bars."""
-    figure = new_figure(PAGE_WIDTH / 1.6, 3.2)
-    axes = figure.subplots()
+    """Draws processor time over clients of each device, a panel for each planner, a line for each number of devices.
+
+    Lines are medians, bars reach from least to most.
+    """
+    planners, devices, clients = (
+        levels(table[name]) for name in ("planner", "num_devices", "clients_per_device")
+    )
+    figure = new_figure(min(PAGE_WIDTH, 1.2 + 2.6 * len(planners)), 3.2)
+    panels = figure.subplots(1, len(planners), sharey=True, squeeze=False)[0]
     took = pl.col("processor_ms")
-    clients = pl.col("num_devices") * pl.col("clients_per_device")
-    for name, style in line_styles(levels(table["planner"])).items():
-        points = table.filter(planner=name).group_by(clients=clients).agg(
-            middle=took.median(), below=took.median() - took.min(), above=took.max() - took.median()
-        ).sort("clients")  # fmt: skip
-        axes.errorbar(
-            points["clients"], points["middle"], [points["below"], points["above"]],
-            elinewidth=0.8, capsize=2, label=name, **style.line(),
-        )  # fmt: skip
-    axes.axhline(PERIOD_MS, color=LINES[6].colour, linewidth=0.8)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    tidy(axes, "clients", "processor time of a plan (ms)")
-    axes.legend(fontsize=8, frameon=False)
+    styles = line_styles(devices)
+    for panel, name in zip(panels, planners, strict=True):
+        for k, (number, style) in enumerate(styles.items()):
+            points = table.filter(planner=name, num_devices=number).group_by("clients_per_device").agg(
+                middle=took.median(), below=took.median() - took.min(),
+                above=took.max() - took.median(),
+            ).sort("clients_per_device")  # fmt: skip
+            off = DODGE * (k - (len(devices) - 1) / 2)
+            panel.errorbar(
+                points["clients_per_device"] + off, points["middle"],
+                [points["below"], points["above"]], elinewidth=0.8, capsize=2, **style.line(),
+            )  # fmt: skip
+        panel.axhline(PERIOD_MS, color=LINES[6].colour, linewidth=0.8)
+        panel.set_xticks(clients)
+        panel.set_yscale("log")
+        tidy(panel, "clients of each device", title=name)
+    panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panels[0].yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    panels[0].yaxis.set_minor_locator(NullLocator())
+    panels[0].set_ylabel("processor time of a plan (ms)", fontsize=9)
+    handles = [
+        style.key("1 device" if one == 1 else f"{one} devices") for one, style in styles.items()
+    ]
+    legend_above(figure, handles, 4)
     return figure

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
 from ...core.verdict import Verdict
 
@@ -88,6 +90,11 @@ def tidy(axes: Axes, x_label: str = "", y_label: str = "", title: str = "") -> N
     axes.set_ylabel(y_label, fontsize=9)
     if title:
         axes.set_title(title, fontsize=9, loc="left", fontweight="bold")
+
+
+def possible(mean: ArrayLike, half: ArrayLike) -> tuple[Any, Any]:
+    """How far an interval of a share, from 0 to 1, reaches below its mean and above; (n,) or one number."""
+    return np.minimum(half, mean), np.minimum(half, np.subtract(1, mean))
 
 
 def new_figure(width: float, height: float) -> Figure:

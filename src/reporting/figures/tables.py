@@ -75,7 +75,8 @@ TABLE_FIGURES: tuple[TableFigure, ...] = (
         "timings",
         studies.draw_timings,
         "Time of a plan",
-        "Median processor time of a plan by clients in all, from least to most; the line is a period of 0.5 s.",
+        "Median processor time of a plan by devices and clients of each; the bars reach from the least to the "
+        "most, the line is a period of 0.5 s.",
         columns=studies.TIMINGS_COLUMNS,
     ),
     TableFigure(
