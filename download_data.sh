@@ -2,7 +2,7 @@
 # Fetches published data from its publishers into data/: resumes, and verifies every file by checksum.
 #
 #   ./download_data.sh                  everything
-#   ./download_data.sh --list           what there is
+#   ./download_data.sh --list           what there is, and what reads it
 #   ./download_data.sh traces           only the names that begin so
 #   options: --to DIR (data), --manifest FILE (rows of the table below, to fetch other things)
 #
@@ -18,9 +18,13 @@ coco/val2017.zip | sha1 | 4950dc9d00dbe1c933ee0170f5797584351d2a41 | http://imag
 coco/annotations_trainval2017.zip | sha1 | 8551ee4bb5860311e79dace7e79cb91e432e78b3 | http://images.cocodataset.org/annotations/annotations_trainval2017.zip
 weights/yolov4.cfg | sha256 | a6d0f8e5c62cc8378384f75a8159b95fa2964d4162e33351b00ac82e0fc46a34 | https://raw.githubusercontent.com/AlexeyAB/darknet/59596d7880f6504768df41d6daa586f5cb2b932f/cfg/yolov4.cfg
 weights/yolov4.weights | sha1 | 0143deb6c46fcc7f74dd35bf3c14edc3784e99ee | https://github.com/AlexeyAB/darknet/releases/download/yolov4/yolov4.weights
-weights/fasterrcnn_mobilenet_v3_large_320_fpn.pth | sha256 | 907ea3f9 | https://download.pytorch.org/models/fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth
-weights/fasterrcnn_mobilenet_v3_large_fpn.pth | sha256 | fb6a3cc7 | https://download.pytorch.org/models/fasterrcnn_mobilenet_v3_large_fpn-fb6a3cc7.pth
-weights/fasterrcnn_resnet50_fpn.pth | sha256 | 258fb6c6 | https://download.pytorch.org/models/fasterrcnn_resnet50_fpn_coco-258fb6c6.pth
+'
+
+# name | what reads it
+readers='
+traces/* | moonjelly client --link FILE; moonjelly experiment run, as trace: of its file
+coco/* | moonjelly zoo measure --images FOLDER --annotations FILE, unpacked: val2017, annotations/instances_val2017.json
+weights/* | moonjelly zoo add yolov4.cfg yolov4.weights
 '
 
 fail() { echo "download_data.sh: error: $*" >&2; exit "${status:-2}"; }
@@ -45,6 +49,14 @@ is_wanted() {
   return 1
 }
 
+tell_readers() {
+  local pattern commands
+  while IFS='|' read -r pattern commands; do
+    # shellcheck disable=SC2053  # it is a pattern
+    if [[ -n $pattern && $1 == ${pattern// /} ]]; then echo "    read by:$commands"; fi
+  done <<<"$readers"
+}
+
 is_intact() { [[ $("${2}sum" -- "$1") == "$3"* ]]; }
 
 fetch() {
@@ -63,7 +75,7 @@ while IFS='|' read -r name kind checksum url; do
   [ -n "$name" ] || continue
   is_wanted "$name" || continue
   num_wanted=$((num_wanted + 1))
-  if $is_list; then echo "$name  $url"; continue; fi
+  if $is_list; then echo "$name  $url"; tell_readers "$name"; continue; fi
   case "$kind" in sha1|sha256) ;; *) fail "$name: kind of checksum '$kind' is neither sha1 nor sha256" ;; esac
   [[ $checksum =~ ^[0-9a-f]{8,64}$ ]] || fail "$name: checksum '$checksum' is not 8 to 64 digits of 0-9a-f"
   [[ $name != /* && $name != *..* ]] || fail "$name: a name stays inside the target folder"

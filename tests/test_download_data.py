@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -73,6 +75,21 @@ def run(folder: Path, row: str, *arguments: str) -> subprocess.CompletedProcess[
 
 def row(url: str, content: bytes = CONTENT, name: str = "traces/trace.txt") -> str:
     return f"{name} | sha256 | {hashlib.sha256(content).hexdigest()} | {url}/trace.txt"
+
+
+def test_every_file_of_the_list_has_a_command_that_reads_it() -> None:
+    listed = subprocess.run([SCRIPT, "--list"], capture_output=True, text=True, check=True)
+    lines = listed.stdout.splitlines()
+    assert len(lines) == 2 * len([line for line in lines if "  http" in line]) > 0
+    for text in {line.partition("read by: ")[2] for line in lines[1::2]}:
+        commands = re.findall(r"moonjelly ((?:[a-z]+ ?)+)((?:[^;,]*--[a-z]+)?)", text)
+        assert commands
+        for words, option in commands:
+            shown = subprocess.run(
+                [sys.executable, "-m", "moonjelly", *words.split(), "--help"],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            assert option.split(" ")[-1] in shown.stdout
 
 
 def test_a_file_arrives_whole_and_is_not_fetched_twice(tmp_path: Path, url: str) -> None:
