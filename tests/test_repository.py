@@ -48,6 +48,16 @@ def test_every_module_imports() -> None:
             importlib.import_module(module.name)
 
 
+def test_nobody_is_told_to_install_us_from_an_index() -> None:
+    told = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in (*SOURCES, *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"))
+        for line in path.read_text().splitlines()
+        if re.search(r"pip3? install [^`]*\bmoonjelly\b", line)
+    ]
+    assert told == []
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_loads_data_that_can_carry_code(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):

@@ -220,7 +220,7 @@ def load_openvino(
     try:
         from .openvino_model import OpenVinoModel  # noqa: PLC0415 - an extra
     except ImportError:
-        raise RunError("OpenVINO is not installed: pip install 'moonjelly[openvino]'") from None
+        raise RunError("OpenVINO is not installed: pip install openvino") from None
     try:
         return OpenVinoModel(content, side_px, num_threads)
     except Exception as error:

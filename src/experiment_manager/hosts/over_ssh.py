@@ -44,9 +44,7 @@ class SshConnection:
         try:
             import asyncssh  # noqa: PLC0415 an extra, and takes half a second
         except ImportError:
-            raise UsageError(
-                f"{host}: needs the library asyncssh: pip install 'moonjelly[ssh]'"
-            ) from None
+            raise UsageError(f"{host}: needs the library asyncssh: pip install asyncssh") from None
         try:
             connection = await asyncssh.connect(
                 host.address,
