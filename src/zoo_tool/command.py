@@ -22,6 +22,7 @@ from ..files.progress import LEFT, PERCENT, progress_bar
 from ..vision.classes import COCO_CLASSES
 from ..zoos import Metric, OpenedZoo, open_zoo, read_variant_rows, zoo_folders
 from .fetching import PUBLIC, fetch
+from .importing import import_tables
 from .labels import pictures_of, read_annotations, read_image
 from .measuring import (
     NUM_QUALITY_VARIANTS,
@@ -85,6 +86,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetching.add_argument(
         "--name", metavar="NAME|FOLDER", help="of the zoo (default: the network's)"
     )
+    importing = add(
+        "import", _import, "make a zoo to be replayed of tables as Jellyfish's profiler writes them"
+    )
+    importing.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="with accuracy.txt and profile_latency_SIDE.txt"
+    )
+    importing.add_argument(
+        "--name", required=True, metavar="NAME|FOLDER", help="of the zoo, which is new"
+    )
+    importing.add_argument(
+        "--device-type", default="gpu", metavar="TYPE",
+        help="what the latencies are of, as in replayed:TYPE (%(default)s)",
+    )  # fmt: skip
     add("list", _list, "list the zoos that can be called by their names")
     named = {
         "show": (_show, "show a zoo's variants and how accurate they are"),
@@ -171,6 +185,16 @@ def _fetch(arguments: argparse.Namespace) -> int:
     console.print(f"licence of its publisher: {network.licence}; from {network.address}")
     console.print(
         f"next: moonjelly zoo measure {name} --images DIR --annotations FILE, or --against-golden"
+    )
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    zoo = import_tables(arguments.folder, arguments.name, arguments.device_type)
+    console = _console()
+    console.print(f"zoo {zoo.name}: {', '.join(one.name for one in zoo.zoo.variants)}")
+    console.print(
+        f"next: moonjelly serve --zoo {arguments.name} --devices replayed:{arguments.device_type}"
     )
     return 0
 

@@ -31,7 +31,7 @@ class VariantRow:
         network: the trained network that it shares with its other sides.
         input_side_px: the network takes squares of this side.
         map: mAP@[.5:.95] on the zoo's test set, 0 to 1.
-        map50: mAP@.5 on the same.
+        map50: mAP@.5 on the same; empty where it is not known.
         map_small: mAP@[.5:.95] of the small objects alone; likewise medium and large. Empty where it
             was not measured.
         frame_kbits: encoded size of a frame of that side (kbit, 1000 bit), a high percentile.
@@ -43,7 +43,7 @@ class VariantRow:
     network: str
     input_side_px: int
     map: float
-    map50: float
+    map50: float | None
     map_small: float | None
     map_medium: float | None
     map_large: float | None
@@ -68,7 +68,7 @@ def read_variant_rows(path: Path) -> tuple[VariantRow, ...]:
             network=row.id_of("network"),
             input_side_px=row.count_of("input_side_px", 1, MAX_SIDE_PX),
             map=row.number_of("map", 0, 1),
-            map50=row.number_of("map50", 0, 1),
+            map50=_optional_map(row, "map50"),
             map_small=_optional_map(row, "map_small"),
             map_medium=_optional_map(row, "map_medium"),
             map_large=_optional_map(row, "map_large"),
