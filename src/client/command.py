@@ -64,6 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="shape each device's uplink: a constant rate in Mbit/s, or a trace file such as those in "
         "network_shaping/, each device from a place of its own",
     )
+    add(
+        "--source-port",
+        type=int,
+        default=0,
+        metavar="N",
+        help="TCP port that the first device's connection comes from, N+1 of the second and so on: what "
+        "network_shaping/shape_source_ports.py tells devices apart by",
+    )
     add("--wire-ms", type=float, default=0.0, help="added one-way delay of the link (%(default)s)")
     add("--zoo", default="", help="variants wanted; the server's, if not given")
     add(
@@ -176,8 +184,13 @@ def _source_of(source: str, number: int) -> str:
 
 
 def _links(arguments: argparse.Namespace, cameras: Sequence[EmulatedCamera]) -> list[LinkConfig]:
-    if arguments.link is None and not arguments.wire_ms:
+    if arguments.link is None and not arguments.wire_ms and not arguments.source_port:
         return []
+    last_port = 65536 - len(cameras)
+    if arguments.source_port and not 1 <= arguments.source_port <= last_port:
+        raise ValueError(
+            f"source_port={arguments.source_port}: must be 1 to {last_port} with --clients {len(cameras)}"
+        )
     generator = random.Random(arguments.seed)  # noqa: S311 only spreads the devices over the trace
     trace = None if arguments.link is None else _trace(arguments.link)
     return [
@@ -187,8 +200,9 @@ def _links(arguments: argparse.Namespace, cameras: Sequence[EmulatedCamera]) -> 
             uplink=trace
             and dataclasses.replace(trace, offset=generator.randrange(len(trace.values_mbps))),
             wire_ms=arguments.wire_ms,
+            source_port=arguments.source_port and arguments.source_port + number,
         )
-        for camera in cameras
+        for number, camera in enumerate(cameras)
     ]
 
 

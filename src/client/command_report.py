@@ -184,4 +184,6 @@ def link_words(arguments: argparse.Namespace) -> str:
         words.append(Path(arguments.link).name if is_file else f"{arguments.link} Mbit/s")
     if arguments.wire_ms:
         words.append(f"{arguments.wire_ms:g} ms")
+    if arguments.source_port:
+        words.append(f"source ports from {arguments.source_port}")
     return ", ".join(words)

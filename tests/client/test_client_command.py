@@ -147,6 +147,8 @@ def test_a_server_that_is_not_there_is_said_so(pictures, tmp_path, capsys):
         (("--link", "nan"), "--link=nan"),
         (("--link", "nofile.txt"), "nofile.txt: cannot be read: No such file"),
         (("--wire-ms", -1), "--wire-ms=-1.0"),
+        (("--source-port", -1), "--source-port=-1: must be 1 to 65535"),
+        (("--source-port", 65535, "--clients", 2), "--source-port=65535: must be 1 to 65534"),
         (("--policy", "worst"), "--policy='worst': must be one of ladder, best"),
         (("--source", "nofile.mp4"), "source='nofile.mp4'"),
         (("--source", "camera:0", "--video"), "--video"),

@@ -129,6 +129,7 @@ class LinkConfig:
         jitter_ms: most that is randomly added to the delay, each way; bytes stay in order.
         faults: what happens to it, and when.
         port: where clients connect on loopback, if a relay shapes it; 0 takes a free one.
+        source_port: where a relay's connection to the server comes from, one at a time; 0 for any.
     """
 
     name: str
@@ -139,12 +140,15 @@ class LinkConfig:
     jitter_ms: float = 0.0
     faults: tuple[Fault, ...] = ()
     port: int = 0
+    source_port: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "faults", tuple(self.faults))
         require_id("name", self.name)
         require_not_negative("wire_ms", self.wire_ms, 60_000)
         require_not_negative("jitter_ms", self.jitter_ms, 60_000)
+        if not 0 <= self.source_port <= 65535:  # noqa: PLR2004
+            raise ValueError(f"source_port={self.source_port}: must be 1 to 65535")
         host, _, port = self.server.rpartition(":")
         if not (host and port.isascii() and port.isdigit() and 0 < int(port) <= 65535):  # noqa: PLR2004
             raise ValueError(f"server={echo(self.server)}: must be HOST:PORT")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ...core.clock import MonotonicClock
+from ...core.errors import RunError
 from .link import UNLIMITED_KBPS, FaultKind, LinkConfig, LinkSchedule, Way
 from .replay import OnUplinkRate, Replay
 from .token_bucket import TokenBucket
@@ -86,6 +87,12 @@ class Link:
     async def __aenter__(self) -> Self:
         self._up = _Direction(self.config, Way.UP)
         self._down = _Direction(self.config, Way.DOWN)
+        if self.config.source_port:
+            try:
+                _socket_to(self.config).close()
+            except OSError as error:
+                text = f"source_port={self.config.source_port}: {error.strerror}"
+                raise RunError(text) from None
         self._listener = _listen(self.config.port)
         replay = Replay(LinkSchedule.of(self.config), self)
         replay.start()
@@ -144,7 +151,13 @@ class Link:
 
     async def _relay(self, client: socket.socket) -> None:
         """Carries one connection until both ways have ended, or one breaks."""
-        server = socket.socket(_family(self.config.server_address[0]))
+        if self.config.source_port:
+            await self._end_connections()
+        try:
+            server = _socket_to(self.config)
+        except OSError:
+            client.close()
+            return
         connection = _Connection((client, server), asyncio.current_task())
         self._connections.add(connection)
         try:
@@ -163,6 +176,12 @@ class Link:
                 self._connections.discard(connection)
                 for one in connection.sockets:
                     one.close()
+
+    async def _end_connections(self) -> None:
+        """Resets what still runs, however dead its link may be, so that its source port is free."""
+        tasks = [one.task for one in self._connections if one.task is not None]
+        await self.break_connections(FaultKind.RESET)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _carry(
         self, source: socket.socket, sink: socket.socket, direction: _Direction
@@ -234,5 +253,14 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def _socket_to(config: LinkConfig) -> socket.socket:
+    """A socket to be connected to the server, bound if it is to come from a certain port; OSError if that is taken."""
+    server = socket.socket(socket.AF_INET6 if ":" in config.server_address[0] else socket.AF_INET)
+    if config.source_port:
+        try:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # over what has ended
+            server.bind(("", config.source_port))
+        except OSError:
+            server.close()
+            raise
+    return server

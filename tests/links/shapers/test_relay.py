@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moonjelly.core.errors import RunError
 from moonjelly.links.shapers import FaultKind, LinkConfig, Way
 from moonjelly.links.shapers.relay import Link
 from moonjelly.links.shapers.token_bucket import (
@@ -213,3 +214,43 @@ async def test_a_trace_sets_the_rate_again_and_again():
 def test_a_bad_link_is_refused(fields):
     with pytest.raises(ValueError, match="="):
         LinkConfig(**fields)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("is_dead", [False, True])
+async def test_connections_to_the_server_come_from_the_source_port_one_after_the_other(is_dead):
+    peers = []
+
+    async def greet(reader, writer):
+        peers.append(writer.get_extra_info("peername")[1])
+        writer.write(b"!")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    port = free_port()
+    async with server, Link(LinkConfig("cam", address, source_port=port)) as link:
+        for _ in range(4):
+            reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
+            assert await asyncio.wait_for(reader.readexactly(1), 10) == b"!"
+            if is_dead:  # nobody hears of its end
+                link.set_rate_kbps(Way.UP, 0)
+            writer.close()
+            await writer.wait_closed()
+            link.set_rate_kbps(Way.UP, 8000)
+    assert peers == [port] * 4
+
+
+async def test_a_source_port_that_is_taken_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RunError, match=f"source_port={port}: Address already in use"):
+            async with Link(LinkConfig("cam", "127.0.0.1:1", source_port=port)):
+                pass

@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -18,8 +19,11 @@ import pytest
 from shape_source_ports import replay_source_ports
 
 from moonjelly.core.errors import RunError, UsageError
+from moonjelly.core.records import FrameRecord
+from moonjelly.files.csv_log import read_records
 from moonjelly.links.shapers.namespaces import enter_command, run_in, run_ip
 from moonjelly.links.traces import constant_trace
+from moonjelly.server.running_server import RunningServer
 
 SCRIPT = Path(__file__).parents[3] / "network_shaping/shape_source_ports.py"
 SERVER = "198.19.255.2"
@@ -109,6 +113,40 @@ def test_each_source_port_gets_its_own_rate_and_others_are_left_alone(
         assert shaping.wait(30) == 0
     assert queue_of(client) == before
     assert (tmp_path / f"link-port-{PORTS[1]}.csv").read_text().endswith(",20000.000\n")
+
+
+@pytest.mark.network
+def test_our_client_binds_its_source_ports_and_is_shaped_by_them(
+    namespaces: tuple[str, str], tmp_path: Path
+) -> None:
+    client, server = namespaces
+    serve = RunningServer(
+        ["--zoo", "replayed-gpu", "--devices", "replayed:gpu", "--host", SERVER, "--insecure"],
+        command_prefix=enter_command(server),
+        log_path=tmp_path / "server.log",
+    )
+    run_in(server, ["ip", "link", "set", "lo", "up"])
+    run_in(client, ["ip", "link", "set", "lo", "up"])
+    shaping = start_shaping(client, tmp_path, f"{PORTS[0]}=2", f"{PORTS[0] + 1}=30")
+    with serve:
+        options = ["--fps", "8", "--slo-ms", "400", "--seconds", "6", "--out", tmp_path / "out"]
+        more = ["--clients", "2", "--source-port", str(PORTS[0]), "--server", serve.address]
+        run_in(client, [sys.executable, "-m", "moonjelly", "client", *map(str, [*options, *more])])
+    shaping.terminate()
+    assert shaping.wait(30) == 0
+    slow, fast = (
+        [
+            row
+            for row in read_records(tmp_path / "out" / "frames.csv", FrameRecord)
+            if row[0] == name
+        ]
+        for name in ("camera-0", "camera-1")
+    )
+    for rows, low, high in ((slow, 1000, 2500), (fast, 6000, 40_000)):
+        seen = [row.bandwidth_kbps for row in rows if row.bandwidth_kbps]
+        assert low < statistics.median(seen[len(seen) // 2 :]) < high
+    sides = [statistics.mean(row.side_px for row in rows if row.side_px) for rows in (slow, fast)]
+    assert sides[0] < sides[1]
 
 
 @pytest.mark.network
