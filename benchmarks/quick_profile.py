@@ -27,7 +27,6 @@ from moonjelly.core.records import BatchRecord
 from moonjelly.devices.discovery import find_devices
 from moonjelly.files.csv_log import read_records
 from moonjelly.profiler.batch_runner import BatchRunner, open_runner
-from moonjelly.profiler.quick import MAX_BATCH_SIZE
 from moonjelly.profiler.samples import Cell
 from moonjelly.server.running_server import RunningServer
 from moonjelly.zoos import open_zoo
@@ -94,7 +93,7 @@ def main() -> None:
         )
         time.sleep(WAIT_S)
         wanted = [one for one in variants if any(cell.variant == one.name for cell in CELLS)]
-        runner = open_runner(device, zoo, wanted, MAX_BATCH_SIZE)
+        runner = open_runner(device, zoo, wanted, max(cell.batch_size for cell in CELLS))
         print("| variant | batch | profile, ms | server, ms | ratio | beside it, ratio |")
         print("| --- | --- | --- | --- | --- | --- |")
         for cell in CELLS:

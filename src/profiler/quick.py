@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from ..core.errors import UsageError
-from ..devices.config import DeviceConfig
+from ..devices.config import DeviceConfig, DeviceKind
+from ..scheduling.serving_options import ServingOptions
 from ..server.zoo import fingerprint_of
 from ..zoos import Method, OpenedZoo, find_profile, machine_profile_path
 from .batch_runner import open_runner
@@ -15,8 +16,8 @@ from .campaign import Campaign, carry_out
 from .fastest import fastest_runtimes
 from .measuring import Amount
 
-BATCH_SIZES = (1, 4)
-MAX_BATCH_SIZE = 8
+# Frames: a core gains nothing of more, and would not be through in time; a GPU is measured as far as is planned.
+BATCH_SIZES = {DeviceKind.CPU: (1, 4), DeviceKind.CUDA: (1, 4, ServingOptions().max_batch_size)}
 AMOUNT = Amount(num_samples=30, limit_ms=35_000.0, visit_ms=200.0)
 
 
@@ -42,18 +43,19 @@ def ensure_profile(zoo: OpenedZoo, device: DeviceConfig, console: Console) -> Pa
         f"no latency profile of zoo {zoo.name} fits {device.device_type} of this machine; "
         f"measuring a quick one, once, in less than a minute"
     )
+    sizes = BATCH_SIZES[device.kind]
     campaign = Campaign(
         zoo=zoo,
         runtimes=fastest_runtimes(zoo, device),
         device_type=device.device_type,
         fingerprint=fingerprint,
-        batch_sizes=BATCH_SIZES,
-        max_batch_size=MAX_BATCH_SIZE,
+        batch_sizes=sizes,
+        max_batch_size=max(sizes),
         amount=AMOUNT,
         seed=0,
         method=Method.QUICK,
     )
-    runner = open_runner(device, campaign.opened, zoo.variants, MAX_BATCH_SIZE)
+    runner = open_runner(device, campaign.opened, zoo.variants, max(sizes))
     samples = out.with_name(f"quick-samples-{device.device_type}.csv")
     samples.unlink(missing_ok=True)
     carry_out(campaign, runner, samples, out, console)

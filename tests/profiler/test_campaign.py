@@ -20,6 +20,7 @@ from moonjelly.profiler import quick
 from moonjelly.profiler.batch_runner import BatchRunner
 from moonjelly.profiler.campaign import Campaign, carry_out
 from moonjelly.profiler.measuring import Amount
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.zoo import fingerprint_of
 from moonjelly.vision.fits import Fitted
 from moonjelly.vision.preprocessing import encode_frame
@@ -129,7 +130,12 @@ def test_a_quick_profile_is_made_once_and_found_from_then_on(
     path = quick.ensure_profile(zoo, CPU, console)
     assert "measuring a quick one" in screen.getvalue()
     assert zoo.folder not in path.parents
-    assert read_latency_file(path, VARIANTS).method is Method.QUICK
+    table = read_latency_file(path, VARIANTS)
+    assert table.method is Method.QUICK
+    assert {row.variant for row in table.rows} == {one.name for one in VARIANTS}
+    for name in {row.variant for row in table.rows}:  # it reaches no further than it measured
+        assert max(row.batch_size for row in table.rows if row.variant == name) == 4
+        assert [row for row in table.rows if row.variant == name][-1].num_samples
     assert find_profile(zoo, "cpu-1core", fingerprint_of(CPU, zoo)) == path
     assert quick.ensure_profile(zoo, CPU, console) == path
     assert num_opened == 1
@@ -152,3 +158,7 @@ def test_a_network_that_takes_one_picture_at_a_time_is_measured_so(
     table = carry_out(campaign, make_runner(clock), samples, out, console, clock)
     assert [row.batch_size for row in table.rows if row.variant == "a-32"] == [1]
     assert [row.batch_size for row in table.rows if row.variant == "b-64"] == [1, 2, 3, 4]
+
+
+def test_a_quick_profile_of_a_gpu_reaches_as_far_as_is_planned() -> None:
+    assert max(quick.BATCH_SIZES[DeviceKind.CUDA]) == ServerConfig().max_batch_size
