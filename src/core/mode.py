@@ -26,7 +26,7 @@ class Mode:
 
     variant: int
     batch_size: int
-    clock_mhz: int | None = None
+    clock_mhz: float | None = None
 
 
 class ModeCost(NamedTuple):
@@ -37,12 +37,16 @@ class ModeCost(NamedTuple):
         p50_ms: what a batch takes at the median.
         p99_ms: the 99th percentile of it.
         throughput_fps: what the device carries; its load stays below.
+        energy_mj: what a batch takes, as measured or predicted; None where that is unknown.
+        frame_energy_mj: what one of its frames takes, smoothed: to compare modes by.
     """
 
     mode: Mode
     p50_ms: float
     p99_ms: float
     throughput_fps: float
+    energy_mj: float | None = None
+    frame_energy_mj: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,18 @@ class ModeTable:
     Attributes:
         p99_rows_ms: by variant, the 99th percentile of batch 1, 2, ...
         p50_rows_ms: the medians likewise; empty where only the tail is known, and then stands for both.
+        energy_rows_mj: what a batch takes likewise; empty where energy is unknown.
+        frame_energy_rows_mj: what a frame of it takes, smoothed; given with that.
+        clock_mhz: at which all this is so; None for the device's own clock.
+        by_clock: the same at each clock that can be chosen, the lowest first.
     """
 
     p99_rows_ms: Rows
     p50_rows_ms: Rows = ()
+    energy_rows_mj: Rows = ()
+    frame_energy_rows_mj: Rows = ()
+    clock_mhz: float | None = None
+    by_clock: tuple[ModeTable, ...] = ()
     _costs: tuple[tuple[ModeCost, ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -64,13 +76,29 @@ class ModeTable:
         for row in (*self.p99_rows_ms, *self.p50_rows_ms):
             for value in row:
                 require_positive("latency_ms", value)
-        rows = zip(self.p50_rows_ms or self.p99_rows_ms, self.p99_rows_ms, strict=True)
+        for row in (*self.energy_rows_mj, *self.frame_energy_rows_mj):
+            for value in row:
+                require_positive("energy_mj", value)
+        unknown = tuple((None,) * len(row) for row in self.p99_rows_ms)
+        rows = zip(
+            self.p50_rows_ms or self.p99_rows_ms,
+            self.p99_rows_ms,
+            self.energy_rows_mj or unknown,
+            self.frame_energy_rows_mj or unknown,
+            strict=True,
+        )
         costs = tuple(
             tuple(
-                ModeCost(Mode(variant, size), p50_ms, p99_ms, _throughput_fps(size, p50_ms, p99_ms))
-                for size, (p50_ms, p99_ms) in enumerate(zip(*both, strict=True), 1)
+                ModeCost(
+                    Mode(variant, size, self.clock_mhz),
+                    p50_ms,
+                    p99_ms,
+                    _throughput_fps(size, p50_ms, p99_ms),
+                    *energies_mj,
+                )
+                for size, (p50_ms, p99_ms, *energies_mj) in enumerate(zip(*every, strict=True), 1)
             )
-            for variant, both in enumerate(rows)
+            for variant, every in enumerate(rows)
         )
         object.__setattr__(self, "_costs", costs)
 
@@ -87,9 +115,25 @@ class ModeTable:
         """The modes of a variant, the smallest batch first."""
         return tuple(cost.mode for cost in self._costs[variant])
 
+    def at(self, clock_mhz: float | None) -> ModeTable:
+        """The table at one clock; at None, of the device's own.
+
+        Raises:
+            ValueError: if the table has no such clock.
+        """
+        for table in (self, *self.by_clock):
+            if table.clock_mhz == clock_mhz:
+                return table
+        clocks = ", ".join(f"{table.clock_mhz:g}" for table in self.by_clock) or "none"
+        raise ValueError(f"clock_mhz={clock_mhz}: must be one of those in the table: {clocks}")
+
     def cost(self, mode: Mode) -> ModeCost:
-        """What one mode costs."""
-        return self._costs[mode.variant][mode.batch_size - 1]
+        """What one mode costs.
+
+        Raises:
+            ValueError: if the table has no such clock.
+        """
+        return self.at(mode.clock_mhz)._costs[mode.variant][mode.batch_size - 1]  # noqa: SLF001 a table too
 
     def p99_ms(self, mode: Mode) -> float:
         """The 99th percentile of what a batch takes."""
@@ -121,18 +165,25 @@ class ModeTable:
         """
         medians = self.p50_rows_ms or self.p99_rows_ms
 
-        def scaled(rows: Rows, spread: float) -> Rows:
+        def scaled(rows: Rows, spread: float = 1.0, more_ms: float = 0.0) -> Rows:
             return tuple(
                 (NEVER_MS,) * len(row)
                 if variant in broken
                 else tuple(
-                    spread * ratio_at(p50) * ms + reach_ms / 2
-                    for ms, p50 in zip(row, medians[variant], strict=True)
+                    spread * ratio_at(p50) * value + more_ms
+                    for value, p50 in zip(row, medians[variant], strict=True)
                 )
                 for variant, row in enumerate(rows)
             )
 
-        return ModeTable(scaled(self.p99_rows_ms, spread_ratio), scaled(self.p50_rows_ms, 1.0))
+        return ModeTable(
+            scaled(self.p99_rows_ms, spread_ratio, reach_ms / 2),
+            scaled(self.p50_rows_ms, 1.0, reach_ms / 2),
+            scaled(self.energy_rows_mj),  # its power stays the same
+            scaled(self.frame_energy_rows_mj),
+            self.clock_mhz,
+            tuple(one.slowed(ratio_at, spread_ratio, broken, reach_ms) for one in self.by_clock),
+        )
 
 
 def _throughput_fps(batch_size: int, p50_ms: float, p99_ms: float) -> float:

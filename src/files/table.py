@@ -72,6 +72,14 @@ class Row:
             raise self.error(column, f"must be a number from {least:g} to {most:g}")
         return value
 
+    def number_or_none(self, column: str, least: float, most: float) -> float | None:
+        """The cell as a number in [least, most]; None if it is empty, or its column is not there.
+
+        Raises:
+            UsageError: if it is none, or out of range.
+        """
+        return self.number_of(column, least, most) if self.cells.get(column) else None
+
     def count_of(self, column: str, least: int, most: int) -> int:
         """The cell as a whole number in [least, most].
 
@@ -107,8 +115,8 @@ class Table:
         return UsageError(f"{self.path}:1:{key}: {echo(self.notes[key])}: {rule}")
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Table:
-    """Reads a table that has exactly these columns, whatever their order.
+def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Table:
+    """Reads a table that has exactly these columns, whatever their order, and maybe the optional ones.
 
     Raises:
         UsageError: with `file:row:column: rule` if the file cannot be read or breaks the dialect.
@@ -130,7 +138,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
         cells = [cell.strip(" ") for cell in line.split(",")]
         if names is None:
             names = cells
-            _check_header(path, number, names, columns)
+            _check_header(path, number, names, columns, optional)
             continue
         if len(cells) != len(names):
             raise UsageError(
@@ -167,11 +175,18 @@ def _lines(path: Path) -> list[str]:
     return lines
 
 
-def _check_header(path: Path, number: int, names: Sequence[str], columns: Sequence[str]) -> None:
+def _check_header(
+    path: Path,
+    number: int,
+    names: Sequence[str],
+    columns: Sequence[str],
+    optional: Sequence[str],
+) -> None:
     for name in names:
-        if name not in columns:
+        if name not in columns and name not in optional:
             raise UsageError(
-                f"{path}:{number}:{echo(name)}: unknown column; must be {','.join(columns)}"
+                f"{path}:{number}:{echo(name)}: unknown column; "
+                f"must be {','.join((*columns, *optional))}"
             )
         if names.count(name) > 1:
             raise UsageError(f"{path}:{number}:{name}: the column is there twice")

@@ -1,7 +1,8 @@
-"""`latency-<device type>.csv`: how long each variant takes at each batch size on one device type."""
+"""`latency-<device type>.csv`: what each variant takes at each batch size, and clock, on one device type."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -17,11 +18,17 @@ from ..files.table import ID_RULE, Row, Table, read_table, write_table
 from .fingerprint import Fingerprint
 
 SCHEMA = "1"
+CLOCK_SCHEMA = "2"  # may have the columns of clocks and energy
 MAX_BATCH_SIZE = 256
 MIN_LATENCY_MS = 0.01
 MAX_LATENCY_MS = 60_000.0
 MAX_FALL_RATIO = 0.2
+MAX_CLOCK_MHZ = 100_000.0
+MIN_POWER_W, MAX_POWER_W = 0.001, 100_000.0
+MAX_ENERGY_RATIO = 2.0  # of what is said of energy to power x time: beyond that a unit is wrong
+ENOUGH_CELLS = 6  # fewer do not tell how a variant goes with batch size and clock
 COLUMNS = ("variant", "device_type", "batch_size", "p50_ms", "p99_ms", "num_samples")
+CLOCK_COLUMNS = ("clock_mhz", "power_w", "energy_mj")
 
 
 class Method(StrEnum):
@@ -34,13 +41,29 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LatencyRow:
-    """One row of the table: a variant at a batch size."""
+    """One row of the table: a variant at a batch size and a clock.
+
+    Attributes:
+        clock_mhz: None where the device was left its own.
+        power_w: the mean while such batches run one after the other; None where it is unknown.
+        energy_mj: what a batch takes; None where it was not metered.
+    """
 
     variant: str
     batch_size: int
     p50_ms: float
     p99_ms: float
     num_samples: int
+    clock_mhz: float | None = None
+    power_w: float | None = None
+    energy_mj: float | None = None
+
+    @property
+    def batch_mj(self) -> float | None:
+        """What a batch takes: as metered, or else power by time (W ms are mJ)."""
+        if self.energy_mj is None and self.power_w is not None:
+            return self.power_w * self.p50_ms
+        return self.energy_mj
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +77,7 @@ class LatencyFile:
         fingerprint: of the machine; for synthetic ones, what is imitated.
         measured_on: date of the measurement (ISO), or of the formula.
         source: one sentence: how, or by which formula.
-        rows: by variant, batch sizes 1, 2, ... without holes.
+        rows: by variant, batch sizes 1, 2, ... without holes; those below the highest clock may have some.
         runtimes: what ran networks whose zoo leaves the choice, by name.
     """
 
@@ -67,11 +90,21 @@ class LatencyFile:
     rows: tuple[LatencyRow, ...]
     runtimes: Mapping[str, Runtime] = field(default_factory=dict)
 
+    @property
+    def clocks_mhz(self) -> tuple[float, ...]:
+        """The clocks of its rows, the lowest first; none where the device was left its own."""
+        return tuple(sorted({row.clock_mhz for row in self.rows if row.clock_mhz is not None}))
+
     def profile(self) -> LatencyProfile:
-        """The table as planning and batching take it; each p99 at least that of the batch before."""
+        """The table as planning and batching take it; each p99 at least that of the batch before.
+
+        At the highest clock, which a device that nobody sets has under load.
+        """
+        clock_mhz = max(self.clocks_mhz, default=None)
         grouped: dict[str, list[LatencyRow]] = {}
         for row in self.rows:
-            grouped.setdefault(row.variant, []).append(row)
+            if row.clock_mhz == clock_mhz:
+                grouped.setdefault(row.variant, []).append(row)
         tables: dict[str, BatchLatency] = {}
         for variant, rows in grouped.items():
             rows.sort(key=lambda row: row.batch_size)
@@ -87,9 +120,15 @@ def read_latency_file(path: Path, variants: Sequence[Variant] | None = None) -> 
     Raises:
         UsageError: with `file:row:column: rule` where it is broken.
     """
-    table = read_table(path, COLUMNS)
-    if table.note("schema") != SCHEMA:
-        raise table.note_error("schema", f"must be {SCHEMA}; measure again with this version")
+    table = read_table(path, COLUMNS, CLOCK_COLUMNS)
+    schema = table.note("schema")
+    if schema not in {SCHEMA, CLOCK_SCHEMA}:
+        raise table.note_error(
+            "schema", f"must be {SCHEMA} or {CLOCK_SCHEMA}; measure again with this version"
+        )
+    for column in CLOCK_COLUMNS:
+        if schema == SCHEMA and column in table.rows[0].cells:
+            raise table.note_error("schema", f"must be {CLOCK_SCHEMA}, as there is {column}")
     try:
         method = Method(table.note("method"))
     except ValueError:
@@ -148,32 +187,76 @@ def _parse(row: Row, device_type: str, names: set[str] | None) -> LatencyRow:
         p50_ms=row.number_of("p50_ms", MIN_LATENCY_MS, MAX_LATENCY_MS),
         p99_ms=row.number_of("p99_ms", MIN_LATENCY_MS, MAX_LATENCY_MS),
         num_samples=row.count_of("num_samples", 0, 10**9),
+        clock_mhz=row.number_or_none("clock_mhz", 1.0, MAX_CLOCK_MHZ),
+        power_w=row.number_or_none("power_w", MIN_POWER_W, MAX_POWER_W),
+        energy_mj=row.number_or_none(
+            "energy_mj", MIN_POWER_W * MIN_LATENCY_MS, MAX_POWER_W * MAX_LATENCY_MS
+        ),
     )
     if parsed.p99_ms < parsed.p50_ms:
         raise row.error("p99_ms", f"must be at least p50_ms={parsed.p50_ms:g}")
+    if parsed.energy_mj is not None and parsed.power_w is not None:
+        expected_mj = parsed.power_w * parsed.p50_ms
+        if not 1 <= MAX_ENERGY_RATIO * parsed.energy_mj / expected_mj <= MAX_ENERGY_RATIO**2:
+            rule = f"must be of a batch: within {MAX_ENERGY_RATIO:g} times power_w x p50_ms"
+            raise row.error("energy_mj", f"{rule}, {expected_mj:g}")
     return parsed
 
 
 def _check_batches(table: Table, rows: Sequence[LatencyRow]) -> None:
-    """Checks that each variant has batch 1, 2, ... once each, and that latency does not fall."""
-    found: dict[str, dict[int, tuple[Row, LatencyRow]]] = {}
+    """Checks that each variant has batch 1, 2, ... once each, and that latency does not fall.
+
+    So at the highest clock, which is what a device runs at that nobody sets. Holes at others are filled, see `prediction`.
+    """
+    top_mhz = max((row.clock_mhz for row in rows if row.clock_mhz is not None), default=None)
+    found: dict[tuple[str, float | None], dict[int, tuple[Row, LatencyRow]]] = {}
     for line, row in zip(table.rows, rows, strict=True):
-        sizes = found.setdefault(row.variant, {})
+        if top_mhz is not None and row.clock_mhz is None:
+            raise line.error("clock_mhz", "must be given, as it is in other rows")
+        sizes = found.setdefault((row.variant, row.clock_mhz), {})
         if row.batch_size in sizes:
-            raise line.error("batch_size", f"{row.variant} has this batch size twice")
+            raise line.error("batch_size", f"{row.variant} has this batch size twice{_at(row)}")
         sizes[row.batch_size] = (line, row)
-    for variant, sizes in found.items():
-        before = 0.0
+    for (variant, clock_mhz), sizes in found.items():
+        if (variant, top_mhz) not in found:
+            line, _ = next(iter(sizes.values()))
+            raise line.error("clock_mhz", f"{variant} must be measured at {top_mhz:g} MHz too")
+        before: LatencyRow | None = None
         for expected, size in enumerate(sorted(sizes), 1):
             line, row = sizes[size]
-            if size != expected:
-                raise line.error("batch_size", f"{variant} has no batch size {expected}")
-            if row.p99_ms < (1 - MAX_FALL_RATIO) * before:
+            if size != expected and clock_mhz == top_mhz:
+                raise line.error("batch_size", f"{variant} has no batch size {expected}{_at(row)}")
+            if before and row.p99_ms < (1 - MAX_FALL_RATIO) * before.p99_ms:
                 raise line.error(
                     "p99_ms",
-                    f"must not fall by more than {MAX_FALL_RATIO:.0%} from batch size {size - 1}",
+                    f"must not fall by more than {MAX_FALL_RATIO:.0%} from batch size "
+                    f"{before.batch_size}",
                 )
-            before = row.p99_ms
+            before = row
+    _check_holes(table, rows, len({clock_mhz for _, clock_mhz in found}))
+
+
+def _at(row: LatencyRow) -> str:
+    return "" if row.clock_mhz is None else f" at {row.clock_mhz:g} MHz"
+
+
+def _check_holes(table: Table, rows: Sequence[LatencyRow], num_clocks: int) -> None:
+    """Checks that a variant which lacks cells has enough to fill these from."""
+    cells: dict[str, list[int]] = {}
+    powered: Counter[str] = Counter()
+    for row in rows:
+        cells.setdefault(row.variant, []).append(row.batch_size)
+        powered[row.variant] += row.batch_mj is not None
+    for variant, sizes in cells.items():
+        wanted = num_clocks * max(sizes)
+        least = min(wanted, ENOUGH_CELLS)
+        line = next(line for line in table.rows if line.cells["variant"] == variant)
+        rule = f"of {wanted} cells{{}}, too few to fill the others: measure at least {least}"
+        if len(sizes) < least:
+            raise line.error("batch_size", f"{variant} has {len(sizes)} {rule.format('')}")
+        if powered.total() and powered[variant] < least:
+            known = f"{variant} has {powered[variant]}"
+            raise line.error("power_w", f"{known} {rule.format(' with power')}")
 
 
 def load_latency_profile(path: Path, variants: Sequence[Variant] | None = None) -> LatencyProfile:
@@ -207,8 +290,10 @@ def mode_table(profile: LatencyProfile, variants: Sequence[Variant], max_batch: 
 
 def write_latency_file(path: Path, file: LatencyFile) -> None:
     """Writes a latency profile, whole or not at all."""
+    values = [(row.clock_mhz, row.power_w, row.energy_mj) for row in file.rows]
+    has_more = any(value is not None for row in values for value in row)
     notes = {
-        "schema": SCHEMA,
+        "schema": CLOCK_SCHEMA if has_more else SCHEMA,
         "zoo": file.zoo,
         "device_type": file.device_type,
         "method": str(file.method),
@@ -230,7 +315,8 @@ def write_latency_file(path: Path, file: LatencyFile) -> None:
             f"{row.p50_ms:.3f}",
             f"{row.p99_ms:.3f}",
             row.num_samples,
+            *("" if value is None else f"{value:.12g}" for value in more if has_more),
         )
-        for row in file.rows
+        for row, more in zip(file.rows, values, strict=True)
     )
-    write_table(path, notes, COLUMNS, rows)
+    write_table(path, notes, (*COLUMNS, *CLOCK_COLUMNS) if has_more else COLUMNS, rows)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from moonjelly.core.mode import MOST_UTILISATION, NEVER_MS, Mode, ModeCost, ModeTable
@@ -45,6 +47,47 @@ def test_each_mode_is_as_slow_as_one_of_its_length_and_the_tail_spreads():
     slow = TABLE.slowed(lambda p50_ms: 1 + 4 / p50_ms, 1.1)
     mode = Mode(0, 1)
     assert slow.cost(mode)[1:3] == pytest.approx((12.0, 1.1 * 1.5 * 10.0))
+
+
+SLOW_CLOCK = ModeTable(((20.0, 28.0),), ((16.0, 24.0),), ((90.0, 120.0),), ((90.0, 60.0),), 600.5)
+FAST_CLOCK = ModeTable(((10.0, 14.0),), ((8.0, 12.0),), ((80.0, 130.0),), ((80.0, 65.0),), 1200.0)
+CLOCKED = replace(FAST_CLOCK, clock_mhz=None, by_clock=(SLOW_CLOCK, FAST_CLOCK))
+
+
+def test_a_mode_has_the_costs_of_its_clock():
+    cost = CLOCKED.cost(Mode(0, 2, 600.5))
+    assert cost[:3] == (Mode(0, 2, 600.5), 24.0, 28.0)
+    assert cost[4:] == (120.0, 60.0)
+    assert CLOCKED.p99_ms(Mode(0, 1, 1200.0)) == 10.0
+
+
+def test_whoever_chooses_no_clock_gets_the_modes_of_the_device_s_own():
+    assert CLOCKED.modes(0) == (Mode(0, 1), Mode(0, 2))
+    assert CLOCKED.p99_ms(Mode(0, 1)) == 10.0
+    assert CLOCKED.span_ms == (8.0, 12.0)
+
+
+def test_without_energy_a_cost_has_none():
+    assert TABLE.cost(Mode(0, 1))[4:] == (None, None)
+
+
+def test_a_clock_that_is_not_in_the_table_is_refused():
+    with pytest.raises(ValueError, match=r"clock_mhz=700: .* 600\.5, 1200$"):
+        CLOCKED.cost(Mode(0, 1, 700))
+    with pytest.raises(ValueError, match=r"clock_mhz=700: .* none$"):
+        TABLE.cost(Mode(0, 1, 700))
+
+
+def test_on_a_slow_device_each_clock_is_slow_and_energy_grows_with_the_time():
+    slow = CLOCKED.slowed(lambda _: 2.0, reach_ms=6.0)
+    assert slow.cost(Mode(0, 1, 600.5))[1:3] == (35.0, 43.0)
+    assert slow.cost(Mode(0, 1, 600.5))[4:] == (180.0, 180.0)
+    assert slow.cost(Mode(0, 1)).energy_mj == 160.0
+
+
+def test_an_energy_that_makes_no_sense_is_refused():
+    with pytest.raises(ValueError, match="energy_mj=nan"):
+        ModeTable(((10.0,),), (), ((float("nan"),),), ((1.0,),))
 
 
 @pytest.mark.parametrize(

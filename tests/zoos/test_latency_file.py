@@ -116,7 +116,7 @@ def check_refused(tmp_path: Path, data: str | bytes, place: str, rule: str) -> N
             with_row("=cmd|' /C calc'!A0,cpu,1,5,6,1"), f"{FIRST}:variant", "1 to 64", id="43 formula"
         ),
         pytest.param(
-            GOOD.replace("schema: 1", "schema: 2"), "1:schema", "measure again", id="44 schema version"
+            GOOD.replace("schema: 1", "schema: 3"), "1:schema", "measure again", id="44 schema version"
         ),
         pytest.param(GOOD.replace("# schema: 1\n", ""), "1:schema", "must be", id="44b no schema"),
         pytest.param(with_row("a,cpu,1,5_0,60,1"), f"{FIRST}:p50_ms", "number", id="underscore"),
@@ -237,3 +237,127 @@ def test_a_cell_that_would_break_the_table_is_not_written_43(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="line end"):
         write_latency_file(path, file)
     assert not path.exists()
+
+
+CLOCK_HEADER = HEADER + ",clock_mhz,power_w,energy_mj"
+TOP = [
+    "a,cpu,1,5,6,9,900,10,50",
+    "a,cpu,2,9,10,9,900,11,",
+    "a,cpu,3,13,14,9,900,12,",
+    "b,cpu,1,15,16,9,900,12.5,",
+]
+LOW = [
+    "a,cpu,1,10,11,9,450.75,5,",
+    "a,cpu,2,18,19,9,450.75,5,",
+    "a,cpu,3,26,27,9,450.75,5,",
+    "b,cpu,1,30,31,9,450.75,6,",
+]
+MIDDLE = ["a,cpu,1,7,8,9,700,8,", "a,cpu,3,16,17,9,700,,", "b,cpu,1,20,21,9,700,8,"]
+
+
+def clocked(*rows: str, header: str = CLOCK_HEADER, schema: int = 2) -> str:
+    notes = NOTES.replace("schema: 1", f"schema: {schema}")
+    return "\n".join([notes + header, *rows, ""])
+
+
+def read(tmp_path: Path, text: str) -> LatencyFile:
+    path = tmp_path / "latency-cpu.csv"
+    path.write_text(text)
+    return read_latency_file(path, VARIANTS)
+
+
+def test_a_table_may_have_clocks_power_and_energy(tmp_path: Path) -> None:
+    file = read(tmp_path, clocked(*LOW, *TOP))
+    assert file.clocks_mhz == (450.75, 900.0)
+    low, top = file.rows[0], file.rows[4]
+    assert (low.clock_mhz, low.power_w, low.energy_mj, low.batch_mj) == (450.75, 5.0, None, 50.0)
+    assert (top.power_w, top.energy_mj, top.batch_mj) == (10.0, 50.0, 50.0)
+    assert file.rows[6].batch_mj == 156.0
+
+
+def test_a_device_that_nobody_sets_is_planned_at_its_highest_clock(tmp_path: Path) -> None:
+    profile = read(tmp_path, clocked(*LOW, *TOP)).profile()
+    assert profile.by_variant["a"].p99_ms == (6.0, 10.0, 14.0)
+
+
+def test_schema_2_does_without_what_was_not_measured(tmp_path: Path) -> None:
+    assert read(tmp_path, clocked(*ROWS, header=HEADER)).rows == read(tmp_path, GOOD).rows
+    powered = [row + ",7" for row in ROWS]
+    file = read(tmp_path, clocked(*powered, header=HEADER + ",power_w"))
+    assert file.clocks_mhz == ()
+    assert file.rows[1].batch_mj == 63.0
+
+
+def test_holes_below_the_highest_clock_are_left_to_prediction(tmp_path: Path) -> None:
+    file = read(tmp_path, clocked(*LOW[:1], *LOW[2:], *TOP, *MIDDLE))
+    assert len(file.rows) == 10
+
+
+@pytest.mark.parametrize(
+    ("rows", "place", "rule"),
+    [
+        pytest.param(["a,cpu,1,5,6,9,nan,10,50"], f"{FIRST}:clock_mhz", "number", id="NaN clock"),
+        pytest.param(["a,cpu,1,5,6,9,0,10,50"], f"{FIRST}:clock_mhz", "from 1", id="clock 0"),
+        pytest.param(
+            ["a,cpu,1,5,6,9,9e8,10,50"], f"{FIRST}:clock_mhz", "to 100000", id="clock in Hz"
+        ),
+        pytest.param(["a,cpu,1,5,6,9,900,nan,"], f"{FIRST}:power_w", "number", id="NaN power"),
+        pytest.param(["a,cpu,1,5,6,9,900,-3,"], f"{FIRST}:power_w", "'-3'", id="negative power"),
+        pytest.param(["a,cpu,1,5,6,9,900,0,"], f"{FIRST}:power_w", "0.001", id="no power"),
+        pytest.param(["a,cpu,1,5,6,9,900,,inf"], f"{FIRST}:energy_mj", "number", id="inf energy"),
+        pytest.param(
+            ["a,cpu,1,5,6,9,900,10,0.05"], f"{FIRST}:energy_mj", "p50_ms, 50", id="energy in J"
+        ),
+        pytest.param(
+            [*TOP[:1], "a,cpu,2,9,10,9,,11,", *TOP[2:]],
+            f"{FIRST + 1}:clock_mhz", "as it is in other rows", id="a clock in some rows",
+        ),
+        pytest.param(
+            [*TOP, "a,cpu,2,9,10,9,900.0,11,"],
+            f"{FIRST + 4}:batch_size", "twice at 900 MHz", id="a cell twice",
+        ),
+        pytest.param(
+            [*LOW, TOP[0], *TOP[2:]],
+            f"{FIRST + 5}:batch_size", "no batch size 2 at 900 MHz", id="hole at the highest clock",
+        ),
+        pytest.param(
+            [*LOW, *TOP[:3]], f"{FIRST + 3}:clock_mhz", "b must be measured at 900 MHz too", id="no top",
+        ),
+        pytest.param(
+            [LOW[0], LOW[3], *TOP],
+            f"{FIRST}:batch_size", "a has 4 of 6 cells, too few", id="too few cells for the holes",
+        ),
+        pytest.param(
+            [*LOW, *TOP[:3], "b,cpu,1,15,16,9,900,,"],
+            f"{FIRST + 3}:power_w", "b has 1 of 2 cells with power, too few", id="too little power",
+        ),
+        pytest.param(
+            [LOW[0], "a,cpu,3,5,5,9,450.75,5,", *LOW[3:], *TOP],
+            f"{FIRST + 1}:p99_ms", "20% from batch size 1", id="latency falls across a hole",
+        ),
+    ],
+)  # fmt: skip
+def test_a_broken_table_with_clocks_is_refused_with_its_place(
+    tmp_path: Path, rows: list[str], place: str, rule: str
+) -> None:
+    check_refused(tmp_path, clocked(*rows), place, rule)
+
+
+def test_schema_1_has_no_clocks(tmp_path: Path) -> None:
+    check_refused(tmp_path, clocked(*TOP, schema=1), "1:schema", "must be 2, as there is clock_mhz")
+
+
+def test_clocks_and_energy_are_written_as_schema_2_and_read_back(tmp_path: Path) -> None:
+    file = read(tmp_path, clocked(*LOW, *TOP))
+    path = tmp_path / "again.csv"
+    write_latency_file(path, file)
+    assert read_latency_file(path) == file
+    assert "# schema: 2\n" in path.read_text()
+
+
+def test_a_table_without_them_is_written_as_schema_1(tmp_path: Path) -> None:
+    path = tmp_path / "again.csv"
+    write_latency_file(path, read(tmp_path, GOOD))
+    text = path.read_text()
+    assert text.startswith("# schema: 1\n")
+    assert HEADER + "\n" in text
