@@ -22,15 +22,14 @@ TAIL_SPREADS = 2.326  # from the median to p99, of a normal distribution
 def smoothed(frame_mj: Floats) -> Floats:
     """Energy per frame of batch 1, 2, ... as modes are compared by: no single noisy cell attracts, and it never rises.
 
-    Each is first replaced by the median of itself and its neighbours, at the ends with the line through the next two, as one
-    cell that is far too low would begin a step of the isotonic regression and so remain the best choice.
+    First each is replaced by the median of itself and its neighbours, the first raised to the second, the last to the line
+    through the two before: else one cell that is far too low began a step of the isotonic regression, and still attracted.
     """
     middle = frame_mj.copy()
-    if len(frame_mj) > 2:  # noqa: PLR2004 neighbours on both sides
+    if len(frame_mj) > 2:  # noqa: PLR2004 there are cells between neighbours
         middle[1:-1] = np.median([frame_mj[:-2], frame_mj[1:-1], frame_mj[2:]], axis=0)
-        for end, next_, after in ((0, 1, 2), (-1, -2, -3)):
-            on_line = 3 * middle[next_] - 2 * middle[after]
-            middle[end] = np.median([frame_mj[end], middle[next_], on_line])
+        middle[0] = max(middle[0], middle[1])
+        middle[-1] = max(middle[-1], 2 * middle[-2] - middle[-3])
     return np.asarray(isotonic_regression(middle, increasing=False).x)
 
 

@@ -112,11 +112,10 @@ def test_smoothed_energy_never_rises_with_the_batch(values: list[float]):
     assert np.all(np.diff(found) <= 1e-9)
 
 
-@given(ENERGIES)
-def test_energy_that_never_rises_is_left_as_it_is_but_for_its_ends(values: list[float]):
-    falling = np.array(sorted(values, reverse=True))
-    found = smoothed(falling)
-    assert found[1:-1] == pytest.approx(falling[1:-1], rel=1e-9)
+@given(st.floats(0, 10), st.floats(0.01, 10), st.integers(1, 30))
+def test_energy_that_falls_as_it_should_is_left_as_it_is(fixed: float, frame: float, most: int):
+    falling = frame + fixed / np.arange(1.0, most + 1)
+    assert smoothed(falling) == pytest.approx(falling)
 
 
 @given(st.integers(0, 19))
@@ -125,9 +124,9 @@ def test_one_cell_that_is_far_too_low_draws_nobody(outlier: int):
     values = true.copy()
     values[outlier] = 0.5
     found = smoothed(values)
-    assert found.min() > 0.99 * true.min()
-    if outlier > 1:  # energy falls too steeply at the first two to tell
-        assert found == pytest.approx(true, rel=0.05)
+    two_later = np.append(true[2:], [true[-1]] * 2)
+    assert np.all(found <= 1.02 * true)
+    assert np.all(found >= 0.98 * two_later)
 
 
 def chosen(costs: list[ModeCost], key: str) -> Mode:
