@@ -100,6 +100,7 @@ def clock_table(file: LatencyFile, variants: Sequence[Variant], max_batch: int) 
 
     def at(clock_mhz: float | None) -> ModeTable:
         part = replace(file, rows=tuple(one for one in file.rows if one.clock_mhz == clock_mhz))
+        table = mode_table(part.profile(), variants, max_batch)
         energies = [
             np.array([one.batch_mj for one in part.rows if one.variant == variant.name])
             for variant in variants
@@ -107,7 +108,7 @@ def clock_table(file: LatencyFile, variants: Sequence[Variant], max_batch: int) 
         ]
         frames = [smoothed(row / np.arange(1, len(row) + 1)) for row in energies]
         return replace(
-            mode_table(part.profile(), variants, max_batch),
+            table,
             energy_rows_mj=_rows(energies, max_batch),
             frame_energy_rows_mj=_rows(frames, max_batch),
             clock_mhz=clock_mhz,

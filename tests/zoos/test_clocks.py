@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prediction import Cells, read_boards
 
+from moonjelly.core.errors import UsageError
 from moonjelly.core.mode import Mode, ModeCost
 from moonjelly.core.variant import Variant
 from moonjelly.zoos import Fingerprint, LatencyFile, LatencyRow, Method
@@ -101,6 +102,11 @@ def test_a_table_without_energy_or_clocks_has_none():
     table = clock_table(file_of(own), VARIANTS, 4)
     assert table.by_clock == ()
     assert table.cost(Mode(0, 2)).energy_mj == pytest.approx(row("a", 2, 900.0).batch_mj)
+
+
+def test_a_variant_that_was_not_profiled_is_named():
+    with pytest.raises(UsageError, match="no latency of variant c"):
+        clock_table(WHOLE, (*VARIANTS, Variant("c", 128, 0.2, 80)), 4)
 
 
 ENERGIES = st.lists(st.floats(0.1, 100), min_size=1, max_size=30)
