@@ -98,3 +98,14 @@ class BatchRecord(NamedTuple):
     inference_ms: float
     expected_ms: float  # the profile's median for that batch
     queue_length: int  # frames left waiting
+
+
+class LoadRecord(NamedTuple):
+    """One variant loaded after the device was ready (`loads-<device>.csv`)."""
+
+    device_id: str
+    at_ms: float  # start, monotonic clock of the machine
+    variant: str
+    cause: str  # plan, which waits for it, or neighbour
+    load_ms: float
+    num_held: int  # variants with a slot then, this one included

@@ -17,16 +17,19 @@ def build_executor(
     latencies: Mapping[str, BatchLatency],
     *,
     is_instant: bool = False,
+    load_ms: float = 0.0,
 ) -> Executor:
     """Makes the executor of a device, in the process that is pinned to its cores.
 
-    A replayed one takes what `latencies` say, by variant, or answers at once; others run the networks of the zoo.
+    A replayed one takes what `latencies` say, by variant, or answers at once, and `load_ms` to load one; others run the networks of the zoo.
     """
     if device.kind is DeviceKind.REPLAYED:
         from .executors.replayed_executor import ReplayedExecutor  # noqa: PLC0415
 
         slowdown = SlowdownScript.parse(device.slowdown)
-        return ReplayedExecutor(latencies, is_instant=is_instant, slowdown=slowdown)
+        return ReplayedExecutor(
+            latencies, is_instant=is_instant, load_ms=load_ms, slowdown=slowdown
+        )
     from .detecting import SessionOpener  # noqa: PLC0415
     from .executors.local_executor import LocalExecutor  # noqa: PLC0415
 

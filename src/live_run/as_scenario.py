@@ -109,6 +109,7 @@ def simulated_run(
         server=ServerModel(
             **same_options(config, ServingOptions),
             plan_ms=PLAN_MS,
+            load_ms=config.replay_load_ms,
             sampling=Sampling.REPLAYED if is_replayed else Sampling.LOG_NORMAL,
         ),
     )

@@ -72,6 +72,9 @@ class ServerConfig(ServingOptions):
     replay_latency_ratio: float = option(
         1.0, "latency of replayed devices over their profile's; 0 answers at once", Range(0, 1000)
     )
+    replay_load_ms: float = option(
+        0.0, "what loading a variant takes a replayed device, beside its batches", Range(0, 60_000)
+    )
     out_dir: str = option(
         "",
         "folder for the run logs (default moonjelly/PORT below $XDG_STATE_HOME, ~/.local/state)",

@@ -8,12 +8,12 @@ from itertools import count
 from random import Random
 
 from ..core.profile import BatchLatency
-from ..core.records import BatchRecord
+from ..core.records import BatchRecord, LoadRecord
 from ..core.verdict import Reason
 from ..devices.replay import ALWAYS_AS_PROFILED, ReplayedLatency, SlowdownScript
 from ..scheduling.batching.port import Batch
 from ..scheduling.cores.device.core import DeviceCore
-from ..scheduling.cores.device.instructions import DeviceOrders
+from ..scheduling.cores.device.instructions import DeviceOrders, LoadCause
 from ..scheduling.slowness import Slowness
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
@@ -64,11 +64,12 @@ class SimulatedDevice:
         on_drop: Callable[[SimulatedDevice, SimulatedFrame, Reason], None],
         on_status: Callable[[SimulatedDevice, Slowness], None],
         on_batch: Callable[[BatchRecord], None] | None,
+        on_load: Callable[[LoadRecord], None] | None = None,
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
 
         The active variant runs on for `load_ms` until another is there. Blank batches end at `probes_until_ms`, so that the run
-        does. Its answers, drops, due statuses and batches go to those who are given; None for `on_batch` spares the rows.
+        does. Its answers, drops, due statuses, batches and loads go to those who are given; None for `on_batch` spares the rows.
         """
         self.device_id = device_id
         self.generation = generation
@@ -82,7 +83,8 @@ class SimulatedDevice:
         self._on_drop = on_drop
         self._on_status = on_status
         self._on_batch = on_batch
-        self._loading: dict[Callable[[], str], str] = {}  # by who asks for it
+        self._on_load = on_load
+        self._loading: set[LoadCause] = set()
         self._frames: dict[int, SimulatedFrame] = {}
         self._keys = count()
         self.is_busy = False
@@ -102,20 +104,27 @@ class SimulatedDevice:
         self._is_gone = True
 
     def _load(self, takes_ms: float) -> None:
-        """Has loaded what is wished, and beside it the neighbours of what runs."""
-        core = self._core
-        for wanted in (core.variants.next_wished, core.variants.next_neighbour):
-            while wanted not in self._loading and (variant := wanted()):
+        """Has loaded what a plan waits for, and beside it the neighbours of what runs."""
+        core, now_ms = self._core, self._events.now_ms
+        for cause in LoadCause:
+            while cause not in self._loading and (variant := core.load(cause).load):
                 if takes_ms:
-                    self._loading[wanted] = variant
-                    at_ms = self._events.now_ms + takes_ms
-                    self._events.at(at_ms, Priority.DECISION, self._end_loading, wanted)
+                    self._loading.add(cause)
+                    end_ms = now_ms + takes_ms
+                    self._events.at(
+                        end_ms, Priority.DECISION, self._end_loading, cause, variant, now_ms
+                    )
                 else:
                     core.loaded(variant)
-        core.unload()
 
-    def _end_loading(self, wanted: Callable[[], str]) -> None:
-        self._core.loaded(self._loading.pop(wanted))
+    def _end_loading(self, cause: LoadCause, variant: str, at_ms: float) -> None:
+        if self._is_gone:
+            return
+        self._core.loaded(variant)
+        if self._on_load is not None:
+            took_ms, num_held = self._events.now_ms - at_ms, len(self._core.variants.held)
+            self._on_load(LoadRecord(self.device_id, at_ms, variant, cause, took_ms, num_held))
+        self._loading.remove(cause)
         self._load(self._load_ms)
         self._wake()
 
@@ -184,6 +193,8 @@ class SimulatedDevice:
         if frames:
             self._on_answers(self, batch, frames, took_ms)
         self._core.ran(batch, took_ms, now_ms)
+        if batch.variant != self._core.variants.active:
+            self._load(self._load_ms)  # it may be unloaded
         condition = self._core.condition
         if condition.is_status_due(now_ms):
             condition.told(now_ms)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
+from ..core.records import BatchRecord, FrameRecord, LoadRecord, PlanRecord, ServerFrameRecord
 from ..files.csv_log import CsvLog
 from ..reporting.run_folder import (
     FRAMES_FILE,
@@ -30,7 +30,7 @@ PLANS_FILE = "plans.csv"
 SERVER_FRAMES_FILE = "server_frames.csv"
 KIND = "simulation"
 _RUN_FILES = (
-    *(FRAMES_FILE, SERVER_FRAMES_FILE, PLANS_FILE, "batches-*.csv", "link-*.csv"),
+    *(FRAMES_FILE, SERVER_FRAMES_FILE, PLANS_FILE, "batches-*.csv", "loads-*.csv", "link-*.csv"),
     *(RUN_FILE, SUMMARY_FILE, REPORT_FILE),
 )
 
@@ -65,7 +65,7 @@ def replaced_run(folder: Path) -> Iterator[Path]:
 def simulation_logs(
     folder: Path, scenario: Scenario, count: Callable[[FrameRecord], None] = lambda _: None
 ) -> Iterator[Observers]:
-    """Who writes what happens into the logs of frames, plans and batches; `count` sees each frame before.
+    """Who writes what happens into the logs of frames, plans, batches and loads; `count` sees each frame before.
 
     Raises:
         OSError: if the files cannot be made.
@@ -74,12 +74,15 @@ def simulation_logs(
         frames = stack.enter_context(CsvLog(folder / FRAMES_FILE, FrameRecord))
         plans = stack.enter_context(CsvLog(folder / PLANS_FILE, PlanRecord))
         served = stack.enter_context(CsvLog(folder / SERVER_FRAMES_FILE, ServerFrameRecord))
-        batches = {
-            device.device_id: stack.enter_context(
-                CsvLog(folder / f"batches-{device.device_id}.csv", BatchRecord)
-            )
-            for device in scenario.devices
-        }
+        batches, loads = (
+            {
+                device.device_id: stack.enter_context(
+                    CsvLog(folder / f"{name}-{device.device_id}.csv", record)
+                )
+                for device in scenario.devices
+            }
+            for name, record in (("batches", BatchRecord), ("loads", LoadRecord))
+        )
 
         def take_frame(frame: FrameRecord) -> None:
             count(frame)
@@ -92,7 +95,10 @@ def simulation_logs(
         def write_batch(record: BatchRecord) -> None:
             batches[record.device_id].write(record)
 
-        yield Observers(take_frame, write_plan, write_batch, served.write)
+        def write_load(record: LoadRecord) -> None:
+            loads[record.device_id].write(record)
+
+        yield Observers(take_frame, write_plan, write_batch, served.write, write_load)
 
 
 def write_links(folder: Path, scenario: Scenario) -> None:

@@ -10,7 +10,7 @@ from random import Random
 from ..adapting.frame_sizes import FrameChoices, frame_sizes
 from ..core.device import Device
 from ..core.ledger import Ledger
-from ..core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
+from ..core.records import BatchRecord, FrameRecord, LoadRecord, PlanRecord, ServerFrameRecord
 from ..devices.replay import ALWAYS_AS_PROFILED
 from ..scheduling.batching.registry import batcher
 from ..scheduling.cores.device.core import DeviceCore
@@ -32,6 +32,7 @@ class Observers:
     on_plan: Callable[[Sequence[PlanRecord]], None] | None = None
     on_batch: Callable[[BatchRecord], None] | None = None
     on_server_frame: Callable[[ServerFrameRecord], None] | None = None
+    on_load: Callable[[LoadRecord], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Simulation:
         self._server = SimulatedServer(
             scenario, self._devices, self._scheduler, self._events, observers.on_server_frame
         )
-        self._on_batch = observers.on_batch
+        self._on_batch, self._on_load = observers.on_batch, observers.on_load
         self._scheduler.attach(self._devices, self._server.take_plan)
         self._server.start()
         for device in scenario.devices:
@@ -114,6 +115,7 @@ class Simulation:
                 on_drop=self._server.drop,
                 on_status=self._scheduler.take_status,
                 on_batch=self._on_batch,
+                on_load=self._on_load,
             )
             self._server.device_came(made)
             self._scheduler.device_came(device, made.generation)

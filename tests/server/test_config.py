@@ -32,6 +32,7 @@ BAD = {
     "session_grace_ms": [-1.0],
     "drain_grace_ms": [-1.0, math.inf],
     "replay_latency_ratio": [-0.1, math.nan],
+    "replay_load_ms": [-1.0, 60_001.0],
     "out_dir": ["http://x/y", "file:/tmp", "a\0b", 3],
     "zoo": ["", "../x y\0", "s3://bucket", "a b", "/a\0b"],
     "log_level": ["loud", "INFO", ""],

@@ -30,6 +30,7 @@ class ReplayedExecutor:
         latency: Mapping[str, BatchLatency],
         *,
         is_instant: bool = False,
+        load_ms: float = 0.0,
         p99_every: int = P99_EVERY,
         answers: Sequence[Answer] = (),
         slowdown: SlowdownScript = ALWAYS_AS_PROFILED,
@@ -39,11 +40,13 @@ class ReplayedExecutor:
         """Takes the latencies to replay, by variant.
 
         An instant one answers without sleeping, to measure what everything else costs. What is found are `answers`,
-        over and over; `slowdown` counts from now, and `sleep` takes seconds; `p99_every` 0 is never.
+        over and over; `load_ms` is what loading a variant takes; `slowdown` counts from now, and `sleep` takes seconds;
+        `p99_every` 0 is never.
         """
         self._latency = latency
         self._times = ReplayedLatency(latency, p99_every)
         self._is_instant = is_instant
+        self._load_ms = load_ms
         self._answers = tuple(answers) or (Detections.empty(),)
         self._slowdown = slowdown
         self._clock = clock or MonotonicClock()
@@ -54,8 +57,10 @@ class ReplayedExecutor:
         self._num_frames = 0
 
     def load(self, variant: str, max_batch_size: int) -> None:
-        """Marks a variant as loaded; raises KeyError if its latency is not known."""
+        """Sleeps as long as a load takes; raises KeyError if the variant's latency is not known."""
         self._latency[variant]
+        if variant not in self._loaded and self._load_ms:
+            self._sleep(self._load_ms / 1000)
         self._loaded.add(variant)
 
     def unload(self, variant: str) -> None:

@@ -157,6 +157,7 @@ class BatchLoop:
                 self._show_benches(lot.frames)
                 with self._work.changed:
                     self._core.ran(batch, 0.0, self._clock.now_ms(), is_good=False)
+                    self._work.loading_due.notify_all()  # its variant may be unloaded
                 return
         inputs = [frame.input for frame in lot.frames] or [self._blank(batch.variant)]
         lot.start_ms = self._clock.now_ms()

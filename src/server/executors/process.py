@@ -16,7 +16,7 @@ from typing import NoReturn
 from ...core.clock import MonotonicClock
 from ...core.device import AnnouncedDevice, Device
 from ...core.errors import MoonjellyError
-from ...core.records import BatchRecord
+from ...core.records import BatchRecord, LoadRecord
 from ...devices.config import DeviceConfig
 from ...devices.executors.port import DeviceLostError, Executor
 from ...devices.registry import build_executor
@@ -55,7 +55,13 @@ def run(context: ChildContext) -> None:
     latencies = zoo.profiles[device.device_id].by_variant
     is_instant = context.config.replay_latency_ratio == 0
     opened = zoo.opened.run_with(zoo.runtimes[device.device_id])
-    executor = build_executor(device, opened, latencies, is_instant=is_instant)
+    executor = build_executor(
+        device,
+        opened,
+        latencies,
+        is_instant=is_instant,
+        load_ms=context.config.replay_load_ms,
+    )
     process = ExecutorProcess(context, device, zoo, executor)
     with leaving_at_once():
         process.start()
@@ -110,7 +116,16 @@ class ExecutorProcess:
         )
         self._learning = Learning(device.device_id, core.condition, learned)
         self._work = Workload(core)
-        self._loader = VariantLoader(self._work, executor, latencies, self._tell_status)
+        self._loads = open_log(config.out_dir, f"loads-{device.device_id}", LoadRecord)
+        self._loader = VariantLoader(
+            device.device_id,
+            self._work,
+            executor,
+            latencies,
+            self._clock,
+            on_change=self._tell_status,
+            on_load=self._loads.write if self._loads is not None else None,
+        )
         self._loop = BatchLoop(
             device.device_id,
             self._work,
@@ -180,12 +195,13 @@ class ExecutorProcess:
             os._exit(EXIT_CRASHED)
 
     def close(self) -> None:
-        """Lets the running batch end, and closes the log."""
+        """Lets the running batch end, and closes the logs."""
         self._work.close()
         self._thread.join(LEAVE_LIMIT_S)
         self._learning.keep()
-        if self._log is not None:
-            self._log.close()
+        for log in (self._log, self._loads):
+            if log is not None:
+                log.close()
 
     def _read_control(self) -> None:
         try:

@@ -1,6 +1,6 @@
 """Loads and unloads what the core names, in threads beside the batch loop.
 
-A wished variant is loaded by one thread at once, since a device that runs too large a variant falls behind until then;
+What a plan waits for is loaded by one thread at once, since a device that runs too large a variant falls behind until then;
 neighbours are loaded by another, at low priority.
 """
 
@@ -11,10 +11,12 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 
+from ...core.clock import Clock
 from ...core.errors import RunError
 from ...core.profile import BatchLatency
+from ...core.records import LoadRecord
 from ...devices.executors.port import DeviceLostError, Executor
-from ...scheduling.cores.device.instructions import DeviceOrders
+from ...scheduling.cores.device.instructions import DeviceOrders, LoadCause
 from .workload import Workload
 
 NICENESS = 10
@@ -27,23 +29,30 @@ class VariantLoader:
 
     def __init__(
         self,
+        device_id: str,
         work: Workload,
         executor: Executor,
         latencies: Mapping[str, BatchLatency],
+        clock: Clock,
         on_change: Callable[[], None],
+        on_load: Callable[[LoadRecord], None] | None = None,
     ) -> None:
-        """Loads nothing yet; `on_change` is called, by any thread, when another variant runs or one turns out not to load."""
+        """Loads nothing yet.
+
+        `on_change` is called, by any thread, when another variant runs or one turns out not to load; `on_load` by one thread at
+        a time, of each load after the first.
+        """
+        self._device_id = device_id
         self._work = work
         self._executor = executor
         self._latencies = latencies
+        self._clock = clock
         self._on_change = on_change
-        variants = work.core.variants
+        self._on_load = on_load
+        self._telling = threading.Lock()
         self._threads = [
-            threading.Thread(target=serve, args=arguments, name=name, daemon=True)
-            for serve, arguments, name in (
-                (self._serve, (variants.next_wished,), "switcher"),
-                (self._serve_gently, (variants.next_neighbour,), "loader"),
-            )
+            threading.Thread(target=self._serve, args=(cause,), name=name, daemon=True)
+            for cause, name in ((LoadCause.PLAN, "switcher"), (LoadCause.NEIGHBOUR, "loader"))
         ]
 
     def start(self) -> None:
@@ -55,9 +64,9 @@ class VariantLoader:
             RunError: if none can be loaded.
             DeviceLostError: if the device is lost.
         """
-        variants = self._work.core.variants
-        while not variants.active:
-            first = variants.next_wished()
+        core = self._work.core
+        while not core.variants.active:
+            first = core.load(LoadCause.PLAN).load
             if not first:
                 raise RunError("no variant of the zoo can be loaded on this device")
             self._load(first)
@@ -86,28 +95,34 @@ class VariantLoader:
         self._work.decoding_due.notify_all()
         self._work.loading_due.notify_all()
 
-    def _serve_gently(self, wanted: Callable[[], str]) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-        self._serve(wanted)
+    def _serve(self, cause: LoadCause) -> None:
+        if cause is LoadCause.NEIGHBOUR:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        while variant := self._await(cause):
+            at_ms = self._clock.now_ms()
+            num_held = self._load(variant)
+            if num_held and self._on_load is not None:
+                took_ms = self._clock.now_ms() - at_ms
+                with self._telling:
+                    self._on_load(
+                        LoadRecord(self._device_id, at_ms, variant, cause, took_ms, num_held)
+                    )
 
-    def _serve(self, wanted: Callable[[], str]) -> None:
-        while variant := self._await(wanted):
-            self._load(variant)
-
-    def _await(self, wanted: Callable[[], str]) -> str:
-        """Waits for something to load, and unloads what left the window. Returns nothing to leave."""
+    def _await(self, cause: LoadCause) -> str:
+        """Waits for something to load, and makes room for it. Returns nothing to leave."""
         work = self._work
         with work.loading_due:
             while not work.is_closed:
-                for variant in work.core.unload():
+                step = work.core.load(cause)
+                for variant in step.unload:
                     self._executor.unload(variant)  # takes no time; nobody can wish it meanwhile
-                if variant := wanted():
-                    return variant
+                if step.load:
+                    return step.load
                 work.loading_due.wait()
         return ""
 
-    def _load(self, variant: str) -> None:
-        """Loads a variant. Both threads may load the same."""
+    def _load(self, variant: str) -> int:
+        """Loads a variant; returns how many have a slot then, 0 if it cannot be loaded. Both threads may load the same."""
         core = self._work.core
         is_loaded = True
         try:
@@ -120,7 +135,9 @@ class VariantLoader:
         with self._work.changed:
             before = core.variants.active
             (core.loaded if is_loaded else core.broke)(variant)
+            num_held = len(core.variants.held)
             is_news = not is_loaded or core.variants.active != before
             self._wake()
         if is_news:
             self._on_change()
+        return num_held if is_loaded else 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 
 import pytest
+from virtual_clock import VirtualClock
 
 from moonjelly.core.errors import RunError
 from moonjelly.core.profile import BatchLatency
+from moonjelly.core.records import LoadRecord
 from moonjelly.devices.executors.port import DeviceLostError
 from moonjelly.scheduling.cores.device.core import DeviceCore
 from moonjelly.scheduling.cores.device.instructions import DeviceOrders
@@ -30,6 +33,7 @@ class Recorder:
         self.hold = hold
         self.broken: set[str] = set()
         self.failure: Exception = RunError("cannot be loaded")
+        self.clock = VirtualClock()
 
     def note(self, step: str) -> None:
         with self.changed:
@@ -43,6 +47,7 @@ class Recorder:
             raise self.failure
         with self.changed:
             assert self.changed.wait_for(lambda: variant != self.hold, 30)
+        self.clock.advance_to(self.clock.now_ms() + 400)
         self.loaded.add(variant)
         self.most_loaded = max(self.most_loaded, len(self.loaded))
 
@@ -65,12 +70,18 @@ def start():
     made: list[tuple[Workload, VariantLoader]] = []
 
     def make(
-        recorder: Recorder, first: str, num_loaded: int = 3, on_change=lambda: None
+        recorder: Recorder,
+        first: str,
+        num_loaded: int = 3,
+        on_change=lambda: None,
+        on_load=lambda record: None,
     ) -> VariantLoader:
         core = DeviceCore(LATENCIES, None, num_loaded=num_loaded)
         core.order(orders(first))
         work = Workload(core)
-        loader = VariantLoader(work, recorder, LATENCIES, on_change)
+        loader = VariantLoader(
+            "gpu0", work, recorder, LATENCIES, recorder.clock, on_change, on_load
+        )
         made.append((work, loader))
         loader.start()
         return loader
@@ -102,14 +113,29 @@ def test_a_far_variant_is_loaded_and_the_old_ones_go_after(start):
     loader = start(recorder, "a", on_change=changed.release)
     assert changed.acquire(timeout=30)
     recorder.await_step("load b")
+    recorder.await_step("load c")
     del recorder.steps[:]
-    loader.order(orders("e"))
+    loader.order(orders("f"))
     assert changed.acquire(timeout=30)
-    assert loader._work.core.variants.active == "e"
-    recorder.await_step("load f")
-    assert recorder.steps[0] == "load e"
-    assert sorted(recorder.steps[1:]) == ["load d", "load f", "unload a", "unload b"]
-    assert recorder.most_loaded <= 4
+    assert loader._work.core.variants.active == "f"
+    recorder.await_step("load d")
+    assert recorder.steps[-2:] == ["unload c", "load d"]
+    assert sorted(recorder.steps) == sorted(
+        [f"load {one}" for one in "fed"] + [f"unload {one}" for one in "abc"]
+    )
+    assert recorder.most_loaded <= 3
+
+
+def test_each_load_after_the_first_is_told_with_its_cause_and_time(start):
+    recorder = Recorder(hold="c")
+    told: queue.SimpleQueue[LoadRecord] = queue.SimpleQueue()
+    loader = start(recorder, "a", on_load=told.put)
+    assert told.get(timeout=30) == LoadRecord("gpu0", 400.0, "b", "neighbour", 400.0, 2)
+    recorder.await_step("load c")
+    loader.order(orders("f"))
+    assert told.get(timeout=30) == LoadRecord("gpu0", 800.0, "f", "plan", 400.0, 3)
+    recorder.release()
+    assert told.get(timeout=30).variant == "c"
 
 
 def test_a_wish_does_not_wait_for_a_neighbour_that_is_being_loaded(start):
@@ -118,6 +144,7 @@ def test_a_wish_does_not_wait_for_a_neighbour_that_is_being_loaded(start):
     recorder.await_step("load b")
     loader.order(orders("f"))
     recorder.await_step("load f")
+    assert loader._work.core.variants.held == {"a", "b", "f"}
     recorder.release()
     recorder.await_step("load e")
 

@@ -11,7 +11,7 @@ from ...batching.port import FIRST_DECODE_MS, Batch, Batcher, DeviceState, Queue
 from ...pacing import SHORTEST_WAIT_MS
 from ...slowness import AS_PROFILED, Slowness
 from .condition import Condition
-from .instructions import DeviceOrders, Turn
+from .instructions import DeviceOrders, LoadCause, LoadStep, Turn
 from .variant_window import VariantWindow
 from .waiting_frames import WaitingFrames
 
@@ -23,7 +23,7 @@ class DeviceCore:
     """Takes what happens at a device, and tells whoever is free there what to do.
 
     Every frame that was taken ends once: in a batch that ran or failed, given up with a reason, or cancelled. It has no clock and
-    no thread: whoever can run a batch, decode or load asks (`turn`, `decode`, `variants`) whenever something
+    no thread: whoever can run a batch, decode or load asks (`turn`, `decode`, `load`) whenever something
     has happened, and at the time that the last `Turn` names. These are methods and not objects, for a frame costs several.
 
     Attributes:
@@ -133,9 +133,10 @@ class DeviceCore:
             if decode_ms is not None:
                 self.condition.decoded(decode_ms)
 
-    def unload(self) -> list[str]:
-        """What is to be unloaded now; none of it runs, or can be asked for meanwhile."""
-        return self.variants.unload([batch.variant for batch in self._under_way])
+    def load(self, cause: LoadCause) -> LoadStep:
+        """A loader is free; nothing that it is to unload runs, or is asked for meanwhile."""
+        in_use = [batch.variant for batch in self._under_way]
+        return self.variants.next_load(cause, in_use)
 
     def decode(self, decoder: int) -> int | None:
         """A decoder is free; returns a frame to decode for `side_px`, or None until something has happened."""

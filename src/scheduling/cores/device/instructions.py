@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 from ....core.verdict import Reason
 from ...batching.port import Batch
@@ -17,6 +19,20 @@ class DeviceOrders:
     batch_size: int
     arrival_fps: float
     plan_epoch: int
+
+
+class LoadCause(StrEnum):
+    """Why a variant is loaded; each has a loader of its own."""
+
+    PLAN = "plan"  # which waits for it
+    NEIGHBOUR = "neighbour"  # while no plan waits
+
+
+class LoadStep(NamedTuple):
+    """What a loader does now: unload, then load. With nothing to load it asks again when anything has happened."""
+
+    unload: tuple[str, ...] = ()
+    load: str = ""
 
 
 @dataclass(slots=True)  # not frozen, which makes one cost twice as much

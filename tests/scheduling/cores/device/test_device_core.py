@@ -9,7 +9,7 @@ from moonjelly.core.verdict import Reason
 from moonjelly.scheduling.batching.port import BatchDecision
 from moonjelly.scheduling.cores.device.condition import DOUBT_MS, HANG_LEAST_MS
 from moonjelly.scheduling.cores.device.core import LEAD_MS, DeviceCore
-from moonjelly.scheduling.cores.device.instructions import DeviceOrders
+from moonjelly.scheduling.cores.device.instructions import DeviceOrders, LoadCause
 from moonjelly.scheduling.cores.device.waiting_frames import SPEAK_EVERY_MS
 from moonjelly.scheduling.pacing import PROBE_PERIOD_MS, SHORTEST_WAIT_MS, STATUS_PERIOD_MS
 
@@ -93,9 +93,9 @@ def test_a_batch_that_has_begun_keeps_its_variant_and_its_plan():
     core.order(DeviceOrders("large", 1, 50.0, 2))
     core.loaded("large")
     assert (batch.variant, batch.plan_epoch) == ("small", 1)
-    assert core.unload() == []  # it runs
+    assert core.load(LoadCause.NEIGHBOUR).unload == ()  # it runs
     core.ran(batch, 5.0, 5.0)
-    assert core.unload() == ["small"]
+    assert core.load(LoadCause.NEIGHBOUR).unload == ("small",)
 
 
 def test_a_batcher_that_asks_to_be_asked_at_once_does_not_spin():

@@ -12,14 +12,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from moonjelly.core.profile import BatchLatency
 from moonjelly.scheduling.batching.registry import batcher
 from moonjelly.scheduling.cores.device.core import DeviceCore
-from moonjelly.scheduling.cores.device.instructions import DeviceOrders
+from moonjelly.scheduling.cores.device.instructions import DeviceOrders, LoadCause
 from moonjelly.scheduling.cores.device.waiting_frames import SPEAK_EVERY_MS
 
 LATENCIES = {
     name: BatchLatency(tuple(ms * (1 + k) for k in range(4)), tuple(ms * (2 + k) for k in range(4)))
     for name, ms in (("a", 2.0), ("b", 5.0), ("c", 5.0), ("d", 40.0))
 }
-SIDES_PX = {"a": 32, "b": 64, "c": 64, "d": 96}
+PUBLISHED = {
+    name: BatchLatency((2.0 + k,) * 4, (3.0 + k,) * 4) for k, name in enumerate("abcdefghijklmnop")
+}
+SIDES_PX = dict.fromkeys(PUBLISHED, 128) | {"a": 32, "b": 64, "c": 64, "d": 96}
 BATCHERS = ("deadline", "fixed:3", "interval:30")
 times = st.integers(0, 60).map(float)
 
@@ -30,14 +33,16 @@ class Device(RuleBasedStateMachine):
     batching = "deadline"
     depth = 1
     needs_decoding = True
+    num_loaded = 3
+    latencies = LATENCIES
 
     def __init__(self) -> None:
         super().__init__()
         self.now_ms = 0.0
         self.core = DeviceCore(
-            LATENCIES,
+            self.latencies,
             batcher(self.batching),
-            num_loaded=3,
+            num_loaded=self.num_loaded,
             sides_px=SIDES_PX if self.needs_decoding else None,
             depth=self.depth,
         )
@@ -47,7 +52,7 @@ class Device(RuleBasedStateMachine):
         self.num_taken = 0
         self.under_way: list = []
         self.decoding: dict[int, tuple[int, int]] = {}
-        self.loading: dict[str, str] = {}
+        self.loading: dict[LoadCause, str] = {}
         self.is_stale = True  # something has happened since the device was asked
 
     def end(self, key: int) -> None:
@@ -74,22 +79,24 @@ class Device(RuleBasedStateMachine):
             self.end(key)
         self.is_stale = True
 
-    @rule(variant=st.sampled_from("abcd"), batch_size=st.integers(0, 9))
-    def plan_comes(self, variant: str, batch_size: int) -> None:
+    @rule(number=st.integers(0, 15), batch_size=st.integers(0, 9))
+    def plan_comes(self, number: int, batch_size: int) -> None:
+        variant = list(self.latencies)[number % len(self.latencies)]
         self.core.order(DeviceOrders(variant, batch_size, 100.0, self.num_taken))
         self.is_stale = True
 
-    @rule(is_wished=st.booleans())
-    def loading_begins(self, is_wished: bool) -> None:
-        for variant in self.core.unload():
+    @rule(cause=st.sampled_from(LoadCause))
+    def loading_begins(self, cause: LoadCause) -> None:
+        if cause in self.loading:
+            return
+        step = self.core.load(cause)
+        for variant in step.unload:
             assert variant != self.core.variants.active
             assert variant not in {batch.variant for batch in self.under_way}
+            assert variant not in self.loading.values()
             self.loaded.remove(variant)
-        variants = self.core.variants
-        variant = variants.next_wished() if is_wished else variants.next_neighbour()
-        kind = "wished" if is_wished else "neighbour"
-        if variant and kind not in self.loading:
-            self.loading[kind] = variant
+        if step.load:
+            self.loading[cause] = step.load
 
     @precondition(lambda self: self.loading)
     @rule(is_good=st.booleans(), data=st.data())
@@ -166,6 +173,12 @@ class Device(RuleBasedStateMachine):
         assert {batch.variant for batch in self.under_way} <= self.loaded
 
     @invariant()
+    def no_more_is_loaded_than_there_are_slots(self) -> None:
+        held = self.loaded.union(self.loading.values())
+        assert held == self.core.variants.held
+        assert len(held) <= max(2, self.num_loaded)
+
+    @invariant()
     def nothing_contradicts_itself(self) -> None:
         self.core.check_invariants()
 
@@ -179,20 +192,35 @@ class Device(RuleBasedStateMachine):
                 self.batch_ends(1.0, 5)
             for decoder in range(2):
                 self.decoder_asks(decoder)
+            for cause in LoadCause:
+                self.loading_begins(cause)
+            while self.loading:
+                variant = self.loading.popitem()[1]
+                self.loaded.add(variant)
+                self.core.loaded(variant)
             self.device_asks()
-            if not self.open:
+            if not self.open and not self.under_way and self.is_loaded_as_wished:
                 return
             if not self.is_stale:
                 self.now_ms += 20.0
-        raise AssertionError(f"frames {sorted(self.open)} never end")
+        raise AssertionError(
+            f"frames {sorted(self.open)} never end, or what is wished is never loaded"
+        )
+
+    @property
+    def is_loaded_as_wished(self) -> bool:
+        variants = self.core.variants
+        return self.loaded.issuperset(set(variants.window(variants.active)))
 
 
 class OverlappingDevice(Device):
     depth = 2
+    num_loaded = 2
 
 
 class FixedDevice(Device):
     batching = "fixed:3"
+    num_loaded = 1
 
 
 class IntervalDevice(Device):
@@ -200,13 +228,22 @@ class IntervalDevice(Device):
     needs_decoding = False
 
 
+class PublishedDevice(Device):
+    """Five of sixteen networks, and one batch chosen while another runs."""
+
+    latencies = PUBLISHED
+    num_loaded = 5
+    depth = 2
+
+
 LIMITS = settings(max_examples=60, stateful_step_count=60, deadline=None)
-for machine in (Device, OverlappingDevice, FixedDevice, IntervalDevice):
+for machine in (Device, OverlappingDevice, FixedDevice, IntervalDevice, PublishedDevice):
     machine.TestCase.settings = LIMITS
 TestDevice = Device.TestCase
 TestOverlappingDevice = OverlappingDevice.TestCase
 TestFixedDevice = FixedDevice.TestCase
 TestIntervalDevice = IntervalDevice.TestCase
+TestPublishedDevice = PublishedDevice.TestCase
 
 
 @settings(deadline=None)

@@ -2,22 +2,30 @@ from __future__ import annotations
 
 import pytest
 
-from moonjelly.scheduling.cores.device.instructions import DeviceOrders
+from moonjelly.scheduling.cores.device.instructions import DeviceOrders, LoadCause
 from moonjelly.scheduling.cores.device.variant_window import VariantWindow
 
 VARIANTS = ("a", "b", "c", "d", "e", "f")
 
 
+def steps_of(window: VariantWindow, in_use: tuple[str, ...] = ()) -> list[str]:
+    """What both loaders are told, what a plan waits for first."""
+    steps: list[str] = []
+    for cause in LoadCause:
+        step = window.next_load(cause, in_use)
+        steps += [f"unload {variant}" for variant in step.unload]
+        steps += [f"load {step.load}"] if step.load else []
+    return steps
+
+
 def load(window: VariantWindow, broken: str = "") -> list[str]:
     """Loads whatever is asked for; returns the steps."""
     steps: list[str] = []
-    while True:
-        steps += [f"unload {variant}" for variant in window.unload(())]
-        variant = window.next_wished() or window.next_neighbour()
-        if not variant:
-            return steps
-        steps.append(f"load {variant}")
-        (window.broke if variant in broken else window.loaded)(variant)
+    while told := steps_of(window):
+        steps += told
+        for variant in [one.removeprefix("load ") for one in told if one.startswith("load")]:
+            (window.broke if variant in broken else window.loaded)(variant)
+    return steps
 
 
 def orders(variant: str, plan_epoch: int = 1) -> DeviceOrders:
@@ -34,21 +42,22 @@ def make(first: str, num_loaded: int = 3, broken: str = "") -> VariantWindow:
 @pytest.mark.parametrize(
     ("active", "num_loaded", "expected"),
     [
-        ("a", 5, "abc"),
-        ("f", 5, "def"),
-        ("c", 5, "abcde"),
+        ("a", 5, "abcde"),
+        ("f", 5, "fedcb"),
+        ("c", 5, "cbdae"),
         ("c", 1, "c"),
-        ("c", 2, "bcd"),
-        ("b", 99, "abcdef"),
+        ("c", 2, "cb"),
+        ("b", 99, "bacdef"),
     ],
 )
-def test_the_window_lies_around_the_active_variant_within_the_zoo(active, num_loaded, expected):
+def test_the_window_holds_what_lies_nearest_to_the_active_variant(active, num_loaded, expected):
     assert "".join(VariantWindow(VARIANTS, num_loaded).window(active)) == expected
 
 
 def test_the_least_accurate_is_first_where_nothing_is_wished():
     window = VariantWindow(VARIANTS, 3)
-    assert (window.active, window.next_wished(), window.next_neighbour()) == ("", "a", "")
+    assert window.active == ""
+    assert steps_of(window) == ["load a"]
 
 
 def test_the_wished_variant_is_loaded_before_its_neighbours():
@@ -59,43 +68,68 @@ def test_the_wished_variant_is_loaded_before_its_neighbours():
 
 
 def test_a_neighbour_is_switched_to_at_once_then_the_window_follows():
-    window = make("b")
-    window.order(orders("c"))
-    assert window.active == "c"
-    assert load(window) == ["unload a", "load d"]
+    window = make("c")
+    window.order(orders("d"))
+    assert window.active == "d"
+    assert load(window) == ["unload b", "load e"]
 
 
 def test_a_variant_counts_as_loaded_by_what_was_loaded_and_not_by_where_it_lies():
     window = VariantWindow(VARIANTS, 3)
     window.loaded("a")
     window.order(orders("b"))
-    assert (window.active, window.next_wished()) == ("a", "b")
+    assert window.active == "a"
+    assert steps_of(window) == ["load b"]
 
 
-def test_a_far_variant_is_loaded_before_it_is_active_and_the_old_ones_go_after():
-    window = make("a")
-    window.order(orders("e"))
-    assert (window.active, window.unload(())) == ("a", [])
-    assert load(window) == ["load e", "unload a", "unload b", "load d", "load f"]
-    assert window.active == "e"
+def test_a_far_variant_gets_the_slot_of_the_one_that_is_farthest_from_it_and_is_active_once_loaded():
+    window = make("b")
+    window.order(orders("f"))
+    assert steps_of(window) == ["unload a", "load f"]
+    assert window.active == "b"
+    window.loaded("f")
+    assert window.active == "f"
+    assert load(window) == ["unload b", "load e", "unload c", "load d"]
 
 
-def test_what_runs_is_not_unloaded():
+def test_a_plan_waits_for_a_slot_until_a_batch_has_ended():
+    window = make("a", num_loaded=2)
+    window.order(orders("b"))
+    window.order(orders("f"))
+    assert steps_of(window, in_use=("a",)) == []  # a runs, b is next
+    assert steps_of(window) == ["unload a", "load f"]
+
+
+def test_with_one_slot_there_is_a_second_one_while_a_plan_changes():
     window = make("a", num_loaded=1)
     window.order(orders("e"))
+    assert steps_of(window) == ["load e"]
     window.loaded("e")
-    assert window.unload(["a"]) == []
-    assert window.unload([]) == ["a"]
-    assert window.unload([]) == []
+    assert steps_of(window, in_use=("a",)) == []
+    assert steps_of(window) == ["unload a"]
+    assert steps_of(window) == []
 
 
 def test_the_newest_wish_counts():
-    window = make("a", num_loaded=1)
-    window.order(orders("c"))
+    window = make("a")
+    window.order(orders("e"))
+    assert steps_of(window) == ["unload b", "load e"]
     window.order(orders("f"))
-    window.loaded("c")
-    assert (window.active, window.next_wished()) == ("a", "f")
-    assert load(window) == ["load f", "unload a", "unload c"]
+    window.loaded("e")
+    assert window.active == "a"
+    assert load(window) == ["unload c", "load f", "unload a", "load d"]
+
+
+def test_what_a_plan_waits_for_is_loaded_at_once_although_a_gentle_loader_is_at_it():
+    window = VariantWindow(VARIANTS, 2)
+    window.loaded("a")
+    assert steps_of(window) == ["load b"]
+    window.order(orders("b"))
+    assert steps_of(window) == ["load b"]
+    window.loaded("b")
+    window.order(orders("f"))
+    assert window.held == {"a", "b"}
+    assert steps_of(window) == ["unload a", "load f"]  # b is active, and loaded once more
 
 
 def test_an_unknown_variant_is_refused():
@@ -108,7 +142,7 @@ def test_a_variant_that_cannot_be_loaded_is_tried_once_and_done_without():
     window.order(orders("c"))
     assert (window.active, load(window)) == ("b", [])
     window.order(orders("d"))
-    assert load(window, broken="c") == ["load d", "unload a", "unload b", "load e"]
+    assert load(window, broken="c") == ["unload a", "load e"]
     window.order(orders("c"))
     assert (window.active, window.broken) == ("d", {"c"})
 
@@ -120,7 +154,8 @@ def test_another_variant_takes_the_place_of_a_first_one_that_cannot_be_loaded():
 
 def test_nothing_is_asked_for_where_nothing_can_be_loaded():
     window = make("b", broken="abcdef")
-    assert (window.active, window.next_wished(), window.broken) == ("", "", set(VARIANTS))
+    assert (window.active, window.broken) == ("", set(VARIANTS))
+    assert steps_of(window) == []
 
 
 def test_a_plan_is_in_force_once_its_variant_is_active_and_another_one_runs_under_the_plan_before():
