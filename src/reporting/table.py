@@ -60,11 +60,16 @@ def outcome_table(summary: Summary) -> RenderableType:
 
 
 def slowness(device: DeviceOutcome) -> str:
-    """How slow a device was, in words."""
+    """How slow a device was, and what it loaded, in words."""
     text = (
         f"batches took {device.slowdown_p50:.2f} times their profile (p90 {device.slowdown_p90:.2f}), "
         f"{max(0.0, device.lost_ratio):.0%} of their time was lost"
     )
+    if device.loads:
+        text += (
+            f"; {device.loads} variants were loaded in {device.load_ms:.0f} ms, "
+            f"{device.planned_loads} of them for a plan that waited"
+        )
     return f"{text}; to measure again: moonjelly profile --refresh" if device.refresh else text
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from moonjelly.core.records import BatchRecord
+from moonjelly.core.records import BatchRecord, LoadRecord
 from moonjelly.files.csv_log import CsvLog
 from moonjelly.reporting.device_outcome import LONG_MS, DeviceOutcome, read_devices
+from moonjelly.reporting.table import slowness
 
 
 def batch(at_ms: float, took_ms: float, device_id: str = "gpu-0") -> BatchRecord:
@@ -55,3 +56,13 @@ def test_it_reads_the_logs_of_a_folder_and_leaves_out_who_ran_nothing(tmp_path: 
                 log.write(batch(1.0, 20.0, device_id))
     found = read_devices(tmp_path)
     assert [(name, one.batches) for name, one in found.items()] == [("a", 2), ("b", 1)]
+
+
+def test_it_counts_what_was_loaded_and_how_much_of_it_a_plan_waited_for(tmp_path: Path) -> None:
+    with CsvLog(tmp_path / "loads-gpu-0.csv", LoadRecord) as log:
+        log.write(LoadRecord("gpu-0", 5.0, "small", "neighbour", 80.0, 3))
+        log.write(LoadRecord("gpu-0", 9.0, "large", "plan", 120.5, 4))
+    device = outcome(tmp_path, [batch(1.0, 10.0)])
+    assert (device.loads, device.planned_loads) == (2, 1)
+    assert (device.load_ms, device.worst_load_ms) == (200.5, 120.5)
+    assert "2 variants were loaded in 200 ms, 1 of them for a plan that waited" in slowness(device)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.profile import BatchLatency
+from moonjelly.core.records import BatchRecord, LoadRecord
 from moonjelly.core.verdict import Reason
 from moonjelly.scheduling.batching.registry import batcher
 from moonjelly.scheduling.cores.device.core import DeviceCore
@@ -24,17 +26,23 @@ class Bench:
     """A device, and what became of its frames."""
 
     def __init__(
-        self, batching: str = "deadline", slowness: float = 1.0, num_loaded: int = 2
+        self,
+        batching: str = "deadline",
+        slowness: float = 1.0,
+        num_loaded: int = 2,
+        latencies: Mapping[str, BatchLatency] = LATENCIES,
     ) -> None:
         self.events = EventQueue()
         self.answered: list[tuple[int, float, str]] = []
         self.dropped: list[tuple[int, Reason]] = []
         self.statuses: list[tuple[str, float]] = []
+        self.batches: list[BatchRecord] = []
+        self.loads: list[LoadRecord] = []
         self.device = SimulatedDevice(
             "gpu-0",
             1,
-            DeviceCore(LATENCIES, batcher(batching), num_loaded=num_loaded),
-            lambda variant, size: slowness * LATENCIES[variant].p50_ms[size - 1],
+            DeviceCore(latencies, batcher(batching), num_loaded=num_loaded),
+            lambda variant, size: slowness * latencies[variant].p50_ms[size - 1],
             30.0,
             self.events,
             on_answers=lambda _, batch, frames, __: self.answered.extend(
@@ -44,7 +52,8 @@ class Bench:
             on_status=lambda device, slowness: self.statuses.append(
                 (device.device_id, slowness.ratio)
             ),
-            on_batch=lambda _: None,
+            on_batch=self.batches.append,
+            on_load=self.loads.append,
         )
 
     def order(self, at_ms: float, variant: str = "small", batch_size: int = 3) -> None:
@@ -134,3 +143,36 @@ def test_a_variant_that_is_wished_no_more_does_not_run_when_it_is_loaded():
     bench.arrive(0, 50.0, 1000.0)
     bench.events.run_until(math.inf)
     assert bench.answered == [(0, 70.0, "large")]
+
+
+SIXTEEN = {name: BatchLatency((10.0,) * 3, (10.0,) * 3) for name in "abcdefghijklmnop"}
+
+
+def run_sixteen(*plans: tuple[float, str]) -> Bench:
+    bench = Bench(num_loaded=5, latencies=SIXTEEN)
+    bench.order(0.0, "h", 1)
+    for at_ms, variant in plans:
+        bench.order(at_ms, variant, 1)
+    for number in range(100):
+        bench.arrive(number, 1.0 + 9.0 * number, 1e6)
+    bench.events.run_until(math.inf)
+    return bench
+
+
+def test_no_batch_is_delayed_by_what_is_loaded_beside_it():
+    quiet = run_sixteen()
+    for variant, num_loads in (("i", 1), ("p", 5)):  # a neighbour, and the farthest
+        busy = run_sixteen((200.0, variant))
+        assert [one.at_ms for one in busy.batches] == [one.at_ms for one in quiet.batches]
+        assert len(busy.loads) == num_loads
+        assert max(load.num_held for load in busy.loads) == 5
+
+
+def test_loads_are_told_with_what_they_took_and_why():
+    bench = run_sixteen((200.0, "p"))
+    assert bench.loads[0] == LoadRecord("gpu-0", 200.0, "p", "plan", 30.0, 5)
+    assert [(one.variant, one.cause) for one in bench.loads[1:]] == [
+        (variant, "neighbour") for variant in "onml"
+    ]
+    assert [one.variant for one in bench.batches if one.at_ms < 230.0] == ["h"] * 23
+    assert {one.variant for one in bench.batches if one.at_ms > 232.0} == {"p"}

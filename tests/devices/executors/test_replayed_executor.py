@@ -114,3 +114,12 @@ def test_it_needs_neither_torch_nor_opencv():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+def test_a_load_takes_what_it_is_told_to_and_a_second_one_nothing():
+    executor, slept_ms = make(VirtualClock(), load_ms=400.0)
+    executor.load("v", 2)
+    assert slept_ms == [400.0]
+    executor.unload("v")
+    executor.load("v", 2)
+    assert slept_ms == [400.0, 400.0]
