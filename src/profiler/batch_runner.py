@@ -138,13 +138,15 @@ class BatchRunner:
         with ThreadPoolExecutor(1) as thread:
             running = thread.submit(loop.run)
             running.add_done_callback(lambda _: ended.put(None))
-            self._cameras.send(work, side_px, QUEUED_BATCHES * size, 0.0)
-            while len(took_ms) < num_batches and (last_ms := ended.get()) is not None:
-                took_ms.append(last_ms)
-                if len(took_ms) > 1 and sum(took_ms) >= within_ms:
-                    break
-                self._cameras.send(work, side_px, size, last_ms)
-            work.close()
+            try:
+                self._cameras.send(work, side_px, QUEUED_BATCHES * size, 0.0)
+                while len(took_ms) < num_batches and (last_ms := ended.get()) is not None:
+                    took_ms.append(last_ms)
+                    if len(took_ms) > 1 and sum(took_ms) >= within_ms:
+                        break
+                    self._cameras.send(work, side_px, size, last_ms)
+            finally:
+                work.close()  # also when interrupted, or nobody would leave
         decoders.join()
         running.result()
         if self._cameras.failure:

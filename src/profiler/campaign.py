@@ -23,7 +23,8 @@ from ..zoos import (
     write_latency_file,
 )
 from .batch_runner import BatchRunner
-from .measuring import Amount, measure
+from .forecast import extremes, in_words, left_ms
+from .measuring import Amount, measure, visit
 from .samples import Cell, SampleFile
 from .statistics import ENOUGH_SAMPLES, summarise
 
@@ -86,7 +87,8 @@ def carry_out(
 ) -> LatencyFile:
     """Takes the samples that are missing and writes the table.
 
-    What `samples_path` holds already counts; so after an interruption the same call continues.
+    What `samples_path` holds already counts; so after an interruption the same call continues. About how long it will take is
+    told once each variant has run, unless there is a limit.
     """
     clock = clock or MonotonicClock()
     with (
@@ -103,6 +105,13 @@ def carry_out(
             text = f"measuring {cell.variant} x {cell.batch_size}"
             progress.update(task, description=text, completed=min(done, total))
 
+        if amount.limit_ms is None:
+            for cell in extremes(campaign.cells):
+                if not file.samples[cell]:
+                    visit(runner.run, file, cell, 1, amount.visit_ms)
+                    visited(cell)
+            left = in_words(left_ms(file.samples, amount.num_samples))
+            console.print(f"this takes about {left}")
         measure(runner.run, file, amount, Random(campaign.seed), clock, visited)  # noqa: S311
         progress.update(task, description="measured", completed=total)
         rows = summarise(file.samples, campaign.most_at_once)

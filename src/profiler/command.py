@@ -1,10 +1,13 @@
-"""`moonjelly profile`: measures every variant of a zoo on one device of this machine."""
+"""`moonjelly profile`: measures every variant of a zoo on the devices of this machine."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import re
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -13,12 +16,15 @@ from rich.console import Console
 from ..core.checks import echo
 from ..core.errors import UsageError
 from ..devices.config import DeviceConfig
-from ..devices.discovery import check_cores, find_devices, parse_devices
+from ..devices.discovery import check_cores, device_text, find_devices, parse_devices
+from ..scheduling.serving_options import DEFAULT_MAX_BATCH_SIZE
 from ..server.zoo import fingerprint_of, zoo_for
 from ..zoos import (
     AUTO,
     MAX_BATCH_SIZE,
+    Fingerprint,
     Method,
+    OpenedZoo,
     machine_profile_path,
     number_gpus_by_place,
     open_zoo,
@@ -43,16 +49,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--device",
-        default="auto",
+        nargs="+",
+        action="extend",
+        default=[],
         metavar="DEVICE",
-        help="cpu:CORES with cores as in 1 or 2-3,6, or cuda:GPU (default: what is found)",
+        help="each cpu:CORES with cores as in 1 or 2-3,6, or cuda:GPU (default: all that are found)",
     )
     parser.add_argument(
         "--batch-sizes",
         type=_batch_sizes,
-        default=tuple(range(1, 9)),
+        default=tuple(range(1, DEFAULT_MAX_BATCH_SIZE + 1)),
         metavar="SIZES",
-        help="as in 1..8 or 1,2,4; sizes left out are put on the line between (default: 1..8)",
+        help="as in 1..8 or 1,2,4; sizes left out are put on the line between (default: "
+        f"1..{DEFAULT_MAX_BATCH_SIZE}, as many as serve plans)",
     )
     parser.add_argument(
         "--samples",
@@ -65,8 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        metavar="FILE",
-        help="the table (default: this machine's own, in the cache)",
+        metavar="FILE|FOLDER",
+        help="the table, or a folder for the tables of several kinds of devices (default: this machine's own, in the cache)",
     )
     parser.add_argument(
         "--refresh",
@@ -76,26 +85,93 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="only if no profile fits: measure one in less than a minute",
+        help="only where no profile fits: measure one in about a minute",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures and writes the table; returns the exit status."""
+    """Measures and writes the tables; returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     number_gpus_by_place()
     console = Console(stderr=True, soft_wrap=True)
-    device = _device(arguments.device)
-    zoo = open_zoo(zoo_for(arguments.zoo, [device]))
+    devices = _devices(arguments.device)
+    arguments.zoo = zoo_for(arguments.zoo, devices)
+    zoo = open_zoo(arguments.zoo)
+    kinds = _one_of_each_kind(devices, zoo, console)
+    for device in () if arguments.quick else kinds:
+        _fingerprint(device, zoo)  # before anything is measured
+    out: Path | None = arguments.out
+    if out is not None and len({one.device_type for one in kinds}) > 1 and not out.is_dir():
+        types = ", ".join(one.device_type for one in kinds)
+        raise UsageError(f"out={echo(str(out))}: must be a folder, for the tables of {types}")
+    if len(kinds) > 1:
+        return _measure_in_turn(kinds, arguments, console)
     if arguments.quick:
-        path = ensure_profile(zoo, device, console)
-        console.print(f"latency profile: {path}")
-        return 0
+        console.print(f"latency profile: {ensure_profile(zoo, kinds[0], console)}")
+    else:
+        _measure(kinds[0], zoo, arguments, console)
+    return 0
+
+
+def _devices(texts: Sequence[str]) -> tuple[DeviceConfig, ...]:
+    try:
+        devices = parse_devices(texts) or find_devices()
+        check_cores(devices)
+    except ValueError as error:
+        raise UsageError(f"device: {error}") from None
+    for device in devices:
+        if devices.count(device) > 1:
+            raise UsageError(f"device: {device_text(device)} is named twice")
+    return devices
+
+
+def _one_of_each_kind(
+    devices: Sequence[DeviceConfig], zoo: OpenedZoo, console: Console
+) -> list[DeviceConfig]:
+    """The first of all devices that share a profile; the others are told."""
+    kinds: dict[tuple[str, Fingerprint | None], DeviceConfig] = {}
+    for device in devices:
+        first = kinds.setdefault((device.device_type, fingerprint_of(device, zoo)), device)
+        if first is not device:
+            console.print(
+                f"{device_text(device)} is like {device_text(first)}: one profile for both"
+            )
+    return list(kinds.values())
+
+
+def _fingerprint(device: DeviceConfig, zoo: OpenedZoo) -> Fingerprint:
     fingerprint = fingerprint_of(device, zoo)
     if fingerprint is None:
-        raise UsageError(f"device={arguments.device}: a replayed device cannot be measured")
+        raise UsageError(f"device={device_text(device)}: a replayed device cannot be measured")
+    return fingerprint
+
+
+def _measure_in_turn(
+    devices: Sequence[DeviceConfig], arguments: argparse.Namespace, console: Console
+) -> int:
+    """One after the other, as they would disturb each other, and each in a process that may pin itself; returns the exit status."""
+    command = [sys.executable, "-m", "moonjelly", "profile", "--zoo", arguments.zoo]
+    command += ["--batch-sizes", ",".join(map(str, arguments.batch_sizes))]
+    command += ["--samples", str(arguments.samples), "--seed", str(arguments.seed)]
+    command += [] if arguments.out is None else ["--out", str(arguments.out)]
+    command += [f"--{name}" for name in ("refresh", "quick") if getattr(arguments, name)]
+    for number, device in enumerate(devices, 1):
+        console.print(f"device {number} of {len(devices)}: {device_text(device)}")
+        status = subprocess.run([*command, "--device", device_text(device)], check=False).returncode
+        if status:
+            return status
+    return 0
+
+
+def _measure(
+    device: DeviceConfig, zoo: OpenedZoo, arguments: argparse.Namespace, console: Console
+) -> None:
+    fingerprint = _fingerprint(device, zoo)
     own = machine_profile_path(zoo.name, device.device_type, fingerprint)
     samples = own.with_name(f"samples-{device.device_type}.csv")
+    out = arguments.out or own
+    if out.is_dir():
+        out /= own.name
     if arguments.refresh:
         samples.unlink(missing_ok=True)
     _warn_if_busy(device, console)
@@ -116,18 +192,8 @@ def run(arguments: argparse.Namespace) -> int:
         f"after an interruption the same command continues",
     )
     runner = open_runner(device, campaign.opened, zoo.variants, campaign.max_batch_size)
-    carry_out(campaign, runner, samples, arguments.out or own, console)
-    console.print(f"wrote {arguments.out or own}")
-    return 0
-
-
-def _device(text: str) -> DeviceConfig:
-    try:
-        devices = parse_devices([text]) or find_devices()
-        check_cores(devices)
-    except ValueError as error:
-        raise UsageError(f"device: {error}") from None
-    return devices[0]
+    carry_out(campaign, runner, samples, out, console)
+    console.print(f"wrote {out}")
 
 
 def _warn_if_busy(device: DeviceConfig, console: Console) -> None:

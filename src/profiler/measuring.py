@@ -14,6 +14,10 @@ VISIT_SAMPLES = 5  # in a row, when a cell's turn comes
 WARM_UP = 1  # batches before those find caches cold, which a device that keeps running one variant does not
 
 
+Run = Callable[[Cell, int, float], list[float]]
+"""Runs so many batches of a cell in a row, fewer after a time (ms); returns what each took (ms)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     """How much is measured.
@@ -30,7 +34,7 @@ class Amount:
 
 
 def measure(
-    run: Callable[[Cell, int, float], list[float]],
+    run: Run,
     file: SampleFile,
     amount: Amount,
     random: Random,
@@ -49,7 +53,11 @@ def measure(
             if is_over():
                 num_samples = 0 if file.samples[cell] else 1
             if num_samples:
-                took_ms = run(cell, WARM_UP + num_samples, amount.visit_ms)
-                for one in took_ms[WARM_UP:]:
-                    file.add(cell, one)
+                visit(run, file, cell, num_samples, amount.visit_ms)
                 on_visit(cell)
+
+
+def visit(run: Run, file: SampleFile, cell: Cell, num_samples: int, visit_ms: float) -> None:
+    """Takes samples of one cell in a row, those of the warm-up left out."""
+    for one in run(cell, WARM_UP + num_samples, visit_ms)[WARM_UP:]:
+        file.add(cell, one)

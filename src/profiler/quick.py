@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ..core.errors import UsageError
 from ..devices.config import DeviceConfig, DeviceKind
-from ..scheduling.serving_options import ServingOptions
+from ..scheduling.serving_options import DEFAULT_MAX_BATCH_SIZE
 from ..server.zoo import fingerprint_of
 from ..zoos import Method, OpenedZoo, find_profile, machine_profile_path
 from .batch_runner import open_runner
@@ -17,7 +17,7 @@ from .fastest import fastest_runtimes
 from .measuring import Amount
 
 # Frames: a core gains nothing of more, and would not be through in time; a GPU is measured as far as is planned.
-BATCH_SIZES = {DeviceKind.CPU: (1, 4), DeviceKind.CUDA: (1, 4, ServingOptions().max_batch_size)}
+BATCH_SIZES = {DeviceKind.CPU: (1, 4), DeviceKind.CUDA: (1, 4, DEFAULT_MAX_BATCH_SIZE)}
 AMOUNT = Amount(num_samples=30, limit_ms=35_000.0, visit_ms=200.0)
 
 

@@ -59,8 +59,8 @@ def summarise(samples: Samples, most_at_once: Mapping[str, int]) -> tuple[Latenc
             for values, median in zip(cells, medians, strict=True)
         ]
         latency = BatchLatency.monotone(
-            tuple(_on_line(size, measured, medians) for size in every),
-            tuple(_on_line(size, measured, tails) for size in every),
+            tuple(on_line(size, measured, medians) for size in every),
+            tuple(on_line(size, measured, tails) for size in every),
         )
         rows += [
             LatencyRow(
@@ -80,7 +80,7 @@ def _never_falling(values: Sequence[float]) -> list[float]:
     return list(accumulate(reversed(values), min))[::-1]
 
 
-def _on_line(size: int, sizes: Sequence[int], values: Sequence[float]) -> float:
+def on_line(size: int, sizes: Sequence[int], values: Sequence[float]) -> float:
     """The value at `size`: as measured, or on the line through the two nearest measured sizes."""
     if size in sizes:
         return values[sizes.index(size)]

@@ -11,6 +11,8 @@ from .batching.registry import batcher
 from .planning.registry import DEFAULT_PLANNER, check_planner
 from .planning.switching import DEFAULT_COST_RATIO
 
+DEFAULT_MAX_BATCH_SIZE = 12  # profiles are made for as many
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingOptions:
@@ -20,7 +22,9 @@ class ServingOptions:
         ValueError: naming option, value and rule.
     """
 
-    max_batch_size: int = option(12, "largest batch that is planned (frames)", Range(1, 256))
+    max_batch_size: int = option(
+        DEFAULT_MAX_BATCH_SIZE, "largest batch that is planned (frames)", Range(1, 256)
+    )
     planner: str = option(DEFAULT_PLANNER, "planning algorithm")
     switching_cost_ratio: float = option(
         DEFAULT_COST_RATIO,
