@@ -33,7 +33,7 @@ from .measuring import (
     measure_variants,
 )
 from .quantising import NUM_PICTURES, SUFFIX, quantise
-from .taking_in import Taken, network_name, put, read_classes, take, taken_int8, zoo_folder
+from .taking_in import Taken, own_name, put, read_classes, take, taken_int8, zoo_folder
 
 MAX_SIDES = 64
 
@@ -57,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an ONNX file each, or Darknet's .cfg and behind it its weights",
     )  # fmt: skip
     adding.add_argument(
-        "--name", metavar="NAME|FOLDER", help="of the zoo, new or your own (default: the file's)"
+        "--name",
+        metavar="NAME|FOLDER",
+        help="of the zoo, new or your own (default: the file's; with -own where a shipped zoo has it)",
     )
     adding.add_argument(
         "--classes", metavar="FILE|coco", help="names of its classes, one in each line"
@@ -141,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _add(arguments: argparse.Namespace) -> int:
-    name = arguments.name or network_name(arguments.files[0])
+    name = arguments.name or own_name(arguments.files[0])
     folder = zoo_folder(name)
     class_names = None if arguments.classes is None else read_classes(arguments.classes)
     kinds: dict[str, Callable[[Any], object]] = {"fit": Fit, "colour": Colour, "scale": float}

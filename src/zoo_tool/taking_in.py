@@ -179,6 +179,13 @@ def put(name: str, taken: Sequence[Taken]) -> OpenedZoo:
     return open_zoo(f"{folder}/")
 
 
+def own_name(path: Path) -> str:
+    """What a zoo is called that is made of a file and given no name."""
+    name = network_name(path)
+    is_shipped = zoo_folders().get(name, user_zoos_dir() / name).parent != user_zoos_dir()
+    return f"{name}-own" if is_shipped else name
+
+
 def zoo_folder(name: str) -> Path:
     """Where a zoo of the user's lies, there or not.
 

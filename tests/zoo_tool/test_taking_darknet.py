@@ -121,6 +121,16 @@ def test_eighty_classes_are_cocos_where_nobody_says_otherwise(tmp_path, capsys) 
     assert open_zoo("yolov4-tiny").zoo.class_names == COCO_CLASSES
 
 
+def test_a_file_that_is_called_as_a_shipped_zoo_makes_one_of_your_own(
+    tmp_path, classes, capsys, homes
+) -> None:
+    cfg, weights, _ = make_darknet(tmp_path, "yolov4", 32)
+    assert add(cfg, weights, "--sides", "64", "--classes", classes) == 0
+    assert "zoo yolov4-own: yolov4-64\n" in capsys.readouterr().err
+    assert (homes / "yolov4-own" / "zoo.yaml").exists()
+    assert add(cfg, weights, "--sides", "64", "--classes", classes, "--name", "yolov4") == 2
+
+
 def test_a_cfg_and_an_onnx_file_make_one_zoo(tmp_path, classes, good, capsys) -> None:
     cfg, weights, _ = make_darknet(tmp_path)
     words = ("--classes", classes, "--fit", "stretch", "--layout", "yolov8", "--name", "mine")
