@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="only where no profile fits: measure one in about a minute",
+        help="only where no profile fits: measure one in less than a minute",
     )
 
 

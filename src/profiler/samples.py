@@ -47,7 +47,7 @@ class SampleFile:
         if whole != text or not whole.startswith(HEADER):
             kept = whole if whole.startswith(HEADER) else HEADER
             path.write_text(kept, encoding="utf-8")
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8", buffering=1)  # nothing is lost by a kill
 
     def _take(self, line: str) -> None:
         try:

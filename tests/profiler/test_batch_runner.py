@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from time import sleep
+
+import pytest
 
 from moonjelly.core.answers import Detections
 from moonjelly.core.zoo import Fit
@@ -45,6 +48,15 @@ class SlowExecutor:
         return [Detections.empty()] * running
 
 
+class Interrupted(SlowExecutor):
+    """Somebody presses Ctrl-C while the third batch runs."""
+
+    def finish(self, running: int) -> list[Detections]:
+        if len(self.sizes) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return super().finish(running)
+
+
 def make_runner(executor: SlowExecutor) -> BatchRunner:
     jpeg = encode_frame(Scene(0, "val").frame(0).image, SIDE_PX)
     return BatchRunner(executor, {"small": SIDE_PX}, {SIDE_PX: [jpeg]}, max_batch_size=4)
@@ -61,3 +73,8 @@ def test_slow_batches_end_a_visit_early_but_not_before_the_second_one() -> None:
     runner = make_runner(SlowExecutor())
     assert len(runner.run(Cell("small", 4), 9, within_ms=30.0)) == 2
     assert len(runner.run(Cell("small", 1), 4, within_ms=1000.0)) == 4
+
+
+def test_an_interruption_ends_a_visit() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        make_runner(Interrupted()).run(Cell("small", 1), 1000)
