@@ -20,6 +20,7 @@ from moonjelly.profiler import quick
 from moonjelly.profiler.batch_runner import BatchRunner
 from moonjelly.profiler.campaign import Campaign, carry_out
 from moonjelly.profiler.measuring import Amount
+from moonjelly.profiler.samples import Cell
 from moonjelly.server.config import ServerConfig
 from moonjelly.server.zoo import fingerprint_of
 from moonjelly.vision.fits import Fitted
@@ -110,6 +111,29 @@ def test_a_campaign_writes_a_table_that_says_how_it_came_about(
     assert latency.p50_ms == pytest.approx((2, 4, 6, 8))
     assert [row.num_samples for row in table.rows if row.variant == "a-32"] == [10, 0, 10, 0]
     assert "100%" in screen.getvalue()
+
+
+def test_the_time_is_told_when_each_variant_has_run_and_those_samples_count(
+    zoo: OpenedZoo, tmp_path: Path
+) -> None:
+    clock, screen = VirtualClock(), io.StringIO()
+    runner = make_runner(clock)
+    told_at: list[tuple[int, bool]] = []
+    run = runner.run
+
+    def look(cell: Cell, num_batches: int, within_ms: float) -> list[float]:
+        told_at.append((num_batches, "this takes" in screen.getvalue()))
+        return run(cell, num_batches, within_ms)
+
+    runner.run = look  # type: ignore[method-assign]
+    console = Console(file=screen)
+    arguments = tmp_path / "samples.csv", tmp_path / "latency-cpu-1core.csv", console, clock
+    table = carry_out(make_campaign(zoo, Amount(4)), runner, *arguments)
+    assert told_at == [(2, False)] * 4 + [(4, True)] * 4
+    assert {row.num_samples for row in table.rows} == {0, 4}
+    carry_out(make_campaign(zoo, Amount(4)), runner, *arguments)
+    assert "this takes about 1 min" in screen.getvalue()
+    assert len(told_at) == 8  # a second call finds everything
 
 
 def test_a_quick_profile_is_made_once_and_found_from_then_on(

@@ -8,6 +8,7 @@ import pytest
 
 from moonjelly.cli import main
 from moonjelly.devices import discovery
+from moonjelly.devices.cuda_probe import Gpu
 from moonjelly.profiler import command
 from moonjelly.zoos import Fingerprint
 
@@ -68,7 +69,7 @@ class Machine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[list[str]] = []
         self.statuses: list[int] = []
-        monkeypatch.setattr(discovery, "_cuda_names", lambda: list(self.names))
+        monkeypatch.setattr(discovery, "cuda_gpus", lambda: list(map(Gpu, self.names)))
         monkeypatch.setattr(
             command,
             "fingerprint_of",
