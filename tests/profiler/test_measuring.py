@@ -76,6 +76,13 @@ def test_a_second_run_takes_only_what_is_missing(tmp_path: Path) -> None:
     assert all(len(values) == 4 for values in file.samples.values())
 
 
+def test_a_sample_is_in_the_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "samples.csv"
+    with closing(SampleFile(path, CELLS)) as file:
+        file.add(CELLS[0], 12.5)
+        assert path.read_text() == f"{HEADER}a,1,12.5000\n"
+
+
 def test_lines_that_are_no_samples_are_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
