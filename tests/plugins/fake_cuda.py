@@ -18,7 +18,8 @@ class FakeCuda:
     Attributes:
         told: lane and what was done there, in order.
         most_recordings: that there is memory for.
-        failure: what the next wait fails with.
+        failure: what waits fail with.
+        refusal: what recordings fail with.
     """
 
     device = torch.device("cpu")
@@ -26,7 +27,9 @@ class FakeCuda:
     def __init__(self) -> None:
         self.told: list[tuple[Lane | None, str]] = []
         self.most_recordings = 1000
+        self.pools: list[object] = []  # of the recordings
         self.failure: RuntimeError | None = None
+        self.refusal: RuntimeError | None = None
         self._here = threading.local()
 
     @contextmanager
@@ -41,10 +44,18 @@ class FakeCuda:
     def pinned(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return torch.empty(shape, dtype=dtype)
 
-    def record(self, work: Callable[[], tuple[Tensor, ...]]) -> tuple[Wait, tuple[Tensor, ...]]:
+    def new_pool(self) -> object:
+        return object()
+
+    def record(
+        self, work: Callable[[], tuple[Tensor, ...]], pool: object
+    ) -> tuple[Wait, tuple[Tensor, ...]]:
+        self.pools.append(pool)
         if self.most_recordings == 0:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         self.most_recordings -= 1
+        if self.refusal is not None:
+            raise self.refusal
         found = tuple(one.clone() for one in work())
         size = len(found[0])
         self._tell(f"record {size}")

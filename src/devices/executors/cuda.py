@@ -30,6 +30,7 @@ from .torch_session import load_network
 
 EVERY_SIZE_TO: Final = 8  # above it, graphs are kept for every fourth size
 NUM_TRIES: Final = 3
+_RECORDING: Final = "captur"  # in what CUDA says of recordings
 
 _log = logging.getLogger(__name__)
 
@@ -76,16 +77,17 @@ class CudaSession:
         self.side_px = side_px
         self._network = network
         self._edge = edge
+        self.places: Callable[[int], Array] = lambda number: edge.pinned(
+            (number, side_px, side_px, 3), torch.uint8
+        ).numpy()
+        self._pool = edge.new_pool()
         self._dtype = next(network.parameters()).dtype
         self._condense = network.condenser(side_px, edge.device)
         self.graphs: dict[int, Graph] = {}
         self._larger: dict[int, int] = {}  # the graph that runs a size without one of its own
 
-    def places(self, number: int) -> Array:
-        """Pinned memory for pictures."""
-        return self._edge.pinned((number, self.side_px, self.side_px, 3), torch.uint8).numpy()
-
-    def write(self, picture: Picture, place: Array) -> None:
+    @staticmethod
+    def write(picture: Picture, place: Array) -> None:
         """Writes a picture; the GPU divides it."""
         place[:] = picture
 
@@ -94,12 +96,12 @@ class CudaSession:
         """Records a graph for each size that is kept, largest first, since smaller ones then fit into its memory.
 
         No batch waits for it: it has a lane of its own. Sizes between run without a graph unless the next larger one turns
-        out faster. Where there is no memory for more graphs, there are fewer.
+        out faster. Where there is no memory for more graphs, or one cannot be recorded, there are fewer.
         """
         with self._named_errors(), self._edge.on(Lane.LOADS):
             try:
                 for size in sorted(graph_sizes(max_batch_size), reverse=True):
-                    self.graphs[size] = self._record(size)
+                    self._record(size)
                 self._choose(max_batch_size)
             except torch.OutOfMemoryError:
                 self._edge.forget()
@@ -108,18 +110,25 @@ class CudaSession:
                 )
             self._edge.mark()()
 
-    def _record(self, size: int) -> Graph:
+    def _record(self, size: int) -> None:
         frames = torch.zeros(
             (size, self.side_px, self.side_px, 3), dtype=torch.uint8, device=self._edge.device
         )
         self._run(frames)  # chooses algorithms, which a recording may not
-        repeat, found = self._edge.record(lambda: self._run(frames))
-        return Graph(frames, repeat, found)
+        try:
+            repeat, found = self._edge.record(lambda: self._run(frames), self._pool)
+        except RuntimeError as error:
+            if _RECORDING not in str(error):
+                raise
+            problem = in_one_line(error)  # what cannot be recorded can be run
+            _log.warning("side %d: no graph for batches of %d: %s", self.side_px, size, problem)
+        else:
+            self.graphs[size] = Graph(frames, repeat, found)
 
     def _choose(self, max_batch_size: int) -> None:
         """Finds which sizes between have the next larger graph run them."""
         for size in range(1, max_batch_size + 1):
-            larger = min(one for one in self.graphs if one >= size)
+            larger = min((one for one in self.graphs if one >= size), default=size)
             if larger != size and self._is_faster(larger, size):
                 self._larger[size] = larger
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,9 +14,12 @@ from torch import Tensor
 Wait: TypeAlias = Callable[[], None]
 """Blocks until what was begun before is done."""
 
+Pool: TypeAlias = Any
+"""Memory of the GPU, as its library knows it."""
+
 
 class Lane(Enum):
-    """What a piece of work is for. Lanes do not wait for each other."""
+    """What a piece of work is for. Batches do not wait for loads, nor loads of different threads for each other."""
 
     BATCHES = "batches"
     LOADS = "loads"
@@ -38,7 +42,13 @@ class CudaEdge(Protocol):
         """Host memory that the GPU reads and writes by itself."""
         ...
 
-    def record(self, work: Callable[[], tuple[Tensor, ...]]) -> tuple[Wait, tuple[Tensor, ...]]:
+    def new_pool(self) -> Pool:
+        """Memory for recordings that are never repeated at the same time."""
+        ...
+
+    def record(
+        self, work: Callable[[], tuple[Tensor, ...]], pool: Pool
+    ) -> tuple[Wait, tuple[Tensor, ...]]:
         """Records work that always uses the same memory; what it returns repeats it, into the same tensors.
 
         Raises:
@@ -66,32 +76,41 @@ class TorchCuda:
         """
         self.device = torch.device("cuda", gpu)
         with torch.cuda.device(self.device):
-            self._streams = {
-                Lane.BATCHES: torch.cuda.Stream(self.device, priority=-1),  # type: ignore[no-untyped-call]
-                Lane.LOADS: torch.cuda.Stream(self.device),  # type: ignore[no-untyped-call]
-            }
-            self._pool = torch.cuda.graph_pool_handle()
+            self._batches = torch.cuda.Stream(self.device, priority=-1)  # type: ignore[no-untyped-call]
+        self._own = threading.local()
+        self._recording = threading.Lock()  # one at a time, and no cache is emptied meanwhile
 
     def on(self, lane: Lane) -> AbstractContextManager[None]:
-        """As `CudaEdge`."""
-        return torch.cuda.stream(self._streams[lane])
+        """As `CudaEdge`; each thread that loads has a stream, as what others begin on it would be recorded, too."""
+        if lane is Lane.BATCHES:
+            return torch.cuda.stream(self._batches)
+        if not hasattr(self._own, "loads"):
+            self._own.loads = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        return torch.cuda.stream(self._own.loads)
 
     def pinned(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """As `CudaEdge`; torch keeps what is given back for the next one."""
         return torch.empty(shape, dtype=dtype, pin_memory=True)
 
-    def record(self, work: Callable[[], tuple[Tensor, ...]]) -> tuple[Wait, tuple[Tensor, ...]]:
+    def new_pool(self) -> Pool:
+        """As `CudaEdge`."""
+        return torch.cuda.graph_pool_handle()
+
+    def record(
+        self, work: Callable[[], tuple[Tensor, ...]], pool: Pool
+    ) -> tuple[Wait, tuple[Tensor, ...]]:
         """As `CudaEdge`.
 
         `torch.cuda.graph` would wait for the whole device and give memory back, which stops batches; and other threads go on
         meanwhile, so what they do is not to end the recording.
         """
         graph = torch.cuda.CUDAGraph()
-        graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
-        try:
-            found = work()
-        finally:
-            graph.capture_end()
+        with self._recording:
+            graph.capture_begin(pool=pool, capture_error_mode="thread_local")
+            try:
+                found = work()
+            finally:
+                graph.capture_end()
         return graph.replay, found
 
     def mark(self) -> Wait:
@@ -102,4 +121,5 @@ class TorchCuda:
 
     def forget(self) -> None:
         """As `CudaEdge`."""
-        torch.cuda.empty_cache()
+        with self._recording:
+            torch.cuda.empty_cache()

@@ -24,14 +24,17 @@ class Prepared:
 class InputRing:
     """Places for pictures of one side, the first that are free first, as those are run first."""
 
-    def __init__(self, places: Array, write: Callable[[Picture, Array], None]) -> None:
-        """Takes memory [number, ...] and how a picture is written to a row of it.
+    def __init__(
+        self, number: int, make: Callable[[int], Array], write: Callable[[Picture, Array], None]
+    ) -> None:
+        """Takes how many places, what makes rows of memory [number, ...], and how a picture is written to one.
 
         That is done beside a running batch; a batch without gaps then costs nothing more.
         """
-        self._places = places
+        self._places = make(number)
+        self._make = make
         self._write = write
-        self._holders: list[weakref.ref[Prepared] | None] = [None] * len(places)
+        self._holders: list[weakref.ref[Prepared] | None] = [None] * number
         self._lock = threading.Lock()
 
     def put(self, picture: Picture) -> Prepared:
@@ -55,4 +58,5 @@ class InputRing:
         first = batch[order[0]].index
         if first >= 0 and batch[order[-1]].index - first == len(batch) - 1:
             return self._places[first : first + len(batch)], order
-        return np.stack([batch[k].array for k in order]), order
+        rows = self._make(len(batch))
+        return np.stack([batch[k].array for k in order], out=rows), order

@@ -82,8 +82,8 @@ class LocalExecutor:
         """Makes room for the batches under way and those that wait."""
         key = (session.side_px, session.input_kind)
         if key not in self._rings:
-            places = session.places((self.depth + DECODED_BATCHES) * max_batch_size)
-            self._rings[key] = InputRing(places, session.write)
+            number = (self.depth + DECODED_BATCHES) * max_batch_size
+            self._rings[key] = InputRing(number, session.places, session.write)
             self._kinds.setdefault(session.side_px, session.input_kind)
 
     def unload(self, variant: str) -> None:

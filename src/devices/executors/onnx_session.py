@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -68,21 +68,18 @@ class OnnxSession:
         """
         self.side_px = side_px
         self.max_batch_size = network.max_batch_size
-        self._format = network.input
+        form = network.input
         self._head = head_named(network.head) if network.head else None
         self._model = model
         inputs = dict(model.inputs)
         self._asks_sizes = inputs.pop(SIZES_INPUT, None) is not None
-        ((self._input, self._dtype),) = inputs.items()
-        self.input_kind: Hashable = (network.input, self._dtype)
-
-    def places(self, number: int) -> Array:
-        """Memory for pictures; what is not written to takes none."""
-        return np.empty((number, *input_shape(self.side_px, self._format)), self._dtype)
-
-    def write(self, picture: Picture, place: Array) -> None:
-        """Writes a picture as the network wants it."""
-        write_input(picture, self._format, place)
+        ((self._input, dtype),) = inputs.items()
+        shape = input_shape(side_px, form)
+        self.input_kind: Hashable = (form, dtype)
+        self.places: Callable[[int], Array] = lambda number: np.empty((number, *shape), dtype)
+        self.write: Callable[[Picture, Array], None] = lambda picture, place: write_input(
+            picture, form, place
+        )
 
     def warm_up(self, max_batch_size: int) -> None:
         """First runs choose algorithms and take memory."""

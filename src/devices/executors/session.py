@@ -37,6 +37,8 @@ class Session(Protocol):
         side_px: of the squares it takes.
         max_batch_size: the most pictures it takes at once; None for any number.
         input_kind: what pictures are written for a session can be run by every other of the same kind and side.
+
+    `places` and `write` outlive a session, and hold nothing of it.
     """
 
     side_px: int

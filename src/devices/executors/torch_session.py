@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -42,12 +42,12 @@ class TorchSession:
         self.side_px = side_px
         self._network = network
         self._condense = network.condenser(side_px)
+        self.places: Callable[[int], Array] = lambda number: np.empty(
+            (number, side_px, side_px, 3), np.float32
+        )
 
-    def places(self, number: int) -> Array:
-        """Memory for pictures; what is not written to takes none."""
-        return np.empty((number, self.side_px, self.side_px, 3), np.float32)
-
-    def write(self, picture: Picture, place: Array) -> None:
+    @staticmethod
+    def write(picture: Picture, place: Array) -> None:
         """Writes a picture as the network wants it."""
         np.divide(picture, BRIGHTEST, out=place)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from moonjelly.vision.answering import AnsweringNetwork
 from moonjelly.vision.darknet import Darknet
 from moonjelly.vision.darknet_cfg import read_sections
 from moonjelly.vision.darknet_weights import read_weights
+from moonjelly.vision.detector import build_network
 from moonjelly.vision.fits import Fitted
 from moonjelly.vision.postprocessing import box_ious
 from moonjelly.vision.preprocessing import fit_picture
@@ -186,6 +189,30 @@ def test_half_precision_finds_the_same_objects(edge: FakeCuda) -> None:
         assert ious.max(axis=1).min() > 0.9
 
 
+def test_recordings_of_a_session_share_memory_and_those_of_two_do_not(
+    network: AnsweringNetwork, edge: FakeCuda
+) -> None:
+    for side_px in (64, 96):  # one may be tried out while the other serves
+        CudaSession(network, side_px, edge).warm_up(2)
+    first, second, third, fourth = edge.pools
+    assert first is second
+    assert third is fourth
+    assert first is not third
+
+
+def test_a_network_is_let_go_when_its_last_variant_is_unloaded(edge: FakeCuda) -> None:
+    def session(name: str) -> CudaSession:
+        return CudaSession(build_network("traffic-n", 4).eval(), 64, edge)
+
+    executor = LocalExecutor(session, Fit.STRETCH, depth=2)
+    executor.load("street", 2)
+    network = weakref.ref(executor._loaded["street"]._network)
+    executor.unload("street")
+    gc.collect()
+    assert network() is None
+    executor.prepare(streets(1, 64)[0])  # what was asked for before does no harm
+
+
 def test_darknet_networks_run_as_well(tmp_path: Path, edge: FakeCuda) -> None:
     cfg, weights, _ = make_darknet(tmp_path, "yolov4", 32)
     network = Darknet(read_sections(str(cfg), cfg.read_text()))
@@ -211,6 +238,24 @@ def test_where_memory_ends_there_are_fewer_graphs_and_one_line(
     assert (Lane.LOADS, "forget") in edge.told
     (found,) = session.answers(session.infer(batch_of(session, streets(1))))
     assert_same(found, *alone(network, streets(1)))
+
+
+def test_what_cannot_be_recorded_is_run_without_a_graph_and_no_device_is_lost(
+    network: AnsweringNetwork, edge: FakeCuda, caplog: pytest.LogCaptureFixture
+) -> None:
+    edge.refusal = RuntimeError("CUDA error: operation not permitted when stream is capturing")
+    session = CudaSession(network, SIDE_PX, edge)
+    with caplog.at_level(logging.WARNING):
+        session.warm_up(2)
+    assert session.graphs == {}
+    assert [one.message.rpartition(":")[0] for one in caplog.records] == [
+        f"side 192: no graph for batches of {size}: CUDA error" for size in (2, 1)
+    ]
+    (found,) = session.answers(session.infer(batch_of(session, streets(1))))
+    assert_same(found, *alone(network, streets(1)))
+    edge.refusal = LOST
+    with pytest.raises(DeviceLostError):
+        CudaSession(network, SIDE_PX, edge).warm_up(1)
 
 
 def test_a_batch_that_is_too_large_for_the_gpu_runs_in_halves(

@@ -11,8 +11,16 @@ def picture(value: int) -> np.ndarray:
 
 
 def make(num_places: int = 4) -> tuple[InputRing, np.ndarray]:
-    places = np.zeros((num_places, 4, 4, 3), np.float32)
-    return InputRing(places, lambda picture, place: np.divide(picture, 255, out=place)), places
+    made = []
+
+    def make_rows(number: int) -> np.ndarray:
+        made.append(np.zeros((number, 4, 4, 3), np.float32))
+        return made[-1]
+
+    ring = InputRing(
+        num_places, make_rows, lambda picture, place: np.divide(picture, 255, out=place)
+    )
+    return ring, made[0]
 
 
 def values(ring: InputRing, batch: list[Prepared]) -> list[float]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,20 @@ def test_what_was_loaded_is_shared_as_long_as_somebody_has_it(
     first, second = (onnx_session(zoo, variant) for _ in range(2))
     assert first._model is second._model
     assert onnx_session(zoo, variant, num_threads=2)._model is not first._model
+
+
+def test_a_model_is_let_go_when_its_last_variant_is_unloaded(
+    content: bytes, tmp_path: Path
+) -> None:
+    zoo = make(tmp_path / "mine", ("a", content, InputFormat()))
+    executor = LocalExecutor(SessionOpener(zoo), zoo.zoo.fit)
+    name = zoo.zoo.variants[0].name
+    executor.load(name, 2)
+    model = weakref.ref(executor._loaded[name]._model)
+    executor.unload(name)
+    gc.collect()
+    assert model() is None
+    executor.prepare(one_colour((0, 0, 0)))  # what was asked for before does no harm
 
 
 def test_networks_of_one_side_that_take_other_numbers_may_take_turns(

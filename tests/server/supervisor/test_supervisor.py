@@ -20,6 +20,7 @@ import pytest
 
 from moonjelly.core.errors import RunError
 from moonjelly.devices.config import DeviceConfig, DeviceKind
+from moonjelly.server.child import EXIT_DEVICE_LOST
 from moonjelly.server.config import ServerConfig
 from moonjelly.server.supervisor import crew, ending
 from moonjelly.server.supervisor.address import check_address
@@ -586,3 +587,8 @@ def test_who_is_killed_as_memory_ran_out_has_crashed(monkeypatch):
     assert not one._took_all_memory(1)
     assert not ChildProcess.is_crash(-signal.SIGKILL)
     assert ChildProcess.is_crash(-signal.SIGKILL, took_all_memory=True)
+
+
+def test_a_lost_device_is_no_crash_and_named():
+    assert ChildProcess.in_words(EXIT_DEVICE_LOST) == "status 5, as its device was lost"
+    assert not ChildProcess.is_crash(EXIT_DEVICE_LOST)
