@@ -1,0 +1,1 @@
+"""Joules and clocks: what meters say, whose energy that was, and clocks that are set and put back."""

@@ -1,0 +1,105 @@
+"""What energy is read from and clocks are set with: two ports, whose adapters raise RunError, one line for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple, Protocol, TypeAlias
+
+Settings: TypeAlias = Mapping[str, str]  # where a setting is, and its exact text
+
+
+class Quality(StrEnum):
+    """What may be said of joules."""
+
+    MEASURED = "measured"
+    MODELLED = "modelled"
+    UNAVAILABLE = "unavailable"
+
+
+class MeterFacts(NamedTuple):
+    """What a meter's joules mean.
+
+    Attributes:
+        name: the meter, for people.
+        scope: whose energy it counts: `gpu`, `package`, `module`, `rails` or `device`.
+        window_ms: how long one value of it stands; whatever is shorter it cannot tell apart.
+        quality: at its best.
+    """
+
+    name: str
+    scope: str
+    window_ms: float
+    quality: Quality = Quality.MEASURED
+
+
+class Energy(NamedTuple):
+    """What a meter says at one time.
+
+    Attributes:
+        total_mj: since its first reading; never falls.
+        quality: of what came since the reading before; if it is unavailable, the total lacks some or all of that.
+        problem: why it is unavailable, one line; else empty.
+    """
+
+    total_mj: float
+    quality: Quality
+    problem: str = ""
+
+
+class PowerMeter(Protocol):
+    """Counts joules."""
+
+    facts: MeterFacts
+
+    def read(self, now_ms: float) -> Energy:
+        """Reads it at a time that never falls; never raises."""
+        ...
+
+
+class Slowed(StrEnum):
+    """What holds a clock down, as far as the machine says so."""
+
+    THERMAL = "thermal"
+    POWER_CAP = "power cap"
+    IDLE = "idle"
+    UNKNOWN = "unknown"
+
+
+class ClockReading(NamedTuple):
+    """The clock that a device runs at, and what holds it down, if it is not what was asked for."""
+
+    mhz: float
+    slowed: Slowed = Slowed.UNKNOWN
+
+
+class ClockGovernor(Protocol):
+    """Sets the clock of one device. All of it may raise RunError."""
+
+    def available_mhz(self) -> tuple[int, ...]:
+        """The clocks that can be set, rising."""
+        ...
+
+    def settings(self) -> Settings:
+        """What `restore` needs to put all back as it is now."""
+        ...
+
+    def set_mhz(self, mhz: int) -> None:
+        """Asks for a clock; raises ValueError, and changes nothing, if it is none of the available ones."""
+        ...
+
+    def reached(self) -> ClockReading:
+        """The clock as it is."""
+        ...
+
+    def restore(self, settings: Settings) -> None:
+        """Puts settings back, as far as they are not as they were."""
+        ...
+
+
+def require_available(mhz: int, available: tuple[int, ...]) -> int:
+    """Returns a clock that can be set; raises ValueError naming it and those that can, if it cannot."""
+    if mhz not in available:
+        listed = ", ".join(map(str, available)) or "none"
+        raise ValueError(f"clock_mhz={mhz}: must be one that can be set: {listed}")
+    return mhz
