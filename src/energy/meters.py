@@ -101,9 +101,12 @@ class CheckedMeter:
     def read(self, now_ms: float) -> Energy:
         """See the port."""
         counted = self._counter.read(now_ms)
+        problem = counted.problem
         if not self._is_checked:
-            self._check(now_ms, counted, self._gauge.read(now_ms))
-        return _energy(self.facts, counted.total_mj, counted.problem or self._problem)
+            integrated = self._gauge.read(now_ms)
+            problem = problem or integrated.problem
+            self._check(now_ms, counted, integrated)
+        return _energy(self.facts, counted.total_mj, problem or self._problem)
 
     def _check(self, now_ms: float, counted: Energy, integrated: Energy) -> None:
         if counted.problem or integrated.problem:

@@ -46,8 +46,10 @@ def test_a_batch_over_several_movements_of_the_meter_is_told_with_the_last():
     assert ledger.read(measured(100), 130) is None  # it has not moved
     ledger.ended(1, 150)
     second = ledger.read(measured(300), 200)
-    assert first is not None and first.ended == ()
-    assert second is not None and second.ended[0].frame_mj == 150
+    assert first is not None
+    assert first.ended == ()
+    assert second is not None
+    assert second.ended[0].frame_mj == 150
     assert ledger.read(measured(400), 300).ended == ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -74,9 +75,7 @@ def test_a_counter_that_goes_backwards_or_jumps_adds_nothing(range_mj, to_mj):
     assert words[2].quality is Quality.UNAVAILABLE
     assert "\n" not in words[2].problem
     assert "toy: the counter went from" in words[2].problem
-    assert all(
-        later.total_mj >= word.total_mj for word, later in zip(words, words[1:], strict=False)
-    )
+    assert all(later.total_mj >= word.total_mj for word, later in itertools.pairwise(words))
     assert words[2].total_mj == 0.5
 
 
@@ -165,7 +164,7 @@ def checked(counter_w, power_w, seconds=8.0, is_read=lambda ms: True):
 
 def test_a_counter_is_measured_once_power_has_said_the_same():
     words = checked(50, 45)
-    assert [ms for ms, word in words if word.quality is Quality.MEASURED][0] == CHECK_MS
+    assert next(ms for ms, word in words if word.quality is Quality.MEASURED) == CHECK_MS
     assert words[0][1].problem == "toy: the counter is being checked for 5 s"
     assert words[-1][1].total_mj == pytest.approx(50 * 7900)
 
