@@ -78,11 +78,13 @@ class GovernorCore:
         self._claim = dict(claim)
         self._written = dict(claim)
         self._devices = {device_id: _Device(put_back_ms=-math.inf) for device_id in claim}
+        self._must_rewrite = False
         self._over_ms = math.inf
 
     def is_over(self, now_ms: float) -> bool:
         """Whether the server has ended, and all is as before, or time is up."""
-        return self._over_ms < math.inf and (not self._claim or now_ms >= self._over_ms)
+        is_as_before = not self._claim and not self._must_rewrite
+        return self._over_ms < math.inf and (is_as_before or now_ms >= self._over_ms)
 
     def joined(self, device_id: str, available_mhz: tuple[int, ...]) -> None:
         """An executor runs on a device, which has such clocks."""
@@ -114,6 +116,7 @@ class GovernorCore:
 
     def claim_failed(self, problem: str) -> list[Instruction]:
         """The last one is not: clocks that are not written down are not touched."""
+        self._must_rewrite = True
         lost = self._claim.keys() - self._written.keys()
         self._claim = dict(self._written)
         for device_id in lost:
@@ -148,7 +151,7 @@ class GovernorCore:
             return self._tell(device_id, None, f"cannot be put back: {problem}")
         if device.wanted_mhz is not None:
             return self._set(device_id)
-        del self._claim[device_id]
+        self._claim.pop(device_id, None)
         self._written.pop(device_id, None)
         return [WriteClaim(dict(self._claim))]
 
@@ -165,7 +168,8 @@ class GovernorCore:
 
     def tick(self, now_ms: float) -> list[Instruction]:
         """What is due by the clock; to be called ten times a second."""
-        out: list[Instruction] = []
+        out: list[Instruction] = [WriteClaim(dict(self._claim))] if self._must_rewrite else []
+        self._must_rewrite = False
         for device_id, device in self._devices.items():
             if now_ms >= device.put_back_ms:
                 out += self._put_back(device_id)
