@@ -23,18 +23,14 @@ class BatchEnergy(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """From one movement of a meter to the next. What was above idle, and idle by holder of a share, are all that it counted.
-
-    Attributes:
-        ended: batches of which nothing more will come.
-    """
+    """From one movement of a meter to the next. What was above idle, and idle by holder of a share, are all that it counted."""
 
     begin_ms: float
     end_ms: float
     above_mj: float
     idle_mj: Mapping[str, float]
     quality: Quality
-    ended: tuple[BatchEnergy, ...]
+    ended: tuple[BatchEnergy, ...]  # of which nothing more will come
 
 
 @dataclass(slots=True)

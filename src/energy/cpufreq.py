@@ -14,22 +14,17 @@ STEP_KHZ = 100_000  # of processors that list no clocks
 def cpufreq_clocks(cores: Sequence[int], root: Path = SYS) -> RangedClocks | None:
     """The clocks that all of these cores have; None where one has none that can be set, as in a virtual machine.
 
-    Cores that change their clock together are set together, also those that were not named.
-
-    Raises:
-        RunError: if there are clocks whose list cannot be read.
+    Cores that change their clock together are set together, also those that were not named. RunError tells of a list that cannot be read.
     """
     links = [root / f"devices/system/cpu/cpu{core}/cpufreq" for core in cores]
     if not links or not all(link.exists() for link in links):
         return None
     folders = sorted({link.resolve() for link in links})
     common = set.intersection(*(set(_listed_khz(folder)) for folder in folders))
-    return RangedClocks([_range(folder) for folder in folders], [*common])
-
-
-def _range(folder: Path) -> RangeFiles:
-    least, most, current = (folder / f"scaling_{end}_freq" for end in ("min", "max", "cur"))
-    return RangeFiles(least, most, current, 1000)
+    names = [f"scaling_{end}_freq" for end in ("min", "max", "cur")]
+    return RangedClocks(
+        [RangeFiles(*map(folder.joinpath, names)) for folder in folders], [*common], 1000
+    )
 
 
 def _listed_khz(folder: Path) -> Sequence[int]:

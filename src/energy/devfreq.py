@@ -11,13 +11,10 @@ NODES = ("57000000.gpu", "17000000.gv11b", "17000000.ga10b", "17000000.gpu")  # 
 
 
 def devfreq_clocks(root: Path = SYS) -> RangedClocks | None:
-    """The clocks of the board's GPU; None where there is none.
-
-    Raises:
-        RunError: if it is there and its list cannot be read.
-    """
+    """The clocks of the board's GPU; None where there is none. RunError tells of a list that cannot be read."""
     for node in (root / "class/devfreq" / name for name in NODES):
         if node.exists():
-            files = RangeFiles(node / "min_freq", node / "max_freq", node / "cur_freq", 1_000_000)
-            return RangedClocks([files], read_counts(node / "available_frequencies"))
+            files = RangeFiles(node / "min_freq", node / "max_freq", node / "cur_freq")
+            listed = read_counts(node / "available_frequencies")
+            return RangedClocks([files], listed, per_mhz=1_000_000)
     return None

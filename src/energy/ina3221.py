@@ -15,11 +15,7 @@ WINDOW_MS = 100.0  # about
 
 
 def ina3221_meter(root: Path = SYS) -> IntegratedMeter | None:
-    """A meter whose scope says whether one rail or a sum tells the module's power; None where there is none.
-
-    Raises:
-        RunError: if a sensor is there and cannot be read.
-    """
+    """A meter whose scope says whether one rail or a sum tells the module's power; None where there is none."""
     rails: dict[str, tuple[float, list[Path]]] = {}  # W a unit of the product of these files
     drivers = root / "bus/i2c/drivers"
     for label in sorted(drivers.glob("ina3221/*/hwmon/hwmon*/in*_label")):

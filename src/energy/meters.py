@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..core.errors import RunError
 from .port import Energy, MeterFacts, Quality
@@ -15,24 +16,21 @@ CHECK_MS = 5000.0  # the energy counter of a GPU moves ten times a second: 2 % o
 MOST_APART_RATIO = 0.25
 
 
+@dataclass(slots=True)
 class CountedMeter:
     """Joules of a counter, which may wrap, stop, go backwards or be gone: then they are unavailable, never negative."""
 
-    def __init__(
-        self, facts: MeterFacts, read_mj: Callable[[], float], range_mj: float = math.inf
-    ) -> None:
-        """Reads nothing yet; `read_mj` may raise RunError, and starts again at 0 after `range_mj`."""
-        self.facts = facts
-        self._read_mj = read_mj
-        self._range_mj = range_mj
-        self._total_mj = 0.0
-        self._moved: tuple[float, float] | None = None  # when it did so last, and to where
-        self._problem = ""  # with the time since then
+    facts: MeterFacts
+    read_mj: Callable[[], float]  # may raise RunError
+    range_mj: float = math.inf  # where the counter starts again at 0
+    _total_mj: float = 0.0
+    _moved: tuple[float, float] | None = None  # when it did so last, and to where
+    _problem: str = ""  # with the time since then
 
     def read(self, now_ms: float) -> Energy:
         """See the port."""
         try:
-            counter_mj = self._read_mj()
+            counter_mj = self.read_mj()
         except RunError as error:
             self._moved, self._problem = None, str(error)
             return _energy(self.facts, self._total_mj, self._problem)
@@ -42,10 +40,10 @@ class CountedMeter:
                 if elapsed_ms >= max(STILL_MS, 10 * self.facts.window_ms):
                     self._problem = f"{self.facts.name}: the counter stands still"
                 return _energy(self.facts, self._total_mj, self._problem)
-            added_mj = counter_mj - before_mj + (self._range_mj if counter_mj < before_mj else 0)
+            added_mj = counter_mj - before_mj + (self.range_mj if counter_mj < before_mj else 0)
             # mJ/ms are W; what is read now may have been due since it last moved
             most_mj = MOST_W * (elapsed_ms + self.facts.window_ms)
-            if not 0 < added_mj <= most_mj < self._range_mj:
+            if not 0 < added_mj <= most_mj < self.range_mj:
                 self._problem = (
                     f"{self.facts.name}: the counter went from {before_mj:.0f} to {counter_mj:.0f} mJ "
                     f"in {elapsed_ms:.0f} ms: it jumped, went backwards, or may have wrapped unseen"
@@ -57,21 +55,20 @@ class CountedMeter:
         return _energy(self.facts, self._total_mj, problem)
 
 
+@dataclass(slots=True)
 class IntegratedMeter:
-    """Joules of a power that is read often enough."""
+    """Joules of a power that is read often enough; `read_w` may raise RunError."""
 
-    def __init__(self, facts: MeterFacts, read_w: Callable[[], float]) -> None:
-        """Reads nothing yet; `read_w` may raise RunError."""
-        self.facts = facts
-        self._read_w = read_w
-        self._total_mj = 0.0
-        self._last: tuple[float, float] | None = None  # when, and how much
-        self._problem = ""  # with the time since then
+    facts: MeterFacts
+    read_w: Callable[[], float]
+    _total_mj: float = 0.0
+    _last: tuple[float, float] | None = None  # when, and how much
+    _problem: str = ""  # with the time since then
 
     def read(self, now_ms: float) -> Energy:
         """See the port."""
         try:
-            power_w = self._read_w()
+            power_w = self.read_w()
             if not 0 <= power_w <= MOST_W:  # NaN is not, either
                 raise RunError(f"{self.facts.name}: says {power_w:g} W, which cannot be")  # noqa: TRY301
         except RunError as error:
@@ -100,26 +97,18 @@ class CheckedMeter:
 
     def read(self, now_ms: float) -> Energy:
         """See the port."""
-        counted = self._counter.read(now_ms)
-        problem = counted.problem
+        total_mj, _, problem = self._counter.read(now_ms)
         if not self._is_checked:
-            integrated = self._gauge.read(now_ms)
-            problem = problem or integrated.problem
-            self._check(now_ms, counted, integrated)
-        return _energy(self.facts, counted.total_mj, problem or self._problem)
-
-    def _check(self, now_ms: float, counted: Energy, integrated: Energy) -> None:
-        if counted.problem or integrated.problem:
-            self._begun = None
-        elif self._begun is None:
-            self._begun = now_ms, counted.total_mj, integrated.total_mj
-        elif now_ms - self._begun[0] >= CHECK_MS:
-            self._is_checked = True
-            counted_mj, integrated_mj = (
-                one.total_mj - before
-                for one, before in zip((counted, integrated), self._begun[1:], strict=True)
-            )
-            self._problem = cross_check(self.facts.name, counted_mj, integrated_mj)
+            power = self._gauge.read(now_ms)
+            problem = problem or power.problem
+            begun = self._begun or (now_ms, total_mj, power.total_mj)
+            self._begun = None if problem else begun
+            if not problem and now_ms - begun[0] >= CHECK_MS:
+                self._is_checked = True
+                self._problem = cross_check(
+                    self.facts.name, total_mj - begun[1], power.total_mj - begun[2]
+                )
+        return _energy(self.facts, total_mj, problem or self._problem)
 
 
 def cross_check(name: str, counted_mj: float, integrated_mj: float) -> str:

@@ -29,25 +29,26 @@ class NvmlCard:
         """Finds the card by its UUID."""
         self._library = library
         self._uuid = uuid
+        self._card: tuple[object, ...] = ()  # first of what functions take
         self._ask("nvmlInit")
-        self._handle = self._ask("nvmlDeviceGetHandleByUUID", uuid)
+        self._card = (self._ask("nvmlDeviceGetHandleByUUID", uuid),)
 
     def meter(self) -> CheckedMeter:
         """Its energy counter, believed once that agrees with its power."""
-        counter = CountedMeter(FACTS, lambda: self._ask_card("nvmlDeviceGetTotalEnergyConsumption"))
+        counter = CountedMeter(FACTS, lambda: self._ask("nvmlDeviceGetTotalEnergyConsumption"))
         return CheckedMeter(counter, IntegratedMeter(FACTS, self.power_w))
 
     def power_w(self) -> float:
         """What it draws, over 10 to 100 ms as the card has it."""
-        (field,) = self._ask_card("nvmlDeviceGetFieldValues", [POWER_INSTANT])
+        (field,) = self._ask("nvmlDeviceGetFieldValues", [POWER_INSTANT])
         if field.nvmlReturn:
             raise RunError(f"{self._uuid}: has no instant power: error {field.nvmlReturn}")
         return float(field.value.uiVal) / 1000
 
     def available_mhz(self) -> tuple[int, ...]:
         """See the port; at the fastest clock of its memory."""
-        memory_mhz = max(self._ask_card("nvmlDeviceGetSupportedMemoryClocks"))
-        return tuple(sorted(self._ask_card("nvmlDeviceGetSupportedGraphicsClocks", memory_mhz)))
+        memory_mhz = max(self._ask("nvmlDeviceGetSupportedMemoryClocks"))
+        return tuple(sorted(self._ask("nvmlDeviceGetSupportedGraphicsClocks", memory_mhz)))
 
     def settings(self) -> Settings:
         """See the port."""
@@ -56,24 +57,21 @@ class NvmlCard:
     def set_mhz(self, mhz: int) -> None:
         """See the port. NVML may say yes and do nothing."""
         require_available(mhz, self.available_mhz())
-        self._ask_card("nvmlDeviceSetGpuLockedClocks", mhz, mhz)
+        self._ask("nvmlDeviceSetGpuLockedClocks", mhz, mhz)
 
     def reached(self) -> ClockReading:
         """See the port."""
-        mhz = float(self._ask_card("nvmlDeviceGetClockInfo", GRAPHICS_CLOCK))
-        given = self._ask_card("nvmlDeviceGetCurrentClocksEventReasons")
+        mhz = float(self._ask("nvmlDeviceGetClockInfo", GRAPHICS_CLOCK))
+        given = self._ask("nvmlDeviceGetCurrentClocksEventReasons")
         slowed = (slowed for bits, slowed in SLOWED_BY_BITS.items() if given & bits)
         return ClockReading(mhz, next(slowed, Slowed.UNKNOWN))
 
     def restore(self, settings: Settings) -> None:
         """See the port."""
-        self._ask_card("nvmlDeviceResetGpuLockedClocks")
-
-    def _ask_card(self, function: str, *arguments: object) -> Any:  # noqa: ANN401 as NVML has it
-        return self._ask(function, self._handle, *arguments)
+        self._ask("nvmlDeviceResetGpuLockedClocks")
 
     def _ask(self, function: str, *arguments: object) -> Any:  # noqa: ANN401 as NVML has it
         try:
-            return getattr(self._library, function)(*arguments)
+            return getattr(self._library, function)(*self._card, *arguments)
         except self._library.NVMLError as error:
             raise RunError(f"{self._uuid}: {function}: {error}") from None

@@ -18,33 +18,20 @@ class Quality(StrEnum):
 
 
 class MeterFacts(NamedTuple):
-    """What a meter's joules mean.
-
-    Attributes:
-        name: the meter, for people.
-        scope: whose energy it counts: `gpu`, `package`, `module`, `rails` or `device`.
-        window_ms: how long one value of it stands; whatever is shorter it cannot tell apart.
-        quality: at its best.
-    """
+    """What a meter's joules mean; its quality is the best that it can be."""
 
     name: str
-    scope: str
-    window_ms: float
+    scope: str  # whose energy: `gpu`, `package`, `module`, `rails` or `device`
+    window_ms: float  # how long one value stands: whatever is shorter cannot be told apart
     quality: Quality = Quality.MEASURED
 
 
 class Energy(NamedTuple):
-    """What a meter says at one time.
+    """What a meter says at one time; the quality is of what came since the reading before."""
 
-    Attributes:
-        total_mj: since its first reading; never falls.
-        quality: of what came since the reading before; if it is unavailable, the total lacks some or all of that.
-        problem: why it is unavailable, one line; else empty.
-    """
-
-    total_mj: float
-    quality: Quality
-    problem: str = ""
+    total_mj: float  # since its first reading; never falls
+    quality: Quality  # if it is unavailable, the total lacks some or all of that
+    problem: str = ""  # why it is unavailable, one line
 
 
 class PowerMeter(Protocol):

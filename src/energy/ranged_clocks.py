@@ -12,21 +12,21 @@ from .sysfs import read_count, read_setting, write_setting
 
 
 class RangeFiles(NamedTuple):
-    """Where one range stands, and how many of the kernel's units a MHz has."""
+    """Where one range stands."""
 
     least: Path
     most: Path
     current: Path
-    per_mhz: int
 
 
 class RangedClocks:
     """A `ClockGovernor` of one or several ranges that go together."""
 
-    def __init__(self, ranges: Sequence[RangeFiles], listed: Sequence[int]) -> None:
-        """Changes nothing; takes at least one range, and the clocks that the kernel lists for all of them."""
+    def __init__(self, ranges: Sequence[RangeFiles], listed: Sequence[int], per_mhz: int) -> None:
+        """Changes nothing; takes at least one range, and the clocks that the kernel lists for all of them, in its unit."""
         self._ranges = ranges
-        self._listed = {round(clock / ranges[0].per_mhz): clock for clock in sorted(listed)}
+        self._per_mhz = per_mhz
+        self._listed = {round(clock / per_mhz): clock for clock in sorted(listed)}
 
     def available_mhz(self) -> tuple[int, ...]:
         """See the port."""
@@ -44,7 +44,7 @@ class RangedClocks:
 
     def reached(self) -> ClockReading:
         """See the port: the slowest. The kernel does not say why."""
-        return ClockReading(min(read_count(one.current) / one.per_mhz for one in self._ranges))
+        return ClockReading(min(read_count(one.current) for one in self._ranges) / self._per_mhz)
 
     def restore(self, settings: Settings) -> None:
         """See the port. No least is ever above its most; what can be written is, whatever else cannot."""

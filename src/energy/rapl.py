@@ -10,13 +10,7 @@ from .sysfs import SYS, read_count, read_setting
 
 
 def rapl_meter(package: int = 0, root: Path = SYS) -> CountedMeter | None:
-    """A meter of a package, which other processes use too; None where there is none.
-
-    Its counter is as a rule root's alone: then what the meter says is unavailable.
-
-    Raises:
-        RunError: if a zone is there and cannot be read.
-    """
+    """A meter of a package, which other processes use too; None where there is none. Its counter is as a rule root's alone."""
     for zone in (root / "class/powercap").glob("intel-rapl:*"):  # AMD's have that name, too
         if read_setting(zone / "name") == f"package-{package}":
             range_mj = read_count(zone / "max_energy_range_uj") / 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -66,7 +67,7 @@ class Machine:
             case WriteClaim(claim) if "disk" in self.faults:
                 self.do(self.core.claim_failed("claim: No space left on device"))
             case WriteClaim(claim):
-                self.disk = dict(claim)
+                self.disk = json.loads(json.dumps(claim))  # as a file has it
                 self.do(self.core.claim_written(claim))
             case SetClock(device_id, mhz):
                 assert mhz in CLOCKS
