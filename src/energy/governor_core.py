@@ -66,7 +66,6 @@ class _Device:
     set_mhz: int | None = None  # since it was as before
     look_ms: float = math.inf
     put_back_ms: float = math.inf  # when that is to be tried again
-    is_put_back: bool = False  # by the shell, now
     told: str | None = None
 
 
@@ -115,13 +114,10 @@ class GovernorCore:
         return [one for device_id in claim for one in self._set(device_id)]
 
     def claim_failed(self, problem: str) -> list[Instruction]:
-        """The last one is not: clocks that are not written down are not touched."""
+        """It is not, and is to be tried again: clocks that are not written down are not touched."""
         self._must_rewrite = True
-        lost = self._claim.keys() - self._written.keys()
-        self._claim = dict(self._written)
-        for device_id in lost:
-            self._devices[device_id].wanted_mhz = None
-        return [one for device_id in lost for one in self._tell(device_id, None, problem)]
+        waiting = self._claim.keys() - self._written.keys()
+        return [one for device_id in waiting for one in self._tell(device_id, None, problem)]
 
     def clock_set(self, device_id: str, now_ms: float, problem: str = "") -> list[Instruction]:
         """The machine has taken a clock, or has not: then it is not asked again until another one is wanted."""
@@ -145,7 +141,6 @@ class GovernorCore:
     def put_back(self, device_id: str, now_ms: float, problem: str = "") -> list[Instruction]:
         """A device is as it was before, or is not yet."""
         device = self._devices[device_id]
-        device.is_put_back = False
         if problem:
             device.put_back_ms = now_ms + RETRY_MS
             return self._tell(device_id, None, f"cannot be put back: {problem}")
@@ -179,9 +174,9 @@ class GovernorCore:
         return out
 
     def _set(self, device_id: str) -> list[Instruction]:
-        """Sets what is wanted, if what was before is written down and is not about to be put back."""
+        """Sets what is wanted, if what was before is written down, and is not to be put back first."""
         device, claimed = self._devices[device_id], self._claim.get(device_id)
-        if claimed is None or claimed != self._written.get(device_id) or device.is_put_back:
+        if claimed is None or claimed != self._written.get(device_id):
             return []
         if device.wanted_mhz in (None, device.set_mhz) or device.put_back_ms < math.inf:
             return []
@@ -190,10 +185,9 @@ class GovernorCore:
 
     def _put_back(self, device_id: str) -> list[Instruction]:
         device = self._devices[device_id]
-        if device_id not in self._claim or device.is_put_back:
+        if device_id not in self._claim:
             return []
-        device.is_put_back, device.set_mhz = True, None
-        device.look_ms = device.put_back_ms = math.inf
+        device.set_mhz, device.look_ms, device.put_back_ms = None, math.inf, math.inf
         return [PutBack(device_id, self._claim[device_id])]
 
     def _tell(self, device_id: str, mhz: float | None, problem: str) -> list[Instruction]:

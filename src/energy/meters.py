@@ -32,7 +32,7 @@ class CountedMeter:
         try:
             counter_mj = self.read_mj()
         except RunError as error:
-            self._moved, self._problem = None, str(error)
+            self._problem = str(error)
             return _energy(self.facts, self._total_mj, self._problem)
         if self._moved is not None:
             elapsed_ms, before_mj = now_ms - self._moved[0], self._moved[1]

@@ -64,6 +64,18 @@ def test_batches_between_two_movements_share_by_time_and_power():
     assert {one.batch: one.frame_mj for one in interval.ended} == {1: 600, 2: 300}
 
 
+def test_of_a_batch_only_the_time_since_the_last_movement_counts():
+    ledger = Attribution(idle_w=0.0)
+    ledger.read(measured(0), 0)
+    ledger.began(1, 1, 0)
+    ledger.read(measured(1000), 100)
+    ledger.began(2, 1, 150)
+    ledger.ended(1, 150)
+    ledger.ended(2, 200)
+    ended = ledger.read(measured(2000), 200).ended
+    assert {one.batch: one.frame_mj for one in ended} == {1: 1500, 2: 500}
+
+
 def test_energy_of_a_time_without_batches_is_idle_however_much_it_is():
     ledger = Attribution(idle_w=10.0)
     ledger.read(measured(0), 0)

@@ -265,9 +265,45 @@ def test_without_a_claim_nothing_is_set(machine):
     assert machine.told == [TellClock("gpu0", None, "claim: No space left on device")]
     assert machine.ever_set == 0
     machine.faults.clear()
-    machine.ask("gpu0", 500)
     machine.pass_time(1000)
     assert machine.files["gpu0/max"] == "500"
+    assert machine.told[1:] == [TellClock("gpu0", 500.0, "")]
+
+
+def test_a_second_wish_does_not_overtake_a_claim_that_fails(machine):
+    machine.ask("gpu0", 500)
+    machine.ask("gpu0", 1000)
+    machine.faults.add("disk")
+    while machine.waiting:
+        machine.step()
+    assert machine.ever_set == 0
+
+
+def test_what_was_written_down_for_an_earlier_executor_does_not_count_for_the_next(machine):
+    machine.ask("gpu0", 500)
+    machine.pass_time(0)
+    machine.do(machine.core.ended("gpu0"))
+    machine.step()  # puts back, and will strike it from the disk
+    machine.core.joined("gpu0", CLOCKS)
+    machine.ask("gpu0", 500)
+    machine.ask("gpu0", 1000)
+    machine.step()
+    machine.faults.add("disk")
+    while machine.waiting:
+        machine.step()
+    assert machine.disk == {}
+    assert machine.is_as_before()
+
+
+def test_an_executor_that_comes_again_has_the_same_clock_set_again(machine):
+    for _ in range(2):
+        machine.core.joined("gpu0", CLOCKS)
+        machine.ask("gpu0", 500)
+        machine.pass_time(0)
+        assert machine.files["gpu0/max"] == "500"
+        machine.do(machine.core.ended("gpu0"))
+        machine.pass_time(0)
+        assert machine.is_as_before()
 
 
 def test_two_devices_with_one_clock_do_not_both_set_it():
