@@ -118,7 +118,8 @@ def test_run_logs_are_kept_where_the_start_line_says(tmp_path, options, is_writa
     assert (f"no run logs: out_dir={logs}: Not a directory" in messages) == (not is_writable)
     if is_logged:
         names = {path.name for path in logs.iterdir()}
-        assert names == {"server_frames.csv", "plans.csv", "batches-replayed0.csv"}
+        devices = {f"{kind}-replayed0.csv" for kind in ("batches", "loads")}
+        assert names == {"server_frames.csv", "plans.csv", *devices}
     elif is_writable:
         assert not any(state.iterdir())
 
