@@ -1,13 +1,22 @@
 """What holds for every test: the same examples of hypothesis in each run, Ctrl-C, and the rules of `plugins/`."""
 
+import os
 import signal
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["suite_leaks", "suite_needs"]
 
-settings.register_profile("repeatable", derandomize=True, deadline=None)
+# Before numpy is there: two threads wait for each other for minutes where cores are busy, or a test pins them to one.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no fault
+)
 settings.load_profile("repeatable")
 
 if (
