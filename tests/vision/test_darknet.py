@@ -287,7 +287,10 @@ def test_an_activated_head_is_read_as_it_is() -> None:
     network = built(cfg_text(sections))
     reference = Reference(sections)
     assert network.is_letterboxed
-    raw = [torch.full((1, 21, cells, cells), 0.5) for cells in (8, 4, 2)]
+    torch.manual_seed(
+        5
+    )  # no two scores alike: which of equal ones are the surest is nobody's promise
+    raw = [0.3 + 0.4 * torch.rand(1, 21, cells, cells) for cells in (8, 4, 2)]
     reference.raw = lambda images: [  # type: ignore[method-assign]
         (values, one)
         for (_, values), one in zip(
