@@ -86,7 +86,10 @@ def run(arguments: argparse.Namespace) -> int:
             require_positive("--load-ratio", arguments.load_ratio, MAX_LOAD_RATIO)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    config = with_devices(config_from_flags(arguments))
+    config = config_from_flags(arguments)
+    if config.no_logs:
+        raise UsageError("no_logs: a demo's report is made of the server's logs")
+    config = with_devices(config)
     if open_zoo(config.zoo).zoo.task is not Task.DETECTION:
         raise UsageError(
             f"--zoo {config.zoo}: names whole pictures; the demo's streets are for zoos that detect"

@@ -44,7 +44,7 @@ class RunningServer:
         """Remembers how to start; nothing runs before `start`.
 
         Args:
-            arguments: options of `moonjelly serve`; without `--out-dir` there are no run logs.
+            arguments: options of `moonjelly serve`; without `--out-dir` or `--config` there are no run logs.
             port: 0 for any free one.
             log_path: where the server's messages go; None for this process's stderr.
             start_limit_s: a profile may have to be measured first.
@@ -52,7 +52,8 @@ class RunningServer:
             command_prefix: what enters the network namespace where it is to run, for example.
         """
         serve = [sys.executable, "-m", "moonjelly", "serve", "--port", str(port)]
-        logs = () if "--out-dir" in arguments else ("--no-logs",)
+        says_where = "--out-dir" in arguments or "--config" in arguments
+        logs = () if says_where else ("--no-logs",)
         self._command = [*command_prefix, *serve, *arguments, *logs]
         self._log_path = log_path
         self._start_limit_s = start_limit_s

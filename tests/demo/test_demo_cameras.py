@@ -54,6 +54,7 @@ def test_every_link_changes_within_the_demo() -> None:
             "must be a folder with zoo.yaml, or one of replayed-gpu, traffic",
         ),
         (["--zoo", "vehicles", "--devices", "cpu:0"], "--zoo vehicles: names whole pictures"),
+        (["--no-logs"], "no_logs: a demo's report is made of the server's logs"),
         (["--load-ratio", "0"], "--load-ratio=0"),
         (["--devices", "cpu:4000"], "there is no core 4000 here"),
         (
