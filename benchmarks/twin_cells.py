@@ -19,9 +19,8 @@ from moonjelly.experiment_manager.outcome import read_outcome
 from moonjelly.experiment_manager.simulated import run_simulated
 from moonjelly.files.csv_log import read_records
 from moonjelly.live_run.as_scenario import Chance
-from moonjelly.live_run.scoring import SERVER_FRAMES_FILES
-from moonjelly.live_run.streaming import SERVER_DIR
 from moonjelly.reporting.load import STARVED_LATE_MS, read_load
+from moonjelly.reporting.run_folder import SERVER_DIR, SERVER_FRAMES_FILES
 from moonjelly.reporting.run_logs import read_run_logs
 from moonjelly.reporting.summary import read_summary
 

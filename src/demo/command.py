@@ -20,13 +20,14 @@ from ..devices.discovery import device_text
 from ..files.process import leave_at_sigterm
 from ..files.progress import progress_bar
 from ..live_run.scenes import RememberedScene
-from ..live_run.scoring import SERVER_FRAMES_FILES
-from ..live_run.streaming import SERVER_DIR, SERVER_LOG, Streamed, stream_cameras
+from ..live_run.streaming import SERVER_LOG, Streamed, stream_cameras
 from ..reporting.run_folder import (
     ANSWERS_FILE,
     FRAMES_FILE,
     REPORT_FILE,
     RUN_FILE,
+    SERVER_DIR,
+    SERVER_FRAMES_FILES,
     SUMMARY_FILE,
     RunInfo,
     describe_host,

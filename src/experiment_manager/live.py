@@ -15,10 +15,10 @@ from ..live_run.cameras import LiveCamera
 from ..live_run.playing import CameraReport
 from ..live_run.scenes import LoopedScene, looped_scene
 from ..live_run.scoring import score_run
-from ..live_run.streaming import SERVER_DIR, SERVER_LOG, stream_cameras
+from ..live_run.streaming import SERVER_LOG, stream_cameras
 from ..reporting.accuracy import FrameKey, read_answers
 from ..reporting.profile_accuracy import ProfileAccuracy
-from ..reporting.run_folder import ANSWERS_FILE, RunInfo, write_run_info
+from ..reporting.run_folder import ANSWERS_FILE, SERVER_DIR, RunInfo, write_run_info
 from ..reporting.run_logs import RunLogs, read_run_logs
 from ..reporting.scores import Scores, score_answers
 from ..server.config import ServerConfig

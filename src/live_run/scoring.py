@@ -11,12 +11,11 @@ from ..core.records import ServerFrameRecord
 from ..files.csv_log import read_records
 from ..reporting.accuracy import AnyAccuracy, FrameKey, score_streams
 from ..reporting.device_outcome import read_devices
+from ..reporting.run_folder import SERVER_FRAMES_FILES
 from ..reporting.run_logs import RunLogs
 from ..reporting.summary import Summary, summarise, write_summary
 from ..vision.accuracy import in_classes
 from .scenes import SceneWithTruth
-
-SERVER_FRAMES_FILES = "server_frames*.csv"  # one of each endpoint
 
 
 def score_run(

@@ -21,7 +21,6 @@ from .playing import play_cameras
 from .scenes import SceneWithTruth
 
 SERVER_LOG = "server.log"
-SERVER_DIR = "server"
 
 Scene = TypeVar("Scene", bound=SceneWithTruth)
 

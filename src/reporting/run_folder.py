@@ -19,6 +19,8 @@ FRAMES_FILE = "frames.csv"
 ANSWERS_FILE = "answers.jsonl"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
+SERVER_DIR = "server"  # in the folder of a run that started its own
+SERVER_FRAMES_FILES = "server_frames*.csv"  # one of each endpoint
 
 
 def link_file(stream_id: str) -> str:

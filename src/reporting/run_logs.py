@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core.records import FrameRecord
+from ..core.records import FrameRecord, ServerFrameRecord
 from ..files.csv_log import read_records
-from .run_folder import FRAMES_FILE, RunInfo, StreamInfo, link_file, read_run_info
+from .run_folder import (
+    FRAMES_FILE,
+    SERVER_DIR,
+    SERVER_FRAMES_FILES,
+    RunInfo,
+    StreamInfo,
+    link_file,
+    read_run_info,
+)
 
 
 class LinkRate(NamedTuple):
     """What a link was set to from a moment on (a row of `link-<stream>.csv`)."""
 
     at_ms: float
+    rate_kbps: float
+
+
+class PlannedRate(NamedTuple):
+    """What a server thought of a stream's link when a frame came (of `server_frames.csv`)."""
+
+    sequence: int
     rate_kbps: float
 
 
@@ -27,11 +42,14 @@ class RunLogs:
         info: how it was made.
         frames: stream id to its captured frames, oldest first.
         links: stream id to what its link was set to; empty where nothing was shaped.
+        planned: stream id to the rate that its server planned with, at each frame that reached it; empty
+            where the server's logs are not in the folder.
     """
 
     info: RunInfo
     frames: Mapping[str, tuple[FrameRecord, ...]]
     links: Mapping[str, tuple[LinkRate, ...]]
+    planned: Mapping[str, tuple[PlannedRate, ...]] = field(default_factory=dict)
 
     @property
     def start_ms(self) -> float:
@@ -58,8 +76,18 @@ def read_run_logs(folder: Path) -> RunLogs:
     for stream in info.streams:
         path = folder / link_file(stream.stream_id)
         links[stream.stream_id] = tuple(read_records(path, LinkRate)) if path.exists() else ()
+    planned: dict[str, list[PlannedRate]] = {}
+    for path in (
+        *folder.glob(SERVER_FRAMES_FILES),
+        *(folder / SERVER_DIR).glob(SERVER_FRAMES_FILES),
+    ):
+        for row in read_records(path, ServerFrameRecord):
+            planned.setdefault(row.stream_id, []).append(
+                PlannedRate(row.sequence, row.planned_kbps)
+            )
     return RunLogs(
         info,
         {name: tuple(sorted(rows, key=lambda one: one.sequence)) for name, rows in frames.items()},
         links,
+        {name: tuple(sorted(rates)) for name, rates in planned.items()},
     )

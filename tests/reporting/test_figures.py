@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,15 +10,19 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
+from moonjelly.core.records import ServerFrameRecord
 from moonjelly.core.verdict import Verdict
+from moonjelly.files.csv_log import CsvLog
 from moonjelly.reporting.figures import RUN_FIGURES, figure_names, write_figures
 from moonjelly.reporting.figures.adaptation import draw_adaptation
+from moonjelly.reporting.figures.following import draw_following
 from moonjelly.reporting.figures.latency import draw_latency
 from moonjelly.reporting.figures.profiles import draw_profiles
 from moonjelly.reporting.figures.spent import PARTS
 from moonjelly.reporting.figures.streams import frame_table
 from moonjelly.reporting.figures.style import variant_colours
 from moonjelly.reporting.figures.verdicts import draw_verdicts
+from moonjelly.reporting.run_folder import SERVER_DIR
 from moonjelly.reporting.run_logs import RunLogs, read_run_logs
 from moonjelly.zoos import load_latency_profile, load_variants, open_zoo
 
@@ -100,6 +105,45 @@ def test_an_advised_side_lies_inside_its_panel_though_no_frame_was_sent_at_it(ru
         low, high = axes.get_ylim()
         assert low < 64
         assert high > 608
+
+
+def test_what_the_server_planned_with_is_drawn_where_its_frames_reached_it(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(run_folder, tmp_path / "run")
+    stream_id = read_run_logs(folder).streams[0].stream_id
+    (folder / SERVER_DIR).mkdir()
+    for number, sequences in enumerate(((0, 2), (1, 3))):  # two endpoints
+        path = folder / SERVER_DIR / f"server_frames-{number}.csv"
+        with CsvLog(path, ServerFrameRecord) as log:
+            for sequence in sequences:
+                log.write(
+                    ServerFrameRecord(
+                        stream_id,
+                        1,
+                        sequence,
+                        0.0,
+                        0.0,
+                        0.0,
+                        100,
+                        320,
+                        9000.0,
+                        1000.0 + sequence,
+                        "answered",
+                    )
+                )
+    run = read_run_logs(folder)
+    figure = draw_following(run)
+    expected = frame_table(run, stream_id).filter(pl.col("sequence") < 4)["captured_s"].to_list()
+    lines = [line for axes in figure.axes for line in axes.lines if line.get_linestyle() == ":"]
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in lines]
+    assert (expected, pytest.approx([1.0, 1.001, 1.002, 1.003])) in drawn
+    assert "server's estimate" in legend(figure)
+    assert "server's estimate" not in legend(draw_following(read_run_logs(run_folder)))
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for one in figure.legends for text in one.get_texts()]
 
 
 def test_all_sides_of_a_network_share_a_colour() -> None:

@@ -73,7 +73,8 @@ def tell(event: str, **fields: object) -> None:
 
 def _serve(request: Request, lease: Lease) -> None:
     """Runs a server until told to stop; details: arguments (of `moonjelly serve`)."""
-    from ...live_run.streaming import SERVER_DIR, SERVER_LOG
+    from ...live_run.streaming import SERVER_LOG
+    from ...reporting.run_folder import SERVER_DIR
     from ...server.running_server import RunningServer
 
     folder = request.folder

@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ...core.verdict import Verdict
-from ..run_logs import RunLogs
-from .streams import draw_link, frame_table, limit_rates
+from ..run_logs import PlannedRate, RunLogs
+from .streams import KBIT_PER_MBIT, draw_link, frame_table, limit_rates
 from .style import (
     BLACK,
     BLUE,
@@ -44,7 +44,7 @@ def draw_following(run: RunLogs) -> Figure:
     """Draws a column for each of the two streams of a run whose links change most often.
 
     Above: the side of each frame in time and of the variant that answered it, and over them the frames
-    that were late or dropped. Below: what the link was set to, and what the client thought of it.
+    that were late or dropped. Below: what the link was set to, and what client and server thought of it.
     """
     by_change = sorted(run.streams, key=lambda one: -len(run.links.get(one.stream_id, ())))
     streams = [one for one in run.streams if one in by_change[:MAX_STREAMS]]
@@ -64,6 +64,7 @@ def draw_following(run: RunLogs) -> Figure:
         tidy(below, "time (s)", "uplink (Mbit/s)" if k == 0 else "")
         _draw_sides(above, frames[k], lanes)
         draw_link(below, run.links.get(stream.stream_id, ()), frames[k], run)
+        _draw_planned(below, run.planned.get(stream.stream_id, ()), frames[k])
         below.set_xlim(0, run.info.seconds)
         below.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     _label_sides(panels[0, 0], sides, lanes)
@@ -77,10 +78,18 @@ def draw_following(run: RunLogs) -> Figure:
         Line2D([], [], color=BLACK, lw=0.9, label="its variant"),
         *marks,
         Line2D([], [], color=GREY, lw=2, label="link"),
-        Line2D([], [], color=BLUE, lw=1.2, ls="--", label="estimate"),
+        Line2D([], [], color=BLUE, lw=1.2, ls="--", label="client's estimate"),
     ]
-    legend_above(figure, handles, 6)
+    if run.planned:
+        handles.append(Line2D([], [], color=BLACK, lw=1.2, ls=":", label="server's estimate"))
+    legend_above(figure, handles, 4)
     return figure
+
+
+def _draw_planned(axes: Axes, planned: Sequence[PlannedRate], frames: pl.DataFrame) -> None:
+    rates = pl.DataFrame(planned, {"sequence": pl.Int64, "rate_kbps": pl.Float64}, orient="row")
+    seen = frames.join(rates, on="sequence", maintain_order="left")
+    axes.plot(seen["captured_s"], seen["rate_kbps"] / KBIT_PER_MBIT, color=BLACK, lw=1.2, ls=":")
 
 
 def _with_variant_side(frames: pl.DataFrame) -> pl.DataFrame:

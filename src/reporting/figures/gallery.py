@@ -58,7 +58,7 @@ FOLLOWING = RunFigure(
     draw_following,
     "Two streams following their links",
     "Above: the side of each frame in time, the side of the variant that answered it, and over them the "
-    "frames that were late or dropped. Below: what the link was set to, and what the client thought of it.",
+    "frames that were late or dropped. Below: what the link was set to, and what client and server thought of it.",
 )
 
 
