@@ -11,7 +11,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ...files.tidy_table import Columns, read_notes, read_tidy_table
-from . import estimators, planning, studies, twin
+from . import estimators, planning, sharing, studies, twin
 from .experiment import RESULTS_FILE, RIVALS_TEXT, SUMMARY_FILE
 from .plate import Kind, Plate
 from .rivals import draw_rivals
@@ -78,6 +78,14 @@ TABLE_FIGURES: tuple[TableFigure, ...] = (
         "Median processor time of a plan by devices and clients of each; the bars reach from the least to the "
         "most, the line is a period of 0.5 s.",
         columns=studies.TIMINGS_COLUMNS,
+    ),
+    TableFigure(
+        "sharing",
+        sharing.draw_sharing,
+        "Sharing a device",
+        "Shares of the time and energy of finished inferences, by the time-fair factor phi. Points were measured, lines "
+        "are what the closed form entitles to.",
+        columns=sharing.COLUMNS,
     ),
     TableFigure(
         "planning",

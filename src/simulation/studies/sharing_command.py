@@ -1,0 +1,173 @@
+"""`moonjelly simulate sharing`: shares of time and energy against phi, beside what the closed form entitles to."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...core.checks import echo, require_count, require_positive
+from ...core.errors import UsageError
+from ...files.shipped import shipped_folder
+from ...files.whole_file import whole_file
+from ...scheduling.sharing.slices import require_phi
+from ...scheduling.sharing.weights import weight_of
+from ...zoos.kernels import read_kernel_profile
+from ..sharing import ClosedLoop, entitled_shares, measured_shares, run_closed_loops
+from .options import make_folder
+
+DEFAULT_CLIENTS = ("resnet50@1300.5", "resnet50@726.75")
+DEFAULT_PHIS = "1,0.9,0.8,0.7,0.6,0.5,0.4,0.3,0.2,0.1,0"
+US_PER_S = 1_000_000
+MOST_SECONDS = 3600.0
+MOST_QUANTUM_US = 10 * US_PER_S
+MOST_THREADS = 1000
+TABLE = "sharing"
+COLUMNS = (
+    "phi", "client", "clock_mhz", "priority", "finished", "time_us", "energy_uj",
+    "time_share", "energy_share", "entitled_time_share", "entitled_energy_share",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    name: str
+    loop: ClosedLoop
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.add_argument(
+        "clients",
+        nargs="*",
+        default=DEFAULT_CLIENTS,
+        metavar="NETWORK@MHZ[:PRIORITY]",
+        help="who shares the device: a kernel profile of the folder, the clock it asks for, and a priority of "
+        "-20 (highest) to 19, by default 0; default: " + " ".join(DEFAULT_CLIENTS),
+    )
+    parser.add_argument(
+        "--kernels",
+        type=Path,
+        default=shipped_folder("profiles") / "kernels" / "jetson-tx2",
+        metavar="DIR",
+        help="of kernel profiles, NETWORK.json; default: those of a Jetson TX2 that come along",
+    )
+    parser.add_argument(
+        "--phi", default=DEFAULT_PHIS, metavar="PHI,...", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--quantum-us", type=int, default=40_000, metavar="US", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=2, metavar="N", help="of each client; default: %(default)s"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, metavar="S", help="of each run; default: %(default)g"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/sharing"),
+        metavar="DIR",
+        help="of the table and its figure; default: %(default)s",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plays the clients with each phi, writes and draws the table; returns the exit status."""
+    from ...reporting.figures import draw_folder  # noqa: PLC0415 - matplotlib takes a second
+
+    try:
+        require_count("--quantum-us", arguments.quantum_us, MOST_QUANTUM_US)
+        require_count("--threads", arguments.threads, MOST_THREADS)
+        require_positive("--seconds", arguments.seconds, MOST_SECONDS)
+    except ValueError as error:
+        raise UsageError(str(error).replace("=", " ", 1)) from None
+    phis = [_phi(word) for word in arguments.phi.split(",")]
+    clients = []
+    for number, word in enumerate(arguments.clients):
+        client = _client(word, arguments.kernels, arguments.threads)
+        before = arguments.clients[:number].count(word)
+        clients.append(replace(client, name=f"{word} #{before + 1}") if before else client)
+    make_folder(arguments.out)
+    path = arguments.out / f"{TABLE}.csv"
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    with whole_file(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# command: {command}\n")
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for phi in phis:
+            for row in _rows(clients, phi, arguments.quantum_us, arguments.seconds):
+                writer.writerow(row)
+                sys.stdout.write(_line(row))
+    paths = draw_folder(arguments.out, arguments.out, [TABLE])
+    sys.stdout.write(f"\n{path}\n" + "".join(f"{one}\n" for one in paths))
+    return 0
+
+
+def _rows(
+    clients: Sequence[_Client], phi: float, quantum_us: int, seconds: float
+) -> Iterator[Mapping[str, object]]:
+    loops = [one.loop for one in clients]
+    usages = run_closed_loops(loops, quantum_us, phi, until_us=int(seconds * US_PER_S))
+    shares, entitled = measured_shares(usages), entitled_shares(loops, phi)
+    for k, (client, usage) in enumerate(zip(clients, usages, strict=True)):
+        yield {
+            "phi": f"{phi:g}",
+            "client": client.name,
+            "clock_mhz": f"{client.loop.model.clock_mhz:g}",
+            "priority": client.loop.priority,
+            "finished": usage.finished,
+            "time_us": usage.time_us,
+            "energy_uj": usage.energy_uj,
+            "time_share": f"{shares.time[k]:.6f}",
+            "energy_share": f"{shares.energy[k]:.6f}",
+            "entitled_time_share": f"{entitled.time[k]:.6f}",
+            "entitled_energy_share": f"{entitled.energy[k]:.6f}",
+        }
+
+
+def _line(row: Mapping[str, object]) -> str:
+    time, energy, own_time, own_energy = (
+        f"{100 * float(str(row[name])):5.1f}"
+        for name in ("time_share", "energy_share", "entitled_time_share", "entitled_energy_share")
+    )
+    return (
+        f"phi {row['phi']:>4}  {row['client']}: {row['finished']} inferences, "
+        f"{time} % of the time ({own_time} entitled), {energy} % of the energy ({own_energy})\n"
+    )
+
+
+def _phi(word: str) -> float:
+    try:
+        return require_phi(float(word))
+    except ValueError:
+        raise UsageError(f"--phi {echo(word)}: must be a number within 0..1") from None
+
+
+def _client(word: str, folder: Path, threads: int) -> _Client:
+    """A client as the command line names it.
+
+    Raises:
+        UsageError: naming it, and what it must be.
+    """
+    name, _, rest = word.partition("@")
+    clock, colon, priority = rest.partition(":")
+    networks = sorted(path.stem for path in folder.glob("*.json"))
+    if name not in networks:
+        known = ", ".join(networks) or "none"
+        raise UsageError(f"{echo(word)}: NETWORK must be one of {folder}: {known}")
+    profile = read_kernel_profile(folder / f"{name}.json")
+    by_clock = {f"{clock_mhz:g}": model for clock_mhz, model in profile.items()}
+    if clock not in by_clock:
+        raise UsageError(f"{echo(word)}: MHZ must be one of {', '.join(by_clock)}")
+    try:
+        number = int(priority) if colon else 0
+        weight_of(number)
+    except ValueError:
+        raise UsageError(f"{echo(word)}: PRIORITY must be a whole number of -20..19") from None
+    return _Client(word, ClosedLoop(by_clock[clock], number, threads))
