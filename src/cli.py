@@ -1,6 +1,6 @@
 """The command line: `moonjelly COMMAND ...`.
 
-Each command lives with its program, in a module `command` that has `add_arguments(parser)` and
+Each command lives with its program, in a module that has `add_arguments(parser)` and
 `run(arguments) -> exit status`; it is imported only when it is called, so that `--help` is quick.
 """
 
@@ -18,15 +18,29 @@ from .core.errors import MoonjellyError
 from .files.process import allow_many_files, open_standard_streams
 
 COMMANDS = {
-    "serve": ("server", "start the server"),
-    "client": ("client", "stream a camera, a file, pictures or a drawn scene to a server"),
-    "demo": ("demo", "serve drawn traffic cameras over changing links and report how it went"),
-    "figures": ("reporting", "draw what the files of a run, an experiment or a zoo allow"),
-    "experiment": ("experiment_manager", "run a matrix of experiments, here or on other machines"),
-    "plan": ("planning_tool", "plan a problem given as a file, or check a folder of them"),
-    "simulate": ("simulation", "run streams, links and devices under a virtual clock"),
-    "profile": ("profiler", "measure how long every variant takes on this machine"),
-    "zoo": ("zoo_tool", "serve detectors of your own: take them in, check and measure them"),
+    "serve": ("server.command", "start the server"),
+    "client": ("client.command", "stream a camera, a file, pictures or a drawn scene to a server"),
+    "demo": (
+        "demo.command",
+        "serve drawn traffic cameras over changing links and report how it went",
+    ),
+    "figures": ("reporting.command", "draw what the files of a run, an experiment or a zoo allow"),
+    "experiment": (
+        "experiment_manager.command",
+        "run a matrix of experiments, here or on other machines",
+    ),
+    "plan": ("planning_tool.command", "plan a problem given as a file, or check a folder of them"),
+    "simulate": ("simulation.command", "run streams, links and devices under a virtual clock"),
+    "profile": ("profiler.command", "measure how long every variant takes on this machine"),
+    "zoo": (
+        "zoo_tool.command",
+        "serve detectors of your own: take them in, check and measure them",
+    ),
+    "certificate": (
+        "server.access.certificate_command",
+        "make a certificate for a server of yours",
+    ),
+    "tenant": ("server.access.tenant_command", "let somebody stream to a server, with a token"),
 }
 
 INTERRUPTED = 130
@@ -48,7 +62,7 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"moonjelly {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (package, summary) in COMMANDS.items():
+    for name, (module_name, summary) in COMMANDS.items():
         child = subparsers.add_parser(
             name,
             help=summary,
@@ -56,7 +70,7 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         if name == command:
-            module = importlib.import_module(f".{package}.command", __package__)
+            module = importlib.import_module(f".{module_name}", __package__)
             module.add_arguments(child)
             child.set_defaults(run=module.run)
     return parser
@@ -66,6 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status: 0, 1 for a failure, 2 for a wrong request."""
     open_standard_streams()  # before anything else takes their numbers
     allow_many_files()  # a connection or a process takes some, and the usual limit is 1024
+    os.environ.setdefault(
+        "GRPC_VERBOSITY", "NONE"
+    )  # we say ourselves what went wrong; read when it is imported
     argv = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in argv if not word.startswith("-")), None)
     try:

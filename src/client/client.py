@@ -7,6 +7,7 @@ import secrets
 import weakref
 from typing import Any, Self
 
+from .access import NO_ACCESS, Access, access_of
 from .connection import check_address
 from .connections import Connections, was_forked
 from .options import StreamOptions
@@ -23,13 +24,17 @@ class Client:
     Up to 64 streams share a TCP connection, hence a link; of more streams each 64 have one.
     """
 
-    def __init__(self, address: str, workers: Workers | None = None) -> None:
+    def __init__(
+        self, address: str, workers: Workers | None = None, access: Access = NO_ACCESS
+    ) -> None:
         """Prepares the connection; nothing is sent yet.
 
         Raises:
-            ValueError: if that is no address.
+            ValueError: if that is no address, or a token would travel unencrypted.
         """
         self.address = check_address(address)
+        access.check(address)
+        self._access = access
         self._shared_workers = workers
         self._workers: Workers | None = None
         self._connections: Connections | None = None
@@ -82,7 +87,7 @@ class Client:
     async def __aenter__(self) -> Self:
         if self._connections is not None:
             raise RuntimeError("the client is entered already")
-        self._connections = Connections(self.address)
+        self._connections = Connections(self.address, self._access)
         self._workers = self._shared_workers or Workers()
         return self
 
@@ -100,10 +105,15 @@ class Client:
         self._workers = None
 
 
-def connect(address: str = DEFAULT_ADDRESS) -> Client:
+def connect(address: str = DEFAULT_ADDRESS, *, token: str | None = None, ca: str = "") -> Client:
     """Prepares a client for the server at HOST:PORT; `async with` opens and closes it.
 
+    Args:
+        address: of the server.
+        token: of a tenant of the server; if it is not given, what the variable MOONJELLY_TOKEN says.
+        ca: file of the certificates that may vouch for the server's, or `public`; empty for no TLS.
+
     Raises:
-        ValueError: if that is no address.
+        ValueError: if that is no address, or a token would travel unencrypted to another host.
     """
-    return Client(address)
+    return Client(address, access=access_of(token, ca))

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
-import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from ..core.clock import MonotonicClock
 from ..core.errors import RunError, UsageError
 from ..links.shapers import LinkConfig, start_relay
 from ..links.traces import LinkTrace, constant_trace, read_trace
+from .access import TOKEN_VARIABLE, Access, access_of
 from .answers import Answer
 from .client import DEFAULT_ADDRESS
 from .command_report import Tally, write_report, write_videos
@@ -35,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add = parser.add_argument
     add("--server", default=DEFAULT_ADDRESS, metavar="HOST:PORT", help="(%(default)s)")
+    add(
+        "--ca",
+        default="",
+        metavar="FILE",
+        help="certificates (PEM) that may vouch for the server's, or public; without, there is no TLS. A token of the "
+        f"server's is taken from the variable {TOKEN_VARIABLE}",
+    )
     add(
         "--wait",
         type=float,
@@ -107,7 +114,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Streams, logs and sums up; 1 if a device was refused or failed, or frames do not add up."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # we say ourselves what went wrong
     with Interrupts() as interrupts:
         return _run(arguments, interrupts)
 
@@ -135,7 +141,9 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts) -> int:
             if links:
                 relay = stack.enter_context(start_relay(links, out_dir, zero_ms))
                 cameras = [
-                    dataclasses.replace(camera, server=relay.address(camera.stream_id))
+                    dataclasses.replace(
+                        camera, server=relay.address(camera.stream_id), access=_through(camera)
+                    )
                     for camera in cameras
                 ]
             results = asyncio.run(_stream(arguments, cameras, sources, zero_ms, tally, interrupts))
@@ -156,6 +164,7 @@ def _cameras(arguments: argparse.Namespace) -> list[EmulatedCamera]:
     if arguments.seed < 0:
         raise ValueError(f"seed={arguments.seed}: must be at least 0")
     require_id("name", arguments.name)
+    access = access_of(None, arguments.ca)
     return [
         EmulatedCamera(
             stream_id=f"{arguments.name}-{number}",
@@ -163,6 +172,7 @@ def _cameras(arguments: argparse.Namespace) -> list[EmulatedCamera]:
             fps=arguments.fps,
             slo_ms=arguments.slo_ms,
             server=arguments.server,
+            access=access,
             zoo=arguments.zoo,
             policy=arguments.policy,
             estimator=arguments.estimator,
@@ -173,6 +183,12 @@ def _cameras(arguments: argparse.Namespace) -> list[EmulatedCamera]:
         )
         for number in range(arguments.clients)
     ]
+
+
+def _through(camera: EmulatedCamera) -> Access:
+    """Access to a camera's server by a link, which has another address than the certificate bears."""
+    host = camera.server.rpartition(":")[0].strip("[]")
+    return dataclasses.replace(camera.access, server_name=host)
 
 
 def _source_of(source: str, number: int) -> str:

@@ -18,6 +18,7 @@ from ..core.checks import echo, plain
 from ..links.retransmission import limit_waits
 from ..protos import serving_pb2 as pb
 from ..protos import serving_pb2_grpc as pb_grpc
+from .access import Access
 from .errors import CounterOffer, Refused, StreamFailed, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ REGISTER_TIMEOUT_S = 5.0
 _WIRE_PROBES = 3
 _CALL_MS = 0.2  # what starting and ending a call takes beyond a frame and its ack, on loopback
 _WIRE_PROBE_TIMEOUT_S = 1.0
+_NOT_VOUCHED_FOR = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification Check failed")
 _NO_CONNECTION = "failed to connect to all addresses"
 _ADDRESS_PATTERN = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
@@ -65,11 +67,12 @@ StreamCall = grpc.aio.StreamStreamCall[pb.ClientMessage, pb.ServerMessage]
 class Connection:
     """A channel to one server. Made and used inside one event loop."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, access: Access) -> None:
         """Prepares the channel; nothing is sent yet."""
         self.address = address
+        self._access = access
         self._is_closed = False
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._channel = access.channel(address, _OPTIONS)
         self._stub = pb_grpc.ServingStub(self._channel)  # type: ignore[no-untyped-call]
         self._health = health_pb2_grpc.HealthStub(self._channel)
 
@@ -89,7 +92,9 @@ class Connection:
         """
         self._check_open()
         try:
-            reply: pb.RegisterReply = await self._stub.Register(request, timeout=REGISTER_TIMEOUT_S)
+            reply: pb.RegisterReply = await self._stub.Register(
+                request, timeout=REGISTER_TIMEOUT_S, metadata=self._access.metadata
+            )
         except grpc.aio.AioRpcError as error:
             raise self._explain(request.stream_id, error) from None
         if not reply.zoo.sizes:
@@ -100,7 +105,7 @@ class Connection:
     def open_stream(self) -> StreamCall:
         """Starts the call that carries a stream; RuntimeError if it is closed."""
         self._check_open()
-        call: StreamCall = self._stub.Stream()
+        call: StreamCall = self._stub.Stream(metadata=self._access.metadata)
         return call
 
     def explain_end(
@@ -145,6 +150,10 @@ class Connection:
             return _refused(stream_id, refusal)
         if code in _FATAL or code is grpc.StatusCode.NOT_FOUND:
             return StreamFailed(f"{stream_id}: {self.address} says {code.name}: {detail}")
+        if any(words in detail for words in _NOT_VOUCHED_FOR):
+            return StreamFailed(
+                f"{stream_id}: {self.address}: its certificate is not for that host, has expired, or ca does not vouch for it"
+            )
         if _NO_CONNECTION in detail:
             return Unavailable(f"no server at {self.address}: {detail.rpartition(': ')[2]}")
         if refusal is not None:

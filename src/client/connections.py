@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections import Counter
 
+from .access import Access
 from .connection import Connection
 
 STREAMS_PER_CONNECTION = 64
@@ -58,10 +59,11 @@ class Connections:
     used inside one event loop.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, access: Access) -> None:
         """Opens nothing yet; RuntimeError if this process was forked from one that used gRPC."""
         use_grpc()
         self.address = address
+        self._access = access
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
         self._num_streams: Counter[Connection] = Counter()
@@ -83,7 +85,7 @@ class Connections:
             for one, num_streams in self._num_streams.items()
             if num_streams < STREAMS_PER_CONNECTION
         )
-        connection = next(with_room, None) or Connection(self.address)
+        connection = next(with_room, None) or Connection(self.address, self._access)
         self._num_streams[connection] += 1
         return connection
 

@@ -24,6 +24,7 @@ from ..core.records import FrameRecord
 from ..files.csv_log import CsvLog
 from ..files.line_file import LineFile
 from ..reporting.run_folder import ANSWERS_FILE, FRAMES_FILE, StreamInfo
+from .access import NO_ACCESS, Access
 from .answers import Answer
 from .client import Client
 from .connection import check_address
@@ -48,13 +49,15 @@ class EmulatedCamera(StreamOptions):
     Attributes:
         source: what `open_source` takes.
         server: HOST:PORT of the server, or of a link that leads to it.
+        access: to it.
     """
 
     source: str = field(repr=False)  # perhaps with a password
     server: str
+    access: Access = NO_ACCESS
 
     def __post_init__(self) -> None:
-        check_address(self.server)
+        self.access.check(check_address(self.server))
         StreamOptions.__post_init__(self)  # `super` knows not the class that slots make
 
 
@@ -261,7 +264,7 @@ async def _run_camera(
         if await _is_set_within(stop, delay_s):
             workers.reader.submit(source.close)
             return
-        async with Client(options.server, workers) as client:
+        async with Client(options.server, workers, options.access) as client:
             stream = client.stream_of(source, options)
             result.ledger = stream.ledger
             entering = asyncio.create_task(stream.__aenter__(), name="connect camera")

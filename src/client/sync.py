@@ -11,7 +11,7 @@ from concurrent.futures import CancelledError
 from typing import Any, Self, TypeVar
 
 from .answers import Answer
-from .client import DEFAULT_ADDRESS, Client
+from .client import DEFAULT_ADDRESS, Client, connect
 from .connections import check_not_forked, was_forked
 from .sources import FrameSource
 from .stream import Stream
@@ -51,13 +51,9 @@ class SyncStream:
 class SyncClient:
     """A `Client` to be used with `with`, in a thread that runs no event loop of its own."""
 
-    def __init__(self, address: str) -> None:
-        """Prepares the connection; nothing is sent yet.
-
-        Raises:
-            ValueError: if that is no HOST:PORT.
-        """
-        self._client = Client(address)
+    def __init__(self, client: Client) -> None:
+        """Prepares the connection; nothing is sent yet."""
+        self._client = client
         self._loop: asyncio.AbstractEventLoop | None = None  # while it is entered
 
     def __enter__(self) -> Self:
@@ -137,13 +133,11 @@ class SyncClient:
             loop.close()
 
 
-def connect_sync(address: str = DEFAULT_ADDRESS) -> SyncClient:
-    """Prepares a client for the server at HOST:PORT; `with` opens and closes it.
-
-    Raises:
-        ValueError: if that is no address.
-    """
-    return SyncClient(address)
+def connect_sync(
+    address: str = DEFAULT_ADDRESS, *, token: str | None = None, ca: str = ""
+) -> SyncClient:
+    """Prepares a client for the server at HOST:PORT; `with` opens and closes it. Arguments and errors as of `connect`."""
+    return SyncClient(connect(address, token=token, ca=ca))
 
 
 async def _end_tasks() -> None:

@@ -9,12 +9,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Envelope(_message.Message):
-    __slots__ = ("attach", "ready", "drain", "child_status", "heartbeat", "join", "snapshot", "leave", "join_reply", "superseded", "plan", "frame", "cancel", "results", "executor_status", "device_announced")
+    __slots__ = ("attach", "ready", "drain", "child_status", "heartbeat", "reread", "join", "snapshot", "leave", "join_reply", "superseded", "plan", "frame", "cancel", "results", "executor_status", "device_announced")
     ATTACH_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     CHILD_STATUS_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    REREAD_FIELD_NUMBER: _ClassVar[int]
     JOIN_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     LEAVE_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +32,7 @@ class Envelope(_message.Message):
     drain: Drain
     child_status: ChildStatus
     heartbeat: Heartbeat
+    reread: Reread
     join: Join
     snapshot: Snapshot
     leave: Leave
@@ -42,7 +44,7 @@ class Envelope(_message.Message):
     results: FrameResults
     executor_status: ExecutorStatus
     device_announced: DeviceAnnounced
-    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., child_status: _Optional[_Union[ChildStatus, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., join_reply: _Optional[_Union[JoinReply, _Mapping]] = ..., superseded: _Optional[_Union[Superseded, _Mapping]] = ..., plan: _Optional[_Union[PlanUpdate, _Mapping]] = ..., frame: _Optional[_Union[FrameDescriptor, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., results: _Optional[_Union[FrameResults, _Mapping]] = ..., executor_status: _Optional[_Union[ExecutorStatus, _Mapping]] = ..., device_announced: _Optional[_Union[DeviceAnnounced, _Mapping]] = ...) -> None: ...
+    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., child_status: _Optional[_Union[ChildStatus, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., reread: _Optional[_Union[Reread, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., join_reply: _Optional[_Union[JoinReply, _Mapping]] = ..., superseded: _Optional[_Union[Superseded, _Mapping]] = ..., plan: _Optional[_Union[PlanUpdate, _Mapping]] = ..., frame: _Optional[_Union[FrameDescriptor, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., results: _Optional[_Union[FrameResults, _Mapping]] = ..., executor_status: _Optional[_Union[ExecutorStatus, _Mapping]] = ..., device_announced: _Optional[_Union[DeviceAnnounced, _Mapping]] = ...) -> None: ...
 
 class Attach(_message.Message):
     __slots__ = ("what", "peer")
@@ -87,6 +89,10 @@ class ChildStatus(_message.Message):
     def __init__(self, peer: _Optional[str] = ..., is_alive: _Optional[bool] = ..., detail: _Optional[str] = ..., is_crash: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Reread(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 

@@ -13,7 +13,6 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from ..core.addresses import is_loopback
 from ..core.errors import RunError, UsageError
 from ..devices.discovery import check_cores, find_devices
 from ..zoos import ServedCopy, copy_zoo, number_gpus_by_place, open_zoo
@@ -40,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     number_gpus_by_place()
     config = with_devices(config_from_flags(arguments))
     set_up_log("supervisor", config.log_level)
-    if not is_loopback(config.host):
-        _log.warning("%s can be reached by others; nothing is encrypted", config.host)
+    if config.unprotected:
+        _log.warning("%s can be reached by others, without %s", config.host, config.unprotected)
     config = _with_out_dir(config)
     stop_with = parent if os.environ.get(STOP_WITH_PARENT) else None
     prepare(config)

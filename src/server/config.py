@@ -33,10 +33,19 @@ class ServerConfig(ServingOptions):
         ValueError: naming option, value and rule.
     """
 
-    host: str = option("127.0.0.1", "address to listen on; other than loopback needs insecure")
+    host: str = option(
+        "127.0.0.1", "address to listen on; other than loopback needs TLS and tenants, or insecure"
+    )
     port: int = option(10001, "port to listen on; 0 takes a free one", Range(0, 65535))
     insecure: bool = option(
-        False, "allow a host that others can reach, although nothing is encrypted or authenticated"
+        False, "allow a host that others can reach without TLS, or without tenants"
+    )
+    tls_certificate: str = option(
+        "", "certificate of this server, in PEM; read again when it changes", metavar="FILE"
+    )
+    tls_key: str = option("", "its key, in PEM", metavar="FILE")
+    tenants: str = option(
+        "", "who may stream, each with a token; read again at SIGHUP", metavar="FILE"
     )
     endpoints: int = option(1, "endpoint processes that share the port", Range(1, 64))
     zoo: str = option(
@@ -98,12 +107,18 @@ class ServerConfig(ServingOptions):
             raise ValueError(
                 f"log_level={echo(self.log_level)}: must be one of {', '.join(LOG_LEVELS)}"
             )
-        for name in ("zoo", "out_dir"):
+        for name in ("zoo", "out_dir", "tls_certificate", "tls_key", "tenants"):
             path = getattr(self, name)
             if "\0" in path or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
                 raise ValueError(f"{name}={echo(path)}: must be a path of this machine")
         if self.no_logs and self.out_dir:
             raise ValueError(f"out_dir={echo(self.out_dir)}: nothing is written there with no_logs")
+
+    @property
+    def unprotected(self) -> str:
+        """What is not given that would protect a host that others can reach; empty if nothing is needed."""
+        wanted = () if is_loopback(self.host) else ("tls_certificate", "tenants")
+        return " and ".join(name for name in wanted if not getattr(self, name))
 
     def _check_host(self) -> None:
         if not HOST_PATTERN.fullmatch(self.host):
@@ -113,10 +128,13 @@ class ServerConfig(ServingOptions):
                 ipaddress.ip_address(self.host)
             except ValueError:
                 raise ValueError(f"host={echo(self.host)}: is no address") from None
-        if not is_loopback(self.host) and not self.insecure:
+        for given, other in (("tls_certificate", "tls_key"), ("tls_key", "tls_certificate")):
+            if getattr(self, given) and not getattr(self, other):
+                raise ValueError(f"{other}: must be given with {given}")
+        if self.unprotected and not self.insecure:
             raise ValueError(
-                f"host={echo(self.host)}: others can reach it, and nothing is encrypted or "
-                f"authenticated; say insecure to serve there all the same"
+                f"host={echo(self.host)}: others can reach it; give {self.unprotected}, or say insecure to serve "
+                f"there all the same"
             )
 
     def to_json(self) -> str:

@@ -104,13 +104,13 @@ class Endpoint:
         """The streams that are registered, by the numbers of their gates."""
         return self._shell.sessions
 
-    async def register(self, request: RegisterRequest) -> RegisterReply:
-        """Gives one stream a place.
+    async def register(self, request: RegisterRequest, tenant: str) -> RegisterReply:
+        """Gives one stream of a tenant a place.
 
         Raises:
             SessionError: if a value is bad, or there is no place.
         """
-        declared = check_registration(request, self._zoo)
+        declared = check_registration(request, tenant, self._zoo)
         number = next(self._requests)
         reply: asyncio.Future[RegisterReply] = asyncio.get_running_loop().create_future()
         self._shell.replies[number] = reply

@@ -8,6 +8,8 @@ from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]
 
 from ...core.errors import RunError
 from ...protos.serving_pb2_grpc import add_ServingServicer_to_server
+from ..access.certificates import Certificates
+from ..access.doorkeeper import Doorkeeper
 from ..config import MESSAGE_LIMIT_BYTES, ServerConfig
 from .call_guard import CallGuard
 from .servicer import Servicer
@@ -59,7 +61,12 @@ class _GenericHandlers:
 
 
 def make_server(
-    config: ServerConfig, servicer: Servicer, health_servicer: health.HealthServicer, port: int
+    config: ServerConfig,
+    servicer: Servicer,
+    health_servicer: health.HealthServicer,
+    doorkeeper: Doorkeeper,
+    certificates: Certificates | None,
+    port: int,
 ) -> tuple[grpc.aio.Server, int]:
     """Returns a server that is not started, and the port it is bound to.
 
@@ -67,7 +74,7 @@ def make_server(
         RunError: if the address cannot be had.
     """
     server = grpc.aio.server(
-        interceptors=[CallGuard()],
+        interceptors=[doorkeeper, CallGuard()],
         options=server_options(),
         maximum_concurrent_rpcs=2 * config.max_sessions + SPARE_CALLS,
     )
@@ -76,7 +83,10 @@ def make_server(
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, handlers)
     host = f"[{config.host}]" if ":" in config.host else config.host
     try:
-        port = server.add_insecure_port(f"{host}:{port}")
+        if certificates is None:
+            port = server.add_insecure_port(f"{host}:{port}")
+        else:
+            port = server.add_secure_port(f"{host}:{port}", certificates.credentials())
     except RuntimeError as error:
         raise RunError(f"host={config.host}, port={port}: cannot listen: {error}") from None
     return server, port

@@ -15,6 +15,8 @@ from ...core.clock import MonotonicClock
 from ...core.profile import LatencyProfile
 from ...links.retransmission import limit_waits
 from ...protos.internal_pb2 import Attach, ChildStatus, Envelope, Ready
+from ..access.certificates import Certificates
+from ..access.doorkeeper import Doorkeeper
 from ..child import ChildContext
 from ..wire.announcing import AnnouncementReader
 from ..wire.channel import AsyncChannel, Channel, ChannelClosedError
@@ -37,7 +39,7 @@ class EndpointProcess:
     """One endpoint and what it is connected to."""
 
     def __init__(self, context: ChildContext) -> None:
-        """Reads the tables of the zoo.
+        """Reads the tables of the zoo, certificate and tenants.
 
         Raises:
             UsageError: if one is missing or broken.
@@ -50,10 +52,15 @@ class EndpointProcess:
         self._endpoint = Endpoint(
             context.config, replace(zoo, profiles=self._profiles), now_ms, self._look_at_health
         )
+        config = context.config
+        self._doorkeeper = Doorkeeper(config.tenants)
+        self._certificates = (
+            Certificates(config.tls_certificate, config.tls_key) if config.tls_certificate else None
+        )
         self._health = HealthState(self._is_able, self._say_health)
         self._listener = Listener(
             self._make_server,
-            lambda: Servicer(self._endpoint, context.config.session_grace_ms),
+            self._make_servicer,
             context.config.port,
             self._look_at_health,
         )
@@ -93,7 +100,12 @@ class EndpointProcess:
             self._control.close()
 
     def _make_server(self, servicer: Servicer, port: int) -> tuple[grpc.aio.Server, int]:
-        return make_server(self._context.config, servicer, self._health.servicer, port)
+        config, health = self._context.config, self._health.servicer
+        return make_server(config, servicer, health, self._doorkeeper, self._certificates, port)
+
+    def _make_servicer(self) -> Servicer:
+        grace_ms = self._context.config.session_grace_ms
+        return Servicer(self._endpoint, self._doorkeeper, grace_ms)
 
     def _on_packet(self, envelope: Envelope, descriptors: tuple[int, ...]) -> None:
         kind = envelope.WhichOneof("message")
@@ -101,6 +113,8 @@ class EndpointProcess:
             self._attach(envelope.attach, descriptors)
         elif kind == "drain" and not self._drain_grace_ms.done():
             self._drain_grace_ms.set_result(envelope.drain.grace_ms)
+        elif kind == "reread":
+            self._doorkeeper.reread()
         elif kind == "child_status" and envelope.child_status.peer in self._device_of:
             status = envelope.child_status
             if not status.is_alive:

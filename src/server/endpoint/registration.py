@@ -9,7 +9,7 @@ from ...core.answer_options import MIN_SCORE, AnswerOptions
 from ...core.checks import echo, plain, require_id
 from ...core.codes import Code
 from ...core.limits import BANDWIDTH_KBPS, FPS, SLO_MS, WIRE_MS
-from ...core.stream import DEFAULT_TENANT, StreamKey
+from ...core.stream import StreamKey
 from ...protos import serving_pb2
 from ...protos.serving_pb2 import InputSize, JpegQuality, LinkEstimate, RegisterRequest, Zoo
 from ...scheduling.cores.endpoint.gate import Declared
@@ -17,8 +17,8 @@ from ..zoo import ServedZoo
 from .problems import SessionError
 
 
-def check_registration(request: RegisterRequest, zoo: ServedZoo) -> Declared:
-    """Returns what was declared, if every value is sound.
+def check_registration(request: RegisterRequest, tenant: str, zoo: ServedZoo) -> Declared:
+    """Returns what a tenant declared, if every value is sound.
 
     Raises:
         SessionError: naming field, value and rule.
@@ -41,7 +41,7 @@ def check_registration(request: RegisterRequest, zoo: ServedZoo) -> Declared:
     except ValueError as error:
         raise SessionError(Code.INVALID_ARGUMENT, str(error)) from None
     return Declared(
-        key=StreamKey(DEFAULT_TENANT, request.stream_id),
+        key=StreamKey(tenant, request.stream_id),
         fps=request.fps,
         slo_ms=request.slo_ms,
         bandwidth_kbps=request.link.bandwidth_kbps,

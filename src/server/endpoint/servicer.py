@@ -11,6 +11,7 @@ import grpc
 from ...core.codes import Code
 from ...protos.serving_pb2 import ClientMessage, RegisterReply, RegisterRequest, ServerMessage
 from ...protos.serving_pb2_grpc import ServingServicer
+from ..access.doorkeeper import REFUSAL, Doorkeeper
 from .call_guard import UNPARSABLE, unparsable
 from .endpoint import Endpoint
 from .problems import SessionError
@@ -27,8 +28,9 @@ class Servicer(ServingServicer):
         is_unused: set while no stream is open here.
     """
 
-    def __init__(self, endpoint: Endpoint, open_limit_ms: float) -> None:
+    def __init__(self, endpoint: Endpoint, doorkeeper: Doorkeeper, open_limit_ms: float) -> None:
         self._endpoint = endpoint
+        self._doorkeeper = doorkeeper
         self._open_limit_ms = open_limit_ms
         self._num_open = 0
         self.is_unused = asyncio.Event()
@@ -36,8 +38,10 @@ class Servicer(ServingServicer):
 
     async def Register(self, request: RegisterRequest, context: Context) -> RegisterReply:  # noqa: N802
         """Gives one stream a place."""
-        del context
-        return await self._endpoint.register(request)
+        tenant = self._doorkeeper.tenant_of(context.invocation_metadata())
+        if tenant is None:  # no more, since a moment ago
+            raise SessionError(Code.UNAUTHENTICATED, REFUSAL)
+        return await self._endpoint.register(request, tenant)
 
     async def Stream(self, requests: AsyncIterator[ClientMessage], context: Context) -> None:  # noqa: N802
         """Carries one stream until the client leaves, or something ends it."""

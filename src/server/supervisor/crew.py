@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ...core.errors import MoonjellyError, RunError, UsageError
-from ...protos.internal_pb2 import Envelope
+from ...protos.internal_pb2 import Envelope, Reread
 from ...scheduling.heartbeats import BEAT_PERIOD_MS, SILENCE_LIMIT_MS, Heartbeats
 from ..config import ServerConfig
 from ..memory_limits import read_num_oom_kills
@@ -97,6 +97,11 @@ class Crew:
     def drain(self) -> None:
         """Ends it politely."""
         self._ending.begin()
+
+    def reread(self) -> None:
+        """Has the tenants read again."""
+        for endpoint in self._endpoints():
+            endpoint.tell(Envelope(reread=Reread()))
 
     def close(self) -> None:
         """Ends everybody at once, and lets go of everything."""

@@ -165,6 +165,8 @@ class Supervisor:
         is_hang_up = self._had_terminal and not has_terminal()
         if number is signal.SIGHUP and not is_hang_up:
             self._is_renewal_wanted = not self._is_ending
+            for crew in self._crews:
+                crew.reread()
         elif not self._is_ending:
             self._drain()
         elif self._crews[0].drains_since_s > SECOND_SIGNAL_S:

@@ -240,7 +240,7 @@ async def test_old_servers_with_streams_are_bounded_and_the_longest_serving_stay
     servers = []
     async with asyncio.TaskGroup() as ending:
         for number in range(MAX_OLD_SERVERS + 5):
-            servicer = Servicer(None, 0)
+            servicer = Servicer(None, None, 0)
             servicer.is_unused.clear()
             old = _Listening(_OldServer(), servicer, served_s=100.0 - number)
             servers.append(old)

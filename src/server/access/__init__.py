@@ -1,0 +1,1 @@
+"""Who may use a server that others can reach: its certificate, and its tenants."""
