@@ -192,13 +192,17 @@ class ClientLink:
         under_way = self._under_way
         if not under_way:
             return now_ms
-        in_a_round_trip = round(2 * self._estimator.wire_ms * self._fps / 1000)
-        if len(under_way) > in_a_round_trip:
+        if len(under_way) > self._in_a_round_trip:
             return math.inf
         _, _, ack_due_ms = next(iter(under_way.values()))
         if now_ms > ack_due_ms:
             return math.inf
         return max(now_ms, self._through_ms)
+
+    @property
+    def _in_a_round_trip(self) -> int:
+        """Frames that a round trip on the wire holds, beside the one that is sent; 0: each waits for the ack before."""
+        return round(2 * self._estimator.wire_ms * self._fps / 1000)
 
     def choose_sending(
         self,
@@ -232,6 +236,7 @@ class ClientLink:
             self._server_ms,
             self._size_ratio,
             making_ms,
+            0.0 if self._in_a_round_trip else 2 * self._estimator.wire_ms,
         )
         chosen = self._policy.choose(situation)
         if isinstance(chosen, Sending):

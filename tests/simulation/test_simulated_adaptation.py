@@ -22,7 +22,7 @@ CHANGE_MS = 6000.0
 
 
 @cache
-def frames_of(mbps, period_s, slo_ms, policy, num_streams=1):
+def frames_of(mbps, period_s, slo_ms, policy, num_streams=1, fps=FPS, **camera):
     """Frames, by time of capture, of cameras that start at different places of a link's trace."""
     zoo = open_zoo("replayed-gpu")
     variants = zoo.variants
@@ -38,10 +38,11 @@ def frames_of(mbps, period_s, slo_ms, policy, num_streams=1):
             streams=tuple(
                 SimulatedStream(
                     stream_id=f"s{k}",
-                    fps=FPS,
+                    fps=fps,
                     slo_ms=slo_ms,
                     link=LinkTrace(mbps, period_s, 3 * k),
                     policy=policy,
+                    **camera,
                 )
                 for k in range(num_streams)
             ),
@@ -127,3 +128,15 @@ def test_a_client_that_encodes_slowly_for_a_while_sends_smaller_frames_for_about
     assert Counter(row.side_px for row in during)[128] >= 0.8 * len(during)
     after = [row for row in rows if row.captured_ms >= 32_000]
     assert {(row.verdict, row.side_px) for row in after} == {("in_time", 416)}
+
+
+def test_with_a_looser_slo_frames_that_nearly_fill_a_link_do_not_displace_each_other():
+    # 10 Mbit/s carry 400 kbit in a period of 25 frame/s; frames of 544 px have about 390.
+    camera = {"frame_size_ratio": 0.435, "frame_size_spread": 0.02, "encode_ms": 0.6}
+    late = {"jitter_p50_ms": 0.6, "jitter_p99_ms": 2.0}
+    gained = []
+    for slo_ms in (75.0, 100.0, 150.0, 250.0):
+        rows = frames_of((10.0,), 1.0, slo_ms, "ladder", fps=25.0, **camera, **late)
+        assert {row.verdict for row in rows} == {"in_time"}
+        gained.append(sum(row.side_px for row in rows) / len(rows))
+    assert gained == sorted(gained)

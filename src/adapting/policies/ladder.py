@@ -10,8 +10,8 @@ from ...core.verdict import Reason
 from .port import Sending, Situation
 from .rungs import DEFAULT_LADDER, Knob, parse_ladder
 
-LATE_COST = 3.0
-"""What a late frame costs, where the value of one in time is its accuracy, 0 to 1."""
+LATE_COST = 2.0
+"""What a missed frame costs, this one or one that it displaces, where the value of one in time is its accuracy, 0 to 1."""
 ENOUGH_RATIO = 0.97
 """Odds at which a rung suffices, and the knobs after it are left alone."""
 FRAME_DIVISORS = (1, 2, 3)
@@ -26,7 +26,7 @@ class _Turned(NamedTuple):
 
 
 class LadderPolicy:
-    """Sends what is worth most: accuracy if it is in time, a cost if it is late.
+    """Sends what is worth most: accuracy if it is in time, a cost if it is late, and for each frame behind that it displaces.
 
     The odds come from how far recent frames fell short of what the estimate promised, and from the
     times that the server took. A frame that would be late by the estimate itself is never sent.
@@ -71,6 +71,8 @@ def _best_choice(situation: Situation, turned: _Turned) -> _Choice | None:
     link, fps, size_ratio = situation.link, situation.fps, situation.size_ratio
     server_ms = situation.server_ms or (0.0,)
     wire_ms = 2 * link.wire_ms
+    period_ms = 1000.0 / fps
+    age_ms = situation.slo_ms - situation.left_ms
     best: _Choice | None = None
     for size in reversed(sizes):
         if best is not None and best[0] >= size.accuracy:
@@ -91,7 +93,12 @@ def _best_choice(situation: Situation, turned: _Turned) -> _Choice | None:
                     continue
                 divisor = 1
             in_time = link.odds.within_ratio(sending_ms, left_ms - wire_ms, server_ms)
-            worth = in_time * size.accuracy * quality.accuracy_ratio - (1 - in_time) * LATE_COST
+            each_ms = divisor * period_ms
+            free_ms = each_ms - age_ms - making_ms - situation.ack_ms
+            displaced = link.odds.displaced(sending_ms, free_ms, each_ms)
+            accuracy = size.accuracy * quality.accuracy_ratio
+            lost = 1 - in_time + displaced
+            worth = accuracy - lost * (accuracy + LATE_COST)
             value = worth / divisor
             if best is None or value > best[0]:
                 best = (value, in_time, Sending(size, quality), divisor)

@@ -11,6 +11,8 @@ GRACE_MS = 2.0
 """Added to both times: what timers and threads take weighs little beside a long transmission."""
 FIRST_RATIOS = (*[1.0] * 16, 1.1, 1.2, 1.5, 2.0)
 """Held for true before anything is known: an estimate is 10 % short now and then, seldom half."""
+MOST_DISPLACED = 4
+"""By one frame: a link that stands still for longer would displace frames whatever the size of this one."""
 
 
 class ArrivalOdds:
@@ -54,6 +56,27 @@ class ArrivalOdds:
             if limit_ms >= 0:
                 total += bisect_right(ratios, (limit_ms + GRACE_MS) / promised_ms) / num_ratios
         return total / len(taken_ms)
+
+    def displaced(self, predicted_ms: float, free_ms: float, period_ms: float) -> float:
+        """The expected number of later frames that one displaces: newer ones come while they wait for the link.
+
+        The first to be captured while the link is held waits; it is displaced when the second one is, and so on. Never
+        falls when the predicted time or the rate of frames rises.
+
+        Args:
+            predicted_ms: what the estimate promises.
+            free_ms: until the next frame is captured, less what else of this one it would wait for; may be below 0.
+            period_ms: between two frames.
+        """
+        ratios, promised_ms = self._sorted, predicted_ms + GRACE_MS
+        most_ms, until_ms = promised_ms * ratios[-1], free_ms + GRACE_MS
+        num_displaced = 0
+        for _ in range(MOST_DISPLACED):
+            until_ms += period_ms
+            if most_ms <= until_ms:
+                break  # as a rule at once
+            num_displaced += len(ratios) - bisect_right(ratios, until_ms / promised_ms)
+        return num_displaced / len(ratios)
 
     def _forget(self) -> None:
         oldest = self._recent.popleft()

@@ -51,6 +51,7 @@ class Situation:
         left_ms: what is left of it for this frame.
         server_ms: times that the server took for recent answers, shortest first; may be empty.
         link: what is expected of the uplink.
+        ack_ms: what passes from a frame's last bit leaving until the next frame may be sent.
         making_ms: what resizing and encoding a frame of a side (px) takes this client, rather more than less.
     """
 
@@ -66,6 +67,7 @@ class Situation:
     server_ms: Sequence[float] = ()
     size_ratio: float = 1.0
     making_ms: Callable[[int], float] = takes_no_time
+    ack_ms: float = 0.0
 
     def kbits(self, size: FrameSize, quality: JpegQuality = DEFAULT_QUALITY) -> float:
         """Encoded size that a frame of this stream will probably have."""

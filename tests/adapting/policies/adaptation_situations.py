@@ -28,6 +28,9 @@ class NoDoubt(ArrivalOdds):
     ) -> float:
         return fmean(predicted_ms <= within_ms - one for one in taken_ms)
 
+    def displaced(self, predicted_ms: float, free_ms: float, period_ms: float) -> float:
+        return float(sum(predicted_ms > free_ms + k * period_ms for k in range(1, 5)))
+
 
 def certain(kbps: float, wire_ms: float = 0.0) -> LinkForecast:
     return LinkForecast(kbps, wire_ms, NoDoubt())

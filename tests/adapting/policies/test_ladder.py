@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from adaptation_situations import ZOO, certain, situation
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moonjelly.adapting.frame_sizes import DEFAULT_QUALITY, FrameSize
-from moonjelly.adapting.policies.ladder import LATE_COST, LadderPolicy
+from moonjelly.adapting.policies.ladder import LATE_COST, LadderPolicy, _best_choice
+from moonjelly.adapting.policies.odds import MAX_FRAMES, ArrivalOdds
 from moonjelly.adapting.policies.port import LinkForecast, Sending
 from moonjelly.adapting.policies.rungs import Knob, parse_ladder
 from moonjelly.core.quality import JpegQuality
@@ -78,6 +81,57 @@ def test_frames_are_left_out_evenly_where_the_ladder_begins_with_fps():
 def test_where_nothing_is_in_time_nothing_is_sent():
     assert chosen(100.0) is Reason.LINK_TOO_SLOW
     assert chosen(1e6, left_ms=0.0) is Reason.LINK_TOO_SLOW
+
+
+def test_frames_that_one_displaces_count_as_those_that_are_late():
+    # 10 frame/s, each in time for certain. LARGE takes 90 or 225 ms, and displaces a frame with one of the two.
+    odds = ArrivalOdds()
+    for k in range(MAX_FRAMES):
+        odds.add(90.0, 90.0 if k % 2 else 226.0)
+    values = {"sizes": TWO, "fps": 10.0, "slo_ms": 1000.0, "left_ms": 1000.0}
+    link = LinkForecast(4400.0, 0.0, odds)
+    assert LARGE.accuracy - 0.5 * (LARGE.accuracy + LATE_COST) < SMALL.accuracy
+    assert chosen(0, link=link, **values).size is SMALL
+    assert chosen(0, link=certain(4400.0), **values).size is LARGE
+    assert chosen(0, link=certain(4400.0), **(values | {"left_ms": 895.0})).size is LARGE
+    late = values | {"left_ms": 880.0}  # 120 ms old: the next one waits, and is displaced at 200 ms
+    assert chosen(0, link=certain(4400.0), **late).size is SMALL
+    assert chosen(0, link=certain(4400.0), **(late | {"left_ms": 895.0}), ack_ms=25.0).size is SMALL
+
+
+@given(
+    frames=st.lists(st.tuples(st.floats(1, 300), st.floats(0, 3000)), max_size=50),
+    kbps=st.tuples(st.floats(100, 1e5), st.floats(100, 1e5)),
+    slo_ms=st.tuples(st.floats(20, 500), st.floats(20, 500)),
+    age_ms=st.floats(0, 100),
+    fps=st.floats(1, 60),
+    server_ms=st.lists(st.floats(0, 200), max_size=5).map(sorted),
+    ack_ms=st.floats(0, 20),
+)
+def test_a_looser_slo_or_a_faster_link_never_lowers_what_is_expected(
+    frames, kbps, slo_ms, age_ms, fps, server_ms, ack_ms
+):
+    odds = ArrivalOdds()
+    for predicted, actual in frames:
+        odds.add(predicted, actual)
+    (slow, fast), (tight, loose) = sorted(kbps), sorted(slo_ms)
+
+    def expected(kbps, slo_ms):
+        asked = situation(
+            0,
+            link=LinkForecast(kbps, 1.0, odds),
+            slo_ms=slo_ms,
+            left_ms=slo_ms - age_ms,
+            fps=fps,
+            server_ms=server_ms,
+            ack_ms=ack_ms,
+            qualities=(DEFAULT_QUALITY, HALF),
+        )
+        choice = _best_choice(asked, LadderPolicy()._rungs[0])
+        return -math.inf if choice is None else choice[0]
+
+    assert expected(slow, tight) <= expected(slow, loose) + 1e-9
+    assert expected(slow, tight) <= expected(fast, tight) + 1e-9
 
 
 @given(

@@ -59,3 +59,35 @@ def test_the_first_guess_fades_frame_by_frame():
     for _ in range(len(FIRST_RATIOS)):
         odds.add(10.0, 10.0)
     assert odds.within_ratio(10.0, 10.0) == 1.0
+
+
+def test_a_frame_displaces_those_that_wait_when_newer_ones_come():
+    odds = ArrivalOdds()
+    for k in range(MAX_FRAMES):
+        odds.add(38.0, 38.0 if k % 10 else 98.0)  # 2 ms of grace: a tenth takes 2.5 times as long
+    # Captured 40, 80, 120 ms after this one: the first waits and is displaced at 80, the second at 120.
+    assert odds.displaced(38.0, 40.0, 40.0) == pytest.approx(0.1)
+    assert odds.displaced(48.0, 40.0, 40.0) == pytest.approx(0.1 * 2)
+    assert odds.displaced(85.0, 40.0, 40.0) == pytest.approx(0.9 + 0.1 * 4), "at most four"
+    assert odds.displaced(38.0, -5.0, 40.0) == pytest.approx(0.9 + 0.1 * 2), "it is old already"
+    assert odds.displaced(15.0, 40.0, 40.0) == 0.0
+
+
+@given(
+    frames=st.lists(st.tuples(st.floats(0, 500), st.floats(0, 5000)), max_size=50),
+    sizes_ms=st.tuples(st.floats(0, 500), st.floats(0, 500)),
+    rates_fps=st.tuples(st.floats(1, 120), st.floats(1, 120)),
+    age_ms=st.floats(0, 100),
+)
+def test_more_bits_or_a_higher_rate_never_displace_fewer_frames(
+    frames, sizes_ms, rates_fps, age_ms
+):
+    odds = ArrivalOdds()
+    for predicted, actual in frames:
+        odds.add(predicted, actual)
+    (small, large), (slow, fast) = sorted(sizes_ms), sorted(rates_fps)
+
+    def displaced(sending_ms, fps):
+        return odds.displaced(sending_ms, 1000 / fps - age_ms, 1000 / fps)
+
+    assert 0 <= displaced(small, slow) <= displaced(large, slow) <= displaced(large, fast)
