@@ -7,10 +7,10 @@ from collections.abc import Callable
 from random import Random
 
 from ..adapting.client_link import ClientLink, ServerTimes
-from ..adapting.estimators import make_estimator
+from ..adapting.estimators import BandwidthEstimator, make_estimator
 from ..adapting.frame_sizes import FrameChoices
 from ..adapting.policies.port import Sending
-from ..adapting.policies.registry import policy
+from ..adapting.policies.registry import DEFAULT_POLICY, policy
 from ..adapting.sender import Encode, Send, Sender, ServerAnswer
 from ..core.advice import SideAdvice
 from ..core.ledger import Ledger, Outcome
@@ -19,6 +19,7 @@ from ..scheduling.planning.admission import Refusal
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .links import SimulatedLink, jitter
+from .oracle import ORACLE, TrueRate
 from .scenario import SimulatedStream
 from .server import SimulatedServer
 
@@ -65,10 +66,7 @@ class SimulatedCamera:
         self._uplink = SimulatedLink(stream.link, stream.wire_ms)
         self._jitter_ms = jitter(stream, random)
         self._arrived_ms = 0.0  # the newest frame; none overtakes another
-        estimator = make_estimator(stream.first_kbps, stream.wire_ms, stream.estimator)
-        self._sender: Sender[SimulatedFrame] = Sender(
-            ClientLink(stream.fps, stream.slo_ms, estimator, policy(stream.policy, stream.ladder))
-        )
+        self._sender: Sender[SimulatedFrame] = Sender(_link_of(stream))
         self._start_ms = 0.0
         self._captures_at_ms = math.inf
         self._encoded_at_ms = math.inf
@@ -202,3 +200,14 @@ class SimulatedCamera:
         if self.stream.frame_size_spread:
             kbits *= math.exp(self._random.gauss(0.0, self.stream.frame_size_spread))
         return kbits
+
+
+def _link_of(stream: SimulatedStream) -> ClientLink:
+    """What its client knows of its link, and the policy that it has."""
+    estimator: BandwidthEstimator
+    if stream.policy == ORACLE:
+        name, estimator = DEFAULT_POLICY, TrueRate(stream.link, stream.slo_ms, stream.wire_ms)
+    else:
+        name = stream.policy
+        estimator = make_estimator(stream.first_kbps, stream.wire_ms, stream.estimator)
+    return ClientLink(stream.fps, stream.slo_ms, estimator, policy(name, stream.ladder))

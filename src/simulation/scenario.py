@@ -22,6 +22,7 @@ from ..files.document import ReadBy
 from ..links.traces import LinkTrace
 from ..scheduling.serving_options import ServingOptions
 from .absences import Absences
+from .oracle import ORACLE
 from .recorded_sizes import RecordedSizes
 
 MAX_SECONDS = 1e6
@@ -58,7 +59,7 @@ class CameraOptions:
         encode_slowdown: how much longer both take over time.
         jitter_p50_ms: median of the random delay of a frame before it is sent, and of frames, acks and
             answers on their way, log-normal; 0 for none. Likewise jitter_p99_ms.
-        policy: how its frames adapt to the link.
+        policy: how its frames adapt to the link; `oracle` knows it ahead.
         ladder: of the policy `ladder`: what it may give up, in its order.
         estimator: how it estimates the rate of its uplink.
     """
@@ -87,7 +88,7 @@ class CameraOptions:
         if self.leave_s is not None and not self.leave_s > self.join_s:
             raise ValueError(f"leave_s={self.leave_s:g}: must be after join_s={self.join_s:g}")
         require_not_negative("jitter_p50_ms", self.jitter_p50_ms, self.jitter_p99_ms)
-        policy(self.policy, self.ladder)
+        policy(DEFAULT_POLICY if self.policy == ORACLE else self.policy, self.ladder)
         check_estimator(self.estimator)
 
     def making_ms(self, side_px: int, at_ms: float) -> float:

@@ -49,6 +49,7 @@ from ..scheduling.planning.switching import SwitchingCost
 from ..scheduling.slowness import Slowness
 from .devices import SimulatedDevice
 from .events import EventQueue, Priority
+from .oracle import ORACLE, told_the_truth
 from .scenario import Scenario
 
 ENDPOINT = "endpoint-0"
@@ -98,6 +99,9 @@ class SimulatedScheduler:
         self._devices: Mapping[str, SimulatedDevice] = {}
         self._tell_plan: Callable[[PlanView], None] = lambda _: None
         self._replies: dict[int, Callable[[int, Refusal | None], None]] = {}
+        self._known_links = {
+            stream.stream_id: stream.link for stream in scenario.streams if stream.policy == ORACLE
+        }
         self._free_ms = 0.0  # when it is done with what it is at
         self._wake_ms = 0.0
 
@@ -132,7 +136,9 @@ class SimulatedScheduler:
 
     def take_report(self, report: Report) -> None:
         """Takes in how the streams fare."""
-        opened, unopened = tuple(report.opened), tuple(report.unopened)
+        now_ms, ahead_ms = self._events.now_ms, self._scenario.server.plan_period_ms
+        opened = told_the_truth(report.opened, self._known_links, now_ms, ahead_ms)
+        unopened = tuple(report.unopened)
         silent = tuple(report.silent_devices)
         overhead_ms, is_urgent = report.overhead_ms, report.is_urgent
         self._happened(
