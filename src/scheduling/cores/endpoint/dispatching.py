@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
+
+from ...placement.port import NodeView, WaitingFrame
 from .attached_device import AttachedDevice, Handed
 from .drop_notes import (
     MEMORY_FULL,
@@ -22,15 +26,12 @@ def start(
     state: EndpointState, frame: HeldFrame, now_ms: float, *, has_waited: bool = False
 ) -> DropNote | None:
     """Sends a frame to a device, now or when its turn has come; returns why neither can be."""
-    running = state.running.view.serving(frame.gate.stream_id)
-    device_id = running.device_id if running is not None else ""
-    device = state.devices.get(device_id)
-    if device is None or device.is_silent or not state.suspicion.is_empty:
-        device = _choose(state, frame, device_id, now_ms)
-        if device is None:
-            return NO_DEVICE
-        if not may_start(state, frame, now_ms):
-            return None if state.waiting.wait_for_stream(frame) else MEMORY_FULL
+    running = state.plan.serving(frame.gate.stream_id)
+    device = _place(state, frame, running.device_id if running is not None else "", now_ms)
+    if device is None:
+        return NO_DEVICE
+    if not may_start(state, frame, now_ms):
+        return None if state.waiting.wait_for_stream(frame) else MEMORY_FULL
     is_next = has_waited or not state.waiting.is_slot_wanted
     if frame.has_slot or (_has_slot(state) and is_next):
         _send(state, frame, device, now_ms)
@@ -147,7 +148,7 @@ def serve_waiting(state: EndpointState, now_ms: float) -> None:
 
 def move(state: EndpointState, frame: HeldFrame, now_ms: float) -> bool:
     """Sends a frame to another device than the one that was lost, once; returns whether it did."""
-    substitute = None if frame.was_moved else _substitute(state, frame, now_ms)
+    substitute = None if frame.was_moved else _place(state, frame, "", now_ms)
     if substitute is None:
         return False
     frame.was_moved = True
@@ -182,40 +183,41 @@ def _go_on(state: EndpointState, frame: HeldFrame, now_ms: float) -> None:
         end(state, frame, note, now_ms)
 
 
-def _choose(
-    state: EndpointState, frame: HeldFrame, device_id: str, now_ms: float
+def _place(
+    state: EndpointState, frame: HeldFrame, planned: str, now_ms: float
 ) -> AttachedDevice | None:
-    """The device that is planned; where it is lost, another one that can make it, or the silent one after all.
-
-    Suspects are tried where nobody died of late, if there is such a device.
-    """
-    planned, suspicion = state.devices.get(device_id), state.suspicion
-    is_good = planned is not None and not planned.is_silent
-    if is_good and suspicion.is_suspect(frame.gate.stream_id):
-        is_good = not suspicion.has_died(device_id, now_ms)
-    return planned if is_good else _substitute(state, frame, now_ms) or planned
+    """Where the placer wants a frame, given the device that is planned for it; None if no device can take it."""
+    waiting = WaitingFrame(0, now_ms, frame.deadline_ms, planned)
+    is_suspect = state.suspicion.is_suspect(frame.gate.stream_id)
+    placed = state.placer.place([waiting], _Nodes(state, now_ms, is_suspect=is_suspect), now_ms)
+    return state.devices[placed.send[0].node_id] if placed.send else None
 
 
-def _substitute(state: EndpointState, frame: HeldFrame, now_ms: float) -> AttachedDevice | None:
-    """The device with the fewest frames that could answer in time; None if there is none."""
-    planned, left_ms = state.plan.devices, frame.deadline_ms - now_ms
-    able = [
-        device
-        for device in state.devices.values()
-        if not device.is_silent
-        and (running := planned.get(device.device_id)) is not None
-        and running.first_answer_ms <= left_ms
-    ]
-    suspicion = state.suspicion
-    is_suspect = suspicion.is_suspect(frame.gate.stream_id)
-    return min(
-        able,
-        key=lambda one: (
-            is_suspect and suspicion.has_died(one.device_id, now_ms),
-            len(one.held),
-        ),
-        default=None,
-    )
+class _Nodes(Mapping[str, NodeView]):
+    """The devices that are there, as a placer sees them; each is looked at when it asks, as most frames concern one."""
+
+    def __init__(self, state: EndpointState, now_ms: float, *, is_suspect: bool) -> None:
+        """Frames of suspects should run where nobody died of late, if there is such a device."""
+        self._state = state
+        self._now_ms = now_ms
+        self._is_suspect = is_suspect
+
+    def __getitem__(self, device_id: str) -> NodeView:
+        state, device = self._state, self._state.devices[device_id]
+        running = state.plan.devices.get(device_id)
+        return NodeView(
+            device_id,
+            len(device.held),
+            running.first_answer_ms if running is not None else math.inf,
+            not device.is_silent,
+            self._is_suspect and state.suspicion.has_died(device_id, self._now_ms),
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._state.devices)
+
+    def __len__(self) -> int:
+        return len(self._state.devices)
 
 
 def _send(state: EndpointState, frame: HeldFrame, device: AttachedDevice, now_ms: float) -> None:

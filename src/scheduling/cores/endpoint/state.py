@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ....core.profile import BatchLatency
 from ....core.variant import Variant
 from ...pacing import URGENT_GAP_MS
+from ...placement.planned import PlannedPlacer
 from ...plan_view import PlanView, RunningPlan
 from ...streams.adviser import Adviser
 from ...streams.overhead import OverheadEstimate
@@ -44,6 +45,7 @@ class EndpointState:
         known_devices: those that ever were.
         suspicion: whose frames may kill devices.
         waiting: frames that wait for a slot, or for their turn.
+        placer: chooses the device of each frame, one at a time; it holds none.
         has_memory: whether the frame memory is there.
         num_free: its slots that no frame is in.
         stalls: tells when this process stood still.
@@ -87,6 +89,7 @@ class EndpointState:
         self.known_silent: list[str] = []
         self.suspicion = Suspicion()
         self.waiting = WaitingRoom()
+        self.placer = PlannedPlacer()
         self.has_memory = False
         self.num_free = rules.frame_slots
         self.next_ticket = 1

@@ -1,0 +1,1 @@
+"""Which waiting frames go to which node, and at which clock, one policy a module."""
