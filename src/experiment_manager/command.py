@@ -134,8 +134,10 @@ def _run_maker(
 def _draw(out_dir: Path, console: Console) -> None:
     """Draws the figures of the finished runs."""
     from ..reporting.figures import draw_folder  # noqa: PLC0415 matplotlib takes a second
+    from ..reporting.figures.experiment import read_experiment as read_tables  # noqa: PLC0415
 
     try:
+        read_tables(out_dir).pool_latencies()
         drawn = draw_folder(out_dir)
     except UsageError as error:  # for example, no run has finished
         console.print(f"no figures: {error}", markup=False, highlight=False)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import itertools
+import math
 import shutil
 import struct
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from moonjelly.reporting.figures import (
 )
 from moonjelly.reporting.figures.clients import draw_clients
 from moonjelly.reporting.figures.experiment import SUMMED_UP, experiment_plates, read_experiment
-from moonjelly.reporting.figures.latency_cdf import Cell, Latencies, draw_latency_cdf
+from moonjelly.reporting.figures.latency_cdf import LATENCY_COLUMNS, draw_latency_cdf
 from moonjelly.reporting.figures.rivals import draw_rivals, rival_point
 from moonjelly.reporting.figures.studies import TIMINGS_COLUMNS, draw_timings
 from moonjelly.reporting.load import MachineLoad, write_load
@@ -92,6 +94,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_csv(root / "results.csv", results)
     write_csv(root / "summary.csv", summary)
     (root / "experiment.json").write_text('{"command": "moonjelly experiment run mine.yaml"}')
+    read_experiment(root).pool_latencies()
     return root
 
 
@@ -282,38 +285,78 @@ def test_a_rival_is_the_mean_over_cells_with_an_interval_over_seeds(experiment: 
         assert [text.get_text() for text in axes.texts] == ["0.30 \u2193"]
 
 
+def test_latencies_are_counted_by_cell_over_all_of_its_runs(experiment: Path) -> None:
+    table = read_tidy_table(experiment / "latencies.csv", {})
+    assert table.columns == [
+        "clients", "slo_ms", "fps", "trace", "policy", "captured", "latency_ms", "answered",
+    ]  # fmt: skip
+    cell = table.filter(clients=2, slo_ms=100.0, policy="ours")
+    numbers = [number for number in range(40) if number % 9]  # of each camera of each run
+    expected = Counter(math.ceil(30 + 2 * (number % 30)) for number in numbers)
+    in_order = sorted(expected)
+    assert cell["latency_ms"].to_list() == in_order
+    counts = itertools.accumulate(4 * expected[latency_ms] for latency_ms in in_order)
+    assert cell["answered"].to_list() == list(counts)
+    assert cell["captured"].unique().to_list() == [160]
+
+
+def test_tables_alone_are_enough_but_for_figures_of_single_runs(
+    experiment: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for name in ("results.csv", "summary.csv", "latencies.csv"):
+        shutil.copy(experiment / name, folder)
+    assert {plate.figure for plate in experiment_plates(folder)} == {
+        "clients", "latency_cdf", "rivals",
+    }  # fmt: skip
+
+
+def latency_rows(captured: int, *counts: tuple[int, int]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(2, 100.0, 15.0, captured, latency_ms, answered) for latency_ms, answered in counts],
+        list(LATENCY_COLUMNS),
+        orient="row",
+    )
+
+
 def test_the_height_of_a_distribution_counts_frames_without_an_answer() -> None:
-    half_answered = Latencies(pl.Series([10.0, 20.0, 30.0, 40.0]), 8)
-    figure = draw_latency_cdf({Cell(15.0, 100.0, 2): half_answered})
+    figure = draw_latency_cdf(latency_rows(8, (10, 1), (20, 2), (30, 3), (40, 4)))
     curve = max(figure.axes[0].lines, key=lambda line: len(line.get_xdata()))
     assert max(curve.get_ydata()) == 0.5
     assert figure.axes[0].get_xlim() == (0, 100)
 
 
 def test_a_cell_in_which_nothing_was_answered_is_drawn(experiment: Path) -> None:
-    assert draw_latency_cdf(
-        {Cell(15.0, 100.0, 2): Latencies(pl.Series([], dtype=pl.Float64), 0)}
-    ).axes
+    assert draw_latency_cdf(latency_rows(0, (0, 0))).axes
     results = read_tidy_table(experiment / "results.csv", {}).with_columns(captured=0)
     assert rival_point(results, FACTORS, "profile_map") is None
 
 
-def test_a_broken_run_is_named_and_leaves_no_half_figure(experiment: Path, tmp_path: Path) -> None:
-    (plate,) = [
-        one for one in experiment_plates(experiment)
-        if one.figure == "latency_cdf" and one.part == "lte ours"
-    ]  # fmt: skip
-    path = experiment / "runs" / "1-100-ours-0" / "frames.csv"
-    whole = path.read_text()
+def test_a_broken_run_is_named_and_leaves_no_half_table(experiment: Path) -> None:
+    path, table = experiment / "runs" / "1-100-ours-0" / "frames.csv", experiment / "latencies.csv"
+    whole, before = path.read_text(), table.read_bytes()
     try:
         path.write_text("stream_id,latency_ms\ngate,soon\n")
         with pytest.raises(UsageError, match=r"1-100-ours-0/frames\.csv:2:latency_ms: 'soon'"):
-            plate.draw()
-        with pytest.raises(UsageError):
-            draw_folder(experiment, tmp_path, ["latency_cdf"])
-        assert not list(tmp_path.iterdir())
+            read_experiment(experiment).pool_latencies()
+        assert table.read_bytes() == before
     finally:
         path.write_text(whole)
+
+
+def test_a_broken_table_is_named_and_leaves_no_half_figure(
+    experiment: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "broken", tmp_path / "figures"
+    folder.mkdir()
+    for name in ("results.csv", "summary.csv"):
+        shutil.copy(experiment / name, folder)
+    text = (experiment / "latencies.csv").read_text()
+    (folder / "latencies.csv").write_text(text.replace(",ours,", ",ours,few", 1))
+    with pytest.raises(UsageError, match=r"latencies\.csv:2:captured: 'few80'"):
+        draw_folder(folder, out, ["latency_cdf"])
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ def test_one_dominates_if_it_is_better_beyond_its_interval_and_not_worse(bars):
         )
     ]
     fewer, more, other, noisy = scores
-    assert bars.dominates(fewer, more) and not bars.dominates(more, fewer)
+    assert bars.dominates(fewer, more)
+    assert not bars.dominates(more, fewer)
     assert not bars.dominates(fewer, other), "which is more accurate"
     assert not bars.dominates(fewer, noisy), "of which that cannot be said"
 

@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 from ...core.errors import UsageError
 from ...files.json_file import read_json
 from ...files.tidy_table import levels, read_tidy_table
+from ..latency_table import LATENCIES_FILE, write_latencies
 from ..load import starved_words
 from ..run_folder import FRAMES_FILE
 from ..run_logs import read_run_logs
 from .clients import draw_clients
 from .following import MAX_STREAMS, draw_following
 from .gallery import FOLLOWING
-from .latency_cdf import Cell, draw_latency_cdf, pool_latencies
+from .latency_cdf import LATENCY_COLUMNS, Cell, draw_latency_cdf
 from .plate import Plate
 from .rivals import REPEATS, draw_rivals
 
@@ -68,9 +69,11 @@ class Experiment:
         starved = rows.filter(pl.col("starved") > 0)["run"].n_unique()
         return f"* STARVED: in {starved} of {rows['run'].n_unique()} runs a busy machine captured frames late."
 
-    def run_folders(self, rows: pl.DataFrame) -> list[Path]:
-        """The folders of the runs that rows belong to."""
-        return [self.folder / RUNS_DIR / name for name in rows["run"].unique(maintain_order=True)]
+    def pool_latencies(self) -> None:
+        """Writes the table of latencies, from the runs; errors as of `write_latencies`."""
+        cell = [name for name in self.factors if name not in REPEATS]
+        path = self.folder / LATENCIES_FILE
+        write_latencies(path, self.results, cell, self.folder / RUNS_DIR)
 
 
 def read_experiment(folder: Path) -> Experiment:
@@ -141,7 +144,15 @@ def _of_clients(experiment: Experiment) -> Iterator[Plate]:
 
 
 def _of_latencies(experiment: Experiment) -> Iterator[Plate]:
+    path = experiment.folder / LATENCIES_FILE
+    if not path.exists():
+        return
+    latencies = read_tidy_table(path, CELL | LATENCY_COLUMNS)
+    by_part = dict(_parts(experiment, latencies))
     for part, results in _parts(experiment, experiment.results):
+        cells = by_part.get(part)
+        if cells is None:  # runs that have finished since it was written
+            continue
         yield Plate(
             figure="latency_cdf",
             part=part,
@@ -150,18 +161,18 @@ def _of_latencies(experiment: Experiment) -> Iterator[Plate]:
             "SLO; frames of all cameras and repeats pooled. A frame that was dropped is never answered, "
             "so that the height at the right edge is the share in time. The marks and numbers are the "
             "99th percentile of answered frames.",
-            sources=(experiment.folder / RESULTS_FILE, _frames(experiment)),
+            sources=(path,),
             command=experiment.command,
-            draw=partial(_draw_latencies, experiment, results),
+            draw=partial(draw_latency_cdf, cells, _starved_cells(results)),
             note=experiment.note(results),
         )
 
 
-def _draw_latencies(experiment: Experiment, results: pl.DataFrame) -> Figure:
-    cells = results.partition_by(Cell._fields, as_dict=True)
-    return draw_latency_cdf(
-        {Cell(*key): pool_latencies(experiment.run_folders(rows)) for key, rows in cells.items()}
-    )
+def _starved_cells(results: pl.DataFrame) -> list[Cell]:
+    if "starved" not in results.columns:
+        return []
+    starved = results.filter(pl.col("starved") > 0)
+    return [Cell(*row) for row in starved.select(Cell._fields).unique().rows()]
 
 
 def _of_following(experiment: Experiment) -> Iterator[Plate]:
@@ -174,6 +185,8 @@ def _of_following(experiment: Experiment) -> Iterator[Plate]:
         fitting = fitting.filter(slo_ms=slos[len(slos) // 2])
         name = fitting.filter(fps=fitting["fps"].max())["run"][0]
         run = experiment.folder / RUNS_DIR / name
+        if not run.exists():  # tables alone
+            continue
         yield Plate(
             figure=FOLLOWING.name,
             part=part,
@@ -203,7 +216,3 @@ def _of_rivals(experiment: Experiment) -> Iterator[Plate]:
         draw=partial(draw_rivals, results, experiment.factors),
         note=experiment.note(results),
     )
-
-
-def _frames(experiment: Experiment) -> Path:
-    return experiment.folder / RUNS_DIR / "*" / FRAMES_FILE

@@ -11,13 +11,14 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from ...files.tidy_table import Columns, read_notes, read_tidy_table
+from ..latency_table import LATENCIES_FILE
 from . import estimators, planning, sharing, studies, twin
 from .experiment import RESULTS_FILE, RIVALS_TEXT, SUMMARY_FILE
 from .plate import Kind, Plate
 from .rivals import draw_rivals
 
 COMMAND_NOTE = "command"
-OF_EXPERIMENTS = (RESULTS_FILE, SUMMARY_FILE)
+OF_EXPERIMENTS = (RESULTS_FILE, SUMMARY_FILE, LATENCIES_FILE)
 
 
 @dataclass(frozen=True, slots=True)
