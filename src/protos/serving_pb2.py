@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emoonjelly/protos/serving.proto\x12\x0cmoonjelly.v1\"7\n\x0cLinkEstimate\x12\x16\n\x0e\x62\x61ndwidth_kbps\x18\x01 \x01(\x01\x12\x0f\n\x07wire_ms\x18\x02 \x01(\x01\"\xa6\x01\n\x0fRegisterRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0b\n\x03\x66ps\x18\x02 \x01(\x01\x12\x0e\n\x06slo_ms\x18\x03 \x01(\x01\x12(\n\x04link\x18\x04 \x01(\x0b\x32\x1a.moonjelly.v1.LinkEstimate\x12\x0b\n\x03zoo\x18\x05 \x01(\t\x12,\n\x07options\x18\x06 \x01(\x0b\x32\x1b.moonjelly.v1.AnswerOptions\"F\n\rAnswerOptions\x12\x11\n\tmin_score\x18\x01 \x01(\x01\x12\x0f\n\x07\x63lasses\x18\x02 \x03(\t\x12\x11\n\tmax_boxes\x18\x03 \x01(\r\"\x85\x01\n\rRegisterReply\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1e\n\x03zoo\x18\x02 \x01(\x0b\x32\x11.moonjelly.v1.Zoo\x12\x17\n\x0f\x61\x64vised_side_px\x18\x03 \x01(\r\x12\x12\n\nplan_epoch\x18\x04 \x01(\x04\x12\x16\n\x0eserved_side_px\x18\x05 \x01(\r\"\xc0\x01\n\x03Zoo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x63lass_names\x18\x02 \x03(\t\x12&\n\x05sizes\x18\x03 \x03(\x0b\x32\x17.moonjelly.v1.InputSize\x12,\n\tqualities\x18\x04 \x03(\x0b\x32\x19.moonjelly.v1.JpegQuality\x12\x1e\n\x03\x66it\x18\x05 \x01(\x0e\x32\x11.moonjelly.v1.Fit\x12 \n\x04task\x18\x06 \x01(\x0e\x32\x12.moonjelly.v1.Task\"C\n\tInputSize\x12\x0f\n\x07side_px\x18\x01 \x01(\r\x12\x13\n\x0b\x66rame_kbits\x18\x02 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01\"J\n\x0bJpegQuality\x12\x0f\n\x07quality\x18\x01 \x01(\r\x12\x16\n\x0e\x61\x63\x63uracy_ratio\x18\x02 \x01(\x01\x12\x12\n\nsize_ratio\x18\x03 \x01(\x01\"\xf5\x01\n\x07Refusal\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.moonjelly.v1.Refusal.Reason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x32\n\x0e\x63ounter_offers\x18\x03 \x03(\x0b\x32\x1a.moonjelly.v1.CounterOffer\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\x01\"`\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0e\n\nINFEASIBLE\x10\x01\x12\x0c\n\x08OVERLOAD\x10\x02\x12\x11\n\rSESSION_LIMIT\x10\x03\x12\r\n\tNOT_READY\x10\x04\"+\n\x0c\x43ounterOffer\x12\x0b\n\x03\x66ps\x18\x01 \x01(\x01\x12\x0e\n\x06slo_ms\x18\x02 \x01(\x01\"\x8e\x01\n\rClientMessage\x12\"\n\x04open\x18\x01 \x01(\x0b\x32\x12.moonjelly.v1.OpenH\x00\x12$\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x13.moonjelly.v1.FrameH\x00\x12(\n\x07goodbye\x18\x03 \x01(\x0b\x32\x15.moonjelly.v1.GoodbyeH\x00\x42\t\n\x07message\"\x17\n\x04Open\x12\x0f\n\x07session\x18\x01 \x01(\t\"\xaf\x01\n\x05\x46rame\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06\x61ge_ms\x18\x02 \x01(\x01\x12\x10\n\x08width_px\x18\x03 \x01(\r\x12\x11\n\theight_px\x18\x04 \x01(\r\x12\x12\n\njpeg_bytes\x18\x05 \x01(\r\x12\x13\n\x0bjpeg_crc32c\x18\x06 \x01(\x07\x12\x0c\n\x04jpeg\x18\x07 \x01(\x0c\x12(\n\x04link\x18\x08 \x01(\x0b\x32\x1a.moonjelly.v1.LinkEstimate\"\t\n\x07Goodbye\"}\n\rServerMessage\x12\x1f\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32\x11.moonjelly.v1.Ack\x12%\n\x07results\x18\x02 \x03(\x0b\x32\x14.moonjelly.v1.Result\x12$\n\x06notice\x18\x03 \x01(\x0b\x32\x14.moonjelly.v1.Notice\"(\n\x03\x41\x63k\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07held_ms\x18\x02 \x01(\x01\"X\n\x04\x44rop\x12\"\n\x05place\x18\x01 \x01(\x0e\x32\x13.moonjelly.v1.Place\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\">\n\nDetections\x12\r\n\x05\x62oxes\x18\x01 \x03(\x02\x12\x0e\n\x06scores\x18\x02 \x03(\x02\x12\x11\n\tclass_ids\x18\x03 \x03(\r\"+\n\x06Labels\x12\x11\n\tclass_ids\x18\x01 \x03(\r\x12\x0e\n\x06scores\x18\x02 \x03(\x02\"l\n\x07Timings\x12\x13\n\x0b\x65ndpoint_ms\x18\x01 \x01(\x01\x12\x10\n\x08queue_ms\x18\x02 \x01(\x01\x12\x11\n\tdecode_ms\x18\x03 \x01(\x01\x12\x14\n\x0cinference_ms\x18\x04 \x01(\x01\x12\x11\n\tserver_ms\x18\x05 \x01(\x01\"\xd8\x02\n\x06Result\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12&\n\x07verdict\x18\x02 \x01(\x0e\x32\x15.moonjelly.v1.Verdict\x12 \n\x04\x64rop\x18\x03 \x01(\x0b\x32\x12.moonjelly.v1.Drop\x12.\n\ndetections\x18\x04 \x01(\x0b\x32\x18.moonjelly.v1.DetectionsH\x00\x12&\n\x06labels\x18\x0b \x01(\x0b\x32\x14.moonjelly.v1.LabelsH\x00\x12\x0f\n\x07variant\x18\x05 \x01(\t\x12\x12\n\nbatch_size\x18\x06 \x01(\r\x12&\n\x07timings\x18\x07 \x01(\x0b\x32\x15.moonjelly.v1.Timings\x12\x17\n\x0f\x61\x64vised_side_px\x18\x08 \x01(\r\x12\x12\n\nplan_epoch\x18\t \x01(\x04\x12\x16\n\x0eserved_side_px\x18\n \x01(\rB\x08\n\x06\x61nswer\"~\n\x06Notice\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.moonjelly.v1.Notice.Kind\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\";\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x44RAINING\x10\x01\x12\x0f\n\x0b\x42\x41\x44_MESSAGE\x10\x02*)\n\x04Task\x12\r\n\tDETECTION\x10\x00\x12\x12\n\x0e\x43LASSIFICATION\x10\x01*9\n\x03\x46it\x12\x0b\n\x07STRETCH\x10\x00\x12\r\n\tLETTERBOX\x10\x01\x12\x16\n\x12LETTERBOX_TOP_LEFT\x10\x02*=\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41NSWERED\x10\x01\x12\x0b\n\x07\x44ROPPED\x10\x02*:\n\x05Place\x12\x15\n\x11PLACE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x45NDPOINT\x10\x01\x12\x0c\n\x08\x45XECUTOR\x10\x02\x32\x99\x01\n\x07Serving\x12\x46\n\x08Register\x12\x1d.moonjelly.v1.RegisterRequest\x1a\x1b.moonjelly.v1.RegisterReply\x12\x46\n\x06Stream\x12\x1b.moonjelly.v1.ClientMessage\x1a\x1b.moonjelly.v1.ServerMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emoonjelly/protos/serving.proto\x12\x0cmoonjelly.v1\"7\n\x0cLinkEstimate\x12\x16\n\x0e\x62\x61ndwidth_kbps\x18\x01 \x01(\x01\x12\x0f\n\x07wire_ms\x18\x02 \x01(\x01\"\xa6\x01\n\x0fRegisterRequest\x12\x11\n\tstream_id\x18\x01 \x01(\t\x12\x0b\n\x03\x66ps\x18\x02 \x01(\x01\x12\x0e\n\x06slo_ms\x18\x03 \x01(\x01\x12(\n\x04link\x18\x04 \x01(\x0b\x32\x1a.moonjelly.v1.LinkEstimate\x12\x0b\n\x03zoo\x18\x05 \x01(\t\x12,\n\x07options\x18\x06 \x01(\x0b\x32\x1b.moonjelly.v1.AnswerOptions\"F\n\rAnswerOptions\x12\x11\n\tmin_score\x18\x01 \x01(\x01\x12\x0f\n\x07\x63lasses\x18\x02 \x03(\t\x12\x11\n\tmax_boxes\x18\x03 \x01(\r\"\x85\x01\n\rRegisterReply\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1e\n\x03zoo\x18\x02 \x01(\x0b\x32\x11.moonjelly.v1.Zoo\x12\x17\n\x0f\x61\x64vised_side_px\x18\x03 \x01(\r\x12\x12\n\nplan_epoch\x18\x04 \x01(\x04\x12\x16\n\x0eserved_side_px\x18\x05 \x01(\r\"\xc0\x01\n\x03Zoo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x63lass_names\x18\x02 \x03(\t\x12&\n\x05sizes\x18\x03 \x03(\x0b\x32\x17.moonjelly.v1.InputSize\x12,\n\tqualities\x18\x04 \x03(\x0b\x32\x19.moonjelly.v1.JpegQuality\x12\x1e\n\x03\x66it\x18\x05 \x01(\x0e\x32\x11.moonjelly.v1.Fit\x12 \n\x04task\x18\x06 \x01(\x0e\x32\x12.moonjelly.v1.Task\"C\n\tInputSize\x12\x0f\n\x07side_px\x18\x01 \x01(\r\x12\x13\n\x0b\x66rame_kbits\x18\x02 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01\"J\n\x0bJpegQuality\x12\x0f\n\x07quality\x18\x01 \x01(\r\x12\x16\n\x0e\x61\x63\x63uracy_ratio\x18\x02 \x01(\x01\x12\x12\n\nsize_ratio\x18\x03 \x01(\x01\"\x80\x02\n\x07Refusal\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.moonjelly.v1.Refusal.Reason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x32\n\x0e\x63ounter_offers\x18\x03 \x03(\x0b\x32\x1a.moonjelly.v1.CounterOffer\x12\x16\n\x0eretry_after_ms\x18\x04 \x01(\x01\"k\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x0e\n\nINFEASIBLE\x10\x01\x12\x0c\n\x08OVERLOAD\x10\x02\x12\x11\n\rSESSION_LIMIT\x10\x03\x12\r\n\tNOT_READY\x10\x04\x12\t\n\x05QUOTA\x10\x05\"+\n\x0c\x43ounterOffer\x12\x0b\n\x03\x66ps\x18\x01 \x01(\x01\x12\x0e\n\x06slo_ms\x18\x02 \x01(\x01\"\x8e\x01\n\rClientMessage\x12\"\n\x04open\x18\x01 \x01(\x0b\x32\x12.moonjelly.v1.OpenH\x00\x12$\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x13.moonjelly.v1.FrameH\x00\x12(\n\x07goodbye\x18\x03 \x01(\x0b\x32\x15.moonjelly.v1.GoodbyeH\x00\x42\t\n\x07message\"\x17\n\x04Open\x12\x0f\n\x07session\x18\x01 \x01(\t\"\xaf\x01\n\x05\x46rame\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06\x61ge_ms\x18\x02 \x01(\x01\x12\x10\n\x08width_px\x18\x03 \x01(\r\x12\x11\n\theight_px\x18\x04 \x01(\r\x12\x12\n\njpeg_bytes\x18\x05 \x01(\r\x12\x13\n\x0bjpeg_crc32c\x18\x06 \x01(\x07\x12\x0c\n\x04jpeg\x18\x07 \x01(\x0c\x12(\n\x04link\x18\x08 \x01(\x0b\x32\x1a.moonjelly.v1.LinkEstimate\"\t\n\x07Goodbye\"}\n\rServerMessage\x12\x1f\n\x04\x61\x63ks\x18\x01 \x03(\x0b\x32\x11.moonjelly.v1.Ack\x12%\n\x07results\x18\x02 \x03(\x0b\x32\x14.moonjelly.v1.Result\x12$\n\x06notice\x18\x03 \x01(\x0b\x32\x14.moonjelly.v1.Notice\"(\n\x03\x41\x63k\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07held_ms\x18\x02 \x01(\x01\"X\n\x04\x44rop\x12\"\n\x05place\x18\x01 \x01(\x0e\x32\x13.moonjelly.v1.Place\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\">\n\nDetections\x12\r\n\x05\x62oxes\x18\x01 \x03(\x02\x12\x0e\n\x06scores\x18\x02 \x03(\x02\x12\x11\n\tclass_ids\x18\x03 \x03(\r\"+\n\x06Labels\x12\x11\n\tclass_ids\x18\x01 \x03(\r\x12\x0e\n\x06scores\x18\x02 \x03(\x02\"l\n\x07Timings\x12\x13\n\x0b\x65ndpoint_ms\x18\x01 \x01(\x01\x12\x10\n\x08queue_ms\x18\x02 \x01(\x01\x12\x11\n\tdecode_ms\x18\x03 \x01(\x01\x12\x14\n\x0cinference_ms\x18\x04 \x01(\x01\x12\x11\n\tserver_ms\x18\x05 \x01(\x01\"\xd8\x02\n\x06Result\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12&\n\x07verdict\x18\x02 \x01(\x0e\x32\x15.moonjelly.v1.Verdict\x12 \n\x04\x64rop\x18\x03 \x01(\x0b\x32\x12.moonjelly.v1.Drop\x12.\n\ndetections\x18\x04 \x01(\x0b\x32\x18.moonjelly.v1.DetectionsH\x00\x12&\n\x06labels\x18\x0b \x01(\x0b\x32\x14.moonjelly.v1.LabelsH\x00\x12\x0f\n\x07variant\x18\x05 \x01(\t\x12\x12\n\nbatch_size\x18\x06 \x01(\r\x12&\n\x07timings\x18\x07 \x01(\x0b\x32\x15.moonjelly.v1.Timings\x12\x17\n\x0f\x61\x64vised_side_px\x18\x08 \x01(\r\x12\x12\n\nplan_epoch\x18\t \x01(\x04\x12\x16\n\x0eserved_side_px\x18\n \x01(\rB\x08\n\x06\x61nswer\"~\n\x06Notice\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.moonjelly.v1.Notice.Kind\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\";\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x44RAINING\x10\x01\x12\x0f\n\x0b\x42\x41\x44_MESSAGE\x10\x02*)\n\x04Task\x12\r\n\tDETECTION\x10\x00\x12\x12\n\x0e\x43LASSIFICATION\x10\x01*9\n\x03\x46it\x12\x0b\n\x07STRETCH\x10\x00\x12\r\n\tLETTERBOX\x10\x01\x12\x16\n\x12LETTERBOX_TOP_LEFT\x10\x02*=\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41NSWERED\x10\x01\x12\x0b\n\x07\x44ROPPED\x10\x02*:\n\x05Place\x12\x15\n\x11PLACE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x45NDPOINT\x10\x01\x12\x0c\n\x08\x45XECUTOR\x10\x02\x32\x99\x01\n\x07Serving\x12\x46\n\x08Register\x12\x1d.moonjelly.v1.RegisterRequest\x1a\x1b.moonjelly.v1.RegisterReply\x12\x46\n\x06Stream\x12\x1b.moonjelly.v1.ClientMessage\x1a\x1b.moonjelly.v1.ServerMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'moonjelly.protos.serving_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TASK']._serialized_start=2427
-  _globals['_TASK']._serialized_end=2468
-  _globals['_FIT']._serialized_start=2470
-  _globals['_FIT']._serialized_end=2527
-  _globals['_VERDICT']._serialized_start=2529
-  _globals['_VERDICT']._serialized_end=2590
-  _globals['_PLACE']._serialized_start=2592
-  _globals['_PLACE']._serialized_end=2650
+  _globals['_TASK']._serialized_start=2438
+  _globals['_TASK']._serialized_end=2479
+  _globals['_FIT']._serialized_start=2481
+  _globals['_FIT']._serialized_end=2538
+  _globals['_VERDICT']._serialized_start=2540
+  _globals['_VERDICT']._serialized_end=2601
+  _globals['_PLACE']._serialized_start=2603
+  _globals['_PLACE']._serialized_end=2661
   _globals['_LINKESTIMATE']._serialized_start=48
   _globals['_LINKESTIMATE']._serialized_end=103
   _globals['_REGISTERREQUEST']._serialized_start=106
@@ -54,37 +54,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JPEGQUALITY']._serialized_start=746
   _globals['_JPEGQUALITY']._serialized_end=820
   _globals['_REFUSAL']._serialized_start=823
-  _globals['_REFUSAL']._serialized_end=1068
+  _globals['_REFUSAL']._serialized_end=1079
   _globals['_REFUSAL_REASON']._serialized_start=972
-  _globals['_REFUSAL_REASON']._serialized_end=1068
-  _globals['_COUNTEROFFER']._serialized_start=1070
-  _globals['_COUNTEROFFER']._serialized_end=1113
-  _globals['_CLIENTMESSAGE']._serialized_start=1116
-  _globals['_CLIENTMESSAGE']._serialized_end=1258
-  _globals['_OPEN']._serialized_start=1260
-  _globals['_OPEN']._serialized_end=1283
-  _globals['_FRAME']._serialized_start=1286
-  _globals['_FRAME']._serialized_end=1461
-  _globals['_GOODBYE']._serialized_start=1463
-  _globals['_GOODBYE']._serialized_end=1472
-  _globals['_SERVERMESSAGE']._serialized_start=1474
-  _globals['_SERVERMESSAGE']._serialized_end=1599
-  _globals['_ACK']._serialized_start=1601
-  _globals['_ACK']._serialized_end=1641
-  _globals['_DROP']._serialized_start=1643
-  _globals['_DROP']._serialized_end=1731
-  _globals['_DETECTIONS']._serialized_start=1733
-  _globals['_DETECTIONS']._serialized_end=1795
-  _globals['_LABELS']._serialized_start=1797
-  _globals['_LABELS']._serialized_end=1840
-  _globals['_TIMINGS']._serialized_start=1842
-  _globals['_TIMINGS']._serialized_end=1950
-  _globals['_RESULT']._serialized_start=1953
-  _globals['_RESULT']._serialized_end=2297
-  _globals['_NOTICE']._serialized_start=2299
-  _globals['_NOTICE']._serialized_end=2425
-  _globals['_NOTICE_KIND']._serialized_start=2366
-  _globals['_NOTICE_KIND']._serialized_end=2425
-  _globals['_SERVING']._serialized_start=2653
-  _globals['_SERVING']._serialized_end=2806
+  _globals['_REFUSAL_REASON']._serialized_end=1079
+  _globals['_COUNTEROFFER']._serialized_start=1081
+  _globals['_COUNTEROFFER']._serialized_end=1124
+  _globals['_CLIENTMESSAGE']._serialized_start=1127
+  _globals['_CLIENTMESSAGE']._serialized_end=1269
+  _globals['_OPEN']._serialized_start=1271
+  _globals['_OPEN']._serialized_end=1294
+  _globals['_FRAME']._serialized_start=1297
+  _globals['_FRAME']._serialized_end=1472
+  _globals['_GOODBYE']._serialized_start=1474
+  _globals['_GOODBYE']._serialized_end=1483
+  _globals['_SERVERMESSAGE']._serialized_start=1485
+  _globals['_SERVERMESSAGE']._serialized_end=1610
+  _globals['_ACK']._serialized_start=1612
+  _globals['_ACK']._serialized_end=1652
+  _globals['_DROP']._serialized_start=1654
+  _globals['_DROP']._serialized_end=1742
+  _globals['_DETECTIONS']._serialized_start=1744
+  _globals['_DETECTIONS']._serialized_end=1806
+  _globals['_LABELS']._serialized_start=1808
+  _globals['_LABELS']._serialized_end=1851
+  _globals['_TIMINGS']._serialized_start=1853
+  _globals['_TIMINGS']._serialized_end=1961
+  _globals['_RESULT']._serialized_start=1964
+  _globals['_RESULT']._serialized_end=2308
+  _globals['_NOTICE']._serialized_start=2310
+  _globals['_NOTICE']._serialized_end=2436
+  _globals['_NOTICE_KIND']._serialized_start=2377
+  _globals['_NOTICE_KIND']._serialized_end=2436
+  _globals['_SERVING']._serialized_start=2664
+  _globals['_SERVING']._serialized_end=2817
 # @@protoc_insertion_point(module_scope)

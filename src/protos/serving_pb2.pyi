@@ -134,11 +134,13 @@ class Refusal(_message.Message):
         OVERLOAD: _ClassVar[Refusal.Reason]
         SESSION_LIMIT: _ClassVar[Refusal.Reason]
         NOT_READY: _ClassVar[Refusal.Reason]
+        QUOTA: _ClassVar[Refusal.Reason]
     REASON_UNSPECIFIED: Refusal.Reason
     INFEASIBLE: Refusal.Reason
     OVERLOAD: Refusal.Reason
     SESSION_LIMIT: Refusal.Reason
     NOT_READY: Refusal.Reason
+    QUOTA: Refusal.Reason
     REASON_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     COUNTER_OFFERS_FIELD_NUMBER: _ClassVar[int]

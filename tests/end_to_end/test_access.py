@@ -13,13 +13,14 @@ import pytest
 
 import moonjelly.client
 from moonjelly.cli import main
-from moonjelly.client import StreamFailed, Unavailable
+from moonjelly.client import Refused, StreamFailed, Unavailable
 from moonjelly.core.records import ServerFrameRecord
 from moonjelly.files.csv_log import read_records
 from moonjelly.server.access.tenants import hash_of
 from moonjelly.server.running_server import RunningServer
 
 pytestmark = pytest.mark.slow
+NORTH = f"    token_sha256: {hash_of('north')}\n"
 TENANTS = "".join(
     f"  - name: {name}\n    token_sha256: {hash_of(name)}\n" for name in ("north", "south")
 )
@@ -29,7 +30,8 @@ TENANTS = "".join(
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("access")
     assert main(["certificate", "127.0.0.1", "--out", str(folder)]) == 0
-    (folder / "tenants.yaml").write_text(f"tenants:\n{TENANTS}")
+    quota = "    max_fps: 40\n"
+    (folder / "tenants.yaml").write_text(f"tenants:\n{TENANTS.replace(NORTH, NORTH + quota)}")
     return folder
 
 
@@ -53,10 +55,10 @@ def server(folder: Path) -> Iterator[RunningServer]:
         yield server
 
 
-async def num_in_time(address: str, stream_id: str = "cam", **access: str) -> int:
+async def num_in_time(address: str, stream_id: str = "cam", fps: float = 10, **access: str) -> int:
     async with moonjelly.client.connect(address, **access) as client:
         stream = client.stream(
-            "scene:1", fps=10, slo_ms=1000, stream_id=stream_id, num_frames=5, connect_timeout_s=20
+            "scene:1", fps=fps, slo_ms=1000, stream_id=stream_id, num_frames=5, connect_timeout_s=20
         )
         async with stream:
             return len([answer async for answer in stream if answer.verdict == "in_time"])
@@ -96,6 +98,13 @@ async def test_a_client_without_tls_finds_no_server(server: RunningServer) -> No
         with pytest.raises(Unavailable):
             async with client.stream("scene:1", fps=10, slo_ms=1000, connect_timeout_s=0.5):
                 pass
+
+
+async def test_a_tenant_is_kept_to_its_quota(server: RunningServer, folder: Path) -> None:
+    ca = str(folder / "certificate.pem")
+    with pytest.raises(Refused, match="has 40 of 40 frames/s left; 50 were asked for") as error:
+        await num_in_time(server.address, fps=50, token="north", ca=ca)
+    assert error.value.reason == "quota"
 
 
 async def test_tenants_and_certificates_change_while_a_stream_goes_on(

@@ -25,6 +25,7 @@ class RefusalReason(StrEnum):
     INFEASIBLE = "infeasible"  # not even an idle server could serve it as it asks
     OVERLOAD = "overload"  # the devices are taken
     NOT_READY = "not_ready"  # no device can run frames yet, or any more
+    QUOTA = "quota"  # its tenant has as much as it may have
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 tenants:
   - name: north
     token_sha256: 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8
+    max_streams: 8    # at a time; optional
+    max_fps: 120      # of all of them together; optional
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 from ...core.checks import echo, require_id
 from ...core.errors import UsageError
 from ...files.yaml_file import read_yaml
+from ...scheduling.quotas import Quota, Quotas
 
 MOST_TENANTS = 1000
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -28,13 +31,18 @@ class Tenant:
     Attributes:
         name: of it, in logs and reports.
         token_sha256: what its token hashes to, in hexadecimal digits.
+        max_streams: how many streams it may have at a time; None for as many as there is room for.
+        max_fps: what its streams may have together (frame/s); None likewise.
     """
 
     name: str
     token_sha256: str
+    max_streams: int | None = None
+    max_fps: float | None = None
 
     def __post_init__(self) -> None:
         require_id("name", self.name)
+        Quota(self.max_streams, self.max_fps)
         if not _HASH.fullmatch(self.token_sha256):
             raise ValueError(
                 f"token_sha256={echo(self.token_sha256)}: must be 64 of 0-9a-f; `moonjelly tenant` makes one"
@@ -55,6 +63,11 @@ class Tenants:
             twice = next((one for one in values if values.count(one) > 1), None)
             if twice is not None:
                 raise ValueError(f"tenants: {field} {twice} is there twice")
+
+    @property
+    def quotas(self) -> Quotas:
+        """What each of them may have."""
+        return {one.name: Quota(one.max_streams, one.max_fps) for one in self.tenants}
 
     def find(self, token: str) -> str | None:
         """The name of the tenant with that token. Takes as long whoever it is."""

@@ -32,6 +32,7 @@ from ...scheduling.cores.scheduler.stimuli import (
     DeviceLost,
     EndpointCame,
     EndpointLost,
+    QuotasSet,
     Stimulus,
     Tick,
 )
@@ -41,6 +42,7 @@ from ...scheduling.planning.plan_records import plan_records
 from ...scheduling.planning.registry import planner, preload
 from ...scheduling.planning.rounds import Planning
 from ...scheduling.planning.switching import SwitchingCost
+from ..access.tenants import read_tenants
 from ..child import ChildContext
 from ..run_log import open_log
 from ..wire.announcing import AnnouncementReader
@@ -107,6 +109,14 @@ class SchedulerProcess:
         self._wake_ms = math.inf
         self._is_draining = asyncio.Event()
         self._control = AsyncChannel(context.control, self._on_control, lambda: None)
+        self._set_quotas()
+
+    def _set_quotas(self) -> None:
+        """Tells the core what tenants may have; a broken file, of which endpoints tell, changes nothing."""
+        path = self._context.config.tenants
+        if path:
+            with suppress(UsageError):
+                self._happened(QuotasSet(read_tenants(path).quotas))
 
     async def run(self) -> None:
         """Decides until the supervisor says drain."""
@@ -191,6 +201,8 @@ class SchedulerProcess:
         kind = envelope.WhichOneof("message")
         if kind == "drain":
             self._is_draining.set()
+        elif kind == "reread":
+            self._set_quotas()
         elif kind == "attach":
             channel = Channel.from_descriptor(descriptors[0])
             if envelope.attach.peer.startswith("endpoint-"):

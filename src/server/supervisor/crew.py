@@ -100,8 +100,9 @@ class Crew:
 
     def reread(self) -> None:
         """Has the tenants read again."""
-        for endpoint in self._endpoints():
-            endpoint.tell(Envelope(reread=Reread()))
+        for child in self._children:
+            if child.role in ("endpoint", "scheduler"):
+                child.tell(Envelope(reread=Reread()))
 
     def close(self) -> None:
         """Ends everybody at once, and lets go of everything."""

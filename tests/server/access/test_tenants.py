@@ -44,6 +44,12 @@ def test_a_tenant_is_found_by_its_token(tmp_path: Path) -> None:
         (FILE.replace("south\n", "no/rth\n"), ":4: tenants[1].name: 'no/rth'"),
         (FILE.replace("token_sha256", "token"), "tenants[0].token: no such option"),
         (FILE.replace(f"    token_sha256: {SOUTH}\n", ""), "tenants[1].token_sha256: is missing"),
+        (FILE + "    max_streams: 0\n", ":6: tenants[1].max_streams: 0: must be a whole number of"),
+        (
+            FILE + "    max_streams: 1.5\n",
+            ":6: tenants[1].max_streams: 1.5: must be a whole number",
+        ),
+        (FILE + "    max_fps: -1\n", ":6: tenants[1].max_fps: -1.0: must be a number above 0"),
         ("tenants: []\n", "tenants: must be 1 to 1000"),
         ("{}\n", "tenants: is missing"),
         ("- a\n", ":1: must be a mapping"),

@@ -14,6 +14,7 @@ from ...device_table import DeviceTable
 from ...planning.admission import NOT_READY, Refusal
 from ...planning.effort import TimeLimit
 from ...planning.rounds import Cause, Planning
+from ...quotas import Quotas, over_quota
 from .instructions import (
     AnswerJoin,
     Instruction,
@@ -35,6 +36,7 @@ from .stimuli import (
     EndpointLost,
     JoinAsked,
     JoinLeft,
+    QuotasSet,
     Reported,
     Stimulus,
     Tick,
@@ -96,6 +98,7 @@ class SchedulerCore:
         self._streams = StreamTable()
         self._publication = Publication()
         self._heard_ms: dict[str, float] = {}  # when a device said a word
+        self._quotas: Quotas = {}
         self._joins: list[_Waiting] = []
         self._wake_ms = math.inf
         self._out: list[Instruction] = []
@@ -132,6 +135,8 @@ class SchedulerCore:
             case DeviceLost(device_id, generation):
                 if self._devices.lose(device_id, generation):
                     self._rhythm.want(Cause.DEVICE_CHANGE)
+            case QuotasSet(quotas):
+                self._quotas = quotas
             case DeviceReported(device_id, generation):
                 if self._devices.is_current(device_id, generation):
                     self._observe(stimulus, now_ms)
@@ -236,13 +241,15 @@ class SchedulerCore:
         """Answers all who wait; those who may join are told after the plan that has a place for them."""
         self._joins.sort(key=lambda one: (one.since_ms, one.endpoint, one.request))
         joining = {one.stream.stream_id: one.stream for one in self._joins}
+        pending = self._streams.pending()
+        over = over_quota(self._quotas, joining.values(), (*self._streams.opened(), *pending))
         admissions = self._planning.admit(
             self._problem(),
-            tuple(joining.values()),
-            self._streams.pending(),
+            tuple(one for one in joining.values() if one.stream_id not in over),
+            pending,
             self._rhythm.admission_budget_ms,
         )
-        refusals = {one.stream.stream_id: one.refusal for one in admissions}
+        refusals = {one.stream.stream_id: one.refusal for one in admissions} | over
         for one in self._joins:
             if refusals[one.stream.stream_id] is None:
                 stream = joining[one.stream.stream_id]

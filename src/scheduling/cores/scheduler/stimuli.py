@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from ....core.device import AnnouncedDevice
 from ....core.stream import Stream
+from ...quotas import Quotas
 from ...slowness import Slowness
 
 
@@ -100,6 +101,13 @@ class DeviceReported:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotasSet:
+    """What tenants may have from now on; who has more keeps it."""
+
+    quotas: Quotas
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed. The only stimulus that makes plans, at most one for each."""
 
@@ -113,5 +121,6 @@ Stimulus: TypeAlias = (
     | DeviceAnnounced
     | DeviceLost
     | DeviceReported
+    | QuotasSet
     | Tick
 )

@@ -17,10 +17,12 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
     EndpointCame,
     EndpointLost,
     JoinLeft,
+    QuotasSet,
     Reported,
     Tick,
 )
 from moonjelly.scheduling.cores.scheduler.streams import JOIN_GRACE_MS
+from moonjelly.scheduling.quotas import Quota
 from moonjelly.scheduling.slowness import Slowness
 
 PERIOD_MS = 500.0
@@ -414,3 +416,24 @@ def test_epochs_go_on_where_somebody_knows_a_higher_one(core, stream) -> None:
     assert core.told["e0"].plan.epoch == 42
     core.wait(3 * PERIOD_MS)
     assert core.told["e0"].plan.epoch == 42  # nothing has changed
+
+
+def test_a_tenant_with_a_quota_is_kept_to_it_and_costs_nobody_else_a_place(core, stream) -> None:
+    core.feed(QuotasSet({"north": Quota(max_streams=1)}))
+    requests = [core.ask(stream(name)) for name in ("north/a", "north/b", "south/a", "a")]
+    core.wait(PERIOD_MS)
+    assert [core.refusal(one) for one in requests] == [None, "quota", None, None]
+    again = core.ask(stream("north/b"))
+    core.wait(PERIOD_MS)
+    assert core.refusal(again) == "quota"  # the first one is admitted, and not open yet
+    core.feed(QuotasSet({"north": Quota(max_streams=2)}))
+    again = core.ask(stream("north/b"))
+    core.wait(PERIOD_MS)
+    assert core.refusal(again) is None
+
+
+def test_a_smaller_quota_takes_nothing_away(core, stream) -> None:
+    joined(core, stream("north/a"), stream("north/b"))
+    core.feed(QuotasSet({"north": Quota(max_streams=1)}))
+    core.wait(PERIOD_MS)
+    assert set(core.placement) == {"north/a", "north/b"}
