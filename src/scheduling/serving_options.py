@@ -23,7 +23,7 @@ class ServingOptions:
     """
 
     max_batch_size: int = option(
-        DEFAULT_MAX_BATCH_SIZE, "largest batch that is planned (frames)", Range(1, 256)
+        DEFAULT_MAX_BATCH_SIZE, "largest batch that is planned, or run (frames)", Range(1, 256)
     )
     planner: str = option(DEFAULT_PLANNER, "planning algorithm")
     switching_cost_ratio: float = option(

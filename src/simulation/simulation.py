@@ -104,6 +104,7 @@ class Simulation:
                     latencies,
                     batcher(scenario.server.batcher),
                     num_loaded=scenario.server.loaded_variants,
+                    max_batch_size=scenario.server.max_batch_size,
                     now_ms=self.now_ms,
                 ),
                 draw_ms,

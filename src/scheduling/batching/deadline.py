@@ -2,8 +2,9 @@
 
 Frames go in order of deadline. For each size of the next batch the queue is played forward, with
 batches back to back, and the size that answers most frames in time is taken. A frame whose
-deadline is too tight for a batch is left out of it only if that saves more than it loses. Where some
-frames are lost whatever is done, device time is scarce and is counted at what it could have answered:
+deadline is too tight for a batch is left out of it only if that saves more than it loses. Batches are no larger than the
+plan's, so that a frame that comes meanwhile waits no longer than it was planned to, unless frames that are there would be
+lost to that. Where some frames are lost whatever is done, device time is scarce and is counted at what it could have answered:
 otherwise a few tight frames would keep batches small, and lose many later ones.
 """
 
@@ -88,6 +89,10 @@ class DeadlineBatcher:
         deadlines = deadlines[num_hopeless:]
 
         run, outcome = _best_batch(deadlines, ready, latency, now_ms)
+        if outcome.value < len(frames) and device.max_batch_size > device.batch_size:
+            larger = _latencies(device.latency, device.max_batch_size)
+            latency = larger[0] if can_be_sure else larger[1]
+            run, outcome = _best_batch(deadlines, ready, latency, now_ms)
         if len(ready) < len(frames):
             decoded_ms = now_ms + device.decode_ms
             _, if_waited = _best_batch(deadlines, range(len(frames)), latency, decoded_ms)
@@ -100,7 +105,7 @@ class DeadlineBatcher:
             return BatchDecision(run=tuple(frame.key for frame in frames), drop=drop)
 
         chosen = set(run)
-        free_again_ms = now_ms + median[len(run)]
+        free_again_ms = now_ms + latency.median[len(run)]
         lost = [
             frame
             for index, frame in enumerate(frames)

@@ -40,12 +40,14 @@ class DeviceState:
         batch_size: the largest batch that the plan allows, within the profile.
         arrival_fps: rate at which the plan expects frames, summed over its streams.
         decode_ms: recent time to decode a frame.
+        max_batch_size: the largest batch that the device runs, where frames would be lost to the plan's; 0 for no larger one.
     """
 
     latency: BatchLatency
     batch_size: int
     arrival_fps: float
     decode_ms: float = FIRST_DECODE_MS
+    max_batch_size: int = 0
 
 
 @dataclass(slots=True)

@@ -112,6 +112,7 @@ class ExecutorProcess:
             sides_px=sides_px if executor.needs_pictures else None,
             slowness=AS_PROFILED if learned is None else learned.slowness,
             depth=executor.depth,
+            max_batch_size=config.max_batch_size,
             now_ms=self._clock.now_ms(),
         )
         self._learning = Learning(device.device_id, core.condition, learned)

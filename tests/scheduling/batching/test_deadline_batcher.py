@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -64,8 +65,25 @@ def test_a_batch_is_as_large_as_the_tightest_frame_bears():
     assert decide(queue_of(25, 80, 80, 80, 80), device(FLAT)).run == (0, 1, 2)
 
 
-def test_a_batch_is_never_larger_than_planned():
-    assert decide(queue_of(*[200] * 6), device(FLAT, batch_size=2)).run == (0, 1)
+def test_a_batch_is_no_larger_than_planned_where_all_are_in_time():
+    state = replace(device(FLAT, batch_size=2), max_batch_size=6)
+    assert decide(queue_of(*[200] * 6), state).run == (0, 1)
+
+
+def test_a_batch_is_larger_than_planned_where_frames_would_be_lost_to_that():
+    planned = device(FLAT, batch_size=1)
+    queue = queue_of(45, 45, 45)  # one after the other take 60 ms
+    assert decide(queue, planned).run == (0,)
+    assert decide(queue, replace(planned, max_batch_size=6)).run == (0, 1, 2)
+    assert decide(queue, replace(planned, max_batch_size=2)).run == (0, 1)
+    # The most urgent one bears no other beside it: it goes alone, and the others together after it.
+    tight = queue_of(21, 45, 45)
+    assert decide(tight, replace(planned, max_batch_size=6)) == BatchDecision(run=(0,))
+
+
+def test_what_is_lost_with_batches_of_any_size_is_dropped():
+    state = replace(device(STEEP, batch_size=1), max_batch_size=4)
+    assert decide(queue_of(10, 19), state) == BatchDecision(run=(0,), drop=((1, Reason.TOO_LATE),))
 
 
 def test_a_tight_frame_is_saved_by_a_small_batch_if_the_rest_can_follow():

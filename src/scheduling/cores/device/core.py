@@ -9,6 +9,7 @@ from ....core.profile import BatchLatency
 from ....core.verdict import Reason
 from ...batching.port import FIRST_DECODE_MS, Batch, Batcher, DeviceState, QueuedFrame
 from ...pacing import SHORTEST_WAIT_MS
+from ...serving_options import DEFAULT_MAX_BATCH_SIZE
 from ...slowness import AS_PROFILED, Slowness
 from .condition import Condition
 from .instructions import DeviceOrders, LoadCause, LoadStep, Turn
@@ -41,12 +42,14 @@ class DeviceCore:
         sides_px: Mapping[str, int] | None = None,
         slowness: Slowness = AS_PROFILED,
         depth: int = 1,
+        max_batch_size: int = DEFAULT_MAX_BATCH_SIZE,
         now_ms: float = 0.0,
     ) -> None:
         """Starts with nothing loaded, and wishes for the first variant.
 
         `latencies` is the profile, least accurate variant first, and `slowness` what was learned beside it; `sides_px` is given
         where frames have to be decoded before they can run. `depth` batches may be under way at once.
+        Where frames would be lost to the plan's batches, they have up to `max_batch_size` frames.
         """
         first_decode_ms = FIRST_DECODE_MS if sides_px else 0.0
         self.condition = Condition(latencies, first_decode_ms, slowness)
@@ -54,6 +57,7 @@ class DeviceCore:
         self._batcher = batcher
         self._sides_px = sides_px or {}
         self._depth = depth
+        self._max_batch_size = max_batch_size
         self.variants = VariantWindow(list(latencies), num_loaded)
         self.frames = WaitingFrames(needs_decoding=bool(sides_px))
         self._under_way: list[Batch] = []
@@ -64,12 +68,17 @@ class DeviceCore:
     @property
     def batch_size(self) -> int:
         """The largest batch that the plan and the active variant allow; 1 where a device may be as good as lost."""
+        return self._at_most(max(1, self.variants.orders.batch_size))
+
+    @property
+    def max_batch_size(self) -> int:
+        """The largest batch that may run where frames would be lost to the plan's; likewise."""
+        return self._at_most(self._max_batch_size)
+
+    def _at_most(self, batch_size: int) -> int:
         if self.condition.slowdown.is_in_doubt:
             return 1
-        return min(
-            max(1, self.variants.orders.batch_size),
-            self._latencies[self.variants.active].max_batch_size,
-        )
+        return min(batch_size, self._latencies[self.variants.active].max_batch_size)
 
     def take(self, key: int, deadline_ms: float, now_ms: float, *, is_alone: bool = False) -> None:
         """A frame has come; `key` is no other's."""
@@ -184,6 +193,7 @@ class DeviceCore:
                 self.batch_size,
                 self.variants.orders.arrival_fps,
                 self.condition.decode_ms,
+                self.max_batch_size,
             )
             decision = self._batcher.decide(frames.view(), state, now_ms)
             frames.take([key for key, _ in decision.drop])

@@ -64,6 +64,17 @@ def test_a_plan_and_its_epoch_are_in_force_once_its_variant_is_loaded():
     assert (core.batch_size, core.variants.orders.plan_epoch) == (2, 2)  # within the profile
 
 
+def test_a_batcher_is_told_how_large_batches_may_be_at_most():
+    batcher = Scripted()
+    core = make(batcher, max_batch_size=3)
+    core.order(DeviceOrders("small", 1, 50.0, 1))
+    run(core, 5.0, 5.0)
+    assert (batcher.devices[-1].batch_size, batcher.devices[-1].max_batch_size) == (1, 3)
+    core.order(DeviceOrders("large", 1, 50.0, 2))
+    core.loaded("large")
+    assert core.max_batch_size == 2, "within the profile"
+
+
 def test_a_plan_whose_variant_runs_already_is_in_force_at_once():
     core = make()
     core.order(DeviceOrders("large", 2, 50.0, 1))
@@ -273,7 +284,7 @@ def test_a_device_that_may_be_as_good_as_lost_is_asked_with_a_short_batch_and_sa
     core = make()
     core.order(DeviceOrders("small", 4, 50.0, 1))
     run(core, 600.0, 600.0, num_frames=4)
-    assert core.batch_size == 1
+    assert core.batch_size == core.max_batch_size == 1
     assert core.turn(600.0).wait_until_ms == 600.0 + DOUBT_MS
     assert not core.condition.is_status_due(600.0)
     run(core, 60.0, 680.0)
