@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from ..core.advice import SideAdvice
 from ..core.limits import WIRE_MS
@@ -14,35 +13,13 @@ from .estimators import BandwidthEstimator, SentFrame
 from .frame_sizes import FrameChoices, FrameSize
 from .policies.odds import ArrivalOdds
 from .policies.port import LinkForecast, Policy, Sending, Situation, takes_no_time
+from .server_forecast import ServerForecast, ServerTimes
 
 BITS_PER_KBIT = 1000.0
 PROBE_AFTER_MS = 250.0
 """When nothing was sent for this long because the link seemed too slow, a small frame finds out."""
-SERVER_WEIGHT = 0.2
-WAIT_RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Shares of a batch that an urgent frame waits for, before it runs in the next one; each as probable."""
-WAIT_GROWTH, WAIT_DECAY, MOST_WAIT = 1.3, 0.997, 3.0
-"""Of those shares, when the server gives up a frame as too late, and when it answers one: at rest with about 1 %."""
 _RATIO_WEIGHT = 0.2
 _RATIO_LIMITS = (0.05, 20.0)
-
-
-@dataclass(slots=True)
-class ServerTimes:
-    """What a server took for a frame.
-
-    Attributes:
-        busy_ms: from reading it to its result, without its wait for a batch.
-        batch_ms: its batch.
-    """
-
-    busy_ms: float
-    batch_ms: float
-
-    @property
-    def are_sound(self) -> bool:
-        """Whether they are possible; a server may say what it likes."""
-        return 0 <= self.busy_ms < math.inf and 0 <= self.batch_ms < math.inf
 
 
 class ClientLink:
@@ -72,9 +49,7 @@ class ClientLink:
         self._through_ms = -math.inf
         self._size_ratio = 1.0
         self._last_sent_ms = -math.inf
-        self._server_times: ServerTimes | None = None
-        self._server_ms: Sequence[float] = ()
-        self._wait_factor = 1.0
+        self._server = ServerForecast()
 
     @property
     def wire_ms(self) -> float:
@@ -157,14 +132,7 @@ class ClientLink:
         if self._under_way:
             self._has_arrived(sequence)
         if times is not None and times.are_sound:
-            before = self._server_times or times
-            busy_ms = before.busy_ms + SERVER_WEIGHT * (times.busy_ms - before.busy_ms)
-            batch_ms = before.batch_ms + SERVER_WEIGHT * (times.batch_ms - before.batch_ms)
-            self._server_times = ServerTimes(busy_ms, batch_ms)
-            wait_factor = WAIT_DECAY * self._wait_factor
-            self._wait_factor = wait_factor if wait_factor > 1.0 else 1.0
-            wait_ms = self._wait_factor * batch_ms
-            self._server_ms = [busy_ms + ratio * wait_ms for ratio in WAIT_RATIOS]
+            self._server.answered(times)
 
     def _has_arrived(self, sequence: int) -> None:
         """A frame is under way no more, nor are those before it."""
@@ -175,7 +143,7 @@ class ClientLink:
     def on_too_late(self, sequence: int) -> None:
         """The server gave a frame up because its time was over: it needs more than was left to it."""
         self._has_arrived(sequence)
-        self._wait_factor = min(MOST_WAIT, WAIT_GROWTH * self._wait_factor)
+        self._server.gave_up()
 
     def on_disconnect(self) -> None:
         """Nothing is under way any more."""
@@ -233,7 +201,7 @@ class ClientLink:
             self.forecast(now_ms),
             choices.qualities,
             advice.served_px,
-            self._server_ms,
+            self._server.taken_ms,
             self._size_ratio,
             making_ms,
             0.0 if self._in_a_round_trip else 2 * self._estimator.wire_ms,

@@ -10,11 +10,12 @@ from typing import Generic, TypeAlias, TypeVar
 from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.ledger import IN_TIME, LATE, Ledger, Outcome
 from ..core.verdict import Drop, Place, Reason, Verdict
-from .client_link import ClientLink, ServerTimes
+from .client_link import ClientLink
 from .frame_sizes import FrameChoices
 from .frames import OfferedFrame
 from .making import MakingCost
 from .policies.port import Sending
+from .server_forecast import ServerTimes
 
 NO_ANSWER_AFTER_MS = 2000.0
 """A frame that was sent is given up when it is this much over its SLO."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..adapting.client_link import ServerTimes
 from ..adapting.sender import ServerAnswer
+from ..adapting.server_forecast import ServerTimes
 from ..core.advice import SideAdvice
 from ..core.answers import MAX_LABELS, Detections, Labels
 from ..core.records import FrameRecord
@@ -114,7 +114,7 @@ def read_result(result: pb.Result) -> ServerAnswer:
     if result.verdict == pb.ANSWERED:
         timings = result.timings
         waited_ms = timings.queue_ms - timings.decode_ms  # decoding is needed
-        times = ServerTimes(timings.server_ms - waited_ms, timings.inference_ms)
+        times = ServerTimes(timings.server_ms - waited_ms, timings.inference_ms, waited_ms)
         told = Told(result, _found(result), "")
         return ServerAnswer(advice, times=times, content=told)
     reason, detail = reason_named(result.drop.reason, result.drop.detail)

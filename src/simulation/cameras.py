@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable
 from random import Random
 
-from ..adapting.client_link import ClientLink, ServerTimes
+from ..adapting.client_link import ClientLink
 from ..adapting.estimators import BandwidthEstimator, make_estimator
 from ..adapting.frame_sizes import FrameChoices
 from ..adapting.policies.port import Sending
 from ..adapting.policies.registry import DEFAULT_POLICY, policy
 from ..adapting.sender import Encode, Send, Sender, ServerAnswer
+from ..adapting.server_forecast import ServerTimes
 from ..core.advice import SideAdvice
 from ..core.ledger import Ledger, Outcome
 from ..core.records import FrameRecord
@@ -143,7 +144,8 @@ class SimulatedCamera:
 
     def _take_answer(self, frame: SimulatedFrame) -> None:
         if frame.note is None:
-            times = ServerTimes(frame.server_ms - frame.queue_ms, frame.inference_ms)
+            waited_ms = frame.queue_ms
+            times = ServerTimes(frame.server_ms - waited_ms, frame.inference_ms, waited_ms)
             answer = ServerAnswer(frame.advice, None, times)
         else:
             answer = ServerAnswer(frame.advice, frame.note.drop)

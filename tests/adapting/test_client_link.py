@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.adapting.client_link import PROBE_AFTER_MS, ClientLink, ServerTimes
+from moonjelly.adapting.client_link import PROBE_AFTER_MS, ClientLink
 from moonjelly.adapting.estimators import MAX_KBPS, make_estimator
 from moonjelly.adapting.frame_sizes import FrameChoices, FrameSize
 from moonjelly.adapting.policies.port import Sending
 from moonjelly.adapting.policies.registry import policy
+from moonjelly.adapting.server_forecast import ServerTimes
 from moonjelly.core.advice import SideAdvice
 from moonjelly.core.quality import JpegQuality
 from moonjelly.core.verdict import Reason

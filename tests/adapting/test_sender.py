@@ -10,12 +10,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from moonjelly.adapting.client_link import ClientLink, ServerTimes
+from moonjelly.adapting.client_link import ClientLink
 from moonjelly.adapting.estimators import make_estimator
 from moonjelly.adapting.frame_sizes import FrameChoices, FrameSize
 from moonjelly.adapting.frames import OfferedFrame
 from moonjelly.adapting.policies.registry import policy
 from moonjelly.adapting.sender import NO_ANSWER_AFTER_MS, Encode, End, Send, Sender, ServerAnswer
+from moonjelly.adapting.server_forecast import ServerTimes
 from moonjelly.core.advice import SideAdvice
 from moonjelly.core.ledger import LedgerError
 from moonjelly.core.verdict import Drop, Place, Reason, Verdict

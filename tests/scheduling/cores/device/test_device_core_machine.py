@@ -138,7 +138,7 @@ class Device(RuleBasedStateMachine):
             assert len(self.under_way) < self.depth
             assert turn.batch.variant == self.core.variants.active
             assert all(frame.key in self.open for frame in turn.batch.frames)
-            assert len(turn.batch.frames) <= self.core.batch_size
+            assert len(turn.batch.frames) <= max(self.core.batch_size, self.core.max_batch_size)
             if turn.batch.is_alone:
                 assert not self.under_way
                 assert not self.decoding
