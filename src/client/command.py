@@ -17,7 +17,7 @@ from ..core.addresses import mask_addresses
 from ..core.checks import require_id, require_positive
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError, UsageError
-from ..links.shapers import LinkConfig, start_relay
+from ..links.shapers import LinkConfig, start_links
 from ..links.traces import LinkTrace, constant_trace, read_trace
 from .access import TOKEN_VARIABLE, Access, access_of
 from .answers import Answer
@@ -139,7 +139,7 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts) -> int:
         zero_ms = MonotonicClock().now_ms()
         with contextlib.ExitStack() as stack:
             if links:
-                relay = stack.enter_context(start_relay(links, out_dir, zero_ms))
+                relay = stack.enter_context(start_links(links, out_dir, zero_ms))
                 cameras = [
                     dataclasses.replace(
                         camera, server=relay.address(camera.stream_id), access=_through(camera)

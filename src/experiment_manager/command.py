@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         leave_at_sigterm()
         with (
             open_folder(out_dir) as folder,
-            _run_maker(arguments.simulated, hosts, folder, console) as (run_one, machine),
+            _run_maker(arguments.simulated, hosts, folder, runs, console) as (run_one, machine),
         ):
             folder.claim(machine)
             folder.note_command(sys.argv)
@@ -109,7 +109,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _run_maker(
-    is_simulated: bool, hosts: Sequence[Host], folder: ExperimentFolder, console: Console
+    is_simulated: bool,
+    hosts: Sequence[Host],
+    folder: ExperimentFolder,
+    runs: Sequence[RunConfig],
+    console: Console,
 ) -> Iterator[tuple[RunOne, Mapping[str, str]]]:
     """What makes a run, here or on hosts, and the machines that it uses."""
     if not hosts:
@@ -119,7 +123,8 @@ def _run_maker(
             machine,
         )
         return
-    fleet = Fleet(hosts, folder.experiment_id, console)
+    missing = [one for one in runs if folder.finished(one) is None]
+    fleet = Fleet(hosts, folder.experiment_id, console, missing)
     with asyncio.Runner() as runner:
         try:
             runner.run(fleet.open())

@@ -23,7 +23,7 @@ from ..links.shapers import SHAPERS
 from ..links.traces import LinkTrace, read_trace
 from ..live_run.cameras import TRACES_DIR
 from ..server.config import ServerConfig
-from ..zoos import is_folder, open_zoo, zoo_beside
+from ..zoos import open_zoo, zoo_beside
 from .matrix import Experiment, Value
 
 SHIPPED_DIR = Path(__file__).with_name("experiments")
@@ -185,9 +185,6 @@ def _check_place(name: str, value: Any, *, is_elsewhere: bool) -> None:  # noqa:
     """Checks what hangs on the machine that the server runs on; raises ValueError."""
     if name == "devices" and not is_elsewhere:
         parse_devices(value)
-    is_here = (name == "zoo" and is_folder(value)) or (name == "shaper" and value != SHAPERS[0])
-    if is_elsewhere and is_here:
-        raise ValueError(f"{value}: is for runs on this machine")
 
 
 @contextlib.contextmanager

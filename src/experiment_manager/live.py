@@ -183,9 +183,12 @@ def server_config(run: RunConfig) -> ServerConfig:
 
 
 def _detects(run: RunConfig) -> bool:
-    """Whether the devices run networks that find what the cameras see; those that are found, where none are named, do."""
-    if zoo_of(run).zoo.task is not Task.DETECTION:
-        return False
+    """Whether the devices run networks that find what the cameras see."""
+    return zoo_of(run).zoo.task is Task.DETECTION and runs_networks(run)
+
+
+def runs_networks(run: RunConfig) -> bool:
+    """Whether a device of the run's server is not replayed; those that are found, where none are named, are not."""
     devices = run.server.get("devices", ())
     names = devices if isinstance(devices, tuple) else ()
     return not names or any(not name.startswith(f"{DeviceKind.REPLAYED}:") for name in names)

@@ -25,7 +25,7 @@ from .opened import (
 )
 from .places import find_profile, machine_profile_path
 from .qualities import load_qualities
-from .served_copy import ServedCopy, copy_zoo
+from .served_copy import ServedCopy, copy_zoo, zoo_files
 from .usual import AUTO, usual_zoo
 from .variants import Metric, VariantRow, load_variants, read_variant_rows, write_variants
 from .zoo_file import ZOO_FILE, read_zoo_file, write_zoo_file
@@ -67,5 +67,6 @@ __all__ = [
     "write_variants",
     "write_zoo_file",
     "zoo_beside",
+    "zoo_files",
     "zoo_folders",
 ]

@@ -60,18 +60,26 @@ def copy_zoo(zoo: OpenedZoo, folder: Path) -> str:
         RunError: if that fails.
     """
     copy = folder / zoo.name
-    tables = [zoo.folder / ZOO_FILE, *zoo.folder.glob("*.csv")]
-    weights = [zoo.folder / one.file for one in zoo.zoo.networks if one.file]
     try:
         copy.mkdir()
-        for file in tables:
+        for file in zoo_files(zoo, with_weights=False):
             shutil.copyfile(file, copy / file.name)
-        for file in weights:
+        for file in _weights(zoo):
             with suppress(FileNotFoundError):
                 _link_or_copy(file.resolve(), copy / file.name)
     except OSError as error:
         raise RunError(f"zoo {zoo.name}: {error.filename}: {error.strerror}") from None
     return str(copy)
+
+
+def zoo_files(zoo: OpenedZoo, *, with_weights: bool) -> list[Path]:
+    """What a copy of a zoo consists of: its file and tables, and what its networks need to run."""
+    tables = [zoo.folder / ZOO_FILE, *zoo.folder.glob("*.csv")]
+    return [*tables, *_weights(zoo)] if with_weights else tables
+
+
+def _weights(zoo: OpenedZoo) -> list[Path]:
+    return [zoo.folder / one.file for one in zoo.zoo.networks if one.file]
 
 
 def _link_or_copy(file: Path, copy: Path) -> None:

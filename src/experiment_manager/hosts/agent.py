@@ -1,4 +1,4 @@
-"""The part of a run that a host does: a server, or some of the cameras.
+"""The part of a run that a host does: a server, or some of the cameras; and zoos, kept for a server.
 
 `python -m moonjelly.experiment_manager.hosts.agent` reads a request as one line of JSON, then commands,
 one a line. It answers with events as lines of JSON: `ready`, `progress`, `done`, `failed`. It holds a
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -25,12 +27,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from ...core.errors import MoonjellyError
+from ...core.errors import MoonjellyError, RunError
 from .lease import Lease, LeaseLostError, LineReader
 from .leftovers import note_process, remove_leftovers, run_folder
 
 MODULE = "moonjelly.experiment_manager.hosts.agent"
 GO = "go"
+CHECK = "check"
 STOP = "stop"
 REMOVE = "remove"
 _REQUEST_LIMIT_S = 30.0
@@ -89,12 +92,12 @@ def _serve(request: Request, lease: Lease) -> None:
 
 
 def _play(request: Request, lease: Lease) -> None:
-    """Plays cameras; details: server (HOST:PORT), cameras, links in words, sides_px, fit, seconds, seed."""
+    """Plays cameras; details: server (HOST:PORT), cameras, shaper, links in words, sides_px, fit, seconds, seed."""
     from ...adapting.frame_sizes import DEFAULT_QUALITY
     from ...core.clock import MonotonicClock
     from ...core.zoo import Fit
     from ...files.document import Document
-    from ...links.shapers import start_relay
+    from ...links.shapers import start_links
     from ...live_run.cameras import LiveCamera
     from ...live_run.playing import (
         CameraReport,
@@ -112,11 +115,12 @@ def _play(request: Request, lease: Lease) -> None:
     lease.next_command()
     zero_ms = MonotonicClock().now_ms()
     links = [camera.link(details["server"]) for camera in cameras]
-    with start_relay(links, folder, zero_ms) as relay:
+    with start_links(links, folder, zero_ms, details["shaper"]) as shaper:
+        note_process(folder, shaper.pid)
         results = play_cameras(
             cameras,
             scenes,
-            relay.address,
+            shaper.address,
             seconds,
             int(details["seed"]),
             folder,
@@ -129,6 +133,38 @@ def _play(request: Request, lease: Lease) -> None:
     ]
     tell("done", reports=reports, files=_files(folder))
     lease.next_command()
+
+
+def _keep(request: Request, lease: Lease) -> None:
+    """Keeps files that are put there for as long as it has its lease; details: files (name to SHA-256), size_bytes."""
+    try:
+        _take_in(request, lease)
+        tell("done")
+        while lease.next_command() == CHECK:
+            tell("done")
+    finally:
+        _remove(request)  # what is not whole is of no use to anybody
+
+
+def _take_in(request: Request, lease: Lease) -> None:
+    """Has files put into the folder; RunError if they do not fit there, or are not what they should be."""
+    folder, size_bytes = request.folder, int(request.details["size_bytes"])
+    files: Mapping[str, str] = request.details["files"]
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < size_bytes:
+        raise RunError(
+            f"{request.root}: has {free_bytes / 1e6:.0f} MB free; the zoos need {size_bytes / 1e6:.0f} MB"
+        )
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    tell("ready")
+    lease.next_command()
+    for name, sha256 in files.items():
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                raise RunError(
+                    f"{name}: has other bytes here than it had; did it change meanwhile?"
+                )
 
 
 class _Progress:
@@ -157,18 +193,32 @@ def _files(folder: Path) -> list[str]:
 
 
 def _describe(request: Request, lease: Lease) -> None:
-    """Tells what machine this is, once nothing is left of runs that were broken off."""
+    """Tells what machine this is, once nothing is left of runs that were broken off, and links can be shaped.
+
+    Details: kernel_wire_ms, the longest delay of links that the kernel is to shape, if it is to shape any.
+    """
+    from ...links.shapers import LinkConfig, remove_dead, start_links
     from ..machine import describe_machine
 
-    num_ended = remove_leftovers(request.folder)
-    request.folder.mkdir(parents=True)
-    request.folder.rmdir()  # so that a root that cannot be written is told now
+    request.folder.mkdir(parents=True, exist_ok=True)  # a root that cannot be written is told now
+    runs = list(request.folder.iterdir())
+    num_ended = sum(remove_leftovers(run / request.host) for run in runs)  # others may be at work
+    for folder in (*runs, request.folder):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    remove_dead()
+    if (wire_ms := request.details.get("kernel_wire_ms")) is not None:
+        with tempfile.TemporaryDirectory() as place:
+            trial = LinkConfig("trial", "127.0.0.1:1", wire_ms=wire_ms)
+            with start_links([trial], Path(place), shaper="kernel"):
+                pass
     tell("done", machine=describe_machine(), num_ended=num_ended)
 
 
 _ACTIONS: Mapping[str, Callable[[Request, Lease], None]] = {
     "serve": _serve,
     "play": _play,
+    "keep": _keep,
     "describe": _describe,
 }
 
@@ -214,14 +264,16 @@ def _remove(request: Request) -> None:
 
 def _stop_soon() -> None:
     """Stops the work in good order, or after a while without any."""
-    watchdog = threading.Timer(_END_LIMIT_S, os._exit, [1])  # servers and relays end with us
+    watchdog = threading.Timer(_END_LIMIT_S, os._exit, [1])  # servers and shapers end with us
     watchdog.daemon = True
     watchdog.start()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:
-    """Ends as by an error, so that whatever was started is stopped."""
+    """Ends as by an error, so that whatever was started is stopped; once, so that what is removed is removed whole."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + signum)
 
 

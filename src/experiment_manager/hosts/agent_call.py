@@ -20,6 +20,8 @@ from .port import Connection, HostError
 
 END_LIMIT_S = 15.0  # an agent stops a server in less
 _RENEWALS_PER_LEASE = 4
+MakeRequest = Callable[..., Request]
+"""Makes the request for a connection, an action, the id of a run and the details of the action."""
 _FILE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 
 
@@ -29,11 +31,11 @@ class AgentCall:
     def __init__(self, connection: Connection, request: Request) -> None:
         """Prepares the call; the agent is started when it is entered."""
         self.host = connection.host
+        self.connection = connection
         self.request = request
-        self._connection = connection
 
     async def __aenter__(self) -> Self:
-        self._pipe = await self._connection.start([self.host.python, "-m", agent.MODULE])
+        self._pipe = await self.connection.start([self.host.python, "-m", agent.MODULE])
         await self.send(json.dumps(dataclasses.asdict(self.request)))
         self._renewing = asyncio.create_task(self._renew(), name=f"lease {self.host.name}")
         return self
@@ -96,7 +98,7 @@ class AgentCall:
                 raise HostError(self.host, f"names a file that it must not: {echo(name)}")
             path = target.joinpath(*parts)
             path.parent.mkdir(parents=True, exist_ok=True)
-            await self._connection.fetch(self.request.folder.joinpath(*parts), path)
+            await self.connection.fetch(self.request.folder.joinpath(*parts), path)
 
     async def _renew(self) -> None:
         with contextlib.suppress(HostError):  # whoever waits for an event hears of it

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ...core.errors import RunError
 from ...reporting.run_folder import describe_host
-from ..live import finish_run
+from ..live import finish_run, zoo_of
 from ..matrix import RunConfig
 from ..running_all import CannotGoOnError, OnProgress
 from .agent import Request
@@ -19,6 +19,7 @@ from .host import Host, Role
 from .over_ssh import SshConnection
 from .playing import play_run
 from .port import Connection, HereConnection, HostError, Share
+from .zoo_copies import ZooCopies
 
 DEFAULT_LEASE_S = 20.0
 DESCRIBE_LIMIT_S = 60.0
@@ -44,11 +45,16 @@ class Fleet:
         hosts: Sequence[Host],
         experiment: str,
         console: Console,
+        runs: Sequence[RunConfig] = (),
         *,
         lease_s: float = DEFAULT_LEASE_S,
         return_limit_s: float = RETURN_LIMIT_S,
     ) -> None:
-        """Connects nothing yet; hosts keep files under the experiment's id, which stays when it is resumed."""
+        """Connects nothing yet; hosts keep files under the experiment's id, which stays when it is resumed.
+
+        Raises:
+            UsageError: if a zoo that the runs need cannot be copied.
+        """
         self._hosts = tuple(hosts)
         self._experiment = experiment
         self._console = console
@@ -56,6 +62,10 @@ class Fleet:
         self._return_limit_s = return_limit_s
         self._connections: dict[str, Connection] = {}
         self._machines: dict[str, dict[str, str]] = {}
+        self._zoos = ZooCopies(runs)
+        self._kernel_wire_ms = max(
+            (one.wire_ms for one in runs if one.shaper == "kernel"), default=None
+        )
 
     @property
     def machine(self) -> dict[str, str]:
@@ -67,17 +77,22 @@ class Fleet:
         }
 
     async def open(self) -> None:
-        """Connects to all hosts, and removes what an earlier session left there.
+        """Connects to all hosts, removes what an earlier session left there, and copies zoos to the server's.
 
         Raises:
             HostError: if a host cannot be used.
+            RunError: if zoos cannot be copied.
             UsageError: if the way to it is not complete.
         """
         for host in self._hosts:  # one after the other: two of them may be one machine
             await self._open_host(host)
+        there = self._connections.values()
+        server = next(one for one in there if one.host.role is Role.SERVER)
+        await self._zoos.keep(server, self._request)
 
     async def close(self) -> None:
         """Gives all hosts up; what still runs there stops itself."""
+        await self._zoos.close()
         for name in list(self._connections):
             await self._let_go(name)
 
@@ -95,8 +110,10 @@ class Fleet:
             for number, client in enumerate(clients[: len(cameras)])
         ]
         try:
+            await self._zoos.keep(server, self._request)
+            zoo = self._zoos.there(zoo_of(run))
             reports, status = await play_run(
-                run, folder, server, shares, self._request, on_progress
+                run, folder, server, shares, self._request, on_progress, zoo
             )
         except HostError as error:
             self._console.print(f"{error}; it is left out until it is back", markup=False)
@@ -112,14 +129,14 @@ class Fleet:
         return await asyncio.to_thread(finish_run, run, folder, reports, status, machine)
 
     def _request(
-        self, connection: Connection, action: str, run: RunConfig | None = None, **details: object
+        self, connection: Connection, action: str, run_id: str = "", **details: object
     ) -> Request:
         return Request(
             action=action,
             root=connection.host.root,
             experiment=self._experiment,
-            run="" if run is None else run.run_id,
-            host="" if run is None else connection.host.name,
+            run=run_id,
+            host=connection.host.name,
             lease_s=self._lease_s,
             details=details,
         )
@@ -163,8 +180,12 @@ class Fleet:
 
     async def _open_host(self, host: Host) -> None:
         connection = await connect(host)
+        shapes = host.role is Role.CLIENTS
+        request = self._request(
+            connection, "describe", kernel_wire_ms=self._kernel_wire_ms if shapes else None
+        )
         try:
-            async with AgentCall(connection, self._request(connection, "describe")) as call:
+            async with AgentCall(connection, request) as call:
                 told = await call.expect("done", DESCRIBE_LIMIT_S)
         except BaseException as error:
             await connection.close()

@@ -89,5 +89,5 @@ class Lease:
                 if command != RENEW:
                     self._commands.put(command)
         except (EOFError, TimeoutError, OSError):
-            self._commands.put(None)
             self._on_lost()
+            self._commands.put(None)

@@ -100,11 +100,25 @@ class SshConnection:
         import asyncssh  # noqa: PLC0415
 
         try:
-            if self._sftp is None:
-                self._sftp = await self._connection.start_sftp_client()
-            await self._sftp.get(str(source), str(target), follow_symlinks=False)
+            sftp = await self._files()
+            await sftp.get(str(source), str(target), follow_symlinks=False)
         except asyncssh.Error as error:
             raise HostError(self.host, f"{source} does not come: {error}") from None
+
+    async def put(self, source: Path, target: Path) -> None:
+        """See `Connection`."""
+        import asyncssh  # noqa: PLC0415
+
+        try:
+            sftp = await self._files()
+            await sftp.put(str(source), str(target), follow_symlinks=True)
+        except asyncssh.Error as error:
+            raise HostError(self.host, f"{target} cannot be written: {error}") from None
+
+    async def _files(self) -> asyncssh.SFTPClient:
+        if self._sftp is None:
+            self._sftp = await self._connection.start_sftp_client()
+        return self._sftp
 
     async def close(self) -> None:
         """See `Connection`."""

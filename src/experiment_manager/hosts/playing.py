@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,14 +23,12 @@ from ..live import server_options, sides_px, zoo_of
 from ..matrix import RunConfig
 from ..running_all import OnProgress
 from .agent import GO, REMOVE, STOP, Request
-from .agent_call import AgentCall
+from .agent_call import AgentCall, MakeRequest
 from .host import Host
 from .port import Connection, Share
 
 START_LIMIT_S = 150.0  # a server may have to measure a profile
 MORE_THAN_VIDEO_S = 30.0
-MakeRequest = Callable[..., Request]
-"""Makes the request for a connection, an action, a run and the details of the action."""
 T = TypeVar("T")
 
 HOSTS_DIR = "hosts"
@@ -43,8 +41,11 @@ async def play_run(
     shares: Sequence[Share],
     make_request: MakeRequest,
     on_progress: OnProgress,
+    zoo: str | None,
 ) -> tuple[list[CameraReport], int]:
     """Starts the server, then the cameras; stops the cameras, then the server; fetches their logs.
+
+    The server's host has the run's zoo in the folder `zoo`, if one is given.
 
     Returns:
         The cameras' reports in the order of the run, and the server's exit status.
@@ -56,7 +57,9 @@ async def play_run(
     options = {**server_options(run), "host": server.host.listen}
     if not is_loopback(server.host.listen):
         options["insecure"] = True
-    request = make_request(server, "serve", run, arguments=to_arguments(options))
+    if zoo is not None:
+        options["zoo"] = zoo
+    request = make_request(server, "serve", run.run_id, arguments=to_arguments(options))
     async with AgentCall(server, request) as serving:
         address = (await serving.expect("ready", START_LIMIT_S))["address"]
         check_address(address)
@@ -113,10 +116,11 @@ def _play_request(
     return make_request(
         share.connection,
         "play",
-        run,
+        run.run_id,
         server=address,
         cameras=[dataclasses.asdict(camera) for camera in share.cameras],
         links=[run.link_text(camera) for camera in share.cameras],
+        shaper=run.shaper,
         sides_px=sides_px(run),
         fit=zoo_of(run).zoo.fit,
         seconds=run.seconds,

@@ -1,4 +1,4 @@
-"""A way to a host: agents are started there, files of runs are fetched from there."""
+"""A way to a host: agents are started there, files are put there and fetched from there."""
 
 from __future__ import annotations
 
@@ -50,6 +50,10 @@ class HereConnection:
     async def fetch(self, source: Path, target: Path) -> None:
         """See `Connection`."""
         await asyncio.to_thread(shutil.copyfile, source, target)
+
+    async def put(self, source: Path, target: Path) -> None:
+        """See `Connection`."""
+        await self.fetch(source, target)
 
     async def close(self) -> None:
         """See `Connection`."""
@@ -130,6 +134,15 @@ class Connection(Protocol):
         Raises:
             HostError: if the host is lost, or does not give it.
             OSError: if it cannot be written here.
+        """
+        ...
+
+    async def put(self, source: Path, target: Path) -> None:
+        """Copies a file to the host.
+
+        Raises:
+            HostError: if the host is lost, or does not take it.
+            OSError: if it cannot be read here.
         """
         ...
 

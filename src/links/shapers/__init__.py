@@ -1,7 +1,8 @@
 """Shaped links on one machine: a relay in user space, or the kernel's queues."""
 
+from .kernel import remove_dead
 from .link import Fault, FaultKind, LinkConfig, Way
-from .running_shaper import SHAPERS, RunningShaper, open_shaper, start_relay
+from .running_shaper import SHAPERS, RunningShaper, open_shaper, start_links
 
 __all__ = [
     "SHAPERS",
@@ -11,5 +12,6 @@ __all__ = [
     "RunningShaper",
     "Way",
     "open_shaper",
-    "start_relay",
+    "remove_dead",
+    "start_links",
 ]

@@ -69,6 +69,17 @@ def claim(
             path.unlink(missing_ok=True)
 
 
+def sweep(remove: Callable[[str], None], claims_dir: Path = CLAIMS_DIR) -> None:
+    """Removes what dead laboratories left; RunError if the folder cannot be read."""
+    if not claims_dir.exists():
+        return
+    try:
+        with _locked_folder(claims_dir):
+            _sweep(claims_dir, remove)
+    except OSError as error:
+        raise RunError(f"{claims_dir}: {error.strerror}") from None
+
+
 def _sweep(claims_dir: Path, remove: Callable[[str], None]) -> set[int]:
     """Removes what dead laboratories left, and returns the blocks of those that live."""
     taken: set[int] = set()

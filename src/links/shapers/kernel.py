@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 
 from ...core.errors import RunError, UsageError
-from .claims import claim
+from .claims import claim, sweep
 from .link import FaultKind, LinkConfig, LinkSchedule, Way
 from .namespaces import (
     FAR_DEVICE,
@@ -22,11 +22,13 @@ from .namespaces import (
     LinkPlace,
     build,
     enter_command,
+    listener_in,
     remove,
     run_in,
     run_ip,
     server_namespace_of,
 )
+from .relay import Link
 from .replay import OnUplinkRate, Replay, Shaper
 from .traffic_control import HandOver, delay_line, root_rate_line, set_now, traffic_control
 
@@ -36,8 +38,11 @@ _DEVICES = {Way.UP: FAR_DEVICE, Way.DOWN: NEAR_DEVICE}  # of the router: where e
 
 
 @contextlib.contextmanager
-def kernel_shaper(names: Sequence[str]) -> Iterator[Shaper]:
+def kernel_shaper(names: Sequence[str], *, leads_out: bool = False) -> Iterator[Shaper]:
     """Builds a laboratory for links of these names, and removes it at the end.
+
+    If it leads out, the server runs outside of it, on another machine for example: where it would be, each connection is
+    passed on to it, as fast as it comes.
 
     Raises:
         UsageError: if there are no links or too many, or this process may not make namespaces.
@@ -53,11 +58,32 @@ def kernel_shaper(names: Sequence[str]) -> Iterator[Shaper]:
         places = [LinkPlace(claimed.run_id, claimed.block, n) for n in range(len(names))]
         build(places)
         place_of = dict(zip(names, places, strict=True))
+        open_link = _link_out if leads_out else _kernel_link
         yield Shaper(
             enter_command(server_namespace_of(claimed.run_id)),
             _SERVER_OPTIONS,
-            lambda config, on_rate: _kernel_link(config, place_of[config.name], on_rate),
+            lambda config, on_rate: open_link(config, place_of[config.name], on_rate),
         )
+
+
+def remove_dead() -> None:
+    """Removes the laboratories whose processes were killed, and nothing else; RunError if that fails."""
+    if os.geteuid() == 0:  # only root makes them
+        sweep(remove)
+
+
+@contextlib.asynccontextmanager
+async def _link_out(
+    config: LinkConfig, place: LinkPlace, on_uplink_rate: OnUplinkRate
+) -> AsyncIterator[KernelLink]:
+    """Runs a link to a server outside of the laboratory."""
+    far_end = (place.server_address, config.server_address[1])
+    listener = listener_in(server_namespace_of(place.run_id), far_end)
+    async with (
+        Link(LinkConfig(config.name, config.server), listener=listener),
+        _kernel_link(config, place, on_uplink_rate) as link,
+    ):
+        yield link
 
 
 @contextlib.asynccontextmanager

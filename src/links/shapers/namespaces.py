@@ -9,9 +9,13 @@ both ends learns of it as it would of a bad radio link.
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
+import os
+import socket
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +33,7 @@ NUM_BLOCKS = NETWORK.num_addresses // (_ADDRESSES_PER_LINK * MAX_LINKS)
 
 FAR_DEVICE = "s"
 NEAR_DEVICE = "c"
+_CLONE_NEWNET = 0x40000000
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,26 @@ def run_in(namespace: str, command: Sequence[str]) -> str:
 def enter_command(namespace: str) -> tuple[str, ...]:
     """What to put before a command, so that it runs in a namespace."""
     return ("nsenter", f"--net={NAMESPACES_DIR / namespace}")
+
+
+def listener_in(namespace: str, address: tuple[str, int]) -> socket.socket:
+    """Listens in a namespace, for a process that stays where it is; RunError if the kernel refuses."""
+
+    def listen() -> socket.socket:
+        setns = ctypes.CDLL(None, use_errno=True).setns  # moves the thread that calls it
+        with (NAMESPACES_DIR / namespace).open("rb") as file:
+            if setns(file.fileno(), _CLONE_NEWNET):
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+        listener = socket.create_server(address)
+        listener.setblocking(False)
+        return listener
+
+    try:
+        with ThreadPoolExecutor(1, "enter namespace") as pool:
+            return pool.submit(listen).result()
+    except OSError as error:
+        raise RunError(f"namespace {namespace}: {error.strerror}") from None
 
 
 def _up_line(device: str) -> str:

@@ -53,7 +53,7 @@ async def _serve() -> None:
 
 def _open_shaper(request: dict[str, Any], stack: AsyncExitStack) -> Shaper:
     if request["shaper"] == "kernel":
-        return stack.enter_context(kernel_shaper(request["names"]))
+        return stack.enter_context(kernel_shaper(request["names"], leads_out=request["leads_out"]))
     return Shaper((), (), Link)  # needs no rights
 
 

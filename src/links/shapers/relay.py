@@ -64,12 +64,18 @@ class Link:
     small chunks, and buffers are small, so that a sender feels a slow link soon.
     """
 
-    def __init__(self, config: LinkConfig, on_uplink_rate: OnUplinkRate | None = None) -> None:
+    def __init__(
+        self,
+        config: LinkConfig,
+        on_uplink_rate: OnUplinkRate | None = None,
+        listener: socket.socket | None = None,
+    ) -> None:
+        """Prepares a link; it takes over the listener if one is given."""
         self.config = config
         self._on_uplink_rate = on_uplink_rate
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[_Connection] = set()
-        self._listener: socket.socket | None = None
+        self._listener = listener
 
     @property
     def port(self) -> int:
@@ -93,7 +99,8 @@ class Link:
             except OSError as error:
                 text = f"source_port={self.config.source_port}: {error.strerror}"
                 raise RunError(text) from None
-        self._listener = _listen(self.config.port)
+        if self._listener is None:
+            self._listener = _listen(self.config.port)
         replay = Replay(LinkSchedule.of(self.config), self)
         replay.start()
         self._start(self._accept(self._listener), "accept")

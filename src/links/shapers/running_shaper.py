@@ -29,13 +29,18 @@ class RunningShaper:
     """
 
     def __init__(
-        self, process: subprocess.Popen[str], names: Sequence[str], out_dir: Path, shaper: str
+        self,
+        process: subprocess.Popen[str],
+        names: Sequence[str],
+        out_dir: Path,
+        shaper: str,
+        leads_out: bool,
     ) -> None:
         self._process = process
         self._names = list(names)
         self._out_dir = out_dir.resolve()
         self._addresses: dict[str, str] = {}
-        reply = self._ask({"shaper": shaper, "names": self._names})
+        reply = self._ask({"shaper": shaper, "names": self._names, "leads_out": leads_out})
         self.server_command: tuple[str, ...] = tuple(reply["server_command"])
         self.server_options: tuple[str, ...] = tuple(reply["server_options"])
 
@@ -60,6 +65,11 @@ class RunningShaper:
         }
         self._addresses = self._ask(request)["addresses"]
 
+    @property
+    def pid(self) -> int:
+        """Of the shaper's process."""
+        return self._process.pid
+
     def address(self, name: str) -> str:
         """HOST:PORT where the client of a started link connects."""
         return self._addresses[name]
@@ -81,7 +91,9 @@ class RunningShaper:
 
 
 @contextlib.contextmanager
-def open_shaper(shaper: str, names: Sequence[str], out_dir: Path) -> Iterator[RunningShaper]:
+def open_shaper(
+    shaper: str, names: Sequence[str], out_dir: Path, *, leads_out: bool = False
+) -> Iterator[RunningShaper]:
     """Runs a shaper in a process; what uplinks are set to is logged in `link-<name>.csv`.
 
         with open_shaper("kernel", ["cam"], out_dir) as shaper:
@@ -93,6 +105,7 @@ def open_shaper(shaper: str, names: Sequence[str], out_dir: Path) -> Iterator[Ru
         shaper: `relay`, in user space, or `kernel`, which needs root.
         names: of the links, all different.
         out_dir: existing folder for the logs, whose columns are at_ms and rate_kbps.
+        leads_out: whether the server is started without `server_command`, so that links have to lead out to it.
 
     Raises:
         ValueError: if two links share a name.
@@ -111,7 +124,7 @@ def open_shaper(shaper: str, names: Sequence[str], out_dir: Path) -> Iterator[Ru
     )
     with process:
         try:
-            yield RunningShaper(process, names, out_dir, shaper)
+            yield RunningShaper(process, names, out_dir, shaper, leads_out)
         finally:
             if process.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -125,10 +138,14 @@ def open_shaper(shaper: str, names: Sequence[str], out_dir: Path) -> Iterator[Ru
 
 
 @contextlib.contextmanager
-def start_relay(
-    links: Sequence[LinkConfig], out_dir: Path, zero_ms: float | None = None
+def start_links(
+    links: Sequence[LinkConfig],
+    out_dir: Path,
+    zero_ms: float | None = None,
+    shaper: str = SHAPERS[0],
 ) -> Iterator[RunningShaper]:
-    """Runs links of a relay to a server that runs already; arguments and errors as above."""
-    with open_shaper("relay", [link.name for link in links], out_dir) as shaper:
-        shaper.start(links, zero_ms)
-        yield shaper
+    """Runs links to a server that runs already, here or elsewhere; arguments and errors as above."""
+    names = [link.name for link in links]
+    with open_shaper(shaper, names, out_dir, leads_out=True) as running:
+        running.start(links, zero_ms)
+        yield running

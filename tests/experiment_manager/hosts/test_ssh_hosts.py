@@ -7,6 +7,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,28 +27,40 @@ from moonjelly.experiment_manager.hosts.host import read_hosts
 from moonjelly.experiment_manager.hosts.port import HostError
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.experiment_manager.running_all import CannotGoOnError
+from moonjelly.files.shipped import shipped_folder
+from moonjelly.links.shapers import namespaces
+from moonjelly.links.shapers.claims import CLAIMS_DIR
 
 AGENT = "moonjelly.experiment_manager.hosts.agent"
 REMOTE_STOP_LIMIT_S = 60.0
 pytestmark = [pytest.mark.slow, pytest.mark.ssh_server]
 
 
-def write_experiment(folder: Path, seconds: float) -> Path:
+def write_experiment(folder: Path, seconds: float, zoo: str, shaper: str) -> Path:
     path = folder / "tiny.yaml"
     path.write_text(
         f"seconds: {seconds}\n"
-        "server: {zoo: replayed-gpu, devices: [replayed:gpu], variants: [yolov4-128, yolov4-256]}\n"
-        "matrix: {clients: [2], slo_ms: [300], fps: [10], trace: [lte_like]}\n"
+        f"server: {{zoo: {zoo}, devices: [replayed:gpu], variants: [yolov4-128, yolov4-256]}}\n"
+        "matrix: {clients: [2], slo_ms: [300], fps: [10], trace: [lte_like], "
+        f"shaper: [{shaper}]}}\n"
     )
     return path
 
 
 def first_run(folder: Path, seconds: float) -> RunConfig:
-    return read_experiment(write_experiment(folder, seconds)).runs()[0]
+    return read_experiment(write_experiment(folder, seconds, "replayed-gpu", "relay")).runs()[0]
 
 
-def command(folder: Path, hosts_file: Path, out: Path, seconds: float) -> list[str]:
-    file = write_experiment(folder, seconds)
+def command(
+    folder: Path,
+    hosts_file: Path,
+    out: Path,
+    seconds: float,
+    *,
+    zoo: str = "replayed-gpu",
+    shaper: str = "relay",
+) -> list[str]:
+    file = write_experiment(folder, seconds, zoo, shaper)
     words = ["experiment", "run", str(file), "--hosts", str(hosts_file), "--out", str(out)]
     return [sys.executable, "-m", "moonjelly", *words]
 
@@ -220,3 +233,105 @@ def test_a_manager_that_is_killed_leaves_nothing_there_and_the_next_one_goes_on(
     assert done.returncode == 0, done.stderr
     assert list(there.iterdir()) == []
     assert not (out / "unfinished").exists()
+
+
+def laboratories(processes: list[psutil.Process]) -> list[str]:
+    """The namespaces and interfaces that some processes have claimed."""
+    pids = {one.pid for one in processes}
+    claims = [path for path in CLAIMS_DIR.glob("*.json") if _claimed_by(path) in pids]
+    return [
+        str(path)
+        for claim in claims
+        for place, prefix in (
+            (namespaces.NAMESPACES_DIR, namespaces.namespace_prefix(claim.stem)),
+            (namespaces.INTERFACES_DIR, namespaces.device_prefix(claim.stem)),
+        )
+        for path in place.glob(f"{prefix}*")
+    ]
+
+
+def _claimed_by(path: Path) -> int:
+    try:
+        return int(json.loads(path.read_text())["pid"])
+    except (OSError, ValueError):  # somebody else's, who begins or ends
+        return 0
+
+
+def await_removal(paths: list[str]) -> None:
+    assert len(paths) == 5  # a server's namespace, for each of two cameras one and an interface
+    limit_s = time.monotonic() + REMOTE_STOP_LIMIT_S
+    while any(os.path.lexists(path) for path in paths):
+        assert time.monotonic() < limit_s, paths
+        time.sleep(0.05)
+
+
+@pytest.mark.network
+def test_the_kernel_shapes_on_a_host_and_a_zoo_of_ones_own_is_served(
+    tmp_path: Path, hosts_file: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(shipped_folder("profiles") / "replayed-gpu", tmp_path / "mine")
+    done = subprocess.run(
+        command(tmp_path, hosts_file, out, 1, zoo="./mine", shaper="kernel"),
+        check=False, capture_output=True, text=True, timeout=250,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with (out / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["shaper"], row["captured"]) for row in rows] == [("kernel", "10")] * 2
+    assert sum(int(row["in_time"]) for row in rows) > 0
+    (folder,) = (out / "runs").iterdir()
+    assert (folder / "link-camera-1.csv").stat().st_size > 0
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("which", ["the agent", "the agent and its shaper"])
+def test_an_agent_that_is_killed_leaves_no_namespaces_for_longer_than_the_next_session(
+    tmp_path: Path, hosts_file: Path, which: str
+) -> None:
+    out, there = tmp_path / "out", tmp_path / "there"
+    manager = subprocess.Popen(
+        command(tmp_path, hosts_file, out, 60, shaper="kernel"),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    processes = await_streaming(there, lambda: manager.poll() is None)
+    paths = laboratories(processes)
+    players = {
+        int(line.split()[0])
+        for path in there.glob("*/*/street/processes.txt")
+        for line in path.read_text().splitlines()
+    }
+    agents = [one for one in processes if one.pid in players and AGENT in one.cmdline()]
+    assert (len(agents), len(players)) == (1, 2)
+    for one in processes:
+        if one in agents or (one.pid in players and which != "the agent"):
+            one.kill()
+    errors = manager.communicate(timeout=120)[1]
+    assert manager.returncode == 1, errors
+    assert "its agent has ended" in errors
+    if which != "the agent":
+        assert all(map(os.path.lexists, paths)), "nobody was left to clean up"
+        done = subprocess.run(
+            command(tmp_path, hosts_file, out, 1, shaper="kernel"),
+            check=False, capture_output=True, text=True, timeout=250,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    await_removal(paths)
+
+
+@pytest.mark.network
+def test_a_host_that_cannot_shape_is_told_before_any_run(tmp_path: Path, hosts_file: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPATH=/nowhere\nexport PATH\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    hosts_file.write_text(hosts_file.read_text().replace(sys.executable, str(python)))
+    done = subprocess.run(
+        command(tmp_path, hosts_file, tmp_path / "out", 1, shaper="kernel"),
+        check=False, capture_output=True, text=True, timeout=250,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "host street (127.0.0.1:" in done.stderr
+    assert "shaper=kernel: not installed: ip, tc, ss, nsenter, sysctl" in done.stderr
+    assert not (tmp_path / "out" / "failed").exists()

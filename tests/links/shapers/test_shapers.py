@@ -19,7 +19,7 @@ from moonjelly.links.shapers import (
     LinkConfig,
     Way,
     open_shaper,
-    start_relay,
+    start_links,
 )
 from moonjelly.links.shapers.traffic_control import BURST_MS
 from moonjelly.links.traces import LinkTrace, constant_trace
@@ -241,6 +241,30 @@ def test_links_of_the_kernel_have_each_their_own_rate(
             assert laboratory.in_some_try(is_filled), name
 
 
+@pytest.mark.network
+def test_kernel_links_lead_out_to_a_server_that_is_in_no_namespace_of_theirs(
+    tmp_path: Path, laboratory: SimpleNamespace
+) -> None:
+    reset = Fault(3.0, FaultKind.RESET)
+    with laboratory.running_sink(()) as sink:
+        links = [
+            LinkConfig("slow", sink.address, uplink=constant_trace(4)),
+            LinkConfig("cam", sink.address, uplink=constant_trace(40), faults=(reset,)),
+        ]
+        with start_links(links, tmp_path, shaper="kernel") as shaper:
+            address = shaper.address("cam")
+
+            def is_filled() -> bool:
+                mbits, seconds = laboratory.carried(sink, address, 0.5)
+                assert mbits <= 40 * (seconds * 1.01 + 0.05)
+                return mbits >= 40 * (seconds * 0.8 - 0.1)
+
+            assert laboratory.in_some_try(is_filled)
+            with laboratory.connect(address), laboratory.connect(shaper.address("slow")):
+                assert sink.report()["end"] == "ConnectionResetError"
+    assert logged_kbps(tmp_path)[0] == (pytest.approx(0, abs=1000), 40_000)
+
+
 def test_a_shaper_of_another_kind_is_refused(tmp_path: Path) -> None:
     with (
         pytest.raises(UsageError, match="shaper='wet': must be one of relay, kernel"),
@@ -259,7 +283,7 @@ def test_the_kernel_needs_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_links_of_one_name_are_refused(tmp_path: Path) -> None:
     link = LinkConfig("a", "127.0.0.1:1")
-    with pytest.raises(ValueError, match="names must differ"), start_relay([link, link], tmp_path):
+    with pytest.raises(ValueError, match="names must differ"), start_links([link, link], tmp_path):
         pass
 
 
@@ -274,5 +298,5 @@ def test_links_that_the_shaper_was_not_opened_for_are_refused(tmp_path: Path) ->
 def test_a_link_whose_port_is_taken_is_an_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         link = LinkConfig("a", "127.0.0.1:1", port=taken.getsockname()[1])
-        with pytest.raises(RunError, match="in use"), start_relay([link], tmp_path):
+        with pytest.raises(RunError, match="in use"), start_links([link], tmp_path):
             pass
