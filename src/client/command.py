@@ -23,10 +23,18 @@ from .access import TOKEN_VARIABLE, Access, access_of
 from .answers import Answer
 from .client import DEFAULT_ADDRESS
 from .command_report import Tally, write_report, write_videos
-from .emulation import CameraResult, EmulatedCamera, OpenedSource, open_sources, run_cameras
+from .emulation import (
+    CameraResult,
+    EmulatedCamera,
+    OpenedSource,
+    close_sources,
+    open_sources,
+    run_cameras,
+)
 from .options import DEFAULT_CONNECT_TIMEOUT_S, MAX_CONNECT_TIMEOUT_S
 from .sources import is_live_source
 from .terminal import Interrupts, complain, show_progress
+from .video_truth import VideoTruth
 
 MAX_CLIENTS = 1000
 
@@ -110,6 +118,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--name", default="camera", help="stream ids are NAME-0, NAME-1, ... (%(default)s)")
     add("--seed", type=int, default=0, help="of starts and places in traces (%(default)s)")
     add("--video", action="store_true", help="write an annotated mp4 of each device")
+    add(
+        "--truth",
+        type=Path,
+        metavar="FILE",
+        help="what there is to find in a video, as COCO has it, or as `moonjelly zoo golden` writes it: "
+        "answers are scored",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -130,9 +145,16 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts) -> int:
         raise UsageError(_as_option(error)) from None
     if arguments.video and is_live_source(arguments.source):
         raise UsageError("--video: needs a source that can be read again, not a camera")
+    truth = None if arguments.truth is None else VideoTruth(arguments.truth)
     sources = open_sources(cameras)
     if arguments.video and any(getattr(source, "is_live", False) for source in sources):
         raise UsageError("--video: needs a source that can be read again, not a camera")
+    if truth is not None:
+        try:
+            truth.check(arguments.source, sources[0])
+        except UsageError:
+            close_sources(sources)
+            raise
     tally = Tally()
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -150,7 +172,7 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts) -> int:
     except OSError as error:
         raise RunError(f"--out {out_dir}: {error.strerror or error}") from None
     with interrupts.held():
-        problems = write_report(arguments, results, tally)
+        problems = write_report(arguments, results, tally, truth)
     if arguments.video:
         problems += write_videos(out_dir, results)
     for problem in problems:

@@ -6,10 +6,12 @@ import argparse
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from rich.console import Group, RenderableType
 
 from ..core.addresses import mask_address
 from ..core.answers import Detections, Labels
@@ -17,6 +19,7 @@ from ..core.checks import plain
 from ..core.errors import MoonjellyError, RunError
 from ..core.records import FrameRecord
 from ..files.csv_log import read_records
+from ..files.json_file import write_json
 from ..reporting.accuracy import FrameKey, read_answers
 from ..reporting.run_folder import (
     ANSWERS_FILE,
@@ -36,6 +39,7 @@ from .emulation import CameraResult
 from .errors import Refused
 from .sources import FrameSource, NoPicture, open_source
 from .terminal import complain, show
+from .video_truth import SCORES_FILE, VideoTruth, scores_table
 
 _BLANK_PX = 320
 
@@ -67,9 +71,12 @@ class Tally:
 
 
 def write_report(
-    arguments: argparse.Namespace, results: Sequence[CameraResult], tally: Tally
+    arguments: argparse.Namespace,
+    results: Sequence[CameraResult],
+    tally: Tally,
+    truth: VideoTruth | None = None,
 ) -> list[str]:
-    """Writes what came of the run, shows it, and returns what went wrong."""
+    """Writes what came of the run, scores it where the truth is known, shows it, and returns what went wrong."""
     out_dir: Path = arguments.out
     info = RunInfo(
         kind="client",
@@ -92,8 +99,19 @@ def write_report(
             write()
         except OSError as error:
             problems.append(f"{out_dir / name}: cannot be written: {error.strerror}")
+    shown: list[RenderableType] = []
+    if truth is not None and summary.total.captured:
+        try:
+            frames, answers = _read_logs(out_dir)
+            accuracy, scores = truth.score(results, frames, answers)
+            summary = tally.frames.summary(info, accuracy)
+            write_summary(out_dir, summary)
+            write_json(out_dir / SCORES_FILE, {name: asdict(one) for name, one in scores.items()})
+            shown.append(scores_table(scores, accuracy))
+        except (MoonjellyError, OSError) as error:
+            problems.append(f"not scored: {error}")
     if summary.total.captured:
-        show(outcome_table(summary), f"logs: {out_dir}")
+        show(Group(outcome_table(summary), *shown), f"logs: {out_dir}")
     problems += summary.problems()
     for result in results:
         problems.extend(_problem_of(result))
@@ -122,8 +140,7 @@ def _problem_of(result: CameraResult) -> list[str]:
 def write_videos(out_dir: Path, results: Sequence[CameraResult]) -> list[str]:
     """Writes the annotated videos, reading the sources once more; returns what went wrong."""
     try:
-        frames = read_records(out_dir / FRAMES_FILE, FrameRecord)
-        answers = read_answers(out_dir / ANSWERS_FILE)
+        frames, answers = _read_logs(out_dir)
     except MoonjellyError as error:
         return [f"--video: {error}"]
     problems = []
@@ -135,6 +152,11 @@ def write_videos(out_dir: Path, results: Sequence[CameraResult]) -> list[str]:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             problems.append(f"{name}: cannot be written: {plain(reason)}")
     return problems
+
+
+def _read_logs(out_dir: Path) -> tuple[list[FrameRecord], dict[FrameKey, Detections | Labels]]:
+    frames = read_records(out_dir / FRAMES_FILE, FrameRecord)
+    return list(frames), read_answers(out_dir / ANSWERS_FILE)
 
 
 def _write_video(

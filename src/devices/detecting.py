@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import cast
-
-from ..core.answers import Answer, Detections
+from ..core.answers import Answer
 from ..core.zoo import Runtime
-from ..vision.fits import Fitted, Image
-from ..vision.preprocessing import fit_picture
+from ..vision.fits import Fitted
 from ..zoos import OpenedZoo
 from .executors.local_executor import LocalExecutor
 from .executors.session import Session
@@ -72,16 +68,3 @@ class PictureRunner:
         """Says what is in a picture; boxes are fractions of what was sent."""
         running = self._executor.start(self._name, [self._executor.prepare(fitted)])
         return self._executor.finish(running)[0]
-
-
-def golden_detections(zoo: OpenedZoo, images: Iterable[Image]) -> list[Detections]:
-    """Runs the golden variant of a zoo that detects on pictures.
-
-    The pictures are resized and not compressed: between the golden variant and the camera lies no link.
-
-    Raises:
-        RunError: if it cannot be loaded.
-    """
-    detect = PictureRunner(zoo, zoo.zoo.golden_variant.name)
-    answers = (detect(fit_picture(image, detect.side_px, detect.fit)) for image in images)
-    return [cast("Detections", one) for one in answers]

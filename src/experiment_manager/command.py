@@ -20,7 +20,7 @@ from .hosts.fleet import Fleet
 from .hosts.host import Host, read_hosts
 from .live import run_live
 from .machine import describe_machine
-from .matrix import RunConfig
+from .matrix import RunConfig, detections_words
 from .progress import START_AND_STOP_S, TerminalObserver, duration
 from .running_all import CannotGoOnError, RunOne, run_missing
 from .simulated import run_simulated
@@ -80,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
             _run_maker(arguments.simulated, hosts, folder, runs, console) as (run_one, machine),
         ):
             folder.claim(machine)
-            folder.note_command(sys.argv)
+            zoo = experiment.detections_zoo
+            folder.note_command(sys.argv, detections_words(zoo) if zoo else "")
             num_finished = sum(folder.finished(one) is not None for one in runs)
             about_s = (len(runs) - num_finished) * (experiment.seconds + START_AND_STOP_S)
             console.print(

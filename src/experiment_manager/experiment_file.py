@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -16,6 +16,7 @@ from ..core.checks import echo, require_positive
 from ..core.errors import UsageError
 from ..core.limits import FPS, SLO_MS, WIRE_MS, Range
 from ..core.options import check_ranges, option
+from ..core.zoo import Task
 from ..devices.discovery import parse_devices
 from ..files.document import Document, Place, ReadBy
 from ..files.yaml_file import read_yaml
@@ -24,7 +25,7 @@ from ..links.traces import LinkTrace, read_trace
 from ..live_run.cameras import TRACES_DIR
 from ..server.config import ServerConfig
 from ..zoos import open_zoo, zoo_beside
-from .matrix import Experiment, Value
+from .matrix import USUAL_ZOO, Experiment, Value
 
 SHIPPED_DIR = Path(__file__).with_name("experiments")
 MAX_RUNS = 10_000
@@ -110,6 +111,7 @@ class _ExperimentFile:
     iterations: int = option(1, limits=Range(1, 1000))
     wire_ms: float = option(0.0, limits=WIRE_MS)
     trace_scale_ratio: float = 1.0
+    detections_zoo: str = ""
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -155,6 +157,10 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
         server["zoo"] = zoo_beside(server["zoo"], path)
     if "zoo" in matrix:
         matrix["zoo"] = tuple(zoo_beside(one, path) for one in matrix["zoo"])
+    detections_zoo = zoo_beside(file.detections_zoo, path)
+    if detections_zoo:
+        with _blamed(document, ("detections_zoo",)):
+            _check_detections(detections_zoo, matrix.get("zoo") or (server.get("zoo", USUAL_ZOO),))
     matrix.setdefault("seed", (0,))
     num_runs = file.iterations * math.prod(len(values) for values in matrix.values())
     if num_runs > MAX_RUNS:
@@ -167,6 +173,7 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
         server=server,
         matrix=matrix,
         traces=_read_traces(document, path.parent, matrix["trace"], file.trace_scale_ratio),
+        detections_zoo=detections_zoo,
     )
 
 
@@ -185,6 +192,21 @@ def _check_place(name: str, value: Any, *, is_elsewhere: bool) -> None:  # noqa:
     """Checks what hangs on the machine that the server runs on; raises ValueError."""
     if name == "devices" and not is_elsewhere:
         parse_devices(value)
+
+
+def _check_detections(name: str, served: Iterable[str]) -> None:
+    """Checks that a zoo can look at frames as they are sent for those that are served; raises UsageError."""
+    zoo = open_zoo(name)
+    zoo.variants  # noqa: B018 - read to be checked
+    without = [one.name for one in zoo.zoo.networks if not one.file]
+    if without or zoo.zoo.task is not Task.DETECTION:
+        raise UsageError(f"zoo {zoo.name}: must hold networks that detect, with their weights")
+    for other in map(open_zoo, served):
+        if other.zoo.task is Task.DETECTION and other.zoo.fit is not zoo.zoo.fit:
+            raise UsageError(
+                f"zoo {zoo.name}: takes pictures as {zoo.zoo.fit}, clients of {other.name} send them "
+                f"as {other.zoo.fit}: must be the same"
+            )
 
 
 @contextlib.contextmanager

@@ -74,10 +74,10 @@ class ExperimentFolder:
         """The folder of a run of the same configuration that failed; None if there is none."""
         return _by_digest(self.root / FAILED_DIR).get(run.digest)
 
-    def note_command(self, words: Sequence[str]) -> None:
-        """Writes down how the experiment was started, for whoever reads its tables and figures."""
+    def note_command(self, words: Sequence[str], detections: str = "") -> None:
+        """Writes down how the experiment was started, and where detections are from, for its tables' and figures' readers."""
         command = shlex.join([Path(words[0]).name, *words[1:]])
-        write_json(self.root / COMMAND_FILE, {"command": command})
+        write_json(self.root / COMMAND_FILE, {"command": command, "detections": detections})
 
     def begin(self, run: RunConfig) -> Path:
         """Makes the folder that a run writes to."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..adapting.frame_sizes import DEFAULT_QUALITY
-from ..core.answers import Answer, Detections
+from ..core.answers import Answer
 from ..core.zoo import Task
 from ..devices.config import DeviceKind
 from ..devices.discovery import find_devices, parse_devices
@@ -20,16 +21,14 @@ from ..reporting.accuracy import FrameKey, read_answers
 from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.run_folder import ANSWERS_FILE, SERVER_DIR, RunInfo, write_run_info
 from ..reporting.run_logs import RunLogs, read_run_logs
-from ..reporting.scores import Scores, score_answers
+from ..reporting.scores import Scores
 from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
-from ..vision.accuracy import in_classes
 from ..zoos import OpenedZoo, open_zoo
-from .matrix import RunConfig, value_text
+from .matrix import USUAL_ZOO, RunConfig, value_text
 from .outcome import run_outcome, write_outcome
 from .running_all import OnProgress
-
-USUAL_ZOO = "traffic"  # the same on every machine
+from .seeing import find_answers, score_cameras
 
 
 def run_live(
@@ -63,7 +62,7 @@ def run_live(
         CameraReport.of(result, run.link_text(camera))
         for result, camera in zip(streamed.results, cameras, strict=True)
     ]
-    return finish_run(run, folder, reports, streamed.server_status, machine)
+    return finish_run(run, folder, reports, streamed.server_status, machine, on_progress)
 
 
 def encoded_scene(run: RunConfig, camera: LiveCamera) -> LoopedScene:
@@ -79,6 +78,7 @@ def finish_run(
     reports: Sequence[CameraReport],
     server_status: int,
     machine: Mapping[str, str],
+    on_progress: OnProgress = lambda *_: None,
 ) -> list[str]:
     """Completes and scores a run whose logs lie in a folder, when its cameras and its server have stopped.
 
@@ -87,6 +87,7 @@ def finish_run(
 
     Raises:
         UsageError: if a log is broken.
+        RunError: if a network cannot be loaded that looks at what cameras saw.
         OSError: if a file cannot be written.
     """
     info = RunInfo(
@@ -97,57 +98,72 @@ def finish_run(
             **{name: value_text(value) for name, value in run.factors().items()},
             "server's options": " ".join(to_arguments(server_options(run))),
             "server's messages": SERVER_LOG,
+            **run.detections_setting(),
         },
         host=machine,
     )
     write_run_info(folder, info)
     logs = read_run_logs(folder)
-    answers = read_answers(folder / ANSWERS_FILE)
     class_names = next((one.class_names for one in reports if one.class_names), ())
-    class_names = class_names or zoo_of(run).zoo.class_names
-    scenes = {}
-    if _detects(run):
-        scenes = {one.stream_id: looped_scene(run.seconds, one) for one in run.cameras()}
-    summary, problems = score_run(folder, logs, answers, scenes, class_names, folder / SERVER_DIR)
-    scores = score_cameras(logs, answers, scenes, zoo_of(run), class_names) if scenes else {}
+    seen = see(run, logs, on_progress, read_answers(folder / ANSWERS_FILE), class_names)
+    summary, problems = score_run(
+        folder, logs, seen.answers, seen.scenes, seen.class_names, folder / SERVER_DIR
+    )
     if server_status:
         problems.append(f"the server ended with status {server_status}")
     problems += [f"{one.info.stream_id}: {one.problem}" for one in reports if one.problem]
     refused = {one.info.stream_id for one in reports if one.is_refused}
     frames = [frame for rows in logs.frames.values() for frame in rows]
-    write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), scores))
+    write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), seen.scores))
     return problems
 
 
-def score_cameras(
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the cameras of a run saw, and what was answered.
+
+    Attributes:
+        answers: of the devices, or found afterwards in the frames that they were sent.
+        class_names: by class id of the answers.
+        scenes: stream id to what that camera saw; empty where answers cannot be judged.
+        scores: of each camera, and under `TOTAL` of all of them together.
+    """
+
+    answers: Mapping[FrameKey, Answer]
+    class_names: tuple[str, ...]
+    scenes: Mapping[str, LoopedScene] = field(default_factory=dict)
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+
+
+def see(
+    run: RunConfig,
     logs: RunLogs,
-    answers: Mapping[FrameKey, Answer],
-    scenes: Mapping[str, LoopedScene],
-    zoo: OpenedZoo,
-    class_names: tuple[str, ...],
-) -> dict[str, Scores]:
-    """Scores each camera of a run, and under `TOTAL` all of them together.
+    on_progress: OnProgress,
+    answers: Mapping[FrameKey, Answer] | None = None,
+    class_names: tuple[str, ...] = (),
+) -> Seen:
+    """Judges what was answered, and under which class names; without answers, as of a simulated run, only what is found afterwards.
 
     Raises:
-        WeightsError: if the weights of the golden variant cannot be used.
+        RunError: if a network cannot be loaded, or what was found cannot be kept.
     """
-    keys = [(name, row.sequence) for name, rows in logs.frames.items() for row in rows]
-    golden = {name: _golden(zoo, scene) for name, scene in scenes.items()}
-    return score_answers(
-        logs.frames,
-        {stream.stream_id: stream.slo_ms for stream in logs.streams},
-        {key: in_classes(scenes[key[0]].truth_at(key[1]), class_names) for key in keys},
-        {key: golden[key[0]][key[1] % scenes[key[0]].num_frames] for key in keys},
-        answers,
-        class_names,
+    zoo = zoo_of(run)
+    is_judged = zoo.zoo.task is Task.DETECTION
+    if answers is None or not has_networks(run):
+        is_judged = is_judged and bool(run.detections_zoo)
+        answers = None if is_judged else answers
+    if not is_judged:
+        return Seen(answers or {}, class_names or zoo.zoo.class_names)
+    scenes = {one.stream_id: looped_scene(run.seconds, one) for one in run.cameras()}
+    judge = zoo
+    if answers is None:
+        judge = open_zoo(run.detections_zoo)
+        answers = find_answers(logs, scenes, zoo, judge, on_progress)
+        class_names = ()
+    names = class_names or judge.zoo.class_names
+    return Seen(
+        answers, names, scenes, score_cameras(logs, answers, scenes, judge, names, on_progress)
     )
-
-
-@functools.lru_cache(maxsize=1)  # as long as the scene itself is kept
-def _golden(zoo: OpenedZoo, scene: LoopedScene) -> list[Detections]:
-    from ..devices.detecting import golden_detections  # noqa: PLC0415 - loads what runs them
-
-    return golden_detections(zoo, scene.images)
 
 
 def profile_accuracy(run: RunConfig) -> ProfileAccuracy:
@@ -182,13 +198,8 @@ def server_config(run: RunConfig) -> ServerConfig:
     return ServerConfig(**options)  # type: ignore[arg-type]
 
 
-def _detects(run: RunConfig) -> bool:
-    """Whether the devices run networks that find what the cameras see."""
-    return zoo_of(run).zoo.task is Task.DETECTION and runs_networks(run)
-
-
-def runs_networks(run: RunConfig) -> bool:
-    """Whether a device of the run's server is not replayed; those that are found, where none are named, are not."""
+def has_networks(run: RunConfig) -> bool:
+    """Whether devices run networks; those that are found, where none are named, do."""
     devices = run.server.get("devices", ())
     names = devices if isinstance(devices, tuple) else ()
     return not names or any(not name.startswith(f"{DeviceKind.REPLAYED}:") for name in names)

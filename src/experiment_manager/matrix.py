@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..adapting.estimators import DEFAULT_ESTIMATOR
@@ -19,6 +20,7 @@ from ..links.traces import LinkTrace
 from ..live_run.cameras import LiveCamera
 
 Value = str | int | float | bool | tuple[str, ...]
+USUAL_ZOO = "traffic"  # the same on every machine
 _OWN_FACTORS = ("clients", "slo_ms", "fps", "trace")
 CAMERA_FACTORS = ("policy", "estimator", "shaper")  # of cameras and their links
 REPEATS = ("seed", "iteration")  # what a cell's mean is taken over
@@ -38,6 +40,7 @@ class RunConfig:
         iteration: from 0; repeats with other places in the trace.
         server: options of the server that are not at their defaults.
         varied: options of server and cameras that differ between the runs of the experiment.
+        detections_zoo: whose networks look at what devices were sent that run none; empty for nobody's.
     """
 
     seconds: float
@@ -54,6 +57,7 @@ class RunConfig:
     estimator: str = DEFAULT_ESTIMATOR
     shaper: str = SHAPERS[0]
     varied: tuple[str, ...] = ()
+    detections_zoo: str = ""
 
     def factors(self) -> dict[str, Value]:
         """What tells the run from the others of its experiment, as columns of the tables."""
@@ -110,6 +114,10 @@ class RunConfig:
             for number in range(self.clients)
         )
 
+    def detections_setting(self) -> dict[str, str]:
+        """What `run.json` says of detections that no device made; nothing if there are none."""
+        return {"detections": detections_words(self.detections_zoo)} if self.detections_zoo else {}
+
     def link_text(self, camera: LiveCamera) -> str:
         """The link of one of its cameras in words."""
         return f"{self.trace} from value {camera.trace.offset}"
@@ -126,6 +134,7 @@ class Experiment:
             estimator, shaper, and
             options of the server.
         traces: name to trace, of those in the matrix.
+        detections_zoo: as of its runs.
     """
 
     name: str
@@ -135,6 +144,7 @@ class Experiment:
     server: Mapping[str, Value]
     matrix: Mapping[str, tuple[Value, ...]]
     traces: Mapping[str, LinkTrace]
+    detections_zoo: str = ""
 
     def runs(self) -> list[RunConfig]:
         """All runs; every cell once, before any cell comes again, so that a part says something."""
@@ -159,6 +169,7 @@ class Experiment:
                         iteration=iteration,
                         server=_with_budget_rule(factors.get("policy", DEFAULT_POLICY), options),
                         varied=varied,
+                        detections_zoo=self.detections_zoo,
                     )
                 )
         return runs
@@ -168,6 +179,15 @@ def _with_budget_rule(policy: str, options: Mapping[str, Value]) -> Mapping[str,
     """The server's options with the rule that belongs to the cameras' policy, where that is no default."""
     rule = budget_rule(policy)
     return options if rule == DEFAULT_BUDGET_RULE else {"budget_rule": rule, **options}
+
+
+def detections_words(zoo: str) -> str:
+    """What captions say where devices run no network."""
+    name = Path(zoo).name
+    return (
+        f"Latency is that of profiles; detections are what zoo {name} finds in the very frames, as they "
+        "were sent."
+    )
 
 
 def value_text(value: Value) -> str:

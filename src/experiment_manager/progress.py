@@ -82,12 +82,13 @@ class TerminalObserver:
         self._left.begin(time.monotonic())
         self._progress.update(self._task, share="starting")
 
-    def count(self, num_answers: int, num_in_time: int) -> None:
-        """Counts verdicts."""
+    def count(self, num_answers: int, num_in_time: int, doing: str = "", /) -> None:
+        """Counts verdicts; or shows what is done beside."""
         self._num_answers += num_answers
         self._num_in_time += num_in_time
-        share = self._num_in_time / self._num_answers
-        self._progress.update(self._task, share=f"{share:.1%} of its answers in time")
+        if not doing:
+            doing = f"{self._num_in_time / self._num_answers:.1%} of its answers in time"
+        self._progress.update(self._task, share=doing)
 
     def end(self, run: RunConfig, problems: Sequence[str], folder: Path) -> None:
         """Prints a line about the run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from ..core.errors import MoonjellyError, RunError
 from .folder import ExperimentFolder
@@ -11,8 +12,14 @@ from .matrix import RunConfig
 from .progress import TerminalObserver
 from .tables import write_tables
 
-OnProgress = Callable[[int, int], None]
-"""Is told how many more frames have their verdicts, and how many of these were in time."""
+
+class OnProgress(Protocol):
+    """Is told how many more frames have their verdicts, and how many of these were in time; or what else is done."""
+
+    def __call__(self, num_answers: int, num_in_time: int, doing: str = "", /) -> None:
+        """Shows it."""
+        ...
+
 
 RunOne = Callable[[RunConfig, Path, OnProgress], list[str]]
 """Makes a run in a folder; returns what is wrong with it. `MoonjellyError` and `OSError` fail it too."""

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from ..devices.discovery import find_devices
 from ..live_run.as_scenario import CALM, Chance, measured_sizes, simulated_run
+from ..live_run.scoring import score_truth
 from ..reporting.device_outcome import read_devices
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
 from ..simulation.run_folder import run_info, simulation_logs, write_links
 from ..simulation.simulation import Simulation
-from .live import encoded_scene, profile_accuracy, server_config, sides_px, zoo_of
+from .live import encoded_scene, profile_accuracy, see, server_config, sides_px, zoo_of
 from .matrix import RunConfig, value_text
 from .outcome import run_outcome, write_outcome
 from .running_all import OnProgress
@@ -29,7 +30,6 @@ def run_simulated(
     chance: Chance = CALM,
 ) -> list[str]:
     """Simulates a run, and scores it as a live one; other arguments and errors as of `run_live`."""
-    del on_progress
     config = server_config(run)
     cameras = run.cameras()
     scenario = simulated_run(
@@ -52,13 +52,15 @@ def run_simulated(
         simulation.run_until(math.inf)
     info = run_info(simulation, "")
     factors = {name: value_text(value) for name, value in run.factors().items()}
-    info = dataclasses.replace(
-        info, seconds=run.seconds, settings={**info.settings, **factors}, host=machine
-    )
+    settings = {**info.settings, **factors, **run.detections_setting()}
+    info = dataclasses.replace(info, seconds=run.seconds, settings=settings, host=machine)
     write_run_info(folder, info)
-    frames = [frame for rows in read_run_logs(folder).frames.values() for frame in rows]
-    summary = summarise(info, frames, devices=read_devices(folder))
+    logs = read_run_logs(folder)
+    frames = [frame for rows in logs.frames.values() for frame in rows]
+    seen = see(run, logs, on_progress)
+    accuracy = score_truth(frames, seen.answers, seen.scenes, seen.class_names)
+    summary = summarise(info, frames, accuracy, read_devices(folder))
     write_summary(folder, summary)
     refused = [one.stream.stream_id for one in simulation.results() if one.refusal is not None]
-    write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), {}))
+    write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), seen.scores))
     return summary.problems()

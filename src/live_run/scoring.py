@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..client.reconcile import compare
 from ..core.answers import Answer
-from ..core.records import ServerFrameRecord
+from ..core.records import FrameRecord, ServerFrameRecord
 from ..files.csv_log import read_records
 from ..reporting.accuracy import AnyAccuracy, FrameKey, score_streams
 from ..reporting.device_outcome import read_devices
@@ -36,15 +36,7 @@ def score_run(
         UsageError: if a log is broken.
     """
     frames = [row for rows in run.frames.values() for row in rows]
-    accuracy: dict[str, AnyAccuracy] = {}
-    if scenes:
-        truth = {
-            (row.stream_id, row.sequence): in_classes(
-                scenes[row.stream_id].truth_at(row.sequence), class_names
-            )
-            for row in frames
-        }
-        accuracy = score_streams(frames, truth, answers, class_names)
+    accuracy = score_truth(frames, answers, scenes, class_names)
     summary = summarise(run.info, frames, accuracy, read_devices(server_dir))
     write_summary(folder, summary)
     server_frames = [
@@ -53,3 +45,21 @@ def score_run(
         for row in read_records(path, ServerFrameRecord)
     ]
     return summary, [*summary.problems(), *compare(frames, server_frames)]
+
+
+def score_truth(
+    frames: Sequence[FrameRecord],
+    answers: Mapping[FrameKey, Answer],
+    scenes: Mapping[str, SceneWithTruth],
+    class_names: tuple[str, ...],
+) -> dict[str, AnyAccuracy]:
+    """Scores each stream, and under `TOTAL` all of them together, against what there was to see; empty without scenes."""
+    if not scenes:
+        return {}
+    truth = {
+        (row.stream_id, row.sequence): in_classes(
+            scenes[row.stream_id].truth_at(row.sequence), class_names
+        )
+        for row in frames
+    }
+    return score_streams(frames, truth, answers, class_names)

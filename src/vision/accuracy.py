@@ -50,9 +50,11 @@ def truth_of(frame: SceneFrame) -> FrameTruth:
     )
 
 
-def in_classes(truth: FrameTruth, class_names: Sequence[str]) -> FrameTruth:
-    """Returns what there is to find in a drawn frame by the class ids of a zoo, less what it has no class for."""
-    ids = [class_names.index(one) if one in class_names else -1 for one in TRAFFIC_CLASSES]
+def in_classes(
+    truth: FrameTruth, class_names: Sequence[str], own: Sequence[str] = TRAFFIC_CLASSES
+) -> FrameTruth:
+    """Returns what there is to find by the class ids of a zoo, less what it has no class for; `own` names the truth's classes."""
+    ids = [class_names.index(one) if one in class_names else -1 for one in own]
     class_ids = np.array(ids, np.int32)[truth.class_ids]
     kept = class_ids >= 0
     return replace(
@@ -60,6 +62,7 @@ def in_classes(truth: FrameTruth, class_names: Sequence[str]) -> FrameTruth:
         boxes=truth.boxes[kept],
         class_ids=class_ids[kept],
         is_ignored=truth.is_ignored[kept],
+        areas_px=None if truth.areas_px is None else truth.areas_px[kept],
     )
 
 
@@ -140,7 +143,7 @@ def evaluate_detections(
     num_objects = sum(int((~frame.is_ignored).sum()) for frame in truth)
     if num_objects == 0:
         raise ValueError(f"truth holds no object in {len(truth)} frames: it must hold one at least")
-    known = COCO(_dataset(truth, class_names))
+    known = COCO(to_dataset(truth, class_names))
     found = known.loadRes(_results(truth, detections))
     scorer = COCOeval_faster(known, found, "bbox")
     scorer.evaluate()
@@ -169,7 +172,7 @@ def _to_coco(box: Sequence[float], size_px: tuple[int, int]) -> list[float]:
     return [x0 * width, y0 * height, (x1 - x0) * width, (y1 - y0) * height]
 
 
-def _dataset(truth: Sequence[FrameTruth], class_names: Sequence[str]) -> dict[str, Any]:
+def to_dataset(truth: Sequence[FrameTruth], class_names: Sequence[str]) -> dict[str, Any]:
     """Returns the truth as COCO has it; what is ignored is a crowd."""
     annotations: list[dict[str, Any]] = []
     for image_id, frame in enumerate(truth, start=1):

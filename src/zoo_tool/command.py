@@ -20,8 +20,10 @@ from ..devices.detecting import SessionOpener
 from ..devices.gate import pass_gate
 from ..files.progress import LEFT, PERCENT, progress_bar
 from ..vision.classes import COCO_CLASSES
+from ..vision.coco_file import write_coco
 from ..zoos import Metric, OpenedZoo, open_zoo, read_variant_rows, zoo_folders
 from .fetching import PUBLIC, fetch
+from .golden import golden_of_video
 from .importing import import_tables
 from .labels import pictures_of, read_annotations, read_image
 from .measuring import (
@@ -101,6 +103,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device-type", default="gpu", metavar="TYPE",
         help="what the latencies are of, as in replayed:TYPE (%(default)s)",
     )  # fmt: skip
+    golding = add(
+        "golden", _golden, "write what a zoo's golden variant finds in each picture of a video"
+    )
+    golding.add_argument("video", type=Path, metavar="VIDEO", help="a video file")
+    golding.add_argument("--zoo", default="traffic", metavar="NAME|FOLDER", help="(%(default)s)")
+    golding.add_argument("--variant", default="", metavar="NAME", help="in place of the golden one")
+    golding.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="(default: the video's name with .json, if there is none)",
+    )
     add("list", _list, "list the zoos that can be called by their names")
     named = {
         "show": (_show, "show a zoo's variants and how accurate they are"),
@@ -198,6 +212,26 @@ def _import(arguments: argparse.Namespace) -> int:
     console.print(
         f"next: moonjelly serve --zoo {arguments.name} --devices replayed:{arguments.device_type}"
     )
+    return 0
+
+
+def _golden(arguments: argparse.Namespace) -> int:
+    video: Path = arguments.video
+    out: Path = arguments.out or video.with_suffix(".json")
+    if arguments.out is None and out.exists():
+        raise UsageError(f"{out}: is there already; --out FILE names another, or this one")
+    with progress_bar("{task.completed:.0f} pictures", *LEFT, console=_console()) as progress:
+        task = progress.add_task(f"looking at {video.name}", total=None)
+        found = golden_of_video(
+            video,
+            open_zoo(arguments.zoo),
+            arguments.variant,
+            lambda number, total: progress.update(task, advance=number, total=total or None),
+        )
+    write_coco(out, found)
+    num_boxes = sum(len(one.scores) for one in found.images)
+    _console().print(f"{out}: {num_boxes} boxes in {len(found.images)} pictures")
+    _console().print(f"next: moonjelly client --source {video} --truth {out}")
     return 0
 
 

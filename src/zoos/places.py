@@ -48,21 +48,26 @@ def _is_private(folder: Path) -> bool:
     return is_ours and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def machine_profile_path(zoo: str, device_type: str, fingerprint: Fingerprint) -> Path:
-    """Where a profile of this machine's own making can be written; makes the folder.
+def own_path(kind: str, name: Path) -> Path:
+    """Where a file of a kind, of this machine's own making, can be written; makes its folder.
 
     Raises:
         RunError: if there is no place for it.
     """
-    for folder in own_dirs(_PROFILES):
-        path = folder / _own_path(zoo, device_type, fingerprint)
+    for folder in own_dirs(kind):
+        path = folder / name
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if os.access(path.parent, os.W_OK | os.X_OK) and folder in own_dirs(_PROFILES):
+            if os.access(path.parent, os.W_OK | os.X_OK) and folder in own_dirs(kind):
                 return path
     raise RunError(
-        "XDG_CACHE_HOME: must name a folder that can be written, for this machine's profiles"
+        f"XDG_CACHE_HOME: must name a folder that can be written, for this machine's {kind}"
     )
+
+
+def machine_profile_path(zoo: str, device_type: str, fingerprint: Fingerprint) -> Path:
+    """Where a profile of this machine's own making can be written; as `own_path`."""
+    return own_path(_PROFILES, _own_path(zoo, device_type, fingerprint))
 
 
 def _own_path(zoo: str, device_type: str, fingerprint: Fingerprint) -> Path:

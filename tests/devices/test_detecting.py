@@ -7,9 +7,8 @@ import pytest
 from toy_zoos import make_zoo
 
 from moonjelly.core.errors import UsageError
-from moonjelly.devices.detecting import PictureRunner, golden_detections
-from moonjelly.vision.accuracy import evaluate_detections, truth_of
-from moonjelly.vision.classes import TRAFFIC_CLASSES
+from moonjelly.devices.detecting import PictureRunner
+from moonjelly.vision.accuracy import truth_of
 from moonjelly.vision.postprocessing import box_ious
 from moonjelly.vision.preprocessing import decode_frame, encode_frame
 from moonjelly.vision.scenes import Scene
@@ -35,14 +34,6 @@ def test_a_shipped_detector_finds_the_vehicles() -> None:
     assert asked >= 30
     assert found / asked >= 0.75
     assert false <= 0.2 * asked
-
-
-def test_golden_detections_find_most_of_what_is_drawn() -> None:
-    frames = [Scene(3).frame(number) for number in (0, 30)]
-    found = golden_detections(open_zoo("traffic"), [frame.image for frame in frames])
-    scored = evaluate_detections([truth_of(frame) for frame in frames], found, TRAFFIC_CLASSES)
-    assert scored.num_frames == 2
-    assert scored.map50 > 0.8
 
 
 def test_a_variant_that_is_not_known_is_refused_with_the_known_ones() -> None:

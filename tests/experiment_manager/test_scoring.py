@@ -6,8 +6,8 @@ import pytest
 
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
-from moonjelly.devices.detecting import golden_detections
-from moonjelly.experiment_manager.live import score_cameras
+from moonjelly.devices.remembered import RememberedDetections
+from moonjelly.experiment_manager.seeing import score_cameras
 from moonjelly.live_run.scenes import LoopedScene
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo
 from moonjelly.reporting.run_logs import RunLogs
@@ -27,10 +27,11 @@ def frame(number: int) -> FrameRecord:
 
 
 def test_answers_of_the_golden_variant_itself_miss_only_the_frames_that_were_late(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     scene = LoopedScene(3, 10.0, 2)
-    golden = golden_detections(open_zoo("traffic"), scene.images)
+    golden = list(RememberedDetections(open_zoo("traffic")).golden(scene.images))
     streams = (StreamInfo("gate", 10.0, 300.0, NUM_FRAMES),)
     rows = tuple(frame(number) for number in range(NUM_FRAMES))
     logs = RunLogs(RunInfo("experiment", 1.0, streams), {"gate": rows}, {})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import math
 import shutil
 import struct
@@ -93,7 +94,8 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )  # fmt: skip
     write_csv(root / "results.csv", results)
     write_csv(root / "summary.csv", summary)
-    (root / "experiment.json").write_text('{"command": "moonjelly experiment run mine.yaml"}')
+    notes = {"command": "moonjelly experiment run mine.yaml", "detections": "Found by zoo traffic."}
+    (root / "experiment.json").write_text(json.dumps(notes))
     read_experiment(root).pool_latencies()
     return root
 
@@ -117,6 +119,8 @@ def test_an_experiment_becomes_figures_with_captions(experiment: Path, tmp_path:
         assert b"/Type3" not in page
         caption = (tmp_path / f"{name}.txt").read_text()
         assert "data:   moonjelly experiment run mine.yaml\n" in caption
+        is_of_answers = name.startswith(("clients", "rivals"))
+        assert ("Found by zoo traffic." in " ".join(caption.split())) == is_of_answers
         assert (
             f"figure: moonjelly figures {experiment} --only {name.partition('-')[0]}\n" in caption
         )

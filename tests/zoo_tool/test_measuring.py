@@ -170,7 +170,8 @@ def broken(change: str) -> Any:
             case "infinite":
                 document["annotations"][0]["bbox"] = [1, 2, 3, float("inf")]
             case "none":
-                document["categories"] = [{"id": 10, "name": "cat"}]
+                for category in document["categories"]:
+                    category["name"] = "cat"
             case "outside":
                 document["images"][0]["file_name"] = "../labels.json"
             case "size":

@@ -92,6 +92,7 @@ class VideoSource:
         )
         self._frames = self._decode()
         self._image: Image | None = None
+        self._number = -1
         self._ahead: _Timed | None = None
         self._on: _Timed | None = None
         try:
@@ -102,17 +103,34 @@ class VideoSource:
         if self._ahead is None:
             raise UsageError(f"{name}: no picture of it can be decoded")
 
+    @property
+    def num_told(self) -> int:
+        """How many pictures the recording says that it has; 0 if it does not."""
+        return self._container.video.frames
+
     def read(self, index: int) -> Image | None:
         """Returns the picture that is on at the time of that frame; RunError if the recording cannot be read on."""
-        now_s = float(index / self._fps) + GRACE_S
-        while self._ahead is not None and self._ahead[0] <= now_s:
-            self._on, self._image = self._ahead, None
-            self._ahead = next(self._frames, None)
-        if self._on is None or (self._ahead is None and self._times.ends_s <= now_s):
+        if self.number_at(index) is None or self._on is None:
             return None
         if self._image is None:
             self._image = picture_of(self._on[1])
         return self._image
+
+    def number_at(self, index: int) -> int | None:
+        """Which of the recording's pictures that is, counted from 0; None after the last one. Errors as of `read`."""
+        now_s = float(index / self._fps) + GRACE_S
+        while self._ahead is not None and self._ahead[0] <= now_s:
+            self._on, self._image = self._ahead, None
+            self._number += 1
+            self._ahead = next(self._frames, None)
+        is_over = self._ahead is None and self._times.ends_s <= now_s
+        return None if self._on is None or is_over else self._number
+
+    def pictures(self) -> Iterator[Image]:
+        """The recording's pictures, each once, of a source that was not read; NoPicture for one that cannot be shown."""
+        while self._ahead is not None:
+            yield picture_of(self._ahead[1])
+            self._ahead = next(self._frames, None)
 
     def close(self) -> None:
         """Closes the file."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from ...core.errors import RunError, UsageError
 from ...files.shipped import shipped_folder
 from ...zoos import OpenedZoo, zoo_files
-from ..live import runs_networks, zoo_of
+from ..live import has_networks, zoo_of
 from ..matrix import RunConfig
 from .agent import CHECK, GO
 from .agent_call import AgentCall, MakeRequest
@@ -48,7 +48,7 @@ class ZooCopies:
             if zoo.folder.parent != shipped_folder("profiles"):
                 zoos[zoo.folder] = zoo
                 asked = with_weights.get(zoo.folder, False)
-                with_weights[zoo.folder] = asked or runs_networks(run)
+                with_weights[zoo.folder] = asked or has_networks(run)
         for number, (folder, zoo) in enumerate(zoos.items()):
             self._places[folder] = f"{number}/{zoo.name}"
             self._read(zoo, with_weights[folder])

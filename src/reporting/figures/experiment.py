@@ -49,6 +49,7 @@ class Experiment:
         factors: columns that tell runs apart.
         options: those of them, beyond the published ones, that differ between runs: what rivals differ in.
         command: what made it.
+        detections: where they are from, if devices made none.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Experiment:
     factors: tuple[str, ...]
     options: tuple[str, ...]
     command: str
+    detections: str
 
     def with_rivals(self, table: pl.DataFrame) -> pl.DataFrame:
         """A table with a column `rival`; empty where there are no rivals."""
@@ -88,10 +90,10 @@ def read_experiment(folder: Path) -> Experiment:
     options = tuple(
         name for name in factors if name not in (*CELL, *REPEATS) and results[name].n_unique() > 1
     )
-    command = f"moonjelly experiment run, see {folder / RUNS_DIR}"
-    if (folder / NOTES_FILE).exists():
-        command = read_json(folder / NOTES_FILE).read(dict[str, str]).get("command", command)
-    return Experiment(folder, results, factors, options, command)
+    path = folder / NOTES_FILE
+    notes = read_json(path).read(dict[str, str]) if path.exists() else {}
+    command = notes.get("command", f"moonjelly experiment run, see {folder / RUNS_DIR}")
+    return Experiment(folder, results, factors, options, command, notes.get("detections", ""))
 
 
 def experiment_plates(folder: Path) -> list[Plate]:
@@ -135,7 +137,7 @@ def _of_clients(experiment: Experiment) -> Iterator[Plate]:
             title=f"Accuracy and missed frames over clients: {part}",
             text="Above: accuracy of the answers. Below: frames that were late or dropped, of those "
             "captured by cameras that were admitted. Means over runs; the bars are 95 % confidence "
-            "intervals.",
+            f"intervals. {experiment.detections}".strip(),
             sources=(path,),
             command=experiment.command,
             draw=partial(draw_clients, cells),
@@ -210,7 +212,7 @@ def _of_rivals(experiment: Experiment) -> Iterator[Plate]:
     yield Plate(
         figure="rivals",
         title=f"Rivals in {' and '.join(experiment.options)}",
-        text=RIVALS_TEXT,
+        text=f"{RIVALS_TEXT} {experiment.detections}".strip(),
         sources=(experiment.folder / RESULTS_FILE,),
         command=experiment.command,
         draw=partial(draw_rivals, results, experiment.factors),

@@ -1,0 +1,131 @@
+"""What there is to find in a recording, picture by picture, and what answers are worth beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from ..core.answers import Answer
+from ..core.errors import RunError, UsageError
+from ..core.records import FrameRecord
+from ..reporting.accuracy import AnyAccuracy, FrameKey, score_streams
+from ..reporting.scores import Scores, score_answers
+from ..reporting.table import ratio
+from ..vision.accuracy import Accuracy, FrameTruth
+from ..vision.coco_file import CocoImage, read_coco
+from .emulation import CameraResult, OpenedSource
+from .sources import VideoSource, open_source
+
+SCORES_FILE = "scores.json"
+
+
+class VideoTruth:
+    """A file of COCO's annotations, whose images by their ids are the pictures of a recording in their order."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file; UsageError naming it, entry and rule."""
+        self._path = path
+        self._file = read_coco(path, "--truth")
+        self._images = sorted(self._file.images, key=lambda one: one.image_id)
+        if not any((~one.truth.is_ignored).any() for one in self._images):
+            raise UsageError(f"--truth {path}: must hold an object at least")
+
+    def check(self, name: str, source: OpenedSource) -> None:
+        """Checks that it is of a recording, as far as can be seen before that is played; UsageError if it is not."""
+        if isinstance(source, RunError):
+            return  # is told anyway
+        if not isinstance(source, VideoSource):
+            raise UsageError(f"--truth: needs a video as its --source, not {name}")
+        path, sha256 = Path(name), self._file.info.get("sha256")
+        if sha256 and path.is_file() and digest_of(path) != sha256:
+            of = self._file.info.get("video", "another video")
+            raise UsageError(f"--truth {self._path}: is of {of} as it was then, not of {path}")
+        image, size = source.read(0), self._images[0].truth.size_px
+        if image is not None and image.shape[1::-1] != size:
+            raise UsageError(
+                f"--truth {self._path}: is of pictures of {size[0]} x {size[1]} px, those of {path} "
+                f"have {image.shape[1]} x {image.shape[0]}"
+            )
+        if source.num_told and source.num_told != len(self._images):
+            raise UsageError(
+                f"--truth {self._path}: has {len(self._images)} images, {path} {source.num_told} pictures: "
+                "must be as many"
+            )
+
+    def score(
+        self,
+        results: Sequence[CameraResult],
+        frames: Sequence[FrameRecord],
+        answers: Mapping[FrameKey, Answer],
+    ) -> tuple[dict[str, AnyAccuracy], dict[str, Scores]]:
+        """Scores each stream of that recording, and under `TOTAL` all of them together; reads it once more.
+
+        Raises:
+            RunError: if the recording cannot be read again, or has other pictures than the file.
+            UsageError: if the server's zoo has none of the file's classes.
+        """
+        class_names = next((one.class_names for one in results if one.class_names), ())
+        own = self._file.class_names
+        if not set(own) & set(class_names):
+            raise UsageError(
+                f"--truth {self._path}: categories: none is a class of the zoo; it has "
+                f"{', '.join(class_names)}, the file {', '.join(own)}"
+            )
+        images = [one.known_to(class_names, own) for one in self._images]
+        camera = results[0].camera  # all play the same recording at the same rate
+        shown = self._shown(images, camera.source, camera.fps, {row.sequence for row in frames})
+        truth: dict[FrameKey, FrameTruth] = {}
+        golden = {}
+        rows: dict[str, list[FrameRecord]] = {one.camera.stream_id: [] for one in results}
+        for row in sorted(frames, key=lambda one: one.sequence):
+            image = shown[row.sequence]
+            key = (row.stream_id, row.sequence)
+            truth[key], golden[key] = image.truth, image.detections
+            rows[row.stream_id].append(row)
+        slo_ms = {one.camera.stream_id: one.camera.slo_ms for one in results}
+        return (
+            score_streams(frames, truth, answers, class_names),
+            score_answers(rows, slo_ms, truth, golden, answers, class_names),
+        )
+
+    def _shown(
+        self, images: Sequence[CocoImage], source: str, fps: float, sequences: set[int]
+    ) -> dict[int, CocoImage]:
+        """Frame to the image of the picture that it shows."""
+        found: dict[int, CocoImage] = {}
+        with contextlib.closing(open_source(source, fps)) as video:
+            for sequence in sorted(sequences):
+                number = video.number_at(sequence) if isinstance(video, VideoSource) else None
+                if number is None or number >= len(images):
+                    raise RunError(
+                        f"--truth {self._path}: frame {sequence} shows a picture that is none of its {len(images)}"
+                    )
+                found[sequence] = images[number]
+        return found
+
+
+def digest_of(video: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with video.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def scores_table(scores: Mapping[str, Scores], accuracy: Mapping[str, AnyAccuracy]) -> Table:
+    """Scores for the terminal, a row for each stream and one for all together."""
+    table = Table(
+        "beside the truth", "mAP", "F1", "F1 detected", "F1 one to one", "viewed mAP",
+        box=box.SIMPLE_HEAD, padding=0, pad_edge=False,
+    )  # fmt: skip
+    for name, one in scores.items() if len(scores) > 2 else list(scores.items())[:1]:  # noqa: PLR2004
+        found = accuracy.get(name)
+        values = (
+            found.map if isinstance(found, Accuracy) else None,
+            one.golden_f1, one.golden_f1_detected, one.matched_f1, one.viewed_map,
+        )  # fmt: skip
+        table.add_row(name, *map(ratio, values))
+    return table
