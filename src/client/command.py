@@ -23,14 +23,7 @@ from .access import TOKEN_VARIABLE, Access, access_of
 from .answers import Answer
 from .client import DEFAULT_ADDRESS
 from .command_report import Tally, write_report, write_videos
-from .emulation import (
-    CameraResult,
-    EmulatedCamera,
-    OpenedSource,
-    close_sources,
-    open_sources,
-    run_cameras,
-)
+from .emulation import CameraResult, EmulatedCamera, OpenedSource, open_sources, run_cameras
 from .options import DEFAULT_CONNECT_TIMEOUT_S, MAX_CONNECT_TIMEOUT_S
 from .sources import is_live_source
 from .terminal import Interrupts, complain, show_progress
@@ -145,16 +138,10 @@ def _run(arguments: argparse.Namespace, interrupts: Interrupts) -> int:
         raise UsageError(_as_option(error)) from None
     if arguments.video and is_live_source(arguments.source):
         raise UsageError("--video: needs a source that can be read again, not a camera")
-    truth = None if arguments.truth is None else VideoTruth(arguments.truth)
+    truth = None if arguments.truth is None else VideoTruth(arguments.truth, arguments.source)
     sources = open_sources(cameras)
     if arguments.video and any(getattr(source, "is_live", False) for source in sources):
         raise UsageError("--video: needs a source that can be read again, not a camera")
-    if truth is not None:
-        try:
-            truth.check(arguments.source, sources[0])
-        except UsageError:
-            close_sources(sources)
-            raise
     tally = Tally()
     try:
         out_dir.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.console import Group, RenderableType
 
 from ..core.addresses import mask_address
 from ..core.answers import Detections, Labels
@@ -31,7 +30,7 @@ from ..reporting.run_folder import (
     write_run_info,
 )
 from ..reporting.summary import RunTally, write_summary
-from ..reporting.table import outcome_table
+from ..reporting.table import MAX_ROWS, outcome_table
 from ..reporting.video import write_video
 from ..vision.fits import Image
 from .answers import Answer
@@ -39,7 +38,7 @@ from .emulation import CameraResult
 from .errors import Refused
 from .sources import FrameSource, NoPicture, open_source
 from .terminal import complain, show
-from .video_truth import SCORES_FILE, VideoTruth, scores_table
+from .video_truth import SCORES_FILE, VideoTruth, score_line
 
 _BLANK_PX = 320
 
@@ -99,7 +98,7 @@ def write_report(
             write()
         except OSError as error:
             problems.append(f"{out_dir / name}: cannot be written: {error.strerror}")
-    shown: list[RenderableType] = []
+    lines: list[str] = []
     if truth is not None and summary.total.captured:
         try:
             frames, answers = _read_logs(out_dir)
@@ -107,11 +106,11 @@ def write_report(
             summary = tally.frames.summary(info, accuracy)
             write_summary(out_dir, summary)
             write_json(out_dir / SCORES_FILE, {name: asdict(one) for name, one in scores.items()})
-            shown.append(scores_table(scores, accuracy))
+            lines = [score_line(name, one) for name, one in scores.items()][:MAX_ROWS]
         except (MoonjellyError, OSError) as error:
             problems.append(f"not scored: {error}")
     if summary.total.captured:
-        show(Group(outcome_table(summary), *shown), f"logs: {out_dir}")
+        show(outcome_table(summary), "\n".join([*lines, f"logs: {out_dir}"]))
     problems += summary.problems()
     for result in results:
         problems.extend(_problem_of(result))

@@ -162,13 +162,6 @@ def open_sources(cameras: Sequence[EmulatedCamera]) -> list[OpenedSource]:
     ]
 
 
-def close_sources(sources: Sequence[OpenedSource]) -> None:
-    """Closes what `open_sources` opened, where nobody streams it."""
-    for source in sources:
-        if not isinstance(source, RunError):
-            source.close()
-
-
 def start_phases_s(rates_fps: Sequence[float], seed: int) -> list[float]:
     """How long each camera waits before it connects: a random moment of its first frame period."""
     generator = random.Random(seed)  # noqa: S311 only spreads the starts

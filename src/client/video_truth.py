@@ -7,19 +7,18 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
-
+from ..core.addresses import mask_address
 from ..core.answers import Answer
 from ..core.errors import RunError, UsageError
 from ..core.records import FrameRecord
 from ..reporting.accuracy import AnyAccuracy, FrameKey, score_streams
 from ..reporting.scores import Scores, score_answers
 from ..reporting.table import ratio
-from ..vision.accuracy import Accuracy, FrameTruth
+from ..vision.accuracy import FrameTruth
 from ..vision.coco_file import CocoImage, read_coco
-from .emulation import CameraResult, OpenedSource
+from .emulation import CameraResult
 from .sources import VideoSource, open_source
+from .sources.telling import shown
 
 SCORES_FILE = "scores.json"
 
@@ -27,34 +26,38 @@ SCORES_FILE = "scores.json"
 class VideoTruth:
     """A file of COCO's annotations, whose images by their ids are the pictures of a recording in their order."""
 
-    def __init__(self, path: Path) -> None:
-        """Reads the file; UsageError naming it, entry and rule."""
+    def __init__(self, path: Path, name: str) -> None:
+        """Reads the file, and checks that it is of the recording of that name, as far as can be seen before it is played.
+
+        Raises:
+            UsageError: naming the file, the entry and the rule.
+            RunError: if the recording cannot be opened.
+        """
         self._path = path
         self._file = read_coco(path, "--truth")
         self._images = sorted(self._file.images, key=lambda one: one.image_id)
         if not any((~one.truth.is_ignored).any() for one in self._images):
             raise UsageError(f"--truth {path}: must hold an object at least")
+        with contextlib.closing(open_source(name, 1.0)) as source:
+            if not isinstance(source, VideoSource):
+                raise UsageError(f"--truth: needs a video as its --source, not {shown(name)}")
+            self._check(name, source)
 
-    def check(self, name: str, source: OpenedSource) -> None:
-        """Checks that it is of a recording, as far as can be seen before that is played; UsageError if it is not."""
-        if isinstance(source, RunError):
-            return  # is told anyway
-        if not isinstance(source, VideoSource):
-            raise UsageError(f"--truth: needs a video as its --source, not {name}")
-        path, sha256 = Path(name), self._file.info.get("sha256")
-        if sha256 and path.is_file() and digest_of(path) != sha256:
+    def _check(self, name: str, source: VideoSource) -> None:
+        recording, sha256 = shown(mask_address(name)), self._file.info.get("sha256")
+        if sha256 and Path(name).is_file() and digest_of(Path(name)) != sha256:
             of = self._file.info.get("video", "another video")
-            raise UsageError(f"--truth {self._path}: is of {of} as it was then, not of {path}")
+            raise UsageError(f"--truth {self._path}: is of {of} as it was then, not of {recording}")
         image, size = source.read(0), self._images[0].truth.size_px
         if image is not None and image.shape[1::-1] != size:
             raise UsageError(
-                f"--truth {self._path}: is of pictures of {size[0]} x {size[1]} px, those of {path} "
+                f"--truth {self._path}: is of pictures of {size[0]} x {size[1]} px, those of {recording} "
                 f"have {image.shape[1]} x {image.shape[0]}"
             )
         if source.num_told and source.num_told != len(self._images):
             raise UsageError(
-                f"--truth {self._path}: has {len(self._images)} images, {path} {source.num_told} pictures: "
-                "must be as many"
+                f"--truth {self._path}: has {len(self._images)} images, {recording} {source.num_told} "
+                "pictures: must be as many"
             )
 
     def score(
@@ -78,12 +81,12 @@ class VideoTruth:
             )
         images = [one.known_to(class_names, own) for one in self._images]
         camera = results[0].camera  # all play the same recording at the same rate
-        shown = self._shown(images, camera.source, camera.fps, {row.sequence for row in frames})
+        pictures = self._shown(images, camera.source, camera.fps, {row.sequence for row in frames})
         truth: dict[FrameKey, FrameTruth] = {}
         golden = {}
         rows: dict[str, list[FrameRecord]] = {one.camera.stream_id: [] for one in results}
         for row in sorted(frames, key=lambda one: one.sequence):
-            image = shown[row.sequence]
+            image = pictures[row.sequence]
             key = (row.stream_id, row.sequence)
             truth[key], golden[key] = image.truth, image.detections
             rows[row.stream_id].append(row)
@@ -115,17 +118,9 @@ def digest_of(video: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def scores_table(scores: Mapping[str, Scores], accuracy: Mapping[str, AnyAccuracy]) -> Table:
-    """Scores for the terminal, a row for each stream and one for all together."""
-    table = Table(
-        "beside the truth", "mAP", "F1", "F1 detected", "F1 one to one", "viewed mAP",
-        box=box.SIMPLE_HEAD, padding=0, pad_edge=False,
-    )  # fmt: skip
-    for name, one in scores.items() if len(scores) > 2 else list(scores.items())[:1]:  # noqa: PLR2004
-        found = accuracy.get(name)
-        values = (
-            found.map if isinstance(found, Accuracy) else None,
-            one.golden_f1, one.golden_f1_detected, one.matched_f1, one.viewed_map,
-        )  # fmt: skip
-        table.add_row(name, *map(ratio, values))
-    return table
+def score_line(name: str, scores: Scores) -> str:
+    """The scores of a stream for the terminal."""
+    return (
+        f"  {name}: F1 {ratio(scores.golden_f1)}, of detected frames {ratio(scores.golden_f1_detected)}, "
+        f"one to one {ratio(scores.matched_f1)}; viewed mAP {ratio(scores.viewed_map)}"
+    )

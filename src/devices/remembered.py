@@ -8,7 +8,7 @@ import itertools
 import os
 import queue
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -57,12 +57,8 @@ class RememberedDetections:
         for _ in range(self._num_workers):
             self._runners.put({})
 
-    def find(
-        self, asked: Iterable[Asked], on_found: Callable[[int], object] = lambda _: None
-    ) -> Iterator[Detections]:
-        """Says what is in each picture; those found so far stay known whenever it ends.
-
-        `on_found` is told, again and again, of how many more pictures that is.
+    def find(self, asked: Iterable[Asked]) -> Iterator[Detections]:
+        """Says what is in each picture; what was found so far stays known whenever it ends.
 
         Raises:
             RunError: if a network cannot be loaded, or the cache cannot be read or written.
@@ -86,7 +82,6 @@ class RememberedDetections:
                         found[key] = boxes
                         store.execute("REPLACE INTO found VALUES (?, ?)", (key, boxes.tobytes()))
                     store.commit()
-                    on_found(len(some))
                     yield from (_detections(found[key]) for key in keys)
         except sqlite3.Error as error:
             raise RunError(f"{path}: cannot be used: {error}; it may be removed") from None
@@ -105,13 +100,6 @@ class RememberedDetections:
         finally:
             self._runners.put(runners)
         return np.column_stack((found.boxes, found.scores, found.class_ids)).astype(np.float32)
-
-    def golden(
-        self, images: Iterable[Image], on_found: Callable[[int], object] = lambda _: None
-    ) -> Iterator[Detections]:
-        """Says what the golden variant finds in pictures, resized and not compressed: between it and the camera lies no link."""
-        name = self._zoo.zoo.golden_variant.name
-        return self.find((Asked(name, image) for image in images), on_found)
 
 
 @contextlib.contextmanager

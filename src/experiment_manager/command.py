@@ -18,7 +18,7 @@ from .experiment_file import SHIPPED_DIR, find_experiment, read_experiment
 from .folder import PROBLEMS_FILE, ExperimentFolder, open_folder
 from .hosts.fleet import Fleet
 from .hosts.host import Host, read_hosts
-from .live import run_live
+from .live import has_networks, run_live
 from .machine import describe_machine
 from .matrix import RunConfig, detections_words
 from .progress import START_AND_STOP_S, TerminalObserver, duration
@@ -72,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     name = f"{experiment.name}-simulated" if arguments.simulated else experiment.name
     out_dir: Path = arguments.out or Path("runs") / name
     runs = experiment.runs()
+    if experiment.detections_zoo and not arguments.simulated and any(map(has_networks, runs)):
+        raise UsageError(f"{path}: detections_zoo: is for replayed devices alone, or --simulated")
     console = Console(stderr=True, soft_wrap=True)
     try:
         leave_at_sigterm()
@@ -80,8 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             _run_maker(arguments.simulated, hosts, folder, runs, console) as (run_one, machine),
         ):
             folder.claim(machine)
-            zoo = experiment.detections_zoo
-            folder.note_command(sys.argv, detections_words(zoo) if zoo else "")
+            folder.note_command(sys.argv, detections_words(experiment.detections_zoo))
             num_finished = sum(folder.finished(one) is not None for one in runs)
             about_s = (len(runs) - num_finished) * (experiment.seconds + START_AND_STOP_S)
             console.print(

@@ -202,10 +202,10 @@ def _check_detections(name: str, served: Iterable[str]) -> None:
     if without or zoo.zoo.task is not Task.DETECTION:
         raise UsageError(f"zoo {zoo.name}: must hold networks that detect, with their weights")
     for other in map(open_zoo, served):
-        if other.zoo.task is Task.DETECTION and other.zoo.fit is not zoo.zoo.fit:
+        if (other.zoo.task, other.zoo.fit) != (zoo.zoo.task, zoo.zoo.fit):
             raise UsageError(
-                f"zoo {zoo.name}: takes pictures as {zoo.zoo.fit}, clients of {other.name} send them "
-                f"as {other.zoo.fit}: must be the same"
+                f"zoo {zoo.name}: must be of the same task and fit as {other.name}, which is served: "
+                f"{other.zoo.task}, {other.zoo.fit}"
             )
 
 

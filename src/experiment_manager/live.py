@@ -25,7 +25,7 @@ from ..reporting.scores import Scores
 from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
 from ..zoos import OpenedZoo, open_zoo
-from .matrix import USUAL_ZOO, RunConfig, value_text
+from .matrix import USUAL_ZOO, RunConfig, detections_words, value_text
 from .outcome import run_outcome, write_outcome
 from .running_all import OnProgress
 from .seeing import find_answers, score_cameras
@@ -98,7 +98,7 @@ def finish_run(
             **{name: value_text(value) for name, value in run.factors().items()},
             "server's options": " ".join(to_arguments(server_options(run))),
             "server's messages": SERVER_LOG,
-            **run.detections_setting(),
+            "detections": detections_words(run.detections_zoo) or "of the devices",
         },
         host=machine,
     )
@@ -147,23 +147,18 @@ def see(
     Raises:
         RunError: if a network cannot be loaded, or what was found cannot be kept.
     """
-    zoo = zoo_of(run)
-    is_judged = zoo.zoo.task is Task.DETECTION
-    if answers is None or not has_networks(run):
-        is_judged = is_judged and bool(run.detections_zoo)
-        answers = None if is_judged else answers
-    if not is_judged:
-        return Seen(answers or {}, class_names or zoo.zoo.class_names)
+    zoo = judge = zoo_of(run)
+    class_names = class_names or zoo.zoo.class_names
+    has_detected = answers is not None and has_networks(run)
+    if zoo.zoo.task is not Task.DETECTION or not (has_detected or run.detections_zoo):
+        return Seen(answers or {}, class_names)
     scenes = {one.stream_id: looped_scene(run.seconds, one) for one in run.cameras()}
-    judge = zoo
-    if answers is None:
+    if answers is None or run.detections_zoo:
         judge = open_zoo(run.detections_zoo)
+        class_names = judge.zoo.class_names
         answers = find_answers(logs, scenes, zoo, judge, on_progress)
-        class_names = ()
-    names = class_names or judge.zoo.class_names
-    return Seen(
-        answers, names, scenes, score_cameras(logs, answers, scenes, judge, names, on_progress)
-    )
+    scores = score_cameras(logs, answers, scenes, judge, class_names, on_progress)
+    return Seen(answers, class_names, scenes, scores)
 
 
 def profile_accuracy(run: RunConfig) -> ProfileAccuracy:

@@ -114,10 +114,6 @@ class RunConfig:
             for number in range(self.clients)
         )
 
-    def detections_setting(self) -> dict[str, str]:
-        """What `run.json` says of detections that no device made; nothing if there are none."""
-        return {"detections": detections_words(self.detections_zoo)} if self.detections_zoo else {}
-
     def link_text(self, camera: LiveCamera) -> str:
         """The link of one of its cameras in words."""
         return f"{self.trace} from value {camera.trace.offset}"
@@ -182,12 +178,11 @@ def _with_budget_rule(policy: str, options: Mapping[str, Value]) -> Mapping[str,
 
 
 def detections_words(zoo: str) -> str:
-    """What captions say where devices run no network."""
-    name = Path(zoo).name
-    return (
-        f"Latency is that of profiles; detections are what zoo {name} finds in the very frames, as they "
-        "were sent."
-    )
+    """What captions say of a `detections_zoo`; nothing if there is none."""
+    if not zoo:
+        return ""
+    found = f"what zoo {Path(zoo).name} finds in the very frames, as they were sent"
+    return f"Latency is that of profiles; detections are {found}."
 
 
 def value_text(value: Value) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -46,35 +47,35 @@ class Onlooker:
         """Loads no network yet."""
         from ..devices.remembered import RememberedDetections  # noqa: PLC0415 - loads what runs them
 
-        self.zoo = zoo
         self._detections = RememberedDetections(zoo)
         self._known: WeakKeyDictionary[LoopedScene, dict[Look, Detections]] = WeakKeyDictionary()
 
     def find(
         self,
-        looks: Mapping[LoopedScene, Collection[Look]],
+        looks: Mapping[FrameKey, Look],
+        scenes: Mapping[str, LoopedScene],
         fit: Fit,
-        on_progress: OnProgress = lambda *_: None,
-    ) -> Mapping[LoopedScene, Mapping[Look, Detections]]:
-        """Says what is in frames, encoded for a zoo of that fit as their clients did.
+        on_progress: OnProgress,
+    ) -> dict[FrameKey, Detections]:
+        """Says what is in frames of streams, encoded for a zoo of that fit as their clients did.
 
         Raises:
             RunError: if a network cannot be loaded, or the cache cannot be used.
         """
-        known = {scene: self._known.setdefault(scene, {}) for scene in looks}
-        new = {scene: sorted(set(some) - known[scene].keys()) for scene, some in looks.items()}
+        new: dict[LoopedScene, set[Look]] = {}
+        for (stream_id, _), look in looks.items():
+            scene = scenes[stream_id]
+            if look not in self._known.setdefault(scene, {}):
+                new.setdefault(scene, set()).add(look)
+        done = itertools.count()
         total = sum(map(len, new.values()))
-        num_found = 0
-
-        def tell(number: int) -> None:
-            nonlocal num_found
-            num_found += number
-            on_progress(0, 0, f"found what is in {num_found} of {total} frames")
-
         for scene, some in new.items():
-            found = self._detections.find(_pictures(scene, some, fit), tell)
-            known[scene].update(zip(some, found, strict=True))
-        return known
+            ordered = sorted(some)
+            found = self._detections.find(_pictures(scene, ordered, fit))
+            for look, one in zip(ordered, found, strict=True):
+                self._known[scene][look] = one
+                on_progress(0, 0, f"found what is in {next(done)} of {total} frames")
+        return {key: self._known[scenes[key[0]]][look] for key, look in looks.items()}
 
 
 def _pictures(scene: LoopedScene, looks: Iterable[Look], fit: Fit) -> Iterator[Asked]:
@@ -118,7 +119,7 @@ def find_answers(
         for row in rows
         if row.verdict in (Verdict.IN_TIME, Verdict.LATE)
     }
-    return dict(_found(looks, scenes, zoo, served.zoo.fit, on_progress))
+    return dict(onlooker(zoo).find(looks, scenes, served.zoo.fit, on_progress))
 
 
 def answering_variant(variants: Sequence[Variant], side_px: int) -> Variant:
@@ -145,21 +146,7 @@ def score_cameras(
         logs.frames,
         {stream.stream_id: stream.slo_ms for stream in logs.streams},
         {key: in_classes(scenes[key[0]].truth_at(key[1]), class_names) for key in keys},
-        _found(looks, scenes, zoo, zoo.zoo.fit, on_progress),
+        onlooker(zoo).find(looks, scenes, zoo.zoo.fit, on_progress),
         answers,
         class_names,
     )
-
-
-def _found(
-    looks: Mapping[FrameKey, Look],
-    scenes: Mapping[str, LoopedScene],
-    zoo: OpenedZoo,
-    fit: Fit,
-    on_progress: OnProgress,
-) -> dict[FrameKey, Detections]:
-    of_scene: dict[LoopedScene, list[Look]] = {}
-    for (stream_id, _), look in looks.items():
-        of_scene.setdefault(scenes[stream_id], []).append(look)
-    found = onlooker(zoo).find(of_scene, fit, on_progress)
-    return {key: found[scenes[key[0]]][look] for key, look in looks.items()}

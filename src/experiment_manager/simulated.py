@@ -17,7 +17,7 @@ from ..reporting.summary import summarise, write_summary
 from ..simulation.run_folder import run_info, simulation_logs, write_links
 from ..simulation.simulation import Simulation
 from .live import encoded_scene, profile_accuracy, see, server_config, sides_px, zoo_of
-from .matrix import RunConfig, value_text
+from .matrix import RunConfig, detections_words, value_text
 from .outcome import run_outcome, write_outcome
 from .running_all import OnProgress
 
@@ -52,7 +52,8 @@ def run_simulated(
         simulation.run_until(math.inf)
     info = run_info(simulation, "")
     factors = {name: value_text(value) for name, value in run.factors().items()}
-    settings = {**info.settings, **factors, **run.detections_setting()}
+    detections = {"detections": detections_words(run.detections_zoo) or "none"}
+    settings = {**info.settings, **factors, **detections}
     info = dataclasses.replace(info, seconds=run.seconds, settings=settings, host=machine)
     write_run_info(folder, info)
     logs = read_run_logs(folder)

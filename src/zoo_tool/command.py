@@ -226,7 +226,7 @@ def _golden(arguments: argparse.Namespace) -> int:
             video,
             open_zoo(arguments.zoo),
             arguments.variant,
-            lambda number, total: progress.update(task, advance=number, total=total or None),
+            lambda number, total: progress.update(task, completed=number, total=total or None),
         )
     write_coco(out, found)
     num_boxes = sum(len(one.scores) for one in found.images)

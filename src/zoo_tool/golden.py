@@ -28,7 +28,7 @@ def golden_of_video(
 ) -> CocoFile:
     """Has a variant look at every picture of a video; where it was interrupted, what was found before is known.
 
-    `on_found` is told of how many more pictures that is, and how many there are; 0 where the video does not say.
+    `on_found` is told in how many pictures, and how many there are; 0 where the video does not say.
 
     Raises:
         UsageError: if it is no video, the zoo does not detect, or it has no such variant.
@@ -40,6 +40,7 @@ def golden_of_video(
     if not video.is_file():
         raise UsageError(f"{video}: must be a video file")
     sizes: list[Size] = []
+    found: list[Detections] = []
 
     def asked(source: VideoSource) -> Iterator[Asked]:
         try:
@@ -52,11 +53,9 @@ def golden_of_video(
     with contextlib.closing(open_source(video, _ANY_FPS)) as source:
         if not isinstance(source, VideoSource):
             raise UsageError(f"{video}: must be a video file")
-        found = list(
-            RememberedDetections(zoo).find(
-                asked(source), lambda number: on_found(number, source.num_told)
-            )
-        )
+        for one in RememberedDetections(zoo).find(asked(source)):
+            found.append(one)
+            on_found(len(found), source.num_told)
     return CocoFile(
         tuple(
             _image(number, one, size)

@@ -71,3 +71,12 @@ def test_frames_of_refused_cameras_are_missed(
         observer.begin(run)
         observer.end(run, [], tmp_path)
     assert f"  {words}" in shown.getvalue()
+
+
+def test_what_is_done_after_the_frames_is_shown_in_their_place() -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, width=200, force_terminal=True)
+    with TerminalObserver(console, 1, 0, 1.0) as observer:
+        observer.count(4, 3)
+        observer.count(0, 0, "found what is in 5 of 9 frames")
+    assert "found what is in 5 of 9 frames" in shown.getvalue()

@@ -6,7 +6,7 @@ import pytest
 
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
-from moonjelly.devices.remembered import RememberedDetections
+from moonjelly.devices.remembered import Asked, RememberedDetections
 from moonjelly.experiment_manager.seeing import score_cameras
 from moonjelly.live_run.scenes import LoopedScene
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo
@@ -31,7 +31,9 @@ def test_answers_of_the_golden_variant_itself_miss_only_the_frames_that_were_lat
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     scene = LoopedScene(3, 10.0, 2)
-    golden = list(RememberedDetections(open_zoo("traffic")).golden(scene.images))
+    zoo = open_zoo("traffic")
+    name = zoo.zoo.golden_variant.name
+    golden = list(RememberedDetections(zoo).find(Asked(name, one) for one in scene.images))
     streams = (StreamInfo("gate", 10.0, 300.0, NUM_FRAMES),)
     rows = tuple(frame(number) for number in range(NUM_FRAMES))
     logs = RunLogs(RunInfo("experiment", 1.0, streams), {"gate": rows}, {})

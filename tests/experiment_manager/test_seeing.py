@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from moonjelly.cli import main
 from moonjelly.core.answers import Detections
 from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
@@ -118,7 +119,7 @@ def test_simulated_runs_have_real_scores_and_say_whose_they_are(
         ("nowhere", "zoo='nowhere': must be a folder with zoo.yaml, or one of"),
         ("yolov4", "zoo yolov4: must hold networks that detect, with their weights"),
         ("vehicles", "zoo vehicles: must hold networks that detect, with their weights"),
-        ("./boxed", "zoo boxed: takes pictures as letterbox, clients of replayed-gpu send them as stretch"),
+        ("./boxed", "zoo boxed: must be of the same task and fit as replayed-gpu, which is served: detection, stretch"),
     ],
 )  # fmt: skip
 def test_a_zoo_that_cannot_look_is_refused_before_anything_runs(
@@ -136,3 +137,18 @@ def test_a_zoo_that_cannot_look_is_refused_before_anything_runs(
         read_experiment(tmp_path / "bad.yaml")
     assert f"bad.yaml:2: detections_zoo: {complaint}" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_devices_that_run_networks_answer_for_themselves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = FILE.replace("replayed:gpu]", 'replayed:gpu, "cpu:1"]').replace(
+        ", variants: [yolov4-160, yolov4-256]", ""
+    )
+    (tmp_path / "mixed.yaml").write_text(text)
+    assert (
+        main(["experiment", "run", str(tmp_path / "mixed.yaml"), "--out", str(tmp_path / "out")])
+        == 2
+    )
+    assert "mixed.yaml: detections_zoo: is for replayed devices alone" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
