@@ -106,7 +106,8 @@ def write_report(
             summary = tally.frames.summary(info, accuracy)
             write_summary(out_dir, summary)
             write_json(out_dir / SCORES_FILE, {name: asdict(one) for name, one in scores.items()})
-            lines = [score_line(name, one) for name, one in scores.items()][:MAX_ROWS]
+            names = list(scores)[: MAX_ROWS if len(results) > 1 else 1]
+            lines = [score_line(name, scores[name]) for name in names]
         except (MoonjellyError, OSError) as error:
             problems.append(f"not scored: {error}")
     if summary.total.captured:

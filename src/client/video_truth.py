@@ -79,8 +79,11 @@ class VideoTruth:
                 f"--truth {self._path}: categories: none is a class of the zoo; it has "
                 f"{', '.join(class_names)}, the file {', '.join(own)}"
             )
-        images = [one.known_to(class_names, own) for one in self._images]
-        camera = results[0].camera  # all play the same recording at the same rate
+        camera = results[
+            0
+        ].camera  # all play the same recording at the same rate, and want the same
+        wanted = [one if one in (camera.classes or class_names) else "" for one in class_names]
+        images = [one.known_to(wanted, own) for one in self._images]
         pictures = self._shown(images, camera.source, camera.fps, {row.sequence for row in frames})
         truth: dict[FrameKey, FrameTruth] = {}
         golden = {}

@@ -67,7 +67,7 @@ class Onlooker:
             scene = scenes[stream_id]
             if look not in self._known.setdefault(scene, {}):
                 new.setdefault(scene, set()).add(look)
-        done = itertools.count()
+        done = itertools.count(1)
         total = sum(map(len, new.values()))
         for scene, some in new.items():
             ordered = sorted(some)

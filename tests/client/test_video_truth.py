@@ -51,10 +51,24 @@ def document(
     }  # fmt: skip
 
 
-def stream(server: Any, video: Path | str, truth: Any, out: Path, fps: float = 25) -> int:
+def stream(
+    server: Any, video: Path | str, truth: Any, out: Path, fps: float = 25, *more: str
+) -> int:
     path = out.parent / "truth.json"
     path.write_text(truth if isinstance(truth, str) else json.dumps(truth))
-    words = ["--source", video, "--truth", path, "--fps", fps, "--slo-ms", 2000, "--out", out]
+    words = [
+        "--source",
+        video,
+        "--truth",
+        path,
+        "--fps",
+        fps,
+        "--slo-ms",
+        2000,
+        "--out",
+        out,
+        *more,
+    ]
     return main(["client", "--server", server.address, *map(str, words)])
 
 
@@ -63,7 +77,9 @@ def test_answers_that_are_right_score_one(
 ) -> None:
     assert stream(threaded_server, video, document(), tmp_path / "out") == 0
     shown = capsys.readouterr().out
-    assert "total: F1 1.000, of detected frames 1.000, one to one 1.000; viewed mAP 1.000" in shown
+    assert (
+        "camera-0: F1 1.000, of detected frames 1.000, one to one 1.000; viewed mAP 1.000" in shown
+    )
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert scores.keys() == {"camera-0", "total"}
     assert scores["total"] == pytest.approx(
@@ -74,6 +90,19 @@ def test_answers_that_are_right_score_one(
     )  # fmt: skip
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["total"]["map"] == summary["streams"]["camera-0"]["map50"] == 1.0
+
+
+def test_what_was_not_asked_for_is_not_missed(
+    threaded_server: Any, video: Path, tmp_path: Path
+) -> None:
+    both = document()
+    cars = [{**one, "id": 100 + one["id"], "category_id": 3} for one in both["annotations"]]
+    both["annotations"] += [{**one, "bbox": [40, 30, 12, 10]} for one in cars]
+    both["categories"][0]["name"] = "car"
+    for words, f1 in (((), 2 / 3), (("--classes", "bus"), 1.0)):
+        assert stream(threaded_server, video, both, tmp_path / "out", 25, *words) == 0
+        scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+        assert scores["total"]["matched_f1"] == pytest.approx(f1)
 
 
 def test_a_frame_is_judged_by_the_picture_that_it_shows(
