@@ -84,6 +84,20 @@ class ClockGovernor(Protocol):
         ...
 
 
+class ClockAsker(Protocol):
+    """Where an executor asks for the clock of its device. Never waits, never raises; for any thread.
+
+    Attributes:
+        clock_mhz: the last one that was reached; None where that is not known, or none was asked for.
+    """
+
+    clock_mhz: float | None
+
+    def ask_clock(self, mhz: float) -> None:
+        """Asks for a clock from the next batch on; to ask for the same again costs nothing."""
+        ...
+
+
 def require_available(mhz: int, available: tuple[int, ...]) -> int:
     """Returns a clock that can be set; raises ValueError naming it and those that can, if it cannot."""
     if mhz not in available:

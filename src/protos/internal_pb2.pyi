@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Envelope(_message.Message):
-    __slots__ = ("attach", "ready", "drain", "child_status", "heartbeat", "reread", "join", "snapshot", "leave", "join_reply", "superseded", "plan", "frame", "cancel", "results", "executor_status", "device_announced")
+    __slots__ = ("attach", "ready", "drain", "child_status", "heartbeat", "reread", "join", "snapshot", "leave", "join_reply", "superseded", "plan", "frame", "cancel", "results", "executor_status", "device_announced", "clock_asked", "clock_reached", "energy_read")
     ATTACH_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,9 @@ class Envelope(_message.Message):
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     EXECUTOR_STATUS_FIELD_NUMBER: _ClassVar[int]
     DEVICE_ANNOUNCED_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_ASKED_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_REACHED_FIELD_NUMBER: _ClassVar[int]
+    ENERGY_READ_FIELD_NUMBER: _ClassVar[int]
     attach: Attach
     ready: Ready
     drain: Drain
@@ -44,7 +47,10 @@ class Envelope(_message.Message):
     results: FrameResults
     executor_status: ExecutorStatus
     device_announced: DeviceAnnounced
-    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., child_status: _Optional[_Union[ChildStatus, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., reread: _Optional[_Union[Reread, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., join_reply: _Optional[_Union[JoinReply, _Mapping]] = ..., superseded: _Optional[_Union[Superseded, _Mapping]] = ..., plan: _Optional[_Union[PlanUpdate, _Mapping]] = ..., frame: _Optional[_Union[FrameDescriptor, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., results: _Optional[_Union[FrameResults, _Mapping]] = ..., executor_status: _Optional[_Union[ExecutorStatus, _Mapping]] = ..., device_announced: _Optional[_Union[DeviceAnnounced, _Mapping]] = ...) -> None: ...
+    clock_asked: ClockAsked
+    clock_reached: ClockReached
+    energy_read: EnergyRead
+    def __init__(self, attach: _Optional[_Union[Attach, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., child_status: _Optional[_Union[ChildStatus, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., reread: _Optional[_Union[Reread, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., join_reply: _Optional[_Union[JoinReply, _Mapping]] = ..., superseded: _Optional[_Union[Superseded, _Mapping]] = ..., plan: _Optional[_Union[PlanUpdate, _Mapping]] = ..., frame: _Optional[_Union[FrameDescriptor, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., results: _Optional[_Union[FrameResults, _Mapping]] = ..., executor_status: _Optional[_Union[ExecutorStatus, _Mapping]] = ..., device_announced: _Optional[_Union[DeviceAnnounced, _Mapping]] = ..., clock_asked: _Optional[_Union[ClockAsked, _Mapping]] = ..., clock_reached: _Optional[_Union[ClockReached, _Mapping]] = ..., energy_read: _Optional[_Union[EnergyRead, _Mapping]] = ...) -> None: ...
 
 class Attach(_message.Message):
     __slots__ = ("what", "peer")
@@ -299,3 +305,33 @@ class DeviceAnnounced(_message.Message):
     latencies: _containers.RepeatedCompositeFieldContainer[VariantLatency]
     has_more: bool
     def __init__(self, device_id: _Optional[str] = ..., device_type: _Optional[str] = ..., generation: _Optional[int] = ..., reach_ms: _Optional[float] = ..., is_leaving: _Optional[bool] = ..., latencies: _Optional[_Iterable[_Union[VariantLatency, _Mapping]]] = ..., has_more: _Optional[bool] = ...) -> None: ...
+
+class ClockAsked(_message.Message):
+    __slots__ = ("mhz",)
+    MHZ_FIELD_NUMBER: _ClassVar[int]
+    mhz: float
+    def __init__(self, mhz: _Optional[float] = ...) -> None: ...
+
+class ClockReached(_message.Message):
+    __slots__ = ("mhz", "problem")
+    MHZ_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    mhz: float
+    problem: str
+    def __init__(self, mhz: _Optional[float] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class EnergyRead(_message.Message):
+    __slots__ = ("at_ms", "total_mj", "quality", "problem", "meter", "scope")
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MJ_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    METER_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    at_ms: float
+    total_mj: float
+    quality: str
+    problem: str
+    meter: str
+    scope: str
+    def __init__(self, at_ms: _Optional[float] = ..., total_mj: _Optional[float] = ..., quality: _Optional[str] = ..., problem: _Optional[str] = ..., meter: _Optional[str] = ..., scope: _Optional[str] = ...) -> None: ...
