@@ -97,6 +97,7 @@ class Told(NamedTuple):
             inference_ms=timings.inference_ms,
             server_ms=timings.server_ms,
             num_detections=len(self.found) if isinstance(self.found, Detections) else None,
+            energy_mj=timings.energy_mj if timings.HasField("energy_mj") else None,
         )
 
 

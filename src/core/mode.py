@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from .checks import require_positive
+from .profile import BatchLatency
 
 MOST_UTILISATION = 0.95  # of what a device carries on the average; benchmarks/utilisation.py
 NEVER_MS = 1e9  # as long as a variant takes that cannot run: no budget allows it
@@ -47,6 +49,13 @@ class ModeCost(NamedTuple):
     throughput_fps: float
     energy_mj: float | None = None
     frame_energy_mj: float | None = None
+
+
+class PowerTable(NamedTuple):
+    """What a device draws while it runs a mode (W), and while nothing runs."""
+
+    power_w: Mapping[Mode, float]
+    idle_w: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,17 @@ class ModeTable:
     def costs(self, variant: int) -> tuple[ModeCost, ...]:
         """The modes of a variant and what they cost, the smallest batch first."""
         return self._costs[variant]
+
+    def latencies(self, variants: Iterable[str]) -> dict[str, BatchLatency]:
+        """The same as latencies by the names of its variants, in their order."""
+        medians_ms = self.p50_rows_ms or self.p99_rows_ms
+        rows = zip(medians_ms, self.p99_rows_ms, strict=True)
+        return {name: BatchLatency(*row) for name, row in zip(variants, rows, strict=True)}
+
+    @property
+    def every_cost(self) -> Iterator[ModeCost]:
+        """Of all modes at this clock."""
+        return chain.from_iterable(self._costs)
 
     def modes(self, variant: int) -> tuple[Mode, ...]:
         """The modes of a variant, the smallest batch first."""

@@ -39,6 +39,7 @@ class FrameRecord(NamedTuple):
     plan_epoch: int | None = None
     num_detections: int | None = None
     jpeg_quality: int | None = None
+    energy_mj: float | None = None  # its share of its batch, above idle
 
 
 class ServerFrameRecord(NamedTuple):
@@ -67,6 +68,7 @@ class ServerFrameRecord(NamedTuple):
     server_ms: float | None = None
     advised_side_px: int | None = None
     plan_epoch: int | None = None
+    energy_mj: float | None = None  # its share of its batch, above idle
 
 
 class PlanRecord(NamedTuple):
@@ -84,6 +86,7 @@ class PlanRecord(NamedTuple):
     served_ratio: float  # of the whole plan
     accuracy_per_request: float  # of the whole plan
     slowdown_ratio: float = 1.0  # recent batch time of this device over its profile's median
+    total_mj: float | None = None  # what this device's meter had counted
 
 
 class BatchRecord(NamedTuple):
@@ -98,6 +101,22 @@ class BatchRecord(NamedTuple):
     inference_ms: float
     expected_ms: float  # the profile's median for that batch
     queue_length: int  # frames left waiting
+    energy_mj: float | None = None  # above idle
+    energy_quality: str = ""  # measured or modelled
+
+
+class EnergyRecord(NamedTuple):
+    """What a device took in about a second (`energy-<device>.csv`)."""
+
+    device_id: str
+    begin_ms: float  # monotonic clock of the machine
+    end_ms: float
+    above_mj: float  # above idle, of its batches
+    idle_mj: float  # while it was planned for streams
+    unplanned_mj: float  # while it was not
+    quality: str
+    meter: str
+    scope: str  # whose energy it is
 
 
 class LoadRecord(NamedTuple):

@@ -21,6 +21,11 @@ class BatchEnergy(NamedTuple):
     frame_mj: float
     quality: Quality
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the meter told all of it."""
+        return self.quality is not Quality.UNAVAILABLE
+
 
 class Interval(NamedTuple):
     """From one movement of a meter to the next. What was above idle, and idle by holder of a share, are all that it counted."""
@@ -44,11 +49,15 @@ class _Batch:
 
 
 class Attribution:
-    """The joules of one device. All times are of one clock and never fall."""
+    """The joules of one device. All times are of one clock and never fall.
+
+    Attributes:
+        idle_w: what the device draws while nothing runs; may be changed as more is known.
+    """
 
     def __init__(self, idle_w: float) -> None:
-        """Takes what the device draws while nothing runs."""
-        self._idle_w = require_not_negative("idle_w", idle_w)
+        """Nothing runs, and nobody is planned for."""
+        self.idle_w = require_not_negative("idle_w", idle_w)
         self._shares: dict[str, float] = {NOBODY: 1.0}
         self._batches: dict[int, _Batch] = {}
         self._last: tuple[float, float] | None = None
@@ -84,7 +93,7 @@ class Attribution:
             for one in self._batches.values()
         ]
         whole = sum(part for _, part in parts)
-        above_mj = max(0.0, added_mj - self._idle_w * (now_ms - begin_ms)) if whole else 0.0
+        above_mj = max(0.0, added_mj - self.idle_w * (now_ms - begin_ms)) if whole else 0.0
         for batch, part in parts:
             batch.above_mj += above_mj * part / whole if whole else 0.0
             batch.quality = max(batch.quality, energy.quality, key=_WORSE)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..core.checks import require_not_negative
-from ..core.mode import Mode
+from ..core.mode import Mode, PowerTable
 from .port import Energy, MeterFacts, Quality
 
 
@@ -14,10 +12,12 @@ class ModelledMeter:
 
     facts = MeterFacts("modelled", "device", 0.0, Quality.MODELLED)
 
-    def __init__(self, power_w: Mapping[Mode, float], idle_w: float, now_ms: float) -> None:
+    def __init__(self, power: PowerTable, now_ms: float) -> None:
         """Idle; raises ValueError if a power is no finite number of at least 0."""
-        self._power_w: dict[Mode | None, float] = {None: require_not_negative("idle_w", idle_w)}
-        for mode, value in power_w.items():
+        self._power_w: dict[Mode | None, float] = {
+            None: require_not_negative("idle_w", power.idle_w)
+        }
+        for mode, value in power.power_w.items():
             self._power_w[mode] = require_not_negative("power_w", value)
         self._mode: Mode | None = None
         self._since_ms = now_ms

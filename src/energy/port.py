@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 Settings: TypeAlias = Mapping[str, str]  # where a setting is, and its exact text
 
@@ -84,6 +84,7 @@ class ClockGovernor(Protocol):
         ...
 
 
+@runtime_checkable
 class ClockAsker(Protocol):
     """Where an executor asks for the clock of its device. Never waits, never raises; for any thread.
 
@@ -91,7 +92,10 @@ class ClockAsker(Protocol):
         clock_mhz: the last one that was reached; None where that is not known, or none was asked for.
     """
 
-    clock_mhz: float | None
+    @property
+    def clock_mhz(self) -> float | None:
+        """See above."""
+        ...
 
     def ask_clock(self, mhz: float) -> None:
         """Asks for a clock from the next batch on; to ask for the same again costs nothing."""

@@ -14,6 +14,6 @@ def rapl_meter(package: int = 0, root: Path = SYS) -> CountedMeter | None:
     for zone in (root / "class/powercap").glob("intel-rapl:*"):  # AMD's have that name, too
         if read_setting(zone / "name") == f"package-{package}":
             range_mj = read_count(zone / "max_energy_range_uj") / 1000
-            facts = MeterFacts("rapl", "package", window_ms=1.0)
+            facts = MeterFacts(f"rapl-{package}", "package", window_ms=1.0)
             return CountedMeter(facts, lambda: read_count(zone / "energy_uj") / 1000, range_mj)  # noqa: B023
     return None

@@ -11,6 +11,7 @@ from ..devices.discovery import find_devices
 from ..live_run.as_scenario import CALM, Chance, measured_sizes, simulated_run
 from ..live_run.scoring import score_truth
 from ..reporting.device_outcome import read_devices
+from ..reporting.energy import read_energy
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
@@ -60,7 +61,7 @@ def run_simulated(
     frames = [frame for rows in logs.frames.values() for frame in rows]
     seen = see(run, logs, on_progress)
     accuracy = score_truth(frames, seen.answers, seen.scenes, seen.class_names)
-    summary = summarise(info, frames, accuracy, read_devices(folder))
+    summary = summarise(info, frames, accuracy, read_devices(folder), read_energy(folder))
     write_summary(folder, summary)
     refused = [one.stream.stream_id for one in simulation.results() if one.refusal is not None]
     write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), seen.scores))

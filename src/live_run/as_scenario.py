@@ -20,6 +20,7 @@ from ..server.config import ServerConfig
 from ..server.zoo import load_served_zoo
 from ..simulation.recorded_sizes import RecordedSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
+from ..zoos import power_of
 from .cameras import LiveCamera
 from .scenes import LoopedScene
 
@@ -86,6 +87,11 @@ def simulated_run(
             if device.slowdown
         },
         profiles={device.device_type: zoo.profiles[device.device_id] for device in devices},
+        powers={
+            device.device_type: power
+            for device in devices
+            if (power := power_of(zoo.files[device.device_id], zoo.variants)) is not None
+        },
         streams=tuple(
             SimulatedStream(
                 stream_id=camera.stream_id,

@@ -11,6 +11,7 @@ from ..core.records import FrameRecord, ServerFrameRecord
 from ..files.csv_log import read_records
 from ..reporting.accuracy import AnyAccuracy, FrameKey, score_streams
 from ..reporting.device_outcome import read_devices
+from ..reporting.energy import read_energy
 from ..reporting.run_folder import SERVER_FRAMES_FILES
 from ..reporting.run_logs import RunLogs
 from ..reporting.summary import Summary, summarise, write_summary
@@ -37,7 +38,8 @@ def score_run(
     """
     frames = [row for rows in run.frames.values() for row in rows]
     accuracy = score_truth(frames, answers, scenes, class_names)
-    summary = summarise(run.info, frames, accuracy, read_devices(server_dir))
+    devices, energy = read_devices(server_dir), read_energy(server_dir)
+    summary = summarise(run.info, frames, accuracy, devices, energy)
     write_summary(folder, summary)
     server_frames = [
         row

@@ -251,18 +251,20 @@ class FrameResult(_message.Message):
     def __init__(self, ticket: _Optional[int] = ..., detections: _Optional[_Union[_serving_pb2.Detections, _Mapping]] = ..., labels: _Optional[_Union[_serving_pb2.Labels, _Mapping]] = ..., drop_reason: _Optional[str] = ..., drop_code: _Optional[str] = ..., drop_detail: _Optional[str] = ..., queue_ms: _Optional[float] = ..., decode_ms: _Optional[float] = ...) -> None: ...
 
 class FrameResults(_message.Message):
-    __slots__ = ("frames", "variant", "inference_ms", "plan_epoch", "batch_size")
+    __slots__ = ("frames", "variant", "inference_ms", "plan_epoch", "batch_size", "frame_mj")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     VARIANT_FIELD_NUMBER: _ClassVar[int]
     INFERENCE_MS_FIELD_NUMBER: _ClassVar[int]
     PLAN_EPOCH_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    FRAME_MJ_FIELD_NUMBER: _ClassVar[int]
     frames: _containers.RepeatedCompositeFieldContainer[FrameResult]
     variant: str
     inference_ms: float
     plan_epoch: int
     batch_size: int
-    def __init__(self, frames: _Optional[_Iterable[_Union[FrameResult, _Mapping]]] = ..., variant: _Optional[str] = ..., inference_ms: _Optional[float] = ..., plan_epoch: _Optional[int] = ..., batch_size: _Optional[int] = ...) -> None: ...
+    frame_mj: float
+    def __init__(self, frames: _Optional[_Iterable[_Union[FrameResult, _Mapping]]] = ..., variant: _Optional[str] = ..., inference_ms: _Optional[float] = ..., plan_epoch: _Optional[int] = ..., batch_size: _Optional[int] = ..., frame_mj: _Optional[float] = ...) -> None: ...
 
 class ExecutorStatus(_message.Message):
     __slots__ = ("device_id", "slowdown_ratio", "broken_variants", "spread_ratio", "extra_ms")

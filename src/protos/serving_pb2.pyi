@@ -248,18 +248,20 @@ class Labels(_message.Message):
     def __init__(self, class_ids: _Optional[_Iterable[int]] = ..., scores: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Timings(_message.Message):
-    __slots__ = ("endpoint_ms", "queue_ms", "decode_ms", "inference_ms", "server_ms")
+    __slots__ = ("endpoint_ms", "queue_ms", "decode_ms", "inference_ms", "server_ms", "energy_mj")
     ENDPOINT_MS_FIELD_NUMBER: _ClassVar[int]
     QUEUE_MS_FIELD_NUMBER: _ClassVar[int]
     DECODE_MS_FIELD_NUMBER: _ClassVar[int]
     INFERENCE_MS_FIELD_NUMBER: _ClassVar[int]
     SERVER_MS_FIELD_NUMBER: _ClassVar[int]
+    ENERGY_MJ_FIELD_NUMBER: _ClassVar[int]
     endpoint_ms: float
     queue_ms: float
     decode_ms: float
     inference_ms: float
     server_ms: float
-    def __init__(self, endpoint_ms: _Optional[float] = ..., queue_ms: _Optional[float] = ..., decode_ms: _Optional[float] = ..., inference_ms: _Optional[float] = ..., server_ms: _Optional[float] = ...) -> None: ...
+    energy_mj: float
+    def __init__(self, endpoint_ms: _Optional[float] = ..., queue_ms: _Optional[float] = ..., decode_ms: _Optional[float] = ..., inference_ms: _Optional[float] = ..., server_ms: _Optional[float] = ..., energy_mj: _Optional[float] = ...) -> None: ...
 
 class Result(_message.Message):
     __slots__ = ("sequence", "verdict", "drop", "detections", "labels", "variant", "batch_size", "timings", "advised_side_px", "plan_epoch", "served_side_px")

@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..files.whole_file import write_whole
+from .energy import in_words
 from .run_folder import REPORT_FILE, RunInfo
 from .summary import Summary
 from .table import columns, drops, outcome_cells, percent
@@ -61,6 +62,7 @@ def write_report(
         summary=summary,
         percent=percent(summary.total.in_time_ratio),
         problems=summary.problems(),
+        energy=in_words(summary.energy),
         columns=columns(summary),
         rows=rows,
         total=outcome_cells(summary.total),

@@ -15,6 +15,7 @@ from ..core.verdict import Verdict
 from ..files.json_file import read_json, write_json
 from ..vision.accuracy import Accuracy, LabelAccuracy
 from .device_outcome import DeviceOutcome
+from .energy import EnergyOutcome, per_frame
 from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo
 from .tally import StreamTally, quantiles_ms, together
 
@@ -85,7 +86,7 @@ class StreamOutcome(FramesOutcome):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of a run, of its streams by id; of its devices, where their logs are at hand."""
+    """What came of a run, of its streams by id; of its devices, and what they took, where their logs are at hand."""
 
     schema_version: int
     kind: str
@@ -93,6 +94,7 @@ class Summary:
     streams: Mapping[str, StreamOutcome]
     total: FramesOutcome
     devices: Mapping[str, DeviceOutcome] = field(default_factory=dict)
+    energy: Mapping[str, EnergyOutcome] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
         """What does not add up, stream by stream; empty in a sound run."""
@@ -125,6 +127,7 @@ class RunTally:
         info: RunInfo,
         accuracy: Mapping[str, Accuracy | LabelAccuracy] | None = None,
         devices: Mapping[str, DeviceOutcome] | None = None,
+        energy: Mapping[str, EnergyOutcome] | None = None,
     ) -> Summary:
         """Sums up what was counted.
 
@@ -132,6 +135,7 @@ class RunTally:
             info: the run; its streams say how many frames were captured, independently of the log.
             accuracy: by stream id, and under `TOTAL` of all frames together; where it was measured.
             devices: how slow they were, where that is known.
+            energy: what they took, likewise.
 
         Raises:
             UsageError: if a frame belonged to no stream of the run.
@@ -141,6 +145,7 @@ class RunTally:
         if strangers := sorted(self._streams.keys() - set(known)):
             raise UsageError(f"frames of {strangers[0]}: no stream of this run")
         tallies = [self._streams.get(stream_id) or StreamTally() for stream_id in known]
+        total = _outcome(FramesOutcome, info.streams, tallies, info.seconds, accuracy.get(TOTAL))
         return Summary(
             schema_version=SCHEMA_VERSION,
             kind=info.kind,
@@ -157,8 +162,9 @@ class RunTally:
                 )
                 for one, tally in zip(info.streams, tallies, strict=True)
             },
-            total=_outcome(FramesOutcome, info.streams, tallies, info.seconds, accuracy.get(TOTAL)),
+            total=total,
             devices=devices or {},
+            energy=per_frame(energy or {}, total.in_time + total.late),
         )
 
 
@@ -167,12 +173,13 @@ def summarise(
     frames: Iterable[FrameRecord],
     accuracy: Mapping[str, Accuracy | LabelAccuracy] | None = None,
     devices: Mapping[str, DeviceOutcome] | None = None,
+    energy: Mapping[str, EnergyOutcome] | None = None,
 ) -> Summary:
     """Counts the rows of `frames.csv`; see `RunTally`."""
     tally = RunTally()
     for frame in frames:
         tally.add(frame)
-    return tally.summary(info, accuracy, devices)
+    return tally.summary(info, accuracy, devices, energy)
 
 
 def _outcome(

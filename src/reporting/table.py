@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .device_outcome import DeviceOutcome
+from .energy import in_words
 from .summary import FramesOutcome, StreamOutcome, Summary
 
 MAX_ROWS = 60
@@ -56,6 +57,8 @@ def outcome_table(summary: Summary) -> RenderableType:
         Text(f"  {device_id}: {slowness(one)}")
         for device_id, one in list(summary.devices.items())[:MAX_ROWS]
     ]
+    if text := in_words(summary.energy):
+        lines.append(Text(f"  {text}"))
     return Group(table, *lines)
 
 

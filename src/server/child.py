@@ -47,10 +47,13 @@ EXIT_CRASHED = 1
 EXIT_ORPHANED = 4
 EXIT_DEVICE_LOST = 5
 
+GOVERNOR = "governor"  # ends by itself, once clocks are as they were before the server
+
 ROLES = {
     "endpoint": ".endpoint.process",
     "scheduler": ".scheduler.process",
     "executor": ".executors.process",
+    GOVERNOR: ".governor.process",
 }
 
 _PR_SET_PDEATHSIG = 1
@@ -62,7 +65,7 @@ class ChildContext:
     """What a role starts with.
 
     Attributes:
-        role: `endpoint`, `scheduler` or `executor`.
+        role: `endpoint`, `scheduler`, `executor` or `governor`.
         number: counts within the role, from 0.
         config: the server's options, with every device.
         control: to the supervisor; the role reads it. Its end is watched elsewhere.
@@ -91,9 +94,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     _settle()
     control = Channel.from_descriptor(arguments.control_fd)
-    threading.Thread(
-        target=_leave_with_supervisor, args=(control.fileno(),), name="guard", daemon=True
-    ).start()
+    if arguments.role != GOVERNOR:
+        _end_with_parent(control)
     try:
         config = _receive_config(control)
     except ChannelClosedError:
@@ -157,9 +159,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _settle() -> None:
-    """Makes this process one that ends with its parent, and leaves no picture of its memory."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    """Makes this process one that leaves no picture of its memory."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # the supervisor tells, in its order
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # frames are personal data
@@ -167,6 +167,13 @@ def _settle() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it says a line for each malformed request
     sys.stderr = sys.stdout
     faulthandler.enable(sys.stdout)
+
+
+def _end_with_parent(control: Channel) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    threading.Thread(
+        target=_leave_with_supervisor, args=(control.fileno(),), name="guard", daemon=True
+    ).start()
 
 
 def _keep_to_cores(context: ChildContext) -> None:

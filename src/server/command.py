@@ -19,11 +19,14 @@ from ..zoos import ServedCopy, copy_zoo, number_gpus_by_place, open_zoo
 from ..zoos.homes import user_folder
 from .config import ServerConfig
 from .config_flags import add_config_flags, config_from_flags
+from .governor.energy_sources import find_energy
 from .log import set_up_log
 from .preparing import prepare
 from .running_server import LOGS_INFIX, READY_PREFIX, STOP_WITH_PARENT
 from .supervisor.supervisor import Supervisor
 from .zoo import zoo_for
+
+ENERGY_PREFIX = "moonjelly: energy: "
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
         _log.warning("%s can be reached by others, without %s", config.host, config.unprotected)
     config = _with_out_dir(config)
     stop_with = parent if os.environ.get(STOP_WITH_PARENT) else None
-    prepare(config)
+    energy = find_energy(prepare(config), config.devices)
     with closing(ServedCopy()) as copy:
         served = dataclasses.replace(config, zoo=copy_zoo(open_zoo(config.zoo), copy.folder))
         return Supervisor(
-            served, partial(_tell_serving, config.out_dir), stop_with=stop_with, zoo=config.zoo
+            served,
+            partial(_tell_serving, config.out_dir, energy.text),
+            stop_with=stop_with,
+            zoo=config.zoo,
+            has_governor=energy.needs_governor,
         ).run()
 
 
@@ -86,11 +93,11 @@ def _with_out_dir(config: ServerConfig) -> ServerConfig:
     return dataclasses.replace(config, out_dir=out_dir)
 
 
-def _tell_serving(out_dir: str, host: str, port: int) -> None:
+def _tell_serving(out_dir: str, energy: str, host: str, port: int) -> None:
     shown = f"[{host}]" if ":" in host else host
     try:
         logs = f"{LOGS_INFIX}{out_dir}" if out_dir else ""
-        sys.stdout.write(f"{READY_PREFIX}{shown}:{port}{logs}\n")
+        sys.stdout.write(f"{READY_PREFIX}{shown}:{port}{logs}\n{ENERGY_PREFIX}{energy}\n")
         sys.stdout.flush()
     except OSError as error:  # nobody reads it, or the disk is full; that is no reason not to serve
         _log.warning("standard output: %s; serving at %s:%d", error.strerror, shown, port)

@@ -84,6 +84,9 @@ class ServerConfig(ServingOptions):
     replay_load_ms: float = option(
         0.0, "what loading a variant takes a replayed device, beside its batches", Range(0, 60_000)
     )
+    replay_clock_ms: float = option(
+        0.0, "what changing its clock takes a replayed device", Range(0, 60_000)
+    )
     out_dir: str = option(
         "",
         "folder for the run logs (default moonjelly/PORT below $XDG_STATE_HOME, ~/.local/state)",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.errors import UsageError
+from ..core.mode import ModeTable
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.quality import JpegQuality
 from ..core.variant import Variant
@@ -14,7 +15,9 @@ from ..core.zoo import Fit, Runtime, Task
 from ..devices.config import DeviceConfig, DeviceKind
 from ..zoos import (
     AUTO,
+    MAX_BATCH_SIZE,
     Fingerprint,
+    LatencyFile,
     LearnedFile,
     OpenedZoo,
     cpu_fingerprint,
@@ -41,6 +44,7 @@ class ServedZoo:
             the options say.
         qualities: JPEG qualities below the default whose effect is known, best first.
         runtimes: device id to what runs networks there whose zoo leaves the choice, by name.
+        files: device id to what its profile comes from, scaled likewise.
     """
 
     opened: OpenedZoo
@@ -48,6 +52,7 @@ class ServedZoo:
     profiles: Mapping[str, LatencyProfile]
     qualities: tuple[JpegQuality, ...] = ()
     runtimes: Mapping[str, Mapping[str, Runtime]] = field(default_factory=dict)
+    files: Mapping[str, LatencyFile] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -76,6 +81,15 @@ class ServedZoo:
             KeyError: if one of them is not known.
         """
         return self.profiles[device_id].by_variant[variant]
+
+    def modes(self, device_id: str) -> ModeTable | None:
+        """What the modes of a device cost by clock, with energy; None where its profile has neither. Takes a while."""
+        file = self.files[device_id]
+        if not (file.clocks_mhz or file.has_energy):
+            return None
+        from ..zoos.clocks import clock_table  # noqa: PLC0415 - loads scipy
+
+        return clock_table(file, self.variants, MAX_BATCH_SIZE)
 
 
 def zoo_for(zoo: str, devices: Iterable[DeviceConfig]) -> str:
@@ -129,7 +143,7 @@ def load_served_zoo(config: ServerConfig) -> ServedZoo:
             raise UsageError(f"variants={name!r}: zoo {opened.name} has {', '.join(known)}")
     variants = tuple(v for v in every if not config.variants or v.name in config.variants)
     profiles: dict[str, LatencyProfile] = {}
-    runtimes: dict[str, Mapping[str, Runtime]] = {}
+    files: dict[str, LatencyFile] = {}
     for device in config.devices:
         path = find_device_profile(opened, device)
         if path is None:
@@ -138,21 +152,22 @@ def load_served_zoo(config: ServerConfig) -> ServedZoo:
                 f"{device.device_type} that fits it; measure one with `moonjelly profile`"
             )
         file = read_latency_file(path, every)
-        profile, runtimes[device.device_id] = file.profile(), file.runtimes
         if device.kind is DeviceKind.REPLAYED:
-            profile = _scaled(profile, max(config.replay_latency_ratio, LEAST_REPLAY_RATIO))
-        profiles[device.device_id] = profile
-    return ServedZoo(opened, variants, profiles, opened.qualities, runtimes)
+            file = _scaled(file, max(config.replay_latency_ratio, LEAST_REPLAY_RATIO))
+        files[device.device_id], profiles[device.device_id] = file, file.profile()
+    runtimes = {device_id: file.runtimes for device_id, file in files.items()}
+    return ServedZoo(opened, variants, profiles, opened.qualities, runtimes, files)
 
 
-def _scaled(profile: LatencyProfile, ratio: float) -> LatencyProfile:
-    return LatencyProfile(
-        profile.device_type,
-        {
-            variant: BatchLatency(
-                tuple(ratio * p50 for p50 in latency.p50_ms),
-                tuple(ratio * p99 for p99 in latency.p99_ms),
-            )
-            for variant, latency in profile.by_variant.items()
-        },
+def _scaled(file: LatencyFile, ratio: float) -> LatencyFile:
+    """So many times as slow, at the same power."""
+    rows = tuple(
+        replace(
+            row,
+            p50_ms=ratio * row.p50_ms,
+            p99_ms=ratio * row.p99_ms,
+            energy_mj=None if row.energy_mj is None else ratio * row.energy_mj,
+        )
+        for row in file.rows
     )
+    return replace(file, rows=rows)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from random import Random
 
+from ..core.mode import Mode, PowerTable
 from ..core.profile import BatchLatency
-from ..core.records import BatchRecord, LoadRecord
+from ..core.records import BatchRecord, EnergyRecord, LoadRecord
 from ..core.verdict import Reason
 from ..devices.replay import ALWAYS_AS_PROFILED, ReplayedLatency, SlowdownScript
+from ..energy.account import EnergyAccount
+from ..energy.modelled import ModelledMeter
 from ..scheduling.batching.port import Batch
 from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.cores.device.instructions import DeviceOrders, LoadCause
 from ..scheduling.slowness import Slowness
+from .chance import log_normal
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
 from .scenario import Sampling
-
-P99_SIGMAS = 2.3263478740408408  # the 99th percentile of a normal distribution
 
 DrawMs = Callable[[str, int], float]
 """How long the next batch of a variant and size takes (ms)."""
@@ -34,8 +35,7 @@ def draw_latency(
 
     def draw_ms(variant: str, batch_size: int) -> float:
         latency = latencies[variant]
-        p50_ms, p99_ms = latency.p50_ms[batch_size - 1], latency.p99_ms[batch_size - 1]
-        return p50_ms * math.exp(random.gauss(0.0, math.log(p99_ms / p50_ms) / P99_SIGMAS))
+        return log_normal(latency.p50_ms[batch_size - 1], latency.p99_ms[batch_size - 1], random)
 
     return draw_ms
 
@@ -60,13 +60,20 @@ class SimulatedDevice:
         *,
         slowdown: SlowdownScript = ALWAYS_AS_PROFILED,
         probes_until_ms: float = 0.0,
-        on_answers: Callable[[SimulatedDevice, Batch, list[SimulatedFrame], float], None],
+        on_answers: Callable[
+            [SimulatedDevice, Batch, list[SimulatedFrame], float, float | None], None
+        ],
         on_drop: Callable[[SimulatedDevice, SimulatedFrame, Reason], None],
         on_status: Callable[[SimulatedDevice, Slowness], None],
         on_batch: Callable[[BatchRecord], None] | None,
         on_load: Callable[[LoadRecord], None] | None = None,
+        power: PowerTable | None = None,
+        variants: Sequence[str] = (),
+        on_energy: Callable[[EnergyRecord], None] | None = None,
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
+
+        With a table of power, in the order of `variants`, it has a modelled meter.
 
         The active variant runs on for `load_ms` until another is there. Blank batches end at `probes_until_ms`, so that the run
         does. Its answers, drops, due statuses, batches and loads go to those who are given; None for `on_batch` spares the rows.
@@ -84,11 +91,19 @@ class SimulatedDevice:
         self._on_status = on_status
         self._on_batch = on_batch
         self._on_load = on_load
+        self._on_energy = on_energy
+        self._variants = {name: number for number, name in enumerate(variants)}
+        self._energy: EnergyAccount | None = None
+        if power is not None:
+            meter = ModelledMeter(power, events.now_ms)
+            self._energy = EnergyAccount(device_id, meter.facts, power.idle_w, meter)
+            self._energy.tick(events.now_ms)
         self._loading: set[LoadCause] = set()
         self._frames: dict[int, SimulatedFrame] = {}
         self._keys = count()
         self.is_busy = False
         self._is_gone = False
+        self._num_batches = 0
         self._num_decisions = 0  # a wake-up counts only if nothing was decided since it was set
         self._decides_at_ms = -1.0
 
@@ -96,12 +111,33 @@ class SimulatedDevice:
         """Takes a plan. The variants of the first one are there: the server has been up for long."""
         takes_ms = self._load_ms if self._core.variants.active else 0.0
         self._core.order(orders)
+        if self._energy is not None:
+            self._energy.plan(has_streams=orders.arrival_fps > 0, now_ms=self._events.now_ms)
         self._load(takes_ms)
         self._wake()
 
     def go(self) -> None:
         """It is gone, with all that it has; nothing more is heard of it."""
         self._is_gone = True
+        self.close()
+
+    @property
+    def total_mj(self) -> float | None:
+        """What its meter has counted; None where it has none."""
+        return None if self._energy is None else self._energy.total_mj
+
+    def close(self) -> None:
+        """The run is over: hands out what its energy was to the end."""
+        if self._energy is not None:
+            self._energy.tick(self._events.now_ms)
+            self._energy.close()
+            self._tell_energy(self._energy)
+
+    def _tell_energy(self, energy: EnergyAccount) -> None:
+        for row in energy.rows:
+            if self._on_energy is not None:
+                self._on_energy(row)
+        energy.rows.clear()
 
     def _load(self, takes_ms: float) -> None:
         """Has loaded what a plan waits for, and beside it the neighbours of what runs."""
@@ -181,8 +217,10 @@ class SimulatedDevice:
         took_ms = self._draw_ms(batch.variant, batch.size) * self._slowdown.factor(now_ms)
         self.is_busy = True
         frames = [self._frames.pop(queued.key) for queued in batch.frames]
-        if self._on_batch is not None and frames:
-            self._on_batch(batch.record(self.device_id, took_ms))
+        self._num_batches += 1
+        if self._energy is not None:
+            mode = Mode(self._variants[batch.variant], batch.size)
+            self._energy.began(self._num_batches, mode, len(frames), now_ms)
         self._events.at(now_ms + took_ms, Priority.DONE, self._end, batch, frames, took_ms)
 
     def _end(self, batch: Batch, frames: list[SimulatedFrame], took_ms: float) -> None:
@@ -190,8 +228,19 @@ class SimulatedDevice:
             return
         now_ms = self._events.now_ms
         self.is_busy = False
+        frame_mj: float | None = None
+        quality = ""
+        if self._energy is not None:
+            for one in self._energy.ended(self._num_batches, now_ms):
+                if one.is_known:
+                    frame_mj, quality = one.frame_mj, one.quality
+            self._tell_energy(self._energy)
+        if frames and self._on_batch is not None:
+            energy_mj = None if frame_mj is None else frame_mj * len(frames)
+            record = batch.record(self.device_id, took_ms)
+            self._on_batch(record._replace(energy_mj=energy_mj, energy_quality=quality))
         if frames:
-            self._on_answers(self, batch, frames, took_ms)
+            self._on_answers(self, batch, frames, took_ms, frame_mj)
         self._core.ran(batch, took_ms, now_ms)
         if batch.variant != self._core.variants.active:
             self._load(self._load_ms)  # it may be unloaded

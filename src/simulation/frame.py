@@ -40,4 +40,5 @@ class SimulatedFrame(HeldFrame, OfferedFrame):
             inference_ms=self.inference_ms,
             server_ms=self.server_ms,
             num_detections=0,
+            energy_mj=self.energy_mj,
         )

@@ -16,6 +16,7 @@ from ..core.errors import RunError
 from ..files.process import leave_at_sigterm
 from ..files.progress import LEFT, progress_bar
 from ..reporting.device_outcome import read_devices
+from ..reporting.energy import read_energy
 from ..reporting.html import Picture, write_report
 from ..reporting.run_folder import write_run_info
 from ..reporting.run_logs import read_run_logs
@@ -102,7 +103,7 @@ def _report(folder: Path, simulation: Simulation, tally: RunTally, *, has_logs: 
     """Writes description, summary, figures and page, as for a live run."""
     info = run_info(simulation, " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
     write_run_info(folder, info)
-    summary = tally.summary(info, devices=read_devices(folder))
+    summary = tally.summary(info, devices=read_devices(folder), energy=read_energy(folder))
     write_summary(folder, summary)
     figures: list[Picture] = []
     is_small = len(info.streams) <= MAX_DRAWN_STREAMS

@@ -10,7 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ..core.records import BatchRecord, FrameRecord, LoadRecord, PlanRecord, ServerFrameRecord
+from ..core.records import (
+    BatchRecord,
+    EnergyRecord,
+    FrameRecord,
+    LoadRecord,
+    PlanRecord,
+    ServerFrameRecord,
+)
 from ..files.csv_log import CsvLog
 from ..reporting.run_folder import (
     FRAMES_FILE,
@@ -31,6 +38,7 @@ SERVER_FRAMES_FILE = "server_frames.csv"
 KIND = "simulation"
 _RUN_FILES = (
     *(FRAMES_FILE, SERVER_FRAMES_FILE, PLANS_FILE, "batches-*.csv", "loads-*.csv", "link-*.csv"),
+    "energy-*.csv",
     *(RUN_FILE, SUMMARY_FILE, REPORT_FILE),
 )
 
@@ -74,6 +82,7 @@ def simulation_logs(
         frames = stack.enter_context(CsvLog(folder / FRAMES_FILE, FrameRecord))
         plans = stack.enter_context(CsvLog(folder / PLANS_FILE, PlanRecord))
         served = stack.enter_context(CsvLog(folder / SERVER_FRAMES_FILE, ServerFrameRecord))
+        energy_files: dict[str, CsvLog[EnergyRecord]] = {}
         batches, loads = (
             {
                 device.device_id: stack.enter_context(
@@ -98,7 +107,15 @@ def simulation_logs(
         def write_load(record: LoadRecord) -> None:
             loads[record.device_id].write(record)
 
-        yield Observers(take_frame, write_plan, write_batch, served.write, write_load)
+        def write_energy(record: EnergyRecord) -> None:
+            log = energy_files.get(record.device_id)
+            if log is None:
+                path = folder / f"energy-{record.device_id}.csv"
+                log = stack.enter_context(CsvLog(path, EnergyRecord))
+                energy_files[record.device_id] = log
+            log.write(record)
+
+        yield Observers(take_frame, write_plan, write_batch, served.write, write_load, write_energy)
 
 
 def write_links(folder: Path, scenario: Scenario) -> None:

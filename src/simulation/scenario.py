@@ -13,6 +13,7 @@ from ..adapting.policies.rungs import DEFAULT_LADDER
 from ..core.checks import echo, require_id, require_not_negative, require_positive
 from ..core.device import Device
 from ..core.limits import BANDWIDTH_KBPS, FPS, SIZE_RATIO, SLO_MS, WIRE_MS, Range
+from ..core.mode import PowerTable
 from ..core.options import check_ranges, option, required
 from ..core.profile import LatencyProfile
 from ..core.quality import JpegQuality
@@ -197,6 +198,7 @@ class Scenario:
         qualities: JPEG qualities below the default whose effect is known, best first.
         slowdowns: device id to how slow it is over time; the others are as fast as their profiles.
         absences: device id to when it is not there; the others always are.
+        powers: device type to what it draws, where that is known.
     """
 
     seconds: float
@@ -210,6 +212,7 @@ class Scenario:
     qualities: tuple[JpegQuality, ...] = ()
     slowdowns: Mapping[str, SlowdownScript] = field(default_factory=dict)
     absences: Mapping[str, Absences] = field(default_factory=dict)
+    powers: Mapping[str, PowerTable] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_positive("seconds", self.seconds, MAX_SECONDS)

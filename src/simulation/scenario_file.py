@@ -10,13 +10,15 @@ from typing import Annotated
 from ..core.checks import echo, require_positive
 from ..core.device import Device
 from ..core.limits import WIRE_MS, Range
+from ..core.mode import PowerTable
 from ..core.options import check_ranges, option, same_options
+from ..core.profile import LatencyProfile
 from ..devices.replay import SlowdownScript
 from ..files.document import Document, ReadBy
 from ..files.shipped import shipped_folder
 from ..files.yaml_file import read_yaml
 from ..links.traces import LinkTrace, constant_trace, read_trace
-from ..zoos import find_profile, load_latency_profile, open_zoo, zoo_beside
+from ..zoos import find_profile, open_zoo, power_of, read_latency_file, zoo_beside
 from .absences import Absences
 from .recorded_sizes import read_frame_sizes
 from .scenario import (
@@ -149,14 +151,18 @@ def read_scenario(
     with document.blamed(("zoo",)):
         zoo = open_zoo(zoo_beside(file.zoo, path))
     counts = file.devices if devices is None else devices
-    profiles = {}
+    profiles: dict[str, LatencyProfile] = {}
+    powers: dict[str, PowerTable] = {}
     for kind, count in counts.items():
         with document.blamed(("devices", kind)):
             COUNT.require(kind, count)
             table = find_profile(zoo, kind, None)
             if table is None:
                 raise ValueError(f"zoo {zoo.name} has no latency profile of that device type")
-            profiles[kind] = load_latency_profile(table, zoo.variants)
+            profile = read_latency_file(table, zoo.variants)
+            profiles[kind] = profile.profile()
+            if (power := power_of(profile, zoo.variants)) is not None:
+                powers[kind] = power
     kinds = _kinds(path.parent, document, file)
     with document.blamed():
         return Scenario(
@@ -173,6 +179,7 @@ def read_scenario(
             streams=tuple(stream for kind in kinds for stream in kind.streams()),
             slowdowns=file.slowdowns,
             absences=file.absences,
+            powers=powers,
             qualities=zoo.qualities,
             server=file.server,
         )

@@ -204,7 +204,12 @@ class SimulatedScheduler:
         self.num_plans += 1
         if self._on_plan is not None:
             made = (note.epoch, self._events.now_ms, note.cause, round_ms)
-            self._on_plan(plan_records(*made, note.problem, note.plan, note.slowdowns))
+            records = plan_records(*made, note.problem, note.plan, note.slowdowns)
+            self._on_plan([self._with_energy(record) for record in records])
+
+    def _with_energy(self, record: PlanRecord) -> PlanRecord:
+        device = self._devices.get(record.device_id)
+        return record if device is None else record._replace(total_mj=device.total_mj)
 
     def _view(self, plan: PublishedPlan) -> PlanView:
         scenario = self._scenario

@@ -165,20 +165,19 @@ class SimulatedServer:
         self._perform(instructions)
 
     def answer(
-        self, device: SimulatedDevice, batch: Batch, frames: list[SimulatedFrame], took_ms: float
+        self,
+        device: SimulatedDevice,
+        batch: Batch,
+        frames: list[SimulatedFrame],
+        took_ms: float,
+        frame_mj: float | None,
     ) -> None:
-        """Takes the frames of a batch that has run."""
-        at_ms = self._events.now_ms + self._model.answer_ms
-        self._events.at(at_ms, Priority.DONE, self._take_results, device, batch, frames, took_ms)
-
-    def _take_results(
-        self, device: SimulatedDevice, batch: Batch, frames: list[SimulatedFrame], took_ms: float
-    ) -> None:
-        done = [
-            FrameDone(one.ticket, batch.start_ms - one.handed_ms, 0.0, FIRST_RESPONSE_KBITS)
-            for one in frames
-        ]
-        self._hear(device, BatchDone(done, batch.variant, batch.size, took_ms, batch.plan_epoch))
+        """Takes the frames of a batch that has run, and what each of them took, if that is known."""
+        start_ms, kbits = batch.start_ms, FIRST_RESPONSE_KBITS
+        done = [FrameDone(one.ticket, start_ms - one.handed_ms, 0.0, kbits) for one in frames]
+        told = BatchDone(done, batch.variant, batch.size, took_ms, batch.plan_epoch, frame_mj)
+        now_ms = self._events.now_ms
+        self._events.at(now_ms + self._model.answer_ms, Priority.DONE, self._hear, device, told)
 
     def drop(self, device: SimulatedDevice, frame: SimulatedFrame, reason: Reason) -> None:
         """Takes a frame that its device has given up."""

@@ -10,7 +10,14 @@ from random import Random
 from ..adapting.frame_sizes import FrameChoices, frame_sizes
 from ..core.device import Device
 from ..core.ledger import Ledger
-from ..core.records import BatchRecord, FrameRecord, LoadRecord, PlanRecord, ServerFrameRecord
+from ..core.records import (
+    BatchRecord,
+    EnergyRecord,
+    FrameRecord,
+    LoadRecord,
+    PlanRecord,
+    ServerFrameRecord,
+)
 from ..devices.replay import ALWAYS_AS_PROFILED
 from ..scheduling.batching.registry import batcher
 from ..scheduling.cores.device.core import DeviceCore
@@ -33,6 +40,7 @@ class Observers:
     on_batch: Callable[[BatchRecord], None] | None = None
     on_server_frame: Callable[[ServerFrameRecord], None] | None = None
     on_load: Callable[[LoadRecord], None] | None = None
+    on_energy: Callable[[EnergyRecord], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class Simulation:
         self._server = SimulatedServer(
             scenario, self._devices, self._scheduler, self._events, observers.on_server_frame
         )
-        self._on_batch, self._on_load = observers.on_batch, observers.on_load
+        self._observers = observers
         self._scheduler.attach(self._devices, self._server.take_plan)
         self._server.start()
         for device in scenario.devices:
@@ -115,8 +123,11 @@ class Simulation:
                 on_answers=self._server.answer,
                 on_drop=self._server.drop,
                 on_status=self._scheduler.take_status,
-                on_batch=self._on_batch,
-                on_load=self._on_load,
+                on_batch=self._observers.on_batch,
+                on_load=self._observers.on_load,
+                power=scenario.powers.get(device.device_type),
+                variants=list(latencies),
+                on_energy=self._observers.on_energy,
             )
             self._server.device_came(made)
             self._scheduler.device_came(device, made.generation)
@@ -151,6 +162,9 @@ class Simulation:
     def run_until(self, end_ms: float) -> None:
         """Goes on to a virtual time; infinite to the end, when every frame has its verdict."""
         self._events.run_until(end_ms)
+        if not self.num_events:
+            for device in self._devices.values():
+                device.close()
 
     def results(self) -> tuple[StreamResult, ...]:
         """What has come of the streams so far, in the scenario's order."""

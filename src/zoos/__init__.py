@@ -9,6 +9,8 @@ from .latency import (
     Method,
     load_latency_profile,
     mode_table,
+    power_of,
+    power_table,
     read_latency_file,
     write_latency_file,
 )
@@ -58,6 +60,8 @@ __all__ = [
     "number_gpus_by_place",
     "onnx_runtimes",
     "open_zoo",
+    "power_of",
+    "power_table",
     "read_latency_file",
     "read_variant_rows",
     "read_zoo_file",

@@ -39,13 +39,12 @@ def filled(file: LatencyFile) -> LatencyFile:
     What is missing is predicted from the variant's other cells. The p99 of such a cell is as far above its median as theirs
     are, and by the spread of the prediction. If any row has energy all have it then.
     """
-    has_energy = any(row.batch_mj is not None for row in file.rows)
     rows: list[LatencyRow] = []
     for variant in dict.fromkeys(row.variant for row in file.rows):
         some = [row for row in file.rows if row.variant == variant]
         sizes = range(1, max(row.batch_size for row in some) + 1)
         some = _with_latency(some, [*product(file.clocks_mhz or (None,), sizes)])
-        rows += _with_power(some) if has_energy else some
+        rows += _with_power(some) if file.has_energy else some
     return replace(file, rows=tuple(rows))
 
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from ..core.checks import require_id
+from ..core.checks import require_id, require_not_negative
 from ..core.errors import UsageError
-from ..core.mode import ModeTable
+from ..core.mode import ModeTable, PowerTable
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.variant import Variant
 from ..core.zoo import Runtime
@@ -79,6 +79,7 @@ class LatencyFile:
         source: one sentence: how, or by which formula.
         rows: by variant, batch sizes 1, 2, ... without holes; those below the highest clock may have some.
         runtimes: what ran networks whose zoo leaves the choice, by name.
+        idle_w: what the device draws while nothing runs; None where it is unknown.
     """
 
     zoo: str
@@ -89,6 +90,12 @@ class LatencyFile:
     source: str
     rows: tuple[LatencyRow, ...]
     runtimes: Mapping[str, Runtime] = field(default_factory=dict)
+    idle_w: float | None = None
+
+    @property
+    def has_energy(self) -> bool:
+        """Whether it says what any batch takes."""
+        return any(row.batch_mj is not None for row in self.rows)
 
     @property
     def clocks_mhz(self) -> tuple[float, ...]:
@@ -164,6 +171,7 @@ def read_latency_file(path: Path, variants: Sequence[Variant] | None = None) -> 
         source=table.note("source"),
         rows=rows,
         runtimes=_parse_runtimes(table),
+        idle_w=_parse_idle(table),
     )
 
 
@@ -173,6 +181,15 @@ def _parse_runtimes(table: Table) -> dict[str, Runtime]:
         return {name: Runtime(runtime) for name, _, runtime in pairs}
     except ValueError:
         raise table.note_error("runtimes", f"must be of {', '.join(Runtime)}") from None
+
+
+def _parse_idle(table: Table) -> float | None:
+    if "idle_w" not in table.notes:
+        return None
+    try:
+        return require_not_negative("idle_w", float(table.notes["idle_w"]), MAX_POWER_W)
+    except ValueError:
+        raise table.note_error("idle_w", f"must be 0 to {MAX_POWER_W:g}") from None
 
 
 def _parse(row: Row, device_type: str, names: set[str] | None) -> LatencyRow:
@@ -288,6 +305,25 @@ def mode_table(profile: LatencyProfile, variants: Sequence[Variant], max_batch: 
     )
 
 
+def power_table(file: LatencyFile, table: ModeTable) -> PowerTable | None:
+    """What the device of a file draws in each mode of its `clock_table`; None if the file has no energy, or no idle power."""
+    if file.idle_w is None or not file.has_energy:
+        return None
+    costs = [cost for one in (table, *table.by_clock) for cost in one.every_cost]
+    return PowerTable(
+        {cost.mode: (cost.energy_mj or 0.0) / cost.p50_ms for cost in costs}, file.idle_w
+    )
+
+
+def power_of(file: LatencyFile, variants: Sequence[Variant]) -> PowerTable | None:
+    """The same of a file whose table is not at hand. Takes a while where the file has energy."""
+    if file.idle_w is None or not file.has_energy:
+        return None
+    from .clocks import clock_table  # noqa: PLC0415 - loads scipy, and imports this
+
+    return power_table(file, clock_table(file, variants, MAX_BATCH_SIZE))
+
+
 def write_latency_file(path: Path, file: LatencyFile) -> None:
     """Writes a latency profile, whole or not at all."""
     values = [(row.clock_mhz, row.power_w, row.energy_mj) for row in file.rows]
@@ -305,6 +341,8 @@ def write_latency_file(path: Path, file: LatencyFile) -> None:
         "measured_on": file.measured_on,
         "source": file.source,
     }
+    if file.idle_w is not None:
+        notes["idle_w"] = f"{file.idle_w:g}"
     if file.runtimes:
         notes["runtimes"] = ", ".join(f"{name}={one}" for name, one in file.runtimes.items())
     rows = (

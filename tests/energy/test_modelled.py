@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from moonjelly.core.mode import Mode
+from moonjelly.core.mode import Mode, PowerTable
 from moonjelly.energy.modelled import ModelledMeter
 from moonjelly.energy.port import Quality
 
@@ -14,7 +14,7 @@ SLOW, FAST = Mode(0, 4, 420), Mode(0, 4, 1377)
 
 
 def test_a_device_draws_what_its_table_says_while_it_runs_and_while_it_is_idle():
-    meter = ModelledMeter({SLOW: 10.0, FAST: 30.0}, idle_w=5.0, now_ms=1000)
+    meter = ModelledMeter(PowerTable({SLOW: 10.0, FAST: 30.0}, 5.0), now_ms=1000)
     assert meter.read(1100).total_mj == 500
     meter.runs(FAST, 1200)
     assert meter.read(1250).total_mj == 1000 + 1500
@@ -26,7 +26,7 @@ def test_a_device_draws_what_its_table_says_while_it_runs_and_while_it_is_idle()
 
 
 def test_a_mode_that_the_table_lacks_makes_its_time_unknown():
-    meter = ModelledMeter({SLOW: 10.0}, idle_w=5.0, now_ms=0)
+    meter = ModelledMeter(PowerTable({SLOW: 10.0}, 5.0), now_ms=0)
     meter.runs(FAST, 100)
     meter.runs(None, 150)
     energy = meter.read(200)
@@ -40,6 +40,6 @@ def test_a_mode_that_the_table_lacks_makes_its_time_unknown():
 @pytest.mark.parametrize("power", [math.nan, -1.0, math.inf])
 def test_powers_are_numbers(power):
     with pytest.raises(ValueError, match="power_w"):
-        ModelledMeter({SLOW: power}, 5.0, 0)
+        ModelledMeter(PowerTable({SLOW: power}, 5.0), 0)
     with pytest.raises(ValueError, match="idle_w"):
-        ModelledMeter({}, power, 0)
+        ModelledMeter(PowerTable({}, power), 0)

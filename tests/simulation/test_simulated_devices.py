@@ -45,7 +45,7 @@ class Bench:
             lambda variant, size: slowness * latencies[variant].p50_ms[size - 1],
             30.0,
             self.events,
-            on_answers=lambda _, batch, frames, __: self.answered.extend(
+            on_answers=lambda _, batch, frames, *__: self.answered.extend(
                 (frame.sequence, self.events.now_ms, batch.variant) for frame in frames
             ),
             on_drop=lambda _, frame, reason: self.dropped.append((frame.sequence, reason)),

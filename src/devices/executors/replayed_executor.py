@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...core.answers import Answer, Detections
 from ...core.clock import Clock, MonotonicClock
+from ...core.mode import ModeTable
 from ...core.profile import BatchLatency
 from ...core.zoo import Fit
 from ...vision.fits import Fitted
@@ -19,6 +20,9 @@ class ReplayedExecutor:
     """Sleeps a profile's median for the real batch size, and its p99 in one batch of a hundred.
 
     Loads neither torch nor any device library. Frames are not decoded.
+
+    Attributes:
+        clock_mhz: as it is now; None while none was asked for, which is the highest. It is a `ClockAsker`.
     """
 
     needs_pictures = False
@@ -34,6 +38,8 @@ class ReplayedExecutor:
         p99_every: int = P99_EVERY,
         answers: Sequence[Answer] = (),
         slowdown: SlowdownScript = ALWAYS_AS_PROFILED,
+        modes: ModeTable | None = None,
+        clock_delay_ms: float = 0.0,
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -41,7 +47,7 @@ class ReplayedExecutor:
 
         An instant one answers without sleeping, to measure what everything else costs. What is found are `answers`,
         over and over; `load_ms` is what loading a variant takes; `slowdown` counts from now, and `sleep` takes seconds;
-        `p99_every` 0 is never.
+        `p99_every` 0 is never. With `modes` of the same variants it has their clocks, and a change of them takes `clock_delay_ms`.
         """
         self._latency = latency
         self._times = ReplayedLatency(latency, p99_every)
@@ -53,6 +59,12 @@ class ReplayedExecutor:
         self._began_ms = self._clock.now_ms()
         self._sleep = sleep
         self._free_ms = -math.inf
+        self._clock_delay_ms = clock_delay_ms
+        self._by_mhz = {
+            table.clock_mhz: ReplayedLatency(table.latencies(latency), p99_every)
+            for table in (() if modes is None else modes.by_clock)
+        }
+        self._clocks: list[tuple[float, float]] = []  # from when on, in MHz
         self._loaded: set[str] = set()
         self._num_frames = 0
 
@@ -66,6 +78,20 @@ class ReplayedExecutor:
     def unload(self, variant: str) -> None:
         """Forgets a variant."""
         self._loaded.discard(variant)
+
+    @property
+    def clock_mhz(self) -> float | None:
+        """See above."""
+        return self._clock_at(self._clock.now_ms())
+
+    def _clock_at(self, now_ms: float) -> float | None:
+        return next((mhz for at_ms, mhz in reversed(self._clocks) if at_ms <= now_ms), None)
+
+    def ask_clock(self, mhz: float) -> None:
+        """Changes the clock, after the delay; one that it does not have changes nothing."""
+        now_mhz = self._clocks[-1][1] if self._clocks else None
+        if mhz in self._by_mhz and mhz != now_mhz:
+            self._clocks = [*self._clocks[-1:], (self._clock.now_ms() + self._clock_delay_ms, mhz)]
 
     def prepare(self, fitted: Fitted) -> Input:
         """Nothing is looked at."""
@@ -82,7 +108,8 @@ class ReplayedExecutor:
         self._num_frames += len(inputs)
         if not self._is_instant:
             factor = self._slowdown.factor(start_ms - self._began_ms)
-            latency_ms = factor * self._times.next_ms(variant, len(inputs))
+            times = self._by_mhz.get(self._clock_at(start_ms), self._times)
+            latency_ms = factor * times.next_ms(variant, len(inputs))
             self._free_ms = max(start_ms, self._free_ms) + latency_ms
         return self._free_ms, answers
 

@@ -35,6 +35,7 @@ def read_results(results: FrameResults) -> BatchDone:
         results.batch_size,
         results.inference_ms,
         results.plan_epoch,
+        results.frame_mj if results.HasField("frame_mj") else None,
     )
 
 
@@ -85,3 +86,5 @@ def write_result(frame: HeldFrame, found: AnswerMessage | None, outbox: Outbox) 
     timings.queue_ms = frame.queue_ms
     timings.decode_ms = frame.decode_ms
     timings.inference_ms = frame.inference_ms
+    if frame.energy_mj is not None:
+        timings.energy_mj = frame.energy_mj

@@ -20,9 +20,9 @@ from ...scheduling.batching.port import Batch
 from ...scheduling.cores.device.instructions import Turn
 from ...vision.fits import Fitted
 from . import answers
-from .endpoint_link import EndpointLink
+from .energy_side import EnergySide
 from .watchdog import Watchdog
-from .workload import Lot, WaitingFrame, Workload
+from .workload import Lot, WaitingFrame, Workload, show_benches
 
 _log = logging.getLogger(__name__)
 
@@ -55,8 +55,9 @@ class BatchLoop:
         on_status: Callable[[], None] = lambda: None,
         on_batch: Callable[[BatchRecord], None] | None = None,
         watchdog: Watchdog | None = None,
+        energy: EnergySide | None = None,
     ) -> None:
-        """Takes what it works with; `on_status` and `on_batch` are called by the loop's thread."""
+        """Takes what it works with; `on_status` and `on_batch` are called by the loop's thread. `energy` writes batches down itself."""
         self.num_turns = 0
         self.is_running = False
         self._device_id = device_id
@@ -68,6 +69,7 @@ class BatchLoop:
         self._on_status = on_status
         self._on_batch = on_batch
         self._watchdog = watchdog
+        self._energy = energy
         self._under_way: deque[Lot] = deque()
         self._free_ms = -math.inf  # when the last batch ended
 
@@ -129,17 +131,8 @@ class BatchLoop:
         """Takes the frames of a batch, and puts them on the benches of their endpoints."""
         lot = Lot(batch, self._work.take([frame.key for frame in batch.frames]))
         self._under_way.append(lot)
-        self._show_benches(lot.frames)
+        show_benches(self._under_way, lot.frames)
         return lot
-
-    def _show_benches(self, changed: Sequence[WaitingFrame]) -> None:
-        tickets: dict[EndpointLink, list[int]] = {frame.source: [] for frame in changed}
-        for lot in self._under_way:
-            for frame in lot.frames:
-                if frame.source in tickets:
-                    tickets[frame.source].append(frame.descriptor.ticket)
-        for link, own in tickets.items():
-            link.bench.run(own)
 
     def _start(self, lot: Lot) -> None:
         """Starts a batch; one whose only frame cannot be decoded is over."""
@@ -154,13 +147,15 @@ class BatchLoop:
                 self._under_way.remove(lot)
             self._guard()
             if not is_decoded:
-                self._show_benches(lot.frames)
+                show_benches(self._under_way, lot.frames)
                 with self._work.changed:
                     self._core.ran(batch, 0.0, self._clock.now_ms(), is_good=False)
                     self._work.loading_due.notify_all()  # its variant may be unloaded
                 return
         inputs = [frame.input for frame in lot.frames] or [self._blank(batch.variant)]
         lot.start_ms = self._clock.now_ms()
+        if self._energy is not None:
+            lot.number = self._energy.began(batch, lot.start_ms)
         try:
             lot.running = self._executor.start(batch.variant, inputs)
         except DeviceLostError:
@@ -184,8 +179,13 @@ class BatchLoop:
         self._guard()
         took_ms = end_ms - max(lot.start_ms, self._free_ms)
         self._free_ms = end_ms
-        if lot.frames:
+        record = lot.batch.record(self._device_id, took_ms) if lot.frames else None
+        if self._energy is not None:
+            lot.frame_mj = self._energy.ended(lot.number, record, end_ms)
+        if record is not None:
             self._answer(lot, found, took_ms, end_ms)
+            if self._on_batch is not None:
+                self._on_batch(record)
         self._learn(lot, took_ms, end_ms)
 
     def _note_failure(self, batch: Batch, failure: Exception) -> str:
@@ -205,6 +205,7 @@ class BatchLoop:
             inference_ms=took_ms,
             plan_epoch=lot.batch.plan_epoch,
             batch_size=lot.batch.size,
+            frame_mj=lot.frame_mj,
         )
         if lot.error:
             detail = f"the detector failed: {lot.error}"
@@ -216,14 +217,12 @@ class BatchLoop:
                 for frame, one in zip(lot.frames, found, strict=True)
             ]
             answers.send(lot.frames, results, common)
-        if self._on_batch is not None:
-            self._on_batch(lot.batch.record(self._device_id, took_ms))
 
     def _learn(self, lot: Lot, took_ms: float, end_ms: float) -> None:
         """Notes how a batch went, blank or not, and tells the scheduler when that is due."""
         core, frames = self._core, lot.frames
         decode_ms = sum(frame.decode_ms for frame in frames) / len(frames) if frames else None
-        self._show_benches(frames)
+        show_benches(self._under_way, frames)
         with self._work.changed:
             core.ran(
                 lot.batch,

@@ -25,6 +25,7 @@ from ..wire.bench import Bench
 from ..wire.channel import Channel, ChannelClosedError
 from ..wire.frame_memory import FrameReader
 from .endpoint_link import EndpointLink
+from .energy_side import EnergySide
 from .variant_loader import VariantLoader
 from .workload import Workload
 
@@ -40,6 +41,7 @@ class Peers:
         work: Workload,
         loader: VariantLoader,
         status: Callable[[], ExecutorStatus],
+        energy: EnergySide,
         selector: selectors.BaseSelector,
         clock: Clock,
     ) -> None:
@@ -49,6 +51,7 @@ class Peers:
         self._work = work
         self._loader = loader
         self._status = status
+        self._energy = energy
         self._selector = selector
         self._clock = clock
         self._memories: dict[str, FrameReader] = {}
@@ -157,16 +160,26 @@ class Peers:
             orders = DeviceOrders(device.variant, device.batch_size, device.arrival_fps, plan.epoch)
             try:
                 self._loader.order(orders)
+                self._energy.plan(has_streams=device.arrival_fps > 0)
             except KeyError:
                 _log.error("plan %d: there is no variant %s", plan.epoch, device.variant)
 
     def tell_status(self) -> None:
         """Tells the scheduler how the device does, from any thread; without a scheduler nobody misses it."""
+        self._tell(Envelope(executor_status=self._status()))
+
+    def tell_energy(self) -> None:
+        """Tells the scheduler what the device has taken, if that is known."""
+        said = self._energy.said
+        if said is not None:
+            self._tell(Envelope(energy_read=said))
+
+    def _tell(self, envelope: Envelope) -> None:
         channel = self._scheduler
         if channel is None:
             return
         try:
             with self._telling:
-                channel.send(Envelope(executor_status=self._status()))
+                channel.send(envelope)
         except (ChannelClosedError, OSError):
             return  # the receiving thread tells, or has closed it already

@@ -9,17 +9,17 @@ import logging
 import os
 import selectors
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import NoReturn
 
 from ...core.clock import MonotonicClock
 from ...core.device import AnnouncedDevice, Device
-from ...core.errors import MoonjellyError
-from ...core.records import BatchRecord, LoadRecord
+from ...core.mode import PowerTable
+from ...core.records import BatchRecord, EnergyRecord, LoadRecord
 from ...devices.config import DeviceConfig
-from ...devices.executors.port import DeviceLostError, Executor
+from ...devices.executors.port import Executor
 from ...devices.registry import build_executor
+from ...energy.port import ClockAsker
 from ...protos.internal_pb2 import (
     Envelope,
     Ready,
@@ -28,12 +28,16 @@ from ...scheduling.batching.registry import batcher
 from ...scheduling.cores.device.core import DeviceCore
 from ...scheduling.heartbeats import BEAT_PERIOD_MS
 from ...scheduling.slowness import AS_PROFILED
-from ..child import EXIT_DEVICE_LOST, EXIT_ORPHANED, ChildContext
+from ...zoos import power_table
+from ..child import EXIT_ORPHANED, GOVERNOR, ChildContext
 from ..run_log import open_log
-from ..wire.channel import ChannelClosedError
+from ..wire.channel import Channel, ChannelClosedError
 from ..wire.heartbeat import HEARTBEAT
 from ..zoo import ServedZoo, learned_of, load_served_zoo
+from .energy_side import EnergySide
+from .governor_link import GovernorLink
 from .learning import Learning
+from .leaving import EXIT_CRASHED, leave, leaving_at_once
 from .loop import BatchLoop
 from .peers import Peers
 from .pulse import Pulse
@@ -41,7 +45,6 @@ from .variant_loader import VariantLoader
 from .watchdog import Watchdog
 from .workload import Workload
 
-EXIT_CRASHED = 1
 LEAVE_LIMIT_S = 0.3  # for the running batch; whoever waited for it is gone
 
 _log = logging.getLogger(__name__)
@@ -50,9 +53,11 @@ _log = logging.getLogger(__name__)
 def run(context: ChildContext) -> None:
     """Runs the executor of `config.devices[number]` until it is told to leave."""
     device = context.config.devices[context.number]
-    threading.excepthook = _leave  # also of a thread that exits
+    threading.excepthook = leave  # also of a thread that exits
     zoo = load_served_zoo(dataclasses.replace(context.config, devices=(device,)))
-    latencies = zoo.profiles[device.device_id].by_variant
+    table = zoo.profiles[device.device_id].by_variant
+    latencies = {variant.name: table[variant.name] for variant in zoo.variants}
+    modes = zoo.modes(device.device_id)
     is_instant = context.config.replay_latency_ratio == 0
     opened = zoo.opened.run_with(zoo.runtimes[device.device_id])
     executor = build_executor(
@@ -61,8 +66,11 @@ def run(context: ChildContext) -> None:
         latencies,
         is_instant=is_instant,
         load_ms=context.config.replay_load_ms,
+        modes=modes,
+        clock_delay_ms=context.config.replay_clock_ms,
     )
-    process = ExecutorProcess(context, device, zoo, executor)
+    power = None if modes is None else power_table(zoo.files[device.device_id], modes)
+    process = ExecutorProcess(context, device, zoo, executor, power)
     with leaving_at_once():
         process.start()
         gc.collect()
@@ -72,27 +80,16 @@ def run(context: ChildContext) -> None:
     os._exit(0)  # the libraries' own clearing up takes longer than a drain may
 
 
-@contextmanager
-def leaving_at_once() -> Iterator[None]:
-    """Ends the process with whatever ends this thread: what its words are for is passed on, nothing else."""
-    try:
-        yield
-    except DeviceLostError as error:
-        _leave_lost(error)
-    except (MoonjellyError, SystemExit):
-        raise
-    except BaseException:  # noqa: BLE001 - whatever it is, nothing can be relied on any more
-        try:
-            _log.critical("the receiving thread failed", exc_info=True)
-        finally:
-            os._exit(EXIT_CRASHED)
-
-
 class ExecutorProcess:
     """Receives for the batch loop, in the main thread."""
 
     def __init__(
-        self, context: ChildContext, device: DeviceConfig, zoo: ServedZoo, executor: Executor
+        self,
+        context: ChildContext,
+        device: DeviceConfig,
+        zoo: ServedZoo,
+        executor: Executor,
+        power: PowerTable | None = None,
     ) -> None:
         config = context.config
         self._control = context.control
@@ -127,6 +124,18 @@ class ExecutorProcess:
             on_change=self._tell_status,
             on_load=self._loads.write if self._loads is not None else None,
         )
+        self._governor = GovernorLink(self._selector)
+        self.clocks = executor if isinstance(executor, ClockAsker) else self._governor
+        self._energy = EnergySide(
+            device.device_id,
+            power,
+            names,
+            self.clocks,
+            self._clock,
+            self._log,
+            lambda: open_log(config.out_dir, f"energy-{device.device_id}", EnergyRecord),
+        )
+        self._governor.on_energy = self._energy.read
         self._loop = BatchLoop(
             device.device_id,
             self._work,
@@ -134,8 +143,8 @@ class ExecutorProcess:
             sides_px,
             self._clock,
             on_status=self._tell_status,
-            on_batch=self._log.write if self._log is not None else None,
             watchdog=Watchdog(),
+            energy=self._energy,
         )
         self._peers = Peers(
             AnnouncedDevice(
@@ -146,6 +155,7 @@ class ExecutorProcess:
             self._work,
             self._loader,
             self._loop.status,
+            self._energy,
             self._selector,
             self._clock,
         )
@@ -180,6 +190,8 @@ class ExecutorProcess:
             return
         self._beat_at_ms = now_ms + BEAT_PERIOD_MS
         self._learning.look(now_ms)
+        self._energy.beat()
+        self._peers.tell_energy()
         is_beating = self._pulse.is_beating(BEAT_PERIOD_MS / 1000)
         if self._pulse.is_decoding_stuck:
             self._leave_stuck()
@@ -200,6 +212,7 @@ class ExecutorProcess:
         self._work.close()
         self._thread.join(LEAVE_LIMIT_S)
         self._learning.keep()
+        self._energy.close()
         for log in (self._log, self._loads):
             if log is not None:
                 log.close()
@@ -208,6 +221,8 @@ class ExecutorProcess:
         try:
             for envelope, descriptors in self._control.drain():
                 match envelope.WhichOneof("message"):
+                    case "attach" if envelope.attach.peer.startswith(GOVERNOR):
+                        self._governor.attach(Channel.from_descriptor(descriptors[0]))
                     case "attach":
                         self._peers.attach(envelope.attach, descriptors)
                     case "drain":
@@ -217,21 +232,3 @@ class ExecutorProcess:
 
     def _tell_status(self) -> None:
         self._peers.tell_status()
-
-
-def _leave(failure: threading.ExceptHookArgs) -> None:
-    """A thread that fails takes the process along: a new one is better than half of one."""
-    if isinstance(failure.exc_value, DeviceLostError):
-        _leave_lost(failure.exc_value)
-    try:
-        name = failure.thread.name if failure.thread is not None else "a thread"
-        _log.critical("%s failed", name, exc_info=failure.exc_value)
-    finally:
-        os._exit(EXIT_CRASHED)
-
-
-def _leave_lost(error: BaseException) -> NoReturn:
-    try:
-        _log.critical("the device is lost: %s", error)
-    finally:
-        os._exit(EXIT_DEVICE_LOST)

@@ -39,6 +39,19 @@ class Lot:
     start_ms: float = 0.0
     running: Running = None
     error: str = ""
+    number: int = 0  # by which its energy is known
+    frame_mj: float | None = None  # what each frame took, where that is known when it ends
+
+
+def show_benches(under_way: Iterable[Lot], changed: Iterable[WaitingFrame]) -> None:
+    """Tells the endpoints of changed frames which of theirs are at work."""
+    tickets: dict[EndpointLink, list[int]] = {frame.source: [] for frame in changed}
+    for lot in under_way:
+        for frame in lot.frames:
+            if frame.source in tickets:
+                tickets[frame.source].append(frame.descriptor.ticket)
+    for link, own in tickets.items():
+        link.bench.run(own)
 
 
 class Workload:

@@ -104,6 +104,7 @@ class SchedulerProcess:
         self._peers: dict[str, AsyncChannel] = {}
         self._devices: dict[str, AnnouncementReader] = {}  # by peer
         self._peer_of: dict[str, str] = {}  # by device
+        self._energy_mj: dict[str, float] = {}  # by peer: what its meter had counted
         self._stimuli: deque[Stimulus] = deque()
         self._wake = asyncio.Event()
         self._wake_ms = math.inf
@@ -190,7 +191,8 @@ class SchedulerProcess:
         plan_ms = now_ms() - handled_ms
         made = (note.epoch, handled_ms, note.cause, plan_ms)
         for record in plan_records(*made, note.problem, note.plan, note.slowdowns):
-            self._log.write(record)
+            total_mj = self._energy_mj.get(self._peer_of.get(record.device_id, ""))
+            self._log.write(record._replace(total_mj=total_mj))
         self._log.flush()
 
     def _happened(self, stimulus: Stimulus) -> None:
@@ -249,6 +251,7 @@ class SchedulerProcess:
 
     def _lose_devices(self, peer: str) -> None:
         if peer in self._devices:
+            self._energy_mj.pop(peer, None)
             for device_id, generation in self._devices.pop(peer).generations.items():
                 self._happened(DeviceLost(device_id, generation))
 
@@ -260,6 +263,8 @@ class SchedulerProcess:
                 if device is not None:
                     self._peer_of[device.device_id] = peer
                     self._happened(DeviceAnnounced(device))
+            elif envelope.HasField("energy_read"):
+                self._energy_mj[peer] = envelope.energy_read.total_mj
             elif envelope.HasField("executor_status"):
                 self._happened(read_status(envelope.executor_status, devices, self._variants))
         except ValueError as error:

@@ -142,6 +142,14 @@ class ChildProcess:
         if self.pidfd >= 0:
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
+    def let_go(self, limit_s: float) -> None:
+        """Waits until it has left by itself, as the end of its control socket tells it to, or kills it then."""
+        if self._process is not None:
+            self.control.close()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(limit_s)
+            self.kill()
+
     def bury(self) -> int:
         """Waits for the dead process and closes what was held for it; returns its status.
 

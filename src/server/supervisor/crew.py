@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from ...core.errors import MoonjellyError, RunError, UsageError
 from ...protos.internal_pb2 import Envelope, Reread
 from ...scheduling.heartbeats import BEAT_PERIOD_MS, SILENCE_LIMIT_MS, Heartbeats
+from ..child import GOVERNOR
 from ..config import ServerConfig
 from ..memory_limits import read_num_oom_kills
 from ..wire.channel import ChannelClosedError
@@ -44,6 +45,8 @@ class Crew:
         on_serving: Callable[[], None],
         on_failure: Callable[[MoonjellyError], None],
         command: Sequence[str] = CHILD_COMMAND,
+        *,
+        has_governor: bool = False,
     ) -> None:
         """Starts nothing yet.
 
@@ -53,6 +56,7 @@ class Crew:
             on_serving: called once, when all of them serve.
             on_failure: called if they cannot start.
             command: starts a child; see `child.py` for what it must understand.
+            has_governor: whether a process reads meters and sets clocks.
         """
         self.config = config
         self.port = config.port
@@ -65,6 +69,7 @@ class Crew:
             *(ChildProcess("endpoint", number) for number in range(config.endpoints)),
             ChildProcess("scheduler", 0),
             *(ChildProcess("executor", number) for number in range(len(config.devices))),
+            *([ChildProcess(GOVERNOR, 0)] if has_governor else ()),
         ]
         self._memories = FrameMemories()
         self._heartbeats = Heartbeats()
@@ -109,7 +114,6 @@ class Crew:
         self._ending.has_begun = True
         for child in self._children:
             if child.is_running:
-                child.kill()
                 self._forget(child)
         self._ending.kill_all()
         self._memories.close()
@@ -243,7 +247,7 @@ class Crew:
                    f"{child.refusal}; " if child.refusal else "", pause_s)  # fmt: skip
         if child.is_quarantined:
             _log.error("%s: QUARANTINED after %d deaths in a minute", child.name, len(child.deaths))
-        if child.role != "endpoint":
+        if child.role not in ("endpoint", GOVERNOR):
             for endpoint in self._endpoints():
                 is_crash = child.is_crash(status, took_all_memory=took_all_memory)
                 endpoint.tell(status_of(child, is_alive=False, is_crash=is_crash))

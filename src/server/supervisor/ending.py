@@ -7,11 +7,13 @@ import time
 from collections.abc import Sequence
 
 from ...protos.internal_pb2 import Drain, Envelope
+from ..child import GOVERNOR
 from .child_process import ChildProcess
 from .event_loop import EventLoop
 
 DRAIN_EXTRA_S = 0.3  # beyond the grace, before endpoints are killed
 LEAVE_LIMIT_S = 0.5  # for scheduler and executors, which have nothing to wait for
+GOVERNOR_LIMIT_S = 2.0  # for clocks to be put back
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class Ending:
         limit_s = self._grace_ms / 1000 + DRAIN_EXTRA_S
         self._loop.after(limit_s, lambda: self._kill(self._endpoints()))
         self._loop.after(limit_s + LEAVE_LIMIT_S, lambda: self._kill(self._others()))
+        self._loop.after(limit_s + GOVERNOR_LIMIT_S, lambda: self._kill(self._children))
 
     def note_left(self, child: ChildProcess) -> None:
         """Dismisses the others behind the last endpoint."""
@@ -66,9 +69,13 @@ class Ending:
             self._dismiss_others()
 
     def kill_all(self) -> None:
-        """Ends everybody at once; returns when they are gone."""
+        """Ends everybody at once, but for what puts clocks back; returns when they are gone."""
+        governors = [child for child in self._children if child.role == GOVERNOR]
         for child in self._children:
-            child.kill()
+            if child not in governors:
+                child.kill()
+        for governor in governors:
+            governor.let_go(GOVERNOR_LIMIT_S)
         for child in self._children:
             if child.is_running:
                 child.bury()
@@ -77,10 +84,10 @@ class Ending:
         return [child for child in self._children if child.role == "endpoint"]
 
     def _others(self) -> list[ChildProcess]:
-        return [child for child in self._children if child.role != "endpoint"]
+        return [child for child in self._children if child.role not in ("endpoint", GOVERNOR)]
 
     def _dismiss_others(self) -> None:
-        for child in self._others():
+        for child in self._children:
             child.tell(Envelope(drain=Drain(grace_ms=0)))
 
     def _kill(self, children: Sequence[ChildProcess]) -> None:

@@ -6,12 +6,16 @@ import os
 from collections.abc import Sequence
 
 from ...protos.internal_pb2 import Attach, ChildStatus, Envelope
+from ..child import GOVERNOR
 from ..config import ServerConfig
 from ..wire.channel import socket_pair
 from ..wire.frame_memory import create_frame_memory, memory_bytes, read_only, require_memory
 from .child_process import ChildProcess
 
-_PAIRS = (("endpoint", "executor"), ("endpoint", "scheduler"), ("scheduler", "executor"))
+_PAIRS = (
+    *(("endpoint", "executor"), ("endpoint", "scheduler"), ("scheduler", "executor")),
+    (GOVERNOR, "executor"),
+)
 
 
 class FrameMemories:

@@ -40,6 +40,7 @@ class Supervisor:
         *,
         zoo: str = "",
         prepare_command: Sequence[str] = PREPARE_COMMAND,
+        has_governor: bool = False,
     ) -> None:
         """Starts nothing yet.
 
@@ -50,10 +51,12 @@ class Supervisor:
             stop_with: a process whose end is a reason to drain.
             zoo: what is looked at again at SIGHUP, where the options name a copy of it.
             prepare_command: makes a changed zoo ready; see `preparing.py`.
+            has_governor: whether a process reads meters and sets clocks.
         """
         self._stop_with = stop_with
         self._config = config
         self._command = tuple(command)
+        self._has_governor = has_governor
         self._on_serving = on_serving
         self._loop = EventLoop()
         self._crews: list[Crew] = []
@@ -93,7 +96,14 @@ class Supervisor:
                 raise error
             self._failed.setdefault(crew, error)
 
-        crew = Crew(config, self._loop, lambda: self._on_crew(crew), on_failure, self._command)
+        crew = Crew(
+            config,
+            self._loop,
+            lambda: self._on_crew(crew),
+            on_failure,
+            self._command,
+            has_governor=self._has_governor,
+        )
         self._crews.append(crew)
         return crew
 

@@ -8,9 +8,11 @@ import pytest
 from virtual_clock import VirtualClock
 
 from moonjelly.core.answers import Detections
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.profile import BatchLatency
 from moonjelly.devices.executors.replayed_executor import ReplayedExecutor
 from moonjelly.devices.replay import SlowdownScript
+from moonjelly.energy.port import ClockAsker
 
 LATENCY = {"v": BatchLatency((10.0, 15.0), (20.0, 30.0))}
 
@@ -123,3 +125,41 @@ def test_a_load_takes_what_it_is_told_to_and_a_second_one_nothing():
     executor.unload("v")
     executor.load("v", 2)
     assert slept_ms == [400.0, 400.0]
+
+
+CLOCKED = ModeTable(
+    ((20.0, 30.0),),
+    ((10.0, 15.0),),
+    by_clock=(
+        ModeTable(((40.0, 60.0),), ((20.0, 30.0),), clock_mhz=600.0),
+        ModeTable(((20.0, 30.0),), ((10.0, 15.0),), clock_mhz=1200.0),
+    ),
+)
+
+
+def test_a_batch_takes_what_the_profile_says_of_the_clock_that_is_reached():
+    clock = VirtualClock()
+    executor, slept_ms = make(clock, modes=CLOCKED, clock_delay_ms=15.0)
+    assert executor.clock_mhz is None
+    run(executor, [None])
+    executor.ask_clock(600.0)
+    run(executor, [None])  # it begins before the clock has changed
+    assert executor.clock_mhz is None
+    clock.advance_to(VirtualClock.now_ms(clock) + 5)
+    assert executor.clock_mhz == 600.0
+    run(executor, [None])
+    executor.ask_clock(600.0)
+    executor.ask_clock(1200.0)
+    clock.advance_to(VirtualClock.now_ms(clock) + 14)
+    assert executor.clock_mhz == 600.0
+    clock.advance_to(VirtualClock.now_ms(clock) + 1)
+    run(executor, [None] * 2)
+    assert slept_ms == [10.0, 10.0, 20.0, 15.0]
+
+
+def test_a_clock_that_the_profile_lacks_changes_nothing():
+    executor, slept_ms = make(VirtualClock(), modes=CLOCKED)
+    executor.ask_clock(999.0)
+    run(executor, [None])
+    assert (executor.clock_mhz, slept_ms) == (None, [10.0])
+    assert isinstance(executor, ClockAsker)

@@ -21,6 +21,8 @@ def answer(
     frame.variant, frame.batch_size = batch.variant, batch.batch_size
     frame.inference_ms, frame.plan_epoch = batch.inference_ms, batch.plan_epoch
     frame.queue_ms, frame.decode_ms = done.queue_ms, done.decode_ms
+    if batch.frame_mj is not None:
+        frame.energy_mj = batch.frame_mj
     frame.server_ms = server_ms = now_ms - frame.read_ms
     frame.advice = sides(state, observed, now_ms)
     observed.response_kbits = done.response_kbits

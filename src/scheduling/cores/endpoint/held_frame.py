@@ -36,6 +36,7 @@ class HeldFrame:
         handed_ms: when it was sent there.
         queue_ms: from there to the start of its batch; `decode_ms` of that it was decoded.
         server_ms: from reading to its end.
+        energy_mj: its share of its batch above idle; None where that is not known.
         note: why it was given up; None while it was not.
         advice: for its client, at its end.
     """
@@ -65,6 +66,7 @@ class HeldFrame:
     note: DropNote | None = field(default=None, init=False)
     advice: SideAdvice = field(default=NO_ADVICE, init=False)
     plan_epoch: int | None = field(default=None, init=False)
+    energy_mj: float | None = field(default=None, init=False)
 
     @property
     def num_bytes(self) -> int:
@@ -99,4 +101,5 @@ class HeldFrame:
             server_ms=self.server_ms,
             advised_side_px=self.advice.side_px if has_run else None,
             plan_epoch=self.plan_epoch,
+            energy_mj=self.energy_mj,
         )

@@ -61,3 +61,4 @@ class BatchDone:
     batch_size: int = 0
     inference_ms: float = 0.0
     plan_epoch: int = 0
+    frame_mj: float | None = None  # what each took above idle, if it is known

@@ -1,0 +1,77 @@
+"""The governor as an executor sees it: clocks are asked for here, what the meter says comes from there."""
+
+from __future__ import annotations
+
+import selectors
+import threading
+from collections.abc import Callable
+
+from ...protos.internal_pb2 import ClockAsked, EnergyRead, Envelope
+from ..wire.channel import Channel, ChannelClosedError
+
+
+class GovernorLink:
+    """A `ClockAsker`. Is read by the receiving thread alone; asked by any.
+
+    A governor that was started anew is asked again.
+
+    Attributes:
+        on_energy: takes what the meter says, and None when there is nobody to say it.
+    """
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+    ) -> None:
+        """Knows no governor yet."""
+        self.on_energy: Callable[[EnergyRead | None], None] = lambda _: None
+        self.clock_mhz: float | None = None
+        self._selector = selector
+        self._channel: Channel | None = None
+        self._asking = threading.Lock()
+        self._asked_mhz: float | None = None
+
+    def ask_clock(self, mhz: float) -> None:
+        """See the port."""
+        with self._asking:
+            if mhz != self._asked_mhz:
+                self._asked_mhz = mhz
+                self._ask()
+
+    def attach(self, channel: Channel) -> None:
+        """Takes the connection to a governor."""
+        self._drop()
+        with self._asking:
+            self._channel = channel
+            self._ask()
+        self._selector.register(channel, selectors.EVENT_READ, self._read)
+
+    def _ask(self) -> None:
+        if self._channel is not None and self._asked_mhz is not None:
+            try:
+                self._channel.send(Envelope(clock_asked=ClockAsked(mhz=self._asked_mhz)))
+            except (ChannelClosedError, OSError):
+                return  # the receiving thread tells
+
+    def _read(self) -> None:
+        if self._channel is None:
+            return
+        try:
+            for envelope, _ in self._channel.drain():
+                match envelope.WhichOneof("message"):
+                    case "energy_read":
+                        self.on_energy(envelope.energy_read)
+                    case "clock_reached":
+                        reached = envelope.clock_reached
+                        self.clock_mhz = reached.mhz or None
+        except ChannelClosedError:
+            self._drop()
+
+    def _drop(self) -> None:
+        with self._asking:
+            channel, self._channel = self._channel, None
+        if channel is not None:
+            self._selector.unregister(channel)
+            channel.close()
+            self.clock_mhz = None
+            self.on_energy(None)
