@@ -5,7 +5,13 @@ from typing import Any
 
 from moonjelly.core.device import Device
 from moonjelly.core.profile import BatchLatency, LatencyProfile
-from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord, ServerFrameRecord
+from moonjelly.core.records import (
+    BatchRecord,
+    EnergyRecord,
+    FrameRecord,
+    PlanRecord,
+    ServerFrameRecord,
+)
 from moonjelly.core.variant import Variant
 from moonjelly.links.traces import LinkTrace, constant_trace
 from moonjelly.simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
@@ -49,6 +55,7 @@ class Ran:
         self.plans: list[PlanRecord] = []
         self.batches: list[BatchRecord] = []
         self.server_frames: list[ServerFrameRecord] = []
+        self.energies: list[EnergyRecord] = []
         self.simulation = Simulation(
             what,
             Observers(
@@ -56,6 +63,7 @@ class Ran:
                 self.plans.extend,
                 self.batches.append,
                 self.server_frames.append,
+                on_energy=self.energies.append,
             ),
         )
 

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from simulation_scenarios import Ran, scenario, steps, stream
 
 from moonjelly.client.reconcile import compare
+from moonjelly.core.mode import Mode, PowerTable
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.verdict import Verdict
 from moonjelly.links.traces import LinkTrace, constant_trace
 from moonjelly.simulation import cameras
+from moonjelly.simulation.absences import Absences
 from moonjelly.simulation.devices import draw_latency
 from moonjelly.simulation.frame import SimulatedFrame
 from moonjelly.simulation.scenario import Sampling, ServerModel
@@ -227,3 +229,40 @@ def test_fewer_attributes_of_a_frame_are_set_than_python_keeps_side_by_side(monk
     assert len(made) == len(ran.frames) > 0
     assert {row.verdict for row in ran.frames} == {Verdict.IN_TIME}
     assert max(len(vars(frame)) for frame in made) < 30
+
+
+POWER = PowerTable({Mode(v, n): 10.0 * (v + 1) + n for v in (0, 1) for n in range(1, 5)}, 4.0)
+
+
+@settings(max_examples=10)
+@given(
+    fps=st.floats(1, 40),
+    num_streams=st.integers(1, 4),
+    num_devices=st.integers(1, 3),
+    is_away=st.booleans(),
+)
+def test_frames_and_idle_time_have_all_joules_of_a_run(fps, num_streams, num_devices, is_away):
+    streams = [stream(f"cam-{number}", fps=fps) for number in range(num_streams)]
+    absences = {"gpu-0": Absences.parse("1-2")} if is_away else {}
+    ran = Ran(
+        scenario(*streams, num_devices=num_devices, powers={"gpu": POWER}, absences=absences)
+    ).finish()
+    batch_mj = sum(row.energy_mj for row in ran.batches)
+    for row in ran.batches:
+        watts = POWER.power_w[Mode(int(row.variant == "large"), row.batch_size)]
+        assert row.energy_mj == pytest.approx((watts - 4.0) * row.inference_ms)
+    assert sum(row.above_mj for row in ran.energies) >= batch_mj - 1e-6
+    if not is_away:
+        assert sum(row.above_mj for row in ran.energies) == pytest.approx(batch_mj, rel=1e-6)
+        frames_mj = sum(row.energy_mj or 0.0 for row in ran.frames)
+        assert frames_mj == pytest.approx(batch_mj, rel=1e-6)
+        assert sum(row.energy_mj or 0.0 for row in ran.server_frames) == pytest.approx(frames_mj)
+    idle_mj = sum(row.idle_mj + row.unplanned_mj for row in ran.energies)
+    assert idle_mj == pytest.approx(4.0 * sum(row.end_ms - row.begin_ms for row in ran.energies))
+
+
+def test_without_a_table_of_power_no_row_has_joules():
+    ran = Ran(scenario()).finish()
+    assert ran.energies == []
+    assert {row.energy_mj for row in (*ran.frames, *ran.batches, *ran.server_frames)} == {None}
+    assert {row.total_mj for row in ran.plans} == {None}

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.errors import UsageError
+from moonjelly.core.mode import Mode
 from moonjelly.core.variant import Variant
 from moonjelly.zoos import (
     Fingerprint,
@@ -15,6 +16,7 @@ from moonjelly.zoos import (
     Method,
     load_latency_profile,
     mode_table,
+    power_of,
     read_latency_file,
     write_latency_file,
 )
@@ -353,6 +355,29 @@ def test_clocks_and_energy_are_written_as_schema_2_and_read_back(tmp_path: Path)
     write_latency_file(path, file)
     assert read_latency_file(path) == file
     assert "# schema: 2\n" in path.read_text()
+
+
+def test_idle_power_and_power_make_a_table_of_what_a_device_draws(tmp_path: Path) -> None:
+    text = clocked(*LOW, *TOP)
+    assert power_of(read(tmp_path, text), VARIANTS) is None  # nobody guesses it
+    file = read(tmp_path, text.replace("# zoo", "# idle_w: 2.5\n# zoo"))
+    path = tmp_path / "again.csv"
+    write_latency_file(path, file)
+    assert read_latency_file(path) == file
+    table = power_of(file, VARIANTS)
+    assert table is not None
+    assert table.idle_w == 2.5
+    known = {(0, 2, None): 11, (0, 2, 900.0): 11, (0, 3, 450.75): 5, (1, 1, 450.75): 6}
+    for mode, power_w in known.items():
+        assert table.power_w[Mode(*mode)] == pytest.approx(power_w)
+    # The batch of one was metered: 50 mJ in 5 ms.
+    assert table.power_w[Mode(0, 1)] == pytest.approx(10)
+
+
+@pytest.mark.parametrize("idle_w", ["-1", "nan", "much", "1e9", ""])
+def test_idle_power_that_cannot_be_is_refused_with_its_line(tmp_path: Path, idle_w: str) -> None:
+    text = clocked(*TOP).replace("# zoo", f"# idle_w: {idle_w}\n# zoo")
+    check_refused(tmp_path, text, "1:idle_w", "must be 0 to 100000")
 
 
 def test_a_table_without_them_is_written_as_schema_1(tmp_path: Path) -> None:

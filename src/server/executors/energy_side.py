@@ -119,14 +119,18 @@ class EnergySide:
     def beat(self) -> None:
         """Twice a second: reads a meter that is modelled, and writes rows."""
         with self._lock:
-            if self._account is not None and not self._meter:
-                self._quality = Quality.MODELLED
-                self._note(self._account.tick(self._clock.now_ms()))
+            self._tick()
             self._write_rows()
+
+    def _tick(self) -> None:
+        if self._account is not None and not self._meter:
+            self._quality = Quality.MODELLED
+            self._note(self._account.tick(self._clock.now_ms()))
 
     def close(self) -> None:
         """Writes what is left."""
         with self._lock:
+            self._tick()
             if self._account is not None:
                 self._account.close()
             self._write_rows()
