@@ -66,7 +66,7 @@ class _Device:
     set_mhz: int | None = None  # since it was as before
     look_ms: float = math.inf
     put_back_ms: float = math.inf  # when that is to be tried again
-    told: str | None = None
+    told: tuple[int | None, str] | None = None  # a clock that was reached, or a problem
 
 
 class GovernorCore:
@@ -193,5 +193,6 @@ class GovernorCore:
     def _tell(self, device_id: str, mhz: float | None, problem: str) -> list[Instruction]:
         """Tells what is new alone."""
         device = self._devices[device_id]
-        is_told, device.told = device.told == problem, problem
+        news = None if problem else device.set_mhz, problem
+        is_told, device.told = device.told == news, news
         return [] if is_told else [TellClock(device_id, mhz, problem)]

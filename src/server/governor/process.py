@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from ...core.clock import Clock, MonotonicClock
 from ...core.errors import RunError
@@ -19,14 +18,8 @@ from ...devices.config import DeviceConfig
 from ...energy.governor_core import (
     GovernorCore,
     Instruction,
-    LookAtClock,
-    PutBack,
-    SetClock,
     TellClock,
-    WriteClaim,
 )
-from ...energy.port import ClockGovernor
-from ...energy.restoring import put_back
 from ...protos.internal_pb2 import ClockReached, EnergyRead, Envelope, Ready
 from ...scheduling.heartbeats import BEAT_PERIOD_MS
 from ..child import ChildContext
@@ -34,6 +27,7 @@ from ..wire.channel import Channel, ChannelClosedError
 from ..wire.heartbeat import HEARTBEAT
 from .claim_file import ClaimFile, claim_path
 from .finding import DevicePower, find_powers
+from .performing import perform
 
 TICK_MS = 100.0
 
@@ -72,7 +66,6 @@ class GovernorProcess:
                 zip(devices, find_powers(devices, clock.now_ms()), strict=True)
             )
         }
-        self._by_id = {one.device_id: one for one in self._devices.values()}
         self._claim = claim
         self._problem = ""  # why there is no claim
         self._core: GovernorCore | None = None
@@ -169,49 +162,22 @@ class GovernorProcess:
 
     def _perform(self) -> None:
         """Does what the core says, in order, each with its outcome told before the next."""
+        clocks = {one.device_id: one.power.clocks for one in self._devices.values()}
         while self._todo and self._core is not None:
-            self._todo += self._perform_one(self._core, self._todo.popleft())
+            instruction = self._todo.popleft()
+            if isinstance(instruction, TellClock):
+                self._tell_clock(instruction)
+            else:
+                now_ms = self._clock.now_ms()
+                self._todo += perform(instruction, self._core, self._claim, clocks, now_ms)
 
-    def _perform_one(self, core: GovernorCore, instruction: Instruction) -> list[Instruction]:
-        match instruction:
-            case WriteClaim(claim):
-                try:
-                    self._claim.write(claim)
-                except RunError as error:
-                    return core.claim_failed(str(error))
-                return core.claim_written(claim)
-            case SetClock(device_id, mhz):
-                problem = ""
-                try:
-                    self._clocks(device_id).set_mhz(mhz)
-                except (RunError, ValueError) as error:
-                    problem = str(error)
-                return core.clock_set(device_id, self._clock.now_ms(), problem)
-            case LookAtClock(device_id):
-                try:
-                    return core.clock_read(device_id, self._clocks(device_id).reached())
-                except RunError as error:
-                    return core.clock_read(device_id, str(error))
-            case PutBack(device_id, settings):
-                problem = ""
-                try:
-                    put_back(settings, _nvml)
-                except RunError as error:
-                    problem = str(error)
-                return core.put_back(device_id, self._clock.now_ms(), problem)
-            case TellClock(device_id, known_mhz, problem):
-                if problem:
-                    _log.warning("%s: %s", device_id, problem)
-                reached = ClockReached(mhz=known_mhz or 0.0, problem=problem)
-                if device_id in self._by_id:
-                    self._tell(self._by_id[device_id], Envelope(clock_reached=reached))
-        return []
-
-    def _clocks(self, device_id: str) -> ClockGovernor:
-        one = self._by_id.get(device_id)
-        if one is None or one.power.clocks is None:
-            raise RunError(f"{device_id}: has no clocks")
-        return one.power.clocks
+    def _tell_clock(self, told: TellClock) -> None:
+        if told.problem:
+            _log.warning("%s: %s", told.device_id, told.problem)
+        reached = ClockReached(mhz=told.mhz or 0.0, problem=told.problem)
+        for one in self._devices.values():
+            if one.device_id == told.device_id:
+                self._tell(one, Envelope(clock_reached=reached))
 
     def _tell(self, one: _Device, envelope: Envelope) -> None:
         if one.executor is not None:
@@ -266,11 +232,3 @@ class GovernorProcess:
         one.executor, one.asked_mhz = None, None
         if self._core is not None:
             self._todo += self._core.ended(one.device_id)
-
-
-def _nvml() -> Any:  # noqa: ANN401 the module `pynvml`
-    try:
-        import pynvml  # noqa: PLC0415 - an option
-    except ImportError:
-        raise RunError("needs nvidia-ml-py") from None
-    return pynvml

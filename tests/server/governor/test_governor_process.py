@@ -13,7 +13,7 @@ from moonjelly.devices.config import DeviceConfig
 from moonjelly.energy.meters import CountedMeter
 from moonjelly.energy.port import ClockReading, MeterFacts, Slowed
 from moonjelly.protos.internal_pb2 import Attach, ClockAsked, Drain, Envelope
-from moonjelly.server.governor import process
+from moonjelly.server.governor import performing, process
 from moonjelly.server.governor.claim_file import ClaimFile
 from moonjelly.server.governor.finding import DevicePower
 from moonjelly.server.wire.channel import Channel, socket_pair
@@ -51,7 +51,7 @@ class Bench:
         meter = CountedMeter(MeterFacts("toy", "package", 1.0), self.read_mj)
         power = DevicePower(meter, self.clocks)
         monkeypatch.setattr(process, "find_powers", lambda devices, now_ms: [power])
-        monkeypatch.setattr(process, "put_back", self.put_back)
+        monkeypatch.setattr(performing, "put_back", self.put_back)
         ours, theirs = socket_pair()
         self.control = Channel(ours)
         self.claim = ClaimFile(folder / "clocks.json")
@@ -123,6 +123,12 @@ def test_a_clock_that_was_asked_for_is_told_when_it_is_reached(bench):
     bench.ask(500.4)  # a profile's clocks are no whole numbers
     reached = bench.hear("clock_reached")
     assert (reached.mhz, reached.problem, bench.clocks.mhz) == (500, "", 500)
+
+
+def test_each_clock_that_is_reached_is_told(bench):
+    for mhz in (500, 1000, 500):
+        bench.ask(mhz)
+        assert bench.hear("clock_reached").mhz == mhz
 
 
 def test_a_clock_that_is_not_obeyed_is_told_with_its_reason(bench):
