@@ -49,7 +49,7 @@ class _Batch:
 
 
 class Attribution:
-    """The joules of one device. All times are of one clock and never fall.
+    """The joules of one device. All times are of one clock; readings, and batches, come in order, each for themselves.
 
     Attributes:
         idle_w: what the device draws while nothing runs; may be changed as more is known.
@@ -89,7 +89,7 @@ class Attribution:
             return None
         self._last = now_ms, energy.total_mj
         parts = [
-            (one, one.power_w * (min(one.end_ms, now_ms) - max(one.begin_ms, begin_ms)))
+            (one, one.power_w * max(0.0, min(one.end_ms, now_ms) - max(one.begin_ms, begin_ms)))
             for one in self._batches.values()
         ]
         whole = sum(part for _, part in parts)
@@ -98,9 +98,11 @@ class Attribution:
             batch.above_mj += above_mj * part / whole if whole else 0.0
             batch.quality = max(batch.quality, energy.quality, key=_WORSE)
         idle_mj = {key: (added_mj - above_mj) * share for key, share in self._shares.items()}
-        return Interval(begin_ms, now_ms, above_mj, idle_mj, energy.quality, self._take_ended())
+        return Interval(
+            begin_ms, now_ms, above_mj, idle_mj, energy.quality, self._take_ended(now_ms)
+        )
 
-    def _take_ended(self) -> tuple[BatchEnergy, ...]:
-        keys = [key for key, batch in self._batches.items() if batch.end_ms < math.inf]
+    def _take_ended(self, now_ms: float) -> tuple[BatchEnergy, ...]:
+        keys = [key for key, batch in self._batches.items() if batch.end_ms <= now_ms]
         taken = [(key, self._batches.pop(key)) for key in keys]
         return tuple(BatchEnergy(key, b.above_mj / b.num_frames, b.quality) for key, b in taken)

@@ -76,6 +76,19 @@ def test_of_a_batch_only_the_time_since_the_last_movement_counts():
     assert {one.batch: one.frame_mj for one in ended} == {1: 1500, 2: 500}
 
 
+def test_a_reading_may_be_heard_after_batches_that_are_younger():
+    ledger = Attribution(idle_w=0.0)
+    ledger.read(measured(0), 0)
+    ledger.began(1, 1, 20)
+    ledger.ended(1, 110)
+    ledger.began(2, 1, 110)
+    first = ledger.read(measured(800), 100)
+    assert (first.above_mj, first.ended) == (800, ())
+    ledger.ended(2, 150)
+    second = ledger.read(measured(1300), 200)
+    assert {one.batch: one.frame_mj for one in second.ended} == {1: 900, 2: 400}
+
+
 def test_energy_of_a_time_without_batches_is_idle_however_much_it_is():
     ledger = Attribution(idle_w=10.0)
     ledger.read(measured(0), 0)
