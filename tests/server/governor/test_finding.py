@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +17,7 @@ from moonjelly.energy.rapl import rapl_meter
 from moonjelly.energy.restoring import put_back
 from moonjelly.server.governor import finding
 from moonjelly.server.governor.claim_file import ClaimFile
+from moonjelly.zoos.gpus import Card
 
 CPU = DeviceConfig("cpu0", "cpu-1core", cores=(1,))
 CPUFREQ = "devices/system/cpu/cpu1/cpufreq"
@@ -147,3 +150,62 @@ def test_a_claim_that_is_broken_is_refused_in_one_line(tmp_path, text):
 def test_without_a_home_no_clock_is_touched():
     with pytest.raises(RunError, match="there is no home"):
         ClaimFile(None).take()
+
+
+class Nvml:
+    """As much of `pynvml` as is asked for before anything runs."""
+
+    class NVMLError(Exception):
+        """As the library raises."""
+
+    def __init__(self, power_error: int = 0) -> None:
+        self.power_error = power_error
+
+    def nvmlInit(self) -> None:  # noqa: N802 - its names
+        pass
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+        return uuid
+
+    def nvmlDeviceGetFieldValues(self, handle: str, fields: list[int]):  # noqa: N802
+        value = SimpleNamespace(uiVal=70_000)
+        return [SimpleNamespace(nvmlReturn=self.power_error, value=value)]
+
+
+GPU = DeviceConfig("cuda0", "some-gpu", DeviceKind.CUDA, gpu=0)
+
+
+@pytest.fixture
+def card(machine, monkeypatch):
+    """A machine with a card, and what stands for its library."""
+
+    def make(library) -> None:
+        machine({})
+        monkeypatch.setattr(finding, "devfreq_clocks", lambda: None)
+        monkeypatch.setattr(finding, "ina3221_meter", lambda: None)
+        monkeypatch.setattr(finding, "cards", lambda: [Card("Some GPU", "GPU-1")])
+        monkeypatch.setitem(sys.modules, "pynvml", library)
+
+    return make
+
+
+def test_a_card_has_its_own_meter_and_clocks(card):
+    card(Nvml())
+    found = finding.find_power(GPU, 0)
+    assert found.meter is not None
+    assert found.meter.facts.scope == finding.CARD_SCOPE
+    assert found.clocks is not None
+    assert dict(found.clocks.settings()) == {"nvml:GPU-1": "unlocked"}
+
+
+def test_a_card_that_does_not_tell_its_power_has_no_meter_and_says_why(card):
+    card(Nvml(power_error=3))
+    found = finding.find_power(GPU, 0)
+    assert (found.meter, found.clocks) == (None, None)
+    assert found.meter_problem == "GPU-1: has no instant power: error 3"
+
+
+def test_without_its_library_a_card_has_neither(card):
+    card(None)  # what a module that cannot be imported is
+    found = finding.find_power(GPU, 0)
+    assert (found.meter_problem, found.clocks_problem) == ("needs nvidia-ml-py",) * 2
