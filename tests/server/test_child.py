@@ -129,8 +129,9 @@ def test_a_callback_that_fails_ends_the_process(ends, role, capfd):
     assert "Traceback" in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("role", ["endpoint", "scheduler", "executor"])
-def test_every_role_beats_while_it_is_idle(ends, role):
+@pytest.mark.parametrize("role", ["endpoint", "scheduler", "executor", "governor"])
+def test_every_role_beats_while_it_is_idle(ends, role, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # of a governor's claim
     channel, theirs = ends
     with started(theirs, role):
         channel.send_bytes(config(port=0).to_json().encode())
