@@ -52,10 +52,10 @@ class ModeCost(NamedTuple):
 
 
 class PowerTable(NamedTuple):
-    """What a device draws while it runs a mode (W), and while nothing runs."""
+    """What a device draws while it runs a mode (W), and at each clock while nothing runs; None is its own clock."""
 
     power_w: Mapping[Mode, float]
-    idle_w: float
+    idle_w: Mapping[float | None, float]
 
 
 @dataclass(frozen=True, slots=True)

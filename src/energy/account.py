@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
-from ..core.mode import Mode
+from ..core.mode import Mode, PowerTable
 from ..core.records import EnergyRecord
 from .attribution import NOBODY, Attribution, BatchEnergy, Interval
 from .meters import MOST_W
@@ -32,29 +34,31 @@ class EnergyAccount:
         rows: what is to be written down, at most one a second but where the quality changes; to be cleared.
     """
 
-    def __init__(
-        self,
-        device_id: str,
-        facts: MeterFacts,
-        idle_w: float | None,
-        modelled: ModelledMeter | None = None,
-    ) -> None:
-        """Takes what the device draws while nothing runs: None where its meter is to tell.
-
-        A modelled meter is told what runs, and read whenever that changes.
-        """
+    def __init__(self, device_id: str, facts: MeterFacts) -> None:
+        """Has a meter that others read, which is to tell what the device draws while nothing runs, too."""
         self.total_mj: float | None = None
         self.rows: list[EnergyRecord] = []
         self._device_id = device_id
         self._facts = facts
-        self._modelled = modelled
-        self._learns_idle = idle_w is None
-        self._attribution = Attribution(MOST_W if idle_w is None else idle_w)
+        self._modelled: ModelledMeter | None = None
+        self._idle_w: Mapping[float | None, float] = {}
+        self._clock_mhz: float | None = None
+        self._attribution = Attribution(MOST_W)
         self._running: dict[int, Mode] = {}
         self._has_run = False  # since the meter moved last
         self._still = _Still()
         self._row: EnergyRecord | None = None
         self._meter_mj = self._earlier_mj = 0.0  # of this meter, of those before it
+
+    @classmethod
+    def modelled(cls, device_id: str, power: PowerTable, now_ms: float) -> Self:
+        """Has a modelled meter, which is told what runs, and read whenever that changes."""
+        made = cls(device_id, ModelledMeter.facts)
+        made._modelled = ModelledMeter(power, now_ms)
+        made._idle_w = power.idle_w
+        made._attribution.idle_w = power.idle_w[None]
+        made.tick(now_ms)
+        return made
 
     @property
     def is_idle_known(self) -> bool:
@@ -69,6 +73,16 @@ class EnergyAccount:
         """A plan has come; returns what is known of batches by that."""
         known = self._read_model(now_ms)
         self._attribution.plan({PLANNED: 1.0} if has_streams else {})
+        return known
+
+    def set_clock(self, clock_mhz: float | None, now_ms: float) -> tuple[BatchEnergy, ...]:
+        """The device is at a clock of the table, None for its own; returns what is known of batches by that."""
+        if self._modelled is None or clock_mhz == self._clock_mhz:
+            return ()
+        known = self._read_model(now_ms)
+        self._clock_mhz = clock_mhz
+        self._attribution.idle_w = self._idle_w.get(clock_mhz, self._idle_w[None])
+        self._tell_model(now_ms)
         return known
 
     def began(
@@ -108,7 +122,7 @@ class EnergyAccount:
         known = interval.ended
         if not self.is_idle_known:
             known = tuple(one._replace(quality=Quality.UNAVAILABLE) for one in known)
-        if self._learns_idle:
+        if self._modelled is None:
             self._learn_idle(interval)
         self._has_run = bool(self._running)
         return known
@@ -127,8 +141,10 @@ class EnergyAccount:
         return () if self._modelled is None else self.read(self._modelled.read(now_ms), now_ms)
 
     def _tell_model(self, now_ms: float) -> None:
-        if self._modelled is not None:
-            self._modelled.runs(next(reversed(self._running.values()), None), now_ms)
+        if self._modelled is not None and self._running:
+            self._modelled.runs(next(reversed(self._running.values())), now_ms)
+        elif self._modelled is not None:
+            self._modelled.idles(self._clock_mhz, now_ms)
 
     def _learn_idle(self, interval: Interval) -> None:
         """Takes the least power of half a second in which nothing ran."""

@@ -12,7 +12,6 @@ from ..core.records import BatchRecord, EnergyRecord, LoadRecord
 from ..core.verdict import Reason
 from ..devices.replay import ALWAYS_AS_PROFILED, ReplayedLatency, SlowdownScript
 from ..energy.account import EnergyAccount
-from ..energy.modelled import ModelledMeter
 from ..scheduling.batching.port import Batch
 from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.cores.device.instructions import DeviceOrders, LoadCause
@@ -95,9 +94,7 @@ class SimulatedDevice:
         self._variants = {name: number for number, name in enumerate(variants)}
         self._energy: EnergyAccount | None = None
         if power is not None:
-            meter = ModelledMeter(power, events.now_ms)
-            self._energy = EnergyAccount(device_id, meter.facts, power.idle_w, meter)
-            self._energy.tick(events.now_ms)
+            self._energy = EnergyAccount.modelled(device_id, power, events.now_ms)
         self._loading: set[LoadCause] = set()
         self._frames: dict[int, SimulatedFrame] = {}
         self._keys = count()

@@ -9,8 +9,6 @@ from .latency import (
     Method,
     load_latency_profile,
     mode_table,
-    power_of,
-    power_table,
     read_latency_file,
     write_latency_file,
 )
@@ -26,6 +24,7 @@ from .opened import (
     zoo_folders,
 )
 from .places import find_profile, machine_profile_path
+from .power import power_of, power_table
 from .qualities import load_qualities
 from .served_copy import ServedCopy, copy_zoo, zoo_files
 from .usual import AUTO, usual_zoo

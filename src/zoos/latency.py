@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..core.checks import require_id, require_not_negative
 from ..core.errors import UsageError
-from ..core.mode import ModeTable, PowerTable
+from ..core.mode import ModeTable
 from ..core.profile import BatchLatency, LatencyProfile
 from ..core.variant import Variant
 from ..core.zoo import Runtime
@@ -26,6 +26,7 @@ MAX_FALL_RATIO = 0.2
 MAX_CLOCK_MHZ = 100_000.0
 MIN_POWER_W, MAX_POWER_W = 0.001, 100_000.0
 MAX_ENERGY_RATIO = 2.0  # of what is said of energy to power x time: beyond that a unit is wrong
+MOST_IDLE_POWERS = 2  # at the lowest clock, at the highest
 ENOUGH_CELLS = 6  # fewer do not tell how a variant goes with batch size and clock
 COLUMNS = ("variant", "device_type", "batch_size", "p50_ms", "p99_ms", "num_samples")
 CLOCK_COLUMNS = ("clock_mhz", "power_w", "energy_mj")
@@ -79,7 +80,7 @@ class LatencyFile:
         source: one sentence: how, or by which formula.
         rows: by variant, batch sizes 1, 2, ... without holes; those below the highest clock may have some.
         runtimes: what ran networks whose zoo leaves the choice, by name.
-        idle_w: what the device draws while nothing runs; None where it is unknown.
+        idle_w: what the device draws while nothing runs, at any clock or at the lowest and the highest; empty where it is unknown.
     """
 
     zoo: str
@@ -90,7 +91,7 @@ class LatencyFile:
     source: str
     rows: tuple[LatencyRow, ...]
     runtimes: Mapping[str, Runtime] = field(default_factory=dict)
-    idle_w: float | None = None
+    idle_w: tuple[float, ...] = ()
 
     @property
     def has_energy(self) -> bool:
@@ -183,13 +184,16 @@ def _parse_runtimes(table: Table) -> dict[str, Runtime]:
         raise table.note_error("runtimes", f"must be of {', '.join(Runtime)}") from None
 
 
-def _parse_idle(table: Table) -> float | None:
-    if "idle_w" not in table.notes:
-        return None
+def _parse_idle(table: Table) -> tuple[float, ...]:
+    texts = table.notes["idle_w"].split(",") if "idle_w" in table.notes else []
     try:
-        return require_not_negative("idle_w", float(table.notes["idle_w"]), MAX_POWER_W)
+        values = [require_not_negative("idle_w", float(text), MAX_POWER_W) for text in texts]
     except ValueError:
-        raise table.note_error("idle_w", f"must be 0 to {MAX_POWER_W:g}") from None
+        values = []
+    if len(values) != len(texts) or len(values) > MOST_IDLE_POWERS:
+        rule = f"must be 0 to {MAX_POWER_W:g}, or two such: at the lowest clock and at the highest"
+        raise table.note_error("idle_w", rule)
+    return tuple(values)
 
 
 def _parse(row: Row, device_type: str, names: set[str] | None) -> LatencyRow:
@@ -305,25 +309,6 @@ def mode_table(profile: LatencyProfile, variants: Sequence[Variant], max_batch: 
     )
 
 
-def power_table(file: LatencyFile, table: ModeTable) -> PowerTable | None:
-    """What the device of a file draws in each mode of its `clock_table`; None if the file has no energy, or no idle power."""
-    if file.idle_w is None or not file.has_energy:
-        return None
-    costs = [cost for one in (table, *table.by_clock) for cost in one.every_cost]
-    return PowerTable(
-        {cost.mode: (cost.energy_mj or 0.0) / cost.p50_ms for cost in costs}, file.idle_w
-    )
-
-
-def power_of(file: LatencyFile, variants: Sequence[Variant]) -> PowerTable | None:
-    """The same of a file whose table is not at hand. Takes a while where the file has energy."""
-    if file.idle_w is None or not file.has_energy:
-        return None
-    from .clocks import clock_table  # noqa: PLC0415 - loads scipy, and imports this
-
-    return power_table(file, clock_table(file, variants, MAX_BATCH_SIZE))
-
-
 def write_latency_file(path: Path, file: LatencyFile) -> None:
     """Writes a latency profile, whole or not at all."""
     values = [(row.clock_mhz, row.power_w, row.energy_mj) for row in file.rows]
@@ -341,8 +326,8 @@ def write_latency_file(path: Path, file: LatencyFile) -> None:
         "measured_on": file.measured_on,
         "source": file.source,
     }
-    if file.idle_w is not None:
-        notes["idle_w"] = f"{file.idle_w:g}"
+    if file.idle_w:
+        notes["idle_w"] = ", ".join(f"{one:.12g}" for one in file.idle_w)
     if file.runtimes:
         notes["runtimes"] = ", ".join(f"{name}={one}" for name, one in file.runtimes.items())
     rows = (

@@ -48,7 +48,7 @@ def zoo(tmp_path: Path) -> str:
         "2026-11-27",
         "a test",
         rows,
-        idle_w=IDLE_W,
+        idle_w=(IDLE_W,),
     )
     write_latency_file(folder / "latency-board.csv", file)
     return f"{folder}/"

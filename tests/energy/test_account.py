@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from moonjelly.core.mode import Mode, PowerTable
 from moonjelly.energy.account import ROW_MS, EnergyAccount
-from moonjelly.energy.modelled import ModelledMeter
 from moonjelly.energy.port import Energy, MeterFacts, Quality
 
 IDLE_W = 5.0
@@ -17,8 +16,7 @@ FACTS = MeterFacts("toy", "package", 100)
 
 
 def modelled(now_ms: float = 0.0) -> EnergyAccount:
-    meter = ModelledMeter(PowerTable(POWER, IDLE_W), now_ms)
-    return EnergyAccount("board0", meter.facts, IDLE_W, meter)
+    return EnergyAccount.modelled("board0", PowerTable(POWER, {None: IDLE_W, 600.0: 2.0}), now_ms)
 
 
 def measured(total_mj: float) -> Energy:
@@ -61,12 +59,14 @@ def test_frames_and_idle_add_up_to_what_a_modelled_device_took(loads):
 
 
 def test_a_batch_at_another_clock_takes_what_the_table_says_of_that():
-    meter = ModelledMeter(PowerTable({Mode(0, 1): 20.0, Mode(0, 1, 600): 8.0}, IDLE_W), 0)
-    account = EnergyAccount("board0", meter.facts, IDLE_W, meter)
-    account.tick(0)
-    account.began(1, Mode(0, 1, 600), 1, 100)
+    account = modelled()
+    account.set_clock(600.0, 50)
+    account.began(1, Mode(0, 1, 600.0), 1, 100)
     (known,) = account.ended(1, 200)
-    assert (known.frame_mj, known.quality) == (300, Quality.MODELLED)
+    assert (known.frame_mj, known.quality) == ((11 - 2) * 100, Quality.MODELLED)
+    account.set_clock(None, 300)
+    account.tick(400)
+    assert account.total_mj == 50 * IDLE_W + 50 * 2 + 100 * 11 + 100 * 2 + 100 * IDLE_W
 
 
 def test_a_mode_that_the_table_lacks_is_not_known_and_the_next_one_is():
@@ -81,7 +81,7 @@ def test_a_mode_that_the_table_lacks_is_not_known_and_the_next_one_is():
 
 
 def test_a_meter_tells_what_a_device_draws_while_nothing_runs_and_before_that_nothing_is_above():
-    account = EnergyAccount("cpu0", FACTS, None)
+    account = EnergyAccount("cpu0", FACTS)
     account.read(measured(0), 0)
     account.began(1, Mode(0, 1), 1, 50)
     account.ended(1, 80)
@@ -100,7 +100,7 @@ def test_a_meter_tells_what_a_device_draws_while_nothing_runs_and_before_that_no
 
 
 def test_what_a_governor_that_died_did_not_count_is_unavailable_and_the_total_never_falls():
-    account = EnergyAccount("cpu0", FACTS, None)
+    account = EnergyAccount("cpu0", FACTS)
     totals = []
     for total_mj, at_ms in ((0, 0), (500, 100), (900, 200)):
         account.read(measured(total_mj), at_ms)

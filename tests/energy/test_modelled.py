@@ -14,21 +14,23 @@ SLOW, FAST = Mode(0, 4, 420), Mode(0, 4, 1377)
 
 
 def test_a_device_draws_what_its_table_says_while_it_runs_and_while_it_is_idle():
-    meter = ModelledMeter(PowerTable({SLOW: 10.0, FAST: 30.0}, 5.0), now_ms=1000)
+    meter = ModelledMeter(PowerTable({SLOW: 10.0, FAST: 30.0}, {None: 5.0, 420: 3.0}), now_ms=1000)
     assert meter.read(1100).total_mj == 500
     meter.runs(FAST, 1200)
     assert meter.read(1250).total_mj == 1000 + 1500
     meter.runs(SLOW, 1300)
-    meter.runs(None, 1400)
+    meter.idles(None, 1400)
     energy = meter.read(1500)
     assert energy.total_mj == 1000 + 3000 + 1000 + 500
+    meter.idles(420, 1500)
+    assert meter.read(1600).total_mj == energy.total_mj + 300
     assert (energy.quality, meter.facts.quality) == (Quality.MODELLED, Quality.MODELLED)
 
 
 def test_a_mode_that_the_table_lacks_makes_its_time_unknown():
-    meter = ModelledMeter(PowerTable({SLOW: 10.0}, 5.0), now_ms=0)
+    meter = ModelledMeter(PowerTable({SLOW: 10.0}, {None: 5.0, 420: 3.0}), now_ms=0)
     meter.runs(FAST, 100)
-    meter.runs(None, 150)
+    meter.idles(None, 150)
     energy = meter.read(200)
     assert energy.quality is Quality.UNAVAILABLE
     assert energy.problem == (
@@ -40,6 +42,6 @@ def test_a_mode_that_the_table_lacks_makes_its_time_unknown():
 @pytest.mark.parametrize("power", [math.nan, -1.0, math.inf])
 def test_powers_are_numbers(power):
     with pytest.raises(ValueError, match="power_w"):
-        ModelledMeter(PowerTable({SLOW: power}, 5.0), 0)
+        ModelledMeter(PowerTable({SLOW: power}, {None: 5.0, 420: 3.0}), 0)
     with pytest.raises(ValueError, match="idle_w"):
-        ModelledMeter(PowerTable({}, power), 0)
+        ModelledMeter(PowerTable({}, {None: power}), 0)

@@ -231,7 +231,9 @@ def test_fewer_attributes_of_a_frame_are_set_than_python_keeps_side_by_side(monk
     assert max(len(vars(frame)) for frame in made) < 30
 
 
-POWER = PowerTable({Mode(v, n): 10.0 * (v + 1) + n for v in (0, 1) for n in range(1, 5)}, 4.0)
+POWER = PowerTable(
+    {Mode(v, n): 10.0 * (v + 1) + n for v in (0, 1) for n in range(1, 5)}, {None: 4.0}
+)
 
 
 @settings(max_examples=10)

@@ -360,13 +360,13 @@ def test_clocks_and_energy_are_written_as_schema_2_and_read_back(tmp_path: Path)
 def test_idle_power_and_power_make_a_table_of_what_a_device_draws(tmp_path: Path) -> None:
     text = clocked(*LOW, *TOP)
     assert power_of(read(tmp_path, text), VARIANTS) is None  # nobody guesses it
-    file = read(tmp_path, text.replace("# zoo", "# idle_w: 2.5\n# zoo"))
+    file = read(tmp_path, text.replace("# zoo", "# idle_w: 2.5, 4.5\n# zoo"))
     path = tmp_path / "again.csv"
     write_latency_file(path, file)
     assert read_latency_file(path) == file
     table = power_of(file, VARIANTS)
     assert table is not None
-    assert table.idle_w == 2.5
+    assert table.idle_w == {None: 4.5, 450.75: 2.5, 900.0: 4.5}
     known = {(0, 2, None): 11, (0, 2, 900.0): 11, (0, 3, 450.75): 5, (1, 1, 450.75): 6}
     for mode, power_w in known.items():
         assert table.power_w[Mode(*mode)] == pytest.approx(power_w)
@@ -374,7 +374,7 @@ def test_idle_power_and_power_make_a_table_of_what_a_device_draws(tmp_path: Path
     assert table.power_w[Mode(0, 1)] == pytest.approx(10)
 
 
-@pytest.mark.parametrize("idle_w", ["-1", "nan", "much", "1e9", ""])
+@pytest.mark.parametrize("idle_w", ["-1", "nan", "much", "1e9", "", "1,2,3", "1,"])
 def test_idle_power_that_cannot_be_is_refused_with_its_line(tmp_path: Path, idle_w: str) -> None:
     text = clocked(*TOP).replace("# zoo", f"# idle_w: {idle_w}\n# zoo")
     check_refused(tmp_path, text, "1:idle_w", "must be 0 to 100000")

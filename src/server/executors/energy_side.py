@@ -12,7 +12,6 @@ from ...core.mode import Mode, PowerTable
 from ...core.records import BatchRecord, EnergyRecord
 from ...energy.account import EnergyAccount
 from ...energy.attribution import BatchEnergy
-from ...energy.modelled import ModelledMeter
 from ...energy.port import ClockAsker, Energy, MeterFacts, Quality
 from ...protos.internal_pb2 import EnergyRead
 from ...scheduling.batching.port import Batch
@@ -54,9 +53,19 @@ class EnergySide:
         if power is not None:
             clocks_mhz = {mode.clock_mhz for mode in power.power_w if mode.clock_mhz is not None}
             self._table_mhz = sorted(clocks_mhz)
-            meter = ModelledMeter(power, clock.now_ms())
-            self._open(EnergyAccount(device_id, meter.facts, power.idle_w, meter))
+            self._open(EnergyAccount.modelled(device_id, power, clock.now_ms()))
             self.beat()
+
+    @property
+    def clock_mhz(self) -> float | None:
+        """That of the device; a `ClockAsker` itself, so that what it draws idle is known from then on."""
+        return self._clocks.clock_mhz
+
+    def ask_clock(self, mhz: float) -> None:
+        """Asks for a clock."""
+        self._clocks.ask_clock(mhz)
+        with self._lock:
+            self._tick()
 
     @property
     def said(self) -> EnergyRead | None:
@@ -79,7 +88,8 @@ class EnergySide:
         with self._lock:
             number = next(self._numbers)
             if self._account is not None:
-                mode = Mode(self._variants[batch.variant], batch.size, self._clock_mhz())
+                clock_mhz = self._note_clock(now_ms)
+                mode = Mode(self._variants[batch.variant], batch.size, clock_mhz)
                 self._note(self._account.began(number, mode, len(batch.frames), now_ms))
             return number
 
@@ -107,7 +117,7 @@ class EnergySide:
             if read.meter != self._meter:
                 self._meter = read.meter
                 facts = MeterFacts(read.meter, read.scope, 0.0)
-                self._open(EnergyAccount(self._device_id, facts, None))
+                self._open(EnergyAccount(self._device_id, facts))
             if self._account is not None:
                 self._quality = Quality(read.quality)
                 energy = Energy(read.total_mj, self._quality, read.problem)
@@ -124,8 +134,10 @@ class EnergySide:
 
     def _tick(self) -> None:
         if self._account is not None and not self._meter:
+            now_ms = self._clock.now_ms()
             self._quality = Quality.MODELLED
-            self._note(self._account.tick(self._clock.now_ms()))
+            self._note(self._account.tick(now_ms))
+            self._note_clock(now_ms)
 
     def close(self) -> None:
         """Writes what is left."""
@@ -146,12 +158,14 @@ class EnergySide:
         account.plan(has_streams=self._has_streams, now_ms=self._clock.now_ms())
         self._account = account
 
-    def _clock_mhz(self) -> float | None:
+    def _note_clock(self, now_ms: float) -> float | None:
         """The device's clock as the table has it; None for its own."""
-        mhz = self._clocks.clock_mhz
-        if mhz is None or not self._table_mhz:
-            return None
-        return min(self._table_mhz, key=lambda one: abs(one - mhz))
+        mhz, clock_mhz = self._clocks.clock_mhz, None
+        if mhz is not None and self._table_mhz:
+            clock_mhz = min(self._table_mhz, key=lambda one: abs(one - mhz))
+        if self._account is not None:
+            self._note(self._account.set_clock(clock_mhz, now_ms))
+        return clock_mhz
 
     def _note(self, known: Iterable[BatchEnergy]) -> None:
         for one in known:

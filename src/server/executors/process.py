@@ -125,12 +125,12 @@ class ExecutorProcess:
             on_load=self._loads.write if self._loads is not None else None,
         )
         self._governor = GovernorLink(self._selector)
-        self.clocks = executor if isinstance(executor, ClockAsker) else self._governor
+        # Batches ask it for clocks.
         self._energy = EnergySide(
             device.device_id,
             power,
             names,
-            self.clocks,
+            executor if isinstance(executor, ClockAsker) else self._governor,
             self._clock,
             self._log,
             lambda: open_log(config.out_dir, f"energy-{device.device_id}", EnergyRecord),

@@ -32,7 +32,7 @@ def find_energy(zoo: ServedZoo, devices: Sequence[DeviceConfig]) -> EnergySource
     for device, found in zip(devices, find_powers(devices, now_ms), strict=True):
         file = zoo.files[device.device_id]
         needs_governor = needs_governor or bool(found.meter or found.clocks)
-        is_modelled = file.has_energy and file.idle_w is not None
+        is_modelled = bool(file.has_energy and file.idle_w)
         if found.meter is not None:
             texts[device.device_id] = f"{Quality.MEASURED} ({found.meter.facts.name})"
         elif is_modelled:

@@ -12,7 +12,9 @@ from moonjelly.scheduling.batching.port import Batch, QueuedFrame
 from moonjelly.server.executors.energy_side import EnergySide
 
 IDLE_W = 5.0
-POWER = PowerTable({Mode(1, 2): 25.0, Mode(1, 2, 600.0): 15.0, Mode(1, 1): 20.0}, IDLE_W)
+POWER = PowerTable(
+    {Mode(1, 2): 25.0, Mode(1, 2, 600.0): 15.0, Mode(1, 1): 20.0}, {None: IDLE_W, 600.0: 2.0}
+)
 
 
 class Rows(list):
@@ -63,13 +65,15 @@ class Bench:
 def test_a_table_tells_at_once_what_a_frame_took():
     bench = Bench(POWER)
     assert bench.run() == pytest.approx((25 - IDLE_W) * 100 / 2)
-    bench.clocks.ask_clock(605.0)  # what was reached; the table says 600
-    assert bench.run() == pytest.approx((15 - IDLE_W) * 100 / 2)
+    bench.side.ask_clock(605.0)  # what was reached; the table says 600
+    bench.pass_time(1000)
+    assert bench.side.clock_mhz == 605.0
+    assert bench.run() == pytest.approx((15 - 2) * 100 / 2)
     assert [(row.energy_mj, row.energy_quality) for row in bench.batches] == [
         (pytest.approx(2000), "modelled"),
-        (pytest.approx(1000), "modelled"),
+        (pytest.approx(1300), "modelled"),
     ]
-    assert bench.side.said.total_mj == pytest.approx(4000)
+    assert bench.side.said.total_mj == pytest.approx(2500 + 2000 + 1500)
 
 
 def test_rows_of_seconds_add_up_with_idle_time_by_what_is_planned():
