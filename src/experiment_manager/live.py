@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..core.answers import Answer
+from ..core.records import FrameRecord
 from ..core.zoo import Task
 from ..devices.config import DeviceKind
 from ..devices.discovery import find_devices, parse_devices
@@ -22,13 +23,14 @@ from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.run_folder import ANSWERS_FILE, SERVER_DIR, RunInfo, write_run_info
 from ..reporting.run_logs import RunLogs, read_run_logs
 from ..reporting.scores import Scores
+from ..reporting.summary import TOTAL, Summary
 from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
 from ..zoos import OpenedZoo, open_zoo
 from .matrix import USUAL_ZOO, RunConfig, detections_words, value_text
-from .outcome import run_outcome, write_outcome
+from .outcome import NO_SCORES, RunOutcome, camera_outcomes, write_outcome
 from .running_all import OnProgress
-from .seeing import find_answers, score_cameras
+from .seeing import f1_of_smallest, find_answers, score_cameras
 
 
 def run_live(
@@ -114,8 +116,22 @@ def finish_run(
     problems += [f"{one.info.stream_id}: {one.problem}" for one in reports if one.problem]
     refused = {one.info.stream_id for one in reports if one.is_refused}
     frames = [frame for rows in logs.frames.values() for frame in rows]
-    write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), seen.scores))
+    write_outcome(folder, outcome_of(run, summary, frames, refused, seen))
     return problems
+
+
+def outcome_of(
+    run: RunConfig,
+    summary: Summary,
+    frames: Iterable[FrameRecord],
+    refused: Collection[str],
+    seen: Seen,
+) -> RunOutcome:
+    """What came of a run, beside what its zoo's smallest variant is worth. UsageError if a table of the zoo is broken."""
+    cameras = camera_outcomes(summary, frames, refused, profile_accuracy(run), seen.scores)
+    smallest = min(zoo_of(run).variants, key=lambda one: one.input_side_px)
+    total = seen.scores.get(TOTAL, NO_SCORES)
+    return RunOutcome(cameras, total, seen.smallest_f1, smallest.accuracy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +143,14 @@ class Seen:
         class_names: by class id of the answers.
         scenes: stream id to what that camera saw; empty where answers cannot be judged.
         scores: of each camera, and under `TOTAL` of all of them together.
+        smallest_f1: `f1_of_smallest` of the first camera's scene.
     """
 
     answers: Mapping[FrameKey, Answer]
     class_names: tuple[str, ...]
     scenes: Mapping[str, LoopedScene] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict)
+    smallest_f1: float | None = None
 
 
 def see(
@@ -158,7 +176,11 @@ def see(
         class_names = judge.zoo.class_names
         answers = find_answers(logs, scenes, zoo, judge, on_progress)
     scores = score_cameras(logs, answers, scenes, judge, class_names, on_progress)
-    return Seen(answers, class_names, scenes, scores)
+    smallest_f1 = None
+    if scenes:
+        scene = next(iter(scenes.values()))
+        smallest_f1 = f1_of_smallest(scene, zoo, judge, class_names, on_progress)
+    return Seen(answers, class_names, scenes, scores, smallest_f1)
 
 
 def profile_accuracy(run: RunConfig) -> ProfileAccuracy:

@@ -11,7 +11,7 @@ from ..core.records import FrameRecord
 from ..files.json_file import read_json, write_json
 from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.scores import Scores
-from ..reporting.summary import TOTAL, Summary
+from ..reporting.summary import Summary
 
 CAMERAS_FILE = "cameras.json"
 NO_SCORES = Scores()
@@ -54,20 +54,25 @@ class RunOutcome:
 
     Attributes:
         scores: over the frames of all cameras together.
+        smallest_golden_f1_detected: what the smallest variant alone would have, were all frames in time; None if it was not
+            looked at.
+        smallest_profile_map: likewise by the zoo's table.
     """
 
     cameras: tuple[CameraOutcome, ...]
     scores: Scores = NO_SCORES
+    smallest_golden_f1_detected: float | None = None
+    smallest_profile_map: float | None = None
 
 
-def run_outcome(
+def camera_outcomes(
     summary: Summary,
     frames: Iterable[FrameRecord],
     refused: Collection[str],
     accuracy: ProfileAccuracy,
     scores: Mapping[str, Scores],
-) -> RunOutcome:
-    """Gathers what came of a run."""
+) -> tuple[CameraOutcome, ...]:
+    """Gathers what came of each camera of a run."""
     credit: dict[str, float] = {}
     for frame in frames:
         credit[frame.stream_id] = credit.get(frame.stream_id, 0.0) + accuracy.of(frame)
@@ -90,7 +95,7 @@ def run_outcome(
                 dropped_by=" ".join(drops),
             )
         )
-    return RunOutcome(tuple(rows), scores.get(TOTAL, NO_SCORES))
+    return tuple(rows)
 
 
 def write_outcome(folder: Path, outcome: RunOutcome) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
+from ..adapting.frame_sizes import DEFAULT_QUALITY
 from ..core.answers import Answer, Detections
 from ..core.variant import Variant
 from ..core.verdict import Verdict
@@ -17,6 +18,7 @@ from ..reporting.accuracy import FrameKey
 from ..reporting.run_logs import RunLogs
 from ..reporting.scores import Scores, score_answers
 from ..vision.accuracy import in_classes
+from ..vision.f1 import F1Counts, is_detected, overlap_counts
 from ..zoos import OpenedZoo
 from .running_all import OnProgress
 
@@ -128,6 +130,33 @@ def answering_variant(variants: Sequence[Variant], side_px: int) -> Variant:
         variants,
         key=lambda one: (abs(one.input_side_px - side_px), one.input_side_px, -one.accuracy),
     )
+
+
+def f1_of_smallest(
+    scene: LoopedScene,
+    served: OpenedZoo,
+    zoo: OpenedZoo,
+    class_names: tuple[str, ...],
+    on_progress: OnProgress,
+) -> float | None:
+    """The F1, as published, of a scene that is always sent at the served zoo's smallest side and always in time; errors as above."""
+    side_px = min(one.input_side_px for one in served.variants)
+    smallest = answering_variant(zoo.variants, side_px).name
+    golden = zoo.zoo.golden_variant.name
+    found, best = (
+        onlooker(zoo).find(
+            {("", frame): Look(frame, *how) for frame in range(scene.num_frames)},
+            {"": scene},
+            served.zoo.fit,
+            on_progress,
+        )
+        for how in ((side_px, DEFAULT_QUALITY.quality, smallest), (0, 0, golden))
+    )
+    counts = F1Counts()
+    for key, detections in found.items():
+        if is_detected(detections):
+            counts += overlap_counts(best[key], detections, class_names)
+    return counts.f1
 
 
 def score_cameras(

@@ -17,9 +17,9 @@ from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
 from ..simulation.run_folder import run_info, simulation_logs, write_links
 from ..simulation.simulation import Simulation
-from .live import encoded_scene, profile_accuracy, see, server_config, sides_px, zoo_of
+from .live import encoded_scene, outcome_of, see, server_config, sides_px, zoo_of
 from .matrix import RunConfig, detections_words, value_text
-from .outcome import run_outcome, write_outcome
+from .outcome import write_outcome
 from .running_all import OnProgress
 
 
@@ -64,5 +64,5 @@ def run_simulated(
     summary = summarise(info, frames, accuracy, read_devices(folder), read_energy(folder))
     write_summary(folder, summary)
     refused = [one.stream.stream_id for one in simulation.results() if one.refusal is not None]
-    write_outcome(folder, run_outcome(summary, frames, refused, profile_accuracy(run), seen.scores))
+    write_outcome(folder, outcome_of(run, summary, frames, refused, seen))
     return summary.problems()

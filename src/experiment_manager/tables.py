@@ -22,9 +22,11 @@ RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "summary.csv"
 STARVED = "starved"
 NUM_STARVED = "num_starved"
+_SMALLEST = ("smallest_golden_f1_detected", "smallest_profile_map")
 METRICS = (
     "refused_ratio", "in_time_ratio", "missed_ratio", "goodput_fps", "p50_ms", "p99_ms",
     "mean_side_px", "profile_map", "map", "map50", *(f.name for f in dataclasses.fields(Scores)),
+    *_SMALLEST,
 )  # fmt: skip
 _SAME = ("in_time_ratio", "goodput_fps", "p50_ms", "p99_ms", "mean_side_px", "map", "map50")
 
@@ -87,6 +89,7 @@ def _run_metrics(folder: Path, outcome: RunOutcome) -> dict[str, float | None]:
         "missed_ratio": (total.late + total.dropped) / total.captured if total.captured else None,
         "profile_map": gained / total.captured if total.captured else None,
         **dataclasses.asdict(outcome.scores),
+        **{name: getattr(outcome, name) for name in _SMALLEST},
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.variant import Variant
 from moonjelly.experiment_manager.matrix import RunConfig
-from moonjelly.experiment_manager.outcome import run_outcome, write_outcome
+from moonjelly.experiment_manager.outcome import RunOutcome, camera_outcomes, write_outcome
 from moonjelly.reporting.profile_accuracy import ProfileAccuracy
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo
 from moonjelly.reporting.summary import summarise, write_summary
@@ -54,7 +54,8 @@ class FakeRuns:
         summary = summarise(RunInfo("experiment", run.seconds, streams), frames)
         write_summary(folder, summary)
         refused = [stream.stream_id for stream in streams[: self.num_refused]]
-        write_outcome(folder, run_outcome(summary, frames, refused, ACCURACY, {}))
+        cameras = camera_outcomes(summary, frames, refused, ACCURACY, {})
+        write_outcome(folder, RunOutcome(cameras))
         return self.problems.get(run.run_id, [])
 
 

@@ -107,6 +107,11 @@ def test_simulated_runs_have_real_scores_and_say_whose_they_are(
         assert one.golden_f1_detected > 0.5
         assert one.matched_f1 is not None
         assert one.viewed_map50 is not None
+    assert outcome.smallest_golden_f1_detected is not None
+    assert outcome.scores.golden_f1_detected is not None
+    assert 0.1 < outcome.smallest_golden_f1_detected < outcome.scores.golden_f1_detected
+    served = open_zoo("replayed-gpu").variants
+    assert outcome.smallest_profile_map == min(one.accuracy for one in served)
     assert "zoo traffic finds" in read_run_info(first).settings["detections"]
     assert json.loads((again / "cameras.json").read_text()) == json.loads(
         (first / "cameras.json").read_text()

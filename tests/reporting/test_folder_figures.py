@@ -240,6 +240,19 @@ def test_a_cell_is_a_point_with_its_interval_and_a_bar(experiment: Path) -> None
     assert {text.get_text() for text in below.texts} == {"25 % refused"}
 
 
+def test_what_the_smallest_variant_reaches_is_a_line_of_its_own(experiment: Path) -> None:
+    summary = read_tidy_table(experiment / "summary.csv", SUMMED_UP).filter(policy="ours")
+    for column, expected in (("smallest_profile_map_mean", [0.17]), ("smallest_map_mean", [])):
+        figure = draw_clients(summary.with_columns(pl.lit(0.17).alias(column)))
+        dashed = [
+            line.get_ydata()[0]
+            for axes in figure.axes[:2]
+            for line in axes.lines
+            if line.get_linestyle() == "--" and len({*line.get_ydata()}) == 1
+        ]
+        assert [one for one in dashed if one == 0.17] == expected * 2
+
+
 def test_an_interval_ends_inside_its_panel_and_where_shares_end(experiment: Path) -> None:
     summary = read_tidy_table(experiment / "summary.csv", SUMMED_UP).filter(policy="ours")
     wide = summary.with_columns(

@@ -6,6 +6,7 @@ import polars as pl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ...files.tidy_table import levels
@@ -41,6 +42,7 @@ def draw_clients(summary: pl.DataFrame) -> Figure:
     """
     slos, rates, clients = (levels(summary[name]) for name in ("slo_ms", "fps", "clients"))
     measured = measured_accuracy(summary, "{}_mean")
+    least = _of_smallest(summary, measured)
     width = min(PAGE_WIDTH, 1.2 + 2.2 * len(slos))
     figure = new_figure(width, 3.9)
     panels = figure.subplots(2, max(1, len(slos)), sharex=True, sharey="row", squeeze=False)
@@ -49,6 +51,8 @@ def draw_clients(summary: pl.DataFrame) -> Figure:
         above, below = panels[0, k], panels[1, k]
         tidy(above, "", ACCURACIES[measured] if k == 0 else "", f"SLO {slo:g} ms")
         tidy(below, "clients", "missed frames (%)" if k == 0 else "")
+        if least is not None:
+            above.axhline(least, color=GREY, lw=1.0, ls="--")
         below.set_xticks(range(len(clients)), map(str, clients))
         for number, fps in enumerate(rates):
             rows = summary.filter(slo_ms=slo, fps=fps)
@@ -74,6 +78,8 @@ def draw_clients(summary: pl.DataFrame) -> Figure:
         )
         for number, fps in enumerate(rates)
     ]
+    if least is not None:
+        handles.append(Line2D([], [], color=GREY, lw=1.0, ls="--", label="smallest variant"))
     legend_above(figure, handles, 4 if len(slos) > 2 else 2)  # noqa: PLR2004 what fits the width
     return figure
 
@@ -84,6 +90,15 @@ def measured_accuracy(table: pl.DataFrame, column: str) -> str:
         if column.format(name) in table.columns and table[column.format(name)].count():
             return name
     return name
+
+
+def _of_smallest(summary: pl.DataFrame, measured: str) -> float | None:
+    """What the smallest variant alone would reach, in the mean of the cells; None where nobody has looked."""
+    name = f"smallest_{measured}_mean"
+    if name not in summary.columns:
+        return None
+    mean = summary[name].cast(pl.Float64, strict=False).mean()
+    return None if mean is None else float(str(mean))
 
 
 def _draw_accuracy(
