@@ -83,7 +83,12 @@ def _serve(request: Request, lease: Lease) -> None:
     folder = request.folder
     arguments = [*request.details["arguments"], "--out-dir", str(folder / SERVER_DIR)]
     server = RunningServer(arguments, log_path=folder / SERVER_LOG)
-    with server:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(server)
+        except RunError as error:
+            lines = (folder / SERVER_LOG).read_text(errors="replace").strip().splitlines()
+            raise RunError(f"{error}: {lines[-1] if lines else 'it is empty'}") from None
         note_process(folder, server.pid)
         tell("ready", address=server.address)
         lease.next_command()

@@ -190,7 +190,7 @@ class Fleet:
         except BaseException as error:
             await connection.close()
             if isinstance(error, RunError) and not isinstance(error, HostError):
-                raise HostError(host, str(error)) from None
+                raise HostError(host, str(error).removeprefix(f"{host}: ")) from None
             raise
         machine = dict(told["machine"])
         own = describe_host()["moonjelly"]

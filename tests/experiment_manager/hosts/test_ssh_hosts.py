@@ -332,6 +332,17 @@ def test_a_host_that_cannot_shape_is_told_before_any_run(tmp_path: Path, hosts_f
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "host street (127.0.0.1:" in done.stderr
+    assert done.stderr.count("host street (127.0.0.1:") == 1
     assert "shaper=kernel: not installed: ip, tc, ss, nsenter, sysctl" in done.stderr
     assert not (tmp_path / "out" / "failed").exists()
+
+
+def test_why_a_server_there_does_not_start_is_told_here(tmp_path: Path, hosts_file: Path) -> None:
+    words = command(tmp_path, hosts_file, tmp_path / "out", 1)
+    file = tmp_path / "tiny.yaml"
+    file.write_text(file.read_text().replace("[replayed:gpu]", "[abacus]"))
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 1
+    (problems,) = (tmp_path / "out" / "failed").glob("*/problems.txt")
+    assert "edge/server.log: moonjelly: error: " in problems.read_text()
+    assert "'abacus'" in problems.read_text()
