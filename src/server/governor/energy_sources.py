@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ...core.clock import MonotonicClock
 from ...devices.config import DeviceConfig, DeviceKind
+from ...energy.meters import CheckedMeter
 from ...energy.port import Quality
 from ..zoo import ServedZoo
 from .claim_file import claim_path
@@ -34,7 +35,9 @@ def find_energy(zoo: ServedZoo, devices: Sequence[DeviceConfig]) -> EnergySource
         needs_governor = needs_governor or bool(found.meter or found.clocks)
         is_modelled = bool(file.has_energy and file.idle_w)
         if found.meter is not None:
-            texts[device.device_id] = f"{Quality.MEASURED} ({found.meter.facts.name})"
+            checked = ", once it is checked" if isinstance(found.meter, CheckedMeter) else ""
+            name = f"{found.meter.facts.name}{checked}"
+            texts[device.device_id] = f"{Quality.MEASURED} ({name})"
         elif is_modelled:
             texts[device.device_id] = Quality.MODELLED
         else:
