@@ -5,15 +5,16 @@ from __future__ import annotations
 from ...core.checks import echo, require_positive
 from .baselines import FixedBatcher, IntervalBatcher
 from .deadline import DeadlineBatcher
+from .loudva import LoudVABatcher
 from .port import Batcher
 
-NAMES = ("deadline", "fixed:FRAMES", "interval:MILLISECONDS")
+NAMES = ("deadline", "loudva", "fixed:FRAMES", "interval:MILLISECONDS")
 MAX_BATCH_SIZE = 256
 MAX_INTERVAL_MS = 60_000.0
 
 
 def batcher(name: str) -> Batcher:
-    """Returns a fresh batcher: `deadline`, `fixed:8` for a size, `interval:20` for milliseconds.
+    """Returns a fresh batcher: `deadline`, `loudva`, `fixed:8` for a size, `interval:20` for milliseconds.
 
     Raises:
         ValueError: listing the names there are, or naming a bad number.
@@ -21,6 +22,8 @@ def batcher(name: str) -> Batcher:
     kind, _, number = name.partition(":")
     if name == "deadline":
         return DeadlineBatcher()
+    if name == "loudva":
+        return LoudVABatcher()
     if kind == "fixed":
         if not (number.isascii() and number.isdigit() and 0 < int(number[:9]) <= MAX_BATCH_SIZE):
             raise ValueError(

@@ -5,17 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moonjelly.core.verdict import Reason
+from moonjelly.scheduling.placement.cheapest import Costs
+from moonjelly.scheduling.placement.loudva import LoudVAPlacer, LoudVARules
 from moonjelly.scheduling.placement.planned import PlannedPlacer
 from moonjelly.scheduling.placement.port import NodeView, Placement, Placer, WaitingFrame
 from moonjelly.scheduling.placement.round_robin import MOST_WAIT_MS, RoundRobinPlacer, Turn
 
 MOST = {"agx": 64, "nx": 8, "nano": 4}
 CLOCKS_MHZ = dict.fromkeys(MOST, (100.0, 500.0, 900.0))
+COSTS = {  # (2 clocks, sizes): faster and dearer above; larger batches are cheaper
+    name: Costs(
+        np.array([100.0, 900.0]),
+        np.array([[900.0], [100.0]]) + np.array([[90.0], [10.0]]) * np.arange(most),
+        np.array([[300.0], [500.0]]) + 400 / np.arange(1.0, most + 1),
+    )
+    for name, most in MOST.items()
+}
+SWITCH_MS = dict.fromkeys(MOST, 500.0)
+
+
+def loudva(**rules: object) -> LoudVAPlacer:
+    return LoudVAPlacer(COSTS, LoudVARules(switch_ms=SWITCH_MS, **rules))  # type: ignore[arg-type]
+
+
 PLACERS: dict[str, Callable[[], Placer]] = {
     "planned": PlannedPlacer,
     "all at once": lambda: RoundRobinPlacer(MOST),
@@ -23,6 +41,9 @@ PLACERS: dict[str, Callable[[], Placer]] = {
     "fixed": lambda: RoundRobinPlacer(MOST, batch_size=8),
     "interval": lambda: RoundRobinPlacer(MOST, interval_ms=200),
     "random": lambda: RoundRobinPlacer(MOST, turn=Turn.RANDOM, clocks_mhz=CLOCKS_MHZ),
+    "loudva as published": lambda: loudva(is_mended=False),
+    "loudva mended": loudva,
+    "loudva without a buffer": lambda: loudva(num_buffered=0, transfer_ms=lambda n: 92.0 * n),
 }
 
 
