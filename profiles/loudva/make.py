@@ -24,9 +24,7 @@ DATE = "2026-11-27"
 
 @dataclass(frozen=True)
 class Board:
-    """With b the batch that runs and f the clock in GHz, a batch takes `(fixed_s + frame_s b) / f^slowing`, at a power of
-    `base_w + (busy_w + log_w log2 b) f^rising`.
-    """
+    """With batch b at clock f (GHz) it takes `(fixed_s + frame_s b) / f^slowing` at `base_w + (busy_w + log_w log2 b) f^rising`."""
 
     processor: str
     clocks_mhz: tuple[float, ...]

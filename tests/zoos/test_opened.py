@@ -30,7 +30,7 @@ from moonjelly.zoos import (
     zoo_folders,
 )
 
-SHIPPED = ["replayed-gpu", "traffic", "traffic-int8", "vehicles", "yolov4"]
+SHIPPED = ["loudva", "replayed-gpu", "traffic", "traffic-int8", "vehicles", "yolov4"]
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ...files.tidy_table import Columns, read_notes, read_tidy_table
 from ..latency_table import LATENCIES_FILE
-from . import estimators, planning, sharing, studies, twin
+from . import boards, estimators, planning, sharing, studies, twin
 from .experiment import RESULTS_FILE, RIVALS_TEXT, SUMMARY_FILE
 from .plate import Kind, Plate
 from .rivals import draw_rivals
@@ -95,6 +95,14 @@ TABLE_FIGURES: tuple[TableFigure, ...] = (
         "Processor time of a plan, with a line at a period of 0.5 s, and by how much its accuracy is below the "
         "bound of the relaxation, where everybody is served.",
         columns=planning.COLUMNS,
+    ),
+    TableFigure(
+        "boards",
+        boards.draw_boards,
+        "Boards with clocks",
+        "Each point is a load under a policy: what all boards draw by frames, idle power included, and the share of frames that were "
+        "answered by their deadlines.",
+        columns=boards.COLUMNS,
     ),
 )
 
