@@ -36,6 +36,7 @@ class Board:
     busy_w: float
     log_w: float
     rising: float
+    idle_w: tuple[float, ...]  # at the lowest clock and at the highest
 
     def p50_ms(self, batch_size: int, clock_mhz: float) -> float:
         """What a batch takes."""
@@ -52,17 +53,17 @@ BOARDS = {
     "jetson-agx-xavier": Board(
         "NVIDIA Jetson AGX Xavier",
         (114.75, 216.75, 318.75, 420.75, 522.75, 624.75, 675.75, 828.75, 905.25, 1032.75, 1198.5, 1236.75, 1338.75, 1377.0),
-        64, 0.0234, 0.01235, 1.0, 5.43, 12.05, 0.77, 1.2,
+        64, 0.0234, 0.01235, 1.0, 5.43, 12.05, 0.77, 1.2, (3.55, 7.46),
     ),
     "jetson-xavier-nx": Board(
         "NVIDIA Jetson Xavier NX",
         (114.75, 204.0, 306.0, 408.0, 510.0, 599.25, 701.25, 752.25, 803.25, 854.25, 905.25, 956.25, 1007.25, 1058.25, 1109.25),
-        8, 0.0245, 0.01715, 0.92, 4.42, 6.97, 0.57, 1.25,
+        8, 0.0245, 0.01715, 0.92, 4.42, 6.97, 0.57, 1.25, (2.3,),
     ),
     "jetson-nano": Board(
         "NVIDIA Jetson Nano",
         (153.6, 230.4, 307.2, 384.0, 460.8, 537.6, 614.4, 691.2, 768.0, 844.8, 921.6),
-        4, 0.0429, 0.10045, 0.91, 2.5, 4.43, 0.06, 1.65,
+        4, 0.0429, 0.10045, 0.91, 2.5, 4.43, 0.06, 1.65, (1.04,),
     ),
 }  # fmt: skip
 
@@ -91,6 +92,7 @@ def make(folder: Path) -> None:
             measured_on=DATE,
             source="formulas fitted to LoudVA's measurements; for replay only: README.md",
             rows=tuple(rows),
+            idle_w=board.idle_w,
         )
         write_latency_file(folder / f"latency-{device_type}.csv", file)
 

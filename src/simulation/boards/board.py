@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from ...core.errors import UsageError
 from ...core.mode import ModeTable
 from ...scheduling.placement.port import WaitingFrame
+from ...zoos import find_profile, open_zoo, read_latency_file
 
+ZOO = "loudva"
 CHANGE_MS = 100.0  # a change of clock, over HTTP. Source: LoudVA's logs, 70 to 130 ms
-IDLE_W = {  # at the lowest clock and at the highest. Source: logs of LoudVA's runs
-    "jetson-agx-xavier": (3.55, 7.46),
-    "jetson-xavier-nx": (2.3, 2.3),
-    "jetson-nano": (1.04, 1.04),
-}
 FEBRUARY, SEPTEMBER = "february", "september"
 TRANSFER_MS: Mapping[str, Callable[[int], float]] = {
     FEBRUARY: lambda frames: 6.5 + 91.8 * frames,  # about 100 Mbit/s
@@ -44,7 +43,7 @@ class Board:
         """Idle at the clock that its own governor keeps it at."""
         self._costs = {one.clock_mhz: one.costs(0) for one in table.by_clock}
         self._clocks_mhz = [one.clock_mhz or 0.0 for one in table.by_clock]
-        self._idle_w = IDLE_W[device_type]
+        self._idle_w = _idle_w(device_type)
         self.most = len(table.costs(0))
         self.batches = 0
         self.free_at_ms = 0.0
@@ -92,3 +91,16 @@ class Board:
         lowest, highest = self._clocks_mhz[0], self._clocks_mhz[-1]
         share = (self._clock_mhz - lowest) / (highest - lowest)
         return self._idle_w[0] + share * (self._idle_w[1] - self._idle_w[0])
+
+
+@functools.cache
+def _idle_w(device_type: str) -> tuple[float, float]:
+    """What a board of the zoo draws idle at its lowest and its highest clock."""
+    zoo = open_zoo(ZOO)
+    path = find_profile(zoo, device_type, None)
+    if path is None:
+        raise UsageError(f"zoo {ZOO}: has no profile of {device_type}")
+    idle_w = read_latency_file(path, zoo.variants).idle_w
+    if not idle_w:
+        raise UsageError(f"{path}: idle_w: is missing")
+    return idle_w[0], idle_w[-1]

@@ -30,11 +30,10 @@ from ...zoos import (
 )
 from ...zoos.clocks import clock_table
 from ...zoos.prediction import LATENCY, POWER, Surface
-from .board import Board
+from .board import ZOO, Board
 from .load import Burst
 from .replay import Outcome, Replay
 
-ZOO = "loudva"
 MOST = {"jetson-agx-xavier": 64, "jetson-xavier-nx": 8, "jetson-nano": 4}
 SWITCH_MS = {"jetson-agx-xavier": 560.0, "jetson-xavier-nx": 800.0, "jetson-nano": 650.0}
 """What LoudVA takes a change of clock to take."""
