@@ -70,7 +70,7 @@ def test_a_users_zoo_does_not_take_the_place_of_a_shipped_one() -> None:
     [
         (
             "cats",
-            "zoo='cats': must be a folder with zoo.yaml, or one of replayed-gpu, traffic",
+            "zoo='cats': must be a folder with zoo.yaml, or one of loudva, replayed-gpu, traffic",
         ),
         ("./cats", r"zoo='\./cats': No such file"),
         ("/", "zoo='/': the folder holds no zoo.yaml"),

@@ -89,9 +89,12 @@ class Setting:
             nearest_mhz = min(clocks_mhz, key=lambda one: abs(one - own_mhz))
             boards[node] = Board(kind, table, nearest_mhz)
         placer = self._placer(plain, cap_mhz, seed)
-        on_switch = [placer.switched] if isinstance(placer, LoudVAPlacer) else []
         replay = Replay(
-            *(bursts, boards, placer, self.rules.transfer_ms, *on_switch),
+            bursts,
+            boards,
+            placer,
+            self.rules.transfer_ms,
+            placer.switched if isinstance(placer, LoudVAPlacer) else None,
             has_controller=self.has_controller,
         )
         return replay.run()

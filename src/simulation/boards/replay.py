@@ -48,7 +48,7 @@ class Replay:
         boards: Mapping[str, Board],
         placer: Placer,
         transfer_ms: Callable[[int], float],
-        on_switch: Callable[[str, float], None] = lambda _node_id, _took_ms: None,
+        on_switch: Callable[[str, float], None] | None = None,
         *,
         has_controller: bool = False,
     ) -> None:
@@ -151,7 +151,8 @@ class Replay:
             board.asked_mhz = sending.clock_mhz
             now_ms += CHANGE_MS
             self._switch(sending.node_id, board.asked_mhz or 0.0, now_ms)
-            self._on_switch(sending.node_id, CHANGE_MS)
+            if self._on_switch is not None:
+                self._on_switch(sending.node_id, CHANGE_MS)
         if self._has_controller:
             now_ms += controller_ms(len(frames))
         self._link_free_ms = max(self._link_free_ms, now_ms) + self._transfer_ms(len(frames))
