@@ -164,10 +164,8 @@ def _factors(run: RunConfig, name: str) -> Row:
 
 
 def _key(row: Mapping[str, object]) -> tuple[str, ...]:
-    return tuple(
-        f"{value:g}" if isinstance(value := row[name], float) else str(value)
-        for name in (*CELL, "policy", "seed", "seconds")
-    )
+    """Tells runs apart, whether their values are numbers or text that was read."""
+    return tuple(str(row[name]).removesuffix(".0") for name in (*CELL, "policy", "seed", "seconds"))
 
 
 def _cells(rows: Sequence[Mapping[str, object]]) -> list[Row]:

@@ -9,13 +9,14 @@ from fake_server import FakeServer
 from streaming import check_account, few
 
 from moonjelly import client as sdk
+from moonjelly.client.access import NO_ACCESS
 from moonjelly.client.connections import STREAMS_PER_CONNECTION, Connections
 
 LIMIT = 128
 
 
 async def test_a_client_has_a_connection_more_for_every_64_streams():
-    connections = Connections("127.0.0.1:1")
+    connections = Connections("127.0.0.1:1", NO_ACCESS)
     taken = [connections.take() for _ in range(2 * STREAMS_PER_CONNECTION)]
     assert len(connections) == len(set(taken)) == 2
     connections.give_back(taken[0])

@@ -51,7 +51,7 @@ def test_every_link_changes_within_the_demo() -> None:
         (["--port", "99999"], "port"),
         (
             ["--zoo", "nothing", "--devices", "cpu:0"],
-            "must be a folder with zoo.yaml, or one of replayed-gpu, traffic",
+            "must be a folder with zoo.yaml, or one of loudva, replayed-gpu, traffic",
         ),
         (["--zoo", "vehicles", "--devices", "cpu:0"], "--zoo vehicles: names whole pictures"),
         (["--no-logs"], "no_logs: a demo's report is made of the server's logs"),

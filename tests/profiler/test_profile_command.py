@@ -29,7 +29,7 @@ from moonjelly.zoos import Fingerprint
         (["--device", "cpu:0", "replayed:gpu"], "cannot be measured"),
         (
             ["--device", "cpu:0", "--zoo", "nothing"],
-            "must be a folder with zoo.yaml, or one of replayed-gpu, traffic",
+            "must be a folder with zoo.yaml, or one of loudva, replayed-gpu, traffic",
         ),
         (["--device", "replayed:gpu", "--zoo", "replayed-gpu"], "cannot be measured"),
     ],

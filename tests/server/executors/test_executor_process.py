@@ -100,7 +100,10 @@ def test_signals_that_are_meant_for_the_supervisor_are_ignored(start):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"zoo": "nowhere"}, "must be a folder with zoo.yaml, or one of replayed-gpu, traffic"),
+        (
+            {"zoo": "nowhere"},
+            "must be a folder with zoo.yaml, or one of loudva, replayed-gpu, traffic",
+        ),
     ],
 )
 def test_what_keeps_it_from_starting_is_told_in_words(start, options, words):
