@@ -22,7 +22,7 @@ demo: setup ## serve four drawn cameras over changing links, and show how it wen
 	$(BIN)/moonjelly demo --out runs/demo
 
 test: setup ## run the whole test suite
-	$(BIN)/pytest
+	$(BIN)/python tests/run_all.py
 
 lint: setup ## check style, types, import layers and generated code
 	$(BIN)/ruff check .
