@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..files.whole_file import write_whole
+from ..reporting.energy import TOTAL, EnergyOutcome
 from ..reporting.interval import mean_and_interval
 from ..reporting.load import starved_words
 from ..reporting.scores import Scores
@@ -22,11 +23,12 @@ RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "summary.csv"
 STARVED = "starved"
 NUM_STARVED = "num_starved"
+_ENERGY = ("total_j", "above_idle_j", "answered_frame_j")
 _SMALLEST = ("smallest_golden_f1_detected", "smallest_profile_map")
 METRICS = (
     "refused_ratio", "in_time_ratio", "missed_ratio", "goodput_fps", "p50_ms", "p99_ms",
     "mean_side_px", "profile_map", "map", "map50", *(f.name for f in dataclasses.fields(Scores)),
-    *_SMALLEST,
+    *_SMALLEST, *_ENERGY,
 )  # fmt: skip
 _SAME = ("in_time_ratio", "goodput_fps", "p50_ms", "p99_ms", "mean_side_px", "map", "map50")
 
@@ -81,7 +83,8 @@ def write_tables(folder: ExperimentFolder, runs: Sequence[RunConfig]) -> None:
 def _run_metrics(folder: Path, outcome: RunOutcome) -> dict[str, float | None]:
     """A run's metrics over all of its frames."""
     cameras = outcome.cameras
-    total = read_summary(folder).total
+    summary = read_summary(folder)
+    total, energy = summary.total, summary.energy.get(TOTAL, EnergyOutcome("", ""))
     gained = sum(one.captured * (one.profile_map or 0.0) for one in cameras)
     return {
         "refused_ratio": sum(one.refused for one in cameras) / len(cameras),
@@ -90,6 +93,7 @@ def _run_metrics(folder: Path, outcome: RunOutcome) -> dict[str, float | None]:
         "profile_map": gained / total.captured if total.captured else None,
         **dataclasses.asdict(outcome.scores),
         **{name: getattr(outcome, name) for name in _SMALLEST},
+        **{name: getattr(energy, name) for name in _ENERGY},
     }
 
 

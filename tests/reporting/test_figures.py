@@ -16,6 +16,7 @@ from moonjelly.files.csv_log import CsvLog
 from moonjelly.reporting.figures import RUN_FIGURES, figure_names, write_figures
 from moonjelly.reporting.figures.adaptation import draw_adaptation
 from moonjelly.reporting.figures.following import draw_following
+from moonjelly.reporting.figures.joules import draw_joules
 from moonjelly.reporting.figures.latency import draw_latency
 from moonjelly.reporting.figures.profiles import draw_profiles
 from moonjelly.reporting.figures.spent import PARTS
@@ -174,3 +175,22 @@ def test_a_script_names_what_is_missing(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "holds nothing to draw" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_joules_are_drawn_for_each_rival_and_a_cell_without_has_no_point() -> None:
+    rows = [
+        {
+            "slo_ms": 100.0, "clients": clients, "rival": rival, "missed_ratio_mean": 0.01,
+            "missed_ratio_ci95": None, "answered_frame_j_mean": frame_j, "answered_frame_j_ci95": 0.1,
+        }
+        for rival, clients, frame_j in (("a", 2, 0.8), ("a", 4, 0.5), ("b", 2, None), ("b", 4, 0.4))
+    ]  # fmt: skip
+    above, below = draw_joules(pl.DataFrame(rows)).axes
+    drawn = [
+        [np.asarray(bars[0].get_xydata()).tolist() for bars in axes.containers]  # type: ignore[index]
+        for axes in (above, below)
+    ]
+    assert drawn == [
+        [[[0, 0.8], [1, 0.5]], [[1, 0.4]]],
+        [[[0, 1.0], [1, 1.0]], [[0, 1.0], [1, 1.0]]],
+    ]

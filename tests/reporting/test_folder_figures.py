@@ -90,6 +90,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 **cell, "num_runs": 2, "num_missing": 0, "refused_ratio_mean": 0.25,
                 "missed_ratio_mean": 0.1, "missed_ratio_ci95": 0.02,
                 "profile_map_mean": 0.4, "profile_map_ci95": "",
+                "answered_frame_j_mean": 0.2 * clients, "answered_frame_j_ci95": "",
             }
         )  # fmt: skip
     write_csv(root / "results.csv", results)
@@ -106,6 +107,7 @@ def test_an_experiment_becomes_figures_with_captions(experiment: Path, tmp_path:
     parts = ["lte-best", "lte-ours"]
     kinds = ["clients", "following", "latency_cdf"]
     names = [f"{kind}-{part}" for kind in kinds for part in parts] + ["rivals"]
+    names += ["joules-lte-10-fps"]
     assert sorted({path.stem for path in paths}) == sorted(names)
     for name in names:
         picture = (tmp_path / f"{name}.png").read_bytes()
@@ -141,7 +143,7 @@ def test_what_a_starved_machine_made_is_marked(experiment: Path, tmp_path: Path)
 
     plates = {plate.name: plate for plate in experiment_plates(folder)}
     assert {name for name, plate in plates.items() if plate.note} == {
-        "clients-lte-ours", "latency_cdf-lte-ours", "following-lte-ours", "rivals",
+        "clients-lte-ours", "latency_cdf-lte-ours", "following-lte-ours", "joules-lte-10-fps", "rivals",
     }  # fmt: skip
     assert "in 1 of 8 runs" in plates["clients-lte-ours"].note
     draw_folder(folder, only=["clients"])
@@ -325,7 +327,7 @@ def test_tables_alone_are_enough_but_for_figures_of_single_runs(
     for name in ("results.csv", "summary.csv", "latencies.csv"):
         shutil.copy(experiment / name, folder)
     assert {plate.figure for plate in experiment_plates(folder)} == {
-        "clients", "latency_cdf", "rivals",
+        "clients", "joules", "latency_cdf", "rivals",
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from ..run_logs import read_run_logs
 from .clients import draw_clients
 from .following import MAX_STREAMS, draw_following
 from .gallery import FOLLOWING
+from .joules import FRAME_J, draw_joules
 from .latency_cdf import LATENCY_COLUMNS, Cell, draw_latency_cdf
 from .plate import Plate
 from .rivals import REPEATS, draw_rivals
@@ -112,6 +113,7 @@ def experiment_plates(folder: Path) -> list[Plate]:
         *_of_latencies(experiment),
         *_of_following(experiment),
         *_of_rivals(experiment),
+        *_of_joules(experiment),
     ]
 
 
@@ -218,3 +220,26 @@ def _of_rivals(experiment: Experiment) -> Iterator[Plate]:
         draw=partial(draw_rivals, results, experiment.factors),
         note=experiment.note(results),
     )
+
+
+def _of_joules(experiment: Experiment) -> Iterator[Plate]:
+    """Where devices tell what they take; a figure for each trace and rate."""
+    path = experiment.folder / SUMMARY_FILE
+    if not path.exists():
+        return
+    summary = experiment.with_rivals(read_tidy_table(path, SUMMED_UP))
+    if FRAME_J not in summary.columns or not summary[FRAME_J].count():
+        return
+    for trace, fps in summary.select("trace", "fps").unique(maintain_order=True).rows():
+        part = f"{trace} {fps:g} fps"
+        yield Plate(
+            figure="joules",
+            part=part,
+            title=f"Joules an answered frame over clients: {trace}, {fps:g} frame/s",
+            text="Above: all that the devices took over the frames answered. Below: frames that were late or dropped. Means "
+            "over runs; the bars are 95 % confidence intervals.",
+            sources=(path,),
+            command=experiment.command,
+            draw=partial(draw_joules, summary.filter(trace=trace, fps=fps)),
+            note=experiment.note(experiment.results.filter(trace=trace, fps=fps)),
+        )

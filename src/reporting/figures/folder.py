@@ -24,7 +24,7 @@ SOURCES: tuple[tuple[str, Callable[[Path], list[Plate]]], ...] = (
 def figure_names() -> tuple[str, ...]:
     """The kinds of figures there are."""
     names = [one.name for one in (*RUN_FIGURES, FOLLOWING)]
-    names += ["clients", "latency_cdf", "profiles", *(one.name for one in TABLE_FIGURES)]
+    names += ["clients", "joules", "latency_cdf", "profiles", *(one.name for one in TABLE_FIGURES)]
     return tuple(names)
 
 
