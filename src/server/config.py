@@ -72,6 +72,37 @@ class ServerConfig(ServingOptions):
         2 * KIB * KIB, "largest encoded frame", Range(4 * KIB, MESSAGE_LIMIT_BYTES - 64 * KIB)
     )
     max_sessions: int = option(1024, "streams per endpoint", Range(1, 100_000))
+    max_connections: int = option(
+        4096, "connections per endpoint, with or without calls on them", Range(16, 100_000)
+    )
+    connection_idle_ms: float = option(
+        60_000.0, "how long a connection may be without calls", Range(1000, 86_400_000)
+    )
+    session_idle_ms: float = option(
+        60_000.0,
+        "how long a stream may send no frame, but for ten of its periods",
+        Range(1000, 86_400_000),
+    )
+    address_connections: int = option(
+        1024, "connections with calls, of one address and tenant at an endpoint", Range(1, 100_000)
+    )
+    address_unopened_calls: int = option(
+        256, "calls of Stream that are not opened yet, likewise", Range(1, 100_000)
+    )
+    address_health_calls: int = option(16, "calls of health at a time, likewise", Range(1, 100_000))
+    address_registers_per_s: float = option(
+        50.0, "registrations a second, likewise; ten seconds' worth at once", Range(0.1, 1e6)
+    )
+    address_sessions: int = option(512, "registered streams, likewise", Range(1, 100_000))
+    address_silent_sessions: int = option(
+        256, "registered streams that send nothing, likewise", Range(1, 100_000)
+    )
+    address_mbits_per_s: float = option(
+        2000.0, "Mbit/s of encoded frames, likewise; a second's worth at once", Range(40, 1e6)
+    )
+    address_mpixels_per_s: float = option(
+        2000.0, "million pixels/s of frames, likewise; a second's worth at once", Range(10, 1e6)
+    )
     session_grace_ms: float = option(
         5000.0, "how long a registered stream may take to open", Range(100, 60_000)
     )

@@ -27,6 +27,17 @@ BAD = {
     "frame_slots": [1, 4097],
     "max_frame_bytes": [0, 4 * 1024 * 1024],  # above what a message can hold
     "max_sessions": [0],
+    "max_connections": [15, 1e3],
+    "connection_idle_ms": [999.0, math.inf],
+    "session_idle_ms": [0, math.nan],
+    "address_connections": [0],
+    "address_unopened_calls": [0, -1],
+    "address_health_calls": [0],
+    "address_registers_per_s": [0, math.inf],
+    "address_sessions": [0],
+    "address_silent_sessions": [0, 1.5],
+    "address_mbits_per_s": [39, math.nan],  # below what one frame may have
+    "address_mpixels_per_s": [8.9, "many"],
     "max_waiting_frames": [0],
     "rate_tolerance_ratio": [0.5, math.nan],
     "session_grace_ms": [-1.0],

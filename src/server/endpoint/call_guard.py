@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -13,16 +14,15 @@ from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status
 
 from ...core.codes import Code
+from ..access.handlers import Behaviour, Handler, Parse, with_behaviour
 from .problems import Refused, SessionError
 
 DETAILS_KEY = "grpc-status-details-bin"
 
 _log = logging.getLogger(__name__)
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Details = grpc.HandlerCallDetails
 Context = grpc.aio.ServicerContext[Any, Any]
-Behaviour = Callable[[Any, Any], Awaitable[Any]]
 
 
 class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # it takes none at run time
@@ -39,27 +39,15 @@ class CallGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # it take
         handler = await continuation(details)
         if handler is None:
             return None
-        for kind, make in (
-            ("unary_unary", grpc.unary_unary_rpc_method_handler),
-            ("unary_stream", grpc.unary_stream_rpc_method_handler),
-            ("stream_unary", grpc.stream_unary_rpc_method_handler),
-            ("stream_stream", grpc.stream_stream_rpc_method_handler),
-        ):
-            behaviour = getattr(handler, kind)
-            if behaviour is not None:
-                return make(
-                    _guard(behaviour, details.method),
-                    _tolerant(handler.request_deserializer),
-                    handler.response_serializer,
-                )
-        return handler
+        guard = functools.partial(_guard, method=details.method)
+        return with_behaviour(handler, guard, _tolerant)
 
 
 UNPARSABLE = object()
 """Stands for a message that is none; the library's own answer would name our classes."""
 
 
-def _tolerant(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+def _tolerant(parse: Parse) -> Parse:
     def parse_or_mark(data: bytes) -> object:
         try:
             return data if parse is None else parse(data)

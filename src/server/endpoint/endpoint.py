@@ -11,6 +11,7 @@ from ...core.budget_rules import budget_rule
 from ...core.codes import Code
 from ...core.limits import MOST_AGE_MS
 from ...core.link import KBITS_PER_BYTE
+from ...core.options import same_options
 from ...core.records import ServerFrameRecord
 from ...protos.internal_pb2 import FrameResults
 from ...protos.serving_pb2 import Frame, Notice, Refusal, RegisterReply, RegisterRequest
@@ -18,6 +19,8 @@ from ...scheduling.cores.endpoint.core import EndpointCore
 from ...scheduling.cores.endpoint.drop_notes import FAILED, DropNote
 from ...scheduling.cores.endpoint.instructions import Why
 from ...scheduling.cores.endpoint.stimuli import EndpointRules
+from ...scheduling.limits import Limits, Visitor
+from ...vision.jpeg import MAX_PIXELS
 from ..config import ServerConfig
 from ..run_log import open_log
 from ..wire.channel import Channel
@@ -80,6 +83,8 @@ class Endpoint:
                 session_grace_ms=config.session_grace_ms,
                 plan_period_ms=config.plan_period_ms,
                 budget_rule=budget_rule(config.budget_rule, zoo.variants),
+                session_idle_ms=config.session_idle_ms,
+                limits=Limits(**same_options(config, Limits)),
             ),
             zoo.variants,
             lambda device_id, variant: zoo.latency(device_id, names[variant]),
@@ -104,13 +109,13 @@ class Endpoint:
         """The streams that are registered, by the numbers of their gates."""
         return self._shell.sessions
 
-    async def register(self, request: RegisterRequest, tenant: str) -> RegisterReply:
-        """Gives one stream of a tenant a place.
+    async def register(self, request: RegisterRequest, visitor: Visitor) -> RegisterReply:
+        """Gives one stream of a visitor a place.
 
         Raises:
             SessionError: if a value is bad, or there is no place.
         """
-        declared = check_registration(request, tenant, self._zoo)
+        declared = check_registration(request, visitor, self._zoo)
         number = next(self._requests)
         reply: asyncio.Future[RegisterReply] = asyncio.get_running_loop().create_future()
         self._shell.replies[number] = reply
@@ -152,6 +157,7 @@ class Endpoint:
             read_ms=read_ms,
             side_px=max(message.width_px, message.height_px),
             kbits=len(jpeg) * KBITS_PER_BYTE,
+            num_pixels=min(message.width_px * message.height_px, MAX_PIXELS),
             jpeg=jpeg,
         )
         frame.gate = session.gate

@@ -23,9 +23,11 @@ LEAST_PING_GAP_MS = 5_000
 HANDSHAKE_MS = 10_000
 
 
-def server_options() -> list[tuple[str, int]]:
+def server_options(config: ServerConfig) -> list[tuple[str, int]]:
     """The channel arguments of the server."""
     return [
+        ("grpc.max_allowed_incoming_connections", config.max_connections),
+        ("grpc.max_connection_idle_ms", round(config.connection_idle_ms)),
         (
             "grpc.so_reuseport",
             1,
@@ -75,7 +77,7 @@ def make_server(
     """
     server = grpc.aio.server(
         interceptors=[doorkeeper, CallGuard()],
-        options=server_options(),
+        options=server_options(config),
         maximum_concurrent_rpcs=2 * config.max_sessions + SPARE_CALLS,
     )
     handlers = _GenericHandlers(server)

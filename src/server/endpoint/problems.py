@@ -47,11 +47,12 @@ class Refused(SessionError):  # noqa: N818 an answer more than an error
         self.refusal = refusal
 
 
-def not_registered(why: Why | Refusal) -> SessionError:
-    """What ends a registration: our own reason, or the scheduler's refusal."""
+def not_registered(why: str | Refusal) -> SessionError:
+    """What ends a registration: our own reason, a limit that it is beyond, or the scheduler's refusal."""
     if isinstance(why, Refusal):
         return Refused(why)
-    if why not in _REASONS:
+    if isinstance(why, Why) and why not in _REASONS:
         return SessionError(Code.UNAVAILABLE, why)
-    refusal = Refusal(reason=_REASONS[why], detail=why, retry_after_ms=RETRY_AFTER_MS)
+    reason = _REASONS[why] if isinstance(why, Why) else Refusal.SESSION_LIMIT
+    refusal = Refusal(reason=reason, detail=why, retry_after_ms=RETRY_AFTER_MS)
     return Refused(refusal)

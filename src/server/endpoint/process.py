@@ -53,7 +53,7 @@ class EndpointProcess:
             context.config, replace(zoo, profiles=self._profiles), now_ms, self._look_at_health
         )
         config = context.config
-        self._doorkeeper = Doorkeeper(config.tenants)
+        self._doorkeeper = Doorkeeper(config.tenants, self._endpoint.core.limits, now_ms)
         self._certificates = (
             Certificates(config.tls_certificate, config.tls_key) if config.tls_certificate else None
         )

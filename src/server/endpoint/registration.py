@@ -13,12 +13,13 @@ from ...core.stream import StreamKey
 from ...protos import serving_pb2
 from ...protos.serving_pb2 import InputSize, JpegQuality, LinkEstimate, RegisterRequest, Zoo
 from ...scheduling.cores.endpoint.gate import Declared
+from ...scheduling.limits import Visitor
 from ..zoo import ServedZoo
 from .problems import SessionError
 
 
-def check_registration(request: RegisterRequest, tenant: str, zoo: ServedZoo) -> Declared:
-    """Returns what a tenant declared, if every value is sound.
+def check_registration(request: RegisterRequest, visitor: Visitor, zoo: ServedZoo) -> Declared:
+    """Returns what a visitor declared, if every value is sound.
 
     Raises:
         SessionError: naming field, value and rule.
@@ -41,12 +42,13 @@ def check_registration(request: RegisterRequest, tenant: str, zoo: ServedZoo) ->
     except ValueError as error:
         raise SessionError(Code.INVALID_ARGUMENT, str(error)) from None
     return Declared(
-        key=StreamKey(tenant, request.stream_id),
+        key=StreamKey(visitor.tenant, request.stream_id),
         fps=request.fps,
         slo_ms=request.slo_ms,
         bandwidth_kbps=request.link.bandwidth_kbps,
         wire_ms=request.link.wire_ms,
         options=options,
+        address=visitor.address,
     )
 
 

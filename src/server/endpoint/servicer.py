@@ -11,7 +11,7 @@ import grpc
 from ...core.codes import Code
 from ...protos.serving_pb2 import ClientMessage, RegisterReply, RegisterRequest, ServerMessage
 from ...protos.serving_pb2_grpc import ServingServicer
-from ..access.doorkeeper import REFUSAL, Doorkeeper
+from ..access.doorkeeper import REFUSAL, BeyondLimit, Doorkeeper
 from .call_guard import UNPARSABLE, unparsable
 from .endpoint import Endpoint
 from .problems import SessionError
@@ -38,10 +38,10 @@ class Servicer(ServingServicer):
 
     async def Register(self, request: RegisterRequest, context: Context) -> RegisterReply:  # noqa: N802
         """Gives one stream a place."""
-        tenant = self._doorkeeper.tenant_of(context.invocation_metadata())
-        if tenant is None:  # no more, since a moment ago
+        visitor = self._doorkeeper.visitor_of(context)
+        if visitor is None:  # nobody any more, since a moment ago
             raise SessionError(Code.UNAUTHENTICATED, REFUSAL)
-        return await self._endpoint.register(request, tenant)
+        return await self._endpoint.register(request, visitor)
 
     async def Stream(self, requests: AsyncIterator[ClientMessage], context: Context) -> None:  # noqa: N802
         """Carries one stream until the client leaves, or something ends it."""
@@ -66,10 +66,13 @@ class Servicer(ServingServicer):
 
     async def _read_open(self, context: Context) -> str:
         try:
-            async with asyncio.timeout(self._open_limit_ms / 1000):
-                message = await context.read()
+            with self._doorkeeper.unopened(context):
+                async with asyncio.timeout(self._open_limit_ms / 1000):
+                    message = await context.read()
         except TimeoutError:
             raise SessionError(Code.DEADLINE_EXCEEDED, "no Open came") from None
+        except BeyondLimit as problem:
+            raise SessionError(Code.RESOURCE_EXHAUSTED, str(problem)) from None
         if message is UNPARSABLE:
             raise unparsable()
         if message is _END or message.WhichOneof("message") != "open":

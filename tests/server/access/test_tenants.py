@@ -6,6 +6,7 @@ import pytest
 
 from moonjelly.cli import main
 from moonjelly.core.errors import UsageError
+from moonjelly.scheduling.limits import LimitTable
 from moonjelly.server.access.doorkeeper import Doorkeeper
 from moonjelly.server.access.tenants import hash_of, read_tenants
 
@@ -16,6 +17,10 @@ FILE = f"""tenants:
   - name: south
     token_sha256: {SOUTH}
 """
+
+
+def door(path: str) -> Doorkeeper:
+    return Doorkeeper(path, LimitTable(), lambda: 0.0)
 
 
 def bearer(token: str) -> tuple[tuple[str, str], ...]:
@@ -66,14 +71,14 @@ def test_a_broken_file_is_refused_by_line_field_value_and_rule(
 
 
 def test_without_tenants_everybody_is_the_default_one() -> None:
-    assert Doorkeeper("").tenant_of(None) == "local"
-    assert Doorkeeper("").tenant_of(bearer("whatever")) == "local"
+    assert door("").tenant_of(None) == "local"
+    assert door("").tenant_of(bearer("whatever")) == "local"
 
 
 def test_with_tenants_nobody_comes_in_without_one_token(tmp_path: Path) -> None:
     path = tmp_path / "tenants.yaml"
     path.write_text(FILE)
-    doorkeeper = Doorkeeper(str(path))
+    doorkeeper = door(str(path))
     assert doorkeeper.tenant_of(bearer("north's")) == "north"
     for metadata in (
         None,
@@ -92,7 +97,7 @@ def test_with_tenants_nobody_comes_in_without_one_token(tmp_path: Path) -> None:
 def test_a_file_is_read_again_when_told_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "tenants.yaml"
     path.write_text(FILE)
-    doorkeeper = Doorkeeper(str(path))
+    doorkeeper = door(str(path))
     path.write_text(FILE.replace(SOUTH, hash_of("new")))
     assert doorkeeper.tenant_of(bearer("south's")) == "south"
     doorkeeper.reread()

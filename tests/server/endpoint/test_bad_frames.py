@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from moonjelly.core.verdict import Reason
 from moonjelly.protos import serving_pb2
 from moonjelly.protos.serving_pb2_grpc import ServingStub
+from moonjelly.server.config import ServerConfig
 from moonjelly.server.endpoint.grpc_server import server_options
 
 STREAM = "/moonjelly.v1.Serving/Stream"
@@ -467,7 +468,7 @@ async def test_a_connection_that_is_no_grpc_is_closed(harness, data: bytes) -> N
 
 
 async def test_calls_above_the_limit_are_refused_at_once(make_harness) -> None:
-    harness = await make_harness(max_sessions=1)  # so 66 calls
+    harness = await make_harness(max_sessions=1, address_health_calls=100)  # so 66 calls
     stub = health_pb2_grpc.HealthStub(harness.channel())
     held = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(66)]
     await asyncio.gather(*(call.read() for call in held))
@@ -479,7 +480,9 @@ async def test_calls_above_the_limit_are_refused_at_once(make_harness) -> None:
 
 
 def test_the_limits_of_the_transport_are_set() -> None:
-    options = dict(server_options())
+    options = dict(server_options(ServerConfig(max_connections=100, connection_idle_ms=7000.0)))
+    assert options["grpc.max_allowed_incoming_connections"] == 100
+    assert options["grpc.max_connection_idle_ms"] == 7000
     assert options["grpc.so_reuseport"] == 1
     assert options["grpc.max_receive_message_length"] == 4 * 1024 * 1024
     assert options["grpc.absolute_max_metadata_size"] == 8192

@@ -193,6 +193,11 @@ class EndpointCore(EndpointState):
         )
         if self.is_draining:
             return DRAINING
+        excess = self.limits.share(gate.declared.visitor, read_ms).frame(
+            frame.kbits, frame.num_pixels, read_ms
+        )
+        if excess:
+            return given_up(Reason.RATE_EXCEEDED, excess)
         running, num_before = self.running.view.serving(gate.stream_id), gate.num_under_way - 1
         if frame.deadline_ms - read_ms < (running.first_answer_ms if running is not None else 0.0):
             return TOO_LATE

@@ -11,6 +11,7 @@ from ....core.codes import Code
 from ....core.limits import FPS
 from ....core.stream import StreamKey
 from ....core.verdict import Drop, Reason
+from ...limits import Visitor
 from ...streams.observed_stream import ObservedStream
 from ...streams.policing import BadFrameCounter, RatePolicer
 from ...streams.stalls import Backlog
@@ -21,7 +22,7 @@ SPARE_FRAMES = 2
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One stream as its client declares it."""
+    """One stream as its client declares it, and where that came from."""
 
     key: StreamKey
     fps: float
@@ -29,6 +30,12 @@ class Declared:
     bandwidth_kbps: float
     wire_ms: float
     options: AnswerOptions = AS_THE_ZOO
+    address: str = ""
+
+    @property
+    def visitor(self) -> Visitor:
+        """Whose share it takes."""
+        return Visitor(self.address, self.key.tenant)
 
 
 @dataclass(slots=True, eq=False)

@@ -26,6 +26,7 @@ class HeldFrame:
         crc32c: likewise, where the shell has worked it out.
         age_ms: from capture to sending, as the client says; 0 if it says what cannot be.
         bandwidth_kbps: the client's estimate in this frame; likewise.
+        num_pixels: of its picture, as its client says, as far as that is possible.
         way_ms: its time on the way here, as estimated.
         deadline_ms: when its detections must leave the executor.
         ticket: its number at the device that has it; 0 while none has.
@@ -48,6 +49,7 @@ class HeldFrame:
     kbits: float = 0.0
     age_ms: float = 0.0
     bandwidth_kbps: float | None = None
+    num_pixels: int = 0
     crc32c: int = field(default=0, init=False)
     way_ms: float = field(default=0.0, init=False)
     deadline_ms: float = field(default=0.0, init=False)

@@ -102,7 +102,7 @@ class NotRegistered:
     """The one answer to a registration: it has none.
 
     Attributes:
-        why: a `Why`, or what the scheduler said, as the shell handed it in.
+        why: a `Why`, a limit in words, or what the scheduler said, as the shell handed it in.
     """
 
     request: int

@@ -33,8 +33,9 @@ def ask(state: EndpointState, request: int, declared: Declared, now_ms: float) -
         why = Why.SESSION_LIMIT
     elif not state.has_scheduler:
         why = Why.NO_SCHEDULER
-    if why is not None:
-        state.out.append(NotRegistered(request, why))
+    problem = why or _beyond_limits(state, declared, now_ms)
+    if problem:
+        state.out.append(NotRegistered(request, problem))
         return
     state.num_gates += 1
     gate = StreamGate(
@@ -110,6 +111,17 @@ def forget(state: EndpointState, gate: StreamGate, now_ms: float) -> None:
     state.report_soon(now_ms, is_urgent=True)
     take_back(state, gate, CLIENT_GONE, now_ms)
     state.out.append(SessionOver(gate))
+
+
+def _beyond_limits(state: EndpointState, declared: Declared, now_ms: float) -> str:
+    """Why an address may not have another stream; empty if it may."""
+    visitor = declared.visitor
+    gates = [*state.sessions.values(), *(one.gate for one in state.joining.values())]
+    others = [
+        one for one in gates if one.declared.visitor == visitor and one.declared.key != declared.key
+    ]
+    num_silent = sum(one.observed.is_silent(now_ms) for one in others)
+    return state.limits.share(visitor, now_ms).sessions(len(others), num_silent)
 
 
 def _lacks_slots(state: EndpointState, joining: StreamGate) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ....core.profile import BatchLatency
 from ....core.variant import Variant
+from ...limits import LimitTable
 from ...pacing import URGENT_GAP_MS
 from ...placement.planned import PlannedPlacer
 from ...plan_view import PlanView, RunningPlan
@@ -49,6 +50,7 @@ class EndpointState:
         has_memory: whether the frame memory is there.
         num_free: its slots that no frame is in.
         stalls: tells when this process stood still.
+        limits: what each address and tenant has taken.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class EndpointState:
         self.next_ticket = 1
         self.stalls = StallWatch(now_ms)
         self.known_stall = self.stalls.latest
+        self.limits = LimitTable(rules.limits)
         self._bench = bench
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ....core.budget import BudgetRule
+from ...limits import NO_LIMITS, Limits
 from .drop_notes import DropNote
 
 
@@ -20,8 +22,10 @@ class EndpointRules:
         max_waiting_frames: frames under way that one stream may have.
         rate_tolerance_ratio: by how much streams may exceed their rates.
         session_grace_ms: how long a stream may take to open.
+        session_idle_ms: how long an open one may send nothing, but for ten of its periods.
         plan_period_ms: time between plans.
         budget_rule: by which streams are advised.
+        limits: of one address and tenant.
     """
 
     max_sessions: int
@@ -31,6 +35,8 @@ class EndpointRules:
     session_grace_ms: float
     plan_period_ms: float
     budget_rule: BudgetRule
+    session_idle_ms: float = math.inf
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from ....core.codes import Code
 from ...pacing import REPORTS_PER_PLAN
 from ...streams.stalls import TICK_MS
 from .instructions import EndCall, Note, NotRegistered, Report, Why
@@ -13,6 +14,7 @@ from .sessions import cut_off, forget, hang_up
 from .state import EndpointState
 
 WRITE_LIMIT_MS = 10_000.0
+IDLE_PERIODS = 10.0
 
 
 def give_up_joining(state: EndpointState, now_ms: float) -> None:
@@ -64,6 +66,17 @@ def _expire(state: EndpointState, now_ms: float) -> None:
             forget(state, gate, now_ms)
 
 
+def _end_idle(state: EndpointState, now_ms: float) -> None:
+    """Ends streams whose clients send nothing."""
+    for gate in list(state.sessions.values()):
+        limit_ms = max(state.rules.session_idle_ms, IDLE_PERIODS * 1000.0 / gate.declared.fps)
+        if gate.is_open and now_ms - gate.observed.last_frame_ms > limit_ms:
+            text = f"no frame came for {limit_ms / 1000:g} s"
+            state.out.append(Note("INFO", f"stream {gate.stream_id} is ended: {text}"))
+            state.out.append(EndCall(gate, Code.DEADLINE_EXCEEDED, text))
+            forget(state, gate, now_ms)
+
+
 def _cut_off_stuck(state: EndpointState, now_ms: float) -> None:
     """Ends calls whose clients take nothing of what they are sent."""
     for gate in list(state.sessions.values()):
@@ -77,5 +90,6 @@ PERIODS_MS: dict[Callable[[EndpointState, float], None], float] = {
     sweep: TICK_MS,
     _expire: 100.0,
     _cut_off_stuck: 500.0,
+    _end_idle: 500.0,
 }
 """How often each duty is due, while there are sessions."""
