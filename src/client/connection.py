@@ -61,6 +61,8 @@ _FATAL = frozenset(
 )
 """Asking again would be answered the same."""
 
+_PASSING = frozenset({pb.Refusal.NOT_READY, pb.Refusal.NAME_TAKEN})
+
 StreamCall = grpc.aio.StreamStreamCall[pb.ClientMessage, pb.ServerMessage]
 
 
@@ -145,7 +147,7 @@ class Connection:
     ) -> Refused | StreamFailed | Unavailable:
         code, detail = error.code(), plain(error.details() or "")
         refusal = _refusal_in(error)
-        is_final = refusal is not None and refusal.reason != pb.Refusal.NOT_READY
+        is_final = refusal is not None and refusal.reason not in _PASSING
         if refusal is not None and is_final and code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             return _refused(stream_id, refusal)
         if code in _FATAL or code is grpc.StatusCode.NOT_FOUND:
@@ -157,7 +159,11 @@ class Connection:
         if _NO_CONNECTION in detail:
             return Unavailable(f"no server at {self.address}: {detail.rpartition(': ')[2]}")
         if refusal is not None:
-            words = f"takes no streams now: {plain(refusal.detail) or detail or code.name}"
+            words = plain(refusal.detail) or detail or code.name
+            if refusal.reason == pb.Refusal.NAME_TAKEN:
+                words = f"says {words}"
+            else:
+                words = f"takes no streams now: {words}"
             retry_after_ms = _sound(refusal.retry_after_ms)
             return Unavailable(f"the server at {self.address} {words}", retry_after_ms)
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):

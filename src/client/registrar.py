@@ -37,6 +37,7 @@ class Registrar:
         self._options = options
         self._link = link
         self._clock = clock
+        self._session = ""  # the newest, which proves that its place is ours
         self._generator = random.Random()  # noqa: S311 only spreads the waits
 
     async def register_first(self, connection: Connection) -> pb.RegisterReply:
@@ -105,7 +106,7 @@ class Registrar:
             if measured_ms is not None:
                 self._link.wire_ms = measured_ms
         bandwidth_kbps = BANDWIDTH_KBPS.nearest(self._link.bandwidth_kbps(self._clock.now_ms()))
-        return await connection.register(
+        reply = await connection.register(
             pb.RegisterRequest(
                 stream_id=self._options.stream_id,
                 fps=self._options.fps,
@@ -117,8 +118,11 @@ class Registrar:
                     classes=self._options.classes,
                     max_boxes=self._options.max_boxes or 0,
                 ),
+                older_session=self._session,
             )
         )
+        self._session = reply.session
+        return reply
 
     def _spread_s(self, wait_ms: float) -> float:
         """A wait in seconds, a little more or less, so that many streams do not ask at the same moment."""

@@ -103,7 +103,7 @@ class Reread(_message.Message):
     def __init__(self) -> None: ...
 
 class StreamState(_message.Message):
-    __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio", "decode_ms", "is_unopened")
+    __slots__ = ("stream_id", "fps", "slo_ms", "bandwidth_kbps", "wire_ms", "response_kbits", "frame_size_ratio", "decode_ms", "is_unopened", "proof")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     FPS_FIELD_NUMBER: _ClassVar[int]
     SLO_MS_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +113,7 @@ class StreamState(_message.Message):
     FRAME_SIZE_RATIO_FIELD_NUMBER: _ClassVar[int]
     DECODE_MS_FIELD_NUMBER: _ClassVar[int]
     IS_UNOPENED_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     fps: float
     slo_ms: float
@@ -122,15 +123,18 @@ class StreamState(_message.Message):
     frame_size_ratio: float
     decode_ms: float
     is_unopened: bool
-    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ..., response_kbits: _Optional[float] = ..., frame_size_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ..., is_unopened: _Optional[bool] = ...) -> None: ...
+    proof: int
+    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ..., response_kbits: _Optional[float] = ..., frame_size_ratio: _Optional[float] = ..., decode_ms: _Optional[float] = ..., is_unopened: _Optional[bool] = ..., proof: _Optional[int] = ...) -> None: ...
 
 class Join(_message.Message):
-    __slots__ = ("request", "stream")
+    __slots__ = ("request", "stream", "older_proof")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
+    OLDER_PROOF_FIELD_NUMBER: _ClassVar[int]
     request: int
     stream: StreamState
-    def __init__(self, request: _Optional[int] = ..., stream: _Optional[_Union[StreamState, _Mapping]] = ...) -> None: ...
+    older_proof: int
+    def __init__(self, request: _Optional[int] = ..., stream: _Optional[_Union[StreamState, _Mapping]] = ..., older_proof: _Optional[int] = ...) -> None: ...
 
 class JoinReply(_message.Message):
     __slots__ = ("request", "is_accepted", "refusal", "plan_epoch")

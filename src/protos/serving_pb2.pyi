@@ -50,20 +50,22 @@ class LinkEstimate(_message.Message):
     def __init__(self, bandwidth_kbps: _Optional[float] = ..., wire_ms: _Optional[float] = ...) -> None: ...
 
 class RegisterRequest(_message.Message):
-    __slots__ = ("stream_id", "fps", "slo_ms", "link", "zoo", "options")
+    __slots__ = ("stream_id", "fps", "slo_ms", "link", "zoo", "options", "older_session")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     FPS_FIELD_NUMBER: _ClassVar[int]
     SLO_MS_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     ZOO_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    OLDER_SESSION_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     fps: float
     slo_ms: float
     link: LinkEstimate
     zoo: str
     options: AnswerOptions
-    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., link: _Optional[_Union[LinkEstimate, _Mapping]] = ..., zoo: _Optional[str] = ..., options: _Optional[_Union[AnswerOptions, _Mapping]] = ...) -> None: ...
+    older_session: str
+    def __init__(self, stream_id: _Optional[str] = ..., fps: _Optional[float] = ..., slo_ms: _Optional[float] = ..., link: _Optional[_Union[LinkEstimate, _Mapping]] = ..., zoo: _Optional[str] = ..., options: _Optional[_Union[AnswerOptions, _Mapping]] = ..., older_session: _Optional[str] = ...) -> None: ...
 
 class AnswerOptions(_message.Message):
     __slots__ = ("min_score", "classes", "max_boxes")
@@ -135,12 +137,14 @@ class Refusal(_message.Message):
         SESSION_LIMIT: _ClassVar[Refusal.Reason]
         NOT_READY: _ClassVar[Refusal.Reason]
         QUOTA: _ClassVar[Refusal.Reason]
+        NAME_TAKEN: _ClassVar[Refusal.Reason]
     REASON_UNSPECIFIED: Refusal.Reason
     INFEASIBLE: Refusal.Reason
     OVERLOAD: Refusal.Reason
     SESSION_LIMIT: Refusal.Reason
     NOT_READY: Refusal.Reason
     QUOTA: Refusal.Reason
+    NAME_TAKEN: Refusal.Reason
     REASON_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     COUNTER_OFFERS_FIELD_NUMBER: _ClassVar[int]

@@ -56,8 +56,9 @@ class ServingServicer:
         INVALID_ARGUMENT    a field is bad; the message names field, value and rule.
         NOT_FOUND           no such zoo.
         UNAVAILABLE         the server drains, has no scheduler at the moment, or no device that can run frames
-        yet; in the last case the status details hold a Refusal with a time to ask again.
-        Registering a live stream_id again supersedes the older session.
+        yet, or somebody else streams under this stream_id; in the last two cases the status
+        details hold a Refusal with a time to ask again.
+        Registering a stream_id again supersedes the older session, if that is silent or its secret is given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

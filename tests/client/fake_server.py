@@ -99,12 +99,15 @@ class FakeServer(pb_grpc.ServingServicer, health_pb2_grpc.HealthServicer):
         sizes = [pb.InputSize(side_px=side, frame_kbits=kbits) for side, kbits in SIZES]
         zoo = pb.Zoo(name="fake", class_names=["car", "bus"], sizes=sizes, qualities=self.qualities)
         return pb.RegisterReply(
-            session="s", zoo=zoo, advised_side_px=self.advised_px, served_side_px=self.served_px
+            session=f"s{len(self.registrations)}",
+            zoo=zoo,
+            advised_side_px=self.advised_px,
+            served_side_px=self.served_px,
         )
 
     async def Stream(self, request_iterator, context):  # noqa: N802
         opened = await anext(request_iterator)
-        assert opened.open.session == "s"
+        assert opened.open.session.startswith("s")
         if self.end_with is not None:
             await context.abort(*self.end_with)
         outbox = asyncio.Queue()

@@ -246,6 +246,8 @@ async def test_a_stream_whose_id_another_one_registers_takes_its_place_again():
                 stream.stop()
     check_account(stream, answers)
     assert stream.num_taken == 1
+    older = [one.older_session for one in server.registrations]
+    assert older == ["", "s1"], "it proves that it was there before"
     assert reasons(answers)["not_connected"] >= 10, "it gives the other one a second"
 
 

@@ -52,6 +52,12 @@ class Admission:
 
 
 NOT_READY = Refusal(RefusalReason.NOT_READY, "no device can run frames", (), RETRY_AFTER_MS)
+NAME_TAKEN = Refusal(
+    RefusalReason.NAME_TAKEN,
+    "stream_id: somebody streams under it; must be another, or come with that session's secret",
+    (),
+    RETRY_AFTER_MS,
+)
 NO_PLAN = Refusal(RefusalReason.OVERLOAD, "no plan could be made", (), RETRY_AFTER_MS)
 TOO_MANY = Refusal(RefusalReason.OVERLOAD, "too many streams ask at once", (), RETRY_AFTER_MS)
 

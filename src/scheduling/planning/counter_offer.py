@@ -26,6 +26,7 @@ class RefusalReason(StrEnum):
     OVERLOAD = "overload"  # the devices are taken
     NOT_READY = "not_ready"  # no device can run frames yet, or any more
     QUOTA = "quota"  # its tenant has as much as it may have
+    NAME_TAKEN = "name_taken"  # somebody else streams under its name
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ _REASONS = {
     Why.NOT_READY: Refusal.NOT_READY,
     Why.SESSION_LIMIT: Refusal.SESSION_LIMIT,
     Why.NO_SLOTS: Refusal.OVERLOAD,
+    Why.NAME_TAKEN: Refusal.NAME_TAKEN,
 }
 
 
@@ -35,14 +36,14 @@ class SessionError(Exception):
 
 
 class Refused(SessionError):  # noqa: N818 an answer more than an error
-    """A stream that does not fit, or comes before there is a device.
+    """A stream that does not fit, comes before there is a device, or while another of its name is live.
 
     Attributes:
         refusal: why, and what would fit, or when to ask again.
     """
 
     def __init__(self, refusal: Refusal) -> None:
-        is_early = refusal.reason == Refusal.NOT_READY
+        is_early = refusal.reason in (Refusal.NOT_READY, Refusal.NAME_TAKEN)
         super().__init__(Code.UNAVAILABLE if is_early else Code.RESOURCE_EXHAUSTED, refusal.detail)
         self.refusal = refusal
 

@@ -16,6 +16,7 @@ from ...scheduling.cores.endpoint.gate import Declared
 from ...scheduling.limits import Visitor
 from ..zoo import ServedZoo
 from .problems import SessionError
+from .session import proof_of
 
 
 def check_registration(request: RegisterRequest, visitor: Visitor, zoo: ServedZoo) -> Declared:
@@ -49,6 +50,7 @@ def check_registration(request: RegisterRequest, visitor: Visitor, zoo: ServedZo
         wire_ms=request.link.wire_ms,
         options=options,
         address=visitor.address,
+        older_proof=proof_of(request.older_session),
     )
 
 

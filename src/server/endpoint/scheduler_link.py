@@ -20,7 +20,9 @@ from ...scheduling.plan_view import PlanView, RunningVariant
 from ..wire.channel import AsyncChannel, Channel, in_parts
 from ..zoo import ServedZoo
 
-_FIELDS = [one.name for one in StreamState.DESCRIPTOR.fields if one.name != "is_unopened"]
+_FIELDS = [
+    one.name for one in StreamState.DESCRIPTOR.fields if one.name not in ("is_unopened", "proof")
+]
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +69,11 @@ class SchedulerLink:
 
     def ask(self, question: AskScheduler) -> bool:
         """Asks for a place; returns False if that cannot be sent."""
-        join = Join(request=question.request, stream=_state(question.stream, is_unopened=True))
+        join = Join(
+            request=question.request,
+            stream=_state(question.stream, is_unopened=True),
+            older_proof=question.older_proof,
+        )
         return self._channel is not None and self._channel.send(Envelope(join=join))
 
     def leave(self, leave: LeaveScheduler) -> None:
@@ -82,6 +88,8 @@ class SchedulerLink:
             return
         streams = [_state(one) for one in report.opened]
         streams += [_state(one, is_unopened=True) for one in report.unopened]
+        for state in streams:
+            state.proof = report.proofs[state.stream_id]
         parts = [Snapshot(streams=some) for some in in_parts(streams)]
         parts += [Snapshot(silent_devices=some) for some in in_parts(report.silent_devices)]
         parts = parts or [Snapshot()]

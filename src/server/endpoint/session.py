@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,13 @@ from .outbox import Outbox
 from .problems import SessionError
 
 TOKEN_BYTES = 16
+PROOF_BYTES = 8
+
+
+def proof_of(token: str) -> int:
+    """What the secret of a session hashes to, so that it need not be passed on; 0 of none."""
+    digest = hashlib.sha256(token.encode()).digest()
+    return int.from_bytes(digest[:PROOF_BYTES], "little") if token else 0
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +37,9 @@ class Session:
     outbox: Outbox = field(default_factory=Outbox)
     end: SessionError | None = None
     stop_writing: Callable[[], object] | None = None
+
+    def __post_init__(self) -> None:
+        self.gate.proof = proof_of(self.token)
 
     @property
     def stream_id(self) -> str:

@@ -73,7 +73,8 @@ class EndpointReader:
         kind = envelope.WhichOneof("message")
         if kind == "join":
             join = envelope.join
-            return JoinAsked(self._endpoint, join.request, read_stream(join.stream))
+            stream = read_stream(join.stream)
+            return JoinAsked(self._endpoint, join.request, stream, join.older_proof)
         if kind == "leave":
             leave = envelope.leave
             return JoinLeft(self._endpoint, leave.request, leave.stream_id)
@@ -101,6 +102,7 @@ class EndpointReader:
             is_urgent=last.is_urgent,
             plan_epoch=last.plan_epoch,
             silent_devices=tuple(one for part in parts for one in part.silent_devices),
+            proofs={one.stream_id: one.proof for part in parts for one in part.streams},
         )
 
 

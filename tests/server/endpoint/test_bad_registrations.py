@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import grpc
@@ -175,25 +176,62 @@ async def test_a_refusal_is_a_status_with_standard_details(harness) -> None:
 
 async def test_the_table_of_sessions_is_bounded(make_harness) -> None:
     harness = await make_harness(max_sessions=2)
-    await harness.register("a")
+    session = await harness.register("a")
     await harness.register("b")
     error = await refused(harness.stub(), harness.registration("c"))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     refusal = refusal_of(error)
     assert refusal.reason == serving_pb2.Refusal.SESSION_LIMIT
     assert refusal.retry_after_ms > 0
-    assert await harness.register("a")  # again is no more
+    assert await harness.register("a", older_session=session)  # again is no more
 
 
 async def test_the_same_id_again_supersedes_the_older_session(harness) -> None:
     client = await harness.stream("cam")
     await client.result_of(harness.frame(0))
-    session = await harness.register("cam")
+    older = harness.session("cam").token
+    session = await harness.register("cam", older_session=older)
     code, detail = await client.end()
     assert code is grpc.StatusCode.ABORTED
     assert "registered again" in detail
     assert len(harness.endpoint.sessions) == 1
     assert harness.session("cam").token == session
+
+
+@pytest.mark.parametrize("secret", ["", "a", "0"])
+async def test_nobody_takes_the_place_of_a_live_stream_without_its_secret(
+    harness, secret: str
+) -> None:
+    client = await harness.stream("cam")
+    await client.result_of(harness.frame(0))
+    error = await refused(harness.stub(), harness.registration("cam", older_session=secret))
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert error.details().startswith("stream_id: somebody streams under it; must be another")
+    assert refusal_of(error).reason == serving_pb2.Refusal.NAME_TAKEN
+    assert refusal_of(error).retry_after_ms > 0
+    await client.result_of(harness.frame(1))  # it has not noticed
+
+
+async def test_the_place_of_a_silent_stream_can_be_taken(harness) -> None:
+    client = await harness.stream("cam")
+    await client.result_of(harness.frame(0))
+    harness.gate("cam").observed.last_frame_ms -= 2001.0
+    await harness.register("cam")
+    assert (await client.end())[0] is grpc.StatusCode.ABORTED
+
+
+async def test_of_two_that_ask_at_once_for_one_name_one_has_it(make_harness) -> None:
+    harness = await make_harness(plan_period_ms=5000.0)
+    harness.scheduler.is_mute = True
+    asking = [asyncio.create_task(harness.register("cam")) for _ in range(2)]
+    await harness.until(lambda: len(harness.scheduler.joins) == 2)
+    for join in harness.scheduler.joins:
+        harness.scheduler.accept(join)
+    ended = await asyncio.gather(*asking, return_exceptions=True)
+    (session,) = [one for one in ended if isinstance(one, str)]
+    assert harness.session("cam").token == session
+    (error,) = [one for one in ended if not isinstance(one, str)]
+    assert refusal_of(error).reason == serving_pb2.Refusal.NAME_TAKEN
 
 
 async def test_a_refused_second_registration_leaves_the_first_alone(harness) -> None:

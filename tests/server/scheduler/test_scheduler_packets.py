@@ -118,7 +118,8 @@ def test_a_snapshot_of_any_size_is_read_as_it_was_told(num_streams: int, num_sil
     link._channel = Wire()  # type: ignore[assignment]
     streams = [Stream(name_of(number), 10.0, 200.0, 1 / 3) for number in range(num_streams)]
     silent = [name_of(number) for number in range(num_silent)]
-    link.report(Report(streams[1::2], streams[::2], 2.5, True, silent, 7))
+    proofs = {one.stream_id: 2**64 - 1 - number for number, one in enumerate(streams)}
+    link.report(Report(streams[1::2], streams[::2], 2.5, True, silent, 7, proofs))
     reader = EndpointReader("e0")
     stimuli = [reader.read(envelope) for envelope in sent]
     assert stimuli[:-1] == [None] * (len(stimuli) - 1)
@@ -130,6 +131,7 @@ def test_a_snapshot_of_any_size_is_read_as_it_was_told(num_streams: int, num_sil
     assert len(report.opened) + len(report.unopened) == num_streams
     assert (report.overhead_ms, report.is_urgent) == (2.5, True)
     assert list(report.silent_devices) == silent
+    assert report.proofs == proofs
 
 
 def test_streams_that_cannot_be_planned_are_left_out_of_a_snapshot() -> None:

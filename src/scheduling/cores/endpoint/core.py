@@ -62,7 +62,7 @@ class EndpointCore(EndpointState):
 
     def join_answered(self, request: int, refusal: object, now_ms: float) -> list[Instruction]:
         """The scheduler's answer: None, or why there is no place."""
-        gate = sessions.answered(self, request, refusal)
+        gate = sessions.answered(self, request, refusal, now_ms)
         if gate is not None:
             if not self.sessions:  # nothing is late
                 self._duties = Duties(upkeep.PERIODS_MS, now_ms)

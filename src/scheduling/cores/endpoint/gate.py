@@ -31,6 +31,7 @@ class Declared:
     wire_ms: float
     options: AnswerOptions = AS_THE_ZOO
     address: str = ""
+    older_proof: int = 0  # of the session that it takes the place of; 0 if none is given
 
     @property
     def visitor(self) -> Visitor:
@@ -52,6 +53,7 @@ class StreamGate:
         is_over: whether it has ended, and nothing more is taken.
         last_sequence: of the newest frame; -1 before the first.
         newer_messages: how many messages of kinds that are not known here are passed over.
+        proof: who has it may take its place while it is live; 0 if anybody may. The shell's to set.
         writing_since_ms: when the write that has not finished was begun; None if there is none. The shell's to set.
         observed: what its frames tell, for planning and advice.
         backlog: tells which frames lay unread while this process stood still.
@@ -76,6 +78,7 @@ class StreamGate:
     is_leaving: bool = False
     is_over: bool = False
     last_sequence: int = -1
+    proof: int = 0
     writing_since_ms: float | None = None
     num_arrived: int = 0
     num_under_way: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from ....core.advice import SideAdvice
 from ....core.codes import Code
 from ....core.stream import Stream
+from ...planning import admission
 from .gate import StreamGate
 from .held_frame import HeldFrame
 
@@ -91,6 +92,7 @@ class Why(StrEnum):
     DRAINING = "the server is shutting down"
     NOT_READY = "no device can run frames yet"
     SESSION_LIMIT = "all sessions are taken"
+    NAME_TAKEN = admission.NAME_TAKEN.detail
     NO_SLOTS = "the frame memory has no room for so many frames"
     NO_SCHEDULER = "the server has no scheduler at the moment"
     SCHEDULER_LOST = "the server lost its scheduler"
@@ -111,10 +113,15 @@ class NotRegistered:
 
 @dataclass(slots=True)
 class AskScheduler:
-    """Ask the scheduler for a place."""
+    """Ask the scheduler for a place.
+
+    Attributes:
+        older_proof: of the session that it takes the place of; 0 if none is given.
+    """
 
     request: int
     stream: Stream
+    older_proof: int
 
 
 @dataclass(slots=True)
@@ -135,6 +142,7 @@ class Report:
         is_urgent: somebody came or left, or a link jumped.
         silent_devices: where frames that were handed over are overdue.
         plan_epoch: of the plan in force here.
+        proofs: of the streams, by name.
     """
 
     opened: Sequence[Stream]
@@ -143,6 +151,7 @@ class Report:
     is_urgent: bool
     silent_devices: Sequence[str]
     plan_epoch: int
+    proofs: Mapping[str, int]
 
 
 @dataclass(slots=True)

@@ -33,6 +33,8 @@ def ask(state: EndpointState, request: int, declared: Declared, now_ms: float) -
         why = Why.SESSION_LIMIT
     elif not state.has_scheduler:
         why = Why.NO_SCHEDULER
+    elif _is_taken(state, declared, now_ms):
+        why = Why.NAME_TAKEN
     problem = why or _beyond_limits(state, declared, now_ms)
     if problem:
         state.out.append(NotRegistered(request, problem))
@@ -42,19 +44,22 @@ def ask(state: EndpointState, request: int, declared: Declared, now_ms: float) -
         state.num_gates, declared, now_ms, rules.rate_tolerance_ratio, rules.max_waiting_frames
     )
     state.joining[request] = Joining(gate, now_ms + WAIT_PERIODS * rules.plan_period_ms)
-    state.out.append(AskScheduler(request, gate.observed.tell(now_ms)))
+    stream = gate.observed.tell(now_ms)
+    state.out.append(AskScheduler(request, stream, declared.older_proof))
 
 
-def answered(state: EndpointState, request: int, refusal: object) -> StreamGate | None:
+def answered(
+    state: EndpointState, request: int, refusal: object, now_ms: float
+) -> StreamGate | None:
     """The scheduler says yes, with None, or no; returns who has a place now."""
     joining = state.joining.pop(request, None)
     if joining is None:
         return None  # nobody waits any more, and the scheduler has been told
-    if refusal is None and (state.is_draining or _lacks_slots(state, joining.gate)):
-        state.out.append(LeaveScheduler(request, joining.gate.stream_id))
-        refusal = Why.DRAINING if state.is_draining else Why.NO_SLOTS
     if refusal is None:
-        return joining.gate
+        refusal = _changed_meanwhile(state, joining.gate, now_ms)
+        if refusal is None:
+            return joining.gate
+        state.out.append(LeaveScheduler(request, joining.gate.stream_id))
     state.out.append(NotRegistered(request, refusal))
     return None
 
@@ -111,6 +116,23 @@ def forget(state: EndpointState, gate: StreamGate, now_ms: float) -> None:
     state.report_soon(now_ms, is_urgent=True)
     take_back(state, gate, CLIENT_GONE, now_ms)
     state.out.append(SessionOver(gate))
+
+
+def _changed_meanwhile(state: EndpointState, joining: StreamGate, now_ms: float) -> Why | None:
+    """Why a stream has no place here although the scheduler has one for it."""
+    if state.is_draining:
+        return Why.DRAINING
+    if _is_taken(state, joining.declared, now_ms):
+        return Why.NAME_TAKEN
+    return Why.NO_SLOTS if _lacks_slots(state, joining) else None
+
+
+def _is_taken(state: EndpointState, declared: Declared, now_ms: float) -> bool:
+    """Whether somebody streams under that name, and whoever asks has no proof that he was that."""
+    older = state.sessions.get(str(declared.key))
+    if older is None or older.observed.is_silent(now_ms):
+        return False
+    return older.proof not in (0, declared.older_proof)
 
 
 def _beyond_limits(state: EndpointState, declared: Declared, now_ms: float) -> str:

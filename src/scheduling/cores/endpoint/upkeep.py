@@ -40,6 +40,7 @@ def report(state: EndpointState, now_ms: float) -> None:
             is_urgent,
             state.silent_devices,
             state.plan.epoch,
+            {one.stream_id: one.proof for one in gates},
         )
     )
 

@@ -11,7 +11,7 @@ from ....core.problem import Problem
 from ....core.stream import Stream
 from ....core.variant import Variant
 from ...device_table import DeviceTable
-from ...planning.admission import NOT_READY, Refusal
+from ...planning.admission import NAME_TAKEN, NOT_READY, Refusal
 from ...planning.effort import TimeLimit
 from ...planning.rounds import Cause, Planning
 from ...quotas import Quotas, over_quota
@@ -160,6 +160,10 @@ class SchedulerCore:
 
     def _ask(self, asked: JoinAsked, now_ms: float) -> None:
         if asked.endpoint not in self._streams.endpoints:
+            return
+        if self._streams.is_taken(asked.endpoint, asked.stream.stream_id, asked.older_proof):
+            epoch = self._publication.epoch
+            self._out.append(AnswerJoin(asked.endpoint, asked.request, NAME_TAKEN, epoch))
             return
         self._joins.append(_Waiting(asked.endpoint, asked.request, asked.stream, now_ms))
         self._rhythm.asked(now_ms)

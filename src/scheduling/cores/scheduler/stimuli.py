@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ....core.device import AnnouncedDevice
@@ -31,11 +32,13 @@ class JoinAsked:
 
     Attributes:
         request: number that the answer goes to; unique for its endpoint.
+        older_proof: of the session that it takes the place of; 0 if none is given.
     """
 
     endpoint: str
     request: int
     stream: Stream
+    older_proof: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Reported:
         is_urgent: somebody came or left, or a link jumped.
         plan_epoch: of the newest plan that it knows.
         silent_devices: where frames that it handed over are overdue.
+        proofs: of streams by name: who has it may take a live one's place.
     """
 
     endpoint: str
@@ -67,6 +71,7 @@ class Reported:
     is_urgent: bool = False
     plan_epoch: int = 0
     silent_devices: tuple[str, ...] = ()
+    proofs: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

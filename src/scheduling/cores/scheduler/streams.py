@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ....core.stream import Stream
@@ -27,6 +27,7 @@ class _Share:
     opened: dict[str, Stream] = field(default_factory=dict)
     unopened: dict[str, Stream] = field(default_factory=dict)
     admitted: dict[str, _Admitted] = field(default_factory=dict)
+    proofs: Mapping[str, int] = field(default_factory=dict)
     overhead_ms: float = 0.0
     has_spoken: bool = False
 
@@ -105,6 +106,16 @@ class StreamTable:
         self._owner = {one: owner for one, owner in self._owner.items() if owner != endpoint}
         return bool(share.opened or share.unopened or share.admitted)
 
+    def is_taken(self, endpoint: str, stream_id: str, older_proof: int) -> bool:
+        """Whether a stream is live at another endpoint than that, and whoever asks has no proof that it is his."""
+        owner = self._owner.get(stream_id, endpoint)
+        if owner == endpoint:
+            return False
+        share = self._shares[owner]
+        stream = share.opened.get(stream_id) or share.unopened.get(stream_id)
+        is_live = stream is not None and stream.bandwidth_kbps > 0
+        return is_live and share.proofs.get(stream_id, 0) not in (0, older_proof)
+
     def admit(self, endpoint: str, request: int, stream: Stream, now_ms: float) -> None:
         """Counts a stream that may join, before its endpoint names it."""
         for share in self._shares.values():
@@ -155,6 +166,7 @@ class StreamTable:
             for one, stream in self._owned(endpoint, report.unopened).items()
             if one not in share.opened
         }
+        share.proofs = report.proofs
         share.overhead_ms = report.overhead_ms
         share.has_spoken = True
         named = share.opened.keys() | share.unopened.keys()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
     DeviceReported,
     EndpointCame,
     EndpointLost,
+    JoinAsked,
     JoinLeft,
     QuotasSet,
     Reported,
@@ -305,6 +307,28 @@ def test_a_stream_that_joined_elsewhere_is_over_at_the_older_endpoint(make_core,
     core.feed(Reported("e1", (stream("a", fps=20.0),)))
     core.wait(PERIOD_MS)
     assert [one.fps for one in core.notes[-1].problem.streams] == [20.0]
+
+
+def test_a_live_stream_is_not_taken_from_another_endpoint_without_proof(make_core, stream) -> None:
+    core = make_core(num_endpoints=2)
+    core.start()
+    core.feed(Reported("e0", (stream("a"),), proofs={"a": 7}))
+    for older_proof in (0, 8):
+        core.feed(JoinAsked("e1", older_proof, stream("a"), older_proof))
+        assert core.refusal(older_proof, "e1") == "name_taken"
+    core.feed(JoinAsked("e1", 10, stream("a"), 7))
+    core.wait(PERIOD_MS)
+    assert core.refusal(10, "e1") is None
+
+
+def test_a_silent_stream_is_taken_from_another_endpoint(make_core, stream) -> None:
+    core = make_core(num_endpoints=2)
+    core.start()
+    silent = replace(stream("a"), bandwidth_kbps=0.0)
+    core.feed(Reported("e0", (silent,), proofs={"a": 7}))
+    request = core.ask(stream("a"), "e1")
+    core.wait(PERIOD_MS)
+    assert core.refusal(request, "e1") is None
 
 
 def test_of_two_endpoints_that_ask_at_once_one_keeps_the_stream(make_core, stream) -> None:
