@@ -38,7 +38,8 @@ class ServingOptions:
     )
     plan_period_ms: float = option(500.0, "time between plans", Range(50, 60_000))
     batcher: str = option(
-        "deadline", "how a device forms its batches: deadline, fixed:FRAMES, interval:MS"
+        "deadline",
+        "how a device forms its batches: deadline, fair (between tenants), loudva, fixed:FRAMES, interval:MS",
     )
     loaded_variants: int = option(5, "variants that a device keeps loaded", Range(1, 256))
     max_waiting_frames: int = option(

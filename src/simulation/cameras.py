@@ -58,7 +58,7 @@ class SimulatedCamera:
         self.stream = stream
         self.refusal: Refusal | None = None
         leave_s = end_s if stream.leave_s is None else min(end_s, stream.leave_s)
-        self.num_frames = max(1, round((leave_s - stream.join_s) * stream.fps))
+        self.num_frames = max(1, round((leave_s - stream.join_s) * stream.sent_fps))
         self._choices = choices
         self._random = random
         self._server = server
@@ -123,7 +123,7 @@ class SimulatedCamera:
         now_ms = self._events.now_ms
         following = sequence + 1
         if following < self.num_frames:
-            next_ms = self._start_ms + 1000.0 * following / self.stream.fps
+            next_ms = self._start_ms + 1000.0 * following / self.stream.sent_fps
             self._captures_at_ms = next_ms
             self._events.at(next_ms, Priority.ARRIVAL, self._capture, following)
         else:

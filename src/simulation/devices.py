@@ -168,7 +168,8 @@ class SimulatedDevice:
         now_ms = self._events.now_ms
         key = next(self._keys)
         self._frames[key] = frame
-        self._core.take(key, frame.deadline_ms, now_ms)
+        tenant = frame.gate.declared.key.tenant
+        self._core.take(key, frame.deadline_ms, now_ms, tenant=tenant)
         self._wake()
 
     def _wake(self) -> None:

@@ -17,11 +17,13 @@ from ..core.mode import PowerTable
 from ..core.options import check_ranges, option, required
 from ..core.profile import LatencyProfile
 from ..core.quality import JpegQuality
+from ..core.stream import DEFAULT_TENANT, StreamKey
 from ..core.variant import Variant
 from ..devices.replay import ALWAYS_AS_PROFILED, SlowdownScript
 from ..files.document import ReadBy
 from ..links.traces import LinkTrace
 from ..scheduling.serving_options import ServingOptions
+from ..scheduling.sharing.entitlements import Entitlements, check_floors
 from .absences import Absences
 from .oracle import ORACLE
 from .recorded_sizes import RecordedSizes
@@ -49,6 +51,8 @@ class CameraOptions:
     Attributes:
         fps: frame rate.
         slo_ms: bound on capture to answer.
+        tenant: whose stream it is.
+        greed_ratio: frames that it sends for each one that it declared.
         join_s: when it may register.
         phase_s: how long after that it does; None for a random moment of its first frame period.
         leave_s: when it captures no more; None for the end of the run.
@@ -67,6 +71,8 @@ class CameraOptions:
 
     fps: float = required(FPS)
     slo_ms: float = required(SLO_MS)
+    tenant: str = DEFAULT_TENANT
+    greed_ratio: float = option(1.0, limits=Range(0.01, 1000))
     join_s: float = option(0.0, limits=MOMENT_S)
     phase_s: float | None = option(None, limits=MOMENT_S)
     leave_s: float | None = None
@@ -86,6 +92,7 @@ class CameraOptions:
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        require_id("tenant", self.tenant)
         if self.leave_s is not None and not self.leave_s > self.join_s:
             raise ValueError(f"leave_s={self.leave_s:g}: must be after join_s={self.join_s:g}")
         require_not_negative("jitter_p50_ms", self.jitter_p50_ms, self.jitter_p99_ms)
@@ -121,6 +128,16 @@ class SimulatedStream(CameraOptions):
     def __post_init__(self) -> None:
         require_id("stream_id", self.stream_id)
         CameraOptions.__post_init__(self)
+
+    @property
+    def sent_fps(self) -> float:
+        """Frames a second that it captures."""
+        return self.fps * self.greed_ratio
+
+    @property
+    def key(self) -> StreamKey:
+        """Its name at the server."""
+        return StreamKey(self.tenant, self.stream_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +216,7 @@ class Scenario:
         slowdowns: device id to how slow it is over time; the others are as fast as their profiles.
         absences: device id to when it is not there; the others always are.
         powers: device type to what it draws, where that is known.
+        tenants: what some of the streams' tenants are entitled to.
     """
 
     seconds: float
@@ -213,6 +231,7 @@ class Scenario:
     slowdowns: Mapping[str, SlowdownScript] = field(default_factory=dict)
     absences: Mapping[str, Absences] = field(default_factory=dict)
     powers: Mapping[str, PowerTable] = field(default_factory=dict)
+    tenants: Entitlements = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_positive("seconds", self.seconds, MAX_SECONDS)
@@ -230,6 +249,9 @@ class Scenario:
         for name, scripts in (("slowdowns", self.slowdowns), ("absences", self.absences)):
             for device_id in scripts.keys() - known:
                 raise ValueError(f"{name}={echo(device_id)}: there is no such device")
+        for tenant in self.tenants.keys() - {stream.tenant for stream in self.streams}:
+            raise ValueError(f"tenants={echo(tenant)}: must be the tenant of some stream")
+        check_floors(self.tenants.values())
         for stream in self.streams:
             if stream.join_s >= self.seconds:
                 raise ValueError(

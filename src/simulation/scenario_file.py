@@ -18,6 +18,7 @@ from ..files.document import Document, ReadBy
 from ..files.shipped import shipped_folder
 from ..files.yaml_file import read_yaml
 from ..links.traces import LinkTrace, constant_trace, read_trace
+from ..scheduling.sharing.entitlements import Entitlement
 from ..zoos import find_profile, open_zoo, power_of, read_latency_file, zoo_beside
 from .absences import Absences
 from .recorded_sizes import read_frame_sizes
@@ -127,6 +128,7 @@ class _ScenarioFile:
     absences: Mapping[str, Annotated[Absences, ReadBy(Absences.parse, str)]] = field(
         default_factory=dict
     )
+    tenants: Mapping[str, Entitlement] = field(default_factory=dict)
     server: ServerModel = field(default_factory=ServerModel)
 
     def __post_init__(self) -> None:
@@ -180,6 +182,7 @@ def read_scenario(
             slowdowns=file.slowdowns,
             absences=file.absences,
             powers=powers,
+            tenants=file.tenants,
             qualities=zoo.qualities,
             server=file.server,
         )

@@ -100,7 +100,7 @@ class SimulatedScheduler:
         self._tell_plan: Callable[[PlanView], None] = lambda _: None
         self._replies: dict[int, Callable[[int, Refusal | None], None]] = {}
         self._known_links = {
-            stream.stream_id: stream.link for stream in scenario.streams if stream.policy == ORACLE
+            str(stream.key): stream.link for stream in scenario.streams if stream.policy == ORACLE
         }
         self._free_ms = 0.0  # when it is done with what it is at
         self._wake_ms = 0.0

@@ -11,7 +11,6 @@ from ..core.advice import NO_ADVICE, SideAdvice
 from ..core.budget_rules import budget_rule
 from ..core.codes import CODE_OF_REASON
 from ..core.records import ServerFrameRecord
-from ..core.stream import StreamKey
 from ..core.verdict import Drop, Place, Reason
 from ..scheduling.batching.port import Batch
 from ..scheduling.cores.endpoint.core import EndpointCore
@@ -136,7 +135,7 @@ class SimulatedServer:
         request = next(self._numbers)
         self._requests[request] = _Client(on_reply, on_ack, on_answer)
         declared = Declared(
-            StreamKey.parse(stream.stream_id),
+            stream.key,
             stream.fps,
             stream.slo_ms,
             stream.first_kbps,
@@ -205,7 +204,7 @@ class SimulatedServer:
         frame, gate, now_ms = ended.frame, ended.frame.gate, self._events.now_ms
         if self._on_frame is not None:
             self._on_frame(frame.server_record(now_ms))
-        client = self._clients.get(gate.stream_id)
+        client = self._clients.get(gate.declared.key.stream_id)
         if client is not None and (isinstance(ended, Answer) or ended.is_told):
             at_ms = now_ms + gate.observed.wire_ms
             self._events.at(at_ms, Priority.DONE, client.on_answer, frame)
@@ -221,7 +220,7 @@ class SimulatedServer:
         """A camera that is registered opens its stream at once."""
         client, gate = self._requests.pop(registered.request), registered.gate
         client.gate = gate
-        self._clients[gate.stream_id] = client
+        self._clients[gate.declared.key.stream_id] = client
         self._perform(self._core.open(gate, self._events.now_ms))
         client.on_reply(None, registered.advice)
 

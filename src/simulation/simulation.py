@@ -22,6 +22,7 @@ from ..devices.replay import ALWAYS_AS_PROFILED
 from ..scheduling.batching.registry import batcher
 from ..scheduling.cores.device.core import DeviceCore
 from ..scheduling.planning.admission import Refusal
+from ..scheduling.sharing.entitlements import weights_of
 from .absences import Absences
 from .cameras import SimulatedCamera
 from .devices import SimulatedDevice, draw_latency
@@ -103,6 +104,7 @@ class Simulation:
             scenario.server.sampling, latencies, _random(scenario, device.device_id)
         )
         generations = count(1)
+        weights = weights_of(scenario.tenants)
 
         def come() -> None:
             self._devices[device.device_id] = made = SimulatedDevice(
@@ -110,7 +112,7 @@ class Simulation:
                 next(generations),
                 DeviceCore(
                     latencies,
-                    batcher(scenario.server.batcher),
+                    batcher(scenario.server.batcher, weights),
                     num_loaded=scenario.server.loaded_variants,
                     max_batch_size=scenario.server.max_batch_size,
                     now_ms=self.now_ms,

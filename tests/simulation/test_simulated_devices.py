@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.records import BatchRecord, LoadRecord
+from moonjelly.core.stream import StreamKey
 from moonjelly.core.verdict import Reason
 from moonjelly.scheduling.batching.registry import batcher
 from moonjelly.scheduling.cores.device.core import DeviceCore
 from moonjelly.scheduling.cores.device.instructions import DeviceOrders
+from moonjelly.scheduling.cores.endpoint.gate import Declared, StreamGate
 from moonjelly.simulation.devices import SimulatedDevice
 from moonjelly.simulation.events import EventQueue, Priority
 from moonjelly.simulation.frame import SimulatedFrame
 
+GATE = StreamGate(1, Declared(StreamKey.parse("cam"), 10.0, 200.0, 10_000.0, 1.0), 0.0, 1.2, 32)
 LATENCIES = {
     "small": BatchLatency((5.0, 6.0, 7.0), (5.0, 6.0, 7.0)),
     "large": BatchLatency((20.0, 30.0, 40.0), (20.0, 30.0, 40.0)),
@@ -62,7 +65,7 @@ class Bench:
 
     def arrive(self, number: int, at_ms: float, deadline_ms: float) -> None:
         frame = SimulatedFrame(stream_id="cam", sequence=number, captured_ms=at_ms)
-        frame.deadline_ms, frame.handed_ms = deadline_ms, at_ms
+        frame.deadline_ms, frame.handed_ms, frame.gate = deadline_ms, at_ms, GATE
         self.events.at(at_ms, Priority.ARRIVAL, self.device.take, frame)
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ...core.profile import BatchLatency
 from ...core.records import BatchRecord
+from ...core.stream import DEFAULT_TENANT
 from ...core.verdict import Reason
 
 FIRST_DECODE_MS = 2.0
@@ -23,12 +24,14 @@ class QueuedFrame:
         arrived_ms: when it was queued.
         deadline_ms: when its detections must leave the executor, on the same clock.
         is_ready: whether it is decoded; only ready frames can run.
+        tenant: whose it is.
     """
 
     key: int
     arrived_ms: float
     deadline_ms: float
     is_ready: bool = True
+    tenant: str = DEFAULT_TENANT
 
 
 @dataclass(slots=True)  # as above

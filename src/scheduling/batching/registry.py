@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from ...core.checks import echo, require_positive
 from .baselines import FixedBatcher, IntervalBatcher
 from .deadline import DeadlineBatcher
+from .fair_share import FairShareBatcher
 from .loudva import LoudVABatcher
 from .port import Batcher
 
-NAMES = ("deadline", "loudva", "fixed:FRAMES", "interval:MILLISECONDS")
+NAMES = ("deadline", "fair", "loudva", "fixed:FRAMES", "interval:MILLISECONDS")
 MAX_BATCH_SIZE = 256
 MAX_INTERVAL_MS = 60_000.0
+NO_WEIGHTS: Mapping[str, int] = MappingProxyType({})
 
 
-def batcher(name: str) -> Batcher:
-    """Returns a fresh batcher: `deadline`, `loudva`, `fixed:8` for a size, `interval:20` for milliseconds.
+def batcher(name: str, weights: Mapping[str, int] = NO_WEIGHTS) -> Batcher:
+    """Returns a fresh batcher: `deadline`, `fair`, `loudva`, `fixed:8` for a size, `interval:20` for milliseconds.
+
+    `weights` are those of tenants, which may change at any time; who is not there has that of priority 0.
 
     Raises:
         ValueError: listing the names there are, or naming a bad number.
@@ -22,6 +29,8 @@ def batcher(name: str) -> Batcher:
     kind, _, number = name.partition(":")
     if name == "deadline":
         return DeadlineBatcher()
+    if name == "fair":
+        return FairShareBatcher(weights)
     if name == "loudva":
         return LoudVABatcher()
     if kind == "fixed":

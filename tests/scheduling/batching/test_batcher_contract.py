@@ -13,7 +13,7 @@ from moonjelly.scheduling.batching.port import DeviceState, QueuedFrame
 from moonjelly.scheduling.batching.registry import batcher
 from moonjelly.scheduling.slowness import Slowness
 
-NAMES = ("deadline", "loudva", "fixed:1", "fixed:4", "interval:5", "interval:50")
+NAMES = ("deadline", "fair", "loudva", "fixed:1", "fixed:4", "interval:5", "interval:50")
 NOW_MS = 1000.0
 
 
@@ -37,7 +37,13 @@ def queues(draw):
     waits = sorted(draw(st.lists(st.floats(0, 200), max_size=20)), reverse=True)
     slack = st.one_of(st.sampled_from([0.0, 20.0, 100.0]), st.floats(-100, 400))
     return [
-        QueuedFrame(100 + number, NOW_MS - wait, NOW_MS + draw(slack), draw(st.booleans()))
+        QueuedFrame(
+            100 + number,
+            NOW_MS - wait,
+            NOW_MS + draw(slack),
+            draw(st.booleans()),
+            draw(st.sampled_from(["local", "local", "north", "south"])),
+        )
         for number, wait in enumerate(waits)
     ]
 
@@ -79,7 +85,7 @@ def test_a_queue_that_nothing_joins_comes_to_an_end(name, queue, device):
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(
-        ValueError, match="must be one of deadline, loudva, fixed:FRAMES, interval:MILLIS"
+        ValueError, match="must be one of deadline, fair, loudva, fixed:FRAMES, interval:MILLIS"
     ):
         batcher("magic")
 

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 
 from ....core.profile import BatchLatency
+from ....core.stream import DEFAULT_TENANT
 from ....core.verdict import Reason
+from ...batching.fair_share import FairShareBatcher
 from ...batching.port import FIRST_DECODE_MS, Batch, Batcher, DeviceState, QueuedFrame
 from ...pacing import SHORTEST_WAIT_MS
 from ...serving_options import DEFAULT_MAX_BATCH_SIZE
@@ -59,7 +61,9 @@ class DeviceCore:
         self._depth = depth
         self._max_batch_size = max_batch_size
         self.variants = VariantWindow(list(latencies), num_loaded)
-        self.frames = WaitingFrames(needs_decoding=bool(sides_px))
+        self.frames = WaitingFrames(
+            needs_decoding=bool(sides_px), is_by_tenant=isinstance(batcher, FairShareBatcher)
+        )
         self._under_way: list[Batch] = []
         self._is_reserved = False  # a frame that is to be alone is next: no decoder begins another
         self._free_ms = -math.inf  # when the newest batch should have ended
@@ -80,9 +84,17 @@ class DeviceCore:
             return 1
         return min(batch_size, self._latencies[self.variants.active].max_batch_size)
 
-    def take(self, key: int, deadline_ms: float, now_ms: float, *, is_alone: bool = False) -> None:
-        """A frame has come; `key` is no other's."""
-        self.frames.add(key, deadline_ms, now_ms, is_alone=is_alone)
+    def take(
+        self,
+        key: int,
+        deadline_ms: float,
+        now_ms: float,
+        *,
+        is_alone: bool = False,
+        tenant: str = DEFAULT_TENANT,
+    ) -> None:
+        """A frame of a tenant has come; `key` is no other's."""
+        self.frames.add(key, deadline_ms, now_ms, is_alone=is_alone, tenant=tenant)
 
     def cancel(self, key: int) -> bool:
         """Nobody waits for a frame any more; returns whether it still waited here."""

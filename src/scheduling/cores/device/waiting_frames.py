@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ....core.stream import DEFAULT_TENANT
 from ...batching.port import QueuedFrame
 
 SPEAK_EVERY_MS = 100.0  # of frames that wait past their deadlines
@@ -18,8 +20,10 @@ class WaitingFrames:
         decoding: the frame that each decoder is at; it may have left the queue meanwhile.
     """
 
-    def __init__(self, *, needs_decoding: bool) -> None:
+    def __init__(self, *, needs_decoding: bool, is_by_tenant: bool = False) -> None:
+        """Starts empty; `is_by_tenant` has decoders look ahead for each tenant, in turn."""
         self.decoding: dict[int, int] = {}
+        self._is_by_tenant = is_by_tenant
         self._needs_decoding = needs_decoding
         self._frames: dict[int, QueuedFrame] = {}
         self._alone: dict[int, QueuedFrame] = {}
@@ -30,10 +34,18 @@ class WaitingFrames:
         """Frames that can be batched."""
         return len(self._frames)
 
-    def add(self, key: int, deadline_ms: float, now_ms: float, *, is_alone: bool) -> None:
+    def add(
+        self,
+        key: int,
+        deadline_ms: float,
+        now_ms: float,
+        *,
+        is_alone: bool,
+        tenant: str = DEFAULT_TENANT,
+    ) -> None:
         """Queues a frame."""
         frames = self._alone if is_alone else self._frames
-        frames[key] = QueuedFrame(key, now_ms, deadline_ms, not self._needs_decoding)
+        frames[key] = QueuedFrame(key, now_ms, deadline_ms, not self._needs_decoding, tenant)
 
     def view(self) -> list[QueuedFrame]:
         """Those that can be batched, in order of arrival."""
@@ -74,9 +86,11 @@ class WaitingFrames:
     def decode(self, decoder: int, look_ahead: int, hopeless_ms: float) -> int | None:
         """Gives a decoder the frame with the earliest deadline that is not decoded; None if none is due.
 
+        By tenant, that is one of the tenant that has fewest decoded.
+
         Args:
             decoder: that is free.
-            look_ahead: a frame is due if fewer than that many decoded ones come before it.
+            look_ahead: a frame is due if fewer than that many decoded ones, of its tenant, come before it.
             hopeless_ms: frames with deadlines before that are left to the batcher to drop.
         """
         at_work = set(self.decoding.values())
@@ -87,11 +101,13 @@ class WaitingFrames:
         ]
         if not waiting:
             return None
-        first = min(waiting, key=lambda frame: frame.deadline_ms)
+        decoded = [one for one in self._frames.values() if one.is_ready or one.key in at_work]
+        num_decoded = Counter(one.tenant for one in decoded) if self._is_by_tenant else Counter()
+        first = min(waiting, key=lambda one: (num_decoded[one.tenant], one.deadline_ms))
         num_before = sum(
-            frame.deadline_ms <= first.deadline_ms
-            for frame in self._frames.values()
-            if frame.is_ready or frame.key in at_work
+            one.deadline_ms <= first.deadline_ms
+            for one in decoded
+            if not self._is_by_tenant or one.tenant == first.tenant
         )
         if num_before >= look_ahead:
             return None
