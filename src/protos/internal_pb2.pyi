@@ -211,7 +211,7 @@ class PlanUpdate(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[DevicePlan, _Mapping]]] = ..., placements: _Optional[_Iterable[_Union[Placement, _Mapping]]] = ..., has_more: _Optional[bool] = ...) -> None: ...
 
 class FrameDescriptor(_message.Message):
-    __slots__ = ("ticket", "slot", "slot_generation", "jpeg_bytes", "deadline_ms", "handed_ms", "is_alone")
+    __slots__ = ("ticket", "slot", "slot_generation", "jpeg_bytes", "deadline_ms", "handed_ms", "is_alone", "tenant")
     TICKET_FIELD_NUMBER: _ClassVar[int]
     SLOT_FIELD_NUMBER: _ClassVar[int]
     SLOT_GENERATION_FIELD_NUMBER: _ClassVar[int]
@@ -219,6 +219,7 @@ class FrameDescriptor(_message.Message):
     DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
     HANDED_MS_FIELD_NUMBER: _ClassVar[int]
     IS_ALONE_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
     ticket: int
     slot: int
     slot_generation: int
@@ -226,7 +227,8 @@ class FrameDescriptor(_message.Message):
     deadline_ms: float
     handed_ms: float
     is_alone: bool
-    def __init__(self, ticket: _Optional[int] = ..., slot: _Optional[int] = ..., slot_generation: _Optional[int] = ..., jpeg_bytes: _Optional[int] = ..., deadline_ms: _Optional[float] = ..., handed_ms: _Optional[float] = ..., is_alone: _Optional[bool] = ...) -> None: ...
+    tenant: str
+    def __init__(self, ticket: _Optional[int] = ..., slot: _Optional[int] = ..., slot_generation: _Optional[int] = ..., jpeg_bytes: _Optional[int] = ..., deadline_ms: _Optional[float] = ..., handed_ms: _Optional[float] = ..., is_alone: _Optional[bool] = ..., tenant: _Optional[str] = ...) -> None: ...
 
 class Cancel(_message.Message):
     __slots__ = ("tickets",)

@@ -60,4 +60,4 @@ def check_floors(entitlements: Iterable[Entitlement]) -> None:
     """Raises ValueError if shares that are promised are more than there is."""
     total = sum(one.min_share_ratio or 0.0 for one in entitlements)
     if total > 1 + ROUNDING_RATIO:
-        raise ValueError(f"min_share_ratio={total:g} of all tenants together: must be at most 1")
+        raise ValueError(f"tenants: min_share_ratio: {total:g} in all: must be at most 1")

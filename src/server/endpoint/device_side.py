@@ -69,6 +69,7 @@ class AttachedExecutor:
             deadline_ms=frame.deadline_ms,
             handed_ms=frame.handed_ms,
             is_alone=frame.is_alone,
+            tenant=frame.gate.declared.key.tenant,
         )
         return self._channel.send(Envelope(frame=descriptor))
 

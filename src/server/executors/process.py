@@ -29,6 +29,7 @@ from ...scheduling.cores.device.core import DeviceCore
 from ...scheduling.heartbeats import BEAT_PERIOD_MS
 from ...scheduling.slowness import AS_PROFILED
 from ...zoos import power_table
+from ..access.tenants import TenantWeights
 from ..child import EXIT_ORPHANED, GOVERNOR, ChildContext
 from ..run_log import open_log
 from ..wire.channel import Channel, ChannelClosedError
@@ -98,13 +99,14 @@ class ExecutorProcess:
         self._executor = executor
         self._num_decoders = config.decode_threads if executor.needs_pictures else 0
         self._log = open_log(config.out_dir, f"batches-{device.device_id}", BatchRecord)
+        self._weights = TenantWeights(config.tenants)
         learned = learned_of(zoo.opened, device)
         names = [variant.name for variant in zoo.variants]
         latencies = {name: zoo.latency(device.device_id, name) for name in names}
         sides_px = {variant.name: variant.input_side_px for variant in zoo.variants}
         core = DeviceCore(
             latencies,
-            batcher(config.batcher),
+            batcher(config.batcher, self._weights.by_tenant),
             num_loaded=config.loaded_variants,
             sides_px=sides_px if executor.needs_pictures else None,
             slowness=AS_PROFILED if learned is None else learned.slowness,
@@ -225,6 +227,8 @@ class ExecutorProcess:
                         self._governor.attach(Channel.from_descriptor(descriptors[0]))
                     case "attach":
                         self._peers.attach(envelope.attach, descriptors)
+                    case "reread":
+                        self._weights.reread()
                     case "drain":
                         self._is_leaving = True
         except ChannelClosedError:

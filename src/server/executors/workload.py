@@ -85,7 +85,8 @@ class Workload:
                 key = next(self._keys)
                 self.frames[key] = WaitingFrame(source, sent)
                 self._by_ticket[source, sent.ticket] = key
-                self.core.take(key, sent.deadline_ms, now_ms, is_alone=sent.is_alone)
+                alone, tenant = sent.is_alone, sent.tenant
+                self.core.take(key, sent.deadline_ms, now_ms, is_alone=alone, tenant=tenant)
             source.bench.receive(0)
             self.changed.notify()
             self.decoding_due.notify(len(frames))

@@ -106,7 +106,7 @@ class Crew:
     def reread(self) -> None:
         """Has the tenants read again."""
         for child in self._children:
-            if child.role in ("endpoint", "scheduler"):
+            if child.role != GOVERNOR:
                 child.tell(Envelope(reread=Reread()))
 
     def close(self) -> None:

@@ -55,6 +55,19 @@ def test_a_tenant_is_found_by_its_token(tmp_path: Path) -> None:
             ":6: tenants[1].max_streams: 1.5: must be a whole number",
         ),
         (FILE + "    max_fps: -1\n", ":6: tenants[1].max_fps: -1.0: must be a number above 0"),
+        (
+            FILE + "    weight: 0\n",
+            ":6: tenants[1].weight: 0: must be a whole number of at least 1",
+        ),
+        (FILE + "    priority: -21\n", ":6: tenants[1].priority: -21: must be within -20..19"),
+        (FILE + "    priority: 1\n    weight: 5\n", "weight: 5: must not stand beside priority"),
+        (FILE + "    min_fps: 0\n", ":6: tenants[1].min_fps: 0.0: must be a number above 0"),
+        (FILE + "    min_share_ratio: 1.5\n", ":6: tenants[1].min_share_ratio: 1.5: must be a"),
+        (
+            FILE.replace(NORTH, f"{NORTH}\n    min_share_ratio: 0.6")
+            + "    min_share_ratio: 0.5\n",
+            "tenants: min_share_ratio: 1.1 in all: must be at most 1",
+        ),
         ("tenants: []\n", "tenants: must be 1 to 1000"),
         ("{}\n", "tenants: is missing"),
         ("- a\n", ":1: must be a mapping"),

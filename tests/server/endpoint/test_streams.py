@@ -85,13 +85,14 @@ async def test_a_client_gets_what_it_wants_of_an_answer(
         )
 
 
-async def test_the_executor_gets_the_very_bytes_and_a_deadline(harness) -> None:
+async def test_the_executor_gets_the_very_bytes_a_deadline_and_the_tenant(harness) -> None:
     harness.executors["gpu0"].is_holding = True
     client = await harness.stream(slo_ms=1000.0)
     await client.send(harness.frame(0, age_ms=100.0))
     await harness.until(lambda: harness.executors["gpu0"].frames)
     (frame,) = harness.executors["gpu0"].frames
     assert harness.executors["gpu0"].picture(frame) == harness.jpeg
+    assert frame.tenant == "local"
     left_ms = frame.deadline_ms - frame.handed_ms
     network_ms = len(harness.jpeg) * 8 / 100_000 + 0.5
     assert left_ms < 1000 - 100 - network_ms - 0.5

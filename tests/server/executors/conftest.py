@@ -48,6 +48,7 @@ class ExecutorHarness:
         self.endpoint = self.attach("endpoint-0")
         self.scheduler = self.attach("scheduler-0")
         self.next_ticket = 1
+        self.slots: dict[int, tuple[int, int]] = {}  # by ticket, until the answer
         self.results: list[tuple[FrameResult, FrameResults]] = []
 
     def _make_memory(self, config: ServerConfig) -> int:
@@ -85,7 +86,7 @@ class ExecutorHarness:
         )
         self.scheduler.send(Envelope(plan=PlanUpdate(epoch=epoch, devices=[device])))
 
-    def send(self, jpeg: bytes, deadline_in_ms: float = FAR_MS, **changes: int) -> int:
+    def send(self, jpeg: bytes, deadline_in_ms: float = FAR_MS, **changes: int | str) -> int:
         """Sends one frame and returns its ticket."""
         slot, generation = self.writer.allocate(jpeg)
         descriptor = FrameDescriptor(
@@ -98,6 +99,7 @@ class ExecutorHarness:
         )
         for name, value in changes.items():
             setattr(descriptor, name, value)
+        self.slots[self.next_ticket] = slot, generation
         self.next_ticket += 1
         self.endpoint.send(Envelope(frame=descriptor))
         return descriptor.ticket
@@ -106,7 +108,10 @@ class ExecutorHarness:
         """Returns that many results in the order they came, each with its packet."""
         while len(self.results) < num_frames:
             packet = self.receive(self.endpoint, "results").results
-            self.results.extend((frame, packet) for frame in packet.frames)
+            for frame in packet.frames:
+                self.results.append((frame, packet))
+                if frame.ticket in self.slots:
+                    self.writer.free(*self.slots.pop(frame.ticket))
         taken, self.results = self.results[:num_frames], self.results[num_frames:]
         return taken
 

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from moonjelly.files.tidy_table import read_tidy_table
-from moonjelly.protos.internal_pb2 import Cancel, Envelope, FrameResults
+from moonjelly.protos.internal_pb2 import Cancel, Envelope, FrameResults, Reread
+from moonjelly.server.access.tenants import hash_of
 from moonjelly.server.child import EXIT_ORPHANED
 
 LIMIT_S = 60.0
@@ -157,3 +158,37 @@ def test_no_frame_and_no_memory_stays_behind(start):
     while process.num_fds() != before:
         assert time.monotonic() < limit_s, (process.num_fds(), before)
         time.sleep(0.01)
+
+
+def tenants_of_next(executor, count: int) -> str:
+    """Whose frames are answered after the first, of as many of a and b that come at once."""
+    sent = {executor.send(b"frame", tenant=name): name for name in "a" * count + "b" * count}
+    order = [sent[result.ticket] for result, _ in executor.await_results(2 * count)]
+    return "".join(order[1 : count + 2])
+
+
+def test_tenants_share_the_device_by_weights_that_may_change(start, tmp_path):
+    path = tmp_path / "tenants.yaml"
+
+    def set_weights(**weights: int) -> None:
+        path.write_text(
+            "tenants:\n"
+            + "".join(
+                f"  - {{name: {name}, token_sha256: {hash_of(name)}, weight: {weight}}}\n"
+                for name, weight in weights.items()
+            )
+        )
+
+    set_weights(a=300, b=100)
+    executor = start(batcher="fair", replay_latency_ratio=4.0, tenants=str(path))
+    executor.await_ready()
+    assert tenants_of_next(executor, 7).count("a") >= 5
+    set_weights(a=100, b=300)
+    executor.control.send(Envelope(reread=Reread()))
+    executor.receive(executor.control, "heartbeat")
+    executor.receive(executor.control, "heartbeat")
+    assert tenants_of_next(executor, 7).count("a") <= 2
+    path.write_text("tenants: 5\n")
+    executor.control.send(Envelope(reread=Reread()))
+    assert tenants_of_next(executor, 7).count("a") <= 2
+    assert executor.drain() == 0
