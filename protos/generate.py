@@ -11,6 +11,7 @@ from grpc_tools import protoc
 
 SOURCES = Path(__file__).resolve().parent
 TARGET = SOURCES.parent / "src" / "protos"
+WITH_SERVICES = ("efair.proto", "serving.proto")
 PACKAGE = "moonjelly/protos"  # where Python finds the result, so that its imports are right
 
 
@@ -31,7 +32,7 @@ def generate(folder: Path) -> dict[str, bytes]:
             "protoc",
             f"-I{PACKAGE}={SOURCES}",
             f"--grpc_python_out={folder}",
-            f"{PACKAGE}/serving.proto",
+            *(f"{PACKAGE}/{name}" for name in WITH_SERVICES),
         ]
     )
     if status:

@@ -41,6 +41,10 @@ COMMANDS = {
         "make a certificate for a server of yours",
     ),
     "tenant": ("server.access.tenant_command", "let somebody stream to a server, with a token"),
+    "tenants": (
+        "kernel_sharing.command",
+        "share a replayed device kernel by kernel, between equal time and equal energy",
+    ),
 }
 
 INTERRUPTED = 130

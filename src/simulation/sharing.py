@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..core.kernels import KernelModel
 from ..scheduling.sharing.slices import Sharer, exact_slices_us
 from ..scheduling.sharing.turns import Turns
+from ..scheduling.sharing.usage import Usage
 from ..scheduling.sharing.weights import weight_of
 
 
@@ -29,21 +30,6 @@ class ClosedLoop:
     threads: int = 2
     start_us: int = 0
     end_us: int | None = None
-
-
-@dataclass(slots=True)
-class Usage:
-    """What one client's finished inferences took.
-
-    Attributes:
-        finished: of them.
-        time_us: of the device.
-        energy_uj: of the device, by the profile's power.
-    """
-
-    finished: int = 0
-    time_us: int = 0
-    energy_uj: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +75,7 @@ def run_closed_loops(
         now_us += took_us
         if not turns.ran(task, took_us):
             continue
-        usage = usages[task.owner]
-        usage.finished += 1
-        usage.time_us += task.time_us
-        usage.energy_uj += task.energy_uj
+        usages[task.owner].add(task)
         if sum(one.finished for one in usages) == until_finished:
             break
         end_us = clients[task.owner].end_us

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.errors import UsageError
 from ..core.kernels import KernelModel
 from ..files.document import Place
 from ..files.json_file import read_json
+from ..files.shipped import shipped_folder
 
 HZ_PER_MHZ = 1e6
 MOST_DIGITS = 12
@@ -31,6 +33,26 @@ class _File:
     kernel_profile: Mapping[str, _Kernel]
     exec_time: Mapping[str, int] = field(default_factory=dict)
     energy: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_kernel_folder(folder: Path) -> Mapping[str, Mapping[float, KernelModel]]:
+    """Reads all profiles of a folder.
+
+    Returns:
+        By network, which is the name of its file without `.json`: what `read_kernel_profile` returns.
+
+    Raises:
+        UsageError: naming the folder if there are none, else see `read_kernel_profile`.
+    """
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        raise UsageError(f"--kernels {folder}: must be a folder with a NETWORK.json")
+    return {path.stem: read_kernel_profile(path) for path in paths}
+
+
+def shipped_kernels() -> Path:
+    """The folder of a Jetson TX2's kernel profiles."""
+    return shipped_folder("profiles") / "kernels" / "jetson-tx2"
 
 
 def read_kernel_profile(path: Path) -> Mapping[float, KernelModel]:

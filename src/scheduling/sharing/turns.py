@@ -48,6 +48,7 @@ class Task:
 @dataclass(slots=True, eq=False)
 class _Entity:
     weight: int
+    number: int
     models: list[KernelModel] = field(default_factory=list)
     queue: deque[Task] = field(default_factory=deque)
     charged_turns: float = 0.0
@@ -74,7 +75,8 @@ class Turns:
         """
         require_count("quantum_us", quantum_us)
         self._quantum_us, self._phi = quantum_us, require_phi(phi)
-        self._entities: list[_Entity] = []
+        self._entities: dict[int, _Entity] = {}
+        self._num_entities = 0  # ever
         self._running: list[_Entity] = []  # have something to run
         self._num_entries = 0
         self._turn: _Entity | None = None
@@ -83,8 +85,20 @@ class Turns:
 
     def add_entity(self, priority: int) -> int:
         """Takes somebody in; returns its number. ValueError if there is no such priority."""
-        self._entities.append(_Entity(weight_of(priority)))
-        return len(self._entities) - 1
+        owner = self._num_entities
+        self._entities[owner] = _Entity(weight_of(priority), owner)
+        self._num_entities += 1
+        return owner
+
+    def remove_entity(self, owner: int) -> list[Task]:
+        """Takes somebody out; returns its tasks, of which nothing more runs than the kernel that is under way."""
+        entity = self._entities.pop(owner)
+        tasks = list(entity.queue)
+        entity.queue.clear()
+        if entity in self._running and entity is not self._turn:  # else `next` ends its turn
+            self._running.remove(entity)
+        self._divide()
+        return tasks
 
     def set_priority(self, owner: int, priority: int) -> None:
         """Changes a weight; slices follow with the next turn. ValueError if there is no such priority."""
@@ -121,7 +135,7 @@ class Turns:
         return self._turn.queue[0]
 
     def ran(self, task: Task, took_us: int) -> bool:
-        """Charges the kernel that `next` said; returns whether the task is finished."""
+        """Charges the kernel that `next` said; returns whether it was the task's last."""
         assert self._turn is not None  # noqa: S101 next() came before
         self._turn_us += took_us
         task.time_us += took_us
@@ -129,7 +143,8 @@ class Turns:
         task.next_kernel += 1
         if task.next_kernel < len(task.model.kernels_us):
             return False
-        self._turn.queue.popleft()
+        if self._turn.queue:  # its owner may have been taken out meanwhile
+            self._turn.queue.popleft()
         return True
 
     def _end_turn(self, entity: _Entity) -> None:
@@ -147,7 +162,7 @@ class Turns:
         self._running.append(entity)
 
     def _divide(self) -> None:
-        in_order = [one for one in self._entities if one in self._running]
+        in_order = sorted(self._running, key=lambda one: one.number)
         if in_order:
             slices = greedy_slices_us([one.sharer for one in in_order], self._quantum_us, self._phi)
             for entity, slice_us in zip(in_order, slices, strict=True):

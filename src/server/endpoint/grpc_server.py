@@ -47,7 +47,7 @@ def server_options(config: ServerConfig) -> list[tuple[str, int]]:
     ]
 
 
-class _GenericHandlers:
+class GenericHandlers:
     """Takes the handlers of a service in the general way alone.
 
     The library would wait for a call of each registered method apart. When a request without a readable path ends
@@ -80,7 +80,7 @@ def make_server(
         options=server_options(config),
         maximum_concurrent_rpcs=2 * config.max_sessions + SPARE_CALLS,
     )
-    handlers = _GenericHandlers(server)
+    handlers = GenericHandlers(server)
     add_ServingServicer_to_server(servicer, handlers)  # type: ignore[no-untyped-call]
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, handlers)
     host = f"[{config.host}]" if ":" in config.host else config.host

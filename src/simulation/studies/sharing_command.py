@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ...core.checks import echo, require_count, require_positive
 from ...core.errors import UsageError
-from ...files.shipped import shipped_folder
+from ...core.kernels import KernelModel
 from ...files.whole_file import whole_file
+from ...scheduling.sharing.client_word import parse_client
 from ...scheduling.sharing.slices import require_phi
-from ...scheduling.sharing.weights import weight_of
-from ...zoos.kernels import read_kernel_profile
+from ...zoos.kernels import read_kernel_folder, shipped_kernels
 from ..sharing import ClosedLoop, entitled_shares, measured_shares, run_closed_loops
 from .options import make_folder
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kernels",
         type=Path,
-        default=shipped_folder("profiles") / "kernels" / "jetson-tx2",
+        default=shipped_kernels(),
         metavar="DIR",
         help="of kernel profiles, NETWORK.json; default: those of a Jetson TX2 that come along",
     )
@@ -88,9 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(str(error).replace("=", " ", 1)) from None
     phis = [_phi(word) for word in arguments.phi.split(",")]
+    networks = read_kernel_folder(arguments.kernels)
     clients = []
     for number, word in enumerate(arguments.clients):
-        client = _client(word, arguments.kernels, arguments.threads)
+        client = _client(word, networks, arguments.threads)
         before = arguments.clients[:number].count(word)
         clients.append(replace(client, name=f"{word} #{before + 1}") if before else client)
     make_folder(arguments.out)
@@ -149,25 +150,22 @@ def _phi(word: str) -> float:
         raise UsageError(f"--phi {echo(word)}: must be a number within 0..1") from None
 
 
-def _client(word: str, folder: Path, threads: int) -> _Client:
+def _client(
+    word: str, networks: Mapping[str, Mapping[float, KernelModel]], threads: int
+) -> _Client:
     """A client as the command line names it.
 
     Raises:
         UsageError: naming it, and what it must be.
     """
-    name, _, rest = word.partition("@")
-    clock, colon, priority = rest.partition(":")
-    networks = sorted(path.stem for path in folder.glob("*.json"))
-    if name not in networks:
-        known = ", ".join(networks) or "none"
-        raise UsageError(f"{echo(word)}: NETWORK must be one of {folder}: {known}")
-    profile = read_kernel_profile(folder / f"{name}.json")
-    by_clock = {f"{clock_mhz:g}": model for clock_mhz, model in profile.items()}
-    if clock not in by_clock:
-        raise UsageError(f"{echo(word)}: MHZ must be one of {', '.join(by_clock)}")
     try:
-        number = int(priority) if colon else 0
-        weight_of(number)
-    except ValueError:
-        raise UsageError(f"{echo(word)}: PRIORITY must be a whole number of -20..19") from None
-    return _Client(word, ClosedLoop(by_clock[clock], number, threads))
+        asked = parse_client(word)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if asked.network not in networks:
+        raise UsageError(f"{echo(word)}: NETWORK must be one of {', '.join(networks)}")
+    models = networks[asked.network]
+    if asked.clock_mhz not in models:
+        known = ", ".join(f"{one:g}" for one in models)
+        raise UsageError(f"{echo(word)}: MHZ must be one of {known}")
+    return _Client(word, ClosedLoop(models[asked.clock_mhz], asked.priority, threads))

@@ -95,6 +95,51 @@ def test_a_priority_counts_from_the_next_turn_on() -> None:
     assert [run(turns).owner for _ in range(18)] == [1] * 18
 
 
+def test_who_is_taken_out_runs_no_more_than_the_kernel_under_way() -> None:
+    turns = Turns(10_000, 1.0)
+    for model in (SHORT, LONG):
+        turns.add_model(turns.add_entity(0), model)
+    tasks = [turns.submit(0, SHORT, 0) for _ in range(3)]
+    other = turns.submit(1, LONG, 0)
+    assert turns.next() is tasks[0]
+    assert turns.remove_entity(0) == tasks
+    assert not turns.ran(tasks[0], 300)
+    assert [run(turns) for _ in range(3)] == [other] * 3
+    assert turns.next() is None
+    assert turns.add_entity(0) == 2  # numbers never come again
+
+
+@given(st.lists(st.tuples(st.sampled_from("AMRN"), st.integers(0, 3)), max_size=200))
+def test_whoever_comes_and_goes_every_task_is_finished_or_handed_back(
+    steps: list[tuple[str, int]],
+) -> None:
+    turns = Turns(5_000, 0.5)
+    models = {turns.add_entity(owner): (SHORT, LONG)[owner % 2] for owner in range(4)}
+    for owner, model in models.items():
+        turns.add_model(owner, model)
+    waiting: set[Task] = set()
+    under_way: Task | None = None
+    for step, owner in steps:
+        if step == "A" and owner in models:
+            waiting.add(turns.submit(owner, models[owner], 0))
+        elif step == "R" and owner in models:
+            del models[owner]
+            waiting.difference_update(turns.remove_entity(owner))
+        elif under_way is None:
+            under_way = turns.next()
+            assert (under_way in waiting) if waiting else under_way is None
+        elif turns.ran(under_way, under_way.kernel_us):
+            waiting.discard(under_way)
+            under_way = None
+        else:
+            under_way = None
+    while under_way or (under_way := turns.next()):
+        if turns.ran(under_way, under_way.kernel_us):
+            waiting.discard(under_way)
+        under_way = None
+    assert not waiting
+
+
 def test_wrong_options_are_named() -> None:
     with pytest.raises(ValueError, match=r"phi=1.5: must be within 0..1"):
         Turns(40_000, 1.5)
@@ -135,7 +180,7 @@ def test_who_always_has_something_to_run_is_never_off_its_slices_by_more_than_a_
         used_us[task.owner] += took_us
         if turns.ran(task, took_us):
             turns.submit(task.owner, task.model, 0)
-    charged = [one.charged_turns for one in turns._entities]
+    charged = [one.charged_turns for one in turns._entities.values()]
     longest = max(max(model.kernels_us) for model in models)
-    least_slice = min(one.slice_us for one in turns._entities)
+    least_slice = min(one.slice_us for one in turns._entities.values())
     assert max(charged) - min(charged) <= 1 + longest / least_slice + 1e-9

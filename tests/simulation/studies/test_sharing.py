@@ -93,7 +93,8 @@ def test_the_command_writes_a_row_for_each_client_and_phi_and_draws_them(
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["resnet50"], "MHZ must be one of 114.75, "),
+        (["resnet50"], "must be NETWORK@MHZ[:PRIORITY], MHZ a number"),
+        (["resnet50@3"], "MHZ must be one of 114.75, "),
         (["other@3"], "NETWORK must be one of "),
         (["resnet50@726.75:20"], "PRIORITY must be a whole number of -20..19"),
         (["resnet50@726.75:"], "PRIORITY must be a whole number of -20..19"),
@@ -102,7 +103,7 @@ def test_the_command_writes_a_row_for_each_client_and_phi_and_draws_them(
         (["--quantum-us", "0"], "--quantum-us 0: must be a whole number"),
         (["--threads", "0"], "--threads 0: must be a whole number"),
         (["--seconds", "inf"], "--seconds inf: must be a number"),
-        (["--kernels", "/nowhere"], "NETWORK must be one of /nowhere: none"),
+        (["--kernels", "/nowhere"], "--kernels /nowhere: must be a folder with a NETWORK.json"),
     ],
 )
 def test_wrong_options_are_named_and_nothing_is_written(
