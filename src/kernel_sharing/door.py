@@ -14,7 +14,8 @@ from ..protos import efair_pb2 as pb
 from ..protos import efair_pb2_grpc as pb_grpc
 from ..scheduling.sharing.turns import Turns
 from ..server.endpoint.problems import SessionError
-from ..zoos.kernels import HZ_PER_MHZ
+from ..zoos.kernels import clock_hz
+from .computing import Computing
 from .device import KernelDevice, LoadedModel
 
 MOST_ENTITIES = 256
@@ -37,6 +38,7 @@ class Door(pb_grpc.EFairServiceServicer):
         networks: Mapping[str, Mapping[float, KernelModel]],
         turns: Turns,
         device: KernelDevice,
+        computing: Computing,
     ) -> None:
         """Starts with nobody.
 
@@ -44,10 +46,12 @@ class Door(pb_grpc.EFairServiceServicer):
             networks: that can be loaded: by name, at each clock (MHz).
             turns: of the device.
             device: that all share.
+            computing: what becomes of tensors.
         """
         self._networks = networks
         self._turns = turns
         self._device = device
+        self._computing = computing
         self._entities: set[int] = set()
         self._num_models = 0  # ever
         self._num_tasks = 0  # ever
@@ -106,18 +110,24 @@ class Door(pb_grpc.EFairServiceServicer):
     async def Infer(  # noqa: N802
         self, request: pb.InferRequest, _: Context
     ) -> pb.InferResponse:
-        """Runs a model once."""
+        """Runs a model once; what it computes is ready when the replay of its kernels is, or later."""
         loaded = self.models.get(request.mid)
         if loaded is None or loaded.is_removed:
             raise SessionError(Code.NOT_FOUND, f"mid={request.mid}: no such model")
+        computed = self._computing.start(loaded.network, request.inputs) if request.inputs else None
         tid = self._num_tasks
         self._num_tasks += 1
-        has_finished = await self._device.infer(loaded)
-        if not has_finished and self._device.is_over:
-            raise SessionError(Code.UNAVAILABLE, "the server ends")
-        if not has_finished:
-            raise SessionError(Code.ABORTED, f"eid={loaded.owner}: was removed")
-        return pb.InferResponse(success=True, tid=tid)
+        try:
+            has_finished = await self._device.infer(loaded)
+            if not has_finished and self._device.is_over:
+                raise SessionError(Code.UNAVAILABLE, "the server ends")
+            if not has_finished:
+                raise SessionError(Code.ABORTED, f"eid={loaded.owner}: was removed")
+            outputs = await self._computing.outputs(computed) if computed else []
+        finally:
+            if computed:
+                computed.cancel()
+        return pb.InferResponse(success=True, tid=tid, outputs=outputs)
 
     async def RemoveEntity(  # noqa: N802
         self, request: pb.RemoveEntityRequest, _: Context
@@ -162,8 +172,3 @@ class Door(pb_grpc.EFairServiceServicer):
         if oldest is None:
             raise SessionError(Code.RESOURCE_EXHAUSTED, f"there are {MOST_MODELS} models")
         del self.models[oldest]
-
-
-def clock_hz(clock_mhz: float) -> str:
-    """A clock as it travels."""
-    return str(round(clock_mhz * HZ_PER_MHZ))

@@ -15,7 +15,7 @@ from ..core.errors import RunError
 from ..protos import efair_pb2 as pb
 from ..protos import efair_pb2_grpc as pb_grpc
 from ..scheduling.sharing.client_word import ClientWord
-from .door import clock_hz
+from ..zoos.kernels import clock_hz
 
 CALL_TIMEOUT_S = 5.0
 _OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))

@@ -13,6 +13,7 @@ from ..core.checks import echo, require_count
 from ..core.errors import UsageError
 from ..scheduling.sharing.slices import require_phi
 from ..zoos.kernels import read_kernel_folder, shipped_kernels
+from .computing import read_networks
 from .device import LoadedModel
 from .serving import Serving, serve
 
@@ -44,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=shipped_kernels(),
         metavar="DIR",
-        help="of kernel profiles, NETWORK.json; default: those of a Jetson TX2 that come along",
+        help="of kernel profiles, NETWORK.json; a NETWORK.onnx beside one computes what tensors are sent for; default: those "
+        "of a Jetson TX2 that come along",
     )
     add("--host", default=DEFAULT_HOST, help="a loopback address; default: %(default)s")
     add(
@@ -72,8 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
         require_phi(arguments.phi)
     except ValueError as error:
         raise option_error(error) from None
+    profiles = read_kernel_folder(arguments.kernels)
     serving = Serving(
-        read_kernel_folder(arguments.kernels),
+        profiles,
+        read_networks(arguments.kernels, profiles),
         arguments.quantum_us,
         arguments.phi,
         arguments.host,

@@ -11,10 +11,12 @@ import grpc
 
 from ..core.errors import RunError
 from ..core.kernels import KernelModel
+from ..devices.executors.onnx_session import Model
 from ..protos.efair_pb2_grpc import add_EFairServiceServicer_to_server
 from ..scheduling.sharing.turns import Turns
 from ..server.endpoint.call_guard import CallGuard
 from ..server.endpoint.grpc_server import GenericHandlers, server_options
+from .computing import Computing
 from .device import KernelDevice, LoadedModel
 from .door import Door
 from .signals import heard_signals
@@ -28,7 +30,8 @@ class Serving:
     """What is served.
 
     Attributes:
-        networks: by name, at each clock (MHz).
+        profiles: by name, at each clock (MHz).
+        models: those that can compute, by the same names.
         quantum_us: that is divided among who has something to run.
         phi: the time-fair factor.
         host: loopback.
@@ -36,7 +39,8 @@ class Serving:
         until_finished: inferences, after which it ends; None for never.
     """
 
-    networks: Mapping[str, Mapping[float, KernelModel]]
+    profiles: Mapping[str, Mapping[float, KernelModel]]
+    models: Mapping[str, Model]
     quantum_us: int
     phi: float
     host: str = "127.0.0.1"
@@ -56,7 +60,8 @@ async def serve(serving: Serving, on_ready: Callable[[str], None]) -> Collection
     """
     turns = Turns(serving.quantum_us, serving.phi)
     device = KernelDevice(turns)
-    door = Door(serving.networks, turns, device)
+    computing = Computing(serving.models)
+    door = Door(serving.profiles, turns, device, computing)
     options = {**dict(server_options()), "grpc.so_reuseport": 0}  # a second server is refused
     server = grpc.aio.server(
         interceptors=[CallGuard()],
@@ -70,7 +75,7 @@ async def serve(serving: Serving, on_ready: Callable[[str], None]) -> Collection
     except RuntimeError:
         raise RunError(f"{host}:{serving.port}: cannot listen; is the port in use?") from None
     running = asyncio.create_task(device.run(serving.until_finished), name="device")
-    with heard_signals(running.cancel):
+    with contextlib.closing(computing), heard_signals(running.cancel):
         await server.start()
         on_ready(f"{host}:{port}")
         with contextlib.suppress(asyncio.CancelledError):

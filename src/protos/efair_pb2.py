@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmoonjelly/protos/efair.proto\x12\tefair.rpc\"\'\n\x13\x43reateEntityRequest\x12\x10\n\x08priority\x18\x01 \x01(\x03\"4\n\x14\x43reateEntityResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0b\n\x03\x65id\x18\x02 \x01(\x04\"b\n\x10LoadModelRequest\x12\x12\n\nmodel_path\x18\x01 \x01(\t\x12\x1a\n\x12model_profile_path\x18\x02 \x01(\t\x12\x0b\n\x03\x65id\x18\x03 \x01(\x04\x12\x11\n\tfrequency\x18\x04 \x01(\t\"1\n\x11LoadModelResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0b\n\x03mid\x18\x02 \x01(\x04\"9\n\x18SetEntityPriorityRequest\x12\x0b\n\x03\x65id\x18\x01 \x01(\x04\x12\x10\n\x08priority\x18\x02 \x01(\x03\",\n\x19SetEntityPriorityResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\"\x1b\n\x0cInferRequest\x12\x0b\n\x03mid\x18\x01 \x01(\x04\"-\n\rInferResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0b\n\x03tid\x18\x02 \x01(\x04\"\"\n\x13RemoveEntityRequest\x12\x0b\n\x03\x65id\x18\x01 \x01(\x04\"\'\n\x14RemoveEntityResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\"\x11\n\x0fGetUsageRequest\"9\n\x10GetUsageResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.efair.rpc.ModelUsage\"\x80\x01\n\nModelUsage\x12\x0b\n\x03mid\x18\x01 \x01(\x04\x12\x0b\n\x03\x65id\x18\x02 \x01(\x04\x12\x0f\n\x07network\x18\x03 \x01(\t\x12\x11\n\tfrequency\x18\x04 \x01(\t\x12\x10\n\x08\x66inished\x18\x05 \x01(\x04\x12\x0f\n\x07time_us\x18\x06 \x01(\x04\x12\x11\n\tenergy_uj\x18\x07 \x01(\x04\x32\xd9\x03\n\x0c\x45\x46\x61irService\x12O\n\x0c\x43reateEntity\x12\x1e.efair.rpc.CreateEntityRequest\x1a\x1f.efair.rpc.CreateEntityResponse\x12\x46\n\tLoadModel\x12\x1b.efair.rpc.LoadModelRequest\x1a\x1c.efair.rpc.LoadModelResponse\x12^\n\x11SetEntityPriority\x12#.efair.rpc.SetEntityPriorityRequest\x1a$.efair.rpc.SetEntityPriorityResponse\x12:\n\x05Infer\x12\x17.efair.rpc.InferRequest\x1a\x18.efair.rpc.InferResponse\x12O\n\x0cRemoveEntity\x12\x1e.efair.rpc.RemoveEntityRequest\x1a\x1f.efair.rpc.RemoveEntityResponse\x12\x43\n\x08GetUsage\x12\x1a.efair.rpc.GetUsageRequest\x1a\x1b.efair.rpc.GetUsageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmoonjelly/protos/efair.proto\x12\tefair.rpc\"\'\n\x13\x43reateEntityRequest\x12\x10\n\x08priority\x18\x01 \x01(\x03\"4\n\x14\x43reateEntityResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0b\n\x03\x65id\x18\x02 \x01(\x04\"b\n\x10LoadModelRequest\x12\x12\n\nmodel_path\x18\x01 \x01(\t\x12\x1a\n\x12model_profile_path\x18\x02 \x01(\t\x12\x0b\n\x03\x65id\x18\x03 \x01(\x04\x12\x11\n\tfrequency\x18\x04 \x01(\t\"1\n\x11LoadModelResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0b\n\x03mid\x18\x02 \x01(\x04\"9\n\x18SetEntityPriorityRequest\x12\x0b\n\x03\x65id\x18\x01 \x01(\x04\x12\x10\n\x08priority\x18\x02 \x01(\x03\",\n\x19SetEntityPriorityResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\">\n\x0cInferRequest\x12\x0b\n\x03mid\x18\x01 \x01(\x04\x12!\n\x06inputs\x18\x02 \x03(\x0b\x32\x11.efair.rpc.Tensor\"Q\n\rInferResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0b\n\x03tid\x18\x02 \x01(\x04\x12\"\n\x07outputs\x18\x03 \x03(\x0b\x32\x11.efair.rpc.Tensor\"B\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\"\n\x13RemoveEntityRequest\x12\x0b\n\x03\x65id\x18\x01 \x01(\x04\"\'\n\x14RemoveEntityResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\"\x11\n\x0fGetUsageRequest\"9\n\x10GetUsageResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.efair.rpc.ModelUsage\"\x80\x01\n\nModelUsage\x12\x0b\n\x03mid\x18\x01 \x01(\x04\x12\x0b\n\x03\x65id\x18\x02 \x01(\x04\x12\x0f\n\x07network\x18\x03 \x01(\t\x12\x11\n\tfrequency\x18\x04 \x01(\t\x12\x10\n\x08\x66inished\x18\x05 \x01(\x04\x12\x0f\n\x07time_us\x18\x06 \x01(\x04\x12\x11\n\tenergy_uj\x18\x07 \x01(\x04\x32\xd9\x03\n\x0c\x45\x46\x61irService\x12O\n\x0c\x43reateEntity\x12\x1e.efair.rpc.CreateEntityRequest\x1a\x1f.efair.rpc.CreateEntityResponse\x12\x46\n\tLoadModel\x12\x1b.efair.rpc.LoadModelRequest\x1a\x1c.efair.rpc.LoadModelResponse\x12^\n\x11SetEntityPriority\x12#.efair.rpc.SetEntityPriorityRequest\x1a$.efair.rpc.SetEntityPriorityResponse\x12:\n\x05Infer\x12\x17.efair.rpc.InferRequest\x1a\x18.efair.rpc.InferResponse\x12O\n\x0cRemoveEntity\x12\x1e.efair.rpc.RemoveEntityRequest\x1a\x1f.efair.rpc.RemoveEntityResponse\x12\x43\n\x08GetUsage\x12\x1a.efair.rpc.GetUsageRequest\x1a\x1b.efair.rpc.GetUsageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,19 +44,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETENTITYPRIORITYRESPONSE']._serialized_start=348
   _globals['_SETENTITYPRIORITYRESPONSE']._serialized_end=392
   _globals['_INFERREQUEST']._serialized_start=394
-  _globals['_INFERREQUEST']._serialized_end=421
-  _globals['_INFERRESPONSE']._serialized_start=423
-  _globals['_INFERRESPONSE']._serialized_end=468
-  _globals['_REMOVEENTITYREQUEST']._serialized_start=470
-  _globals['_REMOVEENTITYREQUEST']._serialized_end=504
-  _globals['_REMOVEENTITYRESPONSE']._serialized_start=506
-  _globals['_REMOVEENTITYRESPONSE']._serialized_end=545
-  _globals['_GETUSAGEREQUEST']._serialized_start=547
-  _globals['_GETUSAGEREQUEST']._serialized_end=564
-  _globals['_GETUSAGERESPONSE']._serialized_start=566
-  _globals['_GETUSAGERESPONSE']._serialized_end=623
-  _globals['_MODELUSAGE']._serialized_start=626
-  _globals['_MODELUSAGE']._serialized_end=754
-  _globals['_EFAIRSERVICE']._serialized_start=757
-  _globals['_EFAIRSERVICE']._serialized_end=1230
+  _globals['_INFERREQUEST']._serialized_end=456
+  _globals['_INFERRESPONSE']._serialized_start=458
+  _globals['_INFERRESPONSE']._serialized_end=539
+  _globals['_TENSOR']._serialized_start=541
+  _globals['_TENSOR']._serialized_end=607
+  _globals['_REMOVEENTITYREQUEST']._serialized_start=609
+  _globals['_REMOVEENTITYREQUEST']._serialized_end=643
+  _globals['_REMOVEENTITYRESPONSE']._serialized_start=645
+  _globals['_REMOVEENTITYRESPONSE']._serialized_end=684
+  _globals['_GETUSAGEREQUEST']._serialized_start=686
+  _globals['_GETUSAGEREQUEST']._serialized_end=703
+  _globals['_GETUSAGERESPONSE']._serialized_start=705
+  _globals['_GETUSAGERESPONSE']._serialized_end=762
+  _globals['_MODELUSAGE']._serialized_start=765
+  _globals['_MODELUSAGE']._serialized_end=893
+  _globals['_EFAIRSERVICE']._serialized_start=896
+  _globals['_EFAIRSERVICE']._serialized_end=1369
 # @@protoc_insertion_point(module_scope)

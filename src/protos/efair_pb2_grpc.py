@@ -92,6 +92,7 @@ class EFairServiceServicer:
 
     def Infer(self, request, context):
         """Answered when the inference has finished. ABORTED: its entity was removed meanwhile.
+        FAILED_PRECONDITION: there are inputs, and the server has no network to compute with, but only its profile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

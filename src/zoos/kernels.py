@@ -50,6 +50,11 @@ def read_kernel_folder(folder: Path) -> Mapping[str, Mapping[float, KernelModel]
     return {path.stem: read_kernel_profile(path) for path in paths}
 
 
+def clock_hz(clock_mhz: float) -> str:
+    """A clock as these files write it."""
+    return str(round(clock_mhz * HZ_PER_MHZ))
+
+
 def shipped_kernels() -> Path:
     """The folder of a Jetson TX2's kernel profiles."""
     return shipped_folder("profiles") / "kernels" / "jetson-tx2"

@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import grpc
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
+from moonjelly.core.errors import UsageError
 from moonjelly.kernel_sharing import door as doors
+from moonjelly.kernel_sharing.computing import read_networks
 from moonjelly.kernel_sharing.serving import Serving, serve
 from moonjelly.protos import efair_pb2 as pb
 from moonjelly.protos.efair_pb2_grpc import EFairServiceStub
@@ -18,11 +25,14 @@ LIMIT_S = 30.0
 
 
 @contextlib.asynccontextmanager
-async def served(until_finished: int | None = None) -> AsyncIterator[EFairServiceStub]:
+async def served(
+    until_finished: int | None = None, kernels: Path | None = None
+) -> AsyncIterator[EFairServiceStub]:
     """A server on loopback, with a connection to it."""
-    serving = Serving(
-        read_kernel_folder(shipped_kernels()), 40_000, 0.7, until_finished=until_finished
-    )
+    folder = kernels or shipped_kernels()
+    profiles = read_kernel_folder(folder)
+    models = read_networks(folder, profiles)
+    serving = Serving(profiles, models, 40_000, 0.7, until_finished=until_finished)
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(serving, address.set_result))
     try:
@@ -136,3 +146,80 @@ async def test_there_are_only_so_many_entities_and_models(monkeypatch: pytest.Mo
         assert await loaded(stub) == (2, 2)  # in the place of the one that was removed
         usage = await stub.GetUsage(pb.GetUsageRequest())
         assert [one.mid for one in usage.models] == [1, 2]
+
+
+@pytest.fixture
+def kernels(tmp_path: Path) -> Path:
+    """A folder whose ResNet18 adds one to a number of pairs."""
+    shutil.copy(shipped_kernels() / "resnet18.json", tmp_path)
+    pair, one = ("pairs", ["n", 2]), np.ones(1, np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["pairs", "one"], ["sums"])],
+        "adder",
+        [helper.make_tensor_value_info(pair[0], TensorProto.FLOAT, pair[1])],
+        [helper.make_tensor_value_info("sums", TensorProto.FLOAT, pair[1])],
+        [helper.make_tensor("one", TensorProto.FLOAT, [1], one)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "resnet18.onnx")
+    return tmp_path
+
+
+PAIRS = np.arange(6, dtype="<f4").reshape(3, 2)
+
+
+def tensor(**changes: object) -> pb.Tensor:
+    kept = {"name": "pairs", "dtype": "float32", "shape": (3, 2), "data": PAIRS.tobytes()}
+    return pb.Tensor(**kept | changes)
+
+
+async def test_tensors_are_computed_with_while_kernels_are_replayed(kernels: Path) -> None:
+    async with served(kernels=kernels) as stub:
+        _, mid = await loaded(stub)
+        reply = await stub.Infer(pb.InferRequest(mid=mid, inputs=[tensor()]))
+        (output,) = reply.outputs
+        assert (output.name, output.dtype, list(output.shape)) == ("sums", "float32", [3, 2])
+        assert np.frombuffer(output.data, "<f4").tolist() == [1, 2, 3, 4, 5, 6]
+        assert not (await stub.Infer(pb.InferRequest(mid=mid))).outputs
+        usage = await stub.GetUsage(pb.GetUsageRequest())
+        assert (usage.models[0].finished, usage.models[0].time_us) == (2, 42_812)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "detail"),
+    [
+        ([tensor(name="other")], "inputs.name=['other']: must be pairs, each once"),
+        ([tensor(), tensor()], "inputs.name=['pairs', 'pairs']: must be pairs, each once"),
+        ([tensor(dtype="int32")], "inputs.pairs.dtype='int32': must be float32"),
+        ([tensor(dtype="object")], "inputs.pairs.dtype='object': must be float32"),
+        ([tensor(shape=(-3, -2))], "inputs.pairs.shape=(-3, -2): must be 0 or more"),
+        ([tensor(shape=[1] * 17)], "inputs.pairs.shape=(1, 1, "),
+        ([tensor(shape=(2**62, 2**62))], "inputs.pairs.data: has 24 bytes, must have 85070591"),
+        ([tensor(data=b"")], "inputs.pairs.data: has 0 bytes, must have 24"),
+        ([tensor(shape=(2, 3))], "inputs: the network fails on them; are their shapes"),
+    ],
+)
+async def test_tensors_that_a_network_does_not_take_are_refused(
+    inputs: list[pb.Tensor], detail: str, kernels: Path
+) -> None:
+    async with served(kernels=kernels) as stub:
+        _, mid = await loaded(stub)
+        call = stub.Infer(pb.InferRequest(mid=mid, inputs=inputs))
+        assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert (await call.details()).startswith(detail)
+
+
+async def test_a_profile_without_its_network_computes_nothing_and_says_so() -> None:
+    async with served() as stub:
+        _, mid = await loaded(stub)
+        call = stub.Infer(pb.InferRequest(mid=mid, inputs=[tensor()]))
+        assert await call.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert await call.details() == (
+            "inputs: resnet18 is replayed from its profile alone, and computes nothing"
+        )
+
+
+def test_a_network_that_cannot_be_run_is_named_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "resnet18.onnx").write_bytes(b"no network")
+    with pytest.raises(UsageError, match=r"resnet18\.onnx: ONNX Runtime cannot load it"):
+        read_networks(tmp_path, ["resnet18"])
