@@ -206,6 +206,11 @@ class ModeTable:
         )
 
 
+def nearest_clock(clocks_mhz: Iterable[float], mhz: float) -> float:
+    """The one of a table's clocks that stands for what was read of a device, which seldom is one of them to the letter."""
+    return min(clocks_mhz, key=lambda one: abs(one - mhz))
+
+
 def _throughput_fps(batch_size: int, p50_ms: float, p99_ms: float) -> float:
     """The one place where it is said.
 

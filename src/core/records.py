@@ -87,6 +87,7 @@ class PlanRecord(NamedTuple):
     accuracy_per_request: float  # of the whole plan
     slowdown_ratio: float = 1.0  # recent batch time of this device over its profile's median
     total_mj: float | None = None  # what this device's meter had counted
+    clock_mhz: float | None = None  # planned; empty where the device's clock is left alone
 
 
 class BatchRecord(NamedTuple):
@@ -103,6 +104,7 @@ class BatchRecord(NamedTuple):
     queue_length: int  # frames left waiting
     energy_mj: float | None = None  # above idle
     energy_quality: str = ""  # measured or modelled
+    clock_mhz: float | None = None  # when it began; empty where the profile has no clocks
 
 
 class EnergyRecord(NamedTuple):

@@ -84,6 +84,8 @@ class Batch:
         num_left: frames that stayed queued.
         plan_epoch: of the plan that it runs under.
         is_alone: nothing else may be decoded or run beside it.
+        clock_mhz: that the device is at when it begins; None where it has no clocks.
+        clock_epoch: tells whether the clock was another meanwhile.
     """
 
     frames: tuple[QueuedFrame, ...]
@@ -96,6 +98,8 @@ class Batch:
     num_left: int
     plan_epoch: int
     is_alone: bool = False
+    clock_mhz: float | None = None
+    clock_epoch: int = 0
 
     @property
     def size(self) -> int:
@@ -114,6 +118,7 @@ class Batch:
             inference_ms=took_ms,
             expected_ms=self.p50_ms,
             queue_length=self.num_left,
+            clock_mhz=self.clock_mhz,
         )
 
 

@@ -33,7 +33,7 @@ class Learning:
         if (
             self._learned is not None
             and not self._has_offered
-            and self._condition.slowdown.is_off_for_long(now_ms)
+            and self._condition.own.is_off_for_long(now_ms)
         ):
             self._has_offered = True
             _log.warning(
@@ -43,6 +43,6 @@ class Learning:
             )
 
     def keep(self) -> None:
-        """Keeps what is known, unless the device is as good as lost: that will have passed."""
-        if self._learned is not None and not self._condition.slowdown.is_far_off:
-            self._learned.keep(self._condition.slowdown.slowness)
+        """Keeps what is known of its own clock, unless the device is as good as lost: that will have passed."""
+        if self._learned is not None and not self._condition.own.is_far_off:
+            self._learned.keep(self._condition.own.slowness)

@@ -28,7 +28,8 @@ class Condition:
 
     Attributes:
         decode_ms: recent time to decode a frame.
-        slowdown: how slow the device is beside its profile.
+        slowdown: how slow the device is beside its profile, at the clock that it runs at.
+        own: likewise, at its own clock.
     """
 
     def __init__(
@@ -36,21 +37,38 @@ class Condition:
         latencies: Mapping[str, BatchLatency],
         first_decode_ms: float,
         slowness: Slowness = AS_PROFILED,
+        clock_mhz: float | None = None,
     ) -> None:
-        """Starts with what was learned before; `latencies` is the profile, by variant."""
+        """Starts with what was learned before; `latencies` is the profile, by variant, at the device's own clock."""
         self.decode_ms = first_decode_ms
+        self._by_clock: dict[float | None, Slowdown] = {}
+        self._take_clock(clock_mhz, latencies, slowness)
+        self.own = self.slowdown
+        self._ran_ms = -math.inf
+        self._status_at_ms = 0.0
+        self._told = AS_PROFILED
+
+    def _take_clock(
+        self, clock_mhz: float | None, latencies: Mapping[str, BatchLatency], first: Slowness
+    ) -> None:
         self._latencies = latencies
         self._span_ms = (
             min(one.p50_ms[0] for one in latencies.values()),
             max(one.p50_ms[-1] for one in latencies.values()),
         )
-        self.slowdown = Slowdown(self._span_ms, slowness)
+        if clock_mhz not in self._by_clock:
+            self._by_clock[clock_mhz] = Slowdown(self._span_ms, first)
+        self.slowdown = self._by_clock[clock_mhz]
+        self._seen = seen = self.slowdown.slowness
         self._expected: dict[str, BatchLatency] = {}
-        self._expected_of = Slowness(slowness.ratio, slowness.extra_ms)
-        self._seen = slowness
-        self._ran_ms = -math.inf
-        self._status_at_ms = 0.0
-        self._told = AS_PROFILED
+        self._expected_of = Slowness(seen.ratio, seen.extra_ms)
+
+    def at_clock(self, clock_mhz: float | None, latencies: Mapping[str, BatchLatency]) -> None:
+        """The device runs at another clock, with that profile: a low clock is no slow device.
+
+        Of a clock that is new, the device is taken to be as slow as it was at the last one.
+        """
+        self._take_clock(clock_mhz, latencies, self.slowdown.slowness)
 
     def expected(self, variant: str) -> BatchLatency:
         """What a variant takes on a device that is so slow; apart from chance, which would keep batches small."""

@@ -13,12 +13,13 @@ from ...batching.port import Batch
 
 @dataclass(frozen=True, slots=True)
 class DeviceOrders:
-    """What a plan asks of one device."""
+    """What a plan asks of one device; `clock_mhz` is None where its clock is left alone."""
 
     variant: str
     batch_size: int
     arrival_fps: float
     plan_epoch: int
+    clock_mhz: float | None = None
 
 
 class LoadCause(StrEnum):
@@ -42,6 +43,7 @@ class Turn:
     Attributes:
         batch: to start; None for none.
         drop: frames to give up, and why.
+        ask_mhz: a clock to ask for, before all else; then ask again at once.
         overdue: frames that wait past their deadlines: whoever sent them is told that the device lives.
         must_finish: nothing can start before the oldest batch under way has ended.
         wait_until_ms: otherwise ask again then at the latest, and whenever anything has happened.
@@ -52,3 +54,4 @@ class Turn:
     overdue: tuple[int, ...] = ()
     must_finish: bool = False
     wait_until_ms: float = math.inf
+    ask_mhz: float | None = None

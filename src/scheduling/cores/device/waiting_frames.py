@@ -56,6 +56,12 @@ class WaitingFrames:
         """The first frame that is to run alone; None if there is none."""
         return next(iter(self._alone.values())) if self._alone else None
 
+    @property
+    def first_deadline_ms(self) -> float:
+        """The earliest of all; infinite if none waits."""
+        waiting = (*self._frames.values(), *self._alone.values())
+        return min([frame.deadline_ms for frame in waiting], default=math.inf)
+
     def overdue(self, now_ms: float) -> tuple[tuple[int, ...], float]:
         """Returns frames whose deadlines are past, now and then, and when to ask again at the latest."""
         next_ms = min([frame.deadline_ms for frame in self._frames.values()], default=math.inf)

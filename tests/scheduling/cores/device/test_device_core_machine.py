@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from random import Random
 
@@ -22,6 +23,16 @@ LATENCIES = {
 PUBLISHED = {
     name: BatchLatency((2.0 + k,) * 4, (3.0 + k,) * 4) for k, name in enumerate("abcdefghijklmnop")
 }
+BY_CLOCK = {
+    mhz: {
+        name: BatchLatency(
+            tuple(ms * 1200 / mhz for ms in one.p50_ms),
+            tuple(ms * 1200 / mhz for ms in one.p99_ms),
+        )
+        for name, one in LATENCIES.items()
+    }
+    for mhz in (300.0, 600.0, 1200.0)
+}
 SIDES_PX = dict.fromkeys(PUBLISHED, 128) | {"a": 32, "b": 64, "c": 64, "d": 96}
 BATCHERS = ("deadline", "fixed:3", "interval:30")
 times = st.integers(0, 60).map(float)
@@ -35,6 +46,7 @@ class Device(RuleBasedStateMachine):
     needs_decoding = True
     num_loaded = 3
     latencies = LATENCIES
+    by_clock = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,6 +57,7 @@ class Device(RuleBasedStateMachine):
             num_loaded=self.num_loaded,
             sides_px=SIDES_PX if self.needs_decoding else None,
             depth=self.depth,
+            by_clock=self.by_clock,
         )
         self.core.loaded("a")
         self.loaded = {"a"}
@@ -128,9 +141,22 @@ class Device(RuleBasedStateMachine):
             self.end(key)
         self.is_stale = True
 
+    def set_clock(self, mhz: float) -> None:
+        raise AssertionError(f"nobody planned {mhz} MHz")
+
+    def look_at_clock(self) -> None:
+        """There is none."""
+
     @rule()
     def device_asks(self) -> None:
+        self.look_at_clock()
         turn = self.core.turn(self.now_ms)
+        if turn.ask_mhz is not None:
+            assert not self.under_way
+            assert (turn.batch, turn.drop, turn.must_finish) == (None, (), False)
+            self.set_clock(turn.ask_mhz)
+            self.is_stale = True
+            return
         for key, _ in turn.drop:
             self.end(key)
         self.is_stale = bool(turn.drop)
@@ -139,6 +165,7 @@ class Device(RuleBasedStateMachine):
             assert turn.batch.variant == self.core.variants.active
             assert all(frame.key in self.open for frame in turn.batch.frames)
             assert len(turn.batch.frames) <= max(self.core.batch_size, self.core.max_batch_size)
+            self.check_clock(turn.batch)
             if turn.batch.is_alone:
                 assert not self.under_way
                 assert not self.decoding
@@ -150,6 +177,9 @@ class Device(RuleBasedStateMachine):
             assert turn.must_finish or turn.wait_until_ms <= latest_ms or self.decoding
             assert turn.wait_until_ms > self.now_ms or turn.must_finish
         assert not turn.must_finish or self.under_way
+
+    def check_clock(self, batch) -> None:
+        assert batch.clock_mhz is None
 
     @precondition(lambda self: self.under_way)
     @rule(slowness=st.sampled_from([0.7, 1.0, 1.0, 3.0, 20.0]), how=st.integers(0, 5))
@@ -236,14 +266,127 @@ class PublishedDevice(Device):
     depth = 2
 
 
+class ClockedDevice(Device):
+    """A clock that follows some time after it was asked, if the machine does not refuse it or hold it down."""
+
+    by_clock = BY_CLOCK
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mhz, self.delay_ms, self.is_refused = 1200.0, 10.0, False
+        self.is_held = False  # until it is asked for another clock
+        self.to_come: list[tuple[float, float]] = []
+
+    def follow(self) -> None:
+        """Has the clock change, whose change is due."""
+        while self.to_come and self.to_come[0][0] <= self.now_ms:
+            mhz = self.to_come.pop(0)[1]
+            assert mhz >= self.mhz or not self.under_way, "it falls under a running batch"
+            self.mhz = mhz
+
+    @rule(after_ms=times)
+    def time_passes(self, after_ms: float) -> None:
+        super().time_passes(after_ms)
+        self.follow()
+
+    @precondition(lambda self: self.under_way)
+    @rule(slowness=st.sampled_from([0.7, 1.0, 1.0, 3.0, 20.0]), how=st.integers(0, 5))
+    def batch_ends(self, slowness: float, how: int) -> None:
+        before = self.core.condition.slowdown.slowness
+        batch = self.under_way[0]
+        super().batch_ends(slowness, how)
+        if batch.clock_epoch != self.core.clock.epoch:
+            assert self.core.condition.slowdown.slowness == before, "learned of two clocks"
+        self.follow()
+
+    @rule(
+        number=st.integers(0, 15),
+        batch_size=st.integers(0, 9),
+        mhz=st.sampled_from([None, 300.0, 600.0, 1200.0]),
+        fps=st.sampled_from([0.0, 2.0, 100.0]),
+    )
+    def plan_comes(self, number: int, batch_size: int, mhz: float | None, fps: float) -> None:
+        variant = list(self.latencies)[number % len(self.latencies)]
+        self.core.order(DeviceOrders(variant, batch_size, fps, self.num_taken, mhz))
+        self.is_stale = True
+
+    @rule(delay_ms=st.sampled_from([0.0, 1.0, 40.0, 400.0]), is_refused=st.booleans())
+    def machine_is_another(self, delay_ms: float, is_refused: bool) -> None:
+        self.delay_ms, self.is_refused = delay_ms, is_refused
+
+    @rule(mhz=st.sampled_from([300.0, 700.0]))
+    def machine_holds_it_down(self, mhz: float) -> None:
+        self.mhz = min(self.mhz, mhz)  # also under what runs: nobody asked for that
+        self.is_held = True
+
+    def set_clock(self, mhz: float) -> None:
+        self.is_held = self.is_refused
+        if not self.is_refused:
+            self.to_come.append((self.now_ms + self.delay_ms, mhz))
+            self.follow()
+
+    def look_at_clock(self) -> None:
+        self.core.at_clock(self.mhz, self.now_ms, is_refused=self.is_held)
+
+    def check_clock(self, batch) -> None:
+        planned, asked = self.core.variants.orders.clock_mhz, self.core.clock.asked_mhz
+        assert planned is None or (asked or 1200.0) >= planned, (
+            "a parked device was not brought back"
+        )
+        table = self.by_clock[batch.clock_mhz][batch.variant]
+        assert batch.p50_ms == table.p50_ms[batch.size - 1]
+        assert abs(batch.clock_mhz - self.mhz) <= 100  # judged by what is reached
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.delay_ms, self.is_refused, self.is_held = 10.0, False, False
+        self.mhz = self.core.clock.asked_mhz or 1200.0  # nothing holds it down any more
+        for planned_mhz, fps in (
+            (1200.0, 0.0),
+            (600.0, 0.0),
+        ):  # idle, parked, and what was refused is asked for anew
+            orders = DeviceOrders(self.core.variants.active, 1, fps, self.num_taken, planned_mhz)
+            self.core.order(orders)
+            for _ in range(60):
+                self.device_asks()
+                if self.under_way:
+                    self.batch_ends(1.0, 5)  # a blank one
+                self.time_passes(10.0)
+            is_watched = self.decoding or self.core.condition.probe_at_ms() < math.inf
+            assert self.mhz == (planned_mhz if is_watched else 300.0)
+            self.frame_comes(60.0, False)
+            for _ in range(10):
+                self.device_asks()
+                self.time_passes(5.0)
+                if self.mhz == planned_mhz:
+                    break
+            assert self.mhz == planned_mhz, "it never comes back"
+            super().teardown()
+
+
+class OverlappingClockedDevice(ClockedDevice):
+    depth = 2
+    needs_decoding = False
+
+
 LIMITS = settings(max_examples=60, stateful_step_count=60, deadline=None)
-for machine in (Device, OverlappingDevice, FixedDevice, IntervalDevice, PublishedDevice):
+for machine in (
+    Device,
+    OverlappingDevice,
+    FixedDevice,
+    IntervalDevice,
+    PublishedDevice,
+    ClockedDevice,
+    OverlappingClockedDevice,
+):
     machine.TestCase.settings = LIMITS
 TestDevice = Device.TestCase
 TestOverlappingDevice = OverlappingDevice.TestCase
 TestFixedDevice = FixedDevice.TestCase
 TestIntervalDevice = IntervalDevice.TestCase
 TestPublishedDevice = PublishedDevice.TestCase
+TestClockedDevice = ClockedDevice.TestCase
+TestOverlappingClockedDevice = OverlappingClockedDevice.TestCase
 
 
 @settings(deadline=None)
