@@ -34,6 +34,7 @@ from moonjelly.experiment_manager.live import (
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.links.traces import read_trace
 from moonjelly.live_run.as_scenario import measured_sizes, simulated_run
+from moonjelly.live_run.cameras import LiveCamera
 from moonjelly.reporting.interval import mean_and_interval
 from moonjelly.simulation.oracle import ORACLE
 from moonjelly.simulation.recorded_sizes import RecordedSizes
@@ -140,7 +141,7 @@ def scenario_of(run: RunConfig, name: str) -> Scenario:
         run.start_seed,
         config,
         config.devices,
-        {run.seed: _sizes(run.seed, run.fps, run.seconds, run)},
+        {camera.stream_id: _sizes(run, camera) for camera in cameras},
     )
     streams = tuple(dataclasses.replace(one, policy=name) for one in scenario.streams)
     return dataclasses.replace(scenario, streams=streams)
@@ -149,11 +150,11 @@ def scenario_of(run: RunConfig, name: str) -> Scenario:
 _SIZES: dict[tuple[int, float, float], RecordedSizes] = {}
 
 
-def _sizes(seed: int, fps: float, seconds: float, run: RunConfig) -> RecordedSizes:
-    """Of the drawn street that all cameras of a run look at."""
-    key = (seed, fps, seconds)
+def _sizes(run: RunConfig, camera: LiveCamera) -> RecordedSizes:
+    """Of the drawn street that a camera of a run looks at."""
+    key = (camera.scene_seed, camera.fps, run.seconds)
     if key not in _SIZES:
-        scene = encoded_scene(run, run.cameras()[0])
+        scene = encoded_scene(run, camera)
         _SIZES[key] = measured_sizes(scene, sides_px(run), zoo_of(run).zoo.fit)
     return _SIZES[key]
 

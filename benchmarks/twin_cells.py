@@ -165,7 +165,7 @@ def measured(run: RunConfig, folder: Path) -> Measured:
     cameras = read_outcome(folder).cameras
     num_in_time = sum(camera.in_time for camera in cameras)
     gained = sum(camera.captured * (camera.profile_map or 0.0) for camera in cameras)
-    num_offered = run.clients * max(1, round(run.seconds * run.fps))
+    num_offered = sum(max(1, round(run.seconds * one.fps)) for one in run.listed)
     return Measured(
         in_time_ratio=num_in_time / num_offered,
         refused_ratio=sum(camera.refused for camera in cameras) / run.clients,

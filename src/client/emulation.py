@@ -176,14 +176,15 @@ async def run_cameras(
     sources: Sequence[OpenedSource] | None = None,
     zero_ms: float | None = None,
     seed: int = 0,
+    starts_s: Sequence[float] | None = None,
     stop: asyncio.Event | None = None,
     on_answer: Callable[[Answer], None] | None = None,
     on_loss: Callable[[str], None] | None = None,
 ) -> list[CameraResult]:
     """Streams cameras at the same time, and logs every frame in `frames.csv` and `answers.jsonl`.
 
-    Each camera has its own connection, and starts at a random moment of its first frame period. One
-    that is refused or fails leaves the others alone.
+    Each camera has its own connection, and starts at a random moment of its first frame period, or so much later
+    than its time to start. One that is refused or fails leaves the others alone.
 
     Args:
         cameras: of different stream ids.
@@ -193,6 +194,7 @@ async def run_cameras(
         zero_ms: time of the monotonic clock from which the times of the log count; the start of the
             cameras, if it is not given.
         seed: of the moments at which cameras start.
+        starts_s: each camera's time to start; at once, if it is not given.
         stop: ends capturing early when it is set.
         on_answer: called with each answer.
         on_loss: called at the end if rows of the logs were lost, as on a full disk, with a line that says so.
@@ -210,6 +212,8 @@ async def run_cameras(
         require_positive("seconds", seconds)
     require_not_negative("seed", seed)
     phases_s = start_phases_s([camera.fps for camera in cameras], seed)
+    starts_s = [0.0] * len(cameras) if starts_s is None else starts_s
+    delays_s = [start_s + phase_s for start_s, phase_s in zip(starts_s, phases_s, strict=True)]
     stop = asyncio.Event() if stop is None else stop
     cv2.setNumThreads(1)  # the cores are wanted by others, often by the server itself
     workers = Workers()
@@ -230,7 +234,7 @@ async def run_cameras(
         flushing = asyncio.create_task(logs.keep_flushing(), name="flush logs")
         stack.callback(flushing.cancel)
         async with asyncio.TaskGroup() as group:
-            for result, source, phase_s in zip(results, sources, phases_s, strict=True):
+            for result, source, delay_s in zip(results, sources, delays_s, strict=True):
                 if isinstance(source, RunError):
                     result.problem = source
                     continue
@@ -241,7 +245,7 @@ async def run_cameras(
                     zero_ms=zero_ms,
                 )
                 group.create_task(
-                    _run_camera(result, source, options, workers, phase_s, stop, take),
+                    _run_camera(result, source, options, workers, delay_s, stop, take),
                     name=f"camera {camera.stream_id}",
                 )
     if on_loss is not None and (problem := logs.problem()):

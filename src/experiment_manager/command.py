@@ -83,14 +83,17 @@ def run(arguments: argparse.Namespace) -> int:
         ):
             folder.claim(machine)
             folder.note_command(sys.argv, detections_words(experiment.detections_zoo))
-            num_finished = sum(folder.finished(one) is not None for one in runs)
-            about_s = (len(runs) - num_finished) * (experiment.seconds + START_AND_STOP_S)
+            left = [one for one in runs if folder.finished(one) is None]
+            num_finished = len(runs) - len(left)
+            about_s = sum(one.span_s + START_AND_STOP_S for one in left)
             console.print(
                 f"{path}: {len(runs)} runs, {num_finished} finished before; about "
                 f"{duration(about_s)} left; Ctrl-C stops, the same command goes on",
                 markup=False, highlight=False,
             )  # fmt: skip
-            observer = TerminalObserver(console, len(runs), num_finished, experiment.seconds)
+            observer = TerminalObserver(
+                console, len(runs), num_finished, about_s / max(1, len(left))
+            )
             try:
                 with observer:
                     num_failed = run_missing(runs, folder, run_one, observer)

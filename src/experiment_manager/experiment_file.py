@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_type_hints
 
 from ..adapting.estimators import check_estimator
 from ..adapting.policies.registry import check_policy
-from ..core.checks import echo, require_positive
+from ..core.checks import echo, is_number, require_positive
 from ..core.errors import UsageError
 from ..core.limits import FPS, SLO_MS, WIRE_MS, Range
 from ..core.options import check_ranges, option
@@ -25,11 +25,20 @@ from ..links.traces import LinkTrace, read_trace
 from ..live_run.cameras import TRACES_DIR
 from ..server.config import ServerConfig
 from ..zoos import open_zoo, zoo_beside
-from .matrix import USUAL_ZOO, Experiment, Value
+from .listed_cameras import (
+    NUM_CAMERAS,
+    OWN_TRACE,
+    START_S,
+    ListedCamera,
+    read_camera_list,
+    with_suffix,
+)
+from .matrix import ALIKE_FACTORS, USUAL_ZOO, Experiment, Value
 
 SHIPPED_DIR = Path(__file__).with_name("experiments")
 MAX_RUNS = 10_000
 MAX_SECONDS = 3600.0
+_ONE_ROUND = "trace"  # in place of seconds
 SET_BY_US = ("host", "port", "insecure", "out_dir", "no_logs", "seed")
 
 
@@ -57,6 +66,14 @@ def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
     return values
 
 
+def _seconds(value: object) -> float | None:
+    if value == _ONE_ROUND:
+        return None
+    if not is_number(value):
+        raise ValueError(f"{echo(value)}: must be a number, or {_ONE_ROUND}")
+    return require_positive("seconds", float(value), MAX_SECONDS)
+
+
 def _factor(read: Any) -> Any:  # noqa: ANN401 types
     return Annotated[tuple[read, ...], ReadBy(_distinct)]
 
@@ -82,21 +99,20 @@ _Server = make_dataclass(
 _Matrix = make_dataclass(
     "_Matrix",
     [
-        ("clients", _numbers(int, "clients", Range(1, 64))),
-        ("slo_ms", _numbers(float, "slo_ms", SLO_MS)),
-        ("fps", _numbers(float, "fps", FPS)),
-        ("trace", _factor(str)),
-        *[
-            (name, factor, field(default=None))
-            for name, factor in {
-                **{name: _factor(hint) for name, hint in _OPTIONS.items()},
-                **_REFUSED,
-                "seed": _numbers(int, "seed", Range(0, 2**31 - 1)),
-                "policy": _names(check_policy),
-                "estimator": _names(check_estimator),
-                "shaper": _names(_check_shaper),
-            }.items()
-        ],
+        (name, factor, field(default=None))
+        for name, factor in {
+            **{name: _factor(hint) for name, hint in _OPTIONS.items()},
+            **_REFUSED,
+            "cameras": _factor(str),
+            "clients": _numbers(int, "clients", NUM_CAMERAS),
+            "slo_ms": _numbers(float, "slo_ms", SLO_MS),
+            "fps": _numbers(float, "fps", FPS),
+            "trace": _factor(str),
+            "seed": _numbers(int, "seed", Range(0, 2**31 - 1)),
+            "policy": _names(check_policy),
+            "estimator": _names(check_estimator),
+            "shaper": _names(_check_shaper),
+        }.items()
     ],
 )
 
@@ -107,15 +123,15 @@ class _ExperimentFile:
 
     matrix: _Matrix  # type: ignore[valid-type]  # made of the server's options
     server: _Server = field(default_factory=_Server)  # type: ignore[valid-type]
-    seconds: float = 10.0
+    seconds: Annotated[float | None, ReadBy(_seconds, given=Any)] = 10.0
     iterations: int = option(1, limits=Range(1, 1000))
     wire_ms: float = option(0.0, limits=WIRE_MS)
     trace_scale_ratio: float = 1.0
     detections_zoo: str = ""
+    start_spread_s: float = option(0.0, limits=START_S)
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        require_positive("seconds", self.seconds, MAX_SECONDS)
         require_positive("trace_scale_ratio", self.trace_scale_ratio, 1000)
 
 
@@ -147,6 +163,13 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
     matrix = {name: getattr(file.matrix, name) for name in given["matrix"]}
     for name in server.keys() & matrix.keys():
         raise document.error(("matrix", name), "stands under server too")
+    _check_whole(document, matrix)
+    files = _Files(document, path.parent, file)
+    for number, name in enumerate(matrix.get("trace", ())):
+        files.read_trace(document, ("matrix", "trace", number), name)
+    for number, name in enumerate(matrix.get("cameras", ())):
+        files.read_camera_list(number, name, has_trace="trace" in matrix)
+    matrix.setdefault("trace", (OWN_TRACE,))
     for place, name, value in _values(server, matrix):
         with document.blamed(place):
             _check_place(name, value, is_elsewhere=is_elsewhere)
@@ -172,8 +195,10 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
         wire_ms=file.wire_ms,
         server=server,
         matrix=matrix,
-        traces=_read_traces(document, path.parent, matrix["trace"], file.trace_scale_ratio),
+        traces=files.traces,
         detections_zoo=detections_zoo,
+        camera_lists=files.camera_lists,
+        start_spread_s=file.start_spread_s,
     )
 
 
@@ -218,21 +243,56 @@ def _blamed(document: Document, place: Place) -> Iterator[None]:
         raise document.error(place, str(error)) from None
 
 
-def _read_traces(
-    document: Document, folder: Path, names: tuple[str, ...], scale_ratio: float
-) -> dict[str, LinkTrace]:
-    traces: dict[str, LinkTrace] = {}
-    for number, name in enumerate(names):
-        place = ("matrix", "trace", number)
+def _check_whole(document: Document, matrix: Mapping[str, tuple[Value, ...]]) -> None:
+    """Checks that cameras are described, and in one way; raises UsageError."""
+    for name in ALIKE_FACTORS:
+        if "cameras" in matrix and name in matrix:
+            raise document.error(("matrix", name), "must not stand beside cameras, which say it")
+    for name in () if "cameras" in matrix else (*ALIKE_FACTORS, "trace"):
+        if name not in matrix:
+            raise document.error(("matrix", name), "is missing")
+
+
+class _Files:
+    """The traces and camera lists that an experiment names, as they are read; methods raise UsageError."""
+
+    def __init__(self, document: Document, folder: Path, file: _ExperimentFile) -> None:
+        self.traces: dict[str, LinkTrace] = {}
+        self.camera_lists: dict[str, tuple[ListedCamera, ...]] = {}
+        self._document = document
+        self._folder = folder
+        self._file = file
+
+    def read_trace(self, document: Document, place: Place, name: str) -> None:
+        """Reads a trace that a document names, of those that are shipped or beside the experiment."""
+        if name in self.traces:
+            return
         path = TRACES_DIR / f"{name}_mbps.txt"
         if Path(name).suffix:
-            path = folder / name
+            path = self._folder / name
         elif not path.is_file():
-            known = sorted(
-                one.name.removesuffix("_mbps.txt") for one in TRACES_DIR.glob("*_mbps.txt")
-            )
-            rule = f"must be one of {', '.join(known)}, or a file with a suffix"
-            raise document.error(place, f"{echo(name)}: {rule}")
+            known = [one.name.removesuffix("_mbps.txt") for one in TRACES_DIR.glob("*_mbps.txt")]
+            raise document.error(place, f"{echo(name)}: must be {with_suffix(known)}")
         with _blamed(document, place):
-            traces[name] = read_trace(path, scale_ratio=scale_ratio)
-    return traces
+            trace = read_trace(path, scale_ratio=self._file.trace_scale_ratio)
+        if self._file.seconds is None and trace.round_s > MAX_SECONDS:
+            rule = f"is {trace.round_s:g} s long: must be at most {MAX_SECONDS:g} for seconds: {_ONE_ROUND}"
+            raise document.error(place, rule)
+        self.traces[name] = trace
+
+    def read_camera_list(self, number: int, name: str, *, has_trace: bool) -> None:
+        """Reads the list of that number in the matrix, and the traces of its cameras."""
+        place = ("matrix", "cameras", number)
+        with _blamed(self._document, place):
+            document, cameras = read_camera_list(name, self._folder)
+            for index, one in enumerate(cameras):
+                if one.trace:
+                    self.read_trace(document, ("cameras", index, "trace"), one.trace)
+        without = [index for index, one in enumerate(cameras) if not one.trace]
+        if without and not has_trace:
+            rule = f"is missing, and camera {without[0]} of {name} names none"
+            raise self._document.error(("matrix", "trace"), rule)
+        if has_trace and not without:
+            rule = "names a trace for each camera: must not stand beside trace"
+            raise self._document.error(place, f"{echo(name)}: {rule}")
+        self.camera_lists[name] = cameras

@@ -27,7 +27,7 @@ from ..reporting.summary import TOTAL, Summary
 from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
 from ..zoos import OpenedZoo, open_zoo
-from .matrix import USUAL_ZOO, RunConfig, detections_words, value_text
+from .matrix import USUAL_ZOO, RunConfig, detections_words
 from .outcome import NO_SCORES, RunOutcome, camera_outcomes, write_outcome
 from .running_all import OnProgress
 from .seeing import f1_of_smallest, find_answers, score_cameras
@@ -61,8 +61,8 @@ def run_live(
         run.shaper,
     )
     reports = [
-        CameraReport.of(result, run.link_text(camera))
-        for result, camera in zip(streamed.results, cameras, strict=True)
+        CameraReport.of(result, link)
+        for result, link in zip(streamed.results, run.link_texts(), strict=True)
     ]
     return finish_run(run, folder, reports, streamed.server_status, machine, on_progress)
 
@@ -97,7 +97,7 @@ def finish_run(
         seconds=run.seconds,
         streams=tuple(report.info for report in reports),
         settings={
-            **{name: value_text(value) for name, value in run.factors().items()},
+            **run.factor_texts(),
             "server's options": " ".join(to_arguments(server_options(run))),
             "server's messages": SERVER_LOG,
             "detections": detections_words(run.detections_zoo) or "of the devices",

@@ -8,7 +8,7 @@ import itertools
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from ..core.budget_rules import DEFAULT_BUDGET_RULE
 from ..links.shapers import SHAPERS
 from ..links.traces import LinkTrace
 from ..live_run.cameras import LiveCamera
+from .listed_cameras import ListedCamera, alike, common
 
 Value = str | int | float | bool | tuple[str, ...]
 USUAL_ZOO = "traffic"  # the same on every machine
-_OWN_FACTORS = ("clients", "slo_ms", "fps", "trace")
+ALIKE_FACTORS = ("clients", "slo_ms", "fps")  # of cameras that do not differ
+_OWN_FACTORS = (*ALIKE_FACTORS, "trace")
 CAMERA_FACTORS = ("policy", "estimator", "shaper")  # of cameras and their links
 REPEATS = ("seed", "iteration")  # what a cell's mean is taken over
 _DIGEST_LENGTH = 12
@@ -34,21 +36,22 @@ class RunConfig:
 
     Attributes:
         seconds: how long each camera captures.
-        clients: number of cameras; all alike, as in the published matrix.
-        link: that trace, scaled; each camera begins at a place of its own in it.
-        seed: of the drawn scene, the places in the trace, and the planner.
+        listed: its cameras.
+        camera_list: name of the list that they are of; empty where all are alike, as in the published matrix.
+        trace: of cameras that have none of their own.
+        links: its cameras' traces, scaled; each camera begins at a place of its own in its trace.
+        seed: of the drawn scene, the places in the traces, when cameras start, and the planner.
         iteration: from 0; repeats with other places in the trace.
         server: options of the server that are not at their defaults.
         varied: options of server and cameras that differ between the runs of the experiment.
         detections_zoo: whose networks look at what devices were sent that run none; empty for nobody's.
+        start_spread_s: cameras that name no start draw one from 0 to that.
     """
 
     seconds: float
-    clients: int
-    slo_ms: float
-    fps: float
+    listed: tuple[ListedCamera, ...]
     trace: str
-    link: LinkTrace
+    links: Mapping[str, LinkTrace]
     wire_ms: float
     seed: int
     iteration: int
@@ -58,16 +61,40 @@ class RunConfig:
     shaper: str = SHAPERS[0]
     varied: tuple[str, ...] = ()
     detections_zoo: str = ""
+    camera_list: str = ""
+    start_spread_s: float = 0.0
 
-    def factors(self) -> dict[str, Value]:
-        """What tells the run from the others of its experiment, as columns of the tables."""
+    @property
+    def clients(self) -> int:
+        """How many cameras it has."""
+        return len(self.listed)
+
+    @property
+    def slo_ms(self) -> float | None:
+        """The SLO of all cameras; None if they differ."""
+        return common(one.slo_ms for one in self.listed)
+
+    @property
+    def fps(self) -> float | None:
+        """The frame rate of all cameras; None if they differ."""
+        return common(one.fps for one in self.listed)
+
+    def factors(self) -> dict[str, Value | None]:
+        """What tells the run from the others of its experiment, as columns of the tables; None where its cameras differ."""
+        named: dict[str, Value | None] = {"cameras": self.camera_list} if self.camera_list else {}
         own = (*_OWN_FACTORS, *CAMERA_FACTORS, *REPEATS)
-        return {
+        return named | {
             name: getattr(self, name) if name in own else self.server[name]
             for name in (*_OWN_FACTORS, *self.varied, *REPEATS)
         }
 
-    def cell(self) -> dict[str, Value]:
+    def factor_texts(self) -> dict[str, str]:
+        """The factors in words, without those in which its cameras differ."""
+        return {
+            name: value_text(value) for name, value in self.factors().items() if value is not None
+        }
+
+    def cell(self) -> dict[str, Value | None]:
         """The factors without those that only repeat."""
         return {name: value for name, value in self.factors().items() if name not in REPEATS}
 
@@ -86,7 +113,7 @@ class RunConfig:
     @property
     def run_id(self) -> str:
         """Names the run's folder: what tells it from the others of its experiment, and the digest."""
-        text = "_".join(f"{name}-{value_text(value)}" for name, value in self.factors().items())
+        text = "_".join(f"{name}-{value}" for name, value in self.factor_texts().items())
         kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in text)
         return f"{kept[:_ID_LENGTH]}_{self.digest}"
 
@@ -96,27 +123,40 @@ class RunConfig:
         return self.seed + 1000 * self.iteration
 
     def cameras(self) -> tuple[LiveCamera, ...]:
-        """The run's cameras: one scene for all, and a place in the trace for each."""
+        """The run's cameras: one scene for all, a place in its trace and a start for each."""
         places = random.Random(f"{self.seed} {self.iteration}")  # noqa: S311 no secret
-        return tuple(
-            LiveCamera(
-                stream_id=f"camera-{number}",
-                scene_seed=self.seed,
-                fps=self.fps,
-                slo_ms=self.slo_ms,
-                trace=dataclasses.replace(
-                    self.link, offset=places.randrange(len(self.link.values_mbps))
-                ),
-                wire_ms=self.wire_ms,
-                policy=self.policy,
-                estimator=self.estimator,
+        starts = random.Random(f"{self.seed} {self.iteration} starts")  # noqa: S311
+        cameras: list[LiveCamera] = []
+        for number, one in enumerate(self.listed):
+            link = self.links[one.trace or self.trace]
+            start_s = starts.uniform(0.0, self.start_spread_s)
+            cameras.append(
+                LiveCamera(
+                    stream_id=f"camera-{number}",
+                    scene_seed=self.seed,
+                    fps=one.fps,
+                    slo_ms=one.slo_ms,
+                    trace=dataclasses.replace(link, offset=places.randrange(len(link.values_mbps))),
+                    wire_ms=self.wire_ms,
+                    policy=self.policy,
+                    estimator=self.estimator,
+                    start_s=start_s if one.start_s is None else one.start_s,
+                )
             )
-            for number in range(self.clients)
-        )
+        return tuple(cameras)
 
-    def link_text(self, camera: LiveCamera) -> str:
-        """The link of one of its cameras in words."""
-        return f"{self.trace} from value {camera.trace.offset}"
+    @property
+    def span_s(self) -> float:
+        """From when the links start until the last camera has captured its last frame."""
+        return self.seconds + max(camera.start_s for camera in self.cameras())
+
+    def link_texts(self) -> list[str]:
+        """The link of each of its cameras in words."""
+        return [
+            f"{one.trace or self.trace} from value {camera.trace.offset}"
+            + (f", starts at {camera.start_s:.2f} s" if camera.start_s else "")
+            for one, camera in zip(self.listed, self.cameras(), strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,48 +164,62 @@ class Experiment:
     """A matrix of runs.
 
     Attributes:
+        seconds: of each run; None for one round of the longest trace of its cameras.
         iterations: how often each combination is run.
         server: options of the server that all runs share.
-        matrix: factor to its values: clients, slo_ms, fps, trace, seed, policy,
+        matrix: factor to its values: cameras, or clients, slo_ms and fps; trace, seed, policy,
             estimator, shaper, and
             options of the server.
-        traces: name to trace, of those in the matrix.
-        detections_zoo: as of its runs.
+        traces: name to trace, of those in the matrix and in camera lists.
+        detections_zoo, start_spread_s: as of its runs.
+        camera_lists: name to cameras, of those in the matrix.
     """
 
     name: str
-    seconds: float
+    seconds: float | None
     iterations: int
     wire_ms: float
     server: Mapping[str, Value]
     matrix: Mapping[str, tuple[Value, ...]]
     traces: Mapping[str, LinkTrace]
     detections_zoo: str = ""
+    camera_lists: Mapping[str, tuple[ListedCamera, ...]] = field(default_factory=dict)
+    start_spread_s: float = 0.0
 
     def runs(self) -> list[RunConfig]:
         """All runs; every cell once, before any cell comes again, so that a part says something."""
-        varied = tuple(name for name in self.matrix if name not in (*_OWN_FACTORS, "seed"))
-        names = (*_OWN_FACTORS, *varied)
+        own = (*(("cameras",) if "cameras" in self.matrix else ALIKE_FACTORS), "trace")
+        varied = tuple(name for name in self.matrix if name not in (*own, "seed"))
+        names = (*own, *varied)
         runs: list[RunConfig] = []
         for iteration, seed in itertools.product(range(self.iterations), self.matrix["seed"]):
             for values in itertools.product(*(self.matrix[name] for name in names)):
                 options = {**self.server, **dict(zip(names, values, strict=True))}
                 factors: dict[str, Any] = {
-                    name: options.pop(name)
-                    for name in (*_OWN_FACTORS, *CAMERA_FACTORS)
-                    if name in options
+                    name: options.pop(name) for name in (*own, *CAMERA_FACTORS) if name in options
                 }
+                camera_list = factors.pop("cameras", "")
+                listed = (
+                    self.camera_lists[camera_list]
+                    if camera_list
+                    else alike(*(factors.pop(name) for name in ALIKE_FACTORS))
+                )
+                used = {one.trace or factors["trace"]: None for one in listed}
+                links = {name: self.traces[name] for name in used}
                 runs.append(
                     RunConfig(
                         **factors,
-                        seconds=self.seconds,
-                        link=self.traces[factors["trace"]],
+                        seconds=self.seconds or max(link.round_s for link in links.values()),
+                        listed=listed,
+                        camera_list=camera_list,
+                        links=links,
                         wire_ms=self.wire_ms,
                         seed=int(str(seed)),
                         iteration=iteration,
                         server=_with_budget_rule(factors.get("policy", DEFAULT_POLICY), options),
                         varied=varied,
                         detections_zoo=self.detections_zoo,
+                        start_spread_s=self.start_spread_s,
                     )
                 )
         return runs

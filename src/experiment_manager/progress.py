@@ -14,7 +14,7 @@ from rich.text import Text
 from ..files.progress import progress_bar
 from ..reporting.load import starved_words
 from ..reporting.summary import read_summary
-from .matrix import RunConfig, value_text
+from .matrix import RunConfig
 from .outcome import read_outcome
 
 START_AND_STOP_S = 5.0  # of a run, until one has shown how long it takes here
@@ -61,10 +61,10 @@ class _TimeLeftColumn(ProgressColumn):
 class TerminalObserver:
     """A line for each run that has ended, above a progress bar where there is a terminal."""
 
-    def __init__(self, console: Console, num_runs: int, num_finished: int, seconds: float) -> None:
+    def __init__(self, console: Console, num_runs: int, num_finished: int, run_s: float) -> None:
         self.num_done = num_finished
         self._num_runs = num_runs
-        self._left = TimeLeft(num_runs - num_finished, seconds + START_AND_STOP_S)
+        self._left = TimeLeft(num_runs - num_finished, run_s)
         self._progress = progress_bar(
             "{task.completed:.0f}/{task.total:.0f} runs  {task.fields[share]}",
             _TimeLeftColumn(self._left),
@@ -94,7 +94,7 @@ class TerminalObserver:
         """Prints a line about the run."""
         spent_s = self._left.end(time.monotonic())
         self.num_done += 1
-        words = " ".join(f"{name}={value_text(value)}" for name, value in run.factors().items())
+        words = " ".join(f"{name}={text}" for name, text in run.factor_texts().items())
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             came = f"FAILED: {problems[0]}{more}; kept in {folder}"

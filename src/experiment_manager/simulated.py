@@ -18,7 +18,7 @@ from ..reporting.summary import summarise, write_summary
 from ..simulation.run_folder import run_info, simulation_logs, write_links
 from ..simulation.simulation import Simulation
 from .live import encoded_scene, outcome_of, see, server_config, sides_px, zoo_of
-from .matrix import RunConfig, detections_words, value_text
+from .matrix import RunConfig, detections_words
 from .outcome import write_outcome
 from .running_all import OnProgress
 
@@ -40,10 +40,10 @@ def run_simulated(
         config,
         config.devices or find_devices(),
         {
-            camera.scene_seed: measured_sizes(
+            camera.stream_id: measured_sizes(
                 encoded_scene(run, camera), sides_px(run), zoo_of(run).zoo.fit
             )
-            for camera in cameras[:1]  # all look at the same scene
+            for camera in cameras
         },
         chance,
     )
@@ -52,10 +52,15 @@ def run_simulated(
         simulation = Simulation(scenario, observers)
         simulation.run_until(math.inf)
     info = run_info(simulation, "")
-    factors = {name: value_text(value) for name, value in run.factors().items()}
     detections = {"detections": detections_words(run.detections_zoo) or "none"}
-    settings = {**info.settings, **factors, **detections}
-    info = dataclasses.replace(info, seconds=run.seconds, settings=settings, host=machine)
+    settings = {**info.settings, **run.factor_texts(), **detections}
+    streams = tuple(
+        dataclasses.replace(stream, link=link)
+        for stream, link in zip(info.streams, run.link_texts(), strict=True)
+    )
+    info = dataclasses.replace(
+        info, seconds=run.seconds, streams=streams, settings=settings, host=machine
+    )
     write_run_info(folder, info)
     logs = read_run_logs(folder)
     frames = [frame for rows in logs.frames.values() for frame in rows]

@@ -55,8 +55,17 @@ def write_tables(folder: ExperimentFolder, runs: Sequence[RunConfig]) -> None:
         outcome = read_outcome(path)
         is_starved = int(bool(starved_words(path)))
         num_starved[key] += is_starved
+        own = {
+            one.stream_id: {"slo_ms": one.slo_ms, "fps": one.fps} for one in run.cameras()
+        }  # in which cameras may differ
         results.extend(
-            {"run": path.name, **run.factors(), **dataclasses.asdict(one), STARVED: is_starved}
+            {
+                "run": path.name,
+                **run.factors(),
+                **own[one.camera],
+                **dataclasses.asdict(one),
+                STARVED: is_starved,
+            }
             for one in outcome.cameras
         )
         measured.append(_run_metrics(path, outcome))

@@ -60,10 +60,10 @@ def simulated_run(
     seed: int,
     config: ServerConfig,
     devices: Sequence[DeviceConfig],
-    sizes: Mapping[int, RecordedSizes],
+    sizes: Mapping[str, RecordedSizes],
     chance: Chance = CALM,
 ) -> Scenario:
-    """What `stream_cameras` plays, as a scenario; sizes are those of the frames of each scene's seed.
+    """What `stream_cameras` plays, as a scenario; sizes are those of the frames of each stream.
 
     Each timer of cameras and relay is late as the load of the live run tells.
 
@@ -75,7 +75,7 @@ def simulated_run(
     phases_s = start_phases_s([camera.fps for camera in cameras], seed)
     is_replayed = all(device.kind is DeviceKind.REPLAYED for device in devices)
     return Scenario(
-        seconds=CONNECT_S + seconds,
+        seconds=CONNECT_S + max(camera.start_s for camera in cameras) + seconds,
         seed=config.seed,
         zoo=zoo.name,
         variants=zoo.variants,
@@ -101,11 +101,12 @@ def simulated_run(
                 policy=camera.policy,
                 estimator=camera.estimator,
                 link=camera.trace,
-                join_s=CONNECT_S,
+                join_s=CONNECT_S + camera.start_s,
                 phase_s=phase_s,
+                leave_s=CONNECT_S + camera.start_s + seconds,
                 first_frame_s=chance.first_frames_s.get(camera.stream_id),
-                first_kbps=camera.trace.rate_kbps(0),
-                frame_sizes=sizes[camera.scene_seed],
+                first_kbps=camera.trace.rate_kbps(camera.start_s),
+                frame_sizes=sizes[camera.stream_id],
                 encode_ms=ENCODE_MS,
                 jitter_p50_ms=chance.load.capture_late_p50_ms,
                 jitter_p99_ms=max(chance.load.capture_late_p50_ms, chance.load.capture_late_p99_ms),

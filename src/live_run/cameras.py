@@ -20,6 +20,7 @@ class LiveCamera:
     Attributes:
         scene_seed: of the drawn street that it looks at.
         trace: rate of its uplink over time.
+        start_s: when it connects, counted from when the links start.
     """
 
     stream_id: str
@@ -30,6 +31,7 @@ class LiveCamera:
     wire_ms: float
     policy: str = DEFAULT_POLICY
     estimator: str = DEFAULT_ESTIMATOR
+    start_s: float = 0.0
 
     def link(self, server: str) -> LinkConfig:
         """The camera's link to a server at HOST:PORT."""

@@ -65,7 +65,7 @@ def play_cameras(
             fps=camera.fps,
             slo_ms=camera.slo_ms,
             server=address_of(camera.stream_id),
-            bandwidth_kbps=camera.trace.rate_kbps(0),
+            bandwidth_kbps=camera.trace.rate_kbps(camera.start_s),
             policy=camera.policy,
             estimator=camera.estimator,
         )
@@ -83,6 +83,7 @@ def play_cameras(
                 sources=sources,
                 zero_ms=zero_ms,
                 seed=seed,
+                starts_s=[camera.start_s for camera in cameras],
                 on_answer=on_answer,
             )
         finally:

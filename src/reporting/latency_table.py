@@ -12,12 +12,13 @@ from ..files.whole_file import whole_file
 from .run_folder import FRAMES_FILE
 
 LATENCIES_FILE = "latencies.csv"
+_COLUMNS = {"stream_id": str, "latency_ms": float | None}
 
 
 def write_latencies(path: Path, results: pl.DataFrame, cell: Sequence[str], runs_dir: Path) -> None:
     """Writes the table, whole or not at all.
 
-    Each cell has a row for each whole ms at which frames were answered: `answered` of them by then, of `captured`. One
+    A cell holds the cameras of its rows alone, as those of one run may differ. It has a row for each whole ms at which frames were answered: `answered` of them by then, of `captured`. One
     without answers has a row of zeros.
 
     Args:
@@ -32,9 +33,11 @@ def write_latencies(path: Path, results: pl.DataFrame, cell: Sequence[str], runs
     """
     tables = []
     for key, rows in results.group_by(cell, maintain_order=True):
-        names = rows["run"].unique(maintain_order=True)
         logs = [
-            read_log(runs_dir / run / FRAMES_FILE, {"latency_ms": float | None}) for run in names
+            read_log(runs_dir / str(run) / FRAMES_FILE, _COLUMNS).filter(
+                pl.col("stream_id").is_in(cameras["camera"].implode())
+            )
+            for (run,), cameras in rows.group_by("run", maintain_order=True)
         ]
         latency_ms = pl.concat(logs)["latency_ms"]
         answered = latency_ms.drop_nulls().ceil().cast(pl.Int64).value_counts().sort("latency_ms")

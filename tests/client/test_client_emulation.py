@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 
 import pytest
@@ -57,6 +58,17 @@ async def test_cameras_are_streamed_and_logged(tmp_path, pictures):
     assert by_id["cam-1"].zoo == "fake"
     info = results[1].stream_info("8 Mbit/s")
     assert (info.captured, info.duplicated, info.link, info.note) == (20, 0, "8 Mbit/s", "")
+
+
+async def test_a_camera_starts_when_its_time_has_come_and_captures_as_long(tmp_path, pictures):
+    async with FakeServer() as server:
+        cameras = [camera(server.address, pictures, name, fps=20) for name in ("cam-0", "cam-1")]
+        results = await run_cameras(cameras, 0.4, tmp_path, starts_s=[0.0, 0.7])
+    assert [result.ledger.captured for result in results] == [8, 8]
+    first_ms = {"cam-0": math.inf, "cam-1": math.inf}
+    for row in read_records(tmp_path / "frames.csv", FrameRecord):
+        first_ms[row.stream_id] = min(first_ms[row.stream_id], row.captured_ms)
+    assert first_ms["cam-1"] >= 700.0 > first_ms["cam-0"]
 
 
 async def test_one_camera_in_trouble_leaves_the_others_alone(tmp_path, pictures):

@@ -36,7 +36,9 @@ class FakeRuns:
         if run.run_id in self.errors:
             raise self.errors[run.run_id]
         streams = tuple(
-            StreamInfo(camera.stream_id, run.fps, run.slo_ms, 0 if k < self.num_refused else FRAMES)
+            StreamInfo(
+                camera.stream_id, camera.fps, camera.slo_ms, 0 if k < self.num_refused else FRAMES
+            )
             for k, camera in enumerate(run.cameras())
         )
         frames = [

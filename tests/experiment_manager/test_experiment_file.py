@@ -87,7 +87,7 @@ def test_what_only_the_servers_own_machine_knows_is_left_to_it(folder: Path) -> 
 
 def test_traces_are_read_by_name_or_beside_the_file_and_are_part_of_a_run(folder: Path) -> None:
     before = read_experiment(folder / "good.yaml").runs()
-    assert {run.link.period_s for run in before if run.trace == "mine.txt"} == {2.0}
+    assert {run.links["mine.txt"].period_s for run in before if run.trace == "mine.txt"} == {2.0}
     (folder / "mine.txt").write_text("5\n11\n")
     after = read_experiment(folder / "good.yaml").runs()
     for one, other in zip(before, after, strict=True):
@@ -189,6 +189,7 @@ def test_shipped_experiments_are_found_by_name_and_are_what_they_say() -> None:
         "paper",
         "paper-f1",
         "paper-following",
+        "paper-mixed",
         "paper-live",
     }
     small, paper = (read_experiment(find_experiment(Path(name))) for name in ("small", "paper"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from moonjelly.experiment_manager.listed_cameras import alike
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.experiment_manager.progress import TerminalObserver, TimeLeft, duration
 from moonjelly.links.traces import constant_trace
@@ -37,7 +38,7 @@ def test_durations_are_written_as_people_do(seconds: float, text: str) -> None:
 def test_a_run_on_a_starved_machine_is_told_apart(
     tmp_path: Path, fake_runs: Any, late_ms: float, is_told: bool
 ) -> None:
-    run = RunConfig(1.0, 1, 100.0, 10.0, "t", constant_trace(5.0), 0.0, 0, 0, {})
+    run = RunConfig(1.0, alike(1, 100.0, 10.0), "t", {"t": constant_trace(5.0)}, 0.0, 0, 0, {})
     (tmp_path / "config.json").touch()
     fake_runs(run, tmp_path, lambda _, __: None)
     write_load(
@@ -62,7 +63,7 @@ def test_a_run_on_a_starved_machine_is_told_apart(
 def test_frames_of_refused_cameras_are_missed(
     tmp_path: Path, fake_runs: Any, num_refused: int, words: str
 ) -> None:
-    run = RunConfig(1.0, 8, 100.0, 10.0, "t", constant_trace(5.0), 0.0, 0, 0, {})
+    run = RunConfig(1.0, alike(8, 100.0, 10.0), "t", {"t": constant_trace(5.0)}, 0.0, 0, 0, {})
     (tmp_path / "config.json").touch()
     fake_runs.num_refused = num_refused
     fake_runs(run, tmp_path, lambda _, __: None)

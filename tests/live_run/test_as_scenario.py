@@ -17,6 +17,7 @@ from moonjelly.simulation.recorded_sizes import RecordedSizes
 from moonjelly.simulation.scenario import Sampling, ServerModel
 
 SIZES = RecordedSizes({128: (40.0,)})
+SIZES_OF = {"camera-0": SIZES, "camera-1": SIZES}
 LOAD = MachineLoad(0.5, capture_late_p50_ms=0.7, capture_late_p99_ms=3.0, capture_late_max_ms=9.0)
 CHANCE = Chance(LOAD, {"camera-1": 0.4})
 
@@ -28,19 +29,21 @@ def camera(number: int, **options: object) -> LiveCamera:
 
 
 def test_a_scenario_has_the_cameras_links_and_moments_of_the_live_run() -> None:
-    cameras = [camera(0), camera(1, fps=25.0, slo_ms=90.0, policy="best")]
+    cameras = [camera(0), camera(1, fps=25.0, slo_ms=90.0, policy="best", start_s=2.0)]
     config = ServerConfig(zoo="replayed-gpu", devices=parse_devices(["replayed:gpu"]), seed=9)
-    what = simulated_run(cameras, 8.0, 5, config, config.devices, {3: SIZES}, CHANCE)
+    what = simulated_run(cameras, 8.0, 5, config, config.devices, SIZES_OF, CHANCE)
     assert (what.seed, what.zoo) == (9, "replayed-gpu")
-    assert what.seconds - what.streams[0].join_s == pytest.approx(8.0)
+    assert what.seconds - what.streams[1].join_s == pytest.approx(8.0)
+    assert what.streams[1].join_s - what.streams[0].join_s == pytest.approx(2.0)
     assert [(one.device_id, one.device_type) for one in what.devices] == [("replayed0", "gpu")]
     assert [one.phase_s for one in what.streams] == start_phases_s([10.0, 25.0], 5)
     assert [one.first_frame_s for one in what.streams] == [None, 0.4]
     for one, twin in zip(cameras, what.streams, strict=True):
         assert (twin.stream_id, twin.fps, twin.slo_ms) == (one.stream_id, one.fps, one.slo_ms)
         assert (twin.link, twin.policy) == (one.trace, one.policy)
-        assert twin.first_kbps == one.trace.rate_kbps(0)
-        assert (twin.frame_sizes, twin.leave_s) == (SIZES, None)
+        assert twin.first_kbps == one.trace.rate_kbps(one.start_s)
+        assert twin.frame_sizes == SIZES
+        assert twin.leave_s - twin.join_s == pytest.approx(8.0)
         assert (twin.jitter_p50_ms, twin.jitter_p99_ms) == (0.7, 3.0)
         assert one.wire_ms < twin.wire_ms < one.wire_ms + 1
 
@@ -54,7 +57,7 @@ def test_a_scenario_has_the_options_of_the_server() -> None:
     config = ServerConfig(
         zoo="replayed-gpu", devices=parse_devices(["replayed:gpu"]), replay_load_ms=400.0, **options
     )
-    what = simulated_run([camera(0)], 8.0, 5, config, config.devices, {3: SIZES})
+    what = simulated_run([camera(0)], 8.0, 5, config, config.devices, SIZES_OF)
     model = dataclasses.asdict(what.server)
     assert {name: model[name] for name in options} == options
     assert (what.server.sampling, what.server.load_ms) == (Sampling.REPLAYED, 400.0)
@@ -70,7 +73,7 @@ def test_replayed_devices_are_as_slow_in_the_scenario_as_live() -> None:
         config = ServerConfig(
             zoo="replayed-gpu", devices=parse_devices(["replayed:gpu"]), replay_latency_ratio=ratio
         )
-        what = simulated_run([camera(0)], 8.0, 5, config, config.devices, {3: SIZES})
+        what = simulated_run([camera(0)], 8.0, 5, config, config.devices, SIZES_OF)
         p50_ms.append(what.profiles["gpu"].by_variant["yolov4-128"].p50_ms[0])
     assert p50_ms[1] == pytest.approx(8 * p50_ms[0])
 

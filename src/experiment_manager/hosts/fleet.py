@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from ...core.errors import RunError
+from ...core.checks import echo
+from ...core.errors import RunError, UsageError
+from ...live_run.cameras import LiveCamera
 from ...reporting.run_folder import describe_host
 from ..live import finish_run, zoo_of
 from ..matrix import RunConfig
@@ -37,6 +40,26 @@ async def connect(host: Host) -> Connection:
     return HereConnection(host) if host.is_here else await SshConnection.open(host)
 
 
+def spread_cameras(run: RunConfig, clients: Sequence[Connection]) -> list[Share]:
+    """Divides a run's cameras: each to the host that it names, the others in turn."""
+    shares: dict[str, list[LiveCamera]] = {client.host.name: [] for client in clients}
+    turns = itertools.cycle(shares)
+    for one, camera in zip(run.listed, run.cameras(), strict=True):
+        shares[one.host or next(turns)].append(camera)
+    return [Share(client, cameras) for client in clients if (cameras := shares[client.host.name])]
+
+
+def _check_named(hosts: Sequence[Host], runs: Sequence[RunConfig]) -> None:
+    playing = [host.name for host in hosts if host.role is Role.CLIENTS]
+    for run in runs:
+        for number, one in enumerate(run.listed):
+            if one.host and one.host not in playing:
+                raise UsageError(
+                    f"--hosts: camera {number} of {run.camera_list} has host {echo(one.host)}: "
+                    f"must be one of role clients: {', '.join(playing)}"
+                )
+
+
 class Fleet:
     """The hosts of an experiment, as far as they can be used."""
 
@@ -53,8 +76,9 @@ class Fleet:
         """Connects nothing yet; hosts keep files under the experiment's id, which stays when it is resumed.
 
         Raises:
-            UsageError: if a zoo that the runs need cannot be copied.
+            UsageError: if a zoo that the runs need cannot be copied, or a camera names a host that plays none.
         """
+        _check_named(hosts, runs)
         self._hosts = tuple(hosts)
         self._experiment = experiment
         self._console = console
@@ -103,12 +127,8 @@ class Fleet:
             CannotGoOnError: if too few hosts are left, and do not come back.
             RunError: if a host is lost meanwhile, or its part of the run fails.
         """
-        server, clients = await self._await_enough()
-        cameras = run.cameras()
-        shares = [  # in turn
-            Share(client, cameras[number :: len(clients)])
-            for number, client in enumerate(clients[: len(cameras)])
-        ]
+        server, clients = await self._await_enough({one.host for one in run.listed if one.host})
+        shares = spread_cameras(run, clients)
         try:
             await self._zoos.keep(server, self._request)
             zoo = self._zoos.there(zoo_of(run))
@@ -141,8 +161,10 @@ class Fleet:
             details=details,
         )
 
-    async def _await_enough(self) -> tuple[Connection, Sequence[Connection]]:
-        """Asks for lost hosts, for a while if no run can be made without them."""
+    async def _await_enough(
+        self, named: Collection[str]
+    ) -> tuple[Connection, Sequence[Connection]]:
+        """Asks for lost hosts, for a while if the run, whose cameras name some, cannot be made without them."""
         loop = asyncio.get_running_loop()
         end_s = loop.time() + self._return_limit_s
         while True:
@@ -155,7 +177,7 @@ class Fleet:
                 for host in self._hosts
                 if host.role is Role.CLIENTS and host.name in self._connections
             ]
-            if servers and clients:
+            if servers and clients and self._connections.keys() >= set(named):
                 return servers[0], clients
             if loop.time() >= end_s:
                 raise CannotGoOnError(

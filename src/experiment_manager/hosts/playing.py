@@ -65,7 +65,7 @@ async def play_run(
         check_address(address)
         async with _plain_errors(), asyncio.TaskGroup() as group:
             stopping = group.create_task(  # ends everything at once if the server's host is lost
-                serving.expect("done", START_LIMIT_S + run.seconds + MORE_THAN_VIDEO_S),
+                serving.expect("done", START_LIMIT_S + run.span_s + MORE_THAN_VIDEO_S),
                 name="watch the server",
             )
             reports = await _play_cameras(run, folder, address, shares, make_request, on_progress)
@@ -97,7 +97,7 @@ async def _play_cameras(
         ]
         await _all(call.expect("ready", START_LIMIT_S) for call in calls)
         await _all(call.send(GO) for call in calls)
-        limit_s = run.seconds + MORE_THAN_VIDEO_S
+        limit_s = run.span_s + MORE_THAN_VIDEO_S
         done = await _all(call.expect("done", limit_s, on_progress) for call in calls)
         for call, fields in zip(calls, done, strict=True):
             target = host_folder(folder, call.host)
@@ -113,13 +113,14 @@ async def _play_cameras(
 def _play_request(
     run: RunConfig, address: str, number: int, share: Share, make_request: MakeRequest
 ) -> Request:
+    links = dict(zip((one.stream_id for one in run.cameras()), run.link_texts(), strict=True))
     return make_request(
         share.connection,
         "play",
         run.run_id,
         server=address,
         cameras=[dataclasses.asdict(camera) for camera in share.cameras],
-        links=[run.link_text(camera) for camera in share.cameras],
+        links=[links[camera.stream_id] for camera in share.cameras],
         shaper=run.shaper,
         sides_px=sides_px(run),
         fit=zoo_of(run).zoo.fit,

@@ -41,6 +41,11 @@ class LinkTrace:
         if type(self.offset) is not int or self.offset < 0:
             raise ValueError(f"offset={echo(self.offset)}: must be a whole number of at least 0")
 
+    @property
+    def round_s(self) -> float:
+        """How long it takes until it begins again (s)."""
+        return len(self.values_mbps) * self.period_s
+
     def rate_kbps(self, at_s: float) -> float:
         """The rate (1000 bit/s) at a time of at least 0, counted from the start of the trace."""
         index = self.offset + self._number(at_s)

@@ -32,15 +32,25 @@ ACCURACIES = {
 LEAST_TOP_PERCENT = 1.0  # of the axis of misses
 HIGHEST_TOP = 1.02  # of an axis of shares
 BARS_WIDTH = 0.8
+OWN = 0.0  # stands for an SLO or a rate in which the cameras of a run differ
 DODGE = 0.07  # between points of different rates, so that their intervals stand side by side
+
+
+def with_crews(table: pl.DataFrame) -> pl.DataFrame:
+    """A table with a column `crew`: the list that a run's cameras are of, or how many there are; fewest first."""
+    name = "cameras" if "cameras" in table.columns else "clients"
+    return table.sort("clients", maintain_order=True).with_columns(
+        crew=pl.col(name).cast(pl.String)
+    )
 
 
 def draw_clients(summary: pl.DataFrame) -> Figure:
     """Draws a column for each SLO: accuracy above, share of missed frames below, a style for each rate.
 
-    The cells differ in clients, slo_ms and fps alone.
+    The cells differ in clients or cameras, slo_ms and fps alone. Cameras of a run that differ have a column and a style together.
     """
-    slos, rates, clients = (levels(summary[name]) for name in ("slo_ms", "fps", "clients"))
+    summary = with_crews(summary).with_columns(pl.col("slo_ms", "fps").fill_null(OWN))
+    slos, rates, crews = (levels(summary[name]) for name in ("slo_ms", "fps", "crew"))
     measured = measured_accuracy(summary, "{}_mean")
     least = _of_smallest(summary, measured)
     width = min(PAGE_WIDTH, 1.2 + 2.2 * len(slos))
@@ -49,14 +59,14 @@ def draw_clients(summary: pl.DataFrame) -> Figure:
     styles = line_styles(rates)
     for k, slo in enumerate(slos):
         above, below = panels[0, k], panels[1, k]
-        tidy(above, "", ACCURACIES[measured] if k == 0 else "", f"SLO {slo:g} ms")
+        tidy(above, "", ACCURACIES[measured] if k == 0 else "", _slo_words(slo))
         tidy(below, "clients", "missed frames (%)" if k == 0 else "")
         if least is not None:
             above.axhline(least, color=GREY, lw=1.0, ls="--")
-        below.set_xticks(range(len(clients)), map(str, clients))
+        below.set_xticks(range(len(crews)), crews)
         for number, fps in enumerate(rates):
             rows = summary.filter(slo_ms=slo, fps=fps)
-            places = [clients.index(number) for number in rows["clients"]]
+            places = [crews.index(crew) for crew in rows["crew"]]
             off = number - (len(rates) - 1) / 2
             dodged = [place + off * DODGE for place in places]
             _draw_accuracy(above, dodged, rows, measured, styles[fps])
@@ -68,13 +78,13 @@ def draw_clients(summary: pl.DataFrame) -> Figure:
     panels[0, 0].set_ylim(0, min(HIGHEST_TOP, 1.08 * panels[0, 0].get_ylim()[1]))
     top = max(LEAST_TOP_PERCENT, panels[1, 0].get_ylim()[1])
     panels[1, 0].set_ylim(0, min(100 * HIGHEST_TOP, top))
-    handles: list[Artist] = [styles[fps].key(f"{fps:g} frame/s") for fps in rates]
+    handles: list[Artist] = [styles[fps].key(_rate_words(fps)) for fps in rates]
     handles += [
         Patch(
             facecolor=styles[fps].colour,
             edgecolor="white",
             hatch=HATCHES[number % len(HATCHES)],
-            label=f"missed at {fps:g} frame/s",
+            label=f"missed, {_rate_words(fps)}" if fps == OWN else f"missed at {_rate_words(fps)}",
         )
         for number, fps in enumerate(rates)
     ]
@@ -82,6 +92,14 @@ def draw_clients(summary: pl.DataFrame) -> Figure:
         handles.append(Line2D([], [], color=GREY, lw=1.0, ls="--", label="smallest variant"))
     legend_above(figure, handles, 4 if len(slos) > 2 else 2)  # noqa: PLR2004 what fits the width
     return figure
+
+
+def _slo_words(slo_ms: float) -> str:
+    return "each camera its SLO" if slo_ms == OWN else f"SLO {slo_ms:g} ms"
+
+
+def _rate_words(fps: float) -> str:
+    return "all cameras" if fps == OWN else f"{fps:g} frame/s"
 
 
 def measured_accuracy(table: pl.DataFrame, column: str) -> str:

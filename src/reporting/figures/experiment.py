@@ -17,7 +17,7 @@ from ..latency_table import LATENCIES_FILE, write_latencies
 from ..load import starved_words
 from ..run_folder import FRAMES_FILE
 from ..run_logs import read_run_logs
-from .clients import draw_clients
+from .clients import draw_clients, with_crews
 from .following import MAX_STREAMS, draw_following
 from .gallery import FOLLOWING
 from .joules import FRAME_J, draw_joules
@@ -37,7 +37,13 @@ RIVALS_TEXT = (
 )
 CELL = {"clients": int, "slo_ms": float, "fps": float, "trace": str}
 MEASURED = {"run": str, **CELL, "seed": int, "iteration": int, "camera": str, "captured": int}
-SUMMED_UP = {**CELL, "missed_ratio_mean": float | None, "missed_ratio_ci95": float | None}
+SUMMED_UP = {
+    **CELL,
+    "slo_ms": float | None,  # empty where the cameras of a run differ
+    "fps": float | None,
+    "missed_ratio_mean": float | None,
+    "missed_ratio_ci95": float | None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,9 @@ def read_experiment(folder: Path) -> Experiment:
     first, last = results.columns.index("run"), results.columns.index("camera")
     factors = tuple(results.columns[first + 1 : last])
     options = tuple(
-        name for name in factors if name not in (*CELL, *REPEATS) and results[name].n_unique() > 1
+        name
+        for name in factors
+        if name not in ("cameras", *CELL, *REPEATS) and results[name].n_unique() > 1
     )
     path = folder / NOTES_FILE
     notes = read_json(path).read(dict[str, str]) if path.exists() else {}
@@ -128,7 +136,7 @@ def _parts(experiment: Experiment, table: pl.DataFrame) -> Iterator[tuple[str, p
 
 def _of_clients(experiment: Experiment) -> Iterator[Plate]:
     path = experiment.folder / SUMMARY_FILE
-    if not path.exists() or experiment.results["clients"].n_unique() == 1:
+    if not path.exists() or with_crews(experiment.results)["crew"].n_unique() == 1:
         return
     summary = read_tidy_table(path, SUMMED_UP)
     notes = {part: experiment.note(rows) for part, rows in _parts(experiment, experiment.results)}
@@ -175,7 +183,7 @@ def _of_latencies(experiment: Experiment) -> Iterator[Plate]:
 def _starved_cells(results: pl.DataFrame) -> list[Cell]:
     if "starved" not in results.columns:
         return []
-    starved = results.filter(pl.col("starved") > 0)
+    starved = with_crews(results.filter(pl.col("starved") > 0))
     return [Cell(*row) for row in starved.select(Cell._fields).unique().rows()]
 
 

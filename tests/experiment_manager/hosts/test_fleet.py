@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 from rich.console import Console
 
 from moonjelly import __version__
-from moonjelly.core.errors import RunError
+from moonjelly.core.errors import RunError, UsageError
 from moonjelly.core.records import FrameRecord
 from moonjelly.experiment_manager.hosts import fleet as fleet_module
 from moonjelly.experiment_manager.hosts.fleet import Fleet
 from moonjelly.experiment_manager.hosts.host import Host, Role
 from moonjelly.experiment_manager.hosts.port import HostError
+from moonjelly.experiment_manager.listed_cameras import ListedCamera, alike
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.experiment_manager.running_all import CannotGoOnError
 from moonjelly.files.csv_log import CsvLog
@@ -25,7 +27,7 @@ from moonjelly.links.traces import constant_trace
 from moonjelly.reporting.load import MachineLoad, write_load
 
 RUN = RunConfig(
-    1.0, 3, 100.0, 10.0, "t", constant_trace(5.0), 0.0, 0, 0,
+    1.0, alike(3, 100.0, 10.0), "t", {"t": constant_trace(5.0)}, 0.0, 0, 0,
     {"zoo": "replayed-gpu", "devices": ("replayed:gpu",)},
 )  # fmt: skip
 HOSTS = (
@@ -145,7 +147,7 @@ async def fleet(fakes: dict[str, FakeHost]) -> Fleet:
     return opened
 
 
-async def make_run(fleet: Fleet, folder: Path) -> tuple[list[str], int]:
+async def make_run(fleet: Fleet, folder: Path, run: RunConfig = RUN) -> tuple[list[str], int]:
     folder.mkdir(exist_ok=True)
     num_answers = 0
 
@@ -153,7 +155,7 @@ async def make_run(fleet: Fleet, folder: Path) -> tuple[list[str], int]:
         nonlocal num_answers
         num_answers += answers
 
-    return await fleet.make_run(RUN, folder, count), num_answers
+    return await fleet.make_run(run, folder, count), num_answers
 
 
 def cameras_of(fake: FakeHost) -> list[str]:
@@ -181,6 +183,47 @@ async def test_cameras_are_spread_over_the_hosts_and_their_logs_become_one(
     assert fakes["a"].requests[-1]["details"]["server"] == "10.0.0.5:10001"
     assert {fake.lines[-1] for fake in fakes.values()} == {"remove"}
     assert fleet.machine["a: processor"] == "abacus"
+
+
+def unlike(*hosts: str) -> RunConfig:
+    """A run whose cameras name hosts, differ in SLO, and start one after the other."""
+    listed = [
+        ListedCamera(slo_ms=100.0 + number, fps=10.0, start_s=float(number), host=host)
+        for number, host in enumerate(hosts)
+    ]
+    return dataclasses.replace(RUN, listed=tuple(listed), camera_list="mine.yaml")
+
+
+async def test_cameras_that_name_a_host_are_played_there_as_they_are_described(
+    tmp_path: Path, fleet: Fleet, fakes: dict[str, FakeHost]
+) -> None:
+    await make_run(fleet, tmp_path / "run", unlike("b", "b", "", ""))
+    assert cameras_of(fakes["a"]) == ["camera-2"]
+    assert cameras_of(fakes["b"]) == ["camera-0", "camera-1", "camera-3"]
+    details = fakes["b"].requests[-1]["details"]
+    told = [(one["slo_ms"], one["start_s"]) for one in details["cameras"]]
+    assert told == [(100, 0), (101, 1), (103, 3)]
+    assert details["links"] == [
+        "t from value 0", "t from value 0, starts at 1.00 s", "t from value 0, starts at 3.00 s",
+    ]  # fmt: skip
+
+
+async def test_a_host_that_a_camera_names_is_not_done_without(
+    tmp_path: Path, fleet: Fleet, fakes: dict[str, FakeHost]
+) -> None:
+    fakes["a"].is_there = False
+    await make_run(fleet, tmp_path / "one", unlike("b", ""))
+    with pytest.raises(CannotGoOnError, match="host a: cannot be reached"):
+        await make_run(fleet, tmp_path / "two", unlike("a", ""))
+
+
+def test_a_host_that_a_camera_names_has_to_play_cameras() -> None:
+    for name in ("edge", "c"):
+        with pytest.raises(UsageError) as caught:
+            Fleet(HOSTS, "cafe", Console(quiet=True), [RUN, unlike("a", name)])
+        assert str(caught.value) == (
+            f"--hosts: camera 1 of mine.yaml has host '{name}': must be one of role clients: a, b"
+        )
 
 
 async def test_a_host_that_is_away_is_done_without_until_it_is_back(

@@ -16,6 +16,7 @@ from moonjelly.experiment_manager.hosts.host import Host, Role
 from moonjelly.experiment_manager.hosts.leftovers import remove_leftovers
 from moonjelly.experiment_manager.hosts.port import HereConnection
 from moonjelly.experiment_manager.hosts.zoo_copies import ZooCopies
+from moonjelly.experiment_manager.listed_cameras import alike
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.files.shipped import shipped_folder
 from moonjelly.links.traces import constant_trace
@@ -24,7 +25,7 @@ from moonjelly.zoos import open_zoo
 
 def run_of(zoo: str, device: str = "replayed:gpu") -> RunConfig:
     return RunConfig(
-        1.0, 1, 100.0, 10.0, "t", constant_trace(5.0), 0.0, 0, 0,
+        1.0, alike(1, 100.0, 10.0), "t", {"t": constant_trace(5.0)}, 0.0, 0, 0,
         {"zoo": zoo, "devices": (device,)},
     )  # fmt: skip
 
