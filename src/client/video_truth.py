@@ -24,39 +24,50 @@ SCORES_FILE = "scores.json"
 
 
 class VideoTruth:
-    """A file of COCO's annotations, whose images by their ids are the pictures of a recording in their order."""
+    """A file of COCO's annotations, whose images by their ids are the pictures of a recording in their order.
 
-    def __init__(self, path: Path, name: str) -> None:
+    Attributes:
+        images: of the pictures, in their order.
+    """
+
+    def __init__(self, path: Path, name: str, option: str = "--truth") -> None:
         """Reads the file, and checks that it is of the recording of that name, as far as can be seen before it is played.
+
+        Errors name it as the option does.
 
         Raises:
             UsageError: naming the file, the entry and the rule.
             RunError: if the recording cannot be opened.
         """
-        self._path = path
-        self._file = read_coco(path, "--truth")
-        self._images = sorted(self._file.images, key=lambda one: one.image_id)
-        if not any((~one.truth.is_ignored).any() for one in self._images):
-            raise UsageError(f"--truth {path}: must hold an object at least")
+        self._at = f"{option} {path}"
+        self._file = read_coco(path, option)
+        self.images = sorted(self._file.images, key=lambda one: one.image_id)
+        if not any((~one.truth.is_ignored).any() for one in self.images):
+            raise UsageError(f"{self._at}: must hold an object at least")
         with contextlib.closing(open_source(name, 1.0)) as source:
             if not isinstance(source, VideoSource):
-                raise UsageError(f"--truth: needs a video as its --source, not {shown(name)}")
+                raise UsageError(f"{option}: needs a video as its --source, not {shown(name)}")
             self._check(name, source)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Those of its categories, by class id."""
+        return self._file.class_names
 
     def _check(self, name: str, source: VideoSource) -> None:
         recording, sha256 = shown(mask_address(name)), self._file.info.get("sha256")
         if sha256 and Path(name).is_file() and digest_of(Path(name)) != sha256:
             of = self._file.info.get("video", "another video")
-            raise UsageError(f"--truth {self._path}: is of {of} as it was then, not of {recording}")
-        image, size = source.read(0), self._images[0].truth.size_px
+            raise UsageError(f"{self._at}: is of {of} as it was then, not of {recording}")
+        image, size = source.read(0), self.images[0].truth.size_px
         if image is not None and image.shape[1::-1] != size:
             raise UsageError(
-                f"--truth {self._path}: is of pictures of {size[0]} x {size[1]} px, those of {recording} "
+                f"{self._at}: is of pictures of {size[0]} x {size[1]} px, those of {recording} "
                 f"have {image.shape[1]} x {image.shape[0]}"
             )
-        if source.num_told and source.num_told != len(self._images):
+        if source.num_told and source.num_told != len(self.images):
             raise UsageError(
-                f"--truth {self._path}: has {len(self._images)} images, {recording} {source.num_told} "
+                f"{self._at}: has {len(self.images)} images, {recording} {source.num_told} "
                 "pictures: must be as many"
             )
 
@@ -76,14 +87,14 @@ class VideoTruth:
         own = self._file.class_names
         if not set(own) & set(class_names):
             raise UsageError(
-                f"--truth {self._path}: categories: none is a class of the zoo; it has "
+                f"{self._at}: categories: none is a class of the zoo; it has "
                 f"{', '.join(class_names)}, the file {', '.join(own)}"
             )
         camera = results[
             0
         ].camera  # all play the same recording at the same rate, and want the same
         wanted = [one if one in (camera.classes or class_names) else "" for one in class_names]
-        images = [one.known_to(wanted, own) for one in self._images]
+        images = [one.known_to(wanted, own) for one in self.images]
         pictures = self._shown(images, camera.source, camera.fps, {row.sequence for row in frames})
         truth: dict[FrameKey, FrameTruth] = {}
         golden = {}
@@ -109,7 +120,7 @@ class VideoTruth:
                 number = video.number_at(sequence) if isinstance(video, VideoSource) else None
                 if number is None or number >= len(images):
                     raise RunError(
-                        f"--truth {self._path}: frame {sequence} shows a picture that is none of its {len(images)}"
+                        f"{self._at}: frame {sequence} shows a picture that is none of its {len(images)}"
                     )
                 found[sequence] = images[number]
         return found

@@ -108,6 +108,11 @@ class VideoSource:
         """How many pictures the recording says that it has; 0 if it does not."""
         return self._container.video.frames
 
+    @property
+    def usual_fps(self) -> float:
+        """How many pictures a second the recording usually has."""
+        return 1 / self._container.usual_s
+
     def read(self, index: int) -> Image | None:
         """Returns the picture that is on at the time of that frame; RunError if the recording cannot be read on."""
         if self.number_at(index) is None or self._on is None:

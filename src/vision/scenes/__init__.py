@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .objects import MIN_OBJECT_PX, MIN_VISIBILITY_RATIO, SceneFrame, SceneObject
+from .roads import Traffic
 from .scene import Scene
 from .splits import SPLITS, Split
 
@@ -14,4 +15,5 @@ __all__ = [
     "SceneFrame",
     "SceneObject",
     "Split",
+    "Traffic",
 ]

@@ -56,7 +56,8 @@ def draw_backdrop(
         place = road.begin_m + rng.uniform(4, 14)
         while place < road.end_m:
             x, y = road.at(place, side * (road.half_width_m + 0.7))
-            posts.append((x, y, lean))
+            if _is_clear(tuple(one for one in roads if one.crosses(road)), x, y, 0.5):
+                posts.append((x, y, lean))
             place += rng.uniform(20, 26)
     ground = draw_ground(rng, split, camera, roads, margin_px) * np.asarray(light.tint)
     if light.has_lamps:

@@ -39,15 +39,18 @@ def draw_ground(
     asphalt = draw_between(rng, 84, 124, split)
     has_zebra = bool(rng.random() < 0.3)  # noqa: PLR2004
     zebra_at = rng.uniform(20, 34)
-    for road in roads:
+    crossed = np.zeros_like(x)  # the road before, where this one crosses it
+    for number, road in enumerate(roads):
         cosine, sine = math.cos(road.heading_rad), math.sin(road.heading_rad)
         along = (x - road.x_m) * cosine + (y - road.y_m) * sine
         left = -(x - road.x_m) * sine + (y - road.y_m) * cosine
         walk = _band(left, road.half_width_m + 2.4, footprint)[..., None]
+        walk = walk * (1 - crossed[..., None])
         slab = 1 + 0.10 * grain - 0.08 * _band(np.mod(along, 1.5) - 0.75, 0.05, footprint)
         colour = colour * (1 - walk) + walk * np.array((150, 156, 160)) * slab[..., None]
         surface = _band(left, road.half_width_m, footprint)[..., None]
         kerb = _band(np.abs(left) - road.half_width_m - 0.1, 0.13, footprint)[..., None]
+        kerb = kerb * (1 - crossed[..., None])
         worn = np.zeros_like(left)
         for lane in road.lanes:
             if lane.speed_mps > 0:
@@ -71,9 +74,12 @@ def draw_ground(
             stripes = _band(np.mod(left, 1.2) - 0.6, 0.3, footprint)
             on_it = _band(along - zebra_at, 1.6, footprint) * _band(left, edge, footprint)
             marks = np.maximum(marks, stripes * on_it)
+        marks *= 1 - crossed
         worn_off = (0.82 + 0.3 * grain)[..., None]
         paint = np.clip(marks[..., None] * worn_off, 0, 1) * surface
         colour = colour * (1 - paint) + paint * np.array((216, 222, 224))
+        if number + 1 < len(roads) and road.crosses(roads[number + 1]):
+            crossed = surface[..., 0]
     return colour
 
 

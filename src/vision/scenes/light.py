@@ -68,9 +68,10 @@ class Light:
         return np.asarray(np.clip(levels * self.gain(time_s), 0, 255), np.uint8)
 
 
-def draw_light(rng: np.random.Generator, split: Split) -> Light:
-    """Draws the light of a scene."""
-    name = str(rng.choice(["day", "day", "overcast", "dusk", "night"]))
+def draw_light(rng: np.random.Generator, split: Split, wanted: str = "") -> Light:
+    """Draws the light of a scene, of any name or of the one that is wanted."""
+    drawn = str(rng.choice(["day", "day", "overcast", "dusk", "night"]))
+    name = wanted or drawn
     azimuth = rng.uniform(0, 2 * math.pi)
     low, high = {"day": (35, 65), "overcast": (50, 70), "dusk": (12, 24), "night": (60, 70)}[name]
     elevation = math.radians(draw_between(rng, low, high, split))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,8 @@ from .painting import Pose
 from .splits import Split, draw_between
 
 LANE_WIDTH_M: Final = 3.4
+LENGTHS_M: Final = (5.0, 13.0, 11.0, 3.0)
+"""No vehicle of a class is longer."""
 _CLASS_SHARES: Final = (0.46, 0.15, 0.20, 0.19)
 
 
@@ -104,6 +107,10 @@ class Road:
             self.y_m + sine * along_m + cosine * left_m,
         )
 
+    def crosses(self, other: Road) -> bool:
+        """Says whether another road is no parallel."""
+        return abs(math.sin(self.heading_rad - other.heading_rad)) > 0.5  # noqa: PLR2004
+
     def passages(self, time_s: float, num_looks: int, fade_m: float = 9.0) -> list[Passage]:
         """Returns the vehicles on the road at a time."""
         found: list[Passage] = []
@@ -124,6 +131,33 @@ class Road:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What of a scene is not left to chance; empty or None is.
+
+    Attributes:
+        light: day, overcast, dusk or night.
+        layout: along, oblique, across, dual, or crossing, which no chance draws.
+        num_lanes: of each road, but those of a dual.
+        load_ratio: how many of the places of a lane are taken, 0 to 1.
+        has_parked: whether vehicles may be parked beside a road.
+    """
+
+    light: str = ""
+    layout: str = ""
+    num_lanes: int | None = None
+    load_ratio: float | None = None
+    has_parked: bool | None = None
+
+
+ANY_TRAFFIC: Final = Traffic()
+
+
+def draw_class(rng: np.random.Generator) -> int:
+    """Draws the class of a vehicle."""
+    return int(rng.choice(4, p=_CLASS_SHARES))
+
+
 def _lane(
     rng: np.random.Generator,
     offset_m: float,
@@ -136,18 +170,17 @@ def _lane(
     starts: list[float] = []
     classes: list[int] = []
     place = float(rng.uniform(0, 6))
-    lengths = (5.0, 13.0, 11.0, 3.0)
     gap = 2.0 + speed_mps * 0.22
     before = 0.0
     while True:
-        class_id = int(rng.choice(4, p=_CLASS_SHARES))
-        place += (before + lengths[class_id]) / 2 + gap + float(rng.exponential(5.0))
-        if place + lengths[class_id] / 2 + gap > length_m:
+        class_id = draw_class(rng)
+        place += (before + LENGTHS_M[class_id]) / 2 + gap + float(rng.exponential(5.0))
+        if place + LENGTHS_M[class_id] / 2 + gap > length_m:
             break
         if rng.random() < load_ratio:
             starts.append(place)
             classes.append(class_id)
-        before = lengths[class_id]
+        before = LENGTHS_M[class_id]
     return Lane(
         offset_m=offset_m,
         direction=direction,
@@ -169,12 +202,14 @@ def _road(
     num_lanes: int,
     *,
     has_parked: bool,
+    load_ratio: float | None = None,
 ) -> Road:
     """Draws a road with traffic on the right in both directions."""
     half = num_lanes * LANE_WIDTH_M / 2
     lanes: list[Lane] = []
     length = span_m[1] - span_m[0]
     load = float(rng.uniform(0.6, 0.98))
+    load = load if load_ratio is None else load_ratio
     for k in range(num_lanes):
         offset = (k + 0.5) * LANE_WIDTH_M - half
         direction = 1 if offset < 0 else -1
@@ -188,34 +223,40 @@ def _road(
     return Road(place[0], place[1], heading_rad, span_m[0], span_m[1], half, tuple(lanes))
 
 
-def draw_roads(rng: np.random.Generator, split: Split) -> tuple[str, tuple[Road, ...]]:
+def draw_roads(
+    rng: np.random.Generator, split: Split, traffic: Traffic = ANY_TRAFFIC
+) -> tuple[str, tuple[Road, ...]]:
     """Draws the roads of a scene that lie before the camera, and names the layout."""
-    layout = str(rng.choice(["along", "oblique", "across", "dual"]))
+    drawn = str(rng.choice(["along", "oblique", "across", "dual"]))
+    layout = traffic.layout or drawn
     num_lanes = int(rng.choice([2, 3, 4]))
+    num_lanes = traffic.num_lanes or num_lanes
     has_parked = bool(rng.random() < 0.35)  # noqa: PLR2004
+    has_parked = has_parked if traffic.has_parked is None else traffic.has_parked
+    road = functools.partial(_road, load_ratio=traffic.load_ratio)
     if layout == "along":
         turn = math.radians(90 + draw_between(rng, -14, 14, split))
         reach = draw_between(rng, 52, 90, split)
         place = (draw_between(rng, -4, 6, split), 0.0)
-        return layout, (_road(rng, place, turn, (-14, reach), num_lanes, has_parked=has_parked),)
+        return layout, (road(rng, place, turn, (-14, reach), num_lanes, has_parked=has_parked),)
     if layout == "oblique":
         side = int(rng.choice([-1, 1]))
         turn = math.radians(90 + side * draw_between(rng, 22, 58, split))
         place = (draw_between(rng, -3, 3, split), draw_between(rng, 22, 40, split))
-        return layout, (_road(rng, place, turn, (-48, 70), num_lanes, has_parked=has_parked),)
+        return layout, (road(rng, place, turn, (-48, 70), num_lanes, has_parked=has_parked),)
     if layout == "across":
         turn = math.radians(draw_between(rng, -16, 16, split))
         near = draw_between(rng, 17, 34, split)
-        roads = [_road(rng, (0.0, near), turn, (-52, 52), num_lanes, has_parked=has_parked)]
+        roads = [road(rng, (0.0, near), turn, (-52, 52), num_lanes, has_parked=has_parked)]
         if rng.random() < 0.5:  # noqa: PLR2004
             gap = roads[0].half_width_m + draw_between(rng, 9, 15, split)
-            far = _road(rng, (0.0, near + gap), turn, (-60, 60), 2, has_parked=False)
+            far = road(rng, (0.0, near + gap), turn, (-60, 60), 2, has_parked=False)
             roads.append(far)
         return layout, tuple(roads)
     turn = math.radians(90 + draw_between(rng, -12, 12, split))
     reach, half_gap = draw_between(rng, 50, 80, split), draw_between(rng, 6.5, 9.5, split)
     middle = draw_between(rng, -3, 3, split)
     return layout, tuple(
-        _road(rng, (middle + side * half_gap, 0.0), turn, (-14, reach), 2, has_parked=False)
+        road(rng, (middle + side * half_gap, 0.0), turn, (-14, reach), 2, has_parked=False)
         for side in (-1, 1)
     )

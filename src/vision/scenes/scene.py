@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .backdrop import draw_backdrop
 from .camera import Camera, Image
+from .crossing import draw_crossing
 from .light import Colour, draw_light, noise_tile
 from .mesh import Mesh
 from .objects import OPAQUE, Drawn, SceneFrame, object_of
@@ -27,7 +28,7 @@ from .painting import (
     paint,
     shades,
 )
-from .roads import Passage, draw_roads
+from .roads import ANY_TRAFFIC, Passage, Road, Traffic, draw_roads
 from .splits import Split, draw_between, generator
 from .vehicles import BUILDERS
 
@@ -52,6 +53,7 @@ class Scene:
         width_px: int = 1280,
         height_px: int = 720,
         fps: float = 10.0,
+        traffic: Traffic = ANY_TRAFFIC,
     ) -> None:
         """Draws the still part of the scene.
 
@@ -61,6 +63,7 @@ class Scene:
             width_px: Width of the frames.
             height_px: Height of the frames.
             fps: Frames per second of the scene's time.
+            traffic: What is not left to chance.
 
         Raises:
             ValueError: If a size or rate is not positive, or the seed or split is unknown.
@@ -72,10 +75,12 @@ class Scene:
         rng = generator(split, seed)
         self.seed, self.split, self.fps = seed, split, fps
         self.width_px, self.height_px = width_px, height_px
-        self._light = draw_light(rng, split)
-        self.layout, self._roads = draw_roads(rng, split)
+        self._light = draw_light(rng, split, traffic.light)
+        self.layout, self._roads = _draw_layout(rng, split, traffic)
         height = draw_between(rng, 5.0, 12.0, split)
-        look_at = {"along": 30.0, "dual": 28.0, "oblique": 32.0, "across": 32.0}[self.layout]
+        look_at = {"along": 30.0, "dual": 28.0, "oblique": 32.0, "across": 32.0}.get(
+            self.layout, 30.0
+        )
         look_at = max(look_at * draw_between(rng, 0.85, 1.25, split), 1.9 * height)
         focal = draw_between(rng, 0.70, 1.05, split) * width_px
         self._camera = Camera(
@@ -207,3 +212,13 @@ class Scene:
             return 0.0, 0.0
         moved = np.diff(self._camera.project(points), axis=0)[0]
         return float(moved[0]), float(moved[1])
+
+
+def _draw_layout(
+    rng: np.random.Generator, split: Split, traffic: Traffic
+) -> tuple[str, tuple[Road, ...]]:
+    """Names the layout of the roads, and draws them."""
+    if traffic.layout != "crossing":
+        return draw_roads(rng, split, traffic)
+    load_ratio = 1.0 if traffic.load_ratio is None else traffic.load_ratio
+    return traffic.layout, draw_crossing(rng, split, traffic.num_lanes or 2, load_ratio)
