@@ -14,6 +14,7 @@ from ..core.kernels import KernelModel
 from ..devices.executors.onnx_session import Model
 from ..protos.efair_pb2_grpc import add_EFairServiceServicer_to_server
 from ..scheduling.sharing.turns import Turns
+from ..server.config import ServerConfig
 from ..server.endpoint.call_guard import CallGuard
 from ..server.endpoint.grpc_server import GenericHandlers, server_options
 from .computing import Computing
@@ -62,7 +63,8 @@ async def serve(serving: Serving, on_ready: Callable[[str], None]) -> Collection
     device = KernelDevice(turns)
     computing = Computing(serving.models)
     door = Door(serving.profiles, turns, device, computing)
-    options = {**dict(server_options()), "grpc.so_reuseport": 0}  # a second server is refused
+    options = dict(server_options(ServerConfig()))
+    options["grpc.so_reuseport"] = 0  # a second server is refused
     server = grpc.aio.server(
         interceptors=[CallGuard()],
         options=list(options.items()),
