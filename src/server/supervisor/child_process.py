@@ -146,9 +146,10 @@ class ChildProcess:
         """Waits until it has left by itself, as the end of its control socket tells it to, or kills it then."""
         if self._process is not None:
             self.control.close()
-            with suppress(subprocess.TimeoutExpired):
+            try:
                 self._process.wait(limit_s)
-            self.kill()
+            except subprocess.TimeoutExpired:
+                self.kill()
 
     def bury(self) -> int:
         """Waits for the dead process and closes what was held for it; returns its status.
