@@ -8,16 +8,21 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 from rich.console import Console
 
-from ..core.checks import echo
+from ..core.checks import echo, require_not_negative
+from ..core.clock import MonotonicClock
 from ..core.errors import UsageError
 from ..devices.config import DeviceConfig
 from ..devices.discovery import check_cores, device_text, find_devices, parse_devices
+from ..energy.port import require_available
 from ..scheduling.serving_options import DEFAULT_MAX_BATCH_SIZE
+from ..server.governor.finding import DevicePower, find_power
 from ..server.zoo import fingerprint_of, zoo_for
 from ..zoos import (
     AUTO,
@@ -29,12 +34,17 @@ from ..zoos import (
     number_gpus_by_place,
     open_zoo,
 )
+from ..zoos.latency import MAX_CLOCK_MHZ
 from .batch_runner import open_runner
 from .campaign import Campaign, carry_out
+from .clock_rows import check_clocks
 from .fastest import fastest_runtimes
+from .governed import GovernedDevice
 from .measuring import Amount
 from .quick import ensure_profile
+from .windows import in_windows
 
+ALL = "all"
 BUSY_PERCENT = 20.0
 DEFAULT_SAMPLES = 200
 
@@ -70,6 +80,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of each variant and batch size (default: %(default)s)",
     )
+    parser.add_argument(
+        "--clocks",
+        type=_clocks,
+        default=(),
+        metavar="all|MHZ,...",
+        help="at each of these clocks of the device, the highest among them, with power where there is a meter; "
+        "others are predicted (default: the device is left its own)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the order (default: %(default)s)")
     parser.add_argument(
         "--out",
@@ -98,8 +116,10 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.zoo = zoo_for(arguments.zoo, devices)
     zoo = open_zoo(arguments.zoo)
     kinds = _one_of_each_kind(devices, zoo, console)
-    for device in () if arguments.quick else kinds:
-        _fingerprint(device, zoo)  # before anything is measured
+    if arguments.quick and arguments.clocks:
+        raise UsageError("clocks: a quick profile has none; leave out --quick")
+    for device in () if arguments.quick else kinds:  # before anything is measured
+        _campaign(device, zoo, arguments)
     out: Path | None = arguments.out
     if out is not None and len({one.device_type for one in kinds}) > 1 and not out.is_dir():
         types = ", ".join(one.device_type for one in kinds)
@@ -154,6 +174,7 @@ def _measure_in_turn(
     command += ["--batch-sizes", ",".join(map(str, arguments.batch_sizes))]
     command += ["--samples", str(arguments.samples), "--seed", str(arguments.seed)]
     command += [] if arguments.out is None else ["--out", str(arguments.out)]
+    command += ["--clocks", ",".join(map(str, arguments.clocks))] if arguments.clocks else []
     command += [f"--{name}" for name in ("refresh", "quick") if getattr(arguments, name)]
     for number, device in enumerate(devices, 1):
         console.print(f"device {number} of {len(devices)}: {device_text(device)}")
@@ -163,11 +184,49 @@ def _measure_in_turn(
     return 0
 
 
+def _campaign(
+    device: DeviceConfig, zoo: OpenedZoo, arguments: argparse.Namespace
+) -> tuple[Campaign, DevicePower]:
+    """What is to be measured, and what is there to do it with if clocks are asked for; UsageError if they cannot be set."""
+    campaign = Campaign(
+        zoo=zoo,
+        device_type=device.device_type,
+        fingerprint=_fingerprint(device, zoo),
+        batch_sizes=arguments.batch_sizes,
+        max_batch_size=max(arguments.batch_sizes),
+        amount=Amount(arguments.samples),
+        seed=arguments.seed,
+        method=Method.MEASURED,
+    )
+    if not arguments.clocks:
+        return campaign, DevicePower()
+    found = find_power(device, MonotonicClock().now_ms())
+    if found.clocks is None:
+        raise UsageError(f"clocks: {device_text(device)}: {found.clocks_problem}")
+    listed_mhz = found.clocks.available_mhz()
+    asked_mhz = (
+        listed_mhz if arguments.clocks == (ALL,) else sorted(set(map(round, arguments.clocks)))
+    )
+    for mhz in asked_mhz:
+        try:
+            require_available(mhz, listed_mhz)
+        except ValueError as error:
+            raise UsageError(f"clocks: {device_text(device)}: {error}") from None
+    campaign = replace(
+        campaign,
+        amount=in_windows(arguments.samples),
+        clocks_mhz=tuple(asked_mhz),
+        listed_mhz=listed_mhz,
+    )
+    check_clocks(asked_mhz, listed_mhz, campaign.cells, campaign.most_at_once)
+    return campaign, found
+
+
 def _measure(
     device: DeviceConfig, zoo: OpenedZoo, arguments: argparse.Namespace, console: Console
 ) -> None:
-    fingerprint = _fingerprint(device, zoo)
-    own = machine_profile_path(zoo.name, device.device_type, fingerprint)
+    campaign, found = _campaign(device, zoo, arguments)
+    own = machine_profile_path(zoo.name, device.device_type, campaign.fingerprint)
     samples = own.with_name(f"samples-{device.device_type}.csv")
     out = arguments.out or own
     if out.is_dir():
@@ -175,24 +234,22 @@ def _measure(
     if arguments.refresh:
         samples.unlink(missing_ok=True)
     _warn_if_busy(device, console)
-    campaign = Campaign(
-        zoo=zoo,
-        runtimes=fastest_runtimes(zoo, device),
-        device_type=device.device_type,
-        fingerprint=fingerprint,
-        batch_sizes=arguments.batch_sizes,
-        max_batch_size=max(arguments.batch_sizes),
-        amount=Amount(arguments.samples),
-        seed=arguments.seed,
-        method=Method.MEASURED,
-    )
+    at = f" and {len(campaign.clocks_mhz)} clocks" if campaign.clocks_mhz else ""
     console.print(
         f"measuring {len(zoo.variants)} variants of {zoo.name} at {len(arguments.batch_sizes)} batch "
-        f"sizes on {device.device_type}, {arguments.samples} samples each; samples go to {samples}; "
+        f"sizes{at} on {device.device_type}, {arguments.samples} samples each; samples go to {samples}; "
         f"after an interruption the same command continues",
     )
-    runner = open_runner(device, campaign.opened, zoo.variants, campaign.max_batch_size)
-    carry_out(campaign, runner, samples, out, console)
+    with ExitStack() as closing:
+        governed: GovernedDevice | None = None
+        if campaign.clocks_mhz:  # before this process is pinned
+            facts = None if found.meter is None else found.meter.facts
+            governed = closing.enter_context(GovernedDevice(device, facts))
+            if problem := governed.believe_meter() if facts else found.meter_problem:
+                console.print(f"latency alone, without energy: {problem}")
+        campaign = replace(campaign, runtimes=fastest_runtimes(zoo, device))
+        runner = open_runner(device, campaign.opened, zoo.variants, campaign.max_batch_size)
+        carry_out(campaign, runner, samples, out, console, governed=governed)
     console.print(f"wrote {out}")
 
 
@@ -210,6 +267,19 @@ def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10**6:
         raise argparse.ArgumentTypeError(f"{echo(text)}: must be a whole number from 1 to 1000000")
     return int(text)
+
+
+def _clocks(text: str) -> tuple[float | str, ...]:
+    if text == ALL:
+        return (ALL,)
+    try:
+        return tuple(
+            require_not_negative("clocks", float(one), MAX_CLOCK_MHZ) for one in text.split(",")
+        )
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{echo(text)}: must be {ALL}, or clocks in MHz as in 305,1300.5"
+        ) from None
 
 
 def _batch_sizes(text: str) -> tuple[int, ...]:

@@ -33,8 +33,10 @@ def smoothed(frame_mj: Floats) -> Floats:
     return np.asarray(isotonic_regression(middle, increasing=False).x)
 
 
-def filled(file: LatencyFile) -> LatencyFile:
+def filled(file: LatencyFile, clocks_mhz: Sequence[float] = ()) -> LatencyFile:
     """The file with a row for each variant, clock and batch size up to the variant's largest; new ones have 0 samples.
+
+    Clocks are those of its rows, or others that have them among them.
 
     What is missing is predicted from the variant's other cells. The p99 of such a cell is as far above its median as theirs
     are, and by the spread of the prediction. If any row has energy all have it then.
@@ -43,7 +45,7 @@ def filled(file: LatencyFile) -> LatencyFile:
     for variant in dict.fromkeys(row.variant for row in file.rows):
         some = [row for row in file.rows if row.variant == variant]
         sizes = range(1, max(row.batch_size for row in some) + 1)
-        some = _with_latency(some, [*product(file.clocks_mhz or (None,), sizes)])
+        some = _with_latency(some, [*product(clocks_mhz or file.clocks_mhz or (None,), sizes)])
         rows += _with_power(some) if file.has_energy else some
     return replace(file, rows=tuple(rows))
 

@@ -17,6 +17,7 @@ class GovernorLink:
 
     Attributes:
         on_energy: takes what the meter says, and None when there is nobody to say it.
+        clock_problem: why the clock is not what was asked for, as told last; empty if it is.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class GovernorLink:
         """Knows no governor yet."""
         self.on_energy: Callable[[EnergyRead | None], None] = lambda _: None
         self.clock_mhz: float | None = None
+        self.clock_problem = ""
         self._selector = selector
         self._channel: Channel | None = None
         self._asking = threading.Lock()
@@ -40,7 +42,7 @@ class GovernorLink:
 
     def attach(self, channel: Channel) -> None:
         """Takes the connection to a governor."""
-        self._drop()
+        self.drop()
         with self._asking:
             self._channel = channel
             self._ask()
@@ -64,10 +66,12 @@ class GovernorLink:
                     case "clock_reached":
                         reached = envelope.clock_reached
                         self.clock_mhz = reached.mhz or None
+                        self.clock_problem = reached.problem
         except ChannelClosedError:
-            self._drop()
+            self.drop()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Lets go of the governor."""
         with self._asking:
             channel, self._channel = self._channel, None
         if channel is not None:
