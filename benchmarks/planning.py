@@ -343,7 +343,7 @@ def measure_exact(problems: dict[str, Problem]) -> Iterable[dict[str, object]]:
             "is_proved": int(solution.is_optimal),
             "num_served": result.num_served,
             "accuracy": result.accuracy_per_request,
-            "accuracy_bound": solution.accuracy_bound,
+            "accuracy_bound": solution.value_bound,
             "prove_s": prove_s,
         }
 

@@ -41,6 +41,7 @@ class ModeCost(NamedTuple):
         throughput_fps: what the device carries; its load stays below.
         energy_mj: what a batch takes, as measured or predicted; None where that is unknown.
         frame_energy_mj: what one of its frames takes, smoothed: to compare modes by.
+        above_idle_mj: the same above what the device draws while nothing runs, at its lowest clock: to plan by.
     """
 
     mode: Mode
@@ -49,6 +50,7 @@ class ModeCost(NamedTuple):
     throughput_fps: float
     energy_mj: float | None = None
     frame_energy_mj: float | None = None
+    above_idle_mj: float | None = None
 
 
 class PowerTable(NamedTuple):
@@ -67,6 +69,8 @@ class ModeTable:
         p50_rows_ms: the medians likewise; empty where only the tail is known, and then stands for both.
         energy_rows_mj: what a batch takes likewise; empty where energy is unknown.
         frame_energy_rows_mj: what a frame of it takes, smoothed; given with that.
+        above_idle_rows_mj: the same above idle; never rises with the batch; empty where energy or idle power is unknown.
+        idle_w: what the device draws while nothing runs, at its lowest clock; given with that.
         clock_mhz: at which all this is so; None for the device's own clock.
         by_clock: the same at each clock that can be chosen, the lowest first.
     """
@@ -75,6 +79,8 @@ class ModeTable:
     p50_rows_ms: Rows = ()
     energy_rows_mj: Rows = ()
     frame_energy_rows_mj: Rows = ()
+    above_idle_rows_mj: Rows = ()
+    idle_w: float | None = None
     clock_mhz: float | None = None
     by_clock: tuple[ModeTable, ...] = ()
     _costs: tuple[tuple[ModeCost, ...], ...] = field(init=False, repr=False, compare=False)
@@ -85,7 +91,7 @@ class ModeTable:
         for row in (*self.p99_rows_ms, *self.p50_rows_ms):
             for value in row:
                 require_positive("latency_ms", value)
-        for row in (*self.energy_rows_mj, *self.frame_energy_rows_mj):
+        for row in (*self.energy_rows_mj, *self.frame_energy_rows_mj, *self.above_idle_rows_mj):
             for value in row:
                 require_positive("energy_mj", value)
         unknown = tuple((None,) * len(row) for row in self.p99_rows_ms)
@@ -94,6 +100,7 @@ class ModeTable:
             self.p99_rows_ms,
             self.energy_rows_mj or unknown,
             self.frame_energy_rows_mj or unknown,
+            self.above_idle_rows_mj or unknown,
             strict=True,
         )
         costs = tuple(
@@ -160,6 +167,16 @@ class ModeTable:
         return self.cost(mode).p99_ms
 
     @property
+    def at_each_clock(self) -> tuple[ModeTable, ...]:
+        """The table at each clock that can be chosen; itself where there is none."""
+        return self.by_clock or (self,)
+
+    @property
+    def knows_joules(self) -> bool:
+        """Whether it tells what frames take above idle, and what idle is."""
+        return bool(self.above_idle_rows_mj) and self.idle_w is not None
+
+    @property
     def span_ms(self) -> tuple[float, float]:
         """The shortest median and the longest."""
         return min(row[0].p50_ms for row in self._costs), max(row[-1].p50_ms for row in self._costs)
@@ -201,6 +218,8 @@ class ModeTable:
             scaled(self.p50_rows_ms, 1.0, reach_ms / 2),
             scaled(self.energy_rows_mj),  # its power stays the same
             scaled(self.frame_energy_rows_mj),
+            scaled(self.above_idle_rows_mj),
+            self.idle_w,
             self.clock_mhz,
             tuple(one.slowed(ratio_at, spread_ratio, broken, reach_ms) for one in self.by_clock),
         )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError, UsageError
+from ..core.options import same_options
 from ..core.plan import Plan
 from ..core.problem import Problem
 from ..scheduling.planning.effort import TimeLimit
 from ..scheduling.planning.explanation import explain
+from ..scheduling.planning.objectives.port import Objective
+from ..scheduling.planning.objectives.registry import ObjectiveOptions
 from ..scheduling.planning.port import Planner
 from ..scheduling.planning.pricing.pricing import PricingPlanner
 from ..scheduling.planning.registry import DEFAULT_PLANNER, PLANNERS, planner
@@ -36,6 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_PLANNER,
         help=f"{', '.join(sorted(PLANNERS))} (default: {DEFAULT_PLANNER})",
     )
+    for item in dataclasses.fields(ObjectiveOptions):
+        is_text = isinstance(item.default, str)
+        parser.add_argument(
+            f"--{item.name.replace('_', '-')}",
+            type=str if is_text else float,
+            default=item.default,
+            metavar="TEXT" if is_text else "X",
+            help=item.metadata["help"],
+        )
     parser.add_argument(
         "--budget-ms",
         type=float,
@@ -64,17 +78,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plans; returns the exit status."""
-    chosen = _planner(arguments.planner, arguments.budget_ms)
+    aim = _aim(arguments)
+    chosen = aim.made.reached_by(_planner(arguments.planner, arguments.budget_ms))
     if arguments.check or arguments.problem.is_dir():
         if arguments.json or arguments.explain:
             raise UsageError("--json, --explain: for one problem, not with --check or a folder")
-        return _check(arguments, chosen)
+        return _check(arguments, chosen, aim)
     if arguments.yardsticks is not None:
         raise UsageError("--yardsticks: only with --check")
     if arguments.json and arguments.explain:
         raise UsageError("--explain: prints text; leave out --json")
-    problem = read_problem(arguments.problem)
+    problem = aim.read(arguments.problem)
     plan, plan_ms = _timed(chosen, problem, arguments.seed, arguments.problem)
+    problem = aim.made.priced(problem)
     result = score(problem, plan)
     if arguments.json:
         output = plan_as_json(problem, plan, result, arguments.planner, plan_ms)
@@ -87,14 +103,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check(arguments: argparse.Namespace, chosen: Planner) -> int:
+def _check(arguments: argparse.Namespace, chosen: Planner, aim: _Aim) -> int:
     folder = arguments.problem
     paths = sorted(folder.glob("*.json")) if folder.is_dir() else [folder]
     if not paths:
         raise UsageError(f"{folder}: holds no *.json")
     yardsticks = read_yardsticks(arguments.yardsticks) if arguments.yardsticks else {}
     for path in paths:
-        problem = read_problem(path)
+        problem = aim.read(path)
         plan, plan_ms = _timed(chosen, problem, arguments.seed, path)
         line = check_line(path.stem, score(problem, plan), yardsticks.get(path.stem), plan_ms)
         sys.stdout.write(line + "\n")
@@ -128,6 +144,34 @@ class _Hurried:
         """See `Planner`."""
         self._limit.start(self._budget_ms)
         return self._planner.plan(problem, previous, random)
+
+
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """What plans are made for."""
+
+    options: ObjectiveOptions
+    made: Objective
+
+    def read(self, path: Path) -> Problem:
+        """Reads a problem that can be planned for this."""
+        problem = read_problem(path)
+        try:
+            self.options.check_devices(problem)
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}") from error
+        return problem
+
+
+def _aim(arguments: argparse.Namespace) -> _Aim:
+    try:
+        options = ObjectiveOptions(**same_options(arguments, ObjectiveOptions))
+        if arguments.planner in PLANNERS:
+            options.check_planner(arguments.planner)
+    except ValueError as error:
+        name, found, rest = str(error).partition("=")
+        raise UsageError(f"--{name.replace('_', '-')}{found}{rest}") from error
+    return _Aim(options, options.made())
 
 
 def _planner(name: str, budget_ms: float | None) -> Planner:

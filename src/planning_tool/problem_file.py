@@ -11,15 +11,24 @@ A problem is
 
 with the smallest variant first. `name`, `wire_ms` and `overhead_ms` may be left out. A device may have a `slowdown`: how many times
 as long as its type it takes; to the planner that is a type of its own.
+
+Where energy is to count, the problem has `"idle_w": {"gpu": 4.5}`, what devices of a type draw at their lowest clock while nothing
+runs, and each variant
+
+     "clocks": {"gpu": [{"clock_mhz": 905, "latency_ms": [...], "above_idle_mj": [of a frame in batch 1, 2, ...]}, ...]}
+
+with the lowest clock first and all that a frame takes above idle; it may not rise with the batch. `latency_ms` is then that at the
+highest clock and may be left out.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from ..core.checks import echo
 from ..core.device import Device
@@ -36,6 +45,9 @@ from ..scheduling.planning.rules import Score
 from ..scheduling.slowness import LEAST_RATIO, MOST_RATIO
 
 SLOWDOWN = Range(LEAST_RATIO, MOST_RATIO)
+CLOCK_MHZ = Range(1, 100_000)
+POWER_W = Range(0, 1e6)
+ENERGY_MJ = Range(1e-3, 1e9)
 MAX_BYTES = 256 << 20
 
 
@@ -57,6 +69,9 @@ def _rate(value: float) -> float:
 
 
 LatencyMs = Annotated[float, ReadBy(functools.partial(LATENCY_MS.require, "latency_ms"))]
+Watts = Annotated[float, ReadBy(functools.partial(POWER_W.require, "idle_w"))]
+EnergyMj = Annotated[float, ReadBy(functools.partial(ENERGY_MJ.require, "above_idle_mj"))]
+Energies = tuple[EnergyMj, ...]
 Latencies = Annotated[tuple[LatencyMs, ...], ReadBy(_latencies)]
 
 
@@ -72,16 +87,40 @@ class _Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Clock:
+    """What batches of one variant take at a clock."""
+
+    clock_mhz: float = required(CLOCK_MHZ)
+    latency_ms: Latencies
+    above_idle_mj: Energies
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if len(self.above_idle_mj) != len(self.latency_ms):
+            raise ValueError(
+                f"above_idle_mj: must list {len(self.latency_ms)} batches, as latency_ms does"
+            )
+        for before, after in pairwise(self.above_idle_mj):
+            if after > before:
+                raise ValueError(f"above_idle_mj={after:g}: must not rise with the batch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Variant:
     name: str
     input_size: Annotated[int, ReadBy(_whole, float)]
     accuracy: float
     frame_kbits: float
-    latency_ms: Mapping[str, Latencies]
+    latency_ms: Mapping[str, Latencies] = field(default_factory=dict)
+    clocks: Mapping[str, tuple[_Clock, ...]] = field(default_factory=dict)
 
-    def noun(self) -> tuple[Variant, Mapping[str, tuple[float, ...]]]:
-        variant = Variant(self.name, self.input_size, self.accuracy, self.frame_kbits)
-        return variant, self.latency_ms
+    def noun(self) -> tuple[Variant, Self]:
+        return Variant(self.name, self.input_size, self.accuracy, self.frame_kbits), self
+
+    def row_ms(self, device_type: str) -> tuple[float, ...]:
+        """Its latencies at the device's own clock; empty if it has none on such a device."""
+        clocks = self.clocks.get(device_type)
+        return clocks[-1].latency_ms if clocks else self.latency_ms.get(device_type, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +143,7 @@ class _ProblemFile:
     devices: tuple[Annotated[Device, ReadBy(_Device.noun, _Device)], ...]
     variants: tuple[Annotated[Any, ReadBy(_Variant.noun, _Variant)], ...]
     clients: tuple[Annotated[Stream, ReadBy(_Stream.noun, _Stream)], ...]
+    idle_w: Mapping[str, Watts] = field(default_factory=dict)
     name: str = ""
     overhead_ms: float = option(0.0, limits=OVERHEAD_MS)
 
@@ -120,15 +160,14 @@ def read_problem(path: Path) -> Problem:
     document = read_json(path, MAX_BYTES)
     file = document.read(_ProblemFile)
     types = dict.fromkeys(device.device_type for device in file.devices)
-    for number, (_, latency_ms) in enumerate(file.variants):
-        for name in types.keys() - latency_ms.keys():
-            place = ("variants", number, "latency_ms")
-            raise document.error(place, f"{echo(sorted(latency_ms))}: must list type {name!r}")
+    for number, (_, said) in enumerate(file.variants):
+        for name in types:
+            if not said.row_ms(name):
+                place = ("variants", number, "latency_ms")
+                listed = echo(sorted(said.latency_ms))
+                raise document.error(place, f"{listed}: must list type {name!r}")
     with document.blamed():
-        profiled = {
-            name: ModeTable(tuple(latency_ms[name] for _, latency_ms in file.variants))
-            for name in types
-        }
+        profiled = {name: _table(name, file) for name in types}
         return Problem(
             tuple(_slowed(one) for one in file.devices),
             tuple(variant for variant, _ in file.variants),
@@ -143,6 +182,34 @@ def read_problem(path: Path) -> Problem:
         )
 
 
+def _table(device_type: str, file: _ProblemFile) -> ModeTable:
+    """What a type's modes cost, at each clock where the file tells of clocks."""
+    said: list[_Variant] = [said for _, said in file.variants]
+    clocks = {one.name: found for one in said if (found := one.clocks.get(device_type))}
+    if not clocks:
+        return ModeTable(tuple(one.row_ms(device_type) for one in said))
+    clocks_mhz = [one.clock_mhz for one in next(iter(clocks.values()))]
+    for one in said:
+        own_mhz = [clock.clock_mhz for clock in clocks.get(one.name, ())]
+        if own_mhz != clocks_mhz or own_mhz != sorted(set(own_mhz)):
+            raise ValueError(
+                f"clocks of {one.name!r} on {device_type!r}: every variant must list the same ones, the lowest first"
+            )
+    idle_w = file.idle_w.get(device_type)
+    if idle_w is None:
+        raise ValueError(f"idle_w: must list type {device_type!r}, which has clocks")
+    tables = tuple(
+        ModeTable(
+            tuple(clocks[one.name][number].latency_ms for one in said),
+            above_idle_rows_mj=tuple(clocks[one.name][number].above_idle_mj for one in said),
+            idle_w=idle_w,
+            clock_mhz=clock_mhz,
+        )
+        for number, clock_mhz in enumerate(clocks_mhz)
+    )
+    return replace(tables[-1], clock_mhz=None, by_clock=tables)
+
+
 def plan_as_json(
     problem: Problem, plan: Plan, score: Score, planner: str, plan_ms: float
 ) -> dict[str, object]:
@@ -153,6 +220,7 @@ def plan_as_json(
                 "id": device.device_id,
                 "variant": problem.variants[device.mode.variant].name,
                 "batch_size": device.mode.batch_size,
+                **({} if device.mode.clock_mhz is None else {"clock_mhz": device.mode.clock_mhz}),
             }
             for device in plan.devices
         ],
@@ -162,6 +230,7 @@ def plan_as_json(
         ],
         "served_ratio": score.served_ratio,
         "accuracy_per_request": score.accuracy_per_request,
+        **({} if score.power is None else {"power_w": score.power.total_w}),
         "plan_ms": round(plan_ms, 3),
         "planner": planner,
     }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..core.plan import Plan
 from ..core.problem import Problem
 from ..scheduling.planning.explanation import Binding, Explanation, Wish
-from ..scheduling.planning.rules import Score
+from ..scheduling.planning.rules import Score, device_power
 from .yardsticks import Yardstick
 
 
@@ -16,7 +16,8 @@ def table_lines(
     problem: Problem, plan: Plan, score: Score, planner: str, plan_ms: float
 ) -> list[str]:
     """Returns a table of devices and their clients, and the score."""
-    rows = [("device", "type", "variant", "batch", "load", "clients")]
+    power = device_power(problem, plan)
+    rows = [("device", "type", "variant", "batch", "clock", "load", "power", "clients")]
     for device, planned in zip(problem.devices, plan.devices, strict=True):
         streams = [c for c in problem.streams if plan.placement[c.stream_id] == device.device_id]
         mode = planned.mode
@@ -24,16 +25,30 @@ def table_lines(
         fps = math.fsum(stream.fps for stream in streams)
         cells = (
             device.device_id, device.device_type, problem.variants[mode.variant].name,
-            str(mode.batch_size), f"{fps:g} of {throughput_fps:.1f} frame/s",
+            str(mode.batch_size), "" if mode.clock_mhz is None else f"{mode.clock_mhz:g} MHz",
+            f"{fps:g} of {throughput_fps:.1f} frame/s",
+            "" if power is None else f"{power[device.device_id].total_w:.2f} W",
             " ".join(stream.stream_id for stream in streams) or "-",
         )  # fmt: skip
         rows.append(cells)
+    used = [number for number in range(len(rows[0])) if any(row[number] for row in rows[1:])]
     refused = [c.stream_id for c in problem.streams if plan.placement[c.stream_id] is None]
     return [
-        *_aligned(rows),
+        *_aligned([[row[number] for number in used] for row in rows]),
+        *_power_lines(problem, score),
         f"refused: {' '.join(refused) or '-'}",
         f"served {score.num_served} of {score.num_servable} servable, accuracy per request "
         f"{score.accuracy_per_request:.4f}, planned by {planner} in {plan_ms:.1f} ms",
+    ]
+
+
+def _power_lines(problem: Problem, score: Score) -> list[str]:
+    if score.power is None:
+        return []
+    price = problem.price_per_joule
+    at = f"; a joule costs {price:.3g} of accuracy, value per request {score.value_per_request:.4f}"
+    return [
+        f"power {score.power.total_w:.2f} W, {score.power.above_idle_w:.2f} W of it above idle{at if price else ''}"
     ]
 
 

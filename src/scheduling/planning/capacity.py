@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.mode import ModeCost, ModeTable
+from ...core.mode import Mode, ModeCost, ModeTable
+from ...core.problem import Problem
 
 # Throughput is a strict bound. A rate this close to it counts as equal, so that no sum of floats,
 # in whatever order, slips over it.
@@ -40,3 +41,26 @@ def largest_batch(table: ModeTable, variant: int, budget_ms: float, rate_fps: fl
         if 2 * cost.p99_ms <= budget_ms and rate_fps <= limit_fps(cost):
             return cost.mode.batch_size
     return 0
+
+
+def fitting_mode(
+    problem: Problem, device_type: str, variant: int, budget_ms: float, rate_fps: float
+) -> Mode:
+    """Returns the mode of a variant that keeps the budget and carries the rate.
+
+    Of those of least energy, where joules count, that of the largest batch.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    fitting = [
+        cost
+        for cost in problem.costs(device_type, variant)
+        if 2 * cost.p99_ms <= budget_ms and rate_fps <= limit_fps(cost)
+    ]
+    return max(fitting, key=lambda cost: (problem.frame_value(cost), cost.mode.batch_size)).mode
+
+
+def idle_mode(problem: Problem, device_type: str, variant: int) -> Mode:
+    """Returns the mode of a device without streams: a variant that stays loaded, at the lowest clock where joules count."""
+    return next(problem.costs(device_type, variant)).mode

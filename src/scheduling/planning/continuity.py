@@ -52,7 +52,8 @@ def _keep(instance: Instance, lane: list[int], members: list[int]) -> tuple[list
     )
     if carries_all.any():
         ordered = sorted(members, key=lambda stream: (instance.weights[stream], stream))
-        return ordered, lane[int(carries_all.argmax())]
+        worth = np.where(carries_all, instance.values[lane], -np.inf)
+        return ordered, lane[int(worth.argmax())]
     best: tuple[list[int], int] = [], lane[0]
     for mode in lane:
         fitting = [stream for stream in members if instance.fits[stream, mode]]

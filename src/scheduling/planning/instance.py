@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.mode import Mode, ModeTable
+from ...core.mode import Mode, ModeCost, ModeTable
 from ...core.problem import Problem
 from ...core.stream import Stream
 from .capacity import EQUAL_RATIO, limit_fps
@@ -29,9 +30,9 @@ _STREAM_FIELDS = [field.name for field in fields(Stream)[1:] if field.init]  # n
 class Instance:
     """What planners that compute with arrays need to know of a `Problem`.
 
-    Each device type has modes of its own here. They are ordered by type, variant and batch size; of each type and variant only those are listed that carry more than every mode
-    with a shorter batch. So whose budget fits a mode fits the one before it too, within type and
-    variant.
+    Each device type has modes of its own here, ordered by type, variant, clock and batch size; only those are listed to which
+    no other of the variant is preferable. They are in lanes, of one type, variant and clock, within which each mode carries more than
+    the one before, and is worth no less. So whose budget fits a mode fits the one before it too, within its lane.
 
     Attributes:
         problem: what this was built from.
@@ -42,9 +43,11 @@ class Instance:
         budgets_ms: (N, variants).
         fits: (N, modes) whether the stream fits the mode, as far as it alone is concerned.
         mode_type, mode_variant, mode_batch: (modes,) what a mode is; types are numbers.
+        mode_clock: of each mode; None for the device's own.
         capacities: (modes,) the most weight a device in that mode carries.
         accuracies: (modes,) accuracy of the mode's variant.
-        starts_lane: (modes,) whether the mode is the first of its lane: its type and variant.
+        values: (modes,) what a frame is worth in it: that, less the price of its joules.
+        starts_lane: (modes,) whether the mode is the first of its lane.
         types: (devices,) type number of each device.
         num_types: how many types there are.
     """
@@ -58,11 +61,18 @@ class Instance:
     mode_type: Ints
     mode_variant: Ints
     mode_batch: Ints
+    mode_clock: tuple[float | None, ...]
     capacities: Ints
     accuracies: Floats
+    values: Floats
     starts_lane: Bools
     types: Ints
     num_types: int
+
+    @property
+    def worthless(self) -> float:
+        """Below what any plan is worth."""
+        return float(min(self.values.min(initial=0.0), 0.0) * self.weights.sum()) - 1.0
 
     @property
     def num_devices(self) -> int:
@@ -91,20 +101,16 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
     rates = [problem.streams[stream].fps for stream in servable]
 
     modes = [
-        (number, mode.variant, mode.batch_size, latency_ms, limit)
+        (number, one)
         for number, name in enumerate(names)
-        for mode, latency_ms, limit in _useful_modes(problem.tables[name])
+        for one in _useful_modes(problem.tables[name], problem.price_per_joule > 0)
     ]
-    limits = [mode[4] for mode in modes]
-    unit_fps, weights, capacities = _in_units(rates, limits, max_units)
-    mode_type, mode_variant, mode_batch = (
-        np.array([mode[part] for mode in modes], np.int64) for part in range(3)
-    )
-    latency = np.array([mode[3] for mode in modes], np.float64)
+    costs = [one.cost for _, one in modes]
+    unit_fps, weights, capacities = _in_units(rates, [limit_fps(one) for one in costs], max_units)
+    mode_variant = np.array([one.mode.variant for one in costs], np.int64)
+    latency = np.array([one.p99_ms for one in costs], np.float64)
     fits = (budgets[:, mode_variant] >= 2 * latency) & (weights[:, None] <= capacities)
     possible = fits.any(axis=1)
-    starts = np.ones(len(modes), np.bool_)
-    starts[1:] = (mode_variant[1:] != mode_variant[:-1]) | (mode_type[1:] != mode_type[:-1])
     number_of = {name: number for number, name in enumerate(names)}
     return Instance(
         problem=problem,
@@ -113,12 +119,14 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
         weights=weights[possible],
         budgets_ms=budgets[possible],
         fits=fits[possible],
-        mode_type=mode_type,
+        mode_type=np.array([number for number, _ in modes], np.int64),
         mode_variant=mode_variant,
-        mode_batch=mode_batch,
+        mode_batch=np.array([one.mode.batch_size for one in costs], np.int64),
+        mode_clock=tuple(one.mode.clock_mhz for one in costs),
         capacities=capacities,
         accuracies=np.array([variant.accuracy for variant in variants], np.float64)[mode_variant],
-        starts_lane=starts,
+        values=np.array([problem.frame_value(one) for one in costs], np.float64),
+        starts_lane=np.array([one.starts_lane for _, one in modes], np.bool_),
         types=np.array([number_of[device.device_type] for device in problem.devices], np.int64),
         num_types=len(names),
     )
@@ -145,18 +153,45 @@ def _columns(streams: Sequence[Stream]) -> Stream:
     return columns
 
 
+class _Useful(NamedTuple):
+    """A mode worth a look.
+
+    Attributes:
+        cost: its own.
+        starts_lane: whether it is of another variant or clock than the one before, or carries no more, or is worth less.
+    """
+
+    cost: ModeCost
+    starts_lane: bool
+
+
 @lru_cache(maxsize=64)  # plan after plan asks of the same tables
-def _useful_modes(table: ModeTable) -> tuple[tuple[Mode, float, float], ...]:
-    """Modes that carry more than every one of their variant with a latency as short; with latency and limit."""
-    useful: list[tuple[Mode, float, float]] = []
+def _useful_modes(table: ModeTable, do_joules_count: bool) -> tuple[_Useful, ...]:
+    """Of each variant the modes that carry more than every one with a latency as short, or take less energy where that counts."""
+    useful: list[_Useful] = []
+    clocks = table.at_each_clock if do_joules_count else (table,)
     for variant in range(table.num_variants):
-        best_fps = 0.0
-        costs = table.costs(variant)
-        for cost in sorted(costs, key=lambda one: (one.p99_ms, -one.mode.batch_size)):
-            if limit_fps(cost) > best_fps:
-                best_fps = limit_fps(cost)
-                useful.append((cost.mode, cost.p99_ms, best_fps))
+        lanes = [one.costs(variant) for one in clocks]
+        kept = _undominated([*chain(*lanes)]) if do_joules_count else None
+        for lane in lanes:
+            last_fps, last_mj = 0.0, 0.0
+            for cost in sorted(lane, key=lambda one: (one.p99_ms, -one.mode.batch_size)):
+                carries_more = cost.throughput_fps > last_fps
+                energy_mj = cost.above_idle_mj or 0.0
+                if carries_more if kept is None else cost.mode in kept:
+                    is_first = not last_fps or (kept is not None and energy_mj > last_mj)
+                    useful.append(_Useful(cost, is_first or not carries_more))
+                    last_fps, last_mj = cost.throughput_fps, energy_mj
     return tuple(useful)
+
+
+def _undominated(costs: Sequence[ModeCost]) -> set[Mode]:
+    """Modes of one variant to which none is preferable: as quick, as roomy, of as little energy."""
+    table = np.array([(one.p99_ms, -one.throughput_fps, one.above_idle_mj) for one in costs])
+    no_worse = (table[:, None] <= table[None, :]).all(axis=2)
+    first = np.arange(len(costs))
+    preferable = no_worse & (~no_worse.T | (first[:, None] < first[None, :]))
+    return {costs[number].mode for number in np.flatnonzero(~preferable.any(axis=0)).tolist()}
 
 
 def _in_units(

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from ...core.mode import Mode
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
-from .capacity import EQUAL_RATIO, capacity_fps, largest_batch
+from .capacity import EQUAL_RATIO, capacity_fps, fitting_mode, idle_mode
 from .instance import budgets_table_ms
 from .subset_sum import common_unit_fps, heaviest_subset
 
@@ -170,13 +169,14 @@ def assemble(problem: Problem, variants: Sequence[int], members: Sequence[Sequen
         streams = [problem.streams[index] for index in indices]
         for stream in streams:
             placement[stream.stream_id] = device.device_id
-        batch_size = 1
+        mode = idle_mode(problem, device.device_type, variant)
         if streams:
-            batch_size = largest_batch(
-                problem.tables[device.device_type],
+            mode = fitting_mode(
+                problem,
+                device.device_type,
                 variant,
                 min(problem.budget_ms(stream, variant) for stream in streams),
                 math.fsum(stream.fps for stream in streams),
             )
-        devices.append(DevicePlan.of(device.device_id, Mode(variant, batch_size)))
+        devices.append(DevicePlan.of(device.device_id, mode))
     return Plan(tuple(devices), placement)

@@ -6,10 +6,28 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from ...core.mode import ModeTable
+from ...core.mode import ModeCost, ModeTable
 from ...core.plan import DevicePlan, Plan
 from ...core.problem import Problem
 from ...core.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What devices draw under a plan.
+
+    Attributes:
+        idle_w: while nothing runs, at their lowest clocks.
+        above_idle_w: what their frames add: over all streams, rate x energy of a frame above idle.
+    """
+
+    idle_w: float
+    above_idle_w: float
+
+    @property
+    def total_w(self) -> float:
+        """All of it."""
+        return self.idle_w + self.above_idle_w
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +40,8 @@ class Score:
         accuracy_per_request: sum of fps x accuracy over the served, over the sum of fps over the
             servable; 0 if nobody is servable.
         accuracy_per_stream: mean accuracy over the servable, 0 for those that are not served.
+        value_per_request: accuracy per request, less the price of joules where they count.
+        power: what the devices draw; None where that is not known of all of them.
 
     Source: Jellyfish, effectiveness, accuracy per request and per stream.
     """
@@ -30,6 +50,8 @@ class Score:
     num_served: int
     accuracy_per_request: float
     accuracy_per_stream: float
+    value_per_request: float
+    power: Power | None
 
     @property
     def served_ratio(self) -> float:
@@ -40,21 +62,59 @@ class Score:
 def score(problem: Problem, plan: Plan) -> Score:
     """Returns how good the plan is, whether or not it obeys the rules."""
     servable = [stream for stream in problem.streams if problem.is_servable(stream)]
-    running = {device.device_id: device for device in plan.devices}
+    costs = _costs(problem, plan)
     served = [
-        (stream.fps, problem.variants[running[device_id].mode.variant].accuracy)
+        (stream.fps, problem.variants[costs[device_id].mode.variant].accuracy, costs[device_id])
         for stream in servable
         if (device_id := plan.placement.get(stream.stream_id)) is not None
     ]
+    power = device_power(problem, plan)
+    fleet = None
+    if power is not None:
+        fleet = Power(
+            math.fsum(one.idle_w for one in power.values()),
+            math.fsum(one.above_idle_w for one in power.values()),
+        )
     if not servable:
-        return Score(0, 0, 0.0, 0.0)
+        return Score(0, 0, 0.0, 0.0, 0.0, fleet)
+    total_fps = math.fsum(stream.fps for stream in servable)
     return Score(
         num_servable=len(servable),
         num_served=len(served),
-        accuracy_per_request=math.fsum(fps * accuracy for fps, accuracy in served)
-        / math.fsum(stream.fps for stream in servable),
-        accuracy_per_stream=math.fsum(accuracy for _, accuracy in served) / len(servable),
+        accuracy_per_request=math.fsum(fps * accuracy for fps, accuracy, _ in served) / total_fps,
+        accuracy_per_stream=math.fsum(accuracy for _, accuracy, _ in served) / len(servable),
+        value_per_request=math.fsum(fps * problem.frame_value(cost) for fps, _, cost in served)
+        / total_fps,
+        power=fleet,
     )
+
+
+def device_power(problem: Problem, plan: Plan) -> dict[str, Power] | None:
+    """Returns what each device draws under the plan; None where a table does not tell.
+
+    That is idle power at the lowest clock, and for each stream its rate by what a frame takes above that in the mode that runs.
+    """
+    tables = {device.device_id: problem.tables[device.device_type] for device in problem.devices}
+    if not all(table.knows_joules for table in tables.values()):
+        return None
+    rates: dict[str | None, list[float]] = {}
+    for stream in problem.streams:
+        rates.setdefault(plan.placement.get(stream.stream_id), []).append(stream.fps)
+    return {
+        device_id: Power(
+            tables[device_id].idle_w or 0.0,
+            math.fsum(rates.get(device_id, ())) * (cost.above_idle_mj or 0.0) / 1000,
+        )
+        for device_id, cost in _costs(problem, plan).items()
+    }
+
+
+def _costs(problem: Problem, plan: Plan) -> dict[str, ModeCost]:
+    """What the mode of each device costs."""
+    types = {device.device_id: device.device_type for device in problem.devices}
+    return {
+        one.device_id: problem.tables[types[one.device_id]].cost(one.mode) for one in plan.devices
+    }
 
 
 def violations(problem: Problem, plan: Plan) -> list[str]:
@@ -69,6 +129,9 @@ def violations(problem: Problem, plan: Plan) -> list[str]:
     for device in plan.devices:
         table = problem.tables[types[device.device_id]]
         most = len(table.costs(device.mode.variant))
+        if device.mode.clock_mhz not in (None, *(one.clock_mhz for one in table.by_clock)):
+            found.append(f"{device.device_id}: no clock of {device.mode.clock_mhz:g} MHz")
+            continue
         if not 1 <= device.mode.batch_size <= most:
             found.append(
                 f"{device.device_id}: batch size {device.mode.batch_size} is not within 1..{most}"

@@ -52,21 +52,31 @@ class SwitchingCost:
         before, after = _Served(problem, kept), _Served(problem, new)
         if len(after.values) != len(before.values):
             return len(after.values) > len(before.values)
-        gain = sum(after.values.values()) - sum(before.values.values())
+        gain = after.value - before.value
         return gain > after.cost(self, in_force) - before.cost(self, in_force)
 
 
 class _Served:
-    """The streams that a plan serves, and the fps x accuracy of each."""
+    """The streams that a plan serves, the fps x accuracy of each, and what all of it is worth."""
 
     def __init__(self, problem: Problem, plan: Plan) -> None:
         self._plan = plan
         self._variants = {device.device_id: device.mode.variant for device in plan.devices}
+        types = {device.device_id: device.device_type for device in problem.devices}
+        worth = {
+            one.device_id: problem.frame_value(problem.tables[types[one.device_id]].cost(one.mode))
+            for one in plan.devices
+        }
         self.values = {
             stream.stream_id: stream.fps * problem.variants[self._variants[place]].accuracy
             for stream in problem.streams
             if (place := plan.placement.get(stream.stream_id)) is not None
         }
+        self.value = sum(
+            stream.fps * worth[place]
+            for stream in problem.streams
+            if (place := plan.placement.get(stream.stream_id)) is not None
+        )
 
     def cost(self, switching: SwitchingCost, in_force: Plan) -> float:
         """What it costs to get here from the plan in force."""

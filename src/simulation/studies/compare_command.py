@@ -82,7 +82,7 @@ def compare(part: Part, *, seed: int, planners: Sequence[str], time_limit_s: flo
                 "plan_ms": plan_ms,
                 "exact_served": best.num_served,
                 "exact_accuracy": best.accuracy_per_request,
-                "accuracy_bound": solution.accuracy_bound,
+                "accuracy_bound": solution.value_bound,
                 "is_proved": int(solution.is_optimal),
                 "exact_ms": exact_ms,
                 "outcome": outcome(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
+import numpy as np
 import pytest
 
 from moonjelly.core.device import Device
@@ -74,6 +76,43 @@ def small_problem():
         )
 
     return make
+
+
+@pytest.fixture
+def clocked():
+    """Gives a problem clocks and joules: all of what a batch takes goes by the clock, odd power by variant, and a price."""
+
+    def give(problem, seed, price_per_joule, clocks_mhz=(400.0, 800.0, 1200.0)):
+        random = Random(seed)
+
+        def table(full):
+            static_w, dynamic_w = random.uniform(0.5, 6), random.uniform(2, 40)
+            exponents = [random.uniform(0.6, 1.0) for _ in range(full.num_variants)]
+
+            def at(clock_mhz):
+                part = clock_mhz / clocks_mhz[-1]
+                rows = tuple(
+                    tuple(ms / part**exponent for ms in row)
+                    for row, exponent in zip(full.p99_rows_ms, exponents, strict=True)
+                )
+                above_idle_w = static_w + dynamic_w * part**2.2
+                joules = tuple(
+                    tuple(
+                        np.minimum.accumulate(
+                            [above_idle_w * ms / size for size, ms in enumerate(row, 1)]
+                        ).tolist()
+                    )
+                    for row in rows
+                )
+                return ModeTable(rows, above_idle_rows_mj=joules, idle_w=3.0, clock_mhz=clock_mhz)
+
+            tables = tuple(map(at, clocks_mhz))
+            return replace(tables[-1], clock_mhz=None, by_clock=tables)
+
+        tables = {name: table(one) for name, one in sorted(problem.tables.items())}
+        return replace(problem, tables=tables, price_per_joule=price_per_joule)
+
+    return give
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_planners_of_one_berth_a_device_are_held_to_it(golden, sound):
 def test_serving_nobody_is_sound(golden, sound):
     nobody = Plan(sound.devices, dict.fromkeys(sound.placement))
     assert violations(golden, nobody) == []
-    assert score(golden, nobody) == Score(4, 0, 0.0, 0.0)
+    assert score(golden, nobody) == Score(4, 0, 0.0, 0.0, 0.0, None)
 
 
 def test_a_budget_below_twice_the_latency_is_found(golden, sound):
@@ -117,5 +117,5 @@ def test_score_counts_the_servable_alone(golden, sound):
 
 def test_where_nobody_is_servable_all_scores_are_zero(golden, sound):
     problem = replace(golden, streams=())
-    assert score(problem, Plan(sound.devices, {})) == Score(0, 0, 0.0, 0.0)
+    assert score(problem, Plan(sound.devices, {})) == Score(0, 0, 0.0, 0.0, 0.0, None)
     assert score(problem, Plan(sound.devices, {})).served_ratio == 0.0

@@ -18,7 +18,7 @@ MAX_TRIES = 3_000_000
 
 
 class BruteForcePlanner:
-    """Compares all choices of variant and batch for each device and of a device for each stream."""
+    """Compares all choices of mode for each device and of a device for each stream."""
 
     def __init__(self, limit: TimeLimit | None = None) -> None:
         self._limit = limit or TimeLimit()
@@ -54,8 +54,8 @@ Merit = tuple[int, float]
 
 
 def _modes(problem: Problem, device: Device) -> list[Mode]:
-    table = problem.tables[device.device_type]
-    return [mode for variant in range(table.num_variants) for mode in table.modes(variant)]
+    variants = range(len(problem.variants))
+    return [one.mode for variant in variants for one in problem.costs(device.device_type, variant)]
 
 
 def _settings(problem: Problem) -> Iterator[Setting]:
@@ -69,7 +69,7 @@ def _best_places(
     tables = [problem.tables[device.device_type] for device in problem.devices]
     costs = [table.cost(mode) for table, mode in zip(tables, setting, strict=True)]
     room = [limit_fps(cost) for cost in costs]
-    accuracies = [problem.variants[mode.variant].accuracy for mode in setting]
+    values = [problem.frame_value(cost) for cost in costs]
     choices = []
     for stream in problem.streams:
         budgets = problem.budgets_ms(stream)
@@ -96,7 +96,7 @@ def _best_places(
             if fps <= room[device]:
                 room[device] -= fps
                 places[stream] = device
-                visit(stream + 1, served + 1, value + fps * accuracies[device])
+                visit(stream + 1, served + 1, value + fps * values[device])
                 room[device] += fps
         places[stream] = None
         visit(stream + 1, served, value)

@@ -23,7 +23,7 @@ from ..continuity import align
 from ..effort import TimeLimit
 from ..instance import build
 from ..pricing.construct import empty_draft, to_plan
-from .proof import TOLERANCE, Proof, value_of
+from .proof import Proof, beyond, value_of
 
 DEFAULT_TIME_LIMIT_S = 60.0
 FINE_UNITS = 1 << 20  # of rate
@@ -40,13 +40,14 @@ class ExactSolution:
         plan: the best one found.
         is_optimal: whether none is better; False if the time limit came first.
         served_bound: no plan serves more streams.
-        accuracy_bound: no plan that serves as many as this one has a higher accuracy per request.
+        value_bound: no plan that serves as many as this one has a higher value per request: accuracy, less the price of
+            joules where they count.
     """
 
     plan: Plan
     is_optimal: bool
     served_bound: int
-    accuracy_bound: float
+    value_bound: float
 
 
 class ExactPlanner:
@@ -72,10 +73,10 @@ class ExactPlanner:
         instance = build(problem, FINE_UNITS)
         if not instance.num_streams:
             nothing = to_plan(instance, empty_draft(instance), previous)
-            return ExactSolution(nothing, is_optimal=True, served_bound=0, accuracy_bound=0.0)
+            return ExactSolution(nothing, is_optimal=True, served_bound=0, value_bound=0.0)
         draft, served_bound, bound = Proof(instance, limit).solve()
         served = sum(map(len, draft.members))
-        is_optimal = served == served_bound and bound <= value_of(instance, draft) * (1 + TOLERANCE)
+        is_optimal = served == served_bound and bound <= beyond(value_of(instance, draft))
         if previous is not None:
             align(instance, draft, previous)
         total_fps = sum(stream.fps for stream in problem.streams if problem.is_servable(stream))

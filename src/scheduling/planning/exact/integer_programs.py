@@ -145,11 +145,11 @@ class ChoiceProgram:
         self._program += pulp.lpSum(self._counts.values()) == num_served
 
     def maximise(self, least: float, time_limit_s: float) -> float | None:
-        """Returns a bound of weight x accuracy, or None if `least` cannot be reached."""
-        accuracies = self._instance.accuracies
+        """Returns a bound of weight x value, or None if `least` cannot be reached."""
+        values = self._instance.values
         objective = pulp.LpAffineExpression(
             [
-                (count, kind[0] * float(accuracies[self._modes[device]]))
+                (count, kind[0] * float(values[self._modes[device]]))
                 for (kind, device), count in self._counts.items()
             ]
         )

@@ -32,7 +32,7 @@ class PooledProgram:
             capacities: (modes,) the most that counts on each device.
         """
         self._program = pulp.LpProblem("pool", pulp.LpMaximize)
-        self._accuracies = instance.accuracies
+        self._values = instance.values
         alike: dict[tuple[int, bytes], list[int]] = defaultdict(list)
         for stream, fits in enumerate(allowed):
             alike[int(instance.weights[stream]), fits.tobytes()].append(stream)
@@ -84,7 +84,7 @@ class PooledProgram:
         self._program += pulp.lpSum(self._counts.values()) == num_served
         objective = pulp.LpAffineExpression(
             [
-                (count, self._weights[stream] * float(self._accuracies[mode]))
+                (count, self._weights[stream] * float(self._values[mode]))
                 for (stream, mode), count in self._counts.items()
             ]
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..effort import Effort, TimeLimit
 from ..instance import Bools, Floats, Instance, Ints
-from ..pricing.choices import Carrying, choices, in_order_of_accuracy, modes_of
+from ..pricing.choices import Carrying, choices, in_order_of_value, modes_of
 from ..pricing.construct import Draft
 from ..pricing.demand import most_gained
 from ..pricing.prices import Market, Prices
@@ -61,7 +61,7 @@ class Proof:
         if not served:
             return draft, served_bound, 0.0
         prices = self._market.prices(streams, num_devices, served)
-        draft, bound = self._most_accurate(draft, prices, served)
+        draft, bound = self._most_valued(draft, prices, served)
         return draft, served_bound, bound
 
     def _has_time_for(self, places: Bools) -> bool:
@@ -85,12 +85,12 @@ class Proof:
             return None, least
         return program.draft(), min(most, math.floor(min(bound, most) + TOLERANCE))
 
-    def _most_accurate(self, draft: Draft, prices: Prices, served: int) -> tuple[Draft, float]:
-        """Returns the most accurate draft that serves as many, and the proved bound of its value."""
+    def _most_valued(self, draft: Draft, prices: Prices, served: int) -> tuple[Draft, float]:
+        """Returns the best draft that serves as many, and the proved bound of its value."""
         instance = self._instance
         value = value_of(instance, draft)
         gap = prices.bound - value
-        if gap <= TOLERANCE * value:
+        if gap <= TOLERANCE * abs(value):
             return draft, value
         reduced, costs = costs_of(instance, prices, self._capacities)
         if instance.num_devices <= MAX_LISTED_DEVICES:
@@ -103,10 +103,10 @@ class Proof:
         program = FleetProgram(instance, places, self._capacities)
         program.require_served(served, served)
         values = {
-            (stream, mode, copy): float(instance.weights[stream] * instance.accuracies[mode])
+            (stream, mode, copy): float(instance.weights[stream] * instance.values[mode])
             for stream, mode, copy in program.places
         }
-        bound = program.maximise(values, value * (1 + TOLERANCE), self._left_s)
+        bound = program.maximise(values, beyond(value), self._left_s)
         if bound is None:
             return draft, value
         better = program.draft()
@@ -132,21 +132,23 @@ class Proof:
         listed: dict[int, tuple[Ints, Floats]] = {}
         for number in set(slots):
             modes = np.flatnonzero((instance.mode_type == number) & (reduced >= -gap))
-            modes = modes[_undominated(instance, modes, self._capacities, instance.accuracies)]
+            modes = modes[_undominated(instance, modes, self._capacities, instance.values)]
             modes = modes[np.argsort(-reduced[modes], kind="stable")]
             listed[number] = modes, reduced[modes]
         nothing = _Promising(np.zeros((0, len(slots)), np.int64), np.zeros(0))
         if not all(len(modes) for modes, _ in listed.values()):
             return nothing
-        carrying = Carrying(instance.fits, instance.weights, self._capacities, instance.accuracies)
+        # Whoever must not serve everybody can leave out what costs more than it is worth.
+        values = instance.values if served == instance.num_streams else instance.values.clip(min=0)
+        carrying = Carrying(instance.fits, instance.weights, self._capacities, values)
         found = [nothing]
         count = 0
         for chosen in choices(slots, listed, gap * (1 + TOLERANCE)):
             modes = modes_of(chosen, slots, listed)
-            ordered, _ = in_order_of_accuracy(modes, instance.accuracies)
+            ordered, _ = in_order_of_value(modes, values)
             bounds, carries_all = carrying.bounds(ordered)
             bounds = np.minimum(bounds, value + gap + reduced[modes].sum(axis=1))
-            good = bounds > value * (1 + TOLERANCE)
+            good = bounds > beyond(value)
             if served == instance.num_streams:
                 good &= carries_all
             found.append(_Promising(modes[good], bounds[good]))
@@ -163,17 +165,17 @@ class Proof:
         instance = self._instance
         value = value_of(instance, draft)
         in_order_of_slots = np.argsort(np.argsort(instance.types, kind="stable"), kind="stable")
-        unproved = 0.0
+        unproved = -math.inf
         for number in np.argsort(-promising.bounds, kind="stable").tolist():
             most = float(promising.bounds[number])
-            if most <= value * (1 + TOLERANCE):
+            if most <= beyond(value):
                 break
             if self._left_s <= 0:
                 unproved = max(unproved, most)
                 break
             modes = promising.modes[number][in_order_of_slots]
             program = ChoiceProgram(instance, modes, self._capacities, served)
-            bound = program.maximise(value * (1 + TOLERANCE), self._left_s)
+            bound = program.maximise(beyond(value), self._left_s)
             if bound is None:
                 continue
             better = program.draft()
@@ -186,7 +188,7 @@ class Proof:
 def costs_of(instance: Instance, prices: Prices, capacities: Ints) -> tuple[Floats, Floats]:
     """Returns (modes,) reduced values, and (streams, modes) what a device with that stream on it costs of the gap at least."""
     loads = np.where(instance.fits, instance.weights[:, None].astype(np.float64), 0.0)
-    gains = instance.accuracies - _densities(instance, prices)[:, None]
+    gains = instance.values - _densities(instance, prices)[:, None]
     reduced = most_gained(loads, gains, capacities) - prices.per_device[instance.mode_type]
     return reduced, -(reduced + (loads * gains).clip(max=0))
 
@@ -214,9 +216,9 @@ def fillable(instance: Instance) -> Ints:
     return np.array(most, np.int64)
 
 
-def _undominated(instance: Instance, modes: Ints, capacities: Ints, accuracies: Floats) -> Bools:
-    """Modes to which no other of these is preferable: as accurate, as wide, for the same streams."""
-    fits, capacity, accuracy = instance.fits[:, modes], capacities[modes], accuracies[modes]
+def _undominated(instance: Instance, modes: Ints, capacities: Ints, values: Floats) -> Bools:
+    """Modes to which no other of these is preferable: worth as much, as wide, for the same streams."""
+    fits, capacity, value = instance.fits[:, modes], capacities[modes], values[modes]
     kind = instance.mode_type[modes]
     fits_all = ~(fits[:, :, None] & ~fits[:, None, :]).any(
         axis=0
@@ -225,7 +227,7 @@ def _undominated(instance: Instance, modes: Ints, capacities: Ints, accuracies: 
         fits_all
         & (kind[:, None] == kind[None, :])
         & (capacity[:, None] <= capacity[None, :])
-        & (accuracy[:, None] <= accuracy[None, :])
+        & (value[:, None] <= value[None, :])
     )
     rank = np.arange(len(modes))
     preferable = no_worse & (~no_worse.T | (rank[:, None] > rank[None, :]))
@@ -233,11 +235,16 @@ def _undominated(instance: Instance, modes: Ints, capacities: Ints, accuracies: 
     return undominated
 
 
+def beyond(value: float) -> float:
+    """What is better than a value for certain."""
+    return value + TOLERANCE * abs(value)
+
+
 def value_of(instance: Instance, draft: Draft) -> float:
-    """Weight x accuracy of all that a draft serves."""
+    """What all that a draft serves is worth: weight x value of the mode."""
     return float(
         sum(
-            instance.weights[members].sum() * instance.accuracies[mode]
+            instance.weights[members].sum() * instance.values[mode]
             for mode, members in zip(draft.modes, draft.members, strict=True)
             if members
         )

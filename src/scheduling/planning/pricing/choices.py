@@ -63,26 +63,26 @@ def modes_of(chosen: Ints, slots: Sequence[int], listed: Listed) -> Ints:
     return np.stack([listed[n][0][chosen[:, slot]] for slot, n in enumerate(slots)], axis=1)
 
 
-def in_order_of_accuracy(modes: Ints, accuracies: Floats) -> tuple[Ints, Ints]:
-    """Returns each choice with its modes in falling order of accuracy, and whose slot each is."""
-    slot_of = np.argsort(-accuracies[modes], axis=1, kind="stable")
+def in_order_of_value(modes: Ints, values: Floats) -> tuple[Ints, Ints]:
+    """Returns each choice with its modes in falling order of value, and whose slot each is."""
+    slot_of = np.argsort(-values[modes], axis=1, kind="stable")
     return np.take_along_axis(modes, slot_of, axis=1), slot_of
 
 
 class Carrying:
     """What modes can carry together of certain streams, if these could be split."""
 
-    def __init__(self, fits: Bools, weights: Ints, capacities: Ints, accuracies: Floats) -> None:
+    def __init__(self, fits: Bools, weights: Ints, capacities: Ints, values: Floats) -> None:
         """Takes the streams and all modes.
 
         Args:
             fits: (streams, modes).
             weights: (streams,).
             capacities: (modes,).
-            accuracies: (modes,).
+            values: (modes,) of a unit of weight.
         """
         self._capacities = capacities
-        self._accuracies = accuracies
+        self._values = values
         self.total = int(weights.sum())
         words = range(0, len(weights), WORD_BITS)
         self._sets = np.zeros((fits.shape[1], len(words)), np.int64)
@@ -102,7 +102,7 @@ class Carrying:
         accurate modes first is optimal, as the loads that can be reached form a polymatroid.
 
         Args:
-            modes: (choices, slots) in falling order of accuracy.
+            modes: (choices, slots) in falling order of value.
         """
         num_slots = modes.shape[1]
         sets = [self._sets[modes[:, slot]] for slot in range(num_slots)]
@@ -124,7 +124,7 @@ class Carrying:
                 for full in combinations(range(count), size):
                     rest = tuple(slot for slot in range(count) if slot not in full)
                     carried = np.minimum(carried, capacity_of[full] + weight_of[rest])
-            values += (carried - before) * self._accuracies[modes[:, count - 1]]
+            values += (carried - before) * self._values[modes[:, count - 1]]
             before = carried
         return values, before == self.total
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ....core.mode import Mode
 from ....core.plan import DevicePlan, Plan
+from ..capacity import idle_mode
 from ..effort import Effort
 from ..instance import Instance, Ints
 from .prices import Market, Prices
@@ -49,7 +50,8 @@ def empty_draft(instance: Instance) -> Draft:
 def to_plan(instance: Instance, draft: Draft, previous: Plan | None) -> Plan:
     """Returns the plan that a draft stands for.
 
-    Each batch is the largest that keeps all budgets. Devices without streams keep their variant.
+    Each batch is the largest that keeps all budgets. Devices without streams keep their variant, at the lowest clock where joules
+    count.
     """
     problem = instance.problem
     ids = [stream.stream_id for stream in problem.streams]
@@ -62,24 +64,27 @@ def to_plan(instance: Instance, draft: Draft, previous: Plan | None) -> Plan:
         if not members:
             kept = running.get(device.device_id, 0)
             variant = kept if 0 <= kept < len(problem.variants) else 0
-            devices.append(DevicePlan.of(device.device_id, Mode(variant, 1)))
+            idle = idle_mode(problem, device.device_type, variant)
+            devices.append(DevicePlan.of(device.device_id, idle))
             continue
         for stream in members:
             placement[ids[instance.streams[stream]]] = device.device_id
-        last = mode
-        while (
-            last + 1 < len(instance.mode_batch)
-            and not instance.starts_lane[last + 1]
-            and instance.fits[members, last + 1].all()
-        ):
-            last += 1
-        devices.append(
-            DevicePlan.of(
-                device.device_id,
-                Mode(int(instance.mode_variant[last]), int(instance.mode_batch[last])),
-            )
-        )
+        devices.append(DevicePlan.of(device.device_id, _best_mode(instance, mode, members)))
     return Plan(tuple(devices), placement)
+
+
+def _best_mode(instance: Instance, mode: int, members: Sequence[int]) -> Mode:
+    """Of the modes of one's variant and type that carry these streams the one worth most, of these the largest batch."""
+    alike = np.flatnonzero(
+        (instance.mode_type == instance.mode_type[mode])
+        & (instance.mode_variant == instance.mode_variant[mode])
+        & (instance.capacities >= instance.weights[members].sum())
+    )
+    alike = alike[instance.fits[members][:, alike].all(axis=0)]
+    best = alike[np.lexsort((instance.mode_batch[alike], instance.values[alike]))[-1]]
+    return Mode(
+        int(instance.mode_variant[best]), int(instance.mode_batch[best]), instance.mode_clock[best]
+    )
 
 
 def construct(
@@ -189,7 +194,7 @@ def _best_columns(
     streams = left[prices.served]
     capacities = instance.capacities[candidates]
     weights = instance.weights[streams].astype(np.float64)
-    offered = instance.accuracies[candidates] - per_device / capacities
+    offered = instance.values[candidates] - per_device / capacities
     losses = prices.densities[prices.served, None] - offered
     losses = np.where(instance.fits[np.ix_(streams, candidates)], losses, np.inf)
     patience = instance.mode_batch[prices.modes[prices.served]]

@@ -99,7 +99,7 @@ def _insert(work: WorkingDraft, size: int, weight: int) -> bool:
             break
         work.effort.spend(STEPS_OF_SIZE[size])
         value = sum(work.values[device] for device in gathered.devices)
-        least = -1.0 if best is None else value + best[0]
+        least = work.instance.worthless if best is None else value + best[0]
         group = work.plan_anew(gathered.devices, gathered.streams, least)
         if group is None:
             continue

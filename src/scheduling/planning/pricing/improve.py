@@ -37,7 +37,7 @@ def settle(work: WorkingDraft, most_served: int, devices: Iterable[int] | None =
 
 
 def upgrade_all(work: WorkingDraft) -> None:
-    """Gives each device the most accurate mode that carries its streams, where that gains enough."""
+    """Gives each device the mode worth most that carries its streams, where that gains enough."""
     instance = work.instance
     for device, members in enumerate(work.draft.members):
         if not members:
@@ -50,8 +50,8 @@ def upgrade_all(work: WorkingDraft) -> None:
         )
         if not len(modes):
             continue  # the plan in force is that of other budgets
-        mode = int(modes[instance.accuracies[modes].argmax()])
-        gain = load * float(instance.accuracies[mode]) - work.values[device]
+        mode = int(modes[instance.values[modes].argmax()])
+        gain = load * float(instance.values[mode]) - work.values[device]
         cost = work.cost([device], [(mode, members)])
         if gain > MIN_GAIN and gain > cost - work.cost(
             [device], [(work.draft.modes[device], members)]

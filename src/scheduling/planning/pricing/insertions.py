@@ -89,7 +89,7 @@ def _insert(work: WorkingDraft, stream: int) -> tuple[int, ...]:
             continue
         work.effort.spend()
         value = work.values[pair[0]] + work.values[pair[1]]
-        least = -1.0 if best is None else value + best[0]
+        least = work.instance.worthless if best is None else value + best[0]
         group = work.plan_anew(pair, [*work.members_of(pair), stream], least)
         if group is not None:
             best = group.value - value, pair, group
@@ -102,8 +102,9 @@ def _insert(work: WorkingDraft, stream: int) -> tuple[int, ...]:
             break
         work.effort.spend(STEPS_OF_SIZE[3])
         types = [work.types[device] for device in devices]
+        streams = [*work.members_of(devices), stream]
         group, _ = regroup_many(
-            work.regrouper, work.market, types, [*work.members_of(devices), stream], -1.0
+            work.regrouper, work.market, types, streams, work.instance.worthless
         )
         if group is not None:
             work.draft.unserved.remove(stream)

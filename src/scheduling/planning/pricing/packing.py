@@ -17,12 +17,12 @@ def pack(
     fits: Bools,
     weights: Sequence[int],
     capacities: Sequence[int],
-    accuracies: Sequence[float],
+    worth: Sequence[float],
     value: float,
 ) -> tuple[tuple[float, list[int]] | None, bool]:
     """Places every stream in a mode it fits, at a value above the given one.
 
-    A state is the loads of all modes but the last, one bit each in a Python integer.
+    `worth` is that of a unit of weight in each mode. A state is the loads of all modes but the last, one bit each in a Python integer.
 
     Returns:
         The best value and the mode of each stream, or None; and whether it is certain that none is better.
@@ -32,7 +32,7 @@ def pack(
     for capacity in capacities[:-1]:
         strides.append(strides[-1] * (capacity + 1 + heaviest))
     if strides[-1] > MAX_STATES:
-        return _pack_fine(fits, weights, capacities, accuracies, value)
+        return _pack_fine(fits, weights, capacities, worth, value)
     mask = (1 << (capacities[0] + 1)) - 1
     for number, capacity in enumerate(capacities[1:-1], 1):
         mask = sum(mask << (load * strides[number]) for load in range(capacity + 1))
@@ -59,7 +59,7 @@ def pack(
     for slot in range(last - 1, -1, -1):
         loads[slot], rest = np.divmod(rest, strides[slot])
     loads[last] = total - loads[:last].sum(axis=0)
-    values = np.where(loads[last] <= capacities[last], np.array(accuracies) @ loads, -1.0)
+    values = np.where(loads[last] <= capacities[last], np.array(worth) @ loads, -np.inf)
     number = int(values.argmax())
     if values[number] <= value + MIN_GAIN:
         return None, True
@@ -81,13 +81,13 @@ def _pack_fine(
     fits: Bools,
     weights: Sequence[int],
     capacities: Sequence[int],
-    accuracies: Sequence[float],
+    worth: Sequence[float],
     value: float,
 ) -> tuple[tuple[float, list[int]] | None, bool]:
     """As `pack`, with a list of states, which is cut where it gets long."""
     num_slots = len(capacities)
     strides = np.cumprod([1, *(capacity + 1 for capacity in capacities[:-2])])
-    limits, accuracy = np.array(capacities), np.array(accuracies)
+    limits, worths = np.array(capacities), np.array(worth)
     order = sorted(range(len(weights)), key=lambda stream: -weights[stream])
     left = sum(weights)
     states = np.zeros((1, num_slots), np.int64)  # loads
@@ -100,8 +100,8 @@ def _pack_fine(
         taken = np.tile(slots, len(states))
         before = np.repeat(np.arange(len(states)), len(slots))
         loads[np.arange(len(loads)), taken] += weights[stream]
-        values = loads @ accuracy
-        good = (loads <= limits).all(axis=1) & (values + left * accuracy.max() > value + MIN_GAIN)
+        values = loads @ worths
+        good = (loads <= limits).all(axis=1) & (values + left * worths.max() > value + MIN_GAIN)
         kept = np.flatnonzero(good)
         _, firsts = np.unique(loads[kept][:, :-1] @ strides, return_index=True)
         kept = kept[firsts]
@@ -112,7 +112,7 @@ def _pack_fine(
         origins.append((before[kept], taken[kept]))
     if not len(states):
         return None, is_complete
-    values = states @ accuracy
+    values = states @ worths
     state = int(values.argmax())
     best = float(values[state])
     places = [0] * len(weights)

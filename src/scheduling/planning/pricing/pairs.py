@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Iterable
 from random import Random
@@ -52,7 +53,8 @@ def shake(work: WorkingDraft, random: Random) -> None:
             continue
         random.shuffle(streams)
         work.effort.spend()
-        least = (work.values[one] + work.values[other]) * (1 - EQUAL_RATIO) - MIN_GAIN
+        value = work.values[one] + work.values[other]
+        least = value * (1 - math.copysign(EQUAL_RATIO, value)) - MIN_GAIN
         group = work.plan_anew((one, other), streams, least)
         if group is not None:
             work.take((one, other), group)

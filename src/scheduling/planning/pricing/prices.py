@@ -2,7 +2,7 @@
 
 Relaxed, devices may be shared out in any fractions over modes, and streams over devices. Then a
 stream of weight w in a mode of capacity C uses w / C of a device, so at a price p for a device of a
-type every stream simply takes the mode with the highest `accuracy - p / C`, each unit of its weight
+type every stream simply takes the mode with the highest `value - p / C`, each unit of its weight
 at that value. Prices at which no type is used more than there are devices of it solve the
 relaxation; any prices at all give an upper bound of every plan's value (Lagrange duality).
 """
@@ -29,9 +29,9 @@ class Prices:
     Attributes:
         per_device: (types,) price of one device.
         modes: (streams,) the mode that each stream prefers.
-        densities: (streams,) its accuracy less what it pays, per unit of weight.
+        densities: (streams,) its value less what it pays, per unit of weight.
         served: numbers of the streams to serve, of those asked about.
-        bound: no plan that serves that many has more weight x accuracy.
+        bound: no plan that serves that many has a higher value.
         is_short: whether there are too few devices to serve that many, at whatever price.
     """
 
@@ -56,7 +56,7 @@ class Market:
         last_modes = np.maximum.reduceat(modes, starts, axis=1)
         fits = last_modes >= 0
         self._last_modes = np.maximum(last_modes, 0)
-        self._accuracies = np.where(fits, instance.accuracies[starts], -np.inf)
+        self._values = np.where(fits, instance.values[self._last_modes], -np.inf)
         self._shares = np.where(fits, 1.0 / np.maximum(instance.capacities[self._last_modes], 1), 0)
         self._fits = fits
         best = np.where(fits, instance.capacities[self._last_modes], 0)
@@ -77,6 +77,20 @@ class Market:
                 num_served,
             )
         return self._of_all[num_served]
+
+    def losses(self, num_devices: Floats) -> Floats:
+        """Returns (streams, lanes) what a unit of each stream's weight loses in each lane against the one that it prefers.
+
+        At the prices at which all are served, or as many as can be. Infinite where a stream does not fit.
+
+        Args:
+            num_devices: (types,) to share out.
+        """
+        streams = np.arange(len(self._weights))
+        prices = self._clear(streams, num_devices, self._values, len(streams), None)
+        per_device = prices.per_device[self._lane_type]
+        losses: Floats = prices.densities[:, None] - (self._values - per_device * self._shares)
+        return losses
 
     def most_served(self, streams: Ints, num_devices: Ints) -> int:
         """Returns an upper bound of the number of streams that so many devices can serve."""
@@ -102,7 +116,7 @@ class Market:
             num_served: how many streams; those that cost least against what they bring.
             start: (types,) prices to begin with.
         """
-        return self._clear(streams, num_devices, self._accuracies[streams], num_served, start)
+        return self._clear(streams, num_devices, self._values[streams], num_served, start)
 
     def _clear(
         self,

@@ -14,6 +14,7 @@ A plan in force is the start of the next; only what a change touches is looked a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from random import Random
 
@@ -34,6 +35,7 @@ from .larger_groups import regroup_all, regroup_larger
 from .pairs import regroup_pairs, shake
 from .prices import Market
 from .regroup import Regrouper
+from .selection import modes_worth_a_look, only
 from .working_draft import WorkingDraft
 
 DEFAULT_STEPS = 1040  # pairs of devices planned anew for a first plan, or the like
@@ -77,9 +79,11 @@ class PricingPlanner:
     def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
         """Returns a plan for the problem; see `Planner`. Takes no chances."""
         effort = Effort(self._steps, self._limit)
-        instance = build(problem)
-        if not instance.num_streams:
-            return to_plan(instance, empty_draft(instance), previous)
+        every = build(problem)
+        if not every.num_streams:
+            return to_plan(every, empty_draft(every), previous)
+        modes = modes_worth_a_look(every)
+        instance = only(every, modes)
         market = Market(instance)
         kept = None if previous is None else continued(instance, previous)
         if kept is not None and len(kept.unserved) <= SMALL_CHANGE_RATIO * instance.num_streams:
@@ -89,7 +93,8 @@ class PricingPlanner:
             draft = first_plan(instance, market, effort)
             if previous is not None:
                 align(instance, draft, previous)
-        return to_plan(instance, draft, previous)
+        draft.modes = modes[draft.modes].tolist()
+        return to_plan(every, draft, previous)
 
     def _replan(self, instance: Instance, market: Market, kept: Draft, effort: Effort) -> Draft:
         """Repairs a plan in force and improves what gains enough."""
@@ -158,7 +163,7 @@ def _better(best: WorkingDraft, other: WorkingDraft, most_served: int) -> Workin
 
 def _gather_all(work: WorkingDraft, bound: float) -> None:
     """Gathers on two devices, and on three as long as that gains."""
-    value = -1.0
+    value = -math.inf
     while value < work.value < bound and not work.effort.is_spent:
         value = work.value
         regroup_gathered(work, 2)

@@ -18,7 +18,7 @@ def refill(
 ) -> tuple[int, list[int]] | None:
     """Returns mode and streams that serve more than given, or as many at a higher value.
 
-    Serves as many streams as can be, then with as much weight x accuracy as can be. Of streams of
+    Serves as many streams as can be, then for as much weight x value as can be. Of streams of
     one weight the earlier ones in the pool are preferred.
 
     Args:
@@ -26,7 +26,7 @@ def refill(
         device_type: number of the device's type.
         pool: streams to choose from.
         num_served: to be beaten.
-        value: to be beaten, weight x accuracy.
+        value: to be beaten, weight x value.
 
     Returns:
         None if nothing is better.
@@ -38,23 +38,22 @@ def refill(
     fits = instance.fits[np.ix_(streams, modes)]
     weights = instance.weights[streams]
     capacities = instance.capacities[modes]
-    accuracies = instance.accuracies[modes]
+    values = instance.values[modes]
 
     by_weight = np.argsort(weights, kind="stable")
     sums = np.cumsum(np.where(fits[by_weight], weights[by_weight, None], 0), axis=0)
     most_served = ((sums <= capacities) & fits[by_weight]).sum(axis=0)
-    most_value = accuracies * np.minimum(capacities, sums[-1])
+    # Where frames cost more than they are worth, at least one unit of them.
+    most_value = values * np.where(values >= 0, np.minimum(capacities, sums[-1]), 1)
     best: tuple[int, list[int]] | None = None
     for number in np.lexsort((-most_value, -most_served)):
         if (most_served[number], most_value[number]) <= (num_served, value + 1e-9):
             continue
-        members = _pack(
-            weights,
-            by_weight[fits[by_weight, number]],
-            int(capacities[number]),
-            int(most_served[number]),
-        )
-        reached = (len(members), float(weights[members].sum()) * float(accuracies[number]))
+        fitting, count = by_weight[fits[by_weight, number]], int(most_served[number])
+        members = fitting[:count].tolist()
+        if values[number] >= 0:
+            members = _pack(weights, fitting, int(capacities[number]), count)
+        reached = (len(members), float(weights[members].sum()) * float(values[number]))
         if reached > (num_served, value + 1e-9):
             num_served, value = reached
             best = int(modes[number]), [int(streams[member]) for member in members]

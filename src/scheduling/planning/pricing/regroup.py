@@ -25,7 +25,7 @@ class Group:
     """Devices with the modes and streams they get.
 
     Attributes:
-        value: weight x accuracy of all of them.
+        value: of the frames of all of them: weight x value of the mode.
         modes: per device.
         members: per device, its streams.
     """
@@ -57,7 +57,7 @@ class Regrouper:
             first_type: type number of one device.
             second_type: of the other.
             streams: at least one.
-            value: to be beaten; below 0 if anything is better than now.
+            value: to be beaten; `Instance.worthless` if anything is better than now.
 
         Returns:
             None if there is nothing better.
@@ -79,7 +79,7 @@ class Regrouper:
         loads2 = loads1 if second_type == first_type else rows.take(modes2, axis=1)
         most1, most2 = sums[modes1], sums[modes2]
         both = loads1.T @ (loads2 > 0)
-        accuracy1, accuracy2 = instance.accuracies[modes1], instance.accuracies[modes2]
+        value1, value2 = instance.values[modes1], instance.values[modes2]
         high = highs[modes1][:, None]
         only1 = most1[:, None] - both
         low = np.maximum(only1, (total - instance.capacities[modes2])[None, :])
@@ -90,13 +90,13 @@ class Regrouper:
             & (only2 <= instance.capacities[modes2][None, :])
         )
         if second_type == first_type:
-            possible &= accuracy1[:, None] >= accuracy2[None, :]
+            possible &= value1[:, None] >= value2[None, :]
         numbers1, numbers2 = np.nonzero(possible)
         if not len(numbers1):
             return None
-        gains = accuracy1[numbers1] - accuracy2[numbers2]
+        gains = value1[numbers1] - value2[numbers2]
         fills = np.where(gains >= 0, high[numbers1, 0], low[numbers1, numbers2])
-        bounds = accuracy2[numbers2] * total + gains * fills
+        bounds = value2[numbers2] * total + gains * fills
         tried = np.flatnonzero(bounds > value + MIN_GAIN)
         best: tuple[int, int, list[int], list[int]] | None = None
         for number in tried[np.argsort(-bounds[tried])][:MAX_PACKINGS].tolist():
@@ -115,7 +115,7 @@ class Regrouper:
             if members is None:
                 continue
             load = sum(self._weights[stream] for stream in members[0])
-            reached = float(accuracy2[column] * total + gains[number] * load)
+            reached = float(value2[column] * total + gains[number] * load)
             if reached > value + MIN_GAIN:
                 value = reached
                 best = row, column, *members
@@ -136,15 +136,15 @@ class Regrouper:
             total: what both have to carry.
             value: to be beaten.
         """
-        accuracies = self.instance.accuracies
+        values = self.instance.values
         order = others[highs[others].argsort()]
         room = highs[order]
-        best = np.maximum.accumulate(accuracies[order[::-1]])[::-1]  # of these, or roomier
+        best = np.maximum.accumulate(values[order[::-1]])[::-1]  # of these, or roomier
         place = room.searchsorted(total - highs[modes])
         good = place < len(room)
         modes = modes[good]
         partner = best[place[good]]
-        gains = accuracies[modes] - partner
+        gains = values[modes] - partner
         fills = np.where(gains >= 0, highs[modes], total - room[-1])
         return modes[partner * total + gains * fills > value + MIN_GAIN]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..instance import Floats, Ints
-from .choices import Carrying, Listed, choices, in_order_of_accuracy, modes_of
+from .choices import Carrying, Listed, choices, in_order_of_value, modes_of
 from .demand import most_gained
 from .packing import pack
 from .prices import Market
@@ -76,7 +76,7 @@ def regroup_many(
     listed: dict[int, tuple[Ints, Floats]] = {}
     for number in set(slots):
         modes, loads, _ = regrouper.columns(number, streams)
-        gains = instance.accuracies[modes] - prices.densities[:, None]
+        gains = instance.values[modes] - prices.densities[:, None]
         reduced = most_gained(loads, gains, instance.capacities[modes]) - float(
             prices.per_device[number]
         )
@@ -88,11 +88,11 @@ def regroup_many(
     chosen, is_complete = _most_promising(slots, listed, gap, limits)
     if not len(chosen) or (limits.is_all_or_nothing and not is_complete):
         return None, is_complete
-    modes, slot_of = in_order_of_accuracy(modes_of(chosen, slots, listed), instance.accuracies)
+    modes, slot_of = in_order_of_value(modes_of(chosen, slots, listed), instance.values)
     fits = instance.fits[numbers]
-    carrying = Carrying(fits, instance.weights[numbers], instance.capacities, instance.accuracies)
+    carrying = Carrying(fits, instance.weights[numbers], instance.capacities, instance.values)
     bounds, carries_all = carrying.bounds(modes)
-    bounds[~carries_all] = -1.0
+    bounds[~carries_all] = -np.inf
     tried = np.flatnonzero(bounds > value + MIN_GAIN)
     best: Group | None = None
     for count, number in enumerate(tried[np.argsort(-bounds[tried], kind="stable")].tolist()):
@@ -106,7 +106,7 @@ def regroup_many(
             fits[:, tried_modes],
             instance.weights[numbers].tolist(),
             instance.capacities[tried_modes].tolist(),
-            instance.accuracies[tried_modes].tolist(),
+            instance.values[tried_modes].tolist(),
             value,
         )
         is_complete &= is_sure

@@ -30,7 +30,7 @@ class WorkingDraft:
         draft: as it is now.
         types: (devices) type number of each.
         weights: (streams) rate of each in whole units.
-        values: (devices) weight x accuracy of what each serves.
+        values: (devices) what the frames of each are worth: weight x value of its mode.
         group_prices: (types,) prices that groups of three and four begin with, if they were looked up.
     """
 
@@ -66,7 +66,7 @@ class WorkingDraft:
 
     @property
     def value(self) -> float:
-        """Weight x accuracy of all that is served."""
+        """What all that is served is worth."""
         return float(sum(self.values))
 
     @property
@@ -181,4 +181,4 @@ class WorkingDraft:
         return Group(group.value, tuple(mode for mode, _ in best), tuple(part for _, part in best))
 
     def _value(self, device: int) -> float:
-        return self.load(device) * float(self.instance.accuracies[self.draft.modes[device]])
+        return self.load(device) * float(self.instance.values[self.draft.modes[device]])

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from moonjelly.scheduling.planning.instance import build
-from moonjelly.scheduling.planning.pricing.choices import Carrying, choices, in_order_of_accuracy
+from moonjelly.scheduling.planning.pricing.choices import Carrying, choices, in_order_of_value
 
 
 def best_packing(instance, modes):
@@ -46,7 +46,7 @@ def test_what_a_choice_could_carry_bounds_what_it_carries(small_problem, seed, s
     every = np.array(
         list(combinations_with_replacement(range(len(instance.capacities)), size))[::7], np.int64
     )
-    modes, slot_of = in_order_of_accuracy(every, instance.accuracies)
+    modes, slot_of = in_order_of_value(every, instance.accuracies)
     assert (np.take_along_axis(every, slot_of, axis=1) == modes).all()
     bounds, carries_all = carrying.bounds(modes)
     for chosen, bound, can in zip(modes.tolist(), bounds, carries_all, strict=True):

@@ -1,0 +1,1 @@
+"""What plans are made for, once everybody is served who can be."""

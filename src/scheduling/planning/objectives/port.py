@@ -1,0 +1,28 @@
+"""The `Objective` port."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ....core.plan import Plan
+from ....core.problem import Problem
+from ..port import Planner
+
+
+class Objective(Protocol):
+    """What plans are made for, once everybody is served who can be.
+
+    All of them are prices of a joule: a planner makes the best plan at one price, and an objective finds the price.
+    """
+
+    def priced(self, problem: Problem) -> Problem:
+        """Returns the problem at the price in force: the one given, or that of the plan made last."""
+        ...
+
+    def holds(self, problem: Problem, plan: Plan) -> bool:
+        """Whether the plan keeps what the objective demands in any case."""
+        ...
+
+    def reached_by(self, planner: Planner) -> Planner:
+        """Returns the planner that makes plans for this with the help of another."""
+        ...
