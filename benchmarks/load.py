@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import cv2
@@ -51,6 +52,7 @@ class CameraCount:
 
     Attributes:
         is_admitted: whether the server took the stream.
+        lost: how the server ended the stream, if it did; its later frames count as offered and are never answered.
         offered: frames scheduled.
         due_s: when each was scheduled (monotonic clock).
         answered_ms: sequence number to latency of the answered ones, from the scheduled send time.
@@ -59,6 +61,7 @@ class CameraCount:
     """
 
     is_admitted: bool = True
+    lost: str = ""
     offered: int = 0
     due_s: list[float] = field(default_factory=list)
     answered_ms: dict[int, float] = field(default_factory=dict)
@@ -79,10 +82,12 @@ async def run_camera(
     message: pb.ClientMessage,
     seconds: float,
     phase: float,
+    on_open: Callable[[], object] = lambda: None,
 ) -> CameraCount:
     """Sends frames at their scheduled times whatever comes back (open loop).
 
-    A refused camera keeps its schedule: its frames count as offered and are never answered.
+    A refused camera keeps its schedule: its frames count as offered and are never answered. `on_open` is called when
+    the server has acknowledged the first frame.
     """
     count = CameraCount()
     own = [("grpc.use_local_subchannel_pool", 1)]  # a connection for each camera
@@ -105,8 +110,12 @@ async def run_camera(
         await call.write(pb.ClientMessage(open=pb.Open(session=reply.session)))
 
         async def receive() -> None:
+            is_open = False
             async for answer in call:
                 now = time.monotonic()
+                if not is_open:
+                    is_open = True
+                    on_open()
                 for result in answer.results:
                     if result.verdict == pb.ANSWERED:
                         sequence = result.sequence
@@ -124,12 +133,22 @@ async def run_camera(
             count.due_s.append(due)
             message.frame.sequence = sequence
             message.frame.age_ms = max(0.0, 1000 * (time.monotonic() - due))
-            await call.write(message)
             count.offered += 1
+            if not receiver.done():
+                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    await call.write(message)
         await asyncio.sleep(ANSWER_LIMIT_S)
-        await call.write(pb.ClientMessage(goodbye=pb.Goodbye()))
-        await call.done_writing()
-        await receiver
+        try:
+            await call.write(pb.ClientMessage(goodbye=pb.Goodbye()))
+            await call.done_writing()
+            await receiver
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            error = receiver.exception() if receiver.done() else None
+            count.lost = (
+                f"{error.code().name}: {error.details()}"
+                if isinstance(error, grpc.aio.AioRpcError)
+                else "lost"
+            )
     return count
 
 
@@ -141,6 +160,7 @@ async def run_cameras(
     jpeg: bytes,
     side_px: int,
     seconds: float,
+    on_open: Callable[[], object] = lambda: None,
 ) -> list[CameraCount]:
     """Runs cameras side by side, their phases spread over one frame period."""
     return await asyncio.gather(
@@ -153,6 +173,7 @@ async def run_cameras(
                 frame_message(jpeg, side_px),
                 seconds,
                 n / num_cameras,
+                on_open,
             )
             for n in range(num_cameras)
         )

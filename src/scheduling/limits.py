@@ -16,7 +16,7 @@ PREFIX_BITS = 64
 MOST_VISITORS = 4096
 """That are remembered apart; the rest share one allowance."""
 SWEEP_MS = 1000.0
-REGISTERS_BURST_S = 10.0
+REGISTERS_BURST_S = 2.0
 FRAMES_BURST_S = 1.0
 KBITS_PER_MBIT = 1000.0
 PIXELS_PER_MPIXEL = 1e6
@@ -30,7 +30,7 @@ class Limits:
         address_connections: with calls on them, at a time.
         address_unopened_calls: of Stream, whose first message has not come.
         address_health_calls: at a time.
-        address_registers_per_s: whatever becomes of them; ten seconds' worth may come at once.
+        address_registers_per_s: whatever becomes of them; two seconds' worth may come at once.
         address_sessions: streams that are registered.
         address_silent_sessions: those of them that send nothing.
         address_mbits_per_s: encoded frames, of all its streams together; a second's worth may come at once.

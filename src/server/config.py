@@ -91,7 +91,7 @@ class ServerConfig(ServingOptions):
     )
     address_health_calls: int = option(16, "calls of health at a time, likewise", Range(1, 100_000))
     address_registers_per_s: float = option(
-        50.0, "registrations a second, likewise; ten seconds' worth at once", Range(0.1, 1e6)
+        50.0, "registrations a second, likewise; two seconds' worth at once", Range(0.1, 1e6)
     )
     address_sessions: int = option(512, "registered streams, likewise", Range(1, 100_000))
     address_silent_sessions: int = option(

@@ -9,10 +9,22 @@ from typing import Any
 
 from endpoint_under_fire import EndpointUnderFire, harness_module
 from hypothesis import strategies as st
+from raw_http2 import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    PING,
+    PREFACE,
+    RESET,
+    SETTINGS,
+    WINDOW,
+    call_headers,
+    frame,
+    header,
+)
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RESET, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
-END_STREAM, END_HEADERS, PADDED, HAS_PRIORITY = 1, 4, 8, 32
 QUIET_S = 0.02  # after which the server is taken to have said what it has to say
 MOST_READ = 1 << 20
 STREAM, REGISTER = b"/moonjelly.v1.Serving/Stream", b"/moonjelly.v1.Serving/Register"
@@ -46,38 +58,9 @@ NAMES = (
 )
 
 
-def frame(
-    kind: int, flags: int, stream: int, body: bytes = b"", length: int | None = None
-) -> bytes:
-    length = len(body) if length is None else length
-    return struct.pack(">I", length)[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + body
-
-
-def header(name: bytes, value: bytes) -> bytes:
-    """One header as HPACK writes what it has no index for."""
-
-    def text(value: bytes) -> bytes:
-        if len(value) < 127:
-            return bytes([len(value)]) + value
-        rest, size = len(value) - 127, b"\x7f"
-        while rest >= 128:
-            size += bytes([rest % 128 + 128])
-            rest //= 128
-        return size + bytes([rest]) + value
-
-    return b"\x00" + text(name) + text(value)
-
-
 def headers(rng: random.Random) -> bytes:
     """Headers of a call, as they should be but for one or two."""
-    wanted = [
-        (b":method", b"POST"),
-        (b":scheme", b"http"),
-        (b":path", rng.choice(ODD_PATHS if rng.random() < 0.2 else PATHS)),
-        (b":authority", b"x"),
-        (b"te", b"trailers"),
-        (b"content-type", b"application/grpc"),
-    ]
+    wanted = call_headers(rng.choice(ODD_PATHS if rng.random() < 0.2 else PATHS))
     for _ in range(rng.choice((0, 0, 1, 1, 2))):
         at, what = rng.randrange(len(wanted)), rng.random()
         if what < 0.3:

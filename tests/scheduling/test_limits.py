@@ -88,7 +88,7 @@ def test_registrations_keep_to_their_rate_over_any_time(gaps_ms: list[float]) ->
     for gap_ms in gaps_ms:
         now_ms += gap_ms
         num_taken += share.register(now_ms) == ""
-        assert num_taken <= 20 + 2.0 * now_ms / 1000 + 1e-6
+        assert num_taken <= 4 + 2.0 * now_ms / 1000 + 1e-6
 
 
 def test_bits_and_pixels_of_all_streams_are_added_up() -> None:
