@@ -7,15 +7,14 @@ import numpy as np
 
 from ..core.zoo import Fit
 from .fits import PADDING_GREY, Fitted, Image, Size, corner_px, inner_size_px
+from .picture_header import check_size
+from .strict_decoding import REDUCTIONS, decode_strictly
 
-UNDECODABLE = "jpeg: cannot be decoded"
 _MAX_SIDE_PX = 4096
+_MOST_WHOLE = 2
+"""Times a network's side; larger pictures are not decoded in full."""
 _MOST_GROWTH = 2
 """Of the pixels on the way from a picture to a smaller square."""
-
-
-class UndecodableImage(ValueError):  # noqa: N818 - named for what it is
-    """The bytes are no picture that can be decoded."""
 
 
 def resize(image_bgr: Image, size_px: Size) -> Image:
@@ -74,19 +73,26 @@ def fit_picture(image_bgr: Image, side_px: int, fit: Fit = Fit.STRETCH) -> Fitte
 def decode_frame(jpeg: bytes | memoryview, side_px: int, fit: Fit = Fit.STRETCH) -> Fitted:
     """Decodes a frame as a detector takes it; any rotation noted in it is ignored.
 
+    One whose longer edge is more than twice the side is reduced while it is decoded.
+
     Raises:
-        UndecodableImage: If the bytes are no picture.
+        UndecodableImage: If the bytes are no picture, or a spoiled one.
         ValueError: If the side is out of range.
     """
     _check_side(side_px)
-    encoded = np.frombuffer(jpeg, np.uint8)
+    data = bytes(jpeg)
     try:
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:  # an empty buffer too; its text names files of the library
-        raise UndecodableImage(UNDECODABLE) from error
-    if image is None:
-        raise UndecodableImage(UNDECODABLE)
-    return fit_picture(np.asarray(image, np.uint8), side_px, fit)
+        longer_px = max(check_size(data))
+    except ValueError:
+        longer_px = 0  # the decoder says so, too
+    return fit_picture(decode_strictly(data, reduction_of(longer_px, side_px)), side_px, fit)
+
+
+def reduction_of(longer_px: int, side_px: int) -> int:
+    """By how much a picture may be reduced while it is decoded, so that it stays at least as large as a network's side."""
+    if longer_px <= _MOST_WHOLE * side_px:
+        return 1
+    return max(one for one in REDUCTIONS if longer_px >= one * side_px)
 
 
 def encode_frame(

@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from moonjelly.vision.jpeg import MAX_PIXELS, BadImageError, check_jpeg
-from moonjelly.vision.preprocessing import UNDECODABLE, UndecodableImage, decode_frame
+from moonjelly.vision.preprocessing import decode_frame
+from moonjelly.vision.strict_decoding import UNDECODABLE, UndecodableImage
 
 SIDE_PX = 32
 

@@ -6,12 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moonjelly.vision.preprocessing import (
-    UndecodableImage,
-    decode_frame,
-    encode_frame,
-    resize,
-)
+from moonjelly.vision.preprocessing import decode_frame, encode_frame, reduction_of, resize
+from moonjelly.vision.strict_decoding import UndecodableImage
 
 
 def _picture(height: int = 72, width: int = 128) -> np.ndarray:
@@ -48,6 +44,23 @@ def test_the_whole_picture_is_kept_whatever_its_shape() -> None:
     square = resize(_picture(30, 300), (50, 50))
     assert (square[:, :24, 0] > 240).all()
     assert (square[:, 26:, 2] > 240).all()
+
+
+@given(st.integers(16, 4096), st.integers(32, 1280))
+def test_a_picture_is_reduced_while_decoding_only_beyond_twice_the_side_and_never_below_it(
+    longer_px: int, side_px: int
+) -> None:
+    reduction = reduction_of(longer_px, side_px)
+    assert reduction in (1, 2, 4, 8)
+    assert (reduction == 1) is (longer_px <= 2 * side_px)
+    assert reduction == 1 or longer_px // reduction >= side_px
+
+
+def test_a_large_picture_says_its_own_size_and_shows_the_same() -> None:
+    fitted = decode_frame(encode_frame(_picture(), 300, 95), 64)
+    whole = decode_frame(encode_frame(_picture(), 64, 95), 64)
+    difference = np.abs(fitted.picture.astype(int) - whole.picture.astype(int))
+    assert difference.mean() < 3
 
 
 def test_a_noted_rotation_is_ignored() -> None:

@@ -72,6 +72,7 @@ class Endpoint:
         self._zoo = zoo
         self._on_change = on_change
         self._requests = itertools.count(1)
+        self._served_px = max(variant.input_side_px for variant in zoo.variants)
         names = [variant.name for variant in zoo.variants]
         self.devices = DeviceSide()
         self.core = EndpointCore(
@@ -168,7 +169,7 @@ class Endpoint:
         perform = self._shell.perform
         perform(core.take(frame, message.link.wire_ms, flaw))
         if frame.note is None:
-            flaw = self._flaw(lambda: check_picture(frame, message))
+            flaw = self._flaw(lambda: check_picture(frame, message, self._served_px))
             perform(core.dispatch(frame, flaw, self.now_ms()))
 
     def take_unknown(self, session: Session, is_empty: bool) -> None:

@@ -13,6 +13,8 @@ from ...vision.jpeg import BadImageError, ImageRule, check_jpeg
 from .device_side import ArrivedFrame
 from .registration import link_problem
 
+MOST_TIMES_SERVED = 4
+
 
 def check_fields(message: Frame, num_bytes: int, most_bytes: int) -> DropNote | None:
     """What is wrong with what a frame of so many bytes says of itself."""
@@ -32,8 +34,8 @@ def check_fields(message: Frame, num_bytes: int, most_bytes: int) -> DropNote | 
     return None
 
 
-def check_picture(frame: ArrivedFrame, message: Frame) -> DropNote | None:
-    """What is wrong with its picture; the frame knows its checksum then."""
+def check_picture(frame: ArrivedFrame, message: Frame, served_px: int) -> DropNote | None:
+    """What is wrong with its picture, where that is the largest side that is served; the frame knows its checksum then."""
     frame.crc32c = google_crc32c.value(frame.jpeg)
     if frame.crc32c != message.jpeg_crc32c:
         return bad("jpeg_crc32c: does not fit the bytes of jpeg")
@@ -46,5 +48,12 @@ def check_picture(frame: ArrivedFrame, message: Frame) -> DropNote | None:
         return bad(
             f"width_px={message.width_px}, height_px={message.height_px}: the jpeg is "
             f"{header.width_px} x {header.height_px}"
+        )
+    most_px = MOST_TIMES_SERVED * served_px
+    if max(header.width_px, header.height_px) > most_px:
+        return bad(
+            f"width_px={message.width_px}, height_px={message.height_px}: must be at most {most_px}, "
+            f"{MOST_TIMES_SERVED} times the largest side that is served",
+            Code.RESOURCE_EXHAUSTED,
         )
     return None

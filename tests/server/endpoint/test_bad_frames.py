@@ -110,6 +110,27 @@ async def test_every_bad_picture_is_answered_in_band_and_the_stream_lives(harnes
     assert len(harness.executors["gpu0"].frames) == 1  # none of them reached a device
 
 
+async def test_a_picture_far_above_what_is_served_is_refused_by_field_value_and_rule(
+    harness,
+) -> None:
+    client = await harness.stream()
+    served_px = harness.endpoint._served_px
+    for sequence, (side_px, is_taken) in enumerate(
+        ((4 * served_px, True), (4 * served_px + 1, False))
+    ):
+        jpeg = resized(harness.jpeg, side_px)
+        result = await client.result_of(
+            harness.frame(sequence, jpeg, width_px=side_px, height_px=side_px)
+        )
+        assert (result.verdict == serving_pb2.ANSWERED) is is_taken
+    drop = drop_of(result)
+    assert (drop.reason, drop.code) == ("bad_frame", "RESOURCE_EXHAUSTED")
+    assert drop.detail == (
+        f"width_px={side_px}, height_px={side_px}: must be at most {4 * served_px}, "
+        "4 times the largest side that is served"
+    )
+
+
 WHAT_MAY_FAIL = {
     "the order": "moonjelly.scheduling.cores.endpoint.gate.StreamGate.check_order",
     "the fields": "moonjelly.server.endpoint.intake.link_problem",
@@ -337,15 +358,18 @@ async def test_a_session_that_was_not_opened_in_time_is_not_found(make_harness) 
 async def test_a_session_that_is_never_opened_expires_whatever_else_happens(
     make_harness, noise: str
 ) -> None:
-    harness = await make_harness(session_grace_ms=100.0)
+    harness = await make_harness(session_grace_ms=100.0, address_registers_per_s=1e6)
     await harness.register("silent")
+    sessions = dict.fromkeys(range(3), "")
     honest = await harness.stream("honest")
     stub = harness.stub()
 
     async def make_noise() -> None:
         for number in range(10**6):
             if noise == "joins":
-                await stub.Register(harness.registration(f"s{number % 3}"))
+                older = sessions[number % 3]
+                again = harness.registration(f"s{number % 3}", older_session=older)
+                sessions[number % 3] = (await stub.Register(again)).session
             elif noise == "leaves":
                 now_ms = harness.endpoint.now_ms()
                 harness.endpoint.core.report_soon(now_ms, is_urgent=True)
