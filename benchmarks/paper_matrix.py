@@ -42,6 +42,7 @@ from moonjelly.simulation.scenario import Scenario
 from moonjelly.simulation.simulation import Observers, Simulation
 
 RESULTS = Path(__file__).resolve().parent / "results"
+RIVALS = ("server-independent", "slo-split")
 CELL = ("trace", "fps", "slo_ms", "clients")
 COUNTS = ("frames", "missed", "too_late", "profile_map")
 RUN_COLUMNS = (*CELL, "policy", "seed", "seconds", *COUNTS)
@@ -55,7 +56,7 @@ Row = dict[str, object]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Makes the runs that are missing, writes both tables, and prints the bars."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--policies", nargs="+", default=["ladder", "best", ORACLE])
+    parser.add_argument("--policies", nargs="+", default=["ladder", "best", ORACLE, *RIVALS])
     parser.add_argument("--traces", nargs="+", metavar="NAME|FILE", help="in place of the paper's")
     parser.add_argument("--clients", nargs="+", type=int)
     parser.add_argument("--slo-ms", nargs="+", type=float)
