@@ -68,7 +68,7 @@ def show(name: str, comparisons: Sequence[CellComparison]) -> None:
     for one in comparisons:
         rows = {str(row["side"]): row for row in tidy_rows([one])}
         live, simulated = rows["live"], rows["simulated"]
-        cell = " ".join(f"{key}={value}" for key, value in one.cell.items())
+        cell = " ".join(f"{key}={value}" for key, value in one.cell.items() if value is not None)
         starved = f", {one.num_starved} starved" if one.num_starved else ""
         print(f"{name}: {cell} ({len(one.pairs)} runs{starved})")
         for label, key, difference, scale, unit in (

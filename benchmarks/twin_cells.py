@@ -66,7 +66,7 @@ class Pair:
         is_starved: whether the machine was too busy for the live side to count.
     """
 
-    cell: Mapping[str, Value]
+    cell: Mapping[str, Value | None]
     live: Measured
     simulated: Measured
     is_starved: bool = False
@@ -83,7 +83,7 @@ class CellComparison:
         accuracy_ratio: over the live one; infinite if frames were in time on one side only.
     """
 
-    cell: Mapping[str, Value]
+    cell: Mapping[str, Value | None]
     pairs: Sequence[Pair]
     num_starved: int
     in_time_ratio: float

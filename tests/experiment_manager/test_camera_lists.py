@@ -10,17 +10,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twin_cells import measured
 
 from moonjelly.core.errors import UsageError
 from moonjelly.experiment_manager.experiment_file import find_experiment, read_experiment
 from moonjelly.experiment_manager.folder import open_folder
 from moonjelly.experiment_manager.listed_cameras import ListedCamera, alike, read_camera_list
+from moonjelly.experiment_manager.live import run_live
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.experiment_manager.running_all import run_missing
 from moonjelly.experiment_manager.simulated import run_simulated
 from moonjelly.links.traces import LinkTrace, constant_trace
 from moonjelly.reporting.run_folder import read_run_info
 from moonjelly.reporting.run_logs import read_run_logs
+from moonjelly.reporting.summary import read_summary
 
 GOOD = """\
 seconds: trace
@@ -208,6 +211,18 @@ def test_simulated_cameras_start_in_their_time_and_capture_all_of_it(
     run = read_experiment(folder / "good.yaml").runs()[1]
     assert run_simulated(run, out, lambda *_: None, {}) == []
     check_starts(run, out, 0.1)
+    assert measured(run, out).in_time_ratio == read_summary(out).total.in_time_ratio
+
+
+@pytest.mark.slow
+def test_live_cameras_start_in_their_time_and_capture_all_of_it(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    run = read_experiment(folder / "good.yaml").runs()[1]
+    assert run_live(run, out, lambda *_: None, {}) == []
+    check_starts(run, out, 10.0)  # as long as connecting may take on a busy machine
 
 
 def check_starts(run: RunConfig, out: Path, most_late_s: float) -> None:

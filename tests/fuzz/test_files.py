@@ -15,6 +15,7 @@ from moonjelly.core.errors import UsageError
 from moonjelly.core.records import FrameRecord
 from moonjelly.experiment_manager.experiment_file import SHIPPED_DIR, read_experiment
 from moonjelly.experiment_manager.hosts.host import read_hosts
+from moonjelly.experiment_manager.listed_cameras import LISTS_DIR, read_camera_list
 from moonjelly.files.csv_log import read_records
 from moonjelly.links.traces import read_trace
 from moonjelly.planning_tool.problem_file import read_problem
@@ -131,6 +132,11 @@ KINDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "server options": (CONFIG, "server.yaml", read_config),
     "scenario": (SCENARIO, "scenario.yaml", simulate),
     "experiment": (text_of(SHIPPED_DIR / "small.yaml"), "experiment.yaml", read_experiment),
+    "cameras": (
+        text_of(LISTS_DIR / "mixed-8.yaml"),
+        "cameras.yaml",
+        lambda path: read_camera_list(path.name, path.parent),
+    ),
     "hosts": (HOSTS, "hosts.yaml", read_hosts),
     "problem": (PROBLEM, "problem.json", plan),
     "yardsticks": (
