@@ -225,6 +225,14 @@ class ModeTable:
         )
 
 
+def latencies_by_clock(
+    table: ModeTable | None, variants: Collection[str]
+) -> dict[float, dict[str, BatchLatency]]:
+    """The latencies by the names of a table's variants, in their order, at each clock that can be chosen; empty where there is none."""
+    clocks = () if table is None else table.by_clock
+    return {one.clock_mhz: one.latencies(variants) for one in clocks if one.clock_mhz is not None}
+
+
 def nearest_clock(clocks_mhz: Iterable[float], mhz: float) -> float:
     """The one of a table's clocks that stands for what was read of a device, which seldom is one of them to the letter."""
     return min(clocks_mhz, key=lambda one: abs(one - mhz))

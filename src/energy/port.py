@@ -90,10 +90,16 @@ class ClockAsker(Protocol):
 
     Attributes:
         clock_mhz: the last one that was reached; None where that is not known, or none was asked for.
+        clock_problem: why the clock is not what was asked for last, one line; empty if it is, or that is not known yet.
     """
 
     @property
     def clock_mhz(self) -> float | None:
+        """See above."""
+        ...
+
+    @property
+    def clock_problem(self) -> str:
         """See above."""
         ...
 

@@ -20,7 +20,7 @@ from ..server.config import ServerConfig
 from ..server.zoo import load_served_zoo
 from ..simulation.recorded_sizes import RecordedSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
-from ..zoos import power_of
+from ..zoos import power_table
 from .cameras import LiveCamera
 from .scenes import LoopedScene
 
@@ -73,6 +73,11 @@ def simulated_run(
     """
     zoo = load_served_zoo(dataclasses.replace(config, devices=tuple(devices)))
     phases_s = start_phases_s([camera.fps for camera in cameras], seed)
+    modes = {
+        device.device_type: table
+        for device in devices
+        if (table := zoo.modes(device.device_id)) is not None
+    }
     is_replayed = all(device.kind is DeviceKind.REPLAYED for device in devices)
     return Scenario(
         seconds=CONNECT_S + max(camera.start_s for camera in cameras) + seconds,
@@ -87,10 +92,12 @@ def simulated_run(
             if device.slowdown
         },
         profiles={device.device_type: zoo.profiles[device.device_id] for device in devices},
+        modes=modes,
         powers={
             device.device_type: power
             for device in devices
-            if (power := power_of(zoo.files[device.device_id], zoo.variants)) is not None
+            if (table := modes.get(device.device_type)) is not None
+            and (power := power_table(zoo.files[device.device_id], table)) is not None
         },
         streams=tuple(
             SimulatedStream(
@@ -117,6 +124,7 @@ def simulated_run(
             **same_options(config, ServingOptions),
             plan_ms=PLAN_MS,
             load_ms=config.replay_load_ms,
+            clock_ms=config.replay_clock_ms,
             sampling=Sampling.REPLAYED if is_replayed else Sampling.LOG_NORMAL,
         ),
     )

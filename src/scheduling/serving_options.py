@@ -42,6 +42,9 @@ class ServingOptions:
         "how a device forms its batches: deadline, fair (between tenants), loudva, fixed:FRAMES, interval:MS",
     )
     loaded_variants: int = option(5, "variants that a device keeps loaded", Range(1, 256))
+    no_parking: bool = option(
+        False, "leave an idle device at the clock of its plan, until its next frame is near, too"
+    )
     max_waiting_frames: int = option(
         32, "frames of one stream under way in the server at most", Range(1, 4096)
     )

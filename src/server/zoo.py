@@ -15,7 +15,6 @@ from ..core.zoo import Fit, Runtime, Task
 from ..devices.config import DeviceConfig, DeviceKind
 from ..zoos import (
     AUTO,
-    MAX_BATCH_SIZE,
     Fingerprint,
     LatencyFile,
     LearnedFile,
@@ -24,6 +23,7 @@ from ..zoos import (
     cuda_fingerprint,
     find_profile,
     learned_file,
+    modes_of,
     open_zoo,
     read_latency_file,
     usual_zoo,
@@ -84,12 +84,7 @@ class ServedZoo:
 
     def modes(self, device_id: str) -> ModeTable | None:
         """What the modes of a device cost by clock, with energy; None where its profile has neither. Takes a while."""
-        file = self.files[device_id]
-        if not (file.clocks_mhz or file.has_energy):
-            return None
-        from ..zoos.clocks import clock_table  # noqa: PLC0415 - loads scipy
-
-        return clock_table(file, self.variants, MAX_BATCH_SIZE)
+        return modes_of(self.files[device_id], self.variants)
 
 
 def zoo_for(zoo: str, devices: Iterable[DeviceConfig]) -> str:

@@ -39,6 +39,36 @@ def draw_latency(
     return draw_ms
 
 
+class SimulatedClock:
+    """The clock of a device, which follows some time after it was asked.
+
+    Attributes:
+        mhz: as it is; None while nobody has asked for any.
+    """
+
+    def __init__(
+        self, change_ms: float, draws_ms: Mapping[float, DrawMs], events: EventQueue
+    ) -> None:
+        """Has the clocks of `draws_ms`, with what batch times are drawn with at each of them; a change takes `change_ms`."""
+        self.mhz: float | None = None
+        self._change_ms = change_ms
+        self._draws_ms = draws_ms
+        self._events = events
+
+    def ask(self, mhz: float, on_change: Callable[[], None]) -> None:
+        """Has it change; `on_change` is called when it has."""
+
+        def change() -> None:
+            self.mhz = mhz
+            on_change()
+
+        self._events.at(self._events.now_ms + self._change_ms, Priority.DONE, change)
+
+    def draw_ms(self, variant: str, batch_size: int, own_ms: DrawMs) -> float:
+        """How long the next batch takes; `own_ms` tells it at the device's own clock."""
+        return self._draws_ms.get(self.mhz or 0.0, own_ms)(variant, batch_size)
+
+
 class SimulatedDevice:
     """Runs one batch at a time; decides anew when a batch ends, a frame comes or a wait is over.
 
@@ -69,6 +99,7 @@ class SimulatedDevice:
         power: PowerTable | None = None,
         variants: Sequence[str] = (),
         on_energy: Callable[[EnergyRecord], None] | None = None,
+        clock: SimulatedClock | None = None,
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
 
@@ -82,6 +113,7 @@ class SimulatedDevice:
         self._core = core
         self._draw_ms = draw_ms
         self._load_ms = load_ms
+        self._clock = clock or SimulatedClock(0.0, {}, events)
         self._slowdown = slowdown
         self._probes_until_ms = probes_until_ms
         self._events = events
@@ -193,7 +225,11 @@ class SimulatedDevice:
             and (len(core.frames) or now_ms < self._probes_until_ms)
         ):
             self._num_decisions += 1
+            core.at_clock(self._clock.mhz, now_ms)
             turn = core.turn(now_ms)
+            if turn.ask_mhz is not None:
+                self._clock.ask(turn.ask_mhz, self._clock_changed)
+                continue
             for key, reason in turn.drop:
                 self._on_drop(self, self._frames.pop(key), reason)
             if turn.batch is not None:
@@ -210,14 +246,22 @@ class SimulatedDevice:
                     )
                 return
 
+    def _clock_changed(self) -> None:
+        if self._is_gone:
+            return
+        if self._energy is not None:
+            self._energy.set_clock(self._clock.mhz, self._events.now_ms)
+        self._wake()
+
     def _start(self, batch: Batch) -> None:
         now_ms = self._events.now_ms
-        took_ms = self._draw_ms(batch.variant, batch.size) * self._slowdown.factor(now_ms)
+        took_ms = self._clock.draw_ms(batch.variant, batch.size, self._draw_ms)
+        took_ms *= self._slowdown.factor(now_ms)
         self.is_busy = True
         frames = [self._frames.pop(queued.key) for queued in batch.frames]
         self._num_batches += 1
         if self._energy is not None:
-            mode = Mode(self._variants[batch.variant], batch.size)
+            mode = Mode(self._variants[batch.variant], batch.size, self._clock.mhz)
             self._energy.began(self._num_batches, mode, len(frames), now_ms)
         self._events.at(now_ms + took_ms, Priority.DONE, self._end, batch, frames, took_ms)
 
@@ -239,6 +283,7 @@ class SimulatedDevice:
             self._on_batch(record._replace(energy_mj=energy_mj, energy_quality=quality))
         if frames:
             self._on_answers(self, batch, frames, took_ms, frame_mj)
+        self._core.at_clock(self._clock.mhz, now_ms)
         self._core.ran(batch, took_ms, now_ms)
         if batch.variant != self._core.variants.active:
             self._load(self._load_ms)  # it may be unloaded

@@ -13,7 +13,7 @@ from ..adapting.policies.rungs import DEFAULT_LADDER
 from ..core.checks import echo, require_id, require_not_negative, require_positive
 from ..core.device import Device
 from ..core.limits import BANDWIDTH_KBPS, FPS, SIZE_RATIO, SLO_MS, WIRE_MS, Range
-from ..core.mode import PowerTable
+from ..core.mode import ModeTable, PowerTable
 from ..core.options import check_ranges, option, required
 from ..core.profile import LatencyProfile
 from ..core.quality import JpegQuality
@@ -190,6 +190,7 @@ class ServerModel(ServingOptions):
         answer_ms: from the end of a batch until its answers are sent.
         plan_ms: from the state that a plan is made of until it is in force.
         load_ms: from a plan until a variant runs that the device has not loaded.
+        clock_ms: what a change of its clock takes a device.
         sampling: of batch times.
     """
 
@@ -197,6 +198,7 @@ class ServerModel(ServingOptions):
     answer_ms: float = option(0.5, limits=Range(0, 1000))
     plan_ms: float = option(0.0, limits=Range(0, 60_000))
     load_ms: float = option(0.0, limits=Range(0, 60_000))
+    clock_ms: float = option(0.0, limits=Range(0, 60_000))
     sampling: Sampling = Sampling.LOG_NORMAL
 
 
@@ -215,6 +217,7 @@ class Scenario:
         qualities: JPEG qualities below the default whose effect is known, best first.
         slowdowns: device id to how slow it is over time; the others are as fast as their profiles.
         absences: device id to when it is not there; the others always are.
+        modes: device type to what its modes cost by clock, where it has clocks or tells of energy.
         powers: device type to what it draws, where that is known.
         tenants: what some of the streams' tenants are entitled to.
     """
@@ -230,6 +233,7 @@ class Scenario:
     qualities: tuple[JpegQuality, ...] = ()
     slowdowns: Mapping[str, SlowdownScript] = field(default_factory=dict)
     absences: Mapping[str, Absences] = field(default_factory=dict)
+    modes: Mapping[str, ModeTable] = field(default_factory=dict)
     powers: Mapping[str, PowerTable] = field(default_factory=dict)
     tenants: Entitlements = field(default_factory=dict)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from ..core.checks import echo, require_positive
 from ..core.device import Device
 from ..core.limits import WIRE_MS, Range
-from ..core.mode import PowerTable
+from ..core.mode import ModeTable, PowerTable
 from ..core.options import check_ranges, option, same_options
 from ..core.profile import LatencyProfile
 from ..devices.replay import SlowdownScript
@@ -19,7 +19,7 @@ from ..files.shipped import shipped_folder
 from ..files.yaml_file import read_yaml
 from ..links.traces import LinkTrace, constant_trace, read_trace
 from ..scheduling.sharing.entitlements import Entitlement
-from ..zoos import find_profile, open_zoo, power_of, read_latency_file, zoo_beside
+from ..zoos import find_profile, modes_of, open_zoo, power_table, read_latency_file, zoo_beside
 from .absences import Absences
 from .recorded_sizes import read_frame_sizes
 from .scenario import (
@@ -154,17 +154,20 @@ def read_scenario(
         zoo = open_zoo(zoo_beside(file.zoo, path))
     counts = file.devices if devices is None else devices
     profiles: dict[str, LatencyProfile] = {}
+    modes: dict[str, ModeTable] = {}
     powers: dict[str, PowerTable] = {}
     for kind, count in counts.items():
         with document.blamed(("devices", kind)):
             COUNT.require(kind, count)
-            table = find_profile(zoo, kind, None)
-            if table is None:
+            found = find_profile(zoo, kind, None)
+            if found is None:
                 raise ValueError(f"zoo {zoo.name} has no latency profile of that device type")
-            profile = read_latency_file(table, zoo.variants)
+            profile = read_latency_file(found, zoo.variants)
             profiles[kind] = profile.profile()
-            if (power := power_of(profile, zoo.variants)) is not None:
-                powers[kind] = power
+            if (table := modes_of(profile, zoo.variants)) is not None:
+                modes[kind] = table
+                if (power := power_table(profile, table)) is not None:
+                    powers[kind] = power
     kinds = _kinds(path.parent, document, file)
     with document.blamed():
         return Scenario(
@@ -181,6 +184,7 @@ def read_scenario(
             streams=tuple(stream for kind in kinds for stream in kind.streams()),
             slowdowns=file.slowdowns,
             absences=file.absences,
+            modes=modes,
             powers=powers,
             tenants=file.tenants,
             qualities=zoo.qualities,

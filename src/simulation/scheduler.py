@@ -191,7 +191,9 @@ class SimulatedScheduler:
                 if device is not None:
                     variant = self._scenario.variants[order.variant].name
                     device.set_orders(
-                        DeviceOrders(variant, order.batch_size, order.arrival_fps, epoch)
+                        DeviceOrders(
+                            variant, order.batch_size, order.arrival_fps, epoch, order.clock_mhz
+                        )
                     )
             case AnswerJoin(_, request, refusal):
                 self._replies.pop(request)(request, refusal)

@@ -10,6 +10,7 @@ from random import Random
 from ..adapting.frame_sizes import FrameChoices, frame_sizes
 from ..core.device import Device
 from ..core.ledger import Ledger
+from ..core.mode import latencies_by_clock
 from ..core.records import (
     BatchRecord,
     EnergyRecord,
@@ -25,7 +26,7 @@ from ..scheduling.planning.admission import Refusal
 from ..scheduling.sharing.entitlements import weights_of
 from .absences import Absences
 from .cameras import SimulatedCamera
-from .devices import SimulatedDevice, draw_latency
+from .devices import SimulatedClock, SimulatedDevice, draw_latency
 from .events import EventQueue, Priority
 from .scenario import Scenario, SimulatedStream
 from .scheduler import SimulatedScheduler
@@ -100,9 +101,13 @@ class Simulation:
         scenario = self.scenario
         table = scenario.profiles[device.device_type].by_variant
         latencies = {one.name: table[one.name] for one in scenario.variants}
-        draw_ms = draw_latency(
-            scenario.server.sampling, latencies, _random(scenario, device.device_id)
-        )
+        random = _random(scenario, device.device_id)
+        draw_ms = draw_latency(scenario.server.sampling, latencies, random)
+        by_clock = latencies_by_clock(scenario.modes.get(device.device_type), latencies)
+        draws_ms = {
+            mhz: draw_latency(scenario.server.sampling, some, random)
+            for mhz, some in by_clock.items()
+        }
         generations = count(1)
         weights = weights_of(scenario.tenants)
 
@@ -116,6 +121,8 @@ class Simulation:
                     num_loaded=scenario.server.loaded_variants,
                     max_batch_size=scenario.server.max_batch_size,
                     now_ms=self.now_ms,
+                    by_clock=by_clock,
+                    can_park=not scenario.server.no_parking,
                 ),
                 draw_ms,
                 scenario.server.load_ms,
@@ -130,6 +137,7 @@ class Simulation:
                 power=scenario.powers.get(device.device_type),
                 variants=list(latencies),
                 on_energy=self._observers.on_energy,
+                clock=SimulatedClock(scenario.server.clock_ms, draws_ms, self._events),
             )
             self._server.device_came(made)
             self._scheduler.device_came(device, made.generation)

@@ -24,7 +24,7 @@ from .opened import (
     zoo_folders,
 )
 from .places import find_profile, machine_profile_path
-from .power import power_of, power_table
+from .power import modes_of, power_table
 from .qualities import load_qualities
 from .served_copy import ServedCopy, copy_zoo, zoo_files
 from .usual import AUTO, usual_zoo
@@ -56,10 +56,10 @@ __all__ = [
     "load_variants",
     "machine_profile_path",
     "mode_table",
+    "modes_of",
     "number_gpus_by_place",
     "onnx_runtimes",
     "open_zoo",
-    "power_of",
     "power_table",
     "read_latency_file",
     "read_variant_rows",

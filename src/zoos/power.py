@@ -24,10 +24,10 @@ def power_table(file: LatencyFile, table: ModeTable) -> PowerTable | None:
     return PowerTable(power_w, idle_w)
 
 
-def power_of(file: LatencyFile, variants: Sequence[Variant]) -> PowerTable | None:
-    """The same of a file whose table is not at hand. Takes a while where the file has energy."""
-    if not (file.idle_w and file.has_energy):
+def modes_of(file: LatencyFile, variants: Sequence[Variant]) -> ModeTable | None:
+    """What the modes of a file's device cost by clock, with energy; None where the file has neither. Takes a while."""
+    if not (file.clocks_mhz or file.has_energy):
         return None
     from .clocks import clock_table  # noqa: PLC0415 - loads scipy
 
-    return power_table(file, clock_table(file, variants, MAX_BATCH_SIZE))
+    return clock_table(file, variants, MAX_BATCH_SIZE)

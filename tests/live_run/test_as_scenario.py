@@ -52,15 +52,20 @@ def test_a_scenario_has_the_options_of_the_server() -> None:
     options = {
         "planner": "greedy", "batcher": "fixed:3", "budget_rule": "split", "max_batch_size": 7,
         "plan_period_ms": 300.0, "max_waiting_frames": 9, "rate_tolerance_ratio": 2.0,
-        "switching_cost_ratio": 0.02, "loaded_variants": 3,
+        "switching_cost_ratio": 0.02, "loaded_variants": 3, "no_parking": True,
     }  # fmt: skip
     config = ServerConfig(
-        zoo="replayed-gpu", devices=parse_devices(["replayed:gpu"]), replay_load_ms=400.0, **options
+        zoo="replayed-gpu",
+        devices=parse_devices(["replayed:gpu"]),
+        replay_load_ms=400.0,
+        replay_clock_ms=30.0,
+        **options,
     )
     what = simulated_run([camera(0)], 8.0, 5, config, config.devices, SIZES_OF)
     model = dataclasses.asdict(what.server)
     assert {name: model[name] for name in options} == options
     assert (what.server.sampling, what.server.load_ms) == (Sampling.REPLAYED, 400.0)
+    assert what.server.clock_ms == 30.0
     shared = {field.name for field in dataclasses.fields(ServerModel)} & {
         field.name for field in dataclasses.fields(ServerConfig)
     }

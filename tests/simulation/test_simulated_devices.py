@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moonjelly.core.mode import Mode, PowerTable
 from moonjelly.core.profile import BatchLatency
 from moonjelly.core.records import BatchRecord, LoadRecord
 from moonjelly.core.stream import StreamKey
@@ -14,9 +16,10 @@ from moonjelly.scheduling.batching.registry import batcher
 from moonjelly.scheduling.cores.device.core import DeviceCore
 from moonjelly.scheduling.cores.device.instructions import DeviceOrders
 from moonjelly.scheduling.cores.endpoint.gate import Declared, StreamGate
-from moonjelly.simulation.devices import SimulatedDevice
+from moonjelly.simulation.devices import SimulatedClock, SimulatedDevice, draw_latency
 from moonjelly.simulation.events import EventQueue, Priority
 from moonjelly.simulation.frame import SimulatedFrame
+from moonjelly.simulation.scenario import Sampling
 
 GATE = StreamGate(1, Declared(StreamKey.parse("cam"), 10.0, 200.0, 10_000.0, 1.0), 0.0, 1.2, 32)
 LATENCIES = {
@@ -179,3 +182,85 @@ def test_loads_are_told_with_what_they_took_and_why():
     ]
     assert [one.variant for one in bench.batches if one.at_ms < 230.0] == ["h"] * 23
     assert {one.variant for one in bench.batches if one.at_ms > 232.0} == {"p"}
+
+
+def slow(factor: float) -> dict[str, BatchLatency]:
+    """The profile at a lower clock."""
+    return {
+        name: BatchLatency(*(tuple(factor * ms for ms in row) for row in (one.p50_ms, one.p99_ms)))
+        for name, one in LATENCIES.items()
+    }
+
+
+BY_CLOCK = {300.0: slow(4.0), 600.0: slow(2.0), 1200.0: LATENCIES}
+POWER = PowerTable(
+    {
+        Mode(variant, size, mhz): (mhz or 1200.0) / 100
+        for variant in (0, 1)
+        for size in (1, 2, 3)
+        for mhz in (None, 300.0, 600.0, 1200.0)
+    },
+    {None: 4.0, 300.0: 1.0, 600.0: 2.0, 1200.0: 4.0},
+)
+
+
+def clocked(change_ms: float, *, can_park: bool = True) -> Bench:
+    """A board of three clocks, whose joules are counted."""
+    bench = Bench()
+    draws_ms = {
+        mhz: draw_latency(Sampling.REPLAYED, some, Random(1)) for mhz, some in BY_CLOCK.items()
+    }
+    bench.energy = []
+    bench.device = SimulatedDevice(
+        "board-0",
+        1,
+        DeviceCore(LATENCIES, batcher("deadline"), by_clock=BY_CLOCK, can_park=can_park),
+        draw_latency(Sampling.REPLAYED, LATENCIES, Random(1)),
+        0.0,
+        bench.events,
+        probes_until_ms=1000.0,
+        on_answers=lambda _, batch, frames, *__: bench.answered.extend(
+            (frame.sequence, bench.events.now_ms, batch.variant) for frame in frames
+        ),
+        on_drop=lambda _, frame, reason: bench.dropped.append((frame.sequence, reason)),
+        on_status=lambda *_: None,
+        on_batch=bench.batches.append,
+        power=POWER,
+        variants=list(LATENCIES),
+        on_energy=bench.energy.append,
+        clock=SimulatedClock(change_ms, draws_ms, bench.events),
+    )  # fmt: skip
+    return bench
+
+
+def test_a_device_runs_at_the_clock_of_its_plan_and_draws_what_that_draws():
+    bench = clocked(10.0, can_park=False)
+    orders = DeviceOrders("small", 1, 10.0, 1, 600.0)
+    bench.events.at(0.0, Priority.DECISION, bench.device.set_orders, orders)
+    for number in range(5):
+        bench.arrive(number, 100.0 * (1 + number), 100.0 * (2 + number))
+    bench.events.run_until(math.inf)
+    bench.device.close()
+    assert bench.dropped == []
+    assert [(row.clock_mhz, row.inference_ms) for row in bench.batches] == [(600.0, 10.0)] * 5
+    assert {row.energy_mj for row in bench.batches} == {(6.0 - 2.0) * 10.0}
+    idle_mj = sum(row.idle_mj + row.unplanned_mj for row in bench.energy)
+    lasts_ms = bench.energy[-1].end_ms
+    assert idle_mj == 4.0 * 10.0 + 2.0 * (lasts_ms - 10.0)
+
+
+def test_a_parked_device_draws_less_and_loses_no_frame():
+    taken_mj = {}
+    for can_park in (False, True):
+        bench = clocked(2.0, can_park=can_park)
+        orders = DeviceOrders("small", 1, 10.0, 1, 1200.0)
+        bench.events.at(0.0, Priority.DECISION, bench.device.set_orders, orders)
+        for number in range(9):
+            at_ms = 100.0 * (1 + number)
+            bench.arrive(number, at_ms, at_ms + 10.0)  # twice what it takes
+        bench.events.run_until(math.inf)
+        bench.device.close()
+        assert len(bench.answered) == 9
+        assert {row.clock_mhz for row in bench.batches[1:]} == {1200.0}
+        taken_mj[can_park] = bench.device.total_mj
+    assert taken_mj[True] < 0.5 * taken_mj[False]

@@ -16,7 +16,8 @@ from moonjelly.zoos import (
     Method,
     load_latency_profile,
     mode_table,
-    power_of,
+    modes_of,
+    power_table,
     read_latency_file,
     write_latency_file,
 )
@@ -359,12 +360,15 @@ def test_clocks_and_energy_are_written_as_schema_2_and_read_back(tmp_path: Path)
 
 def test_idle_power_and_power_make_a_table_of_what_a_device_draws(tmp_path: Path) -> None:
     text = clocked(*LOW, *TOP)
-    assert power_of(read(tmp_path, text), VARIANTS) is None  # nobody guesses it
+    file = read(tmp_path, text)
+    modes = modes_of(file, VARIANTS)
+    assert modes is not None
+    assert power_table(file, modes) is None  # nobody guesses it
     file = read(tmp_path, text.replace("# zoo", "# idle_w: 2.5, 4.5\n# zoo"))
     path = tmp_path / "again.csv"
     write_latency_file(path, file)
     assert read_latency_file(path) == file
-    table = power_of(file, VARIANTS)
+    table = power_table(file, modes)
     assert table is not None
     assert table.idle_w == {None: 4.5, 450.75: 2.5, 900.0: 4.5}
     known = {(0, 2, None): 11, (0, 2, 900.0): 11, (0, 3, 450.75): 5, (1, 1, 450.75): 6}

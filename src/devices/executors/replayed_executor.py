@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...core.answers import Answer, Detections
 from ...core.clock import Clock, MonotonicClock
-from ...core.mode import ModeTable
+from ...core.mode import ModeTable, latencies_by_clock
 from ...core.profile import BatchLatency
 from ...core.zoo import Fit
 from ...vision.fits import Fitted
@@ -23,6 +23,7 @@ class ReplayedExecutor:
 
     Attributes:
         clock_mhz: as it is now; None while none was asked for, which is the highest. It is a `ClockAsker`.
+        clock_problem: says so where it has no such clock.
     """
 
     needs_pictures = False
@@ -61,10 +62,11 @@ class ReplayedExecutor:
         self._free_ms = -math.inf
         self._clock_delay_ms = clock_delay_ms
         self._by_mhz = {
-            table.clock_mhz: ReplayedLatency(table.latencies(latency), p99_every)
-            for table in (() if modes is None else modes.by_clock)
+            mhz: ReplayedLatency(some, p99_every)
+            for mhz, some in latencies_by_clock(modes, latency).items()
         }
         self._clocks: list[tuple[float, float]] = []  # from when on, in MHz
+        self.clock_problem = ""
         self._loaded: set[str] = set()
         self._num_frames = 0
 
@@ -90,6 +92,7 @@ class ReplayedExecutor:
     def ask_clock(self, mhz: float) -> None:
         """Changes the clock, after the delay; one that it does not have changes nothing."""
         now_mhz = self._clocks[-1][1] if self._clocks else None
+        self.clock_problem = "" if mhz in self._by_mhz else f"its profile has no {mhz:g} MHz"
         if mhz in self._by_mhz and mhz != now_mhz:
             self._clocks = [*self._clocks[-1:], (self._clock.now_ms() + self._clock_delay_ms, mhz)]
 
@@ -108,7 +111,7 @@ class ReplayedExecutor:
         self._num_frames += len(inputs)
         if not self._is_instant:
             factor = self._slowdown.factor(start_ms - self._began_ms)
-            times = self._by_mhz.get(self._clock_at(start_ms), self._times)
+            times = self._by_mhz.get(self._clock_at(start_ms) or 0.0, self._times)
             latency_ms = factor * times.next_ms(variant, len(inputs))
             self._free_ms = max(start_ms, self._free_ms) + latency_ms
         return self._free_ms, answers

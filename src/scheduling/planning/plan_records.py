@@ -38,6 +38,7 @@ def plan_records(
             served_ratio=rated.served_ratio,
             accuracy_per_request=rated.accuracy_per_request,
             slowdown_ratio=slowdowns.get(device.device_id, 1.0),
+            clock_mhz=device.mode.clock_mhz,
         )
         for device in plan.devices
     ]

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from ...core.clock import Clock
-from ...core.mode import Mode, PowerTable
+from ...core.mode import Mode, PowerTable, nearest_clock
 from ...core.records import BatchRecord, EnergyRecord
 from ...energy.account import EnergyAccount
 from ...energy.attribution import BatchEnergy
@@ -61,9 +61,18 @@ class EnergySide:
         """That of the device; a `ClockAsker` itself, so that what it draws idle is known from then on."""
         return self._clocks.clock_mhz
 
+    @property
+    def clock_problem(self) -> str:
+        """Likewise."""
+        return self._clocks.clock_problem
+
     def ask_clock(self, mhz: float) -> None:
         """Asks for a clock."""
         self._clocks.ask_clock(mhz)
+        self.clock_changed()
+
+    def clock_changed(self) -> None:
+        """The device is at another clock, and draws something else when idle."""
         with self._lock:
             self._tick()
 
@@ -162,7 +171,7 @@ class EnergySide:
         """The device's clock as the table has it; None for its own."""
         mhz, clock_mhz = self._clocks.clock_mhz, None
         if mhz is not None and self._table_mhz:
-            clock_mhz = min(self._table_mhz, key=lambda one: abs(one - mhz))
+            clock_mhz = nearest_clock(self._table_mhz, mhz)
         if self._account is not None:
             self._note(self._account.set_clock(clock_mhz, now_ms))
         return clock_mhz

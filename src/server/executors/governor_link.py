@@ -9,6 +9,8 @@ from collections.abc import Callable
 from ...protos.internal_pb2 import ClockAsked, EnergyRead, Envelope
 from ..wire.channel import Channel, ChannelClosedError
 
+NOBODY = "there is no governor"
+
 
 class GovernorLink:
     """A `ClockAsker`. Is read by the receiving thread alone; asked by any.
@@ -27,7 +29,7 @@ class GovernorLink:
         """Knows no governor yet."""
         self.on_energy: Callable[[EnergyRead | None], None] = lambda _: None
         self.clock_mhz: float | None = None
-        self.clock_problem = ""
+        self.clock_problem = NOBODY
         self._selector = selector
         self._channel: Channel | None = None
         self._asking = threading.Lock()
@@ -38,6 +40,8 @@ class GovernorLink:
         with self._asking:
             if mhz != self._asked_mhz:
                 self._asked_mhz = mhz
+                if self.clock_mhz is not None:
+                    self.clock_problem = ""  # else no clock can be set at all
                 self._ask()
 
     def attach(self, channel: Channel) -> None:
@@ -45,6 +49,7 @@ class GovernorLink:
         self.drop()
         with self._asking:
             self._channel = channel
+            self.clock_problem = ""
             self._ask()
         self._selector.register(channel, selectors.EVENT_READ, self._read)
 
@@ -78,4 +83,5 @@ class GovernorLink:
             self._selector.unregister(channel)
             channel.close()
             self.clock_mhz = None
+            self.clock_problem = NOBODY
             self.on_energy(None)

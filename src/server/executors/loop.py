@@ -111,7 +111,11 @@ class BatchLoop:
             while not work.is_closed:
                 self.num_turns += 1
                 now_ms = self._clock.now_ms()
+                self._look_at_clock(now_ms)
                 turn = self._core.turn(now_ms)
+                if turn.ask_mhz is not None and self._energy is not None:
+                    self._energy.ask_clock(turn.ask_mhz)
+                    continue
                 if self._executor.needs_pictures:
                     work.decoding_due.notify_all()  # other frames may be hopeless now, or wanted
                 if turn.batch is not None or turn.must_finish or turn.drop or turn.overdue:
@@ -126,6 +130,17 @@ class BatchLoop:
                 wait_ms = turn.wait_until_ms - now_ms
                 work.changed.wait(None if wait_ms == math.inf else max(0.0, wait_ms / 1000))
         return None
+
+    def _look_at_clock(self, now_ms: float) -> None:
+        """Tells the core which clock the device runs at, and its joules when that has changed."""
+        energy, clock = self._energy, self._core.clock
+        if energy is None or not clock.clocks_mhz:
+            return
+        before = clock.reached_mhz
+        is_refused = bool(energy.clock_problem)
+        self._core.at_clock(energy.clock_mhz, now_ms, is_refused=is_refused)
+        if clock.reached_mhz != before:
+            energy.clock_changed()
 
     def _lay(self, batch: Batch) -> Lot:
         """Takes the frames of a batch, and puts them on the benches of their endpoints."""
@@ -224,6 +239,7 @@ class BatchLoop:
         decode_ms = sum(frame.decode_ms for frame in frames) / len(frames) if frames else None
         show_benches(self._under_way, frames)
         with self._work.changed:
+            self._look_at_clock(end_ms)
             core.ran(
                 lot.batch,
                 took_ms,

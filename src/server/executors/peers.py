@@ -157,12 +157,20 @@ class Peers:
         for device in plan.devices:
             if device.device_id != self._device_id:
                 continue
-            orders = DeviceOrders(device.variant, device.batch_size, device.arrival_fps, plan.epoch)
+            orders = DeviceOrders(
+                device.variant,
+                device.batch_size,
+                device.arrival_fps,
+                plan.epoch,
+                device.clock_mhz if device.HasField("clock_mhz") else None,
+            )
             try:
                 self._loader.order(orders)
                 self._energy.plan(has_streams=device.arrival_fps > 0)
             except KeyError:
                 _log.error("plan %d: there is no variant %s", plan.epoch, device.variant)
+            except ValueError as error:
+                _log.error("plan %d: %s", plan.epoch, error)
 
     def tell_status(self) -> None:
         """Tells the scheduler how the device does, from any thread; without a scheduler nobody misses it."""

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from ...core.clock import MonotonicClock
 from ...core.device import AnnouncedDevice, Device
-from ...core.mode import PowerTable
+from ...core.mode import ModeTable, latencies_by_clock
 from ...core.records import BatchRecord, EnergyRecord, LoadRecord
 from ...devices.config import DeviceConfig
 from ...devices.executors.port import Executor
@@ -70,8 +70,7 @@ def run(context: ChildContext) -> None:
         modes=modes,
         clock_delay_ms=context.config.replay_clock_ms,
     )
-    power = None if modes is None else power_table(zoo.files[device.device_id], modes)
-    process = ExecutorProcess(context, device, zoo, executor, power)
+    process = ExecutorProcess(context, device, zoo, executor, modes)
     with leaving_at_once():
         process.start()
         gc.collect()
@@ -90,9 +89,10 @@ class ExecutorProcess:
         device: DeviceConfig,
         zoo: ServedZoo,
         executor: Executor,
-        power: PowerTable | None = None,
+        modes: ModeTable | None = None,
     ) -> None:
         config = context.config
+        power = None if modes is None else power_table(zoo.files[device.device_id], modes)
         self._control = context.control
         self._clock = MonotonicClock()
         self._selector = selectors.DefaultSelector()
@@ -113,6 +113,8 @@ class ExecutorProcess:
             depth=executor.depth,
             max_batch_size=config.max_batch_size,
             now_ms=self._clock.now_ms(),
+            by_clock=latencies_by_clock(modes, names),
+            can_park=not config.no_parking,
         )
         self._learning = Learning(device.device_id, core.condition, learned)
         self._work = Workload(core)
@@ -127,7 +129,6 @@ class ExecutorProcess:
             on_load=self._loads.write if self._loads is not None else None,
         )
         self._governor = GovernorLink(self._selector)
-        # Batches ask it for clocks.
         self._energy = EnergySide(
             device.device_id,
             power,

@@ -197,4 +197,5 @@ def _device_plan(order: DeviceOrder, variants: Sequence[Variant]) -> DevicePlan:
         variant=variants[order.variant].name,
         batch_size=order.batch_size,
         arrival_fps=order.arrival_fps,
+        clock_mhz=order.clock_mhz,
     )

@@ -80,9 +80,20 @@ class ExecutorHarness:
     def await_ready(self) -> None:
         self.receive(self.control, "ready")
 
-    def plan(self, variant: str, batch_size: int, arrival_fps: float = 0.0, epoch: int = 1) -> None:
+    def plan(
+        self,
+        variant: str,
+        batch_size: int,
+        arrival_fps: float = 0.0,
+        epoch: int = 1,
+        clock_mhz: float | None = None,
+    ) -> None:
         device = DevicePlan(
-            device_id="device0", variant=variant, batch_size=batch_size, arrival_fps=arrival_fps
+            device_id="device0",
+            variant=variant,
+            batch_size=batch_size,
+            arrival_fps=arrival_fps,
+            clock_mhz=clock_mhz,
         )
         self.scheduler.send(Envelope(plan=PlanUpdate(epoch=epoch, devices=[device])))
 

@@ -34,6 +34,7 @@ class DeviceClock:
         self.change_ms = FIRST_CHANGE_MS
         self.epoch = 0
         self._is_known = True
+        self._was_known = False  # ever: where no clock can be read none was ever set
         self._has_changed = False
         self._asked_ms = self._looked_ms = -math.inf
 
@@ -67,7 +68,8 @@ class DeviceClock:
         if not self.clocks_mhz or (mhz is None and self.asked_mhz is None):
             return
         before = self.reached_mhz, self.is_changing, self._is_known
-        self._is_known = mhz is not None
+        self._was_known = self._was_known or mhz is not None
+        self._is_known = mhz is not None or not self._was_known
         if mhz is not None:
             self.reached_mhz = nearest_clock(self.clocks_mhz, mhz)
         if self.is_changing:

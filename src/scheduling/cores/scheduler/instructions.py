@@ -20,12 +20,14 @@ class DeviceOrder:
         variant: index into the zoo's variants.
         batch_size: the largest batch that the plan allows.
         arrival_fps: rates of its streams, added up.
+        clock_mhz: None where its clock is left alone.
     """
 
     device_id: str
     variant: int
     batch_size: int
     arrival_fps: float
+    clock_mhz: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

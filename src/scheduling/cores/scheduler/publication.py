@@ -29,7 +29,11 @@ class Publication:
         fps = arrival_fps(problem, plan)
         orders = tuple(
             DeviceOrder(
-                one.device_id, one.mode.variant, one.mode.batch_size, fps.get(one.device_id, 0.0)
+                one.device_id,
+                one.mode.variant,
+                one.mode.batch_size,
+                fps.get(one.device_id, 0.0),
+                one.mode.clock_mhz,
             )
             for one in plan.devices
         )

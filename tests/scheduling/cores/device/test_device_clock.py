@@ -213,6 +213,16 @@ def test_a_clock_that_is_out_of_reach_is_gone_without():
     assert board.asked == [HIGH, LOW]
 
 
+def test_a_device_whose_clock_nobody_can_set_learns_as_any_other():
+    board = Board(can_park=False)
+    board.is_refused = True
+    board.plan(LOW)
+    for _ in range(10):
+        board.frame()
+        assert board.run(slowness=1.5).clock_mhz == HIGH
+    assert board.core.condition.own.slowness.ratio == pytest.approx(1.5, rel=0.02)
+
+
 def test_a_clock_that_is_never_reached_is_waited_for_for_a_while():
     board = at(HIGH)
     board.delay_ms = math.inf
