@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..core.kernels import KernelModel
@@ -47,10 +47,12 @@ def run_closed_loops(
     *,
     until_us: int | None = None,
     until_finished: int | None = None,
+    on_kernel: Callable[[int, int, int], None] | None = None,
 ) -> list[Usage]:
     """Plays clients against one device until a time, or until so many inferences of all have finished.
 
-    Kernels take what their profile says, one after the other.
+    Kernels take what their profile says, one after the other; `on_kernel` is told of each when it ends (us), whose
+    it was, and what it took (us).
     """
     turns = Turns(quantum_us, phi)
     usages = [Usage() for _ in clients]
@@ -73,6 +75,8 @@ def run_closed_loops(
             continue
         took_us = task.kernel_us
         now_us += took_us
+        if on_kernel:
+            on_kernel(now_us, task.owner, took_us)
         if not turns.ran(task, took_us):
             continue
         usages[task.owner].add(task)

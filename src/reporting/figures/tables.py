@@ -84,9 +84,16 @@ TABLE_FIGURES: tuple[TableFigure, ...] = (
         "sharing",
         sharing.draw_sharing,
         "Sharing a device",
-        "Shares of the time and energy of finished inferences, by the time-fair factor phi. Points were measured, lines "
-        "are what the closed form entitles to.",
+        "Shares of the time and energy of finished inferences, by the time-fair factor phi. Points were measured (simulated, "
+        "or live where they are hollow), lines are what the closed form entitles to.",
         columns=sharing.COLUMNS,
+    ),
+    TableFigure(
+        "arrival",
+        sharing.draw_arrival,
+        "Sharing a device with one that comes and goes",
+        "Shares of the device's time in windows that end at each point; lines are what the closed form entitles to.",
+        columns=sharing.ARRIVAL_COLUMNS,
     ),
     TableFigure(
         "planning",

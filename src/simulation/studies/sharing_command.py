@@ -16,6 +16,7 @@ from ...core.kernels import KernelModel
 from ...files.whole_file import whole_file
 from ...scheduling.sharing.client_word import parse_client
 from ...scheduling.sharing.slices import require_phi
+from ...scheduling.sharing.usage import Usage
 from ...zoos.kernels import read_kernel_folder, shipped_kernels
 from ..sharing import ClosedLoop, entitled_shares, measured_shares, run_closed_loops
 from .options import make_folder
@@ -34,7 +35,9 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Client:
+class NamedLoop:
+    """A client with the name that it has in tables."""
+
     name: str
     loop: ClosedLoop
 
@@ -91,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     networks = read_kernel_folder(arguments.kernels)
     clients = []
     for number, word in enumerate(arguments.clients):
-        client = _client(word, networks, arguments.threads)
+        client = named_loop(word, networks, arguments.threads)
         before = arguments.clients[:number].count(word)
         clients.append(replace(client, name=f"{word} #{before + 1}") if before else client)
     make_folder(arguments.out)
@@ -102,7 +105,10 @@ def run(arguments: argparse.Namespace) -> int:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for phi in phis:
-            for row in _rows(clients, phi, arguments.quantum_us, arguments.seconds):
+            loops = [one.loop for one in clients]
+            until_us = int(arguments.seconds * US_PER_S)
+            usages = run_closed_loops(loops, arguments.quantum_us, phi, until_us=until_us)
+            for row in sharing_rows(clients, phi, usages):
                 writer.writerow(row)
                 sys.stdout.write(_line(row))
     paths = draw_folder(arguments.out, arguments.out, [TABLE])
@@ -110,12 +116,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(
-    clients: Sequence[_Client], phi: float, quantum_us: int, seconds: float
+def sharing_rows(
+    clients: Sequence[NamedLoop], phi: float, usages: Sequence[Usage]
 ) -> Iterator[Mapping[str, object]]:
-    loops = [one.loop for one in clients]
-    usages = run_closed_loops(loops, quantum_us, phi, until_us=int(seconds * US_PER_S))
-    shares, entitled = measured_shares(usages), entitled_shares(loops, phi)
+    """Rows of the table, one for each client, of what was used when they shared a device."""
+    shares = measured_shares(usages)
+    entitled = entitled_shares([one.loop for one in clients], phi)
     for k, (client, usage) in enumerate(zip(clients, usages, strict=True)):
         yield {
             "phi": f"{phi:g}",
@@ -150,9 +156,9 @@ def _phi(word: str) -> float:
         raise UsageError(f"--phi {echo(word)}: must be a number within 0..1") from None
 
 
-def _client(
+def named_loop(
     word: str, networks: Mapping[str, Mapping[float, KernelModel]], threads: int
-) -> _Client:
+) -> NamedLoop:
     """A client as the command line names it.
 
     Raises:
@@ -168,4 +174,4 @@ def _client(
     if asked.clock_mhz not in models:
         known = ", ".join(f"{one:g}" for one in models)
         raise UsageError(f"{echo(word)}: MHZ must be one of {known}")
-    return _Client(word, ClosedLoop(models[asked.clock_mhz], asked.priority, threads))
+    return NamedLoop(word, ClosedLoop(models[asked.clock_mhz], asked.priority, threads))
