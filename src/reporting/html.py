@@ -14,6 +14,8 @@ from .energy import in_words
 from .run_folder import REPORT_FILE, RunInfo
 from .summary import Summary
 from .table import columns, drops, outcome_cells, percent
+from .tenant_outcome import fairness_in_words
+from .tenant_outcome import in_words as tenant_in_words
 
 EMBED_LIMIT_BYTES = 12 * 1024 * 1024
 TEMPLATE = "report.html.j2"
@@ -63,6 +65,8 @@ def write_report(
         percent=percent(summary.total.in_time_ratio),
         problems=summary.problems(),
         energy=in_words(summary.energy),
+        tenants=[tenant_in_words(*one) for one in summary.tenants.items()],
+        fairness="" if summary.fairness is None else fairness_in_words(summary.fairness),
         columns=columns(summary),
         rows=rows,
         total=outcome_cells(summary.total),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..core.addresses import mask_address, mask_addresses
 from ..core.checks import require_id, require_not_negative, require_positive
+from ..core.stream import DEFAULT_TENANT
 from ..files.json_file import read_json, write_json
 
 RUN_FILE = "run.json"
@@ -19,6 +20,7 @@ FRAMES_FILE = "frames.csv"
 ANSWERS_FILE = "answers.jsonl"
 SUMMARY_FILE = "summary.json"
 REPORT_FILE = "report.html"
+TENANTS_FILE = "tenants.csv"
 SERVER_DIR = "server"  # in the folder of a run that started its own
 SERVER_FRAMES_FILES = "server_frames*.csv"  # one of each endpoint
 
@@ -41,6 +43,7 @@ class StreamInfo:
         source: where its frames come from, in words; passwords in an address are hidden.
         link: what lies between it and the server, in words.
         note: what else befell it, for example a refusal.
+        tenant: whose stream it is, where that is known.
     """
 
     stream_id: str
@@ -51,6 +54,7 @@ class StreamInfo:
     source: str = ""
     link: str = ""
     note: str = ""
+    tenant: str = DEFAULT_TENANT
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", mask_address(self.source))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +18,8 @@ from .device_outcome import DeviceOutcome
 from .energy import EnergyOutcome, per_frame
 from .run_folder import SUMMARY_FILE, RunInfo, StreamInfo
 from .tally import StreamTally, quantiles_ms, together
+from .tenant_outcome import Fairness, TenantOutcome, Windows, fairness_of
+from .tenant_outcome import outcomes as tenant_outcomes
 
 SCHEMA_VERSION = 1
 TOTAL = "total"
@@ -86,7 +88,10 @@ class StreamOutcome(FramesOutcome):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of a run, of its streams by id; of its devices, and what they took, where their logs are at hand."""
+    """What came of a run, of its streams by id; of its devices, and what they took, where their logs are at hand.
+
+    Of tenants, and how evenly they fared, where there is more than one.
+    """
 
     schema_version: int
     kind: str
@@ -95,6 +100,8 @@ class Summary:
     total: FramesOutcome
     devices: Mapping[str, DeviceOutcome] = field(default_factory=dict)
     energy: Mapping[str, EnergyOutcome] = field(default_factory=dict)
+    tenants: Mapping[str, TenantOutcome] = field(default_factory=dict)
+    fairness: Fairness | None = None
 
     def problems(self) -> list[str]:
         """What does not add up, stream by stream; empty in a sound run."""
@@ -111,16 +118,30 @@ Kind = TypeVar("Kind", bound=FramesOutcome)
 class RunTally:
     """Counts the frames of a run as they end, and sums them up."""
 
-    def __init__(self) -> None:
-        """Has counted nothing."""
+    def __init__(self, worth_of: Callable[[FrameRecord], float] | None = None) -> None:
+        """Has counted nothing; `worth_of` tells the accuracy of the answer to a frame, where that is known."""
         self._streams: dict[str, StreamTally] = {}
+        self._worth_of = worth_of
 
     def add(self, frame: FrameRecord) -> None:
         """Counts a frame, which needs no order."""
         tally = self._streams.get(frame.stream_id)
         if tally is None:
             tally = self._streams[frame.stream_id] = StreamTally()
-        tally.add(frame)
+        tally.add(frame, 0.0 if self._worth_of is None else self._worth_of(frame))
+
+    def windows(self, info: RunInfo) -> Mapping[str, Sequence[Windows]]:
+        """Tenant to what each of its streams had in each 10 s."""
+        by_tenant: dict[str, list[Windows]] = {}
+        for stream in info.streams:
+            tally = self._streams.get(stream.stream_id) or StreamTally()
+            by_tenant.setdefault(stream.tenant, []).append(tally.windows)
+        return by_tenant
+
+    @property
+    def knows_worth(self) -> bool:
+        """Whether the accuracy of answers is known."""
+        return self._worth_of is not None
 
     def summary(
         self,
@@ -145,6 +166,8 @@ class RunTally:
         if strangers := sorted(self._streams.keys() - set(known)):
             raise UsageError(f"frames of {strangers[0]}: no stream of this run")
         tallies = [self._streams.get(stream_id) or StreamTally() for stream_id in known]
+        has_worth = self.knows_worth
+        tenants = tenant_outcomes(self.windows(info), info.seconds, has_worth=has_worth)
         total = _outcome(FramesOutcome, info.streams, tallies, info.seconds, accuracy.get(TOTAL))
         return Summary(
             schema_version=SCHEMA_VERSION,
@@ -165,6 +188,8 @@ class RunTally:
             total=total,
             devices=devices or {},
             energy=per_frame(energy or {}, total.in_time + total.late),
+            tenants=tenants,
+            fairness=fairness_of(tenants),
         )
 
 
@@ -174,9 +199,10 @@ def summarise(
     accuracy: Mapping[str, Accuracy | LabelAccuracy] | None = None,
     devices: Mapping[str, DeviceOutcome] | None = None,
     energy: Mapping[str, EnergyOutcome] | None = None,
+    worth_of: Callable[[FrameRecord], float] | None = None,
 ) -> Summary:
     """Counts the rows of `frames.csv`; see `RunTally`."""
-    tally = RunTally()
+    tally = RunTally(worth_of)
     for frame in frames:
         tally.add(frame)
     return tally.summary(info, accuracy, devices, energy)
@@ -218,7 +244,8 @@ def _outcome(
 def write_summary(folder: Path, summary: Summary) -> None:
     """Writes `summary.json`, whole or not at all; ratios and times with four decimals."""
     values = dataclasses.asdict(summary)
-    for outcome in (values["total"], *values["streams"].values()):
+    parts = [values["total"], *values["streams"].values(), *values["tenants"].values()]
+    for outcome in (*parts, *([values["fairness"]] if summary.fairness else [])):
         outcome |= {
             name: round(value, 4) for name, value in outcome.items() if isinstance(value, float)
         }

@@ -10,6 +10,8 @@ from rich.text import Text
 from .device_outcome import DeviceOutcome
 from .energy import in_words
 from .summary import FramesOutcome, StreamOutcome, Summary
+from .tenant_outcome import fairness_in_words
+from .tenant_outcome import in_words as tenant_in_words
 
 MAX_ROWS = 60
 NUM_WORST = 20
@@ -57,6 +59,9 @@ def outcome_table(summary: Summary) -> RenderableType:
         Text(f"  {device_id}: {slowness(one)}")
         for device_id, one in list(summary.devices.items())[:MAX_ROWS]
     ]
+    lines += [Text(f"  {tenant_in_words(*one)}") for one in summary.tenants.items()]
+    if summary.fairness is not None:
+        lines.append(Text(f"  {fairness_in_words(summary.fairness)}"))
     if text := in_words(summary.energy):
         lines.append(Text(f"  {text}"))
     return Group(table, *lines)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 import numpy as np
 
 from ..core.records import FrameRecord
 from ..core.verdict import Verdict
+from .tenant_outcome import WINDOW_MS, Share
 
 _VERDICTS = frozenset(Verdict)
 
@@ -44,10 +45,11 @@ class StreamTally:
         seen: frames that have a verdict.
         variants: variant to answered frames.
         sides_px: side to answered frames.
+        windows: what it had in each 10 s.
         latencies_ms: of answered frames, in single precision: exact to the log's 0.001 ms below 16 s.
     """
 
-    __slots__ = ("ends", "latencies_ms", "seen", "sides_px", "variants")
+    __slots__ = ("ends", "latencies_ms", "seen", "sides_px", "variants", "windows")
 
     def __init__(self) -> None:
         """Has counted nothing."""
@@ -55,15 +57,17 @@ class StreamTally:
         self.seen = SeenSequences()
         self.variants: Counter[str] = Counter()
         self.sides_px: Counter[int] = Counter()
+        self.windows: defaultdict[int, Share] = defaultdict(Share)
         self.latencies_ms = array("f")
 
-    def add(self, frame: FrameRecord) -> None:
-        """Counts a frame."""
+    def add(self, frame: FrameRecord, worth: float = 0.0) -> None:
+        """Counts a frame; `worth` is the accuracy of its answer, where that is known."""
         verdict = frame.verdict
         self.ends[verdict, frame.place, frame.reason] += 1
         if verdict not in _VERDICTS:
             return
         self.seen.add(frame.sequence)
+        self.windows[int(frame.captured_ms // WINDOW_MS)].add(frame, worth)
         if verdict == Verdict.DROPPED:
             return
         self.variants[frame.variant] += 1

@@ -13,15 +13,19 @@ from pathlib import Path
 from rich.console import Console
 
 from ..core.errors import RunError
+from ..files.csv_log import CsvLog
 from ..files.process import leave_at_sigterm
 from ..files.progress import LEFT, progress_bar
 from ..reporting.device_outcome import read_devices
 from ..reporting.energy import read_energy
 from ..reporting.html import Picture, write_report
-from ..reporting.run_folder import write_run_info
+from ..reporting.profile_accuracy import ProfileAccuracy
+from ..reporting.run_folder import TENANTS_FILE, write_run_info
 from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import RunTally, Summary, write_summary
 from ..reporting.table import outcome_table
+from ..reporting.tenant_outcome import TenantWindow
+from ..reporting.tenant_outcome import rows as tenant_windows
 from .options import add_scenario, scenario_of
 from .run_folder import replaced_run, run_info, simulation_logs, write_links
 from .scenario import Scenario
@@ -48,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs a scenario; 1 if the frames do not add up."""
     scenario = scenario_of(arguments)
     console = Console(stderr=True, soft_wrap=True)
-    tally = RunTally()
+    tally = RunTally(ProfileAccuracy(scenario.variants, scenario.qualities).of)
     leave_at_sigterm()
     try:
         with replaced_run(arguments.out) as folder:
@@ -105,6 +109,10 @@ def _report(folder: Path, simulation: Simulation, tally: RunTally, *, has_logs: 
     write_run_info(folder, info)
     summary = tally.summary(info, devices=read_devices(folder), energy=read_energy(folder))
     write_summary(folder, summary)
+    if summary.tenants:
+        with CsvLog(folder / TENANTS_FILE, TenantWindow) as log:
+            for row in tenant_windows(tally.windows(info), has_worth=tally.knows_worth):
+                log.write(row)
     figures: list[Picture] = []
     is_small = len(info.streams) <= MAX_DRAWN_STREAMS
     if has_logs and is_small and 0 < summary.total.captured <= MAX_DRAWN_FRAMES:

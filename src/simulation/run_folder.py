@@ -24,6 +24,7 @@ from ..reporting.run_folder import (
     REPORT_FILE,
     RUN_FILE,
     SUMMARY_FILE,
+    TENANTS_FILE,
     RunInfo,
     StreamInfo,
     describe_host,
@@ -38,7 +39,7 @@ SERVER_FRAMES_FILE = "server_frames.csv"
 KIND = "simulation"
 _RUN_FILES = (
     *(FRAMES_FILE, SERVER_FRAMES_FILE, PLANS_FILE, "batches-*.csv", "loads-*.csv", "link-*.csv"),
-    "energy-*.csv",
+    *("energy-*.csv", TENANTS_FILE),
     *(RUN_FILE, SUMMARY_FILE, REPORT_FILE),
 )
 
@@ -173,6 +174,7 @@ def _stream_info(result: StreamResult) -> StreamInfo:
         source="simulated",
         link=f"{stream.link_text}, {stream.wire_ms:g} ms",
         note=_note(result),
+        tenant=stream.tenant,
     )
 
 

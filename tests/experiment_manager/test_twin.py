@@ -65,7 +65,7 @@ def hasty_device(device: Device, generation: int, profile: LatencyProfile) -> An
 
 
 def plant_batcher(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moonjelly.simulation.simulation.batcher", lambda _: OneByOneBatcher())
+    monkeypatch.setattr("moonjelly.simulation.simulation.batcher", lambda *_: OneByOneBatcher())
 
 
 def plant_announcement(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from moonjelly.core.records import BatchRecord, FrameRecord, PlanRecord
 from moonjelly.files.csv_log import read_records
 from moonjelly.reporting.run_folder import read_run_info
 from moonjelly.reporting.summary import read_summary, summarise
+from moonjelly.reporting.tenant_outcome import TenantWindow
 from moonjelly.simulation.simulation import Simulation
 
 SCENARIO = """\
@@ -145,3 +146,20 @@ def test_a_run_that_is_ended_leaves_the_folder_as_it_was(
         assert [path.read_text() for path in out.iterdir()] == ["of an earlier run"]
     else:
         assert not out.exists()
+
+
+def test_tenants_have_a_table_of_their_own_where_there_are_several(scenario, tmp_path):
+    scenario.write_text(
+        SCENARIO.replace(
+            "{name: hasty, fps: 10, slo_ms: 5", "{name: far, tenant: north, fps: 10, slo_ms: 200"
+        )
+    )
+    out = tmp_path / "out"
+    assert main(["simulate", "run", str(scenario), "--out", str(out), "--no-logs"]) == 0
+    summary = read_summary(out)
+    rows = read_records(out / "tenants.csv", TenantWindow)
+    assert [row.tenant for row in rows] == ["local", "north"] == list(summary.tenants)
+    assert sum(row.captured for row in rows) == summary.total.captured
+    assert summary.tenants["local"].weighted_goodput_fps == pytest.approx(
+        rows[0].weighted_in_time / 2, rel=1e-3
+    )
