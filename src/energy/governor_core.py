@@ -90,8 +90,8 @@ class GovernorCore:
         device = self._devices.setdefault(device_id, _Device())
         device.available_mhz, device.has_executor, device.told = available_mhz, True, None
 
-    def asked(self, device_id: str, mhz: int, settings: Settings) -> list[Instruction]:
-        """An executor asks for a clock; `settings` are its device's as they are now."""
+    def asked(self, device_id: str, mhz: int, settings: Settings | str) -> list[Instruction]:
+        """An executor asks for a clock; `settings` are its device's as they are now, or why they cannot be read."""
         device = self._devices.get(device_id)
         if device is None or not device.has_executor or self._over_ms < math.inf:
             return []
@@ -99,6 +99,8 @@ class GovernorCore:
             require_available(mhz, device.available_mhz)
         except ValueError as error:
             return self._tell(device_id, None, str(error))
+        if isinstance(settings, str):
+            return self._tell(device_id, None, settings)
         for other, claimed in self._claim.items():
             if other != device_id and claimed.keys() & settings.keys():
                 return self._tell(device_id, None, f"{other} has the same clock")

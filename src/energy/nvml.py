@@ -47,7 +47,9 @@ class NvmlCard:
 
     def available_mhz(self) -> tuple[int, ...]:
         """See the port; at the fastest clock of its memory."""
-        memory_mhz = max(self._ask("nvmlDeviceGetSupportedMemoryClocks"))
+        memory_mhz = max(self._ask("nvmlDeviceGetSupportedMemoryClocks"), default=None)
+        if memory_mhz is None:
+            return ()
         return tuple(sorted(self._ask("nvmlDeviceGetSupportedGraphicsClocks", memory_mhz)))
 
     def settings(self) -> Settings:
@@ -73,5 +75,5 @@ class NvmlCard:
     def _ask(self, function: str, *arguments: object) -> Any:  # noqa: ANN401 as NVML has it
         try:
             return getattr(self._library, function)(*self._card, *arguments)
-        except self._library.NVMLError as error:
+        except (self._library.NVMLError, AttributeError) as error:  # one of an old library
             raise RunError(f"{self._uuid}: {function}: {error}") from None

@@ -204,6 +204,8 @@ def _campaign(
     if found.clocks is None:
         raise UsageError(f"clocks: {device_text(device)}: {found.clocks_problem}")
     listed_mhz = found.clocks.available_mhz()
+    if not listed_mhz:
+        raise UsageError(f"clocks: {device_text(device)}: lists none that can be set")
     asked_mhz = (
         listed_mhz if arguments.clocks == (ALL,) else sorted(set(map(round, arguments.clocks)))
     )

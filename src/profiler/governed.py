@@ -97,7 +97,7 @@ class GovernedDevice:
         """Asks for a clock."""
         if mhz != self._asked_mhz:
             self._asked_mhz = mhz
-            self._link.clock_mhz = None
+            self._link.clock_mhz, self._link.clock_problem = None, ""
             self._link.ask_clock(mhz)
 
     @property
@@ -117,7 +117,7 @@ class GovernedDevice:
         """Takes what the governor has said, and what it says within a time.
 
         Raises:
-            RunError: if it has ended.
+            RunError: if it has ended, or cannot set or read the clock that was asked for.
         """
         until_ms = self._clock.now_ms() + within_ms
         while True:
@@ -127,6 +127,8 @@ class GovernedDevice:
                 key.data()
             if self._is_lost:
                 raise RunError(f"{self._device.device_id}: the governor of its clock has ended")
+            if self._link.clock_problem and self._link.clock_mhz is None:
+                raise RunError(self.clock_problem)
             if not ready and not left_ms:
                 return
 

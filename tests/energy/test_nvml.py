@@ -143,6 +143,19 @@ def test_a_clock_that_the_card_does_not_list_is_refused(nvml, card):
     assert nvml.locked is None
 
 
+def test_a_card_that_lists_no_clocks_has_none_and_refuses_each_by_name(nvml, card):
+    nvml.nvmlDeviceGetSupportedMemoryClocks = lambda _: []  # as `pynvml` says it of such cards
+    assert card.available_mhz() == ()
+    with pytest.raises(ValueError, match="clock_mhz=345: must be one that can be set: none"):
+        card.set_mhz(345)
+
+
+def test_a_library_that_lacks_a_function_is_told_as_one_that_fails(nvml, card, monkeypatch):
+    monkeypatch.delattr(FakeNvml, "nvmlDeviceGetCurrentClocksEventReasons")
+    with pytest.raises(RunError, match="GPU-11: nvmlDeviceGetCurrentClocksEventReasons: "):
+        card.reached()
+
+
 def test_without_rights_no_clock_is_set(nvml, card):
     nvml.denied.add("nvmlDeviceSetGpuLockedClocks")
     with pytest.raises(RunError, match="nvmlDeviceSetGpuLockedClocks: Insufficient Permissions"):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import clocked_board
@@ -17,7 +18,10 @@ from clocked_board import BOARD, CLOCKS_HZ, IDLE_W, busy_w, clocks, make_board, 
 from toy_zoos import make_zoo
 
 from moonjelly.cli import main
+from moonjelly.energy.ranged_clocks import RangedClocks
 from moonjelly.files.table import read_table
+from moonjelly.profiler import windows
+from moonjelly.server.governor.claim_file import ClaimFile
 from moonjelly.zoos import LatencyFile, OpenedZoo, read_latency_file
 from moonjelly.zoos.clocks import clock_table
 
@@ -186,6 +190,40 @@ def test_clocks_that_only_root_may_set_are_refused(
     machine.monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert machine.profile("--clocks", "all") == 2
     assert "min_freq: only root may set it" in capfd.readouterr().err
+
+
+def test_a_device_that_lists_no_clocks_is_refused(
+    machine: Machine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    machine.monkeypatch.setattr(RangedClocks, "available_mhz", lambda _: ())
+    assert machine.profile("--clocks", "all") == 2
+    expected = "moonjelly: error: clocks: cuda:0: lists none that can be set\n"
+    assert capfd.readouterr().err == expected
+
+
+def test_where_a_server_has_the_clocks_it_ends_with_the_reason(
+    machine: Machine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with closing(ClaimFile(machine.claim)) as other:
+        assert other.take() == {}
+        machine.monkeypatch.setattr(windows, "SETTLE_MS", 200.0)
+        assert machine.profile("--clocks", "all", window_ms=200.0) == 1
+    shown = capfd.readouterr().err
+    assert shown.endswith("cuda0: nothing is heard of 1109 MHz; does a server here set clocks?\n")
+    assert clocks(machine.tree) == AS_BEFORE
+    assert machine.samples == []
+
+
+def test_a_clock_that_is_not_held_is_no_sample(
+    machine: Machine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    current = next(machine.tree.glob("class/**/cur_freq"))
+    current.unlink()
+    current.write_text("204000000\n")
+    assert machine.profile("--clocks", "115,803,1109", window_ms=200.0) == 1
+    assert "cuda0: asked for 1109 MHz, runs at 204: unknown\n" in capfd.readouterr().err
+    assert clocks(machine.tree) == AS_BEFORE
+    assert machine.samples == []
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ...energy.governor_core import (
     Instruction,
     TellClock,
 )
+from ...energy.port import Settings
 from ...protos.internal_pb2 import ClockReached, EnergyRead, Envelope, Ready
 from ...scheduling.heartbeats import BEAT_PERIOD_MS
 from ..child import ChildContext
@@ -153,11 +154,11 @@ class GovernorProcess:
             if problem:
                 self._tell(one, Envelope(clock_reached=ClockReached(problem=problem)))
             return
+        settings: Settings | str
         try:
             settings = one.power.clocks.settings()
         except RunError as error:
-            self._todo.append(TellClock(one.device_id, None, str(error)))
-            return
+            settings = str(error)
         self._todo += self._core.asked(one.device_id, mhz, settings)
 
     def _perform(self) -> None:

@@ -26,11 +26,18 @@ class Clocks:
 
     def __init__(self) -> None:
         self.mhz, self.refusal, self.is_obedient = 1000, "", True
+        self.gone: set[str] = set()  # what can no longer be read
+
+    def _read(self, what: str) -> None:
+        if what in self.gone:
+            raise RunError(f"/sys/toy_{what}: cannot be read: No such file or directory")
 
     def available_mhz(self) -> tuple[int, ...]:
+        self._read("list")
         return (500, 1000)
 
     def settings(self) -> dict[str, str]:
+        self._read("min")
         return {"/sys/toy_min": "1000", "/sys/toy_max": "1000"}
 
     def set_mhz(self, mhz: int) -> None:
@@ -40,16 +47,18 @@ class Clocks:
             self.mhz = mhz
 
     def reached(self) -> ClockReading:
+        self._read("cur")
         return ClockReading(self.mhz, Slowed.THERMAL)
 
 
 class Bench:
     """A governor, stepped by its test, and its only executor."""
 
-    def __init__(self, folder, monkeypatch) -> None:
+    def __init__(self, folder, monkeypatch, *, has_clocks: bool = True) -> None:
         self.clocks, self.counter_mj, self.is_broken = Clocks(), 100.0, False
         meter = CountedMeter(MeterFacts("toy", "package", 1.0), self.read_mj)
-        power = DevicePower(meter, self.clocks)
+        power = DevicePower(meter, self.clocks if has_clocks else None)
+        power.clocks_problem = "/sys/toy_min: only root may set it"
         monkeypatch.setattr(process, "find_powers", lambda devices, now_ms: [power])
         monkeypatch.setattr(performing, "put_back", self.put_back)
         ours, theirs = socket_pair()
@@ -67,6 +76,7 @@ class Bench:
         return self.counter_mj
 
     def put_back(self, settings, nvml) -> None:
+        self.clocks._read("max")
         self.clocks.mhz = int(settings["/sys/toy_max"])
 
     def attach(self) -> Channel:
@@ -178,3 +188,96 @@ def test_an_executor_that_ends_has_its_clock_put_back(bench):
     assert bench.clocks.mhz == 1000
     bench.executor = bench.attach()
     bench.hear("energy_read")
+
+
+def test_a_file_of_the_clock_that_disappears_is_told_once_and_the_meter_goes_on(bench, caplog):
+    bench.clocks.gone.add("min")
+    for mhz in (500, 1000, 500):
+        bench.ask(mhz)
+    assert "toy_min: cannot be read" in bench.hear("clock_reached").problem
+    assert bench.hear("energy_read").quality == "measured"
+    bench.hear("energy_read")
+    assert [one.getMessage() for one in caplog.records] == [
+        "cpu0: /sys/toy_min: cannot be read: No such file or directory"
+    ]
+    bench.clocks.gone.clear()
+    bench.ask(500)
+    assert bench.hear("clock_reached").mhz == 500
+
+
+def test_a_clock_that_can_no_longer_be_read_is_told_and_so_is_that_it_can_again(bench):
+    bench.clocks.gone.add("cur")
+    bench.ask(500)
+    assert "toy_cur: cannot be read" in bench.hear("clock_reached").problem
+    bench.clocks.gone.clear()
+    assert bench.hear("clock_reached").mhz == 500
+
+
+def test_a_list_of_clocks_that_cannot_be_read_is_a_list_of_none(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(Clocks, "available_mhz", lambda self: self._read("list"))
+    monkeypatch.setattr(Clocks, "_read", _gone)
+    with closing(Bench(tmp_path, monkeypatch)) as made:
+        made.ask(500)
+        problem = made.hear("clock_reached").problem
+    assert problem == "clock_mhz=500: must be one that can be set: none"
+    assert "cpu0: /sys/toy_list: cannot be read" in caplog.text
+
+
+def _gone(self, what):
+    if what == "list":
+        raise RunError(f"/sys/toy_{what}: cannot be read")
+
+
+def test_a_device_without_clocks_is_told_why_and_its_meter_is_read(tmp_path, monkeypatch):
+    with closing(Bench(tmp_path, monkeypatch, has_clocks=False)) as made:
+        made.ask(500)
+        assert made.hear("clock_reached").problem == "/sys/toy_min: only root may set it"
+        assert made.hear("energy_read").quality == "measured"
+        assert made.clocks.mhz == 1000
+
+
+def test_a_claim_that_is_broken_sets_no_clock_is_told_once_and_the_meter_is_read(
+    tmp_path, monkeypatch, caplog
+):
+    (tmp_path / "clocks.json").write_text("{")
+    with closing(Bench(tmp_path, monkeypatch)) as made:
+        made.ask(500)
+        assert "clocks are not set until it is removed" in made.hear("clock_reached").problem
+        for _ in range(3):
+            assert made.hear("energy_read").total_mj
+        assert made.clocks.mhz == 1000
+        assert len(caplog.records) == 1
+        (tmp_path / "clocks.json").unlink()
+        assert made.hear("clock_reached").mhz == 500
+
+
+def test_a_claim_that_cannot_be_written_sets_no_clock_until_it_can(bench, monkeypatch):
+    write, full = bench.claim.write, RunError("clocks.json: No space left on device")
+
+    def fail(claim):
+        raise full
+
+    monkeypatch.setattr(bench.claim, "write", fail)
+    bench.ask(500)
+    assert bench.hear("clock_reached").problem == str(full)
+    assert bench.clocks.mhz == 1000
+    monkeypatch.setattr(bench.claim, "write", write)
+    assert bench.hear("clock_reached").mhz == 500
+
+
+def test_a_clock_that_cannot_be_put_back_leaves_the_claim_and_the_next_start_does_it(
+    tmp_path, monkeypatch, caplog
+):
+    with closing(Bench(tmp_path, monkeypatch)) as made:
+        made.ask(500)
+        made.hear("clock_reached")
+        made.clocks.gone.add("max")
+    assert (tmp_path / "clocks.json").exists()
+    assert "cpu0: cannot be put back: /sys/toy_max: cannot be read" in caplog.text
+    with closing(Bench(tmp_path, monkeypatch)) as made:
+        made.clocks.mhz = 500
+        made.hear("energy_read")
+        made.hear("energy_read")
+        assert made.clocks.mhz == 1000
+    assert not (tmp_path / "clocks.json").exists()
+    assert "clocks of cpu0 were not put back; that comes first" in caplog.text
