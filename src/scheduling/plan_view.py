@@ -82,6 +82,13 @@ class RunningPlan:
         self._latency = latency
         self._ran: dict[str, int] = {}
 
+    def latency(self, device_id: str, variant: int) -> BatchLatency | None:
+        """What batches of a variant take on a device; None if it cannot run there."""
+        try:
+            return self._latency(device_id, variant)
+        except KeyError:
+            return None
+
     def ran(self, device_id: str, variant: int) -> None:
         """A batch of that variant has run on a device."""
         if self._ran.get(device_id) != variant:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from ...core.advice import SideAdvice
 from ...core.budget import BudgetRule
+from ...core.profile import BatchLatency
 from ...core.stream import Stream
 from ...core.variant import Variant
 from ..plan_view import RunningVariant
@@ -57,6 +58,26 @@ class Adviser:
             )
         stream.advised_ms, stream.advised_for = now_ms, running
         return stream.advice
+
+    def first_sides(
+        self,
+        stream: ObservedStream,
+        latency: Callable[[int], BatchLatency | None],
+        overhead_ms: float,
+        now_ms: float,
+    ) -> SideAdvice:
+        """What to tell a stream that the plan does not know yet: the largest side that would be in time on an idle device.
+
+        Which variant will run for it is not known.
+        """
+        planned = stream.planned(now_ms)
+        sides_px = [
+            one.input_side_px
+            for index, one in enumerate(self._variants)
+            if (known := latency(index)) is not None
+            and self._rule.budget_ms(planned, one.frame_kbits, overhead_ms) >= 2 * known.p99_ms[0]
+        ]
+        return _advice(max(sides_px, default=self._smallest_px))
 
     def variant(self, stream: Stream, running: RunningVariant, overhead_ms: float) -> int:
         """The variant of the largest side, up to the running one's, whose frames come in time.

@@ -68,7 +68,7 @@ class EndpointCore(EndpointState):
                 self._duties = Duties(upkeep.PERIODS_MS, now_ms)
                 self.stalls.restart(now_ms)
             sessions.enter(self, gate, now_ms)
-            advice = ending.sides(self, gate.observed, now_ms)
+            advice = ending.sides(self, gate, now_ms)
             self.out.append(Registered(request, gate, advice, self.plan.epoch))
         return self._settled()
 
@@ -97,6 +97,7 @@ class EndpointCore(EndpointState):
     def open(self, gate: StreamGate, now_ms: float) -> list[Instruction]:
         """A registered stream's client is connected."""
         gate.is_open = True
+        gate.opened_ms, gate.first_epoch = now_ms, self.plan.epoch + 1
         gate.observed.last_frame_ms = now_ms
         self.report_soon(now_ms, is_urgent=True)  # from now on it counts
         return self._done()

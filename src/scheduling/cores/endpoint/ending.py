@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ....core.advice import NO_ADVICE, SideAdvice
-from ...streams.observed_stream import ObservedStream
+from ...plan_view import RunningVariant
 from .drop_notes import DropNote
 from .gate import StreamGate
 from .held_frame import HeldFrame
@@ -24,7 +26,7 @@ def answer(
     if batch.frame_mj is not None:
         frame.energy_mj = batch.frame_mj
     frame.server_ms = server_ms = now_ms - frame.read_ms
-    frame.advice = sides(state, observed, now_ms)
+    frame.advice = sides(state, gate, now_ms)
     observed.response_kbits = done.response_kbits
     state.overhead.add(server_ms - done.queue_ms - batch.inference_ms)
     observed.decoding.add(done.decode_ms)
@@ -45,20 +47,35 @@ def drop(
     frame.server_ms = now_ms - frame.read_ms
     frame.plan_epoch = state.plan.epoch
     if is_told:
-        frame.advice = sides(state, observed, now_ms)
+        frame.advice = sides(state, gate, now_ms)
     gate.drops[note.drop] += 1
     state.out.append(Dropped(frame, is_told))
     _has_ended(state, gate)
 
 
-def sides(state: EndpointState, observed: ObservedStream, now_ms: float) -> SideAdvice:
+def sides(state: EndpointState, gate: StreamGate, now_ms: float) -> SideAdvice:
     """The newest advice; none if we fail, since the frame has to end all the same."""
+    observed, overhead_ms = gate.observed, state.overhead.mean_ms
     try:
-        running = state.running.view.serving(observed.stream_id)
-        return state.adviser.sides(observed, running, state.overhead.mean_ms, now_ms)
+        running = state.plan.serving(gate.stream_id)
+        if running is None or not _is_new(state, gate, running, now_ms):
+            return state.adviser.sides(observed, running, overhead_ms, now_ms)
+        latency = partial(state.running.latency, running.device_id)
+        return state.adviser.first_sides(observed, latency, overhead_ms, now_ms)
     except Exception as error:  # noqa: BLE001 see above
         state.out.append(Mistake("advising a stream", error))
         return NO_ADVICE
+
+
+def _is_new(state: EndpointState, gate: StreamGate, running: RunningVariant, now_ms: float) -> bool:
+    """Whether a stream is to run on a device whose variant was planned for nobody; soon there is another plan."""
+    epoch = state.plan.epoch
+    if gate.first_epoch <= epoch or now_ms - gate.opened_ms > state.rules.plan_period_ms:
+        return False
+    return not any(
+        one.first_epoch <= epoch and state.plan.serving(one.stream_id) is running
+        for one in state.sessions.values()
+    )
 
 
 def _has_ended(state: EndpointState, gate: StreamGate) -> None:

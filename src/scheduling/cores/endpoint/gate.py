@@ -49,6 +49,8 @@ class StreamGate:
         tolerance_ratio: by how much it may exceed its rate.
         most_waiting: frames under way that any stream may have.
         is_open: whether its client is connected.
+        opened_ms: when its client was connected last; when it was registered before that.
+        first_epoch: number of the first plan that may know that it is open.
         is_leaving: whether the client said goodbye; what is under way is still answered.
         is_over: whether it has ended, and nothing more is taken.
         last_sequence: of the newest frame; -1 before the first.
@@ -72,9 +74,11 @@ class StreamGate:
     policer: RatePolicer = field(init=False)
     newer_messages: RatePolicer = field(init=False)
     observed: ObservedStream = field(init=False)
+    opened_ms: float = field(init=False)
     backlog: Backlog = field(init=False)
     bad_frames: BadFrameCounter = field(default_factory=BadFrameCounter)
     is_open: bool = False
+    first_epoch: float = math.inf
     is_leaving: bool = False
     is_over: bool = False
     last_sequence: int = -1
@@ -87,6 +91,7 @@ class StreamGate:
 
     def __post_init__(self) -> None:
         declared, now_ms = self.declared, self.registered_ms
+        self.opened_ms = now_ms
         self.stream_id, self.slo_ms = str(declared.key), declared.slo_ms
         limit = frame_limit(declared.fps, declared.slo_ms)
         self.most_under_way = min(limit, self.most_waiting)

@@ -83,11 +83,11 @@ class EndpointShell:
             self.perform(self.core.device_gone(device_id, generation, self.now_ms))
             self.perform(self.core.device_gone(device_id, generation, self.now_ms))  # nothing new
 
-    def plan(self, placement: dict[str, str], variant: int = 0) -> None:
+    def plan(self, placement: dict[str, str], variant: int = 0, epoch: int = 1) -> None:
         devices = {
             name: RunningVariant(name, variant, 2, LATENCY[variant]) for name in ("d0", "d1")
         }
-        self.core.take_plan(PlanView(1, devices, placement))
+        self.core.take_plan(PlanView(epoch, devices, placement))
 
     def ask(self, stream_id: str, slo_ms: float = 200.0, fps: float = 30.0) -> int:
         self.num_requests += 1
