@@ -69,20 +69,20 @@ class ModeTable:
         p50_rows_ms: the medians likewise; empty where only the tail is known, and then stands for both.
         energy_rows_mj: what a batch takes likewise; empty where energy is unknown.
         frame_energy_rows_mj: what a frame of it takes, smoothed; given with that.
-        above_idle_rows_mj: the same above idle; never rises with the batch; empty where energy or idle power is unknown.
-        idle_w: what the device draws while nothing runs, at its lowest clock; given with that.
         clock_mhz: at which all this is so; None for the device's own clock.
         by_clock: the same at each clock that can be chosen, the lowest first.
+        above_idle_rows_mj: what a frame takes above idle; never rises with the batch; empty where energy or idle power is unknown.
+        idle_w: what the device draws while nothing runs, at its lowest clock; given with that.
     """
 
     p99_rows_ms: Rows
     p50_rows_ms: Rows = ()
     energy_rows_mj: Rows = ()
     frame_energy_rows_mj: Rows = ()
-    above_idle_rows_mj: Rows = ()
-    idle_w: float | None = None
     clock_mhz: float | None = None
     by_clock: tuple[ModeTable, ...] = ()
+    above_idle_rows_mj: Rows = ()
+    idle_w: float | None = None
     _costs: tuple[tuple[ModeCost, ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -218,10 +218,10 @@ class ModeTable:
             scaled(self.p50_rows_ms, 1.0, reach_ms / 2),
             scaled(self.energy_rows_mj),  # its power stays the same
             scaled(self.frame_energy_rows_mj),
-            scaled(self.above_idle_rows_mj),
-            self.idle_w,
             self.clock_mhz,
             tuple(one.slowed(ratio_at, spread_ratio, broken, reach_ms) for one in self.by_clock),
+            scaled(self.above_idle_rows_mj),
+            self.idle_w,
         )
 
 

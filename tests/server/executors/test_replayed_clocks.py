@@ -81,7 +81,7 @@ def test_a_board_runs_at_the_clock_of_its_plan_with_that_clock_s_time_and_power(
 @pytest.mark.parametrize("board", [False], indirect=True)
 def test_a_board_without_streams_is_parked_and_comes_back(board, tmp_path):
     board.plan(NET, 2, 0.0, 2, 1200.0)
-    time.sleep(2.2)  # rows of its energy are a second long
+    time.sleep(3.5)  # rows of its energy are a second long
     show(board, 5)
     assert board.drain() == 0
     assert 1200.0 in {row.clock_mhz for row in batches(tmp_path)}
