@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from .port import ClockReading, Settings, Slowed, require_available
 
-SETTLE_MS = 500.0  # from a set clock to the first look at it
+SETTLE_MS = 500.0  # that a clock may take to follow; it is looked at in every tick until then
 LOOK_MS = 1000.0
 RETRY_MS = 250.0  # after clocks could not be put back
 ENDING_MS = 1500.0  # for all of them, when the server ends
@@ -65,6 +65,8 @@ class _Device:
     wanted_mhz: int | None = None
     set_mhz: int | None = None  # since it was as before
     look_ms: float = math.inf
+    settled_ms: float = math.inf  # when it should have followed
+    is_settled: bool = False
     put_back_ms: float = math.inf  # when that is to be tried again
     told: tuple[int | None, str] | None = None  # a clock that was reached, or a problem
 
@@ -123,18 +125,24 @@ class GovernorCore:
 
     def clock_set(self, device_id: str, now_ms: float, problem: str = "") -> list[Instruction]:
         """The machine has taken a clock, or has not: then it is not asked again until another one is wanted."""
-        self._devices[device_id].look_ms = math.inf if problem else now_ms + SETTLE_MS
-        return self._tell(device_id, None, problem) if problem else []
+        device = self._devices[device_id]
+        device.is_settled = False
+        device.look_ms = math.inf if problem else now_ms
+        device.settled_ms = now_ms + SETTLE_MS
+        return self._tell(device_id, None, problem) if problem else [LookAtClock(device_id)]
 
     def clock_read(self, device_id: str, reading: ClockReading | str) -> list[Instruction]:
         """The clock that a device runs at, or why that cannot be read."""
-        set_mhz = self._devices[device_id].set_mhz
+        device = self._devices[device_id]
+        set_mhz = device.set_mhz
         if set_mhz is None:
             return []
         if isinstance(reading, str):
             return self._tell(device_id, None, reading)
         if abs(reading.mhz - set_mhz) <= NEAR_RATIO * set_mhz:
             return self._tell(device_id, reading.mhz, "")
+        if not device.is_settled:
+            return []
         if reading.slowed is Slowed.IDLE and reading.mhz < set_mhz:
             return []
         problem = f"asked for {set_mhz} MHz, runs at {reading.mhz:.0f}: {reading.slowed}"
@@ -171,7 +179,8 @@ class GovernorCore:
             if now_ms >= device.put_back_ms:
                 out += self._put_back(device_id)
             if now_ms >= device.look_ms:
-                device.look_ms = now_ms + LOOK_MS
+                device.is_settled = now_ms >= device.settled_ms
+                device.look_ms = now_ms + LOOK_MS if device.is_settled else now_ms
                 out.append(LookAtClock(device_id))
         return out
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from moonjelly.energy.governor_core import (
     ENDING_MS,
+    LOOK_MS,
+    SETTLE_MS,
     GovernorCore,
     LookAtClock,
     PutBack,
@@ -214,11 +216,24 @@ def test_a_clock_that_is_not_obeyed_is_told_once_with_its_reason_and_again_when_
     machine, reading, problem
 ):
     machine.ask("gpu0", 500)
-    machine.pass_time(0)
+    machine.pass_time(SETTLE_MS + TICK_MS)
     told = machine.core.clock_read("gpu0", reading)
     assert [one.problem for one in told] == [problem]
     assert machine.core.clock_read("gpu0", reading) == []
     assert machine.core.clock_read("gpu0", ClockReading(495)) == [TellClock("gpu0", 495, "")]
+
+
+def test_a_clock_may_take_a_moment_to_follow_and_is_told_as_soon_as_it_has(machine):
+    machine.ask("gpu0", 500)
+    while not machine.ever_set:
+        machine.step()
+    assert machine.waiting.popleft() == LookAtClock("gpu0")  # at once
+    assert machine.core.clock_read("gpu0", ClockReading(1000, Slowed.THERMAL)) == []
+    assert machine.core.tick(machine.now_ms + TICK_MS) == [LookAtClock("gpu0")]
+    assert machine.core.clock_read("gpu0", ClockReading(502)) == [TellClock("gpu0", 502, "")]
+    assert machine.core.tick(machine.now_ms + SETTLE_MS) == [LookAtClock("gpu0")]
+    assert machine.core.tick(machine.now_ms + SETTLE_MS + LOOK_MS - TICK_MS) == []
+    assert machine.core.tick(machine.now_ms + SETTLE_MS + LOOK_MS) == [LookAtClock("gpu0")]
 
 
 def test_a_device_that_is_idle_may_run_slower_than_asked(machine):
@@ -312,7 +327,9 @@ def test_two_devices_with_one_clock_do_not_both_set_it():
         machine.core.joined(device_id, CLOCKS)
         machine.ask(device_id, 500)
         machine.pass_time(0)
-    assert machine.told == [TellClock("cpu1", None, "cpu0 has the same clock")]
+    reached, refused = machine.told
+    assert reached == TellClock("cpu0", 500, "")
+    assert refused == TellClock("cpu1", None, "cpu0 has the same clock")
     assert [*machine.disk] == ["cpu0"]
 
 
