@@ -77,7 +77,8 @@ class GovernorProcess:
         self._tick_ms = self._beat_ms = 0.0
         self._take_claim()
         self._perform()
-        control.send(Envelope(ready=Ready()))
+        with suppress(ChannelClosedError):  # the reader tells
+            control.send(Envelope(ready=Ready()))
 
     def step(self) -> bool:
         """Waits for what happens next, and sees to it; returns whether there is more to come."""

@@ -44,14 +44,14 @@ class Ending:
         return time.monotonic() - self._begun_s
 
     def begin(self) -> None:
-        """Tells the endpoints; who is still starting is not waited for."""
+        """Tells the endpoints; who is still starting is not waited for, but for what has clocks to put back."""
         if self.has_begun:
             return
         self.has_begun = True
         self._begun_s = time.monotonic()
         _log.info("draining")
         for child in self._children:
-            if child.is_running and not child.is_ready:
+            if child.is_running and not child.is_ready and child.role != GOVERNOR:
                 child.kill()
         endpoints = [child for child in self._endpoints() if child.is_ready]
         for endpoint in endpoints:

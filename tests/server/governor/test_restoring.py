@@ -29,6 +29,7 @@ sys.exit(Supervisor(config, lambda host, port: None, sys.argv[2:], has_governor=
 """
 LIMIT_S = 30.0
 RESTORED_S = 2.0
+NUM_CHILDREN = 4  # one that dies before all are ready ends the start
 CPUFREQ = "devices/system/cpu/cpu0/cpufreq"
 KERNEL = {
     f"{CPUFREQ}/scaling_available_frequencies": "2000000 1500000 600000",
@@ -147,12 +148,25 @@ def test_an_executor_that_is_killed_has_its_clock_back_and_its_successor_sets_it
 def test_a_governor_that_is_killed_is_started_again_and_knows_what_was_before(governed):
     governed.start()
     governed.until_clocks(AS_ASKED)
+    governed.until(lambda: governed.log.read_text().count(": ready") == NUM_CHILDREN)
     governed.child("governor").kill()
     governed.until(lambda: "cpu0 were not put back" in governed.log.read_text())
     governed.until_clocks(AS_ASKED)
     governed.process.send_signal(signal.SIGTERM)
     assert governed.process.wait(LIMIT_S) == 0
-    assert governed.clocks() == AS_BEFORE
+    assert governed.clocks() == AS_BEFORE, governed.log.read_text()
+
+
+def test_a_server_that_ends_while_its_governor_starts_again_puts_clocks_back(governed):
+    governed.start()
+    governed.until_clocks(AS_ASKED)
+    governed.until(lambda: governed.log.read_text().count(": ready") == NUM_CHILDREN)
+    governed.child("governor").kill()
+    governed.until(lambda: governed.log.read_text().count("governor-0: started") == 2)
+    governed.process.send_signal(signal.SIGTERM)
+    assert governed.process.wait(LIMIT_S) == 0
+    assert governed.clocks() == AS_BEFORE, governed.log.read_text()
+    assert not governed.claim.exists()
 
 
 def test_after_a_power_cut_the_next_start_puts_clocks_back_first(governed):
