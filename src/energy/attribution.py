@@ -41,7 +41,6 @@ class Interval(NamedTuple):
 @dataclass(slots=True)
 class _Batch:
     num_frames: int
-    power_w: float
     begin_ms: float
     end_ms: float = math.inf
     above_mj: float = 0.0
@@ -67,10 +66,10 @@ class Attribution:
         planned = require_not_negative("shares", sum(shares.values()), 1 + 1e-9)
         self._shares = {**shares, NOBODY: 1 - planned}
 
-    def began(self, batch: int, num_frames: int, now_ms: float, power_w: float = 1.0) -> None:
-        """A batch runs; what it is thought to draw above idle counts where it shares an interval with others."""
+    def began(self, batch: int, num_frames: int, now_ms: float) -> None:
+        """A batch runs."""
         require_count("num_frames", num_frames)
-        self._batches[batch] = _Batch(num_frames, power_w, now_ms)
+        self._batches[batch] = _Batch(num_frames, now_ms)
 
     def ended(self, batch: int, now_ms: float) -> None:
         """It runs no more."""
@@ -89,7 +88,7 @@ class Attribution:
             return None
         self._last = now_ms, energy.total_mj
         parts = [
-            (one, one.power_w * max(0.0, min(one.end_ms, now_ms) - max(one.begin_ms, begin_ms)))
+            (one, max(0.0, min(one.end_ms, now_ms) - max(one.begin_ms, begin_ms)))
             for one in self._batches.values()
         ]
         whole = sum(part for _, part in parts)

@@ -22,6 +22,15 @@ SLOWED_BY_BITS = {  # of the reasons for a clock; the first that is given
 }
 
 
+def nvml_library() -> Any:  # noqa: ANN401 the module `pynvml`
+    """The library, which is an option; RunError where it is not installed."""
+    try:
+        import pynvml  # noqa: PLC0415
+    except ImportError:
+        raise RunError("needs nvidia-ml-py") from None
+    return pynvml
+
+
 class NvmlCard:
     """One card; a `ClockGovernor`. All of it may raise RunError."""
 

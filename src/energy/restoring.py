@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import RunError
-from .nvml import NvmlCard
+from .nvml import NvmlCard, nvml_library
 from .port import Settings
 from .ranged_clocks import RangedClocks, RangeFiles
 
 NVML_PREFIX = "nvml:"
 
 
-def put_back(settings: Settings, nvml: Callable[[], Any]) -> None:
-    """Restores what a governor once gave as `settings`; raises RunError if not all can be. `nvml` gives the library."""
+def put_back(settings: Settings) -> None:
+    """Restores what a governor once gave as `settings`; raises RunError if not all can be."""
     cards = [name.removeprefix(NVML_PREFIX) for name in settings if name.startswith(NVML_PREFIX)]
     ranges = [
         RangeFiles(path, path.with_name(path.name.replace("min", "max")), path)
@@ -25,5 +23,5 @@ def put_back(settings: Settings, nvml: Callable[[], Any]) -> None:
     if len(cards) + 2 * len(ranges) != len(settings):
         raise RunError(f"a claim of unknown settings: {', '.join(settings)}")
     for uuid in cards:
-        NvmlCard(nvml(), uuid).restore(settings)
+        NvmlCard(nvml_library(), uuid).restore(settings)
     RangedClocks(ranges, (), 1).restore(settings)

@@ -53,15 +53,15 @@ def test_a_batch_over_several_movements_of_the_meter_is_told_with_the_last():
     assert ledger.read(measured(400), 300).ended == ()
 
 
-def test_batches_between_two_movements_share_by_time_and_power():
+def test_batches_between_two_movements_share_by_time():
     ledger = Attribution(idle_w=0.0)
     ledger.read(measured(0), 0)
-    ledger.began(1, 1, 0, power_w=30)
+    ledger.began(1, 1, 0)
     ledger.ended(1, 20)
-    ledger.began(2, 1, 20, power_w=10)
+    ledger.began(2, 1, 20)
     ledger.ended(2, 50)
     interval = ledger.read(measured(900), 100)
-    assert {one.batch: one.frame_mj for one in interval.ended} == {1: 600, 2: 300}
+    assert {one.batch: one.frame_mj for one in interval.ended} == {1: 360, 2: 540}
 
 
 def test_of_a_batch_only_the_time_since_the_last_movement_counts():
@@ -220,7 +220,7 @@ def test_frames_and_idle_add_up_to_what_the_device_drew_in_any_five_seconds(
         now_ms += pause_ms
         advance(now_ms)
         board.running_w = power_w
-        ledger.began(number, frames, now_ms, power_w)
+        ledger.began(number, frames, now_ms)
         now_ms += run_ms
         advance(now_ms)
         board.running_w = 0.0

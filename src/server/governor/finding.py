@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...core.errors import RunError
@@ -11,7 +11,7 @@ from ...devices.config import DeviceConfig, DeviceKind
 from ...energy.cpufreq import cpufreq_clocks
 from ...energy.devfreq import devfreq_clocks
 from ...energy.ina3221 import ina3221_meter
-from ...energy.nvml import NvmlCard
+from ...energy.nvml import NvmlCard, nvml_library
 from ...energy.port import ClockGovernor, PowerMeter
 from ...energy.rapl import rapl_meter
 from ...energy.sysfs import SYS, read_count
@@ -50,27 +50,32 @@ def find_powers(devices: Sequence[DeviceConfig], now_ms: float) -> list[DevicePo
 
 def find_power(device: DeviceConfig, now_ms: float) -> DevicePower:
     """Looks at the machine, reads the meter once, and changes nothing. Replayed devices have neither."""
-    found = DevicePower()
-    try:
-        if device.kind is DeviceKind.CPU:
-            found.meter = _package_meter(device.cores)
-        elif device.gpu is not None:
-            found.meter = ina3221_meter()
-    except RunError as error:
-        found.meter_problem = str(error)
-    try:
-        if device.kind is DeviceKind.CPU:
-            found.clocks = cpufreq_clocks(device.cores)
-        elif device.gpu is not None:
-            found.clocks = devfreq_clocks()
-    except RunError as error:
-        found.clocks_problem = str(error)
+    cores, found = device.cores, DevicePower()
+    if device.kind is DeviceKind.CPU:
+        found = _kernel_power(lambda: _package_meter(cores), lambda: cpufreq_clocks(cores))
+    elif device.gpu is not None:
+        found = _kernel_power(ina3221_meter, devfreq_clocks)
     if device.gpu is not None and found.meter is None and found.clocks is None:
         return _card_power(device.gpu)
     if found.meter is not None and (problem := found.meter.read(now_ms).problem):
         found.meter, found.meter_problem = None, problem
-    if found.clocks is not None and (locked := _locked_file(found.clocks)):
-        found.clocks, found.clocks_problem = None, f"{locked}: only root may set it"
+    if found.clocks is not None and (problem := _why_not_set(found.clocks)):
+        found.clocks, found.clocks_problem = None, problem
+    return found
+
+
+def _kernel_power(
+    find_meter: Callable[[], PowerMeter | None], find_clocks: Callable[[], ClockGovernor | None]
+) -> DevicePower:
+    found = DevicePower()
+    try:
+        found.meter = find_meter()
+    except RunError as error:
+        found.meter_problem = str(error)
+    try:
+        found.clocks = find_clocks()
+    except RunError as error:
+        found.clocks_problem = str(error)
     return found
 
 
@@ -89,23 +94,19 @@ def _card_power(gpu: int) -> DevicePower:
     if card is None:
         return DevicePower()
     try:
-        import pynvml  # noqa: PLC0415 - an option
-
-        one = NvmlCard(pynvml, card.uuid)
+        one = NvmlCard(nvml_library(), card.uuid)
         one.power_w()
-    except ImportError:
-        missing = "needs nvidia-ml-py"
-        return DevicePower(meter_problem=missing, clocks_problem=missing)
     except RunError as error:
         return DevicePower(meter_problem=str(error), clocks_problem=str(error))
     return DevicePower(one.meter(), one)
 
 
-def _locked_file(clocks: ClockGovernor) -> str:
-    """A file that has to be written to set clocks, and cannot be; empty if there is none."""
+def _why_not_set(clocks: ClockGovernor) -> str:
+    """Why clocks cannot be set, by a file that has to be written; empty if they can."""
     try:
         names = list(clocks.settings())
     except RunError as error:
-        return str(error).partition(":")[0]
+        return str(error)
     files = [name for name in names if name.startswith("/")]
-    return next((name for name in files if not os.access(name, os.W_OK)), "")
+    locked = [name for name in files if not os.access(name, os.W_OK)]
+    return f"{locked[0]}: only root may set it" if locked else ""

@@ -164,7 +164,8 @@ class GovernorProcess:
 
     def _perform(self) -> None:
         """Does what the core says, in order, each with its outcome told before the next."""
-        clocks = {one.device_id: one.power.clocks for one in self._devices.values()}
+        powers = {one.device_id: one.power.clocks for one in self._devices.values()}
+        clocks = {device_id: one for device_id, one in powers.items() if one is not None}
         while self._todo and self._core is not None:
             instruction = self._todo.popleft()
             if isinstance(instruction, TellClock):

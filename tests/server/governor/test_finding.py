@@ -114,14 +114,14 @@ def test_a_claim_is_enough_to_put_clocks_back(machine):
     clocks = finding.find_power(CPU, 0).clocks
     before = dict(clocks.settings())
     clocks.set_mhz(600)
-    put_back(before, lambda: pytest.fail("there is no card"))
+    put_back(before)
     assert clocks.settings() == before
     assert (root / CPUFREQ / "scaling_max_freq").read_text() == "2000000"
 
 
 def test_a_claim_of_what_we_do_not_know_is_not_done_by_half():
     with pytest.raises(RunError, match="a claim of unknown settings: /etc/passwd"):
-        put_back({"/etc/passwd": "root"}, lambda: None)
+        put_back({"/etc/passwd": "root"})
 
 
 def test_one_governor_at_a_time_has_the_claim_and_the_next_reads_what_it_left(tmp_path):
@@ -153,7 +153,7 @@ def test_without_a_home_no_clock_is_touched():
 
 
 class Nvml:
-    """As much of `pynvml` as is asked for before anything runs."""
+    """As much of `pynvml` as is asked for before anything runs, and to put a clock back."""
 
     class NVMLError(Exception):
         """As the library raises."""
@@ -166,6 +166,9 @@ class Nvml:
 
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
         return uuid
+
+    def nvmlDeviceResetGpuLockedClocks(self, handle: str) -> None:  # noqa: N802
+        self.unlocked = handle
 
     def nvmlDeviceGetFieldValues(self, handle: str, fields: list[int]):  # noqa: N802
         value = SimpleNamespace(uiVal=70_000)
@@ -209,3 +212,40 @@ def test_without_its_library_a_card_has_neither(card):
     card(None)  # what a module that cannot be imported is
     found = finding.find_power(GPU, 0)
     assert (found.meter_problem, found.clocks_problem) == ("needs nvidia-ml-py",) * 2
+
+
+def test_the_claim_of_a_card_unlocks_its_clock_if_its_library_is_there(card):
+    library = Nvml()
+    card(library)
+    put_back({"nvml:GPU-1": "unlocked"})
+    assert library.unlocked == "GPU-1"
+    card(None)
+    with pytest.raises(RunError, match="needs nvidia-ml-py"):
+        put_back({"nvml:GPU-1": "unlocked"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "has_meter", "has_clocks"),
+    [
+        (f"{ZONE}/max_energy_range_uj", "much", False, True),
+        ("devices/system/cpu/cpu1/topology/physical_package_id", "", False, True),
+        (f"{CPUFREQ}/scaling_available_frequencies", "fast", True, False),
+    ],
+)
+def test_a_file_that_holds_no_number_takes_away_what_it_is_of_alone(
+    machine, name, text, has_meter, has_clocks
+):
+    root = machine(KERNEL | {name: text})
+    found = finding.find_power(CPU, 0)
+    assert (found.meter is not None, found.clocks is not None) == (has_meter, has_clocks)
+    problem = found.clocks_problem if has_meter else found.meter_problem
+    assert problem == f"{root / name}: holds {text!r}, not whole numbers"
+
+
+@pytest.mark.parametrize("name", ["scaling_min_freq", "scaling_max_freq"])
+def test_clocks_whose_settings_are_gone_are_none(machine, name):
+    root = machine({one: text for one, text in KERNEL.items() if name not in one})
+    found = finding.find_power(CPU, 0)
+    assert found.clocks is None
+    missing = "cannot be read: No such file or directory"
+    assert found.clocks_problem == f"{root / CPUFREQ / name}: {missing}"

@@ -75,7 +75,7 @@ class Bench:
         self.counter_mj += 1
         return self.counter_mj
 
-    def put_back(self, settings, nvml) -> None:
+    def put_back(self, settings) -> None:
         self.clocks._read("max")
         self.clocks.mhz = int(settings["/sys/toy_max"])
 
@@ -281,3 +281,21 @@ def test_a_clock_that_cannot_be_put_back_leaves_the_claim_and_the_next_start_doe
         assert made.clocks.mhz == 1000
     assert not (tmp_path / "clocks.json").exists()
     assert "clocks of cpu0 were not put back; that comes first" in caplog.text
+
+
+def test_a_server_that_is_gone_before_its_governor_is_ready_has_its_clocks_put_back(
+    tmp_path, monkeypatch
+):
+    restored = []
+    monkeypatch.setattr(performing, "put_back", restored.append)
+    ours, theirs = socket_pair()
+    with closing(ClaimFile(tmp_path / "clocks.json")) as claim:
+        claim.write({"cpu0": {"/sys/toy_max": "1000"}})
+        ours.close()
+        control = Channel(theirs)
+        governor = process.GovernorProcess(control, [], claim, MonotonicClock())
+        while governor.step():
+            pass
+        control.close()
+    assert restored == [{"/sys/toy_max": "1000"}]
+    assert not (tmp_path / "clocks.json").exists()
