@@ -50,6 +50,11 @@ class KernelDevice:
         self._num_finished = 0
         self.is_over = False
 
+    @property
+    def num_waiting(self) -> int:
+        """Inferences that were asked for and have not finished."""
+        return len(self._waiting)
+
     async def infer(self, loaded: LoadedModel) -> bool:
         """Returns when an inference has finished; False if its owner was removed before, or the device is over.
 

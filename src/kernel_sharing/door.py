@@ -20,6 +20,7 @@ from .device import KernelDevice, LoadedModel
 
 MOST_ENTITIES = 256
 MOST_MODELS = 1000
+MOST_WAITING = 2000
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -114,6 +115,8 @@ class Door(pb_grpc.EFairServiceServicer):
         loaded = self.models.get(request.mid)
         if loaded is None or loaded.is_removed:
             raise SessionError(Code.NOT_FOUND, f"mid={request.mid}: no such model")
+        if self._device.num_waiting >= MOST_WAITING:  # those whose callers hung up are among them
+            raise SessionError(Code.RESOURCE_EXHAUSTED, f"{MOST_WAITING} inferences wait already")
         computed = self._computing.start(loaded.network, request.inputs) if request.inputs else None
         tid = self._num_tasks
         self._num_tasks += 1

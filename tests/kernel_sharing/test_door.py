@@ -14,10 +14,13 @@ from onnx import TensorProto, helper
 
 from moonjelly.core.errors import UsageError
 from moonjelly.kernel_sharing import door as doors
-from moonjelly.kernel_sharing.computing import read_networks
+from moonjelly.kernel_sharing.computing import Computing, read_networks
+from moonjelly.kernel_sharing.device import KernelDevice
 from moonjelly.kernel_sharing.serving import Serving, serve
 from moonjelly.protos import efair_pb2 as pb
 from moonjelly.protos.efair_pb2_grpc import EFairServiceStub
+from moonjelly.scheduling.sharing.turns import Turns
+from moonjelly.server.endpoint.problems import SessionError
 from moonjelly.zoos.kernels import read_kernel_folder, shipped_kernels
 
 FAST_HZ = "1300500000"
@@ -146,6 +149,36 @@ async def test_there_are_only_so_many_entities_and_models(monkeypatch: pytest.Mo
         assert await loaded(stub) == (2, 2)  # in the place of the one that was removed
         usage = await stub.GetUsage(pb.GetUsageRequest())
         assert [one.mid for one in usage.models] == [1, 2]
+
+
+async def test_who_hangs_up_again_and_again_fills_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doors, "MOST_WAITING", 3)
+    turns = Turns(40_000, 0.7)
+    device = KernelDevice(turns)  # which runs nothing yet
+    door = doors.Door(read_kernel_folder(shipped_kernels()), turns, device, Computing({}))
+    await door.CreateEntity(pb.CreateEntityRequest(), None)
+    await door.LoadModel(pb.LoadModelRequest(**LOAD), None)
+    ask = pb.InferRequest(mid=0)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(door.Infer(ask, None), 0.001)
+    with pytest.raises(SessionError, match="3 inferences wait already"):
+        await door.Infer(ask, None)
+    await device.run(until_finished=1)
+    assert device.num_waiting == 2
+
+
+@pytest.mark.parametrize("name", ["CreateEntity", "LoadModel", "Infer", "GetUsage"])
+async def test_what_is_no_message_ends_its_call_alone(name: str) -> None:
+    async with served() as stub:
+        getattr(stub, name)._request_serializer = bytes
+        code = await getattr(stub, name)(b"\xff\xff\xff").code()
+        assert code is grpc.StatusCode.INTERNAL
+        assert (await stub.SetEntityPriority(pb.SetEntityPriorityRequest()).code()).name == (
+            "NOT_FOUND"
+        )
 
 
 @pytest.fixture

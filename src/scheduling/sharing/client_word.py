@@ -8,6 +8,7 @@ from ...core.checks import echo, require_positive
 from .weights import HIGHEST_PRIORITY, LOWEST_PRIORITY, weight_of
 
 FORM = "NETWORK@MHZ[:PRIORITY]"
+MOST_MHZ = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,11 @@ def parse_client(word: str) -> ClientWord:
     network, _, rest = word.partition("@")
     clock, colon, number = rest.partition(":")
     try:
-        clock_mhz = require_positive("MHZ", float(clock))
+        clock_mhz = require_positive("MHZ", float(clock), MOST_MHZ)
     except ValueError:
-        raise ValueError(f"{echo(word)}: must be {FORM}, MHZ a number") from None
+        raise ValueError(
+            f"{echo(word)}: must be {FORM}, MHZ a number of at most {MOST_MHZ:g}"
+        ) from None
     try:
         priority = int(number) if colon else 0
         weight_of(priority)

@@ -93,7 +93,7 @@ def test_the_command_writes_a_row_for_each_client_and_phi_and_draws_them(
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["resnet50"], "must be NETWORK@MHZ[:PRIORITY], MHZ a number"),
+        (["resnet50"], "must be NETWORK@MHZ[:PRIORITY], MHZ a number of at most 1e+06"),
         (["resnet50@3"], "MHZ must be one of 114.75, "),
         (["other@3"], "NETWORK must be one of "),
         (["resnet50@726.75:20"], "PRIORITY must be a whole number of -20..19"),
