@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import grpc
 import pytest
@@ -10,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from moonjelly.scheduling.limits import Held
 from moonjelly.server.access.doorkeeper import address_in
+from moonjelly.server.access.tenants import hash_of
 
 FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -76,6 +78,24 @@ async def test_health_has_an_allowance_of_its_own(make_harness) -> None:
     assert await harness.register("a")  # what health takes is nobody else's
     for call in held:
         call.cancel()
+
+
+async def test_who_has_no_token_is_logged_by_address_and_without_what_he_tried(
+    make_harness, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "tenants.yaml"
+    path.write_text(f"tenants:\n  - name: north\n    token_sha256: {hash_of('north')}\n")
+    harness = await make_harness(tenants=str(path))
+    with pytest.raises(grpc.aio.AioRpcError, match="must be `Bearer` and a token") as caught:
+        await harness.stub().Register(
+            harness.registration(), metadata=(("authorization", "Bearer secret"),)
+        )
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    said = [one.getMessage() for one in caplog.records if "carries no token" in one.getMessage()]
+    assert len(said) == 1
+    assert said[0].startswith("ipv4:127.0.0.1:")
+    assert "secret" not in caplog.text
 
 
 async def test_streams_of_one_address_are_refused_with_a_time_to_ask_again(make_harness) -> None:
