@@ -105,15 +105,25 @@ class Client:
         self._workers = None
 
 
-def connect(address: str = DEFAULT_ADDRESS, *, token: str | None = None, ca: str = "") -> Client:
+def connect(
+    address: str = DEFAULT_ADDRESS,
+    *,
+    token: str | None = None,
+    ca: str = "",
+    certificate: str = "",
+    key: str = "",
+) -> Client:
     """Prepares a client for the server at HOST:PORT; `async with` opens and closes it.
 
     Args:
         address: of the server.
         token: of a tenant of the server; if it is not given, what the variable MOONJELLY_TOKEN says.
         ca: file of the certificates that may vouch for the server's, or `public`; empty for no TLS.
+        certificate: file of the client's own, for servers that want one; empty for none.
+        key: file of its key.
 
     Raises:
         ValueError: if that is no address, or a token would travel unencrypted to another host.
+        UsageError: if a file cannot be used.
     """
-    return Client(address, access=access_of(token, ca))
+    return Client(address, access=access_of(token, ca, certificate, key))

@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"server's is taken from the variable {TOKEN_VARIABLE}",
     )
     add(
+        "--certificate",
+        default="",
+        metavar="FILE",
+        help="of this client (PEM), for servers that want one",
+    )
+    add("--key", default="", metavar="FILE", help="its key (PEM)")
+    add(
         "--wait",
         type=float,
         default=DEFAULT_CONNECT_TIMEOUT_S,
@@ -173,7 +180,7 @@ def _cameras(arguments: argparse.Namespace) -> list[EmulatedCamera]:
     if arguments.seed < 0:
         raise ValueError(f"seed={arguments.seed}: must be at least 0")
     require_id("name", arguments.name)
-    access = access_of(None, arguments.ca)
+    access = access_of(None, arguments.ca, arguments.certificate, arguments.key)
     return [
         EmulatedCamera(
             stream_id=f"{arguments.name}-{number}",

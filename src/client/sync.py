@@ -134,10 +134,15 @@ class SyncClient:
 
 
 def connect_sync(
-    address: str = DEFAULT_ADDRESS, *, token: str | None = None, ca: str = ""
+    address: str = DEFAULT_ADDRESS,
+    *,
+    token: str | None = None,
+    ca: str = "",
+    certificate: str = "",
+    key: str = "",
 ) -> SyncClient:
     """Prepares a client for the server at HOST:PORT; `with` opens and closes it. Arguments and errors as of `connect`."""
-    return SyncClient(connect(address, token=token, ca=ca))
+    return SyncClient(connect(address, token=token, ca=ca, certificate=certificate, key=key))
 
 
 async def _end_tasks() -> None:

@@ -44,6 +44,11 @@ class ServerConfig(ServingOptions):
         "", "certificate of this server, in PEM; read again when it changes", metavar="FILE"
     )
     tls_key: str = option("", "its key, in PEM", metavar="FILE")
+    tls_client_ca: str = option(
+        "",
+        "certificates that may vouch for those of clients, in PEM; clients need one then",
+        metavar="FILE",
+    )
     tenants: str = option(
         "", "who may stream, each with a token; read again at SIGHUP", metavar="FILE"
     )
@@ -141,7 +146,7 @@ class ServerConfig(ServingOptions):
             raise ValueError(
                 f"log_level={echo(self.log_level)}: must be one of {', '.join(LOG_LEVELS)}"
             )
-        for name in ("zoo", "out_dir", "tls_certificate", "tls_key", "tenants"):
+        for name in ("zoo", "out_dir", "tls_certificate", "tls_key", "tls_client_ca", "tenants"):
             path = getattr(self, name)
             if "\0" in path or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
                 raise ValueError(f"{name}={echo(path)}: must be a path of this machine")
@@ -162,7 +167,11 @@ class ServerConfig(ServingOptions):
                 ipaddress.ip_address(self.host)
             except ValueError:
                 raise ValueError(f"host={echo(self.host)}: is no address") from None
-        for given, other in (("tls_certificate", "tls_key"), ("tls_key", "tls_certificate")):
+        for given, other in (
+            ("tls_certificate", "tls_key"),
+            ("tls_key", "tls_certificate"),
+            ("tls_client_ca", "tls_certificate"),
+        ):
             if getattr(self, given) and not getattr(self, other):
                 raise ValueError(f"{other}: must be given with {given}")
         if self.unprotected and not self.insecure:

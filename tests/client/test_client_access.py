@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from moonjelly.cli import main
 from moonjelly.client import connect
 from moonjelly.client.access import Access, access_of
 from moonjelly.core.errors import UsageError
@@ -52,3 +53,21 @@ def test_certificates_that_cannot_be_read_are_refused_before_anything_is_sent(
     path.write_text("no certificate")
     with pytest.raises(UsageError, match=rf"ca={path}: must be certificates in PEM"):
         connect(ca=str(path))
+
+
+def test_a_certificate_of_ones_own_needs_its_key_and_tls(tmp_path: Path) -> None:
+    for given, complaint in (
+        ({"certificate": "a.pem"}, "key: must be given with certificate"),
+        ({"key": "a.pem"}, "certificate: must be given with key"),
+        ({"certificate": "a.pem", "key": "b.pem"}, "ca: must be given with certificate"),
+        ({"certificate": "a\0", "key": "b.pem", "ca": "public"}, "must be a file"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            connect(**given)
+    with pytest.raises(UsageError, match=r"certificate=.*none.pem: cannot be read"):
+        connect(ca="public", certificate=str(tmp_path / "none.pem"), key="b.pem")
+    assert main(["certificate", "camera", "--out", str(tmp_path)]) == 0
+    files = [str(tmp_path / name) for name in ("certificate.pem", "key.pem")]
+    connect("10.0.0.5:10001", ca=files[0], certificate=files[0], key=files[1])
+    with pytest.raises(UsageError, match=r"^key=.*certificate.pem: must be a key in PEM"):
+        connect(ca="public", certificate=files[0], key=files[0])

@@ -66,6 +66,11 @@ def test_the_defaults_are_sound_and_serve_this_machine_alone() -> None:
     assert config.port == 10001
 
 
+def test_certificates_of_clients_need_one_of_the_server() -> None:
+    with pytest.raises(ValueError, match=r"^tls_certificate: must be given with tls_client_ca"):
+        ServerConfig(tls_client_ca="clients.pem")
+
+
 def test_a_host_that_others_reach_has_to_be_called_insecure() -> None:
     with pytest.raises(ValueError, match="say insecure"):
         ServerConfig(host="10.0.0.1")

@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def make_certificate(names: list[x509.GeneralName], days: int) -> tuple[bytes, bytes]:
-    """Makes a key and a certificate for it that only a server may show.
+    """Makes a key and a certificate for it, to be shown by a server or by a client.
 
     Returns:
         Certificate and key in PEM.
@@ -98,7 +98,12 @@ def make_certificate(names: list[x509.GeneralName], days: int) -> tuple[bytes, b
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(
+            x509.ExtendedKeyUsage(
+                [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+            ),
+            critical=False,
+        )
         .sign(key, hashes.SHA256())
     )
     key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -55,7 +55,9 @@ class EndpointProcess:
         config = context.config
         self._doorkeeper = Doorkeeper(config.tenants, self._endpoint.core.limits, now_ms)
         self._certificates = (
-            Certificates(config.tls_certificate, config.tls_key) if config.tls_certificate else None
+            Certificates(config.tls_certificate, config.tls_key, config.tls_client_ca)
+            if config.tls_certificate
+            else None
         )
         self._health = HealthState(self._is_able, self._say_health)
         self._listener = Listener(

@@ -19,10 +19,15 @@ from cryptography.hazmat.primitives.serialization import (
 
 from moonjelly.cli import main
 from moonjelly.core.errors import UsageError
+from moonjelly.files.certificate_files import read_pair
 from moonjelly.server.access.certificate_command import make_certificate
-from moonjelly.server.access.certificates import Certificates, read_certificate
+from moonjelly.server.access.certificates import Certificates
 
 HOST = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+
+
+def read_certificate(certificate: str, key: str) -> tuple[bytes, bytes]:
+    return read_pair(certificate, key, "tls_certificate", "tls_key")
 
 
 def write_pair(folder: Path, days: int = 2) -> tuple[Path, Path]:
@@ -82,7 +87,7 @@ def test_what_cannot_be_served_with_is_refused_by_option_file_and_rule(tmp_path:
         ((certificate, other_key), rf"tls_key={other_key}: must be the key of {certificate}"),
         ((certificate, locked), rf"tls_key={locked}: must be a key in PEM without a password"),
         ((certificate, certificate), r"tls_key=.*: must be a key in PEM"),
-        ((key, key), rf"tls_certificate={key}: must be a certificate in PEM"),
+        ((key, key), rf"tls_certificate={key}: must be certificates in PEM"),
         ((late, late_key), rf"tls_certificate={late}: has expired on 2020-02-01"),
         ((tmp_path / "none", key), r"tls_certificate=.*none: cannot be read: No such file"),
         ((certificate, tmp_path), r"tls_key=.*: must be a file"),
@@ -103,6 +108,25 @@ def test_a_replaced_certificate_is_shown_once_both_files_fit(tmp_path: Path) -> 
     assert certificates._fetch() is None
     certificate.unlink()
     assert certificates._fetch() is None
+
+
+def test_who_vouches_for_clients_is_read_too_and_again_when_it_changes(tmp_path: Path) -> None:
+    certificate, key = write_pair(tmp_path / "one")
+    clients = tmp_path / "clients.pem"
+    for content, complaint in (
+        (None, r"tls_client_ca=.*clients.pem: cannot be read"),
+        ("nothing", rf"tls_client_ca={clients}: must be certificates in PEM"),
+    ):
+        if content is not None:
+            clients.write_text(content)
+        with pytest.raises(UsageError, match=complaint):
+            Certificates(str(certificate), str(key), str(clients))
+    clients.write_bytes(certificate.read_bytes())
+    certificates = Certificates(str(certificate), str(key), str(clients))
+    clients.write_bytes(2 * certificate.read_bytes())
+    assert isinstance(certificates._fetch(), grpc.ServerCertificateConfiguration)
+    clients.write_text("nothing")
+    assert certificates._fetch() is None  # as before
 
 
 def test_the_command_makes_a_pair_that_can_be_served_with(
