@@ -35,6 +35,7 @@ from ..scheduling.cores.scheduler.stimuli import (
     JoinLeft,
     Reported,
     Stimulus,
+    TenantsSet,
     Tick,
 )
 from ..scheduling.device_table import DeviceTable
@@ -96,6 +97,7 @@ class SimulatedScheduler:
             1,
             events.now_ms,
         )
+        self._core.handle(TenantsSet({}, scenario.tenants), events.now_ms)
         self._devices: Mapping[str, SimulatedDevice] = {}
         self._tell_plan: Callable[[PlanView], None] = lambda _: None
         self._replies: dict[int, Callable[[int, Refusal | None], None]] = {}

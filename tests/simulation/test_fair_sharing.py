@@ -15,9 +15,12 @@ GREED_RATIO = 10.0
 POINT = 0.01
 
 
-def run(batcher: str, *, is_greedy: bool, modest_fps: float = 10.0, **tenants: Entitlement) -> Ran:
+def run(batcher: str, *, is_greedy: bool, modest_greed: float = 1.0, **tenants: Entitlement) -> Ran:
     """Two modest cameras; beside them twelve of somebody else that fill the device, and send more than they declared."""
-    streams = [stream(f"modest-{number}", tenant="modest", fps=modest_fps) for number in range(2)]
+    streams = [
+        stream(f"modest-{number}", tenant="modest", fps=10.0, greed_ratio=modest_greed)
+        for number in range(2)
+    ]
     if is_greedy:
         streams += [
             stream(f"greedy-{number}", tenant="greedy", fps=12.0, greed_ratio=GREED_RATIO)
@@ -62,7 +65,31 @@ def test_fair_batches_leave_no_device_time_unused() -> None:
 
 
 def test_who_wants_more_than_fits_gets_it_by_weight() -> None:
-    ran = run("fair", is_greedy=True, modest_fps=200.0, modest=Entitlement(weight=512))
+    ran = run("fair", is_greedy=True, modest_greed=GREED_RATIO, modest=Entitlement(weight=512))
     modest, _ = in_time(ran, "modest")
     greedy, _ = in_time(ran, "greedy")
     assert abs(greedy / modest - 2) < 0.25  # its weight is 1024
+
+
+def test_a_floor_is_kept_for_a_tenant_that_comes_when_the_device_is_full() -> None:
+    streams = [stream(f"greedy-{number}", tenant="greedy", fps=25.0) for number in range(20)]
+    late = [
+        stream(f"modest-{number}", tenant="modest", fps=25.0, join_s=2.0) for number in range(3)
+    ]
+    shared = {"modest": Entitlement(min_fps=50.0)}
+    ran = Ran(
+        scenario(
+            *streams,
+            *late,
+            variants=DETECTOR,
+            profiles={"gpu": LatencyProfile("gpu", {"small": LATENCY})},
+            server=ServerModel(batcher="fair", max_batch_size=4),
+            seconds=10.0,
+            tenants=shared,
+        )
+    ).finish()
+    refused = {one.stream.stream_id: str(one.refusal.reason) for one in ran.results if one.refusal}
+    came = [f"modest-{number}" for number in range(3) if f"modest-{number}" not in refused]
+    assert len(came) == 2
+    assert set(refused.values()) == {"overload"}
+    assert in_time(ran, "modest")[1] >= 1 - POINT

@@ -1,4 +1,4 @@
-"""Admission of several streams at once: each only if nobody who is served loses his place."""
+"""Admission of several streams at once: each only if nobody who is served loses his place, but for those of later stages."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from .counter_offer import (
 from .effort import TimeLimit
 from .port import Planner
 from .seats import Seats
+from .stages import PROMISED, Staging, stages_of
 
 PLANS_PER_OFFER = 18  # counter-offers are found by trying
 RETRY_AFTER_MS = 1000.0
@@ -67,14 +68,20 @@ class AdmissionRound:
 
     First they are seated one by one beside the others, all variants staying, which takes a time that grows with their number
     alone. For those who are left a few plans are made: for all of them, for half of them, and so on. Counter-offers come last.
-    What there is no time for is left out, and the answer is no, for now.
+    What there is no time for is left out, and the answer is no, for now. A stream of an earlier stage may take the places of those of
+    later ones.
 
     Attributes:
         plan: serves everybody, with those who were admitted; None if nobody was.
     """
 
     def __init__(
-        self, everybody: Problem, plans: Sequence[Plan], planner: Planner, limit: TimeLimit
+        self,
+        everybody: Problem,
+        plans: Sequence[Plan],
+        planner: Planner,
+        limit: TimeLimit,
+        staging: Staging = lambda problem: stages_of(problem, {}),
     ) -> None:
         """Prepares a round.
 
@@ -83,7 +90,9 @@ class AdmissionRound:
             plans: the one in force, whose streams must stay served, and any others that may serve them all.
             planner: keeps to the limit.
             limit: of the time, for everything.
+            staging: tells in which stage each stream is planned.
         """
+        self._staging = staging
         self.plan: Plan | None = None
         self._problem = everybody
         self._previous = plans[0]
@@ -122,13 +131,16 @@ class AdmissionRound:
         """Names those of the streams that a plan serves together with everybody else."""
         while left and not self._limit.is_up:
             wider = with_streams(self._problem, left)
+            stages = self._staging(wider)
+            left = sorted(left, key=lambda one: stages[one.stream_id])
             started_ms = self._limit.elapsed_ms()
             # A fixed seed, so that an offer holds.
             plan = self._planner.plan(wider, self.plan or self._previous, Random(0))  # noqa: S311
             self._plan_ms = self._limit.elapsed_ms() - started_ms
             served = {one for one, place in plan.placement.items() if place is not None}
             admitted = {one.stream_id for one in left} & served
-            if admitted and self._protected <= served:
+            last = max((stages[one] for one in admitted), default=PROMISED)
+            if admitted and {one for one in self._protected if stages[one] <= last} <= served:
                 streams = [one for one in left if one.stream_id in admitted]
                 self._problem = with_streams(self._problem, streams)
                 refused = {one.stream_id for one in left} - admitted
@@ -160,13 +172,18 @@ class AdmissionRound:
             return ()
         may_plan = self._limit.left_ms >= PLANS_PER_OFFER * self._plan_ms
         plan = self.plan or self._previous
-        protected = protected_streams(self._problem, plan)
+        served = protected_streams(self._problem, plan)
 
         def is_taken(changed: Stream) -> bool:
             if self._limit.is_up:
                 return False
             if self._seats is not None and self._seats.would_take(changed):
                 return True
-            return may_plan and admits(self._problem, changed, plan, self._planner, protected)
+            if not may_plan:
+                return False
+            stages = self._staging(with_streams(self._problem, [changed]))
+            own = stages[changed.stream_id]
+            protected = {one for one in served if stages[one] <= own}
+            return admits(self._problem, changed, plan, self._planner, protected)
 
         return find_offers(self._problem, stream, is_taken)

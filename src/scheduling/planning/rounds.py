@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -12,12 +12,14 @@ from ...core.mode import Mode
 from ...core.plan import Plan
 from ...core.problem import Problem
 from ...core.stream import Stream
+from ..sharing.entitlements import Entitlements
 from .admission import NO_PLAN, NOT_READY, Admission, AdmissionRound
 from .counter_offer import with_streams
 from .effort import TimeLimit
 from .port import Planner
 from .rules import violations
 from .seats import Seats, carry_over
+from .stages import Stage, StagedPlanner, served_by_stage, stages_of
 from .switching import SwitchingCost
 
 _NOTHING = Plan((), {})
@@ -85,15 +87,24 @@ class Planning:
         self.problem: Problem | None = None
         self.mistake: Mistake | None = None
         self._planner = planner
+        self._entitlements: Entitlements = {}
         self._random = random
         self._limit = limit
         self._switching = switching or SwitchingCost()
         self._promised: Plan | None = None  # serves everybody, pending ones in full
 
+    def entitle(self, entitlements: Entitlements) -> None:
+        """Says what tenants are entitled to from the next round on."""
+        self._entitlements = entitlements
+
+    def stages(self, problem: Problem) -> Mapping[str, Stage]:
+        """The stage in which each stream of a problem is planned."""
+        return stages_of(problem, self._entitlements)
+
     def replan(
         self, problem: Problem, pending: Sequence[Stream] = (), budget_ms: float = math.inf
     ) -> None:
-        """Plans anew; keeps what is in force unless a change serves more, or gains what it costs.
+        """Plans anew; keeps what is in force unless a change serves more of an earlier stage, or gains what it costs.
 
         A planner that fails, or breaks rules, changes no variant.
 
@@ -106,13 +117,14 @@ class Planning:
         self.mistake = None
         best = carry_over(problem, self.plan or _NOTHING)
         new = self._suggestion(problem)
+        stages = self.stages(problem)
         if new is not None and (
-            self.plan is None or self._switching.is_worth_it(problem, best, new, self.plan)
+            self.plan is None or self._is_better(problem, stages, new, best, self.plan)
         ):
             best = new
         if self._promised is not None:
             promised = carry_over(problem, self._promised)
-            if _num_served(promised) > _num_served(best):
+            if served_by_stage(stages, promised) > served_by_stage(stages, best):
                 best = promised
             if not pending:
                 self._promised = None
@@ -125,7 +137,7 @@ class Planning:
         pending: Sequence[Stream] = (),
         budget_ms: float = math.inf,
     ) -> list[Admission]:
-        """Lets streams join, each only if nobody who is served loses his place; see `AdmissionRound`.
+        """Lets streams join, each only if nobody who is served loses his place whose stage is not later; see `AdmissionRound`.
 
         Args:
             problem: with the open streams.
@@ -140,7 +152,8 @@ class Planning:
         plans = [self.plan or _NOTHING, *([self._promised] if self._promised else [])]
         try:
             everybody = with_streams(problem, pending)
-            admitting = AdmissionRound(everybody, plans, self._planner, self._limit)
+            staged = StagedPlanner(self._planner, self._entitlements)
+            admitting = AdmissionRound(everybody, plans, staged, self._limit, self.stages)
             admissions = admitting.run(joining)
         except Exception as error:  # noqa: BLE001 a mistake in a planner must not end the process
             self.mistake = Mistake("admission failed", error)
@@ -152,10 +165,19 @@ class Planning:
             self._put_in_force(problem, plan, [*pending, *admitted])
         return admissions
 
+    def _is_better(
+        self, problem: Problem, stages: Mapping[str, Stage], new: Plan, kept: Plan, in_force: Plan
+    ) -> bool:
+        after, before = served_by_stage(stages, new), served_by_stage(stages, kept)
+        if after != before:
+            return after > before
+        return self._switching.is_worth_it(problem, kept, new, in_force)
+
     def _suggestion(self, problem: Problem) -> Plan | None:
         """A sound plan of the planner, or None."""
         try:
-            new = self._planner.plan(problem, self.plan, self._random)
+            staged = StagedPlanner(self._planner, self._entitlements)
+            new = staged.plan(problem, self.plan, self._random)
         except Exception as error:  # noqa: BLE001 as above
             self.mistake = Mistake("planning failed", error)
             return None
@@ -189,7 +211,3 @@ class Planning:
         self.plan = Plan(
             plan.devices, {**plan.placement, **dict.fromkeys(sorted(loose), quickest.device_id)}
         )
-
-
-def _num_served(plan: Plan) -> int:
-    return sum(place is not None for place in plan.placement.values())

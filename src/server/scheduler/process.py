@@ -32,8 +32,8 @@ from ...scheduling.cores.scheduler.stimuli import (
     DeviceLost,
     EndpointCame,
     EndpointLost,
-    QuotasSet,
     Stimulus,
+    TenantsSet,
     Tick,
 )
 from ...scheduling.device_table import DeviceTable
@@ -110,14 +110,15 @@ class SchedulerProcess:
         self._wake_ms = math.inf
         self._is_draining = asyncio.Event()
         self._control = AsyncChannel(context.control, self._on_control, lambda: None)
-        self._set_quotas()
+        self._set_tenants()
 
-    def _set_quotas(self) -> None:
-        """Tells the core what tenants may have; a broken file, of which endpoints tell, changes nothing."""
+    def _set_tenants(self) -> None:
+        """Tells the core what tenants may have and are entitled to; a broken file, of which endpoints tell, changes nothing."""
         path = self._context.config.tenants
         if path:
             with suppress(UsageError):
-                self._happened(QuotasSet(read_tenants(path).quotas))
+                tenants = read_tenants(path)
+                self._happened(TenantsSet(tenants.quotas, tenants.entitlements))
 
     async def run(self) -> None:
         """Decides until the supervisor says drain."""
@@ -204,7 +205,7 @@ class SchedulerProcess:
         if kind == "drain":
             self._is_draining.set()
         elif kind == "reread":
-            self._set_quotas()
+            self._set_tenants()
         elif kind == "attach":
             channel = Channel.from_descriptor(descriptors[0])
             if envelope.attach.peer.startswith("endpoint-"):

@@ -36,9 +36,9 @@ from .stimuli import (
     EndpointLost,
     JoinAsked,
     JoinLeft,
-    QuotasSet,
     Reported,
     Stimulus,
+    TenantsSet,
     Tick,
 )
 from .streams import StreamTable
@@ -135,8 +135,9 @@ class SchedulerCore:
             case DeviceLost(device_id, generation):
                 if self._devices.lose(device_id, generation):
                     self._rhythm.want(Cause.DEVICE_CHANGE)
-            case QuotasSet(quotas):
+            case TenantsSet(quotas, entitlements):
                 self._quotas = quotas
+                self._planning.entitle(entitlements)
             case DeviceReported(device_id, generation):
                 if self._devices.is_current(device_id, generation):
                     self._observe(stimulus, now_ms)

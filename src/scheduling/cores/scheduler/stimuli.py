@@ -9,6 +9,7 @@ from typing import TypeAlias
 from ....core.device import AnnouncedDevice
 from ....core.stream import Stream
 from ...quotas import Quotas
+from ...sharing.entitlements import Entitlements
 from ...slowness import Slowness
 
 
@@ -106,10 +107,11 @@ class DeviceReported:
 
 
 @dataclass(frozen=True, slots=True)
-class QuotasSet:
-    """What tenants may have from now on; who has more keeps it."""
+class TenantsSet:
+    """What tenants may have, and are entitled to, from now on; who has more than its quota keeps it."""
 
     quotas: Quotas
+    entitlements: Entitlements
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,6 @@ Stimulus: TypeAlias = (
     | DeviceAnnounced
     | DeviceLost
     | DeviceReported
-    | QuotasSet
+    | TenantsSet
     | Tick
 )

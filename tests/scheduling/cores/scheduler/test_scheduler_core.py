@@ -19,8 +19,8 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
     EndpointLost,
     JoinAsked,
     JoinLeft,
-    QuotasSet,
     Reported,
+    TenantsSet,
     Tick,
 )
 from moonjelly.scheduling.cores.scheduler.streams import JOIN_GRACE_MS
@@ -443,14 +443,14 @@ def test_epochs_go_on_where_somebody_knows_a_higher_one(core, stream) -> None:
 
 
 def test_a_tenant_with_a_quota_is_kept_to_it_and_costs_nobody_else_a_place(core, stream) -> None:
-    core.feed(QuotasSet({"north": Quota(max_streams=1)}))
+    core.feed(TenantsSet({"north": Quota(max_streams=1)}, {}))
     requests = [core.ask(stream(name)) for name in ("north/a", "north/b", "south/a", "a")]
     core.wait(PERIOD_MS)
     assert [core.refusal(one) for one in requests] == [None, "quota", None, None]
     again = core.ask(stream("north/b"))
     core.wait(PERIOD_MS)
     assert core.refusal(again) == "quota"  # the first one is admitted, and not open yet
-    core.feed(QuotasSet({"north": Quota(max_streams=2)}))
+    core.feed(TenantsSet({"north": Quota(max_streams=2)}, {}))
     again = core.ask(stream("north/b"))
     core.wait(PERIOD_MS)
     assert core.refusal(again) is None
@@ -458,6 +458,6 @@ def test_a_tenant_with_a_quota_is_kept_to_it_and_costs_nobody_else_a_place(core,
 
 def test_a_smaller_quota_takes_nothing_away(core, stream) -> None:
     joined(core, stream("north/a"), stream("north/b"))
-    core.feed(QuotasSet({"north": Quota(max_streams=1)}))
+    core.feed(TenantsSet({"north": Quota(max_streams=1)}, {}))
     core.wait(PERIOD_MS)
     assert set(core.placement) == {"north/a", "north/b"}
