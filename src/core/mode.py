@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -180,6 +180,22 @@ class ModeTable:
     def span_ms(self) -> tuple[float, float]:
         """The shortest median and the longest."""
         return min(row[0].p50_ms for row in self._costs), max(row[-1].p50_ms for row in self._costs)
+
+    def up_to(self, most_frames: int) -> ModeTable:
+        """The table with no larger batches."""
+
+        def cut(rows: Rows) -> Rows:
+            return tuple(row[:most_frames] for row in rows)
+
+        return replace(
+            self,
+            p99_rows_ms=cut(self.p99_rows_ms),
+            p50_rows_ms=cut(self.p50_rows_ms),
+            energy_rows_mj=cut(self.energy_rows_mj),
+            frame_energy_rows_mj=cut(self.frame_energy_rows_mj),
+            above_idle_rows_mj=cut(self.above_idle_rows_mj),
+            by_clock=tuple(one.up_to(most_frames) for one in self.by_clock),
+        )
 
     def published(self) -> ModeTable:
         """The table for planners that are to reckon as published: throughput from the tail."""

@@ -157,7 +157,9 @@ class _Aim:
         """Reads a problem that can be planned for this."""
         problem = read_problem(path)
         try:
-            self.options.check_devices(problem)
+            self.options.check_tables(
+                {one.device_id: problem.tables[one.device_type] for one in problem.devices}
+            )
         except ValueError as error:
             raise UsageError(f"{path}: {error}") from error
         return problem
@@ -167,11 +169,11 @@ def _aim(arguments: argparse.Namespace) -> _Aim:
     try:
         options = ObjectiveOptions(**same_options(arguments, ObjectiveOptions))
         if arguments.planner in PLANNERS:
-            options.check_planner(arguments.planner)
+            options.check_chooses_clocks(arguments.planner)
     except ValueError as error:
         name, found, rest = str(error).partition("=")
         raise UsageError(f"--{name.replace('_', '-')}{found}{rest}") from error
-    return _Aim(options, options.made())
+    return _Aim(options, options.make_objective())
 
 
 def _planner(name: str, budget_ms: float | None) -> Planner:

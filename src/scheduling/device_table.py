@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..core.device import AnnouncedDevice, Device
@@ -91,7 +91,11 @@ class DeviceTable:
     """
 
     def __init__(
-        self, variants: Sequence[Variant], max_batch_size: int, expected: Sequence[str]
+        self,
+        variants: Sequence[Variant],
+        max_batch_size: int,
+        expected: Sequence[str],
+        clocked: Mapping[str, ModeTable] | None = None,
     ) -> None:
         """Starts without a device.
 
@@ -99,7 +103,11 @@ class DeviceTable:
             variants: least accurate first.
             max_batch_size: the largest that is planned.
             expected: ids of the devices that the first plan waits for.
+            clocked: device id to what its modes cost by clock, with energy, for plans that choose clocks; it goes before what
+                the device says.
         """
+        clocked = clocked or {}
+        self._clocked = {name: table.up_to(max_batch_size) for name, table in clocked.items()}
         self._variants = tuple(variants)
         self._max_batch_size = max_batch_size
         self._expected = {device_id: number for number, device_id in enumerate(expected)}
@@ -138,6 +146,7 @@ class DeviceTable:
             return False
         self._generations[device_id] = generation
         modes, missing = self._modes(announced.profile)
+        modes = self._clocked.get(device_id, modes)
         fresh = _Ready(announced, modes, missing, missing)
         if known is not None and generation == newest:
             fresh = replace(known, announced=announced, modes=modes, missing=missing)

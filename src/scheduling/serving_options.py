@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from ..core.budget_rules import DEFAULT_BUDGET_RULE, check_budget_rule
 from ..core.limits import Range
-from ..core.options import check_ranges, option
+from ..core.options import option
 from .batching.registry import batcher
+from .planning.objectives.registry import ObjectiveOptions
 from .planning.registry import DEFAULT_PLANNER, check_planner
 from .planning.switching import DEFAULT_COST_RATIO
 
@@ -15,7 +16,7 @@ DEFAULT_MAX_BATCH_SIZE = 12  # profiles are made for as many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServingOptions:
+class ServingOptions(ObjectiveOptions):
     """How devices are planned and their batches formed.
 
     Raises:
@@ -53,7 +54,8 @@ class ServingOptions:
     )
 
     def __post_init__(self) -> None:
-        check_ranges(self)
+        ObjectiveOptions.__post_init__(self)
         check_planner(self.planner)
+        self.check_chooses_clocks(self.planner)
         check_budget_rule(self.budget_rule)
         batcher(self.batcher)

@@ -249,6 +249,9 @@ class Scenario:
             if len(set(ids)) != len(ids):
                 twice = next(one for one in ids if ids.count(one) > 1)
                 raise ValueError(f"{name}={echo(twice)}: is there twice")
+        self.server.check_tables(
+            {one.device_id: self.modes.get(one.device_type) for one in self.devices}
+        )
         known = {device.device_id for device in self.devices}
         for name, scripts in (("slowdowns", self.slowdowns), ("absences", self.absences)):
             for device_id in scripts.keys() - known:

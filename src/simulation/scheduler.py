@@ -9,6 +9,7 @@ from random import Random
 
 from ..core.budget_rules import budget_rule
 from ..core.device import AnnouncedDevice, Device
+from ..core.mode import ModeTable
 from ..core.plan import Plan
 from ..core.problem import Problem
 from ..core.records import PlanRecord
@@ -90,8 +91,9 @@ class SimulatedScheduler:
                 scenario.variants,
                 scenario.server.max_batch_size,
                 [device.device_id for device in scenario.devices],
+                _clocked(scenario),
             ),
-            Planning(self._planner, random, limit, switching),
+            Planning(self._planner, random, limit, switching, scenario.server.make_objective()),
             limit,
             scenario.server.plan_period_ms,
             1,
@@ -232,6 +234,13 @@ class SimulatedScheduler:
             },
             {one: place for one, place in plan.placement.items() if place is not None},
         )
+
+
+def _clocked(scenario: Scenario) -> dict[str, ModeTable]:
+    """Device id to what its modes cost by clock, where plans choose clocks."""
+    if not scenario.server.counts_joules:
+        return {}
+    return {one.device_id: scenario.modes[one.device_type] for one in scenario.devices}
 
 
 class _TimedPlanner:

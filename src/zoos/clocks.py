@@ -108,16 +108,34 @@ def clock_table(file: LatencyFile, variants: Sequence[Variant], max_batch: int) 
             if part.rows[0].batch_mj is not None
         ]
         frames = [smoothed(row / np.arange(1, len(row) + 1)) for row in energies]
+        above_idle = []
+        if file.idle_w:
+            above_idle = [
+                smoothed(above_idle_mj(row, table, number, file.idle_w[0]))
+                for number, row in enumerate(energies)
+            ]
         return replace(
             table,
             energy_rows_mj=_rows(energies, max_batch),
             frame_energy_rows_mj=_rows(frames, max_batch),
             clock_mhz=clock_mhz,
+            above_idle_rows_mj=_rows(above_idle, max_batch),
+            idle_w=file.idle_w[0] if above_idle else None,
         )
 
     tables = tuple(at(clock_mhz) for clock_mhz in file.clocks_mhz) or (at(None),)
     own = replace(tables[-1], clock_mhz=None)
     return replace(own, by_clock=tables if file.clocks_mhz else ())
+
+
+def above_idle_mj(batches_mj: Floats, table: ModeTable, variant: int, idle_w: float) -> Floats:
+    """What a frame of batch 1, 2, ... takes above what the device draws while nothing runs; at least a thousandth of all."""
+    sizes = np.arange(1, len(batches_mj) + 1)
+    p50_ms = np.array([cost.p50_ms for cost in table.costs(variant)])
+    above_mj = np.maximum(
+        batches_mj[: len(p50_ms)] - idle_w * p50_ms, batches_mj[: len(p50_ms)] / 1000
+    )
+    return np.asarray(above_mj / sizes[: len(p50_ms)])
 
 
 def _rows(values: Sequence[Floats], most: int) -> Rows:

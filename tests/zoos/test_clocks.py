@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ from prediction import Cells, read_boards
 from moonjelly.core.errors import UsageError
 from moonjelly.core.mode import Mode, ModeCost
 from moonjelly.core.variant import Variant
-from moonjelly.zoos import Fingerprint, LatencyFile, LatencyRow, Method
+from moonjelly.zoos import (
+    Fingerprint,
+    LatencyFile,
+    LatencyRow,
+    Method,
+    find_profile,
+    open_zoo,
+    read_latency_file,
+)
 from moonjelly.zoos.clocks import clock_table, filled, smoothed
 
 VARIANTS = (Variant("a", 128, 0.2, 80), Variant("b", 256, 0.3, 200))
@@ -166,3 +175,24 @@ def _as_file(board: Cells) -> LatencyFile:
             for n, mhz, s, joules in columns
         ]
     )
+
+
+def test_energy_above_idle_is_known_where_idle_power_is_and_never_rises_with_the_batch() -> None:
+    zoo = open_zoo("loudva")
+    path = find_profile(zoo, "jetson-agx-xavier", None)
+    assert path is not None
+    file = read_latency_file(path, zoo.variants)
+    table = clock_table(file, zoo.variants, 12)
+    assert table.knows_joules
+    assert table.idle_w == file.idle_w[0]
+    for one in table.by_clock:
+        (row,) = one.above_idle_rows_mj
+        assert all(after <= before for before, after in pairwise(row))
+        for cost in one.costs(0):
+            assert cost.above_idle_mj is not None
+            assert cost.frame_energy_mj is not None
+            assert 0 < cost.above_idle_mj < cost.frame_energy_mj
+    mid = table.at(905.25).costs(0)[5]
+    assert mid.energy_mj is not None
+    assert mid.above_idle_mj == pytest.approx((mid.energy_mj - 3.55 * mid.p50_ms) / 6, rel=0.01)
+    assert not clock_table(replace(file, idle_w=()), zoo.variants, 12).knows_joules

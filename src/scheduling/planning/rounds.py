@@ -16,6 +16,8 @@ from ..sharing.entitlements import Entitlements
 from .admission import NO_PLAN, NOT_READY, Admission, AdmissionRound
 from .counter_offer import with_streams
 from .effort import TimeLimit
+from .objectives.accuracy import Accuracy
+from .objectives.port import Objective
 from .port import Planner
 from .rules import violations
 from .seats import Seats, carry_over
@@ -74,6 +76,7 @@ class Planning:
         random: Random,
         limit: TimeLimit,
         switching: SwitchingCost | None = None,
+        objective: Objective | None = None,
     ) -> None:
         """Starts without a plan.
 
@@ -82,10 +85,12 @@ class Planning:
             random: the only source of chance.
             limit: of the time; started here in each round.
             switching: what a change of plan has to gain.
+            objective: what plans are made for; accuracy if None.
         """
         self.plan: Plan | None = None
         self.problem: Problem | None = None
         self.mistake: Mistake | None = None
+        self._objective = objective or Accuracy()
         self._planner = planner
         self._entitlements: Entitlements = {}
         self._random = random
@@ -115,16 +120,20 @@ class Planning:
         """
         self._limit.start(budget_ms)
         self.mistake = None
-        best = carry_over(problem, self.plan or _NOTHING)
         new = self._suggestion(problem)
+        problem = self._priced(problem)
+        best = carry_over(problem, self.plan or _NOTHING)
         stages = self.stages(problem)
         if new is not None and (
-            self.plan is None or self._is_better(problem, stages, new, best, self.plan)
+            self.plan is None
+            or not self._objective.holds(problem, best)
+            or self._is_better(problem, stages, new, best, self.plan)
         ):
             best = new
         if self._promised is not None:
             promised = carry_over(problem, self._promised)
-            if served_by_stage(stages, promised) > served_by_stage(stages, best):
+            is_better = served_by_stage(stages, promised) > served_by_stage(stages, best)
+            if is_better and self._objective.holds(problem, promised):
                 best = promised
             if not pending:
                 self._promised = None
@@ -149,11 +158,13 @@ class Planning:
         self.mistake = None
         if not problem.devices:
             return [Admission(stream, NOT_READY) for stream in joining]
+        problem = self._priced(problem)
         plans = [self.plan or _NOTHING, *([self._promised] if self._promised else [])]
         try:
             everybody = with_streams(problem, pending)
-            staged = StagedPlanner(self._planner, self._entitlements)
-            admitting = AdmissionRound(everybody, plans, staged, self._limit, self.stages)
+            admitting = AdmissionRound(
+                everybody, plans, self._whole_planner(), self._limit, self.stages
+            )
             admissions = admitting.run(joining)
         except Exception as error:  # noqa: BLE001 a mistake in a planner must not end the process
             self.mistake = Mistake("admission failed", error)
@@ -173,11 +184,22 @@ class Planning:
             return after > before
         return self._switching.is_worth_it(problem, kept, new, in_force)
 
+    def _whole_planner(self) -> Planner:
+        """Plans stage by stage, at a price that fits all stages together."""
+        return self._objective.reached_by(StagedPlanner(self._planner, self._entitlements))
+
+    def _priced(self, problem: Problem) -> Problem:
+        """The problem as the objective has it; as it is where that cannot be."""
+        try:
+            return self._objective.priced(problem)
+        except ValueError as error:
+            self.mistake = Mistake(f"joules do not count: {error}")
+            return problem
+
     def _suggestion(self, problem: Problem) -> Plan | None:
         """A sound plan of the planner, or None."""
         try:
-            staged = StagedPlanner(self._planner, self._entitlements)
-            new = staged.plan(problem, self.plan, self._random)
+            new = self._whole_planner().plan(problem, self.plan, self._random)
         except Exception as error:  # noqa: BLE001 as above
             self.mistake = Mistake("planning failed", error)
             return None

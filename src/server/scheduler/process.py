@@ -77,12 +77,15 @@ class SchedulerProcess:
             UsageError: if one is missing or broken, or there is no such planner.
         """
         config = context.config
-        zoo = load_served_zoo(replace(config, devices=()))  # these bring their latencies along
+        # Devices bring their latencies along; what they take at each clock is read here, where it counts.
+        zoo = load_served_zoo(config if config.counts_joules else replace(config, devices=()))
         limit = TimeLimit(now_ms)
         try:
             switching = SwitchingCost(config.switching_cost_ratio)
             chosen = planner(config.planner, switching, limit)
             rule = budget_rule(config.budget_rule, zoo.variants)
+            clocked = {device_id: zoo.modes(device_id) for device_id in zoo.files}
+            config.check_tables(clocked)
         except ValueError as error:
             raise UsageError(str(error)) from error
         self._log = open_log(config.out_dir, "plans", PlanRecord)
@@ -93,9 +96,12 @@ class SchedulerProcess:
             zoo.variants,
             rule,
             DeviceTable(
-                zoo.variants, config.max_batch_size, [one.device_id for one in config.devices]
+                zoo.variants,
+                config.max_batch_size,
+                [one.device_id for one in config.devices],
+                {name: table for name, table in clocked.items() if table is not None},
             ),
-            Planning(chosen, random, limit, switching),
+            Planning(chosen, random, limit, switching, config.make_objective()),
             limit,
             config.plan_period_ms,
             config.endpoints,

@@ -8,6 +8,11 @@ from ....core.plan import Plan
 from ....core.problem import Problem
 from ..port import Planner
 
+LEAST_PRICE = (
+    1e-6  # of a joule: next to nothing, so that of equal plans the one of least energy is taken
+)
+MOST_PRICE = 1e3  # at which nothing but energy counts: a frame is worth 1 at most, and takes a millijoule at least
+
 
 class Objective(Protocol):
     """What plans are made for, once everybody is served who can be.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ....core.checks import echo
 from ....core.limits import Range
+from ....core.mode import ModeTable
 from ....core.options import check_ranges, option
-from ....core.problem import Problem
 from .accuracy import Accuracy
-from .joules import Joules
-from .port import Objective
-from .price_search import LEAST_PRICE, MOST_PRICE
+from .port import MOST_PRICE, Objective
 
 OBJECTIVES = ("accuracy", "joules")
 MOST_W = 1e9
@@ -52,25 +51,31 @@ class ObjectiveOptions:
             if self.objective == "accuracy" and getattr(self, name):
                 raise ValueError(f"{name}={getattr(self, name):g}: only with objective joules")
 
-    def check_planner(self, planner: str) -> None:
+    @property
+    def counts_joules(self) -> bool:
+        """Whether energy counts, and clocks are chosen."""
+        return self.objective != "accuracy"
+
+    def check_chooses_clocks(self, planner: str) -> None:
         """Raises ValueError if a planner of that name cannot plan for this."""
-        if self.objective != "accuracy" and planner not in JOULE_PLANNERS:
+        if self.counts_joules and planner not in JOULE_PLANNERS:
             raise ValueError(
                 f"objective={self.objective}: planner {planner} chooses no clocks; "
                 f"{', '.join(JOULE_PLANNERS)} do"
             )
 
-    def check_devices(self, problem: Problem) -> None:
-        """Raises ValueError if a device of a problem has no table of energy, and it is to count."""
-        for device in problem.devices:
-            table = problem.tables[device.device_type]
-            if self.objective != "accuracy" and not table.knows_joules:
+    def check_tables(self, tables: Mapping[str, ModeTable | None]) -> None:
+        """Raises ValueError if a device has no table of energy, by device id, and it is to count."""
+        for device_id, table in tables.items():
+            if self.counts_joules and not (table and table.knows_joules):
                 raise ValueError(
-                    f"objective={self.objective}: device {device.device_id} has no table of energy and idle power"
+                    f"objective={self.objective}: device {device_id} has no table of energy and idle power"
                 )
 
-    def made(self) -> Objective:
-        """Returns the objective."""
+    def make_objective(self) -> Objective:
+        """Returns what is asked for."""
         if self.objective == "accuracy":
             return Accuracy()
-        return Joules(self.price_per_joule or LEAST_PRICE, self.energy_budget_w or None)
+        from .joules import Joules  # noqa: PLC0415 - loads numpy
+
+        return Joules(self.price_per_joule, self.energy_budget_w or None)
