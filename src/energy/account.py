@@ -71,7 +71,7 @@ class EnergyAccount:
 
     def plan(self, *, has_streams: bool, now_ms: float) -> tuple[BatchEnergy, ...]:
         """A plan has come; returns what is known of batches by that."""
-        known = self._read_model(now_ms)
+        known = self.tick(now_ms)
         self._attribution.plan({PLANNED: 1.0} if has_streams else {})
         return known
 
@@ -79,7 +79,7 @@ class EnergyAccount:
         """The device is at a clock of the table, None for its own; returns what is known of batches by that."""
         if self._modelled is None or clock_mhz == self._clock_mhz:
             return ()
-        known = self._read_model(now_ms)
+        known = self.tick(now_ms)
         self._clock_mhz = clock_mhz
         self._attribution.idle_w = self._idle_w.get(clock_mhz, self._idle_w[None])
         self._tell_model(now_ms)
@@ -89,7 +89,7 @@ class EnergyAccount:
         self, batch: int, mode: Mode, num_frames: int, now_ms: float
     ) -> tuple[BatchEnergy, ...]:
         """A batch runs, or a blank one, which counts as a frame; returns what is known of others by that."""
-        known = self._read_model(now_ms)
+        known = self.tick(now_ms)
         self._running[batch] = mode
         self._has_run = True
         self._attribution.began(batch, max(1, num_frames), now_ms)
@@ -100,13 +100,13 @@ class EnergyAccount:
         """It runs no more; returns what is known of batches by that."""
         del self._running[batch]
         self._attribution.ended(batch, now_ms)
-        known = self._read_model(now_ms)
+        known = self.tick(now_ms)
         self._tell_model(now_ms)
         return known
 
     def tick(self, now_ms: float) -> tuple[BatchEnergy, ...]:
         """Time has passed; to be called twice a second where the meter is modelled."""
-        return self._read_model(now_ms)
+        return () if self._modelled is None else self.read(self._modelled.read(now_ms), now_ms)
 
     def read(self, energy: Energy, now_ms: float) -> tuple[BatchEnergy, ...]:
         """Takes a reading of the meter; one of a new meter begins below the last of the one before."""
@@ -136,9 +136,6 @@ class EnergyAccount:
         if self._row is not None:
             self.rows.append(self._row)
             self._row = None
-
-    def _read_model(self, now_ms: float) -> tuple[BatchEnergy, ...]:
-        return () if self._modelled is None else self.read(self._modelled.read(now_ms), now_ms)
 
     def _tell_model(self, now_ms: float) -> None:
         if self._modelled is not None and self._running:

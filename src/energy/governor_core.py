@@ -112,16 +112,14 @@ class GovernorCore:
         self._claim[device_id] = settings
         return [WriteClaim(dict(self._claim))]
 
-    def claim_written(self, claim: Claim) -> list[Instruction]:
-        """That is on the disk."""
+    def claim_written(self, claim: Claim, problem: str = "") -> list[Instruction]:
+        """That is on the disk, or is not, and is to be tried again: clocks that are not written down are not touched."""
+        if problem:
+            self._must_rewrite = True
+            waiting = self._claim.keys() - self._written.keys()
+            return [one for device_id in waiting for one in self._tell(device_id, None, problem)]
         self._written = dict(claim)
         return [one for device_id in claim for one in self._set(device_id)]
-
-    def claim_failed(self, problem: str) -> list[Instruction]:
-        """It is not, and is to be tried again: clocks that are not written down are not touched."""
-        self._must_rewrite = True
-        waiting = self._claim.keys() - self._written.keys()
-        return [one for device_id in waiting for one in self._tell(device_id, None, problem)]
 
     def clock_set(self, device_id: str, now_ms: float, problem: str = "") -> list[Instruction]:
         """The machine has taken a clock, or has not: then it is not asked again until another one is wanted."""

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -242,11 +242,11 @@ def _measure(
         f"sizes{at} on {device.device_type}, {arguments.samples} samples each; samples go to {samples}; "
         f"after an interruption the same command continues",
     )
-    with ExitStack() as closing:
+    with ExitStack() as undoing:
         governed: GovernedDevice | None = None
         if campaign.clocks_mhz:  # before this process is pinned
             facts = None if found.meter is None else found.meter.facts
-            governed = closing.enter_context(GovernedDevice(device, facts))
+            governed = undoing.enter_context(closing(GovernedDevice(device, facts)))
             if problem := governed.believe_meter() if facts else found.meter_problem:
                 console.print(f"latency alone, without energy: {problem}")
         campaign = replace(campaign, runtimes=fastest_runtimes(zoo, device))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import selectors
 from collections import deque
-from types import TracebackType
-from typing import Self
 
 from ..core.clock import MonotonicClock
 from ..core.errors import RunError
@@ -57,17 +55,6 @@ class GovernedDevice:
         with theirs:
             self._child.attach(Attach.SOCKET, "executor-0", theirs.fileno())
         self._link.attach(Channel(ours))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Returns once all is as before. Of a governor that was killed the next one knows what that is."""

@@ -67,7 +67,7 @@ class Machine:
         """Does the next instruction and tells its outcome."""
         match self.waiting.popleft():
             case WriteClaim(claim) if "disk" in self.faults:
-                self.do(self.core.claim_failed("claim: No space left on device"))
+                self.do(self.core.claim_written(claim, "claim: No space left on device"))
             case WriteClaim(claim):
                 self.disk = json.loads(json.dumps(claim))  # as a file has it
                 self.do(self.core.claim_written(claim))

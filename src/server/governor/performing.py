@@ -43,7 +43,7 @@ def perform(
         problem = str(error)
     match instruction:
         case WriteClaim(claimed):
-            return core.claim_failed(problem) if problem else core.claim_written(claimed)
+            return core.claim_written(claimed, problem)
         case SetClock(device_id):
             return core.clock_set(device_id, now_ms, problem)
         case LookAtClock(device_id):

@@ -104,12 +104,11 @@ class GovernorProcess:
         else:
             self._todo += self._core.tick(now_ms)
         for one in self._devices.values():
-            if one.executor is not None and one.power.meter is not None:
-                self._tell_energy(one)
+            self._tell_energy(one)
 
     def _tell_energy(self, one: _Device) -> None:
         meter = one.power.meter
-        if meter is not None:
+        if one.executor is not None and meter is not None:
             now_ms = self._clock.now_ms()
             total_mj, quality, problem = meter.read(now_ms)
             name, scope = meter.facts.name, meter.facts.scope
