@@ -12,27 +12,34 @@ import tempfile
 import time
 
 from moonjelly.devices.remembered import Asked, RememberedDetections
-from moonjelly.live_run.scenes import LoopedScene
+from moonjelly.live_run.videos import Video, open_video
 from moonjelly.zoos import open_zoo
 
 NUM_FRAMES, NUM_WARM_UP = 20, 4
 STREET_FRAMES, CORES = 3 * 60 * 15, 2
 
 
-def measure(name: str, scene: LoopedScene) -> None:
+def measure(name: str, video: Video) -> None:
     """Prints a row for each side."""
     zoo = open_zoo(name)
     best = {one.input_side_px: one.name for one in zoo.variants}  # least accurate first
     looks = [*sorted(best.items()), (0, zoo.zoo.golden_variant.name)]
     finder = RememberedDetections(zoo)
+    numbers = range(NUM_WARM_UP + NUM_FRAMES)
+    video.encode_ahead(numbers, sorted(best), 90, zoo.zoo.fit)
     total_s = 0.0
     for side_px, variant in looks:
-        for images in (scene.images[:NUM_WARM_UP], scene.images[NUM_WARM_UP:]):
+        for some in (numbers[:NUM_WARM_UP], numbers[NUM_WARM_UP:]):
             begun_s, processor_s = time.monotonic(), time.process_time()
             list(
                 finder.find(
-                    Asked(variant, scene.encode(one, side_px, 90, zoo.zoo.fit) if side_px else one)
-                    for one in images
+                    Asked(
+                        variant,
+                        video.encoded(one, side_px, 90, zoo.zoo.fit)
+                        if side_px
+                        else video.picture(one),
+                    )
+                    for one in some
                 )
             )
             took_s = time.monotonic() - begun_s
@@ -52,6 +59,5 @@ def measure(name: str, scene: LoopedScene) -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder
-        drawn = LoopedScene(3, 15.0, NUM_WARM_UP + NUM_FRAMES)
         for asked in sys.argv[1:]:
-            measure(asked, drawn)
+            measure(asked, open_video("scene:3"))

@@ -26,11 +26,13 @@ from moonjelly.client.emulation import EmulatedCamera, run_cameras
 from moonjelly.core.clock import MonotonicClock
 from moonjelly.core.records import FrameRecord, ServerFrameRecord
 from moonjelly.core.verdict import Reason
+from moonjelly.core.zoo import Fit
 from moonjelly.files.csv_log import read_records
 from moonjelly.links.shapers import Fault, FaultKind, LinkConfig, open_shaper
 from moonjelly.links.traces import constant_trace
-from moonjelly.live_run.scenes import LoopedScene
+from moonjelly.live_run.videos import VideoCamera, open_video
 from moonjelly.server.running_server import RunningServer
+from moonjelly.zoos import open_zoo
 
 FPS, SLO_MS, MBPS = 15.0, 150.0, 20.0
 CUT_AT_S, AFTER_S = 4.0, 8.0
@@ -64,7 +66,10 @@ def run_once(
 ) -> dict[str, object]:
     """One run; returns its row."""
     names = [f"camera-{number}" for number in range(num_streams)]
-    scene = LoopedScene(7, FPS, 30)
+    seconds = CUT_AT_S + cut_s + AFTER_S
+    scene = VideoCamera(open_video("scene:7"), FPS)
+    sides_px = [one.input_side_px for one in open_zoo("replayed-gpu").variants]
+    scene.video.encode_ahead(scene.numbers(round(seconds * FPS)), sides_px, 90, Fit.STRETCH)
     cut = Fault(CUT_AT_S, FaultKind.CUT, cut_s)
     with tempfile.TemporaryDirectory() as folder:
         out_dir = Path(folder)
@@ -95,7 +100,6 @@ def run_once(
                     )
                     for name in names
                 ]
-                seconds = CUT_AT_S + cut_s + AFTER_S
                 results = asyncio.run(
                     run_cameras(
                         cameras, seconds, out_dir, sources=[scene] * num_streams, zero_ms=zero_ms

@@ -25,19 +25,15 @@ from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
 from moonjelly.experiment_manager.experiment_file import find_experiment, read_experiment
 from moonjelly.experiment_manager.live import (
-    encoded_scene,
     profile_accuracy,
+    recorded_sizes,
     server_config,
-    sides_px,
-    zoo_of,
 )
 from moonjelly.experiment_manager.matrix import RunConfig
 from moonjelly.links.traces import read_trace
-from moonjelly.live_run.as_scenario import measured_sizes, simulated_run
-from moonjelly.live_run.cameras import LiveCamera
+from moonjelly.live_run.as_scenario import simulated_run
 from moonjelly.reporting.interval import mean_and_interval
 from moonjelly.simulation.oracle import ORACLE
-from moonjelly.simulation.recorded_sizes import RecordedSizes
 from moonjelly.simulation.scenario import Scenario
 from moonjelly.simulation.simulation import Observers, Simulation
 
@@ -142,22 +138,10 @@ def scenario_of(run: RunConfig, name: str) -> Scenario:
         run.start_seed,
         config,
         config.devices,
-        {camera.stream_id: _sizes(run, camera) for camera in cameras},
+        {one.stream_id: recorded_sizes(run, one, lambda *_: None) for one in cameras},
     )
     streams = tuple(dataclasses.replace(one, policy=name) for one in scenario.streams)
     return dataclasses.replace(scenario, streams=streams)
-
-
-_SIZES: dict[tuple[int, float, float], RecordedSizes] = {}
-
-
-def _sizes(run: RunConfig, camera: LiveCamera) -> RecordedSizes:
-    """Of the drawn street that a camera of a run looks at."""
-    key = (camera.scene_seed, camera.fps, run.seconds)
-    if key not in _SIZES:
-        scene = encoded_scene(run, camera)
-        _SIZES[key] = measured_sizes(scene, sides_px(run), zoo_of(run).zoo.fit)
-    return _SIZES[key]
 
 
 def _factors(run: RunConfig, name: str) -> Row:

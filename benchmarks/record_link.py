@@ -23,22 +23,24 @@ from moonjelly.client import Client
 from moonjelly.client.options import StreamOptions
 from moonjelly.core.clock import MonotonicClock
 from moonjelly.core.errors import MoonjellyError
+from moonjelly.core.zoo import Fit
 from moonjelly.links.shapers import LinkConfig, open_shaper
 from moonjelly.links.traces import read_trace
-from moonjelly.live_run.scenes import LoopedScene
+from moonjelly.live_run.videos import VideoCamera, open_video
 from moonjelly.server.running_server import RunningServer
+from moonjelly.zoos import open_zoo
 
 TRACES = [
     Path("network_shaping") / f"{name}_mbps.txt" for name in ("lte_like", "wifi_like", "synthetic")
 ]
 SERVER_ARGUMENTS = ["--zoo", "replayed-gpu", "--devices", "replayed:gpu", "--log-level", "warning"]
-SCENE_SEED, NUM_PICTURES = 3, 30
+SOURCE = "scene:3"
 BITS_PER_BYTE, BITS_PER_KBIT = 8, 1000
 FIRST_KBPS = 5000.0
 
 
 async def record(
-    address: str, source: LoopedScene, name: str, zero_ms: float, arguments: argparse.Namespace
+    address: str, source: VideoCamera, name: str, zero_ms: float, arguments: argparse.Namespace
 ) -> list[RecordedFrame]:
     """Streams for a while; returns the frames that were sent."""
     options = StreamOptions(
@@ -65,7 +67,10 @@ async def record_all(
     addresses: dict[str, str], zero_ms: float, arguments: argparse.Namespace
 ) -> dict[str, list[RecordedFrame]]:
     """Streams over all links at the same time; frames by name of the link."""
-    source = LoopedScene(SCENE_SEED, arguments.fps, NUM_PICTURES)
+    source = VideoCamera(open_video(SOURCE), arguments.fps)
+    numbers = source.numbers(round(arguments.seconds * arguments.fps))
+    sides_px = [one.input_side_px for one in open_zoo("replayed-gpu").variants]
+    source.video.encode_ahead(numbers, sides_px, 90, Fit.STRETCH)
     frames = await asyncio.gather(
         *(record(address, source, name, zero_ms, arguments) for name, address in addresses.items())
     )

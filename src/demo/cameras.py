@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..links.traces import read_trace
 from ..live_run.cameras import TRACES_DIR, LiveCamera
+from ..live_run.making import SCENE
 
 SCENES_PER_SEED = 100  # so that neighbouring seeds share no scene
 STEP_FPS = 0.5
@@ -100,7 +101,7 @@ def demo_cameras(
                 fps=kind.fps,
                 slo_ms=kind.slo_ms,
                 wire_ms=kind.wire_ms,
-                scene_seed=SCENES_PER_SEED * seed + number,
+                source=f"{SCENE}{SCENES_PER_SEED * seed + number}",
                 trace=dataclasses.replace(
                     trace, period_s=kind.period_s, offset=kind.offset + 17 * again + seed
                 ),

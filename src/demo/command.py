@@ -19,6 +19,7 @@ from ..devices.config import DeviceConfig
 from ..devices.discovery import device_text
 from ..files.process import leave_at_sigterm
 from ..files.progress import progress_bar
+from ..live_run.making import SCENE
 from ..live_run.scenes import RememberedScene
 from ..live_run.streaming import SERVER_LOG, Streamed, stream_cameras
 from ..reporting.run_folder import (
@@ -198,7 +199,7 @@ def _stream(
 
         return stream_cameras(
             cameras,
-            lambda camera: RememberedScene(camera.scene_seed, camera.fps),
+            lambda camera: RememberedScene(int(camera.source.removeprefix(SCENE)), camera.fps),
             arguments.seconds,
             config.seed,
             arguments.out,

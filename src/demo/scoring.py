@@ -21,6 +21,7 @@ from ..reporting.run_logs import RunLogs, read_run_logs
 from ..reporting.summary import Summary
 from ..reporting.video import WIDTH_PX, write_video
 from ..reporting.viewing import viewed
+from ..vision.accuracy import in_classes
 
 STILL_AT = 0.6  # of the run
 VIDEO_LIMIT_S = 120.0
@@ -54,6 +55,11 @@ def score_demo(
 
     run = read_run_logs(folder)
     answers = read_answers(folder / ANSWERS_FILE)
+    truth = {
+        (name, row.sequence): in_classes(scenes[name].truth_at(row.sequence), class_names)
+        for name, rows in run.frames.items()
+        for row in rows
+    }
     filmed = next((one.stream_id for one in run.streams if run.frames[one.stream_id]), None)
     video = None if filmed is None else folder / f"{filmed}.mp4"
     process = None
@@ -63,7 +69,7 @@ def score_demo(
             target=_film, args=(str(folder), filmed, seed, class_names), daemon=True
         )
         process.start()
-    summary, problems = score_run(folder, run, answers, scenes, class_names, server_dir)
+    summary, problems = score_run(folder, run, answers, truth, class_names, server_dir)
     figures = write_figures(folder, run)
     stills = _stills(folder, run, answers, scenes, class_names)
     if process is not None:

@@ -23,6 +23,7 @@ from ..files.yaml_file import read_yaml
 from ..links.shapers import SHAPERS
 from ..links.traces import LinkTrace, read_trace
 from ..live_run.cameras import TRACES_DIR
+from ..live_run.making import Facts, maker_of
 from ..server.config import ServerConfig
 from ..zoos import open_zoo, zoo_beside
 from .listed_cameras import (
@@ -33,12 +34,11 @@ from .listed_cameras import (
     read_camera_list,
     with_suffix,
 )
-from .matrix import ALIKE_FACTORS, USUAL_ZOO, Experiment, Value
+from .matrix import ALIKE_FACTORS, ONE_ROUND, USUAL_ZOO, WHOLE_VIDEO, Experiment, Value
 
 SHIPPED_DIR = Path(__file__).with_name("experiments")
 MAX_RUNS = 10_000
 MAX_SECONDS = 3600.0
-_ONE_ROUND = "trace"  # in place of seconds
 SET_BY_US = ("host", "port", "insecure", "out_dir", "no_logs", "seed")
 
 
@@ -57,6 +57,15 @@ def _check_shaper(name: str) -> str:
     return name
 
 
+def _seconds(value: object) -> float | str:
+    if value in (ONE_ROUND, WHOLE_VIDEO):
+        return str(value)
+    if not is_number(value):
+        rule = f"must be a number, {ONE_ROUND} or {WHOLE_VIDEO}"
+        raise ValueError(f"{echo(value)}: {rule}")
+    return require_positive("seconds", float(value), MAX_SECONDS)
+
+
 def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
     for value in values:
         if values.count(value) > 1:
@@ -64,14 +73,6 @@ def _distinct(values: tuple[Value, ...]) -> tuple[Value, ...]:
     if not values:
         raise ValueError("must be a list of at least one value")
     return values
-
-
-def _seconds(value: object) -> float | None:
-    if value == _ONE_ROUND:
-        return None
-    if not is_number(value):
-        raise ValueError(f"{echo(value)}: must be a number, or {_ONE_ROUND}")
-    return require_positive("seconds", float(value), MAX_SECONDS)
 
 
 def _factor(read: Any) -> Any:  # noqa: ANN401 types
@@ -112,6 +113,7 @@ _Matrix = make_dataclass(
             "policy": _names(check_policy),
             "estimator": _names(check_estimator),
             "shaper": _names(_check_shaper),
+            "source": _factor(str),
         }.items()
     ],
 )
@@ -123,7 +125,7 @@ class _ExperimentFile:
 
     matrix: _Matrix  # type: ignore[valid-type]  # made of the server's options
     server: _Server = field(default_factory=_Server)  # type: ignore[valid-type]
-    seconds: Annotated[float | None, ReadBy(_seconds, given=Any)] = 10.0
+    seconds: Annotated[float | str, ReadBy(_seconds, given=Any)] = 10.0
     iterations: int = option(1, limits=Range(1, 1000))
     wire_ms: float = option(0.0, limits=WIRE_MS)
     trace_scale_ratio: float = 1.0
@@ -199,6 +201,7 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
         detections_zoo=detections_zoo,
         camera_lists=files.camera_lists,
         start_spread_s=file.start_spread_s,
+        videos=_read_videos(document, path.parent, matrix.get("source", ())),
     )
 
 
@@ -275,8 +278,8 @@ class _Files:
             raise document.error(place, f"{echo(name)}: must be {with_suffix(known)}")
         with _blamed(document, place):
             trace = read_trace(path, scale_ratio=self._file.trace_scale_ratio)
-        if self._file.seconds is None and trace.round_s > MAX_SECONDS:
-            rule = f"is {trace.round_s:g} s long: must be at most {MAX_SECONDS:g} for seconds: {_ONE_ROUND}"
+        if self._file.seconds == ONE_ROUND and trace.round_s > MAX_SECONDS:
+            rule = f"is {trace.round_s:g} s long: must be at most {MAX_SECONDS:g} for seconds: {ONE_ROUND}"
             raise document.error(place, rule)
         self.traces[name] = trace
 
@@ -296,3 +299,13 @@ class _Files:
             rule = "names a trace for each camera: must not stand beside trace"
             raise self._document.error(place, f"{echo(name)}: {rule}")
         self.camera_lists[name] = cameras
+
+
+def _read_videos(document: Document, folder: Path, names: tuple[str, ...]) -> dict[str, Facts]:
+    """What is known of the videos, which are drawn, or files beside the experiment with their truth beside them."""
+    videos: dict[str, Facts] = {}
+    for number, name in enumerate(names):
+        place = ("matrix", "source", number)
+        with _blamed(document, place), document.blamed(place):
+            videos[name] = maker_of(name, folder).facts
+    return videos

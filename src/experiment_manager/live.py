@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +12,12 @@ from ..core.records import FrameRecord
 from ..core.zoo import Task
 from ..devices.config import DeviceKind
 from ..devices.discovery import find_devices, parse_devices
+from ..live_run.as_scenario import measured_sizes
 from ..live_run.cameras import LiveCamera
 from ..live_run.playing import CameraReport
-from ..live_run.scenes import LoopedScene, looped_scene
 from ..live_run.scoring import score_run
 from ..live_run.streaming import SERVER_LOG, stream_cameras
+from ..live_run.videos import VideoCamera, seen_by
 from ..reporting.accuracy import FrameKey, read_answers
 from ..reporting.profile_accuracy import ProfileAccuracy
 from ..reporting.run_folder import ANSWERS_FILE, SERVER_DIR, RunInfo, write_run_info
@@ -26,11 +26,13 @@ from ..reporting.scores import Scores
 from ..reporting.summary import TOTAL, Summary
 from ..server.config import ServerConfig
 from ..server.config_flags import to_arguments
+from ..simulation.recorded_sizes import RecordedSizes
+from ..vision.accuracy import FrameTruth
 from ..zoos import OpenedZoo, open_zoo
 from .matrix import USUAL_ZOO, RunConfig, detections_words
 from .outcome import NO_SCORES, RunOutcome, camera_outcomes, write_outcome
 from .running_all import OnProgress
-from .seeing import f1_of_smallest, find_answers, score_cameras
+from .seeing import f1_of_smallest, find_answers, find_golden, find_truth, score_cameras
 
 
 def run_live(
@@ -47,9 +49,10 @@ def run_live(
         OSError: if a log cannot be written.
     """
     cameras = run.cameras()
+    sources = {one.stream_id: encoded_camera(run, one, on_progress) for one in cameras}
     streamed = stream_cameras(
         cameras,
-        functools.partial(encoded_scene, run),
+        lambda camera: sources[camera.stream_id],
         run.seconds,
         run.start_seed,
         folder,
@@ -67,11 +70,42 @@ def run_live(
     return finish_run(run, folder, reports, streamed.server_status, machine, on_progress)
 
 
-def encoded_scene(run: RunConfig, camera: LiveCamera) -> LoopedScene:
-    """What a camera of the run sees, encoded in advance at all sides of the zoo."""
-    scene = looped_scene(run.seconds, camera)
-    scene.encode_ahead(sides_px(run), DEFAULT_QUALITY.quality, zoo_of(run).zoo.fit)
-    return scene
+def encoded_camera(run: RunConfig, camera: LiveCamera, on_progress: OnProgress) -> VideoCamera:
+    """What a camera of the run sees, encoded in advance at all sides of the zoo.
+
+    Raises:
+        RunError: if a picture cannot be made or kept.
+    """
+    seen = seen_by(camera)
+    seen.video.encode_ahead(
+        seen.numbers(camera.num_frames(run.seconds)),
+        sides_px(run),
+        DEFAULT_QUALITY.quality,
+        zoo_of(run).zoo.fit,
+        lambda done, total: on_progress(0, 0, f"encoded {done} of {total} pictures"),
+    )
+    return seen
+
+
+def recorded_sizes(run: RunConfig, camera: LiveCamera, on_progress: OnProgress) -> RecordedSizes:
+    """How large the frames of a camera of the run are, at all sides of the zoo; errors as above."""
+    seen = seen_by(camera)
+    key = (
+        seen.video.facts.digest, camera.source_start_s, camera.fps, run.seconds,
+        tuple(sides_px(run)), zoo_of(run).zoo.fit,
+    )  # fmt: skip
+    if key not in _SIZES:
+        _SIZES[key] = measured_sizes(
+            seen,
+            camera.num_frames(run.seconds),
+            sides_px(run),
+            zoo_of(run).zoo.fit,
+            lambda done, total: on_progress(0, 0, f"encoded {done} of {total} pictures"),
+        )
+    return _SIZES[key]
+
+
+_SIZES: dict[tuple[object, ...], RecordedSizes] = {}
 
 
 def finish_run(
@@ -101,6 +135,7 @@ def finish_run(
             "server's options": " ".join(to_arguments(server_options(run))),
             "server's messages": SERVER_LOG,
             "detections": detections_words(run.detections_zoo) or "of the devices",
+            "truth": truth_words(run),
         },
         host=machine,
     )
@@ -109,7 +144,7 @@ def finish_run(
     class_names = next((one.class_names for one in reports if one.class_names), ())
     seen = see(run, logs, on_progress, read_answers(folder / ANSWERS_FILE), class_names)
     summary, problems = score_run(
-        folder, logs, seen.answers, seen.scenes, seen.class_names, folder / SERVER_DIR
+        folder, logs, seen.answers, seen.truth, seen.class_names, folder / SERVER_DIR
     )
     if server_status:
         problems.append(f"the server ended with status {server_status}")
@@ -141,14 +176,14 @@ class Seen:
     Attributes:
         answers: of the devices, or found afterwards in the frames that they were sent.
         class_names: by class id of the answers.
-        scenes: stream id to what that camera saw; empty where answers cannot be judged.
+        truth: of the frames of which it is known; empty where answers cannot be judged.
         scores: of each camera, and under `TOTAL` of all of them together.
-        smallest_f1: `f1_of_smallest` of the first camera's scene.
+        smallest_f1: `f1_of_smallest` of the first camera.
     """
 
     answers: Mapping[FrameKey, Answer]
     class_names: tuple[str, ...]
-    scenes: Mapping[str, LoopedScene] = field(default_factory=dict)
+    truth: Mapping[FrameKey, FrameTruth] = field(default_factory=dict)
     scores: Mapping[str, Scores] = field(default_factory=dict)
     smallest_f1: float | None = None
 
@@ -170,17 +205,32 @@ def see(
     has_detected = answers is not None and has_networks(run)
     if zoo.zoo.task is not Task.DETECTION or not (has_detected or run.detections_zoo):
         return Seen(answers or {}, class_names)
-    scenes = {one.stream_id: looped_scene(run.seconds, one) for one in run.cameras()}
+    lives = run.cameras()
+    cameras = {one.stream_id: seen_by(one) for one in lives}
     if answers is None or run.detections_zoo:
         judge = open_zoo(run.detections_zoo)
         class_names = judge.zoo.class_names
-        answers = find_answers(logs, scenes, zoo, judge, on_progress)
-    scores = score_cameras(logs, answers, scenes, judge, class_names, on_progress)
-    smallest_f1 = None
-    if scenes:
-        scene = next(iter(scenes.values()))
-        smallest_f1 = f1_of_smallest(scene, zoo, judge, class_names, on_progress)
-    return Seen(answers, class_names, scenes, scores, smallest_f1)
+        answers = find_answers(logs, cameras, zoo, judge, on_progress)
+    golden = find_golden(logs, cameras, judge, on_progress)
+    truth = find_truth(golden, cameras, class_names, is_golden_taken=bool(run.detections_zoo))
+    scores = score_cameras(logs, answers, truth, golden, class_names)
+    num_frames = lives[0].num_frames(run.seconds)
+    smallest_f1 = f1_of_smallest(
+        cameras[lives[0].stream_id], num_frames, zoo, judge, class_names, on_progress
+    )
+    return Seen(answers, class_names, truth, scores, smallest_f1)
+
+
+def truth_words(run: RunConfig) -> str:
+    """What the answers of a run are judged by."""
+    facts = seen_by(run.cameras()[0]).video.facts
+    if facts.class_names:
+        return f"of {facts.name}" if facts.path else "drawn"
+    return (
+        f"golden detections of zoo {Path(run.detections_zoo).name}"
+        if run.detections_zoo
+        else "none"
+    )
 
 
 def profile_accuracy(run: RunConfig) -> ProfileAccuracy:

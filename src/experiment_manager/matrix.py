@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,17 @@ from ..core.budget_rules import DEFAULT_BUDGET_RULE
 from ..links.shapers import SHAPERS
 from ..links.traces import LinkTrace
 from ..live_run.cameras import LiveCamera
+from ..live_run.making import DRAWN_S, SCENE, Facts
 from .listed_cameras import ListedCamera, alike, common
 
 Value = str | int | float | bool | tuple[str, ...]
 USUAL_ZOO = "traffic"  # the same on every machine
 ALIKE_FACTORS = ("clients", "slo_ms", "fps")  # of cameras that do not differ
 _OWN_FACTORS = (*ALIKE_FACTORS, "trace")
-CAMERA_FACTORS = ("policy", "estimator", "shaper")  # of cameras and their links
+CAMERA_FACTORS = ("policy", "estimator", "shaper", "source")  # of cameras and their links
 REPEATS = ("seed", "iteration")  # what a cell's mean is taken over
+SOURCE_SPREAD_S = 10.0  # within which cameras begin in their video: apart, and few pictures in all
+WHOLE_VIDEO, ONE_ROUND = "source", "trace"  # in place of seconds
 _DIGEST_LENGTH = 12
 _ID_LENGTH = 160  # of at most 255 bytes that a file system takes
 
@@ -40,12 +43,15 @@ class RunConfig:
         camera_list: name of the list that they are of; empty where all are alike, as in the published matrix.
         trace: of cameras that have none of their own.
         links: its cameras' traces, scaled; each camera begins at a place of its own in its trace.
-        seed: of the drawn scene, the places in the traces, when cameras start, and the planner.
+        seed: of the drawn scene, the places in it and in the traces, when cameras start, and the planner.
         iteration: from 0; repeats with other places in the trace.
         server: options of the server that are not at their defaults.
         varied: options of server and cameras that differ between the runs of the experiment.
         detections_zoo: whose networks look at what devices were sent that run none; empty for nobody's.
         start_spread_s: cameras that name no start draw one from 0 to that.
+        source: video that its cameras look at, as the experiment names it; empty for the street of the seed.
+        video: the source as `live_run.making.maker_of` takes it, if it is a file; that is no part of the digest.
+        video_sha256: of that file.
     """
 
     seconds: float
@@ -63,6 +69,9 @@ class RunConfig:
     detections_zoo: str = ""
     camera_list: str = ""
     start_spread_s: float = 0.0
+    source: str = ""
+    video: str = ""
+    video_sha256: str = ""
 
     @property
     def clients(self) -> int:
@@ -101,7 +110,10 @@ class RunConfig:
     def as_json(self) -> dict[str, object]:
         """All of it, for `config.json`."""
         values = dataclasses.asdict(self)
-        del values["varied"]  # says something about the other runs
+        del (
+            values["varied"],
+            values["video"],
+        )  # these say something about the other runs, and about this machine
         return values
 
     @property
@@ -123,9 +135,11 @@ class RunConfig:
         return self.seed + 1000 * self.iteration
 
     def cameras(self) -> tuple[LiveCamera, ...]:
-        """The run's cameras: one scene for all, a place in its trace and a start for each."""
+        """The run's cameras: one video for all, a place in it and in its trace and a start for each."""
         places = random.Random(f"{self.seed} {self.iteration}")  # noqa: S311 no secret
         starts = random.Random(f"{self.seed} {self.iteration} starts")  # noqa: S311
+        in_video = random.Random(f"{self.seed} video")  # noqa: S311 - iterations share the pictures
+        from_s = in_video.uniform(0, DRAWN_S)
         cameras: list[LiveCamera] = []
         for number, one in enumerate(self.listed):
             link = self.links[one.trace or self.trace]
@@ -133,7 +147,7 @@ class RunConfig:
             cameras.append(
                 LiveCamera(
                     stream_id=f"camera-{number}",
-                    scene_seed=self.seed,
+                    source=self.video or self.source or f"{SCENE}{self.seed}",
                     fps=one.fps,
                     slo_ms=one.slo_ms,
                     trace=dataclasses.replace(link, offset=places.randrange(len(link.values_mbps))),
@@ -141,6 +155,7 @@ class RunConfig:
                     policy=self.policy,
                     estimator=self.estimator,
                     start_s=start_s if one.start_s is None else one.start_s,
+                    source_start_s=from_s + in_video.uniform(0, SOURCE_SPREAD_S),
                 )
             )
         return tuple(cameras)
@@ -164,19 +179,21 @@ class Experiment:
     """A matrix of runs.
 
     Attributes:
-        seconds: of each run; None for one round of the longest trace of its cameras.
+        seconds: how long each camera captures: `ONE_ROUND` of the longest trace of its cameras, or `WHOLE_VIDEO` for as long as
+            its video.
         iterations: how often each combination is run.
         server: options of the server that all runs share.
         matrix: factor to its values: cameras, or clients, slo_ms and fps; trace, seed, policy,
-            estimator, shaper, and
+            estimator, shaper, source, and
             options of the server.
         traces: name to trace, of those in the matrix and in camera lists.
         detections_zoo, start_spread_s: as of its runs.
         camera_lists: name to cameras, of those in the matrix.
+        videos: source to what is known of it.
     """
 
     name: str
-    seconds: float | None
+    seconds: float | str
     iterations: int
     wire_ms: float
     server: Mapping[str, Value]
@@ -185,6 +202,7 @@ class Experiment:
     detections_zoo: str = ""
     camera_lists: Mapping[str, tuple[ListedCamera, ...]] = field(default_factory=dict)
     start_spread_s: float = 0.0
+    videos: Mapping[str, Facts] = field(default_factory=dict)
 
     def runs(self) -> list[RunConfig]:
         """All runs; every cell once, before any cell comes again, so that a part says something."""
@@ -206,13 +224,17 @@ class Experiment:
                 )
                 used = {one.trace or factors["trace"]: None for one in listed}
                 links = {name: self.traces[name] for name in used}
+                source = str(factors.get("source", ""))
+                video = self.videos.get(source)
                 runs.append(
                     RunConfig(
                         **factors,
-                        seconds=self.seconds or max(link.round_s for link in links.values()),
+                        seconds=self._seconds_of(source, links.values()),
                         listed=listed,
                         camera_list=camera_list,
                         links=links,
+                        video=video.path if video else "",
+                        video_sha256=video.digest if video and video.path else "",
                         wire_ms=self.wire_ms,
                         seed=int(str(seed)),
                         iteration=iteration,
@@ -223,6 +245,14 @@ class Experiment:
                     )
                 )
         return runs
+
+    def _seconds_of(self, source: str, links: Iterable[LinkTrace]) -> float:
+        """How long cameras capture that look at a source over links."""
+        if not isinstance(self.seconds, str):
+            return self.seconds
+        if self.seconds == ONE_ROUND:
+            return max(link.round_s for link in links)
+        return self.videos[source].seconds if source else DRAWN_S
 
 
 def _with_budget_rule(policy: str, options: Mapping[str, Value]) -> Mapping[str, Value]:

@@ -13,11 +13,11 @@ from ..core.answers import Answer, Detections
 from ..core.variant import Variant
 from ..core.verdict import Verdict
 from ..core.zoo import Fit
-from ..live_run.scenes import LoopedScene
+from ..live_run.videos import Video, VideoCamera
 from ..reporting.accuracy import FrameKey
 from ..reporting.run_logs import RunLogs
 from ..reporting.scores import Scores, score_answers
-from ..vision.accuracy import in_classes
+from ..vision.accuracy import FrameTruth, in_classes
 from ..vision.f1 import F1Counts, is_detected, overlap_counts
 from ..zoos import OpenedZoo
 from .running_all import OnProgress
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class Look(NamedTuple):
-    """A frame of a scene as somebody looks at it.
+    """A picture of a video as somebody looks at it.
 
     Attributes:
-        frame: its number.
+        frame: its number in the video.
         side_px: that it was sent at; 0 for the picture itself, as golden detections are of.
         quality: of its JPEG.
         variant: that looks at it.
@@ -43,56 +43,51 @@ class Look(NamedTuple):
 
 
 class Onlooker:
-    """Has the networks of a zoo look at frames of scenes, and remembers what they found as long as a scene is kept."""
+    """Has the networks of a zoo look at pictures of videos, and remembers what they found as long as a video is open."""
 
     def __init__(self, zoo: OpenedZoo) -> None:
         """Loads no network yet."""
         from ..devices.remembered import RememberedDetections  # noqa: PLC0415 - loads what runs them
 
         self._detections = RememberedDetections(zoo)
-        self._known: WeakKeyDictionary[LoopedScene, dict[Look, Detections]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Video, dict[Look, Detections]] = WeakKeyDictionary()
 
     def find(
         self,
         looks: Mapping[FrameKey, Look],
-        scenes: Mapping[str, LoopedScene],
+        videos: Mapping[str, Video],
         fit: Fit,
         on_progress: OnProgress,
     ) -> dict[FrameKey, Detections]:
-        """Says what is in frames of streams, encoded for a zoo of that fit as their clients did.
+        """Says what is in frames of streams that look at videos, encoded for a zoo of that fit as their clients did.
 
         Raises:
             RunError: if a network cannot be loaded, or the cache cannot be used.
         """
-        new: dict[LoopedScene, set[Look]] = {}
+        new: dict[Video, set[Look]] = {}
         for (stream_id, _), look in looks.items():
-            scene = scenes[stream_id]
-            if look not in self._known.setdefault(scene, {}):
-                new.setdefault(scene, set()).add(look)
+            video = videos[stream_id]
+            if look not in self._known.setdefault(video, {}):
+                new.setdefault(video, set()).add(look)
         done = itertools.count(1)
         total = sum(map(len, new.values()))
-        for scene, some in new.items():
+        for video, some in new.items():
             ordered = sorted(some)
-            found = self._detections.find(_pictures(scene, ordered, fit))
+            found = self._detections.find(_pictures(video, ordered, fit))
             for look, one in zip(ordered, found, strict=True):
-                self._known[scene][look] = one
+                self._known[video][look] = one
                 on_progress(0, 0, f"found what is in {next(done)} of {total} frames")
-        return {key: self._known[scenes[key[0]]][look] for key, look in looks.items()}
+        return {key: self._known[videos[key[0]]][look] for key, look in looks.items()}
 
 
-def _pictures(scene: LoopedScene, looks: Iterable[Look], fit: Fit) -> Iterator[Asked]:
-    """Reads frames in their order, each once, and encodes them."""
+def _pictures(video: Video, looks: Iterable[Look], fit: Fit) -> Iterator[Asked]:
+    """Encodes pictures in their order as clients did."""
     from ..devices.remembered import Asked  # noqa: PLC0415
 
-    number, image = -1, None
-    for look in looks:
-        if look.frame != number:
-            number, image = look.frame, scene.read(look.frame)
-        if image is None:
-            raise IndexError(f"the scene has no frame {look.frame}")
-        is_sent = look.side_px > 0
-        sent = scene.encode(image, look.side_px, look.quality, fit) if is_sent else image
-        yield Asked(look.variant, sent)
+    for number, side_px, quality, variant in looks:
+        is_sent = side_px > 0
+        sent = video.encoded(number, side_px, quality, fit) if is_sent else video.picture(number)
+        yield Asked(variant, sent)
 
 
 @functools.lru_cache(maxsize=2)
@@ -103,7 +98,7 @@ def onlooker(zoo: OpenedZoo) -> Onlooker:
 
 def find_answers(
     logs: RunLogs,
-    scenes: Mapping[str, LoopedScene],
+    cameras: Mapping[str, VideoCamera],
     served: OpenedZoo,
     zoo: OpenedZoo,
     on_progress: OnProgress,
@@ -115,13 +110,16 @@ def find_answers(
     }
     looks = {
         (row.stream_id, row.sequence): Look(
-            row.sequence, row.side_px or 0, row.jpeg_quality or 0, variants[row.variant]
+            cameras[row.stream_id].number_at(row.sequence),
+            row.side_px or 0,
+            row.jpeg_quality or 0,
+            variants[row.variant],
         )
         for rows in logs.frames.values()
         for row in rows
         if row.verdict in (Verdict.IN_TIME, Verdict.LATE)
     }
-    return dict(onlooker(zoo).find(looks, scenes, served.zoo.fit, on_progress))
+    return dict(onlooker(zoo).find(looks, _videos(cameras), served.zoo.fit, on_progress))
 
 
 def answering_variant(variants: Sequence[Variant], side_px: int) -> Variant:
@@ -133,20 +131,21 @@ def answering_variant(variants: Sequence[Variant], side_px: int) -> Variant:
 
 
 def f1_of_smallest(
-    scene: LoopedScene,
+    camera: VideoCamera,
+    num_frames: int,
     served: OpenedZoo,
     zoo: OpenedZoo,
     class_names: tuple[str, ...],
     on_progress: OnProgress,
 ) -> float | None:
-    """The F1, as published, of a scene that is always sent at the served zoo's smallest side and always in time; errors as above."""
+    """The F1, as published, of what a camera sees, always sent at the served zoo's smallest side and always in time; errors as above."""
     side_px = min(one.input_side_px for one in served.variants)
     smallest = answering_variant(zoo.variants, side_px).name
     golden = zoo.zoo.golden_variant.name
     found, best = (
         onlooker(zoo).find(
-            {("", frame): Look(frame, *how) for frame in range(scene.num_frames)},
-            {"": scene},
+            {("", number): Look(number, *how) for number in set(camera.numbers(num_frames))},
+            {"": camera.video},
             served.zoo.fit,
             on_progress,
         )
@@ -159,23 +158,55 @@ def f1_of_smallest(
     return counts.f1
 
 
+def find_golden(
+    logs: RunLogs,
+    cameras: Mapping[str, VideoCamera],
+    zoo: OpenedZoo,
+    on_progress: OnProgress = lambda *_: None,
+) -> dict[FrameKey, Detections]:
+    """What the golden variant of a zoo finds in each frame, as no link has harmed it; errors as above."""
+    golden = zoo.zoo.golden_variant.name
+    looks = {
+        (name, row.sequence): Look(cameras[name].number_at(row.sequence), 0, 0, golden)
+        for name, rows in logs.frames.items()
+        for row in rows
+    }
+    return onlooker(zoo).find(looks, _videos(cameras), zoo.zoo.fit, on_progress)
+
+
+def find_truth(
+    golden: Mapping[FrameKey, Detections],
+    cameras: Mapping[str, VideoCamera],
+    class_names: tuple[str, ...],
+    *,
+    is_golden_taken: bool,
+) -> dict[FrameKey, FrameTruth]:
+    """What there was to see in each frame, by the video's truth; or what is golden, where there is none and that may be taken for it."""
+    from ..zoo_tool.golden import sure_truth  # noqa: PLC0415 - loads what runs networks
+
+    truth: dict[FrameKey, FrameTruth] = {}
+    for key, found in golden.items():
+        camera = cameras[key[0]]
+        facts = camera.video.facts
+        own = camera.truth_at(key[1])
+        if own is not None:
+            truth[key] = in_classes(own, class_names, facts.class_names)
+        elif is_golden_taken:
+            truth[key] = sure_truth(found, facts.size_px)
+    return truth
+
+
 def score_cameras(
     logs: RunLogs,
     answers: Mapping[FrameKey, Answer],
-    scenes: Mapping[str, LoopedScene],
-    zoo: OpenedZoo,
+    truth: Mapping[FrameKey, FrameTruth],
+    golden: Mapping[FrameKey, Detections],
     class_names: tuple[str, ...],
-    on_progress: OnProgress = lambda *_: None,
 ) -> dict[str, Scores]:
-    """Scores each camera of a run against golden detections of a zoo, and under `TOTAL` all of them together; errors as above."""
-    golden = zoo.zoo.golden_variant.name
-    keys = [(name, row.sequence) for name, rows in logs.frames.items() for row in rows]
-    looks = {key: Look(key[1], 0, 0, golden) for key in keys}
-    return score_answers(
-        logs.frames,
-        {stream.stream_id: stream.slo_ms for stream in logs.streams},
-        {key: in_classes(scenes[key[0]].truth_at(key[1]), class_names) for key in keys},
-        onlooker(zoo).find(looks, scenes, zoo.zoo.fit, on_progress),
-        answers,
-        class_names,
-    )
+    """Scores each camera of a run, and under `TOTAL` all of them together."""
+    slo_ms = {stream.stream_id: stream.slo_ms for stream in logs.streams}
+    return score_answers(logs.frames, slo_ms, truth, golden, answers, class_names)
+
+
+def _videos(cameras: Mapping[str, VideoCamera]) -> dict[str, Video]:
+    return {name: camera.video for name, camera in cameras.items()}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..devices.discovery import find_devices
-from ..live_run.as_scenario import CALM, Chance, measured_sizes, simulated_run
+from ..live_run.as_scenario import CALM, Chance, simulated_run
 from ..live_run.scoring import score_truth
 from ..reporting.device_outcome import read_devices
 from ..reporting.energy import read_energy
@@ -17,7 +17,7 @@ from ..reporting.run_logs import read_run_logs
 from ..reporting.summary import summarise, write_summary
 from ..simulation.run_folder import run_info, simulation_logs, write_links
 from ..simulation.simulation import Simulation
-from .live import encoded_scene, outcome_of, see, server_config, sides_px, zoo_of
+from .live import outcome_of, recorded_sizes, see, server_config, truth_words
 from .matrix import RunConfig, detections_words
 from .outcome import write_outcome
 from .running_all import OnProgress
@@ -39,12 +39,7 @@ def run_simulated(
         run.start_seed,
         config,
         config.devices or find_devices(),
-        {
-            camera.stream_id: measured_sizes(
-                encoded_scene(run, camera), sides_px(run), zoo_of(run).zoo.fit
-            )
-            for camera in cameras
-        },
+        {camera.stream_id: recorded_sizes(run, camera, on_progress) for camera in cameras},
         chance,
     )
     write_links(folder, scenario)
@@ -52,7 +47,10 @@ def run_simulated(
         simulation = Simulation(scenario, observers)
         simulation.run_until(math.inf)
     info = run_info(simulation, "")
-    detections = {"detections": detections_words(run.detections_zoo) or "none"}
+    detections = {
+        "detections": detections_words(run.detections_zoo) or "none",
+        "truth": truth_words(run),
+    }
     settings = {**info.settings, **run.factor_texts(), **detections}
     streams = tuple(
         dataclasses.replace(stream, link=link)
@@ -65,7 +63,7 @@ def run_simulated(
     logs = read_run_logs(folder)
     frames = [frame for rows in logs.frames.values() for frame in rows]
     seen = see(run, logs, on_progress)
-    accuracy = score_truth(frames, seen.answers, seen.scenes, seen.class_names)
+    accuracy = score_truth(frames, seen.answers, seen.truth, seen.class_names)
     summary = summarise(info, frames, accuracy, read_devices(folder), read_energy(folder))
     write_summary(folder, summary)
     refused = [one.stream.stream_id for one in simulation.results() if one.refusal is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..adapting.frame_sizes import DEFAULT_QUALITY
@@ -22,7 +22,7 @@ from ..simulation.recorded_sizes import RecordedSizes
 from ..simulation.scenario import Sampling, Scenario, ServerModel, SimulatedStream
 from ..zoos import power_table
 from .cameras import LiveCamera
-from .scenes import LoopedScene
+from .videos import OnPicture, VideoCamera
 
 CONNECT_S = 0.05
 """From the start of a link's trace until its camera has connected, probed its link and registered."""
@@ -32,6 +32,8 @@ STACK_MS = 0.3
 """What gRPC, loopback and relay add to the delay of a link, each way."""
 PLAN_MS = 2.0
 """From the state that a plan is made of until executors have it, with a few streams."""
+SIZE_PERIOD = 5
+"""One picture in so many is encoded to learn sizes: each fifth of a second of a drawn street."""
 QUIET = MachineLoad(
     processor_ratio=0.4, capture_late_p50_ms=0.6, capture_late_p99_ms=2.0, capture_late_max_ms=5.0
 )
@@ -130,15 +132,21 @@ def simulated_run(
     )
 
 
-def measured_sizes(scene: LoopedScene, sides_px: Iterable[int], fit: Fit) -> RecordedSizes:
-    """The sizes of a scene's frames at each side, encoded as its cameras do."""
+def measured_sizes(
+    camera: VideoCamera,
+    num_frames: int,
+    sides_px: Sequence[int],
+    fit: Fit,
+    on_picture: OnPicture = lambda _done, _of: None,
+) -> RecordedSizes:
+    """The sizes of a camera's frames at each side, as it encodes them: of one picture in five, which stands for those after it."""
     quality = DEFAULT_QUALITY.quality
+    numbers = [number - number % SIZE_PERIOD for number in camera.numbers(num_frames)]
+    camera.video.encode_ahead(numbers, sides_px, quality, fit, on_picture)
+    num_bytes = camera.video.encoded_bytes(sides_px, quality, fit)
     return RecordedSizes(
         {
-            side_px: tuple(
-                KBITS_PER_BYTE * len(scene.encode(image, side_px, quality, fit))
-                for image in scene.images
-            )
+            side_px: tuple(KBITS_PER_BYTE * num_bytes[number, side_px] for number in numbers)
             for side_px in sides_px
         }
     )

@@ -18,13 +18,14 @@ class LiveCamera:
     """One camera of a live run.
 
     Attributes:
-        scene_seed: of the drawn street that it looks at.
+        source: the video that it looks at: a drawn street, or a file (`making.maker_of`).
         trace: rate of its uplink over time.
         start_s: when it connects, counted from when the links start.
+        source_start_s: where in the video it begins.
     """
 
     stream_id: str
-    scene_seed: int
+    source: str
     fps: float
     slo_ms: float
     trace: LinkTrace
@@ -32,6 +33,11 @@ class LiveCamera:
     policy: str = DEFAULT_POLICY
     estimator: str = DEFAULT_ESTIMATOR
     start_s: float = 0.0
+    source_start_s: float = 0.0
+
+    def num_frames(self, seconds: float) -> int:
+        """How many frames it captures in that time."""
+        return max(1, round(seconds * self.fps))
 
     def link(self, server: str) -> LinkConfig:
         """The camera's link to a server at HOST:PORT."""

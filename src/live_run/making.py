@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from ..client.sources import NoPicture, VideoSource, open_source
 from ..client.video_truth import VideoTruth, digest_of
+from ..core.checks import echo
 from ..core.errors import RunError, UsageError
 from ..vision import fits, preprocessing, scenes
 from ..vision.accuracy import FrameTruth, truth_of
@@ -28,6 +29,7 @@ DRAWN_STREETS: Final[Mapping[str, tuple[int, Traffic]]] = {
     "night": (102, Traffic("night", "dual", load_ratio=0.5)),
 }
 """Name to seed and traffic."""
+SOURCES: Final = f"{', '.join(DRAWN + one for one in DRAWN_STREETS)}, {SCENE}SEED or a video file"
 MAX_FILE_S: Final = 3600.0
 
 
@@ -38,6 +40,7 @@ class Facts:
     Attributes:
         digest: differs where anything differs that its pictures, or what is encoded of them, hang on.
         class_names: by class id of its truth; empty where none is known.
+        path: of a user's file; empty for a drawn street.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Facts:
     num_pictures: int
     size_px: Size
     class_names: tuple[str, ...] = ()
+    path: str = ""
 
     @property
     def seconds(self) -> float:
@@ -85,8 +89,7 @@ class DrawnStreet:
         elif f"{kind}:" == SCENE and name.isascii() and name.isdigit() and len(name) < 10:  # noqa: PLR2004
             self._seed, self._traffic = int(name), Traffic()
         else:
-            known = ", ".join(f"{DRAWN}{one}" for one in DRAWN_STREETS)
-            raise ValueError(f"source={text}: must be one of {known}, or {SCENE}SEED")
+            raise ValueError(f"{echo(text)}: must be {SOURCES}")
         self.facts = Facts(
             name=text,
             digest=_digest_of_drawing(f"{self._seed} {self._traffic}"),
@@ -155,6 +158,7 @@ class VideoFile:
             num_pictures=number,
             size_px=(image.shape[1], image.shape[0]),
             class_names=() if self._truth is None else self._truth.class_names,
+            path=str(self.path),
         )
 
     def make(self, number: int) -> tuple[Image, None]:
@@ -195,15 +199,19 @@ def _open(path: Path) -> VideoSource:
     return source
 
 
-def maker_of(source: str) -> PictureMaker:
-    """What makes the pictures of a source: a drawn street, or a video file by its path.
+def maker_of(source: str, folder: Path = Path()) -> PictureMaker:
+    """What makes the pictures of a source: a drawn street, or a video file by its path from a folder.
 
     Raises:
-        ValueError: if no street is called so.
+        ValueError: if no street is called so, or there is no such file.
         UsageError: if it is no video, or its truth is none of this video.
         RunError: if it cannot be opened.
     """
-    return DrawnStreet(source) if is_drawn(source) else VideoFile(Path(source))
+    if is_drawn(source):
+        return DrawnStreet(source)
+    if not (folder / source).is_file():
+        raise ValueError(f"{echo(source)}: must be {SOURCES}")
+    return VideoFile(folder / source)
 
 
 def is_drawn(source: str) -> bool:

@@ -61,7 +61,7 @@ def play_cameras(
     emulated = [
         EmulatedCamera(
             stream_id=camera.stream_id,
-            source=f"scene:{camera.scene_seed}",
+            source=camera.source,
             fps=camera.fps,
             slo_ms=camera.slo_ms,
             server=address_of(camera.stream_id),

@@ -15,15 +15,14 @@ from ..reporting.energy import read_energy
 from ..reporting.run_folder import SERVER_FRAMES_FILES
 from ..reporting.run_logs import RunLogs
 from ..reporting.summary import Summary, summarise, write_summary
-from ..vision.accuracy import in_classes
-from .scenes import SceneWithTruth
+from ..vision.accuracy import FrameTruth
 
 
 def score_run(
     folder: Path,
     run: RunLogs,
     answers: Mapping[FrameKey, Answer],
-    scenes: Mapping[str, SceneWithTruth],
+    truth: Mapping[FrameKey, FrameTruth],
     class_names: tuple[str, ...],
     server_dir: Path,
 ) -> tuple[Summary, list[str]]:
@@ -37,7 +36,7 @@ def score_run(
         UsageError: if a log is broken.
     """
     frames = [row for rows in run.frames.values() for row in rows]
-    accuracy = score_truth(frames, answers, scenes, class_names)
+    accuracy = score_truth(frames, answers, truth, class_names)
     devices, energy = read_devices(server_dir), read_energy(server_dir)
     summary = summarise(run.info, frames, accuracy, devices, energy)
     write_summary(folder, summary)
@@ -52,16 +51,9 @@ def score_run(
 def score_truth(
     frames: Sequence[FrameRecord],
     answers: Mapping[FrameKey, Answer],
-    scenes: Mapping[str, SceneWithTruth],
+    truth: Mapping[FrameKey, FrameTruth],
     class_names: tuple[str, ...],
 ) -> dict[str, AnyAccuracy]:
-    """Scores each stream, and under `TOTAL` all of them together, against what there was to see; empty without scenes."""
-    if not scenes:
-        return {}
-    truth = {
-        (row.stream_id, row.sequence): in_classes(
-            scenes[row.stream_id].truth_at(row.sequence), class_names
-        )
-        for row in frames
-    }
-    return score_streams(frames, truth, answers, class_names)
+    """Scores each stream, and under `TOTAL` all of them together, over the frames of which it is known what there was to see."""
+    known = [row for row in frames if (row.stream_id, row.sequence) in truth]
+    return score_streams(known, truth, answers, class_names)

@@ -12,17 +12,17 @@ from typing import Generic, TypeVar
 
 from ..client.answers import Answer
 from ..client.emulation import CameraResult
+from ..client.sources import FrameSource
 from ..core.clock import MonotonicClock
 from ..devices.config import DeviceConfig
 from ..links.shapers import open_shaper
 from ..server.running_server import RunningServer
 from .cameras import LiveCamera
 from .playing import play_cameras
-from .scenes import SceneWithTruth
 
 SERVER_LOG = "server.log"
 
-Scene = TypeVar("Scene", bound=SceneWithTruth)
+Scene = TypeVar("Scene", bound=FrameSource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Streamed(Generic[Scene]):
     """What is left of the run when everything has stopped.
 
     Attributes:
-        scenes: stream id to the scene with the truth of its frames.
+        scenes: stream id to what that camera saw.
         server_status: exit status of the server; 0 is sound.
     """
 
@@ -54,7 +54,7 @@ def stream_cameras(
 ) -> Streamed[Scene]:
     """Serves the cameras for a while and stops everything.
 
-    The server starts while the scenes are drawn. Executors have their devices' cores to themselves where
+    The server starts while sources are opened. Executors have their devices' cores to themselves where
     there are others for the rest.
 
     Args:
@@ -76,7 +76,7 @@ def stream_cameras(
         OSError: if a log cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        say("starting the server, drawing the scenes")
+        say("starting the server, opening the sources")
         names = [camera.stream_id for camera in cameras]
         with away_from(devices):
             links = stack.enter_context(open_shaper(shaper, names, out_dir))
@@ -87,7 +87,7 @@ def stream_cameras(
             command_prefix=links.server_command,
         )
         stack.callback(server.stop)
-        with ThreadPoolExecutor(1, "draw scenes") as pool:
+        with ThreadPoolExecutor(1, "open sources") as pool:
             drawing = pool.submit(lambda: [open_scene(camera) for camera in cameras])
             server.start()  # by the thread that lives longest: the server ends with it
             scenes = dict(zip(names, drawing.result(), strict=True))

@@ -22,6 +22,7 @@ from ..vision.accuracy import FrameTruth
 from ..vision.fits import Image, Size
 from ..vision.preprocessing import encode_frame
 from ..zoos.places import own_path
+from .cameras import LiveCamera
 from .making import Facts, PictureMaker, maker_of
 
 VERSION: Final = 1  # to be raised whenever the same video would be kept otherwise
@@ -30,8 +31,6 @@ _AT_ONCE: Final = 32  # raw pictures are of 3 MB
 _BUSY_S: Final = 60.0
 _TRUTH_COLUMNS: Final = 6
 _TABLES: Final = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS pictures (number INTEGER PRIMARY KEY, jpeg BLOB, truth BLOB);
 CREATE TABLE IF NOT EXISTS encoded (number INTEGER, side_px INTEGER, quality INTEGER, fit TEXT, jpeg BLOB);
 CREATE UNIQUE INDEX IF NOT EXISTS which ON encoded (fit, quality, side_px, number);
@@ -55,9 +54,8 @@ class Video:
         kept = "".join(c if c.isalnum() else "-" for c in maker.facts.name)[:60]
         name = f"{kept}-{maker.facts.digest[:16]}-{VERSION}.sqlite"
         self._path = own_path("videos", Path(name))
-        with self._blamed():
-            self._store = sqlite3.connect(self._path, timeout=_BUSY_S, check_same_thread=False)
-            self._store.executescript(_TABLES)
+        with self._opened() as store:
+            store.executescript(_TABLES)
 
     def picture(self, number: int) -> Image:
         """A picture as it is kept.
@@ -101,8 +99,8 @@ class Video:
             while some := list(itertools.islice(rest, _AT_ONCE)):
                 jpegs = [self._kept(number)[0] for number, _ in some]
                 rows = pool.map(lambda jpeg, one: _encoded(jpeg, one[1], quality, fit), jpegs, some)
-                with self._blamed(), self._lock, self._store:
-                    self._store.executemany(
+                with self._opened() as store:
+                    store.executemany(
                         "REPLACE INTO encoded VALUES (?, ?, ?, ?, ?)",
                         (
                             (number, side_px, quality, fit.value, jpeg)
@@ -113,13 +111,27 @@ class Video:
                 done += len(some)
                 on_picture(done, len(lacking))
 
+    def encoded_bytes(
+        self, sides_px: Iterable[int], quality: int, fit: Fit
+    ) -> dict[tuple[int, int], int]:
+        """Number and side to the size of what is encoded in advance; errors as above."""
+        found: dict[tuple[int, int], int] = {}
+        with self._opened() as store:
+            for side_px in sides_px:
+                rows = store.execute(
+                    "SELECT number, length(jpeg) FROM encoded WHERE fit = ? AND quality = ? AND side_px = ?",
+                    (fit.value, quality, side_px),
+                )
+                found.update({(number, side_px): size for number, size in rows})
+        return found
+
     def _lacking(
         self, numbers: Sequence[int], sides_px: Sequence[int], quality: int, fit: Fit
     ) -> dict[int, list[int]]:
         """Number to the sides at which that picture is not encoded yet."""
-        with self._blamed(), self._lock:
+        with self._opened() as store:
             known = set(
-                self._store.execute(
+                store.execute(
                     "SELECT number, side_px FROM encoded WHERE fit = ? AND quality = ?",
                     (fit.value, quality),
                 )
@@ -138,19 +150,21 @@ class Video:
                 image, truth = self._maker.make(number)
             jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, KEPT_QUALITY])[1]
             found = (jpeg.tobytes(), None if truth is None else _rows(truth))
-            with self._blamed(), self._lock, self._store:
-                self._store.execute("REPLACE INTO pictures VALUES (?, ?, ?)", (number, *found))
+            with self._opened() as store:
+                store.execute("REPLACE INTO pictures VALUES (?, ?, ?)", (number, *found))
         return found
 
     def _one(self, query: str, values: Sequence[object]) -> tuple[bytes, bytes | None] | None:
-        with self._blamed(), self._lock:
-            found: tuple[bytes, bytes | None] | None = self._store.execute(query, values).fetchone()
+        with self._opened() as store:
+            found: tuple[bytes, bytes | None] | None = store.execute(query, values).fetchone()
         return found
 
     @contextlib.contextmanager
-    def _blamed(self) -> Iterator[None]:
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """The cache, opened each time, which takes 0.1 ms: so nothing stays open, whoever forgets a video."""
         try:
-            yield
+            with contextlib.closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as store, store:
+                yield store
         except sqlite3.Error as error:
             raise RunError(f"{self._path}: cannot be used: {error}; it may be removed") from None
 
@@ -200,6 +214,11 @@ class VideoCamera:
 
     def close(self) -> None:
         """Does nothing: others look at the video."""
+
+
+def seen_by(camera: LiveCamera) -> VideoCamera:
+    """What a camera sees; errors as of `open_video`."""
+    return VideoCamera(open_video(camera.source), camera.fps, camera.source_start_s)
 
 
 @functools.lru_cache(maxsize=8)

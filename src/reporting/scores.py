@@ -50,7 +50,7 @@ def score_answers(
     Args:
         frames: rows of `frames.csv` by stream id, oldest first.
         slo_ms: by stream id.
-        truth: of every frame.
+        truth: of every frame of which it is known.
         golden: what the golden detector found, of every frame.
         answers: what was answered.
         class_names: by class id.
@@ -67,7 +67,7 @@ def score_answers(
             answer = own.get(frame.sequence) if frame.verdict == Verdict.IN_TIME else None
             seen = None if shown is None else cast("Detections", shown.answer)
             for tally in (tallies[name], tallies[TOTAL]):
-                tally.add(golden[key], answer, truth[key], seen, class_names)
+                tally.add(golden[key], answer, truth.get(key), seen, class_names)
     return {name: tally.scores(class_names) for name, tally in tallies.items()}
 
 
@@ -83,7 +83,7 @@ class _Tally:
         self,
         golden: Detections,
         answer: Detections | None,
-        truth: FrameTruth,
+        truth: FrameTruth | None,
         seen: Detections | None,
         class_names: tuple[str, ...],
     ) -> None:
@@ -92,8 +92,9 @@ class _Tally:
         if is_detected(answer):
             self._detected += counts
         self._matched += matched_counts(golden, answer)
-        self._truth.append(truth)
-        self._seen.append(seen)
+        if truth is not None:
+            self._truth.append(truth)
+            self._seen.append(seen)
 
     def scores(self, class_names: tuple[str, ...]) -> Scores:
         has_objects = any((~one.is_ignored).any() for one in self._truth)

@@ -72,7 +72,13 @@ def golden_of_video(
 
 def _image(number: int, found: Detections, size: Size) -> CocoImage:
     sure = found.scores >= np.float32(MIN_SCORE)
-    truth = FrameTruth(
+    truth = sure_truth(found, size)
+    return CocoImage(number + 1, f"{number:06d}.jpg", truth, found.scores[sure])
+
+
+def sure_truth(found: Detections, size: Size) -> FrameTruth:
+    """What of golden detections is sure, as if that were the truth of a picture of that size."""
+    sure = found.scores >= np.float32(MIN_SCORE)
+    return FrameTruth(
         found.boxes[sure], found.class_ids[sure], np.zeros(int(sure.sum()), np.bool_), size
     )
-    return CocoImage(number + 1, f"{number:06d}.jpg", truth, found.scores[sure])

@@ -14,7 +14,7 @@ def test_cameras_differ_in_everything_that_matters() -> None:
     cameras = demo_cameras(4, seed=0)
     assert len({camera.kind.fps for camera in cameras}) == 4
     assert len({camera.kind.slo_ms for camera in cameras}) == 4
-    assert len({camera.scene_seed for camera in cameras}) == 4
+    assert len({camera.source for camera in cameras}) == 4
     assert len({camera.trace for camera in cameras}) == 4
     assert [camera.link("127.0.0.1:1").name for camera in cameras] == [
         camera.stream_id for camera in cameras
@@ -23,14 +23,14 @@ def test_cameras_differ_in_everything_that_matters() -> None:
 
 def test_more_cameras_than_kinds_get_ids_scenes_and_links_of_their_own() -> None:
     cameras = demo_cameras(2 * len(KINDS) + 1, seed=3)
-    for one in ("stream_id", "scene_seed", "trace"):
+    for one in ("stream_id", "source", "trace"):
         assert len({getattr(camera, one) for camera in cameras}) == len(cameras)
 
 
 def test_a_seed_fixes_the_cameras_and_another_seed_changes_every_scene_and_link() -> None:
     assert demo_cameras(5, seed=1) == demo_cameras(5, seed=1)
     for one, other in zip(demo_cameras(5, seed=1), demo_cameras(5, seed=2), strict=True):
-        assert one.scene_seed != other.scene_seed
+        assert one.source != other.source
         assert one.trace != other.trace
 
 

@@ -140,8 +140,12 @@ def test_starts_are_drawn_within_the_spread_and_move_nothing_else(
         ("[mixed-4, mine.yaml]", "mixed-4", ":5: matrix.cameras: 'mixed-4': must be a list"),
         ("  trace: [short.txt]\n", "", "matrix.trace: is missing, and camera 0 of mixed-4"),
         ("start_spread_s: 3", "start_spread_s: -1", ":2: start_spread_s: -1.0: must be 0 to 600"),
-        ("seconds: trace", "seconds: video", ":1: seconds: 'video': must be a number, or trace"),
-        ("seconds: trace", "seconds: true", ":1: seconds: True: must be a number, or trace"),
+        (
+            "seconds: trace",
+            "seconds: video",
+            ":1: seconds: 'video': must be a number, trace or source",
+        ),
+        ("seconds: trace", "seconds: true", ":1: seconds: True: must be a number, trace or source"),
         (
             "short.txt",
             "day.txt",

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from toy_zoos import make_zoo
 
@@ -12,6 +14,7 @@ from moonjelly.experiment_manager.experiment_file import (
     find_experiment,
     read_experiment,
 )
+from moonjelly.experiment_manager.matrix import SOURCE_SPREAD_S
 
 GOOD = """\
 seconds: 2
@@ -101,13 +104,70 @@ def test_cameras_share_a_scene_and_differ_in_their_place_in_the_trace(folder: Pa
         cameras = run.cameras()
         assert cameras == run.cameras()
         assert len(cameras) == 8
-        assert {camera.scene_seed for camera in cameras} == {run.seed}
+        assert {camera.source for camera in cameras} == {f"scene:{run.seed}"}
+        starts_s = [camera.source_start_s for camera in cameras]
+        assert len(set(starts_s)) == 8
+        assert max(starts_s) - min(starts_s) <= SOURCE_SPREAD_S
         assert len({camera.trace.offset for camera in cameras}) > 4
+
+
+def make_clip(path: Path, num_pictures: int = 40) -> None:
+    """Writes a video of 20 frame/s."""
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("libx264", rate=20)
+        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        for k in range(num_pictures):
+            shade = np.full((48, 64, 3), 5 * k, np.uint8)
+            container.mux(track.encode(av.VideoFrame.from_ndarray(shade, format="bgr24")))
+        container.mux(track.encode(None))
+
+
+def test_sources_are_drawn_or_files_beside_the_experiment_which_are_part_of_a_run(
+    folder: Path,
+) -> None:
+    make_clip(folder / "street.mp4")
+    text = GOOD.replace("seconds: 2", "seconds: source").replace("iterations: 2", "iterations: 1")
+    (folder / "videos.yaml").write_text(text + "  source: [drawn:night, scene:7, street.mp4]\n")
+    before = read_experiment(folder / "videos.yaml").runs()
+    assert {(run.factors()["source"], run.seconds) for run in before} == {
+        ("drawn:night", 180.0), ("scene:7", 180.0), ("street.mp4", 2.0),
+    }  # fmt: skip
+    for run in before:
+        is_file = run.source == "street.mp4"
+        expected = str(folder / "street.mp4") if is_file else run.source
+        assert {camera.source for camera in run.cameras()} == {expected}
+        assert str(folder) not in str(run.as_json())
+    make_clip(folder / "street.mp4", 39)
+    after = read_experiment(folder / "videos.yaml").runs()
+    for one, other in zip(before, after, strict=True):
+        assert (one.run_id == other.run_id) == (one.source != "street.mp4")
+
+
+def test_without_a_source_a_run_as_long_as_its_video_has_three_minutes(folder: Path) -> None:
+    (folder / "long.yaml").write_text(GOOD.replace("seconds: 2", "seconds: source"))
+    assert {run.seconds for run in read_experiment(folder / "long.yaml").runs()} == {180.0}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
+        ("seconds: 2", "seconds: video", ":1: seconds: 'video': must be a number, trace or source"),
+        (
+            "seed: [0, 5]",
+            "source: [drawn:fog]",
+            ":11: matrix.source[0]: 'drawn:fog': must be drawn:sparse, ",
+        ),
+        (
+            "seed: [0, 5]",
+            "source: [gone.mp4]",
+            ":11: matrix.source[0]: 'gone.mp4': must be drawn:sparse, drawn:dense, drawn:night, scene:SEED or a video file",
+        ),
+        ("seed: [0, 5]", "source: [mine.txt]", ":11: matrix.source[0]: /"),
+        (
+            "seed: [0, 5]",
+            "source: [scene:1, scene:1]",
+            ":11: matrix.source: 'scene:1': is listed twice",
+        ),
         ("seconds: 2", "secnds: 2", ":1: secnds: no such option; did you mean seconds?"),
         ("seconds: 2", "seconds: 0", ":1: seconds: 0.0: must be a number above 0"),
         ("seconds: 2", "seconds: two", ":1: seconds: 'two': must be a number"),

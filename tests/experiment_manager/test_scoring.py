@@ -7,8 +7,8 @@ import pytest
 from moonjelly.core.records import FrameRecord
 from moonjelly.core.verdict import Verdict
 from moonjelly.devices.remembered import Asked, RememberedDetections
-from moonjelly.experiment_manager.seeing import score_cameras
-from moonjelly.live_run.scenes import LoopedScene
+from moonjelly.experiment_manager.seeing import find_golden, find_truth, score_cameras
+from moonjelly.live_run.videos import VideoCamera, open_video
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo
 from moonjelly.reporting.run_logs import RunLogs
 from moonjelly.reporting.summary import TOTAL
@@ -30,21 +30,27 @@ def test_answers_of_the_golden_variant_itself_miss_only_the_frames_that_were_lat
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    scene = LoopedScene(3, 10.0, 2)
+    camera = VideoCamera(open_video("scene:3"), 25.0)
     zoo = open_zoo("traffic")
     name = zoo.zoo.golden_variant.name
-    golden = list(RememberedDetections(zoo).find(Asked(name, one) for one in scene.images))
+    golden = list(
+        RememberedDetections(zoo).find(
+            Asked(name, camera.video.picture(number)) for number in range(NUM_FRAMES)
+        )
+    )
     streams = (StreamInfo("gate", 10.0, 300.0, NUM_FRAMES),)
     rows = tuple(frame(number) for number in range(NUM_FRAMES))
     logs = RunLogs(RunInfo("experiment", 1.0, streams), {"gate": rows}, {})
-    answers = {("gate", number): golden[number % 2] for number in range(NUM_FRAMES)}
-    scored = score_cameras(logs, answers, {"gate": scene}, open_zoo("traffic"), TRAFFIC_CLASSES)
+    answers = {("gate", number): golden[number] for number in range(NUM_FRAMES)}
+    found = find_golden(logs, {"gate": camera}, zoo)
+    truth = find_truth(found, {"gate": camera}, TRAFFIC_CLASSES, is_golden_taken=True)
+    scored = score_cameras(logs, answers, truth, found, TRAFFIC_CLASSES)
     one = scored["gate"]
     assert scored[TOTAL] == one
     assert one.golden_f1_detected == 1.0
     sure = [int((found.scores >= 0.2).sum()) for found in golden]
-    right = 3 * sure[0] + sure[1]  # frames 0, 2 and 4, and 1
-    assert one.golden_f1 == pytest.approx(2 * right / (2 * right + sure[1]))
+    right = sum(sure) - sure[3]
+    assert one.golden_f1 == pytest.approx(2 * right / (2 * right + sure[3]))
     assert one.matched_f1 == one.golden_f1
     assert one.viewed_map50 is not None
     assert one.viewed_map50 > 0.5

@@ -20,7 +20,7 @@ from moonjelly.experiment_manager.experiment_file import read_experiment
 from moonjelly.experiment_manager.outcome import read_outcome
 from moonjelly.experiment_manager.seeing import answering_variant, find_answers
 from moonjelly.experiment_manager.simulated import run_simulated
-from moonjelly.live_run.scenes import LoopedScene
+from moonjelly.live_run.videos import VideoCamera, open_video
 from moonjelly.reporting.run_folder import RunInfo, StreamInfo, read_run_info
 from moonjelly.reporting.run_logs import RunLogs
 from moonjelly.reporting.summary import read_summary
@@ -60,7 +60,8 @@ def row(sequence: int, verdict: Verdict, side_px: int, quality: int) -> FrameRec
 
 
 def test_an_answer_is_what_the_variant_finds_in_the_frame_as_it_was_sent() -> None:
-    scene = LoopedScene(3, 10.0, 2)
+    video = open_video("scene:3")
+    camera = VideoCamera(video, 12.5, 0.4)  # every other picture, from number 10 on
     rows = (
         row(0, Verdict.IN_TIME, 256, 90),
         row(1, Verdict.LATE, 160, 30),
@@ -71,12 +72,12 @@ def test_an_answer_is_what_the_variant_finds_in_the_frame_as_it_was_sent() -> No
     logs = RunLogs(RunInfo("experiment", 1.0, streams), {"gate": rows}, {})
     traffic = open_zoo("traffic")
     answers = find_answers(
-        logs, {"gate": scene}, open_zoo("replayed-gpu"), traffic, lambda *_: None
+        logs, {"gate": camera}, open_zoo("replayed-gpu"), traffic, lambda *_: None
     )
     assert [key[1] for key in answers] == [0, 1, 3]
     look = PictureRunner(traffic, "traffic-n-256")
     for sequence, side_px, quality in ((0, 256, 90), (1, 160, 30), (3, 256, 90)):
-        sent = encode_frame(scene.images[sequence % 2], side_px, quality)
+        sent = encode_frame(video.picture(10 + 2 * sequence), side_px, quality)
         expected, found = look(decode_frame(sent, 256)), answers["gate", sequence]
         assert isinstance(expected, Detections)
         assert isinstance(found, Detections)
@@ -97,7 +98,8 @@ def test_simulated_runs_have_real_scores_and_say_whose_they_are(
         problems = run_simulated(run, folder, lambda _, __, words="": doing.append(words), {})
         assert problems == []
         monkeypatch.setattr(remembered, "PictureRunner", None)  # nobody has to look again
-    assert doing[0].startswith("found what is in ")
+    assert doing[0].startswith("encoded ")
+    assert any(words.startswith("found what is in ") for words in doing)
     summary, outcome = read_summary(first), read_outcome(first)
     assert summary.total.in_time > 10
     assert summary.total.map50 is not None

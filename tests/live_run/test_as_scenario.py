@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,8 @@ from moonjelly.devices.discovery import parse_devices
 from moonjelly.links.traces import LinkTrace
 from moonjelly.live_run.as_scenario import Chance, measured_sizes, simulated_run
 from moonjelly.live_run.cameras import LiveCamera
-from moonjelly.live_run.scenes import LoopedScene
+from moonjelly.live_run.making import DrawnStreet
+from moonjelly.live_run.videos import Video, VideoCamera
 from moonjelly.reporting.load import MachineLoad
 from moonjelly.server.config import ServerConfig
 from moonjelly.simulation.recorded_sizes import RecordedSizes
@@ -25,7 +27,7 @@ CHANCE = Chance(LOAD, {"camera-1": 0.4})
 def camera(number: int, **options: object) -> LiveCamera:
     trace = LinkTrace((5.0, 20.0), offset=number)
     values = {"fps": 10.0, "slo_ms": 150.0, "wire_ms": 2.0, **options}
-    return LiveCamera(stream_id=f"camera-{number}", scene_seed=3, trace=trace, **values)
+    return LiveCamera(stream_id=f"camera-{number}", source="scene:3", trace=trace, **values)
 
 
 def test_a_scenario_has_the_cameras_links_and_moments_of_the_live_run() -> None:
@@ -53,6 +55,7 @@ def test_a_scenario_has_the_options_of_the_server() -> None:
         "planner": "greedy", "batcher": "fixed:3", "budget_rule": "split", "max_batch_size": 7,
         "plan_period_ms": 300.0, "max_waiting_frames": 9, "rate_tolerance_ratio": 2.0,
         "switching_cost_ratio": 0.02, "loaded_variants": 3, "no_parking": True,
+        "objective": "joules", "price_per_joule": 0.01, "energy_budget_w": 30.0,
     }  # fmt: skip
     config = ServerConfig(
         zoo="replayed-gpu",
@@ -83,10 +86,15 @@ def test_replayed_devices_are_as_slow_in_the_scenario_as_live() -> None:
     assert p50_ms[1] == pytest.approx(8 * p50_ms[0])
 
 
-def test_sizes_are_those_that_the_cameras_send() -> None:
-    scene = LoopedScene(5, 10.0, 2)
-    sizes = measured_sizes(scene, [128, 160], Fit.LETTERBOX)
-    for number, image in enumerate(scene.images):
+def test_sizes_are_those_that_the_cameras_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    video = Video(DrawnStreet("scene:5"))
+    camera = VideoCamera(video, 10.0, 0.6)
+    sizes = measured_sizes(camera, 6, [128, 160], Fit.LETTERBOX)
+    # pictures 15, 17, 20, 22, 25 and 27, of which each fifth is encoded
+    for index, number in enumerate((15, 15, 20, 20, 25, 25)):
         for side_px in (128, 160):
-            kbits = 8 * len(scene.encode(image, side_px, 90, Fit.LETTERBOX)) / 1000
-            assert sizes.frame_kbits(number + 2, side_px) == pytest.approx(kbits)
+            kbits = 8 * len(video.encoded(number, side_px, 90, Fit.LETTERBOX)) / 1000
+            assert sizes.frame_kbits(index, side_px) == pytest.approx(kbits)

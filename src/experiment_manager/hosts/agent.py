@@ -108,14 +108,19 @@ def _play(request: Request, lease: Lease) -> None:
         CameraReport,
         play_cameras,
     )
-    from ...live_run.scenes import looped_scene
+    from ...live_run.videos import seen_by
 
     folder, details = request.folder, request.details
     cameras = Document(None, details["cameras"]).read(tuple[LiveCamera, ...])
     seconds = float(details["seconds"])
-    scenes = [looped_scene(seconds, camera) for camera in cameras]
-    for scene in scenes:
-        scene.encode_ahead(details["sides_px"], DEFAULT_QUALITY.quality, Fit(details["fit"]))
+    sources = [seen_by(camera) for camera in cameras]
+    for camera, source in zip(cameras, sources, strict=True):
+        source.video.encode_ahead(
+            source.numbers(camera.num_frames(seconds)),
+            details["sides_px"],
+            DEFAULT_QUALITY.quality,
+            Fit(details["fit"]),
+        )
     tell("ready")
     lease.next_command()
     zero_ms = MonotonicClock().now_ms()
@@ -124,7 +129,7 @@ def _play(request: Request, lease: Lease) -> None:
         note_process(folder, shaper.pid)
         results = play_cameras(
             cameras,
-            scenes,
+            sources,
             shaper.address,
             seconds,
             int(details["seed"]),

@@ -28,6 +28,7 @@ from .host import Host
 from .port import Connection, Share
 
 START_LIMIT_S = 150.0  # a server may have to measure a profile
+DRAW_LIMIT_RATIO = 10.0  # to what the video takes: a drawn one is encoded first, in 1.3 s of a core for a second of it
 MORE_THAN_VIDEO_S = 30.0
 T = TypeVar("T")
 
@@ -65,7 +66,10 @@ async def play_run(
         check_address(address)
         async with _plain_errors(), asyncio.TaskGroup() as group:
             stopping = group.create_task(  # ends everything at once if the server's host is lost
-                serving.expect("done", START_LIMIT_S + run.span_s + MORE_THAN_VIDEO_S),
+                serving.expect(
+                    "done",
+                    START_LIMIT_S + run.span_s + DRAW_LIMIT_RATIO * run.seconds + MORE_THAN_VIDEO_S,
+                ),
                 name="watch the server",
             )
             reports = await _play_cameras(run, folder, address, shares, make_request, on_progress)
@@ -95,7 +99,8 @@ async def _play_cameras(
             )
             for number, share in enumerate(shares)
         ]
-        await _all(call.expect("ready", START_LIMIT_S) for call in calls)
+        ready_s = START_LIMIT_S + DRAW_LIMIT_RATIO * run.seconds
+        await _all(call.expect("ready", ready_s) for call in calls)
         await _all(call.send(GO) for call in calls)
         limit_s = run.span_s + MORE_THAN_VIDEO_S
         done = await _all(call.expect("done", limit_s, on_progress) for call in calls)
