@@ -19,6 +19,8 @@ from .run_folder import (
     read_run_info,
 )
 
+STRAGGLE_S = 0.5  # frames that are captured so much late do not stretch a figure
+
 
 class LinkRate(NamedTuple):
     """What a link was set to from a moment on (a row of `link-<stream>.csv`)."""
@@ -55,6 +57,13 @@ class RunLogs:
     def start_ms(self) -> float:
         """When the first frame was captured, on the time axis of the logs; figures begin there."""
         return min((rows[0].captured_ms for rows in self.frames.values() if rows), default=0.0)
+
+    @property
+    def shown_s(self) -> float:
+        """How long figures show it (s): as long as each stream captured, or until the last frame where some started later."""
+        last_ms = max((rows[-1].captured_ms for rows in self.frames.values() if rows), default=0.0)
+        needed_s = (last_ms - self.start_ms) / 1000
+        return needed_s if needed_s > self.info.seconds + STRAGGLE_S else self.info.seconds
 
     @property
     def streams(self) -> tuple[StreamInfo, ...]:

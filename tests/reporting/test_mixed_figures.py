@@ -17,7 +17,11 @@ from moonjelly.reporting.figures.experiment import (
     experiment_plates,
     read_experiment,
 )
+from moonjelly.reporting.figures.following import draw_following
 from moonjelly.reporting.figures.latency_cdf import draw_latency_cdf
+from moonjelly.reporting.figures.verdicts import draw_verdicts
+from moonjelly.reporting.run_folder import RunInfo, StreamInfo
+from moonjelly.reporting.run_logs import RunLogs
 
 CAMERAS = {"camera-0": (75, 15, 20.0), "camera-1": (150, 25, 90.0), "camera-2": (75, 15, 40.0)}
 LISTS = {"three": 3, "two": 2, "mine.yaml": 2}
@@ -94,3 +98,23 @@ def test_lists_are_no_rivals_and_starved_ones_are_marked(folder: Path) -> None:
     assert "STARVED: in 1 of 3 runs" in plates["latency_cdf"].note
     drawn = plates["latency_cdf"].draw()
     assert "two*: 20" in drawn.axes[0].texts[0].get_text()
+
+
+@pytest.mark.parametrize(("start_s", "shown_s"), [(0.0, 2.0), (0.3, 2.0), (3.0, 4.9)])
+def test_figures_of_a_run_reach_to_the_last_frame_of_a_camera_that_starts_late(
+    start_s: float, shown_s: float
+) -> None:
+    streams = tuple(StreamInfo(name, 10, 100, 20) for name in ("camera-0", "camera-1"))
+    frames = {
+        stream.stream_id: tuple(
+            FrameRecord(stream.stream_id, k, 1000 * begin_s + 100.0 * k, "in_time")
+            for k in range(20)
+        )
+        for stream, begin_s in zip(streams, (5.0, 5.0 + start_s), strict=True)
+    }
+    run = RunLogs(RunInfo("experiment", 2.0, streams), frames, {})
+    assert run.shown_s == pytest.approx(shown_s)
+    below = draw_following(run).axes[-1]
+    assert below.get_xlim() == pytest.approx((0, shown_s))
+    bars = [bar for axes in draw_verdicts(run).axes for bar in axes.patches]
+    assert sum(bar.get_height() for bar in bars) == 40

@@ -42,7 +42,7 @@ def draw_adaptation(run: RunLogs) -> Figure:
         draw_link(left, link, frames, run)
         limit_rates(left, [link])
         _draw_sides(right, frames, colours, run.start_ms)
-        left.set_xlim(0, run.info.seconds)
+        left.set_xlim(0, run.shown_s)
     handles = [
         Line2D([], [], color=GREY, lw=2, label="link"),
         Line2D([], [], color=BLUE, lw=1.2, ls="--", label="client's estimate"),

@@ -65,7 +65,7 @@ def draw_following(run: RunLogs) -> Figure:
         _draw_sides(above, frames[k], lanes)
         draw_link(below, run.links.get(stream.stream_id, ()), frames[k], run)
         _draw_planned(below, run.planned.get(stream.stream_id, ()), frames[k])
-        below.set_xlim(0, run.info.seconds)
+        below.set_xlim(0, run.shown_s)
         below.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     _label_sides(panels[0, 0], sides, lanes)
     limit_rates(panels[1, 0], [run.links.get(stream.stream_id, ()) for stream in streams])

@@ -29,7 +29,7 @@ def draw_link(axes: Axes, link: Sequence[LinkRate], frames: pl.DataFrame, run: R
     if link:
         times = [(one.at_ms - run.start_ms) / 1000 for one in link]
         rates = [one.rate_kbps / KBIT_PER_MBIT for one in link]
-        end = max(times[-1], run.info.seconds)
+        end = max(times[-1], run.shown_s)
         axes.step([*times, end], [*rates, rates[-1]], where="post", color=GREY, lw=2, alpha=0.8)
     seen = frames.drop_nulls("bandwidth_kbps")
     estimates = seen["bandwidth_kbps"] / KBIT_PER_MBIT

@@ -21,7 +21,7 @@ def draw_verdicts(run: RunLogs) -> Figure:
     num_rows = max(1, len(run.streams))
     figure = new_figure(11, ROW_HEIGHT * num_rows + 0.8)
     panels = figure.subplots(num_rows, 1, sharex=True, squeeze=False)[:, 0]
-    num_seconds = max(1, math.ceil(run.info.seconds))
+    num_seconds = max(1, math.ceil(run.shown_s))
     for k, stream in enumerate(run.streams):
         axes = panels[k]
         tidy(axes, "time of capture (s)" if k == num_rows - 1 else "", "frames", stream.stream_id)
