@@ -85,6 +85,21 @@ def test_the_published_sample_run_comes_out_exactly_however_late_timers_are(late
     assert 6.02324 <= end_s <= 6.02324 + under_way_s + late_s
 
 
+def test_time_that_the_process_stood_still_is_lost_but_for_a_little() -> None:
+    shared = Shared([LONG])
+
+    async def stand_still() -> None:
+        running = asyncio.create_task(shared.device.run(100))
+        asking = [asyncio.create_task(shared.ask(0)) for _ in range(2)]
+        await asyncio.sleep(0.001)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.now_s += 10.0
+        await asyncio.wait([running, *asking])
+
+    assert play(stand_still()) == pytest.approx(10.4 - 0.05, abs=0.003)
+
+
 def test_a_device_that_was_idle_begins_when_it_is_asked() -> None:
     shared = Shared([SHORT])
 
