@@ -52,10 +52,10 @@ def test_a_scenario_has_the_cameras_links_and_moments_of_the_live_run() -> None:
 
 def test_a_scenario_has_the_options_of_the_server() -> None:
     options = {
-        "planner": "greedy", "batcher": "fixed:3", "budget_rule": "split", "max_batch_size": 7,
+        "planner": "exact", "batcher": "fixed:3", "budget_rule": "split", "max_batch_size": 7,
         "plan_period_ms": 300.0, "max_waiting_frames": 9, "rate_tolerance_ratio": 2.0,
         "switching_cost_ratio": 0.02, "loaded_variants": 3, "no_parking": True,
-        "objective": "joules", "price_per_joule": 0.01, "energy_budget_w": 30.0,
+        "objective": "joules", "energy_budget_w": 30.0,
     }  # fmt: skip
     config = ServerConfig(
         zoo="replayed-gpu",
@@ -72,7 +72,13 @@ def test_a_scenario_has_the_options_of_the_server() -> None:
     shared = {field.name for field in dataclasses.fields(ServerModel)} & {
         field.name for field in dataclasses.fields(ServerConfig)
     }
-    assert shared == options.keys(), "an option that is new on both sides belongs into this test"
+    priced = {"objective": "joules", "price_per_joule": 0.01}
+    config = dataclasses.replace(config, energy_budget_w=0.0, **priced)
+    what = simulated_run([camera(0)], 8.0, 5, config, config.devices, SIZES_OF)
+    assert what.server.price_per_joule == 0.01
+    assert shared == options.keys() | priced.keys(), (
+        "an option that is new on both sides belongs into this test"
+    )
 
 
 def test_replayed_devices_are_as_slow_in_the_scenario_as_live() -> None:
