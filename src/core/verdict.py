@@ -42,6 +42,7 @@ class Reason(StrEnum):
     NO_ANSWER = "no_answer"  # sent, and nothing came back in the time allowed
     TOO_LATE = "too_late"  # could not have been answered in time any more
     NOT_PLACED = "not_placed"  # the current plan serves this stream nowhere
+    PREEMPTED = "preempted"  # likewise, and streams that go before it have its place
     QUEUE_FULL = "queue_full"  # too many frames of this stream waiting
     NO_SLOT = "no_slot"  # shared memory full
     RATE_EXCEEDED = "rate_exceeded"  # more frames than the stream declared

@@ -193,12 +193,14 @@ class DevicePlan(_message.Message):
     def __init__(self, device_id: _Optional[str] = ..., variant: _Optional[str] = ..., batch_size: _Optional[int] = ..., arrival_fps: _Optional[float] = ..., clock_mhz: _Optional[float] = ...) -> None: ...
 
 class Placement(_message.Message):
-    __slots__ = ("stream_id", "device_id")
+    __slots__ = ("stream_id", "device_id", "is_preempted")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    IS_PREEMPTED_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     device_id: str
-    def __init__(self, stream_id: _Optional[str] = ..., device_id: _Optional[str] = ...) -> None: ...
+    is_preempted: bool
+    def __init__(self, stream_id: _Optional[str] = ..., device_id: _Optional[str] = ..., is_preempted: _Optional[bool] = ...) -> None: ...
 
 class PlanUpdate(_message.Message):
     __slots__ = ("epoch", "devices", "placements", "has_more")

@@ -41,11 +41,13 @@ class PlanView:
         epoch: 0 before the first plan.
         devices: by device id.
         placement: stream id to device id; streams that are served nowhere are left out.
+        preempted: those of the latter whose places others have.
     """
 
     epoch: int = 0
     devices: Mapping[str, RunningVariant] = field(default_factory=dict)
     placement: Mapping[str, str] = field(default_factory=dict)
+    preempted: frozenset[str] = frozenset()
     _serving: Mapping[str, RunningVariant | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -233,6 +233,7 @@ class SimulatedScheduler:
                 for order in plan.orders
             },
             {one: place for one, place in plan.placement.items() if place is not None},
+            plan.preempted,
         )
 
 

@@ -55,7 +55,6 @@ def test_a_scenario_has_the_options_of_the_server() -> None:
         "planner": "exact", "batcher": "fixed:3", "budget_rule": "split", "max_batch_size": 7,
         "plan_period_ms": 300.0, "max_waiting_frames": 9, "rate_tolerance_ratio": 2.0,
         "switching_cost_ratio": 0.02, "loaded_variants": 3, "no_parking": True,
-        "objective": "joules", "energy_budget_w": 30.0,
     }  # fmt: skip
     config = ServerConfig(
         zoo="replayed-gpu",
@@ -72,11 +71,15 @@ def test_a_scenario_has_the_options_of_the_server() -> None:
     shared = {field.name for field in dataclasses.fields(ServerModel)} & {
         field.name for field in dataclasses.fields(ServerConfig)
     }
-    priced = {"objective": "joules", "price_per_joule": 0.01}
-    config = dataclasses.replace(config, energy_budget_w=0.0, **priced)
-    what = simulated_run([camera(0)], 8.0, 5, config, config.devices, SIZES_OF)
-    assert what.server.price_per_joule == 0.01
-    assert shared == options.keys() | priced.keys(), (
+    priced = [
+        {"objective": "joules", "price_per_joule": 0.01},
+        {"objective": "joules", "energy_budget_w": 30.0},
+    ]
+    for one in priced:
+        config = ServerConfig(zoo="loudva", devices=parse_devices(["replayed:jetson-nano"]), **one)
+        what = simulated_run([camera(0)], 8.0, 5, config, config.devices, SIZES_OF)
+        assert {name: getattr(what.server, name) for name in one} == one
+    assert shared == options.keys() | priced[0].keys() | priced[1].keys(), (
         "an option that is new on both sides belongs into this test"
     )
 

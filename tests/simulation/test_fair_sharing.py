@@ -91,5 +91,7 @@ def test_a_floor_is_kept_for_a_tenant_that_comes_when_the_device_is_full() -> No
     refused = {one.stream.stream_id: str(one.refusal.reason) for one in ran.results if one.refusal}
     came = [f"modest-{number}" for number in range(3) if f"modest-{number}" not in refused]
     assert len(came) == 2
+    dropped = {row.reason for row in ran.frames if row.place == "endpoint"}
+    assert dropped == {"preempted"}
     assert set(refused.values()) == {"overload"}
     assert in_time(ran, "modest")[1] >= 1 - POINT

@@ -21,7 +21,7 @@ from .objectives.port import Objective
 from .port import Planner
 from .rules import violations
 from .seats import Seats, carry_over
-from .stages import Stage, StagedPlanner, served_by_stage, stages_of
+from .stages import PROMISED, Stage, StagedPlanner, served_by_stage, stages_of
 from .switching import SwitchingCost
 
 _NOTHING = Plan((), {})
@@ -68,6 +68,7 @@ class Planning:
         plan: in force; None before the first.
         problem: what it serves: the open streams, and those pending ones for which there is room beside them.
         mistake: of the planner in the last round.
+        preempted: streams that had a place and have none, while some of an earlier stage are served.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Planning:
         self.problem: Problem | None = None
         self.mistake: Mistake | None = None
         self._objective = objective or Accuracy()
+        self.preempted: frozenset[str] = frozenset()
         self._planner = planner
         self._entitlements: Entitlements = {}
         self._random = random
@@ -196,6 +198,19 @@ class Planning:
             self.mistake = Mistake(f"joules do not count: {error}")
             return problem
 
+    def _preempted_by(self, problem: Problem, new: Plan) -> frozenset[str]:
+        stages = self.stages(problem)
+        served = {one for one, place in new.placement.items() if place is not None}
+        first = min((stages[one] for one in served), default=PROMISED)
+        before = self.plan or _NOTHING
+        had = {one for one, place in before.placement.items() if place is not None}
+        lost = (had | self.preempted) - served
+        return frozenset(
+            one.stream_id
+            for one in problem.streams
+            if one.stream_id in lost and stages[one.stream_id] > first and problem.is_servable(one)
+        )
+
     def _suggestion(self, problem: Problem) -> Plan | None:
         """A sound plan of the planner, or None."""
         try:
@@ -216,6 +231,7 @@ class Planning:
         """
         is_open = {stream.stream_id for stream in problem.streams}
         waiting = {one.stream_id: one for one in pending if one.stream_id not in is_open}
+        self.preempted = self._preempted_by(problem, plan)
         self.problem, self.plan = problem, plan
         if not waiting or not problem.devices:
             return

@@ -138,13 +138,10 @@ class SchedulerLink:
                     max(1, device.batch_size),
                     profile.by_variant[device.variant],
                 )
-        placement = {
-            place.stream_id: place.device_id
-            for part in self._newest
-            for place in part.placements
-            if place.device_id
-        }
-        self._on_plan(PlanView(self._newest[-1].epoch, devices, placement))
+        places = [place for part in self._newest for place in part.placements]
+        placement = {one.stream_id: one.device_id for one in places if one.device_id}
+        preempted = frozenset(one.stream_id for one in places if one.is_preempted)
+        self._on_plan(PlanView(self._newest[-1].epoch, devices, placement, preempted))
 
     def _on_close(self) -> None:
         _log.warning("the scheduler is gone; serving by its plan")

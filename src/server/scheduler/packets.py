@@ -138,7 +138,11 @@ def plan_for_endpoints(plan: PublishedPlan, variants: Sequence[Variant]) -> Iter
     """The whole plan, in as many parts as it takes."""
     devices = [_device_plan(order, variants) for order in plan.orders]
     placements = [
-        Placement(stream_id=stream_id, device_id=device_id or "")
+        Placement(
+            stream_id=stream_id,
+            device_id=device_id or "",
+            is_preempted=stream_id in plan.preempted,
+        )
         for stream_id, device_id in plan.placement.items()
     ]
     parts = [PlanUpdate(devices=some) for some in in_parts(devices)]

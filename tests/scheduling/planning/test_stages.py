@@ -115,6 +115,10 @@ def test_a_stream_within_a_floor_takes_the_place_of_one_beyond() -> None:
     joined = problem(*full.streams, *asked[:2])
     decided.replan(joined)
     assert (served(decided.plan, "modest"), served(decided.plan, "greedy")) == (2, 17)
+    nowhere = {one for one, place in decided.plan.placement.items() if place is None}
+    assert decided.preempted == nowhere
+    decided.replan(full)
+    assert (served(decided.plan, "greedy"), decided.preempted) == (19, set())
 
 
 def test_a_refusal_offers_what_would_fit_into_the_floor() -> None:

@@ -90,6 +90,7 @@ class FakeScheduler:
         self.is_mute = False
         self.device_id = DEVICES[0]
         self.placements: dict[str, str] = {}
+        self.preempted: set[str] = set()
         self.epoch = 0
         self.channel: AsyncChannel | None = None
 
@@ -105,7 +106,9 @@ class FakeScheduler:
                 for one in DEVICES
             ],
             placements=[
-                internal_pb2.Placement(stream_id=stream, device_id=device)
+                internal_pb2.Placement(
+                    stream_id=stream, device_id=device, is_preempted=stream in self.preempted
+                )
                 for stream, device in self.placements.items()
             ],
         )

@@ -223,6 +223,11 @@ async def test_a_stream_that_is_served_nowhere_is_told_so(harness) -> None:
     await harness.until(lambda: harness.endpoint.core.plan.epoch == 2)
     drop = drop_of(await client.result_of(harness.frame(0)))
     assert (drop.reason, drop.code) == ("not_placed", "RESOURCE_EXHAUSTED")
+    harness.scheduler.preempted = {"cam"}
+    harness.scheduler.publish()
+    await harness.until(lambda: harness.endpoint.core.plan.epoch == 3)
+    drop = drop_of(await client.result_of(harness.frame(1)))
+    assert (drop.reason, drop.code) == ("preempted", "RESOURCE_EXHAUSTED")
 
 
 async def test_too_many_frames_under_way_are_refused(make_harness) -> None:

@@ -78,7 +78,9 @@ def test_a_plan_of_any_size_comes_in_parts_that_fit(num_devices: int, num_stream
         name_of(number): name_of(number % num_devices) if num_devices else None
         for number in range(num_streams)
     }
-    envelopes = list(plan_for_endpoints(PublishedPlan(2**40, orders, placement), VARIANTS))
+    preempted = frozenset(one for one, place in placement.items() if place is None)
+    plan = PublishedPlan(2**40, orders, placement, preempted)
+    envelopes = list(plan_for_endpoints(plan, VARIANTS))
     for envelope in envelopes:
         encode(envelope)
     parts = [envelope.plan for envelope in envelopes]
@@ -88,6 +90,9 @@ def test_a_plan_of_any_size_comes_in_parts_that_fit(num_devices: int, num_stream
     assert [one.device_id for one in devices] == [one.device_id for one in orders]
     told = {one.stream_id: one.device_id or None for part in parts for one in part.placements}
     assert told == placement
+    assert preempted == {
+        one.stream_id for part in parts for one in part.placements if one.is_preempted
+    }
 
 
 def test_a_device_is_told_as_much_however_many_there_are() -> None:

@@ -204,6 +204,8 @@ class EndpointCore(EndpointState):
             return TOO_LATE
         if running is None:
             detail = f"plan {self.plan.epoch} serves this stream nowhere"
+            if gate.stream_id in self.plan.preempted:
+                return given_up(Reason.PREEMPTED, f"{detail}: others go before it")
             return given_up(Reason.NOT_PLACED, detail)
         if num_before >= gate.most_under_way:
             return given_up(Reason.QUEUE_FULL, f"{num_before} frames are under way")

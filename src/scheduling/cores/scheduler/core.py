@@ -290,7 +290,7 @@ class SchedulerCore:
             self._out.append(ReportMistake(planning.mistake))
         if planning.plan is None or planning.problem is None:
             return
-        if self._publication.update(planning.problem, planning.plan):
+        if self._publication.update(planning.problem, planning.plan, planning.preempted):
             plan = self._publication.plan
             if plan is not None:
                 self._out.append(TellEndpoints(self._streams.endpoints, plan))

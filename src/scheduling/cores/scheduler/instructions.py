@@ -38,11 +38,13 @@ class PublishedPlan:
         epoch: its number; rises with each change, also over restarts of the scheduler.
         orders: one for each device that can be used.
         placement: stream to device, or to None where the stream is not served.
+        preempted: those of the latter whose places others have.
     """
 
     epoch: int
     orders: tuple[DeviceOrder, ...]
     placement: Mapping[str, str | None]
+    preempted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

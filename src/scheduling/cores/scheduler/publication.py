@@ -24,8 +24,8 @@ class Publication:
         """Numbers the plans to come above one that somebody knows."""
         self.epoch = max(self.epoch, epoch)
 
-    def update(self, problem: Problem, plan: Plan) -> bool:
-        """Takes in the plan in force; returns whether anything has changed."""
+    def update(self, problem: Problem, plan: Plan, preempted: frozenset[str]) -> bool:
+        """Takes in the plan in force, and whose places others have; returns whether anything has changed."""
         fps = arrival_fps(problem, plan)
         orders = tuple(
             DeviceOrder(
@@ -38,8 +38,9 @@ class Publication:
             for one in plan.devices
         )
         before = self.plan
-        if before is not None and (before.orders, before.placement) == (orders, plan.placement):
+        now = orders, plan.placement, preempted
+        if before is not None and (before.orders, before.placement, before.preempted) == now:
             return False
         self.epoch += 1
-        self.plan = PublishedPlan(self.epoch, orders, dict(plan.placement))
+        self.plan = PublishedPlan(self.epoch, orders, dict(plan.placement), preempted)
         return True
