@@ -30,6 +30,7 @@ from moonjelly.vision.preprocessing import encode_frame
 from moonjelly.zoos import Fingerprint
 
 BOARD = DeviceConfig("cuda0", "board", DeviceKind.CUDA, gpu=0)
+FINGERPRINT = Fingerprint("a board", 1, "toy")
 CHILD = Path(__file__).parents[1] / "server/governor/governed_child.py"
 NODE = "class/devfreq/17000000.gv11b"
 SENSOR = "bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3"
@@ -115,7 +116,7 @@ def stand_in(put: Any, window_ms: float) -> None:
     """Puts the board in the place of this machine."""
     root = Path(os.environ["TREE"])
     put(command, "_devices", lambda texts: (BOARD,))
-    put(command, "fingerprint_of", lambda device, zoo: Fingerprint("a board", 1, "toy"))
+    put(command, "fingerprint_of", lambda device, zoo: FINGERPRINT)
     put(command, "open_runner", make_runner)
     put(finding, "devfreq_clocks", lambda: devfreq_clocks(root))
     put(finding, "ina3221_meter", lambda: ina3221_meter(root))

@@ -15,18 +15,31 @@ from pathlib import Path
 import clocked_board
 import psutil
 import pytest
-from clocked_board import BOARD, CLOCKS_HZ, IDLE_W, busy_w, clocks, make_board, stand_in, took_ms
+from clocked_board import (
+    BOARD,
+    CLOCKS_HZ,
+    FINGERPRINT,
+    IDLE_W,
+    busy_w,
+    clocks,
+    make_board,
+    stand_in,
+    took_ms,
+)
 from toy_zoos import make_zoo
 
 from moonjelly.cli import main
+from moonjelly.core.errors import RunError
 from moonjelly.devices.discovery import parse_devices
+from moonjelly.energy.port import MeterFacts
 from moonjelly.energy.ranged_clocks import RangedClocks
 from moonjelly.files.table import read_table
-from moonjelly.profiler import windows
+from moonjelly.profiler import governed, windows
+from moonjelly.profiler.samples import Cell, SampleFile
 from moonjelly.server.config import ServerConfig
 from moonjelly.server.governor.claim_file import ClaimFile
 from moonjelly.server.zoo import load_served_zoo
-from moonjelly.zoos import LatencyFile, OpenedZoo, read_latency_file
+from moonjelly.zoos import LatencyFile, OpenedZoo, machine_profile_path, read_latency_file
 
 PROGRAM = Path(clocked_board.__file__)
 AS_BEFORE = (str(CLOCKS_HZ[0]), str(CLOCKS_HZ[-1]))
@@ -226,6 +239,7 @@ def test_a_clock_that_is_not_held_is_no_sample(
     current = next(machine.tree.glob("class/**/cur_freq"))
     current.unlink()
     current.write_text("204000000\n")
+    machine.monkeypatch.setattr(windows, "SETTLE_MS", 800.0)
     assert machine.profile("--clocks", "115,803,1109", window_ms=200.0) == 1
     assert "cuda0: asked for 1109 MHz, runs at 204: unknown\n" in capfd.readouterr().err
     assert clocks(machine.tree) == AS_BEFORE
@@ -235,11 +249,10 @@ def test_a_clock_that_is_not_held_is_no_sample(
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)]
 )
-def test_however_it_ends_clocks_go_back_and_the_same_command_goes_on(
+def test_however_it_ends_clocks_go_back_and_samples_stay(
     machine: Machine, number: signal.Signals, status: int
 ) -> None:
-    options = ["--clocks", "115,803,1109"]
-    with machine.start(*options) as first:
+    with machine.start("--clocks", "115,803,1109") as first:
         try:
             until(
                 lambda: (
@@ -251,10 +264,22 @@ def test_however_it_ends_clocks_go_back_and_the_same_command_goes_on(
         until(lambda: clocks(machine.tree) == AS_BEFORE, RESTORED_S + 3 * (number == signal.SIGINT))
         assert first.wait(LIMIT_S) == status
     until(lambda: not machine.claim.exists())
+    assert len(machine.samples) >= 6
+
+
+def test_the_same_command_goes_on_where_it_was(machine: Machine) -> None:
+    path = machine_profile_path("toy", "board", FINGERPRINT).with_name("samples-board.csv")
+    cells = [Cell("a-32", size, mhz) for size in (1, 3) for mhz in (115, 803, 1109)]
+    with closing(SampleFile(path, cells)) as file:
+        for cell in cells[1:]:
+            for _ in range(6):
+                file.add(cell, 10_000.0 * cell.batch_size / (cell.clock_mhz or 1), 5.0)
     before = machine.samples
-    assert machine.profile(*options) == 0
+    assert machine.profile("--clocks", "115,803,1109") == 0
     assert machine.samples[: len(before)] == before
-    assert len(machine.samples) == 6 * 6
+    added = machine.samples[len(before) :]
+    assert len(added) == 6
+    assert all(line.startswith("a-32,1,115,") for line in added)
     assert {row.num_samples for row in machine.table().rows} == {0, 6}
 
 
@@ -284,3 +309,24 @@ def test_a_meter_that_fails_is_told_and_what_was_measured_stays(
     assert shown.count("; once more") == 2
     assert clocks(machine.tree) == AS_BEFORE
     assert len(machine.samples) >= 3
+
+
+def test_a_meter_that_is_not_believed_leaves_latency_alone_and_says_why(machine: Machine) -> None:
+    stand_in(machine.monkeypatch.setattr, 100.0)
+    machine.monkeypatch.setattr(governed, "BELIEVED_MS", 300.0)
+    sensor = next(machine.tree.glob("bus/**/curr1_input"))
+    facts = MeterFacts("ina3221", "module", 100.0)
+    with closing(governed.GovernedDevice(BOARD, facts)) as device:
+        sensor.write_text("nan\n")
+        device.hear(500.0)
+        assert device.believe_meter() == f"{sensor}: holds 'nan', not whole numbers"
+        assert device.power_w(0.0, 1000.0) == (None, "")
+
+
+def test_a_governor_that_does_not_start_is_one_line(machine: Machine) -> None:
+    stand_in(machine.monkeypatch.setattr, 100.0)
+    machine.monkeypatch.setattr(governed, "CHILD_COMMAND", (sys.executable, "-c", "pass"))
+    with pytest.raises(
+        RunError, match="cuda0: its governor does not start: nothing is heard of it"
+    ):
+        governed.GovernedDevice(BOARD, None)
