@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -73,6 +74,7 @@ class ModeTable:
         by_clock: the same at each clock that can be chosen, the lowest first.
         above_idle_rows_mj: what a frame takes above idle; never rises with the batch; empty where energy or idle power is unknown.
         idle_w: what the device draws while nothing runs, at its lowest clock; given with that.
+        most_above_idle_w: what it may draw above that.
     """
 
     p99_rows_ms: Rows
@@ -83,6 +85,7 @@ class ModeTable:
     by_clock: tuple[ModeTable, ...] = ()
     above_idle_rows_mj: Rows = ()
     idle_w: float | None = None
+    most_above_idle_w: float = math.inf
     _costs: tuple[tuple[ModeCost, ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -109,7 +112,7 @@ class ModeTable:
                     Mode(variant, size, self.clock_mhz),
                     p50_ms,
                     p99_ms,
-                    _throughput_fps(size, p50_ms, p99_ms),
+                    self._within_power(_throughput_fps(size, p50_ms, p99_ms), energies_mj[-1]),
                     *energies_mj,
                 )
                 for size, (p50_ms, p99_ms, *energies_mj) in enumerate(zip(*every, strict=True), 1)
@@ -196,6 +199,20 @@ class ModeTable:
             above_idle_rows_mj=cut(self.above_idle_rows_mj),
             by_clock=tuple(one.up_to(most_frames) for one in self.by_clock),
         )
+
+    def capped(self, power_cap_w: float) -> ModeTable:
+        """The table of a device that may draw no more than that, which bounds what it carries in each mode."""
+        most_w = power_cap_w - (self.idle_w or 0.0)
+        return replace(
+            self,
+            most_above_idle_w=most_w,
+            by_clock=tuple(replace(one, most_above_idle_w=most_w) for one in self.by_clock),
+        )
+
+    def _within_power(self, throughput_fps: float, above_idle_mj: float | None) -> float:
+        if above_idle_mj is None:
+            return throughput_fps
+        return min(throughput_fps, 1000 * self.most_above_idle_w / above_idle_mj)
 
     def published(self) -> ModeTable:
         """The table for planners that are to reckon as published: throughput from the tail."""

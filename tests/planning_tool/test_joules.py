@@ -79,6 +79,15 @@ def test_a_budget_finds_the_price(plan):
     assert tight["power_w"] <= 8
 
 
+def test_a_cap_is_kept_even_where_not_everybody_can_be_served(plan):
+    wide = json.loads(plan("--json", "--objective", "capped", "--power-cap-w", "12")[1])
+    assert wide["served_ratio"] == 1
+    assert wide["power_w"] <= 12
+    narrow = json.loads(plan("--json", "--objective", "capped", "--power-cap-w", "gate=6")[1])
+    assert narrow["served_ratio"] == 0.5
+    assert narrow["power_w"] <= 6
+
+
 def test_the_table_shows_clock_and_power(plan):
     _, text, _ = plan("--objective", "joules", "--price-per-joule", "0.01")
     assert "500 MHz" in text
@@ -88,9 +97,19 @@ def test_the_table_shows_clock_and_power(plan):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--objective", "watts"), "--objective='watts': must be one of accuracy, joules"),
+        (("--objective", "watts"), "--objective='watts': must be one of accuracy, capped, joules"),
+        (("--objective", "capped"), "--objective=capped: takes power_cap_w"),
+        (("--power-cap-w", "9"), "--power-cap-w=9: only with objective capped"),
+        (
+            ("--objective", "capped", "--power-cap-w", "4"),
+            "power_cap_w=4: must be above the 4.5 W that the devices draw while nothing runs",
+        ),
+        (
+            ("--objective", "capped", "--power-cap-w", "square=9"),
+            "power_cap_w='square=9': there is no device square",
+        ),
         (("--objective", "joules"), "--objective=joules: takes either price_per_joule or"),
-        (("--price-per-joule", "1"), "--price-per-joule=1: only with objective joules"),
+        (("--price-per-joule", "1"), "--price-per-joule=1.0: only with objective joules or capped"),
         (
             ("--objective", "joules", "--price-per-joule", "-1"),
             "--price-per-joule=-1.0: must be 0 to",

@@ -82,6 +82,8 @@ class AdmissionRound:
         planner: Planner,
         limit: TimeLimit,
         staging: Staging = lambda problem: stages_of(problem, {}),
+        *,
+        may_seat: bool = True,
     ) -> None:
         """Prepares a round.
 
@@ -91,6 +93,7 @@ class AdmissionRound:
             planner: keeps to the limit.
             limit: of the time, for everything.
             staging: tells in which stage each stream is planned.
+            may_seat: whether somebody may be seated without a plan.
         """
         self._staging = staging
         self.plan: Plan | None = None
@@ -100,7 +103,7 @@ class AdmissionRound:
         self._limit = limit
         self._plan_ms = 0.0  # of the newest plan in this round
         self._protected = protected_streams(everybody, plans[0])
-        candidates = (Seats(everybody, plan) for plan in plans)
+        candidates = (Seats(everybody, plan) for plan in plans if may_seat)
         self._seats = next((one for one in candidates if one.has(self._protected)), None)
 
     def run(self, joining: Sequence[Stream]) -> list[Admission]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import chain
+
 from ...core.mode import Mode, ModeCost, ModeTable
 from ...core.problem import Problem
 
@@ -13,6 +17,13 @@ EQUAL_RATIO = 1e-9
 def limit_fps(cost: ModeCost) -> float:
     """Returns the rate that a device must stay below, or at, in a mode of that cost."""
     return cost.throughput_fps * (1.0 - EQUAL_RATIO)
+
+
+def _costs(table: ModeTable, variant: int) -> Sequence[ModeCost]:
+    """What the modes of a variant cost at the device's own clock, the highest; where power is capped a lower one may carry more."""
+    if math.isinf(table.most_above_idle_w):
+        return table.costs(variant)
+    return tuple(chain.from_iterable(one.costs(variant) for one in table.at_each_clock))
 
 
 def capacity_fps(table: ModeTable, variant: int, budget_ms: float) -> float:
@@ -27,7 +38,7 @@ def capacity_fps(table: ModeTable, variant: int, budget_ms: float) -> float:
         Rate (frame/s) to stay below, or at; 0 if the budget is short of twice every latency.
     """
     return max(
-        (limit_fps(cost) for cost in table.costs(variant) if 2 * cost.p99_ms <= budget_ms),
+        (limit_fps(cost) for cost in _costs(table, variant) if 2 * cost.p99_ms <= budget_ms),
         default=0.0,
     )
 
@@ -37,7 +48,7 @@ def largest_batch(table: ModeTable, variant: int, budget_ms: float, rate_fps: fl
 
     Source: Jellyfish, the server's rule; the published loop stops one short of the profile's end.
     """
-    for cost in reversed(table.costs(variant)):
+    for cost in reversed(_costs(table, variant)):
         if 2 * cost.p99_ms <= budget_ms and rate_fps <= limit_fps(cost):
             return cost.mode.batch_size
     return 0

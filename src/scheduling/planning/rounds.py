@@ -164,8 +164,10 @@ class Planning:
         plans = [self.plan or _NOTHING, *([self._promised] if self._promised else [])]
         try:
             everybody = with_streams(problem, pending)
+            may_seat = not self._objective.is_strict  # a seat asks for no power
+            planner = self._whole_planner()
             admitting = AdmissionRound(
-                everybody, plans, self._whole_planner(), self._limit, self.stages
+                everybody, plans, planner, self._limit, self.stages, may_seat=may_seat
             )
             admissions = admitting.run(joining)
         except Exception as error:  # noqa: BLE001 a mistake in a planner must not end the process

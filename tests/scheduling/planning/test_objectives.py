@@ -86,13 +86,13 @@ def test_no_price_is_needed_for_a_budget_that_is_wide(unpriced):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"objective": "watts"}, "must be one of accuracy, joules"),
+        ({"objective": "watts"}, "must be one of accuracy, capped, joules"),
         ({"objective": "joules"}, "takes either price_per_joule or energy_budget_w"),
         (
             {"objective": "joules", "price_per_joule": 1.0, "energy_budget_w": 5.0},
             "takes either price_per_joule or energy_budget_w",
         ),
-        ({"energy_budget_w": 5.0}, "energy_budget_w=5: only with objective joules"),
+        ({"energy_budget_w": 5.0}, "energy_budget_w=5.0: only with objective joules"),
         ({"objective": "joules", "price_per_joule": 1e9}, "price_per_joule=1000000000.0: must be"),
     ],
 )

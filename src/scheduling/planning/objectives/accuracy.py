@@ -10,6 +10,8 @@ from ..port import Planner
 class Accuracy:
     """Devices run at their own clocks."""
 
+    is_strict = False
+
     def priced(self, problem: Problem) -> Problem:
         """See `Objective`."""
         return problem

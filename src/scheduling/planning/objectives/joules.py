@@ -15,6 +15,8 @@ from .price_search import Found, best_within
 class Joules:
     """A joule has a price."""
 
+    is_strict = False
+
     def __init__(self, price_per_joule: float = 0.0, energy_budget_w: float | None = None) -> None:
         """Sets the price, or what the devices should draw.
 

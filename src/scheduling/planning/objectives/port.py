@@ -20,6 +20,11 @@ class Objective(Protocol):
     All of them are prices of a joule: a planner makes the best plan at one price, and an objective finds the price.
     """
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether `holds` may say no."""
+        ...
+
     def priced(self, problem: Problem) -> Problem:
         """Returns the problem at the price in force: the one given, or that of the plan made last."""
         ...

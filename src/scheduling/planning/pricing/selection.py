@@ -2,7 +2,7 @@
 
 With joules counted each variant has a lane at each clock, and most of them are in no good plan. At the prices of the relaxation every
 stream loses something in each lane against the one that it prefers; lanes are ranked by what those lose who lose least. Kept are all
-lanes at the highest clock, so that whoever can be served still can, and as many of the others, more where devices are few. What a plan then runs is looked up among
+lanes at the highest clock and those that carry most, so that whoever can be served still can, and as many of the others, more where devices are few. What a plan then runs is looked up among
 all modes again (`to_plan`).
 """
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..instance import Floats, Instance, Ints
+from ..instance import Bools, Floats, Instance, Ints
 from .prices import Market
 
 FEW_MODES = 300  # of all types together: so many are no burden
@@ -36,11 +36,23 @@ def modes_worth_a_look(instance: Instance) -> Ints:
     for number in range(instance.num_types):
         own = lane_type == number
         highest = own & (clocks == clocks[own].max())
-        kept |= highest
-        lower = np.flatnonzero(own & ~highest)
+        kept |= highest | (own & _is_roomiest(instance, starts))
+        lower = np.flatnonzero(own & ~kept)
         ranked = lower[np.argsort(losses[lower], kind="stable")]
         kept[ranked[: int(factor * highest.sum())]] = True
     return np.flatnonzero(kept[lane_of])
+
+
+def _is_roomiest(instance: Instance, starts: Ints) -> Bools:
+    """(lanes,) whether a lane carries most of its type and variant; where power is capped that need not be at the highest clock."""
+    most = np.maximum.reduceat(instance.capacities, starts)
+    kinds = instance.mode_type[starts], instance.mode_variant[starts]
+    order = np.lexsort((-most, *kinds))
+    is_first = np.ones(len(starts), np.bool_)
+    is_first[1:] = np.any([np.diff(kind[order]) != 0 for kind in kinds], axis=0)
+    roomiest = np.zeros(len(starts), np.bool_)
+    roomiest[order[is_first]] = True
+    return roomiest
 
 
 def only(instance: Instance, modes: Ints) -> Instance:
