@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import math
 import os
+import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from prediction import Cells, read_boards
 
@@ -23,6 +27,7 @@ from moonjelly.zoos import (
     find_profile,
     open_zoo,
     read_latency_file,
+    write_latency_file,
 )
 from moonjelly.zoos.clocks import clock_table, filled, smoothed
 
@@ -68,6 +73,48 @@ def test_holes_are_predicted_and_what_was_measured_stays():
         assert one.p50_ms == pytest.approx(true.p50_ms, rel=0.03)
         assert one.power_w == pytest.approx(true.power_w, rel=0.03)
         assert one.p99_ms >= one.p50_ms * 1.0999
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 1000),
+    hole_share=st.sampled_from([0.1, 0.5, 0.8, 0.95]),
+    dark_share=st.sampled_from([0.0, 0.3, 0.8, 1.0]),
+    noise=st.sampled_from([0.0, 0.05, 0.5]),
+)
+def test_a_table_with_any_holes_is_served_or_refused_with_its_place(
+    seed: int, hole_share: float, dark_share: float, noise: float
+):
+    random = Random(seed)
+
+    def kept(one: LatencyRow) -> LatencyRow:
+        off = math.exp(random.gauss(0, noise))
+        power_w = None if random.random() < dark_share else one.power_w
+        p50_ms, p99_ms = one.p50_ms * off, one.p99_ms * off * 1.5
+        return replace(one, p50_ms=p50_ms, p99_ms=p99_ms, power_w=power_w)
+
+    rows = [kept(one) for one in without(
+        lambda one: one.clock_mhz != 900 and random.random() < hole_share).rows]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "latency-gpu.csv")
+        write_latency_file(path, file_of(rows))
+        try:
+            read = read_latency_file(path, VARIANTS)
+        except UsageError as error:
+            refusal = str(error)
+        else:
+            refusal = ""
+    event(f"refused: {bool(refusal)}")
+    if refusal:
+        assert re.search(r"latency-gpu.csv:\d+:(power_w|batch_size|p99_ms): ", refusal)
+        return
+    table = clock_table(read, VARIANTS, 8)
+    assert [one.clock_mhz for one in table.by_clock] == list(read.clocks_mhz)
+    for one in (table, *table.by_clock):
+        for cost in one.every_cost:
+            assert 0 < cost.p50_ms <= cost.p99_ms < math.inf
+            assert (cost.energy_mj is not None) == read.has_energy
+            assert cost.energy_mj is None or 0 < cost.energy_mj < math.inf
 
 
 def test_a_predicted_tail_is_longer_the_less_is_known():
