@@ -157,12 +157,15 @@ def test_a_governor_that_is_killed_is_started_again_and_knows_what_was_before(go
     assert governed.clocks() == AS_BEFORE, governed.log.read_text()
 
 
-def test_a_server_that_ends_while_its_governor_starts_again_puts_clocks_back(governed):
+@pytest.mark.parametrize(("words", "times"), [("governor-0: died", 1), ("governor-0: started", 2)])
+def test_a_server_that_ends_while_its_governor_is_dead_or_starts_again_puts_clocks_back(
+    governed, words, times
+):
     governed.start()
     governed.until_clocks(AS_ASKED)
     governed.until(lambda: governed.log.read_text().count(": ready") == NUM_CHILDREN)
     governed.child("governor").kill()
-    governed.until(lambda: governed.log.read_text().count("governor-0: started") == 2)
+    governed.until(lambda: governed.log.read_text().count(words) == times)
     governed.process.send_signal(signal.SIGTERM)
     assert governed.process.wait(LIMIT_S) == 0
     assert governed.clocks() == AS_BEFORE, governed.log.read_text()
