@@ -24,7 +24,9 @@ from ..scheduling.planning.port import Planner
 from ..scheduling.planning.pricing.pricing import PricingPlanner
 from ..scheduling.planning.registry import DEFAULT_PLANNER, PLANNERS, planner
 from ..scheduling.planning.rules import score, violations
-from .problem_file import plan_as_json, read_problem
+from ..scheduling.planning.stages import StagedPlanner, stage_words
+from ..scheduling.sharing.entitlements import Entitlements
+from .problem_file import plan_as_json, read_shared_problem
 from .report import check_line, explanation_lines, table_lines
 from .yardsticks import read_yardsticks
 
@@ -79,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Plans; returns the exit status."""
     aim = _aim(arguments)
-    chosen = aim.made.reached_by(_planner(arguments.planner, arguments.budget_ms))
+    chosen = _planner(arguments.planner, arguments.budget_ms)
     if arguments.check or arguments.problem.is_dir():
         if arguments.json or arguments.explain:
             raise UsageError("--json, --explain: for one problem, not with --check or a folder")
@@ -88,7 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--yardsticks: only with --check")
     if arguments.json and arguments.explain:
         raise UsageError("--explain: prints text; leave out --json")
-    problem = aim.read(arguments.problem)
+    problem, entitlements = aim.read(arguments.problem)
+    chosen = aim.made.reached_by(StagedPlanner(chosen, entitlements))
     plan, plan_ms = _timed(chosen, problem, arguments.seed, arguments.problem)
     problem = aim.made.priced(problem)
     result = score(problem, plan)
@@ -98,7 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         lines = table_lines(problem, plan, result, arguments.planner, plan_ms)
     if arguments.explain:
-        lines += ["", *explanation_lines(problem, explain(problem, plan, chosen))]
+        words = stage_words(problem, plan, entitlements) if entitlements else {}
+        lines += ["", *explanation_lines(problem, explain(problem, plan, chosen), words)]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
@@ -110,8 +114,9 @@ def _check(arguments: argparse.Namespace, chosen: Planner, aim: _Aim) -> int:
         raise UsageError(f"{folder}: holds no *.json")
     yardsticks = read_yardsticks(arguments.yardsticks) if arguments.yardsticks else {}
     for path in paths:
-        problem = aim.read(path)
-        plan, plan_ms = _timed(chosen, problem, arguments.seed, path)
+        problem, entitlements = aim.read(path)
+        whole = aim.made.reached_by(StagedPlanner(chosen, entitlements))
+        plan, plan_ms = _timed(whole, problem, arguments.seed, path)
         line = check_line(path.stem, score(problem, plan), yardsticks.get(path.stem), plan_ms)
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
@@ -153,16 +158,16 @@ class _Aim:
     options: ObjectiveOptions
     made: Objective
 
-    def read(self, path: Path) -> Problem:
-        """Reads a problem that can be planned for this."""
-        problem = read_problem(path)
+    def read(self, path: Path) -> tuple[Problem, Entitlements]:
+        """Reads a problem that can be planned for this, and what tenants are entitled to."""
+        problem, entitlements = read_shared_problem(path)
         try:
             self.options.check_tables(
                 {one.device_id: problem.tables[one.device_type] for one in problem.devices}
             )
         except ValueError as error:
             raise UsageError(f"{path}: {error}") from error
-        return problem
+        return problem, entitlements
 
 
 def _aim(arguments: argparse.Namespace) -> _Aim:

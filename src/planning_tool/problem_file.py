@@ -9,7 +9,8 @@ A problem is
      "clients":  [{"id": "c0", "fps": 15, "slo_ms": 100, "bandwidth_kbps": 20480.0, "wire_ms": 0.5}],
      "overhead_ms": 0.0}
 
-with the smallest variant first. `name`, `wire_ms` and `overhead_ms` may be left out. A device may have a `slowdown`: how many times
+with the smallest variant first. `name`, `wire_ms` and `overhead_ms` may be left out. Clients may be called `TENANT/NAME`, and
+`"tenants": {"north": {"priority": -5, "min_fps": 30}, ...}` says what tenants are entitled to. A device may have a `slowdown`: how many times
 as long as its type it takes; to the planner that is a type of its own.
 
 Where energy is to count, the problem has `"idle_w": {"gpu": 4.5}`, what devices of a type draw at their lowest clock while nothing
@@ -42,6 +43,7 @@ from ..core.variant import Variant
 from ..files.document import ReadBy
 from ..files.json_file import read_json
 from ..scheduling.planning.rules import Score
+from ..scheduling.sharing.entitlements import Entitlement, Entitlements, check_floors
 from ..scheduling.slowness import LEAST_RATIO, MOST_RATIO
 
 SLOWDOWN = Range(LEAST_RATIO, MOST_RATIO)
@@ -146,13 +148,20 @@ class _ProblemFile:
     idle_w: Mapping[str, Watts] = field(default_factory=dict)
     name: str = ""
     overhead_ms: float = option(0.0, limits=OVERHEAD_MS)
+    tenants: Mapping[str, Entitlement] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        check_floors(self.tenants.values())
 
 
 def read_problem(path: Path) -> Problem:
-    """Reads and checks one problem.
+    """Reads one problem; see `read_shared_problem`."""
+    return read_shared_problem(path)[0]
+
+
+def read_shared_problem(path: Path) -> tuple[Problem, Entitlements]:
+    """Reads and checks one problem, and what its tenants are entitled to.
 
     Raises:
         UsageError: naming the file, the place in it, the value and the rule.
@@ -168,7 +177,7 @@ def read_problem(path: Path) -> Problem:
                 raise document.error(place, f"{listed}: must list type {name!r}")
     with document.blamed():
         profiled = {name: _table(name, file) for name in types}
-        return Problem(
+        problem = Problem(
             tuple(_slowed(one) for one in file.devices),
             tuple(variant for variant, _ in file.variants),
             {
@@ -180,6 +189,7 @@ def read_problem(path: Path) -> Problem:
             file.clients,
             file.overhead_ms,
         )
+    return problem, file.tenants
 
 
 def _table(device_type: str, file: _ProblemFile) -> ModeTable:

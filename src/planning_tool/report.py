@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..core.plan import Plan
 from ..core.problem import Problem
@@ -67,8 +67,13 @@ def check_line(name: str, score: Score, yardstick: Yardstick | None, plan_ms: fl
     )
 
 
-def explanation_lines(problem: Problem, explanations: Sequence[Explanation]) -> list[str]:
-    """Returns a paragraph of one or more lines for each stream; it says which devices are slow."""
+def explanation_lines(
+    problem: Problem, explanations: Sequence[Explanation], stages: Mapping[str, str]
+) -> list[str]:
+    """Returns a paragraph of one or more lines for each stream; it says which devices are slow.
+
+    `stages` says in which stage each stream was planned, where there is more than one.
+    """
     slowdowns = {device.device_id: device.slowdown_ratio for device in problem.devices}
     lines = []
     for one in explanations:
@@ -87,6 +92,8 @@ def explanation_lines(problem: Problem, explanations: Sequence[Explanation]) -> 
                 f"{problem.variants[one.device.mode.variant].name}; budget {one.budget_ms:.1f} ms, "
                 f"needs {one.needed_ms:.1f} ms; bound by {bound}"
             )
+        if one.stream_id in stages:
+            lines.append(f"  {stages[one.stream_id]}")
         lines += [f"  {_wish(problem, wish)}" for wish in one.wishes]
         lines += [
             f"  would be accepted at {offer.fps:g} frame/s within {offer.slo_ms:g} ms"

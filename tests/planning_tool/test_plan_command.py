@@ -151,3 +151,38 @@ def test_values_of_yardsticks_are_checked(problem_file, tmp_path, capsys, row, r
     error = capsys.readouterr().err
     assert "yardsticks.csv:3:served_bound" in error
     assert rule in error
+
+
+def test_an_explanation_says_which_floor_or_weight_bound_a_stream(problem_file, capsys):
+    problem = json.loads(problem_file.read_text())
+    tenants = {"modest": {"min_fps": 45}, "paying": {"priority": -5}}
+    client = {"slo_ms": 120, "bandwidth_kbps": 9000.0, "fps": 45}
+    clients = [
+        {"id": f"{tenant}/{n}", **client}
+        for tenant in ("greedy", "modest", "paying")
+        for n in "012"
+    ]
+    problem_file.write_text(json.dumps(problem | {"clients": clients, "tenants": tenants}))
+    assert main(["plan", str(problem_file), "--explain"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    stage_of = {line.split(":")[0]: lines[n + 1] for n, line in enumerate(lines) if "/" in line}
+    assert stage_of["modest/0"] == "  floor of modest"
+    assert stage_of["paying/0"] == "  weight 3121 of paying"
+    assert stage_of["greedy/0"] == (
+        "  weight 1024 of greedy; bound by floor of modest: 1 served; "
+        "weight 3121 of paying: 3 served"
+    )
+
+
+@pytest.mark.parametrize(
+    ("entitled", "complaint"),
+    [
+        ({"a": {"weight": 0}}, "tenants.a.weight: 0: must be a whole number of at least 1"),
+        ({"a": {"min_share_ratio": 0.7}, "b": {"min_share_ratio": 0.7}}, "1.4 in all: must be at"),
+    ],
+)
+def test_what_tenants_cannot_be_entitled_to_is_named(problem_file, capsys, entitled, complaint):
+    problem = json.loads(problem_file.read_text())
+    problem_file.write_text(json.dumps(problem | {"tenants": entitled}))
+    assert main(["plan", str(problem_file)]) == 2
+    assert complaint in capsys.readouterr().err

@@ -6,6 +6,7 @@ Variants are chosen for all of them together.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
@@ -75,6 +76,29 @@ def share_ratio(problem: Problem, stream: Stream) -> float:
         capacity_fps(problem.tables[device.device_type], 0, budget_ms) for device in problem.devices
     )
     return min(1.0, stream.fps / total_fps) if total_fps else 1.0
+
+
+def stage_words(problem: Problem, plan: Plan, entitlements: Entitlements) -> dict[str, str]:
+    """Says of each stream in which stage it was planned, and of one that is not served which floors and weights bound it."""
+    stages = stages_of(problem, entitlements)
+    tenants = {one: StreamKey.parse(one).tenant for one in stages}
+    served = Counter((stages[one], tenants[one]) for one in _served(plan))
+    words = {}
+    for stream_id, stage in stages.items():
+        text = _stage_words(stage, tenants[stream_id])
+        before = [
+            f"{_stage_words(*whose)}: {count} served"
+            for whose, count in sorted(served.items())
+            if whose[0] < stage
+        ]
+        if plan.placement[stream_id] is None and before:
+            text += f"; bound by {'; '.join(before)}"
+        words[stream_id] = text
+    return words
+
+
+def _stage_words(stage: Stage, tenant: str) -> str:
+    return f"weight {-stage.lightness} of {tenant}" if stage.is_beyond else f"floor of {tenant}"
 
 
 class StagedPlanner:
