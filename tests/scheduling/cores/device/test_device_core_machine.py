@@ -34,7 +34,7 @@ BY_CLOCK = {
     for mhz in (300.0, 600.0, 1200.0)
 }
 SIDES_PX = dict.fromkeys(PUBLISHED, 128) | {"a": 32, "b": 64, "c": 64, "d": 96}
-BATCHERS = ("deadline", "fixed:3", "interval:30")
+BATCHERS = ("deadline", "fair", "fixed:3", "interval:30")
 times = st.integers(0, 60).map(float)
 
 
@@ -77,9 +77,10 @@ class Device(RuleBasedStateMachine):
         self.now_ms += after_ms
         self.is_stale = True
 
-    @rule(left_ms=times, is_alone=st.booleans())
-    def frame_comes(self, left_ms: float, is_alone: bool) -> None:
-        self.core.take(self.num_taken, self.now_ms + left_ms, self.now_ms, is_alone=is_alone)
+    @rule(left_ms=times, is_alone=st.booleans(), tenant=st.sampled_from(["local", "a", "b"]))
+    def frame_comes(self, left_ms: float, is_alone: bool, tenant: str) -> None:
+        deadline_ms = self.now_ms + left_ms
+        self.core.take(self.num_taken, deadline_ms, self.now_ms, is_alone=is_alone, tenant=tenant)
         self.open.add(self.num_taken)
         self.num_taken += 1
         self.is_stale = True
@@ -248,6 +249,11 @@ class OverlappingDevice(Device):
     num_loaded = 2
 
 
+class FairDevice(Device):
+    batching = "fair"
+    depth = 2
+
+
 class FixedDevice(Device):
     batching = "fixed:3"
     num_loaded = 1
@@ -373,6 +379,7 @@ LIMITS = settings(max_examples=60, stateful_step_count=60, deadline=None)
 for machine in (
     Device,
     OverlappingDevice,
+    FairDevice,
     FixedDevice,
     IntervalDevice,
     PublishedDevice,
@@ -382,6 +389,7 @@ for machine in (
     machine.TestCase.settings = LIMITS
 TestDevice = Device.TestCase
 TestOverlappingDevice = OverlappingDevice.TestCase
+TestFairDevice = FairDevice.TestCase
 TestFixedDevice = FixedDevice.TestCase
 TestIntervalDevice = IntervalDevice.TestCase
 TestPublishedDevice = PublishedDevice.TestCase

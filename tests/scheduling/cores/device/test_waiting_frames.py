@@ -102,3 +102,11 @@ def test_frames_that_are_to_be_alone_are_in_no_batch():
     assert frames.decode(0, 9, -math.inf) == 0
     assert frames.remove(7).key == 7
     assert frames.first_alone is None
+
+
+def test_tenants_take_turns_where_frames_are_decoded_by_tenant():
+    frames = WaitingFrames(needs_decoding=True, is_by_tenant=True)
+    for key, tenant in enumerate("aaaab"):
+        frames.add(key, 10.0 * key, 0.0, is_alone=False, tenant=tenant)
+    assert decode_all(frames, look_ahead=2) == [0, 4, 1]
+    assert [frame.tenant for frame in frames.view()] == list("aaaab")
