@@ -18,6 +18,7 @@ from ..core.plan import Plan
 from ..core.problem import Problem
 from ..scheduling.planning.effort import TimeLimit
 from ..scheduling.planning.explanation import explain
+from ..scheduling.planning.joule_steps import joule_steps
 from ..scheduling.planning.objectives.port import Objective
 from ..scheduling.planning.objectives.registry import ObjectiveOptions
 from ..scheduling.planning.port import Planner
@@ -27,7 +28,7 @@ from ..scheduling.planning.rules import score, violations
 from ..scheduling.planning.stages import StagedPlanner, stage_words
 from ..scheduling.sharing.entitlements import Entitlements
 from .problem_file import plan_as_json, read_shared_problem
-from .report import check_line, explanation_lines, table_lines
+from .report import check_line, explanation_lines, joule_lines, table_lines
 from .yardsticks import read_yardsticks
 
 UNLIMITED_STEPS = 1 << 40  # the clock is the limit
@@ -102,7 +103,9 @@ def run(arguments: argparse.Namespace) -> int:
         lines = table_lines(problem, plan, result, arguments.planner, plan_ms)
     if arguments.explain:
         words = stage_words(problem, plan, entitlements) if entitlements else {}
-        lines += ["", *explanation_lines(problem, explain(problem, plan, chosen), words)]
+        joules = joule_lines(problem, joule_steps(problem, plan))
+        explained = explain(problem, plan, chosen)
+        lines += ["", *explanation_lines(problem, explained, words), *joules]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ..core.mode import Mode
 from ..core.plan import Plan
 from ..core.problem import Problem
 from ..scheduling.planning.explanation import Binding, Explanation, Wish
+from ..scheduling.planning.joule_steps import DeviceJoules, Step
 from ..scheduling.planning.rules import Score, device_power
 from .yardsticks import Yardstick
 
@@ -100,6 +102,28 @@ def explanation_lines(
             for offer in one.offers
         ]
     return lines
+
+
+def joule_lines(problem: Problem, devices: Sequence[DeviceJoules]) -> list[str]:
+    """Returns a line for each device that serves somebody: what more accuracy would have cost, and what less would have saved."""
+    lines = []
+    for one in devices:
+        steps = [_step(problem, step) for step in (one.dearer, one.cheaper) if step is not None]
+        now = f"{one.device_id}: {_mode(problem, one.mode)}, {one.above_idle_w:.2f} W above idle"
+        lines.append("; ".join([now, *(steps or ["no other mode serves these clients"])]))
+    return lines
+
+
+def _step(problem: Problem, step: Step) -> str:
+    return (
+        f"{_mode(problem, step.mode)} {step.accuracy_gain:+.3f} accuracy for "
+        f"{100 * (step.energy_ratio - 1):+.0f} % energy"
+    )
+
+
+def _mode(problem: Problem, mode: Mode) -> str:
+    clock = "" if mode.clock_mhz is None else f" at {mode.clock_mhz:g} MHz"
+    return f"{problem.variants[mode.variant].name}{clock}"
 
 
 def _wish(problem: Problem, wish: Wish) -> str:

@@ -94,6 +94,18 @@ def test_the_table_shows_clock_and_power(plan):
     assert "W of it above idle; a joule costs 0.01 of accuracy" in text
 
 
+def test_what_a_joule_cost_is_explained(plan):
+    _, text, _ = plan("--explain", "--objective", "joules", "--price-per-joule", "0.01")
+    assert text.splitlines()[-1] == (
+        "gate: v256 at 500 MHz, 5.12 W above idle; v128 at 500 MHz -0.128 accuracy for -50 % energy"
+    )
+    _, text, _ = plan("--explain", "--objective", "joules", "--price-per-joule", "0.9")
+    assert text.splitlines()[-1] == (
+        "gate: v128 at 500 MHz, 2.56 W above idle; v256 at 500 MHz +0.128 accuracy for +100 % energy"
+    )
+    assert "% energy" not in plan("--explain")[1]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

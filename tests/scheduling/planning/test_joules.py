@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from moonjelly.core.mode import Mode
+from moonjelly.core.plan import DevicePlan
 from moonjelly.scheduling.planning.exact.brute_force import BruteForcePlanner
 from moonjelly.scheduling.planning.exact.exact import ExactPlanner
 from moonjelly.scheduling.planning.instance import build
+from moonjelly.scheduling.planning.joule_steps import joule_steps
 from moonjelly.scheduling.planning.pricing.prices import Market
 from moonjelly.scheduling.planning.registry import planner
 from moonjelly.scheduling.planning.rules import device_power, score, violations
@@ -153,3 +155,28 @@ def test_a_clock_that_the_table_lacks_breaks_a_rule(golden, clocked):
     assert violations(problem, replace(plan, devices=(first, *plan.devices[1:]))) == [
         "gpu0: no clock of 500 MHz"
     ]
+
+
+@from_fixture
+@given(seed=st.integers(0, 10**9), price=prices)
+def test_what_a_joule_buys_is_as_explained(small_problem, clocked, seed, price):
+    problem = clocked(small_problem(seed, variants=3), seed, price)
+    plan = planner("pricing").plan(problem, None, Random(0))
+    before = device_power(problem, plan)
+    value = score(problem, plan).value_per_request
+    for one in joule_steps(problem, plan):
+        assert one.above_idle_w == pytest.approx(before[one.device_id].above_idle_w)
+        for step, is_dearer in ((one.dearer, True), (one.cheaper, False)):
+            if step is None:
+                continue
+            assert step.accuracy_gain > 0 if is_dearer else step.energy_ratio < 1
+            devices = tuple(
+                DevicePlan.of(one.device_id, step.mode) if each.device_id == one.device_id else each
+                for each in plan.devices
+            )
+            other = replace(plan, devices=devices)
+            assert violations(problem, other) == []
+            after = device_power(problem, other)[one.device_id].above_idle_w
+            assert after == pytest.approx(step.energy_ratio * one.above_idle_w)
+            # Else the plan would have it.
+            assert score(problem, other).value_per_request <= value + 1e-6 * abs(value) + 1e-9
