@@ -74,8 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
     runs = experiment.runs()
     if experiment.detections_zoo and not arguments.simulated and any(map(has_networks, runs)):
         raise UsageError(f"{path}: detections_zoo: is for replayed devices alone, or --simulated")
-    if hosts and any(one.path for one in experiment.videos.values()):
-        raise UsageError(f"{path}: source: a video file is for runs here, or --simulated")
     console = Console(stderr=True, soft_wrap=True)
     try:
         leave_at_sigterm()

@@ -158,7 +158,7 @@ class VideoFile:
             num_pictures=number,
             size_px=(image.shape[1], image.shape[0]),
             class_names=() if self._truth is None else self._truth.class_names,
-            path=str(self.path),
+            path=str(self.path.absolute()),
         )
 
     def make(self, number: int) -> tuple[Image, None]:

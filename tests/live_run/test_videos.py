@@ -177,3 +177,19 @@ def test_a_broken_cache_names_the_file(cache: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(RunError, match=r"scene-5-.*: cannot be used: .*; it may be removed"):
         Video(DrawnStreet("scene:5"))
+
+
+def test_what_was_encoded_before_ctrl_c_is_not_encoded_again() -> None:
+    video, told = Video(DrawnStreet("scene:5")), []
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt(done, total)
+
+    with pytest.raises(KeyboardInterrupt, match="32, 40"):
+        video.encode_ahead(range(40), [32], 90, Fit.STRETCH, stop)
+    video.encode_ahead(range(40), [32], 90, Fit.STRETCH, lambda *done: told.append(done))
+    assert told == [(8, 8)]
+    sizes = video.encoded_bytes([32], 90, Fit.STRETCH)
+    assert sizes == {
+        (number, 32): len(video.encoded(number, 32, 90, Fit.STRETCH)) for number in range(40)
+    }

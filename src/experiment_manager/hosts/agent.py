@@ -97,7 +97,7 @@ def _serve(request: Request, lease: Lease) -> None:
 
 
 def _play(request: Request, lease: Lease) -> None:
-    """Plays cameras; details: server (HOST:PORT), cameras, shaper, links in words, sides_px, fit, seconds, seed."""
+    """Plays cameras; details: server (HOST:PORT), cameras, shaper, links in words, video_sha256 (of a source that is a file), sides_px, fit, seconds, seed."""
     from ...adapting.frame_sizes import DEFAULT_QUALITY
     from ...core.clock import MonotonicClock
     from ...core.zoo import Fit
@@ -113,8 +113,15 @@ def _play(request: Request, lease: Lease) -> None:
     folder, details = request.folder, request.details
     cameras = Document(None, details["cameras"]).read(tuple[LiveCamera, ...])
     seconds = float(details["seconds"])
-    sources = [seen_by(camera) for camera in cameras]
+    try:
+        sources = [seen_by(camera) for camera in cameras]
+    except ValueError:
+        missing = ", ".join(sorted({camera.source for camera in cameras}))
+        raise RunError(f"source: {missing}: is not there") from None
     for camera, source in zip(cameras, sources, strict=True):
+        facts = source.video.facts
+        if facts.path and facts.digest != details["video_sha256"]:
+            raise RunError(f"source: {facts.path}: has other bytes here than there")
         source.video.encode_ahead(
             source.numbers(camera.num_frames(seconds)),
             details["sides_px"],

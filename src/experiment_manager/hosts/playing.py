@@ -127,6 +127,7 @@ def _play_request(
         cameras=[dataclasses.asdict(camera) for camera in share.cameras],
         links=[links[camera.stream_id] for camera in share.cameras],
         shaper=run.shaper,
+        video_sha256=run.video_sha256,
         sides_px=sides_px(run),
         fit=zoo_of(run).zoo.fit,
         seconds=run.seconds,
