@@ -360,7 +360,7 @@ class ClockedDevice(Device):
                 self.time_passes(10.0)
             is_watched = self.decoding or self.core.condition.probe_at_ms() < math.inf
             assert self.mhz == (planned_mhz if is_watched else 300.0)
-            self.frame_comes(60.0, False)
+            self.frame_comes(60.0, False, "local")
             for _ in range(10):
                 self.device_asks()
                 self.time_passes(5.0)
