@@ -19,6 +19,7 @@ from ..scheduling.slowness import Slowness
 from .chance import log_normal
 from .events import EventQueue, Priority
 from .frame import SimulatedFrame
+from .meters import TICK_MS, DepartingMeter
 from .scenario import Sampling
 
 DrawMs = Callable[[str, int], float]
@@ -100,10 +101,12 @@ class SimulatedDevice:
         variants: Sequence[str] = (),
         on_energy: Callable[[EnergyRecord], None] | None = None,
         clock: SimulatedClock | None = None,
+        meter: DepartingMeter | None = None,
+        on_meter: Callable[[SimulatedDevice, float], None] | None = None,
     ) -> None:
         """Starts idle, and runs nothing before its first orders.
 
-        With a table of power, in the order of `variants`, it has a modelled meter.
+        With a table of power, in the order of `variants`, it has a modelled meter; `on_meter` takes what `meter` makes of it, tick by tick.
 
         The active variant runs on for `load_ms` until another is there. Blank batches end at `probes_until_ms`, so that the run
         does. Its answers, drops, due statuses, batches and loads go to those who are given; None for `on_batch` spares the rows.
@@ -125,8 +128,12 @@ class SimulatedDevice:
         self._on_energy = on_energy
         self._variants = {name: number for number, name in enumerate(variants)}
         self._energy: EnergyAccount | None = None
+        self._meter: DepartingMeter | None = None
         if power is not None:
             self._energy = EnergyAccount.modelled(device_id, power, events.now_ms)
+            if meter is not None and on_meter is not None:
+                self._meter, self._on_meter = meter, on_meter
+                events.at(events.now_ms, Priority.DONE, self._tick_meter)
         self._loading: set[LoadCause] = set()
         self._frames: dict[int, SimulatedFrame] = {}
         self._keys = count()
@@ -153,7 +160,20 @@ class SimulatedDevice:
     @property
     def total_mj(self) -> float | None:
         """What its meter has counted; None where it has none."""
+        if self._meter is not None:
+            return self._meter.total_mj
         return None if self._energy is None else self._energy.total_mj
+
+    def _tick_meter(self) -> None:
+        """Reads the meter, and again after a tick until the run is over."""
+        if self._is_gone or self._meter is None or self._energy is None:
+            return
+        now_ms = self._events.now_ms
+        self._energy.tick(now_ms)
+        self._meter.tick(self._energy.total_mj or 0.0)
+        self._on_meter(self, self._meter.total_mj)
+        if now_ms + TICK_MS < self._probes_until_ms:
+            self._events.at(now_ms + TICK_MS, Priority.DONE, self._tick_meter)
 
     def close(self) -> None:
         """The run is over: hands out what its energy was to the end."""

@@ -191,6 +191,7 @@ class ServerModel(ServingOptions):
         plan_ms: from the state that a plan is made of until it is in force.
         load_ms: from a plan until a variant runs that the device has not loaded.
         clock_ms: what a change of its clock takes a device.
+        power_departure_ratio: how much more or less than its table a device draws at most, in ticks of 100 ms.
         sampling: of batch times.
     """
 
@@ -199,6 +200,7 @@ class ServerModel(ServingOptions):
     plan_ms: float = option(0.0, limits=Range(0, 60_000))
     load_ms: float = option(0.0, limits=Range(0, 60_000))
     clock_ms: float = option(0.0, limits=Range(0, 60_000))
+    power_departure_ratio: float = option(0.0, limits=Range(0, 0.9))
     sampling: Sampling = Sampling.LOG_NORMAL
 
 

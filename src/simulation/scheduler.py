@@ -30,6 +30,7 @@ from ..scheduling.cores.scheduler.instructions import (
 from ..scheduling.cores.scheduler.stimuli import (
     DeviceAnnounced,
     DeviceLost,
+    DeviceMetered,
     DeviceReported,
     EndpointCame,
     JoinAsked,
@@ -64,6 +65,7 @@ class SimulatedScheduler:
 
     Attributes:
         num_plans: made so far.
+        has_caps: of power, which meters help to keep.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class SimulatedScheduler:
         )
         limit = TimeLimit(lambda: self._planner.elapsed_ms)
         random = Random(scenario.seed)  # noqa: S311 plans are no secrets
+        objective = scenario.server.make_objective()
+        self.has_caps = objective.feedback is not None
         self._core = SchedulerCore(
             scenario.variants,
             budget_rule(scenario.server.budget_rule, scenario.variants),
@@ -93,7 +97,7 @@ class SimulatedScheduler:
                 [device.device_id for device in scenario.devices],
                 _clocked(scenario),
             ),
-            Planning(self._planner, random, limit, switching, scenario.server.make_objective()),
+            Planning(self._planner, random, limit, switching, objective),
             limit,
             scenario.server.plan_period_ms,
             1,
@@ -152,6 +156,11 @@ class SimulatedScheduler:
     def take_status(self, device: SimulatedDevice, slowness: Slowness) -> None:
         """Takes in how slow a device is."""
         self._happened(DeviceReported(device.device_id, device.generation, slowness))
+
+    def take_meter(self, device: SimulatedDevice, total_mj: float) -> None:
+        """Takes in what a device's meter has counted."""
+        now_ms = self._events.now_ms
+        self._happened(DeviceMetered(device.device_id, device.generation, total_mj, now_ms))
 
     def _happened(self, stimulus: Stimulus) -> None:
         """Hands the core a stimulus, once it is done with what it is at."""

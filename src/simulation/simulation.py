@@ -28,6 +28,7 @@ from .absences import Absences
 from .cameras import SimulatedCamera
 from .devices import SimulatedClock, SimulatedDevice, draw_latency
 from .events import EventQueue, Priority
+from .meters import DepartingMeter
 from .scenario import Scenario, SimulatedStream
 from .scheduler import SimulatedScheduler
 from .server import SimulatedServer
@@ -102,6 +103,7 @@ class Simulation:
         table = scenario.profiles[device.device_type].by_variant
         latencies = {one.name: table[one.name] for one in scenario.variants}
         random = _random(scenario, device.device_id)
+        meter_random = _random(scenario, f"{device.device_id} meter")
         draw_ms = draw_latency(scenario.server.sampling, latencies, random)
         by_clock = latencies_by_clock(scenario.modes.get(device.device_type), latencies)
         draws_ms = {
@@ -138,6 +140,8 @@ class Simulation:
                 variants=list(latencies),
                 on_energy=self._observers.on_energy,
                 clock=SimulatedClock(scenario.server.clock_ms, draws_ms, self._events),
+                meter=DepartingMeter(scenario.server.power_departure_ratio, meter_random),
+                on_meter=self._scheduler.take_meter if self._scheduler.has_caps else None,
             )
             self._server.device_came(made)
             self._scheduler.device_came(device, made.generation)

@@ -12,6 +12,7 @@ from ...core.mode import Mode
 from ...core.plan import Plan
 from ...core.problem import Problem
 from ...core.stream import Stream
+from ..power_feedback import PowerFeedback
 from ..sharing.entitlements import Entitlements
 from .admission import NO_PLAN, NOT_READY, Admission, AdmissionRound
 from .counter_offer import with_streams
@@ -191,6 +192,11 @@ class Planning:
     def _whole_planner(self) -> Planner:
         """Plans stage by stage, at a price that fits all stages together."""
         return self._objective.reached_by(StagedPlanner(self._planner, self._entitlements))
+
+    @property
+    def feedback(self) -> PowerFeedback | None:
+        """What holds the caps of power that plans are made within; None where there are none."""
+        return self._objective.feedback
 
     def _priced(self, problem: Problem) -> Problem:
         """The problem as the objective has it; as it is where that cannot be."""

@@ -45,6 +45,7 @@ class EnergySide:
         self._has_streams = False
         self._account: EnergyAccount | None = None
         self._quality = Quality.UNAVAILABLE  # of what was read last
+        self._read_ms = 0.0
         self._meter = ""
         self._problem = ""
         self._numbers = itertools.count(1)
@@ -80,10 +81,11 @@ class EnergySide:
     def said(self) -> EnergyRead | None:
         """What the meter has counted; None where there is none, or it cannot be read now."""
         with self._lock:
+            self._tick()
             account = self._account
             if account is None or account.total_mj is None or self._quality == Quality.UNAVAILABLE:
                 return None
-            return EnergyRead(total_mj=account.total_mj, quality=self._quality)
+            return EnergyRead(at_ms=self._read_ms, total_mj=account.total_mj, quality=self._quality)
 
     def plan(self, *, has_streams: bool) -> None:
         """A plan has come; for any thread, as all of these."""
@@ -131,6 +133,7 @@ class EnergySide:
                 self._quality = Quality(read.quality)
                 energy = Energy(read.total_mj, self._quality, read.problem)
                 self._note(self._account.read(energy, read.at_ms))
+                self._read_ms = read.at_ms
             if read.problem and read.problem != self._problem:
                 _log.warning("%s: energy: %s", self._device_id, read.problem)
             self._problem = read.problem
@@ -146,6 +149,7 @@ class EnergySide:
             now_ms = self._clock.now_ms()
             self._quality = Quality.MODELLED
             self._note(self._account.tick(now_ms))
+            self._read_ms = now_ms
             self._note_clock(now_ms)
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from ...devices.executors.port import Executor
 from ...devices.registry import build_executor
 from ...energy.port import ClockAsker
 from ...protos.internal_pb2 import (
+    EnergyRead,
     Envelope,
     Ready,
 )
@@ -138,7 +139,7 @@ class ExecutorProcess:
             self._log,
             lambda: open_log(config.out_dir, f"energy-{device.device_id}", EnergyRecord),
         )
-        self._governor.on_energy = self._energy.read
+        self._governor.on_energy = self._take_energy
         self._loop = BatchLoop(
             device.device_id,
             self._work,
@@ -234,6 +235,10 @@ class ExecutorProcess:
                         self._is_leaving = True
         except ChannelClosedError:
             raise SystemExit(EXIT_ORPHANED) from None
+
+    def _take_energy(self, read: EnergyRead | None) -> None:
+        self._energy.read(read)
+        self._peers.tell_energy()  # as often as the meter is read: caps of power depend on it
 
     def _tell_status(self) -> None:
         self._peers.tell_status()

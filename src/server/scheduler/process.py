@@ -15,7 +15,7 @@ from ...core.budget_rules import budget_rule
 from ...core.clock import MonotonicClock
 from ...core.errors import UsageError
 from ...core.records import PlanRecord
-from ...protos.internal_pb2 import Envelope, Ready
+from ...protos.internal_pb2 import EnergyRead, Envelope, Ready
 from ...scheduling.cores.scheduler.core import SchedulerCore
 from ...scheduling.cores.scheduler.instructions import (
     AnswerJoin,
@@ -30,6 +30,7 @@ from ...scheduling.cores.scheduler.instructions import (
 from ...scheduling.cores.scheduler.stimuli import (
     DeviceAnnounced,
     DeviceLost,
+    DeviceMetered,
     EndpointCame,
     EndpointLost,
     Stimulus,
@@ -271,11 +272,17 @@ class SchedulerProcess:
                     self._peer_of[device.device_id] = peer
                     self._happened(DeviceAnnounced(device))
             elif envelope.HasField("energy_read"):
-                self._energy_mj[peer] = envelope.energy_read.total_mj
+                self._take_energy(peer, devices, envelope.energy_read)
             elif envelope.HasField("executor_status"):
                 self._happened(read_status(envelope.executor_status, devices, self._variants))
         except ValueError as error:
             _log.error("%s: %s", peer, error)
+
+    def _take_energy(self, peer: str, devices: AnnouncementReader, read: EnergyRead) -> None:
+        """Takes what the meter of an executor's device has counted."""
+        self._energy_mj[peer] = read.total_mj
+        for device_id, generation in devices.generations.items():
+            self._happened(DeviceMetered(device_id, generation, read.total_mj, read.at_ms))
 
     def _on_endpoint(self, peer: str, reader: EndpointReader, envelope: Envelope) -> None:
         try:

@@ -14,6 +14,7 @@ from ...device_table import DeviceTable
 from ...planning.admission import NAME_TAKEN, NOT_READY, Refusal
 from ...planning.effort import TimeLimit
 from ...planning.rounds import Cause, Planning
+from ...planning.rules import device_power
 from ...quotas import Quotas, over_quota
 from .instructions import (
     AnswerJoin,
@@ -31,6 +32,7 @@ from .rhythm import Rhythm
 from .stimuli import (
     DeviceAnnounced,
     DeviceLost,
+    DeviceMetered,
     DeviceReported,
     EndpointCame,
     EndpointLost,
@@ -92,6 +94,9 @@ class SchedulerCore:
         self._rule = rule
         self._devices = devices
         self._planning = planning
+        self._feedback = planning.feedback
+        if self._feedback is not None:
+            self._feedback.expect_meters()
         self._limit = limit
         self._rhythm = Rhythm(period_ms, now_ms)
         self._num_endpoints = num_endpoints
@@ -135,12 +140,17 @@ class SchedulerCore:
             case DeviceLost(device_id, generation):
                 if self._devices.lose(device_id, generation):
                     self._rhythm.want(Cause.DEVICE_CHANGE)
+                    if self._feedback is not None:
+                        self._feedback.lost(device_id)
             case TenantsSet(quotas, entitlements):
                 self._quotas = quotas
                 self._planning.entitle(entitlements)
             case DeviceReported(device_id, generation):
                 if self._devices.is_current(device_id, generation):
                     self._observe(stimulus, now_ms)
+            case DeviceMetered(device_id, generation):
+                if self._devices.is_current(device_id, generation):
+                    self._meter(stimulus)
         wake_ms = self._due_ms()
         if wake_ms != self._wake_ms or isinstance(stimulus, Tick):
             self._wake_ms = wake_ms
@@ -186,6 +196,12 @@ class SchedulerCore:
     def _observe(self, said: DeviceReported, now_ms: float) -> None:
         self._heard_ms[said.device_id] = now_ms
         if self._devices.observe(said.device_id, said.slowness, said.broken):
+            self._rhythm.want(Cause.DEVICE_CHANGE)
+
+    def _meter(self, read: DeviceMetered) -> None:
+        """Holds caps of power by what devices draw; one that is exceeded has a plan made at once."""
+        feedback = self._feedback
+        if feedback is not None and feedback.read(read.device_id, read.total_mj, read.at_ms):
             self._rhythm.want(Cause.DEVICE_CHANGE)
 
     def _take_report(self, report: Reported, now_ms: float) -> None:
@@ -240,7 +256,7 @@ class SchedulerCore:
         if not problem.devices:
             return  # streams stay where they are; the endpoints know which executors live
         self._planning.replan(problem, self._streams.pending(), self._rhythm.plan_budget_ms)
-        self._publish(cause)
+        self._publish(cause, now_ms)
 
     def _admit(self, now_ms: float) -> None:
         """Answers all who wait; those who may join are told after the plan that has a place for them."""
@@ -259,7 +275,7 @@ class SchedulerCore:
             if refusals[one.stream.stream_id] is None:
                 stream = joining[one.stream.stream_id]
                 self._streams.admit(one.endpoint, one.request, stream, now_ms)
-        self._publish(Cause.JOIN)
+        self._publish(Cause.JOIN, now_ms)
         self._answer(refusals)
 
     def _answer(self, refusals: Mapping[str, Refusal | None]) -> None:
@@ -283,13 +299,17 @@ class SchedulerCore:
             budget_rule=self._rule,
         )
 
-    def _publish(self, cause: Cause) -> None:
+    def _publish(self, cause: Cause, now_ms: float) -> None:
         """Tells everybody of the plan in force if it has changed."""
         planning = self._planning
         if planning.mistake is not None:
             self._out.append(ReportMistake(planning.mistake))
         if planning.plan is None or planning.problem is None:
             return
+        if self._feedback is not None:
+            power = device_power(planning.problem, planning.plan) or {}
+            parts_w = {name: (one.idle_w, one.above_idle_w) for name, one in power.items()}
+            self._feedback.planned(parts_w, now_ms)
         if self._publication.update(planning.problem, planning.plan, planning.preempted):
             plan = self._publication.plan
             if plan is not None:

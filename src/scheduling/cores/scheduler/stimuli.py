@@ -107,6 +107,22 @@ class DeviceReported:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceMetered:
+    """The meter of a device has been read.
+
+    Attributes:
+        generation: of the device.
+        total_mj: that it has counted; what a later generation counts begins anew.
+        at_ms: when it was read.
+    """
+
+    device_id: str
+    generation: int
+    total_mj: float
+    at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class TenantsSet:
     """What tenants may have, and are entitled to, from now on; who has more than its quota keeps it."""
 
@@ -128,6 +144,7 @@ Stimulus: TypeAlias = (
     | DeviceAnnounced
     | DeviceLost
     | DeviceReported
+    | DeviceMetered
     | TenantsSet
     | Tick
 )

@@ -11,6 +11,7 @@ class Accuracy:
     """Devices run at their own clocks."""
 
     is_strict = False
+    feedback = None
 
     def priced(self, problem: Problem) -> Problem:
         """See `Objective`."""

@@ -8,6 +8,7 @@ from random import Random
 
 from ....core.plan import Plan
 from ....core.problem import Problem
+from ...power_feedback import PowerFeedback
 from ..port import Planner
 from ..rules import device_power
 from .caps import PowerCaps
@@ -21,13 +22,20 @@ class Capped:
     """Caps are kept in any case: who cannot be served within them is not.
 
     A device's cap bounds what it carries in each mode. The cap of all is a price that is found: of a joule, beside the one that is given.
+
+    Attributes:
+        feedback: see `Objective`; without meters it leaves the caps as they are.
     """
 
     def __init__(self, caps: PowerCaps, price_per_joule: float = 0.0) -> None:
         """Sets the caps, and the least price of a joule."""
-        self._caps = caps
+        self.feedback = PowerFeedback(caps.fleet_w, caps.device_w)
         self._least_price = max(price_per_joule, LEAST_PRICE)
         self._price = self._least_price
+
+    @property
+    def _caps(self) -> PowerCaps:
+        return PowerCaps(self.feedback.fleet_w, self.feedback.device_w)
 
     @property
     def is_strict(self) -> bool:

@@ -16,6 +16,7 @@ class Joules:
     """A joule has a price."""
 
     is_strict = False
+    feedback = None
 
     def __init__(self, price_per_joule: float = 0.0, energy_budget_w: float | None = None) -> None:
         """Sets the price, or what the devices should draw.

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ....core.plan import Plan
 from ....core.problem import Problem
+from ...power_feedback import PowerFeedback
 from ..port import Planner
 
 LEAST_PRICE = (
@@ -23,6 +24,11 @@ class Objective(Protocol):
     @property
     def is_strict(self) -> bool:
         """Whether `holds` may say no."""
+        ...
+
+    @property
+    def feedback(self) -> PowerFeedback | None:
+        """Of meters, where there are caps of power: is told what is planned and what is drawn, and says what may be."""
         ...
 
     def priced(self, problem: Problem) -> Problem:

@@ -11,6 +11,7 @@ import pytest
 
 from moonjelly.core.budget import FULL_BUDGET
 from moonjelly.core.device import AnnouncedDevice, Device
+from moonjelly.core.mode import ModeTable
 from moonjelly.core.plan import Plan
 from moonjelly.core.problem import Problem
 from moonjelly.core.profile import BatchLatency, LatencyProfile
@@ -36,6 +37,7 @@ from moonjelly.scheduling.cores.scheduler.stimuli import (
 )
 from moonjelly.scheduling.device_table import DeviceTable
 from moonjelly.scheduling.planning.effort import TimeLimit
+from moonjelly.scheduling.planning.objectives.port import Objective
 from moonjelly.scheduling.planning.port import Planner
 from moonjelly.scheduling.planning.pricing.pricing import PricingPlanner
 from moonjelly.scheduling.planning.rounds import Planning
@@ -85,14 +87,21 @@ class CoreHarness:
         replans_ms: when plans were made that are no answers.
     """
 
-    def __init__(self, num_devices: int = 1, num_endpoints: int = 1, cost_ms: float = 0.0) -> None:
+    def __init__(
+        self,
+        num_devices: int = 1,
+        num_endpoints: int = 1,
+        cost_ms: float = 0.0,
+        objective: Objective | None = None,
+        clocked: dict[str, ModeTable] | None = None,
+    ) -> None:
         self.planner = CostlyPlanner(PricingPlanner(steps=20), cost_ms)
         limit = self.planner.limit
-        self.planning = Planning(self.planner, Random(0), limit)
+        self.planning = Planning(self.planner, Random(0), limit, objective=objective)
         self.core = SchedulerCore(
             VARIANTS,
             FULL_BUDGET,
-            DeviceTable(VARIANTS, 4, [f"d{number}" for number in range(num_devices)]),
+            DeviceTable(VARIANTS, 4, [f"d{number}" for number in range(num_devices)], clocked),
             self.planning,
             limit,
             PERIOD_MS,
