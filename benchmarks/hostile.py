@@ -44,7 +44,7 @@ LOOK_S = 0.25
 SPARE_DESCRIPTORS = 4
 MIB = 1 << 20
 NONE = "none"
-COLUMNS = "attack        in time  p99 ms  memory MiB  descriptors  log kB  afterwards"
+COLUMNS = "attack        in time  p99 ms  memory MiB  descriptors  log kB  afterwards  endpoint, scheduler (cores)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Outcome:
         num_descriptors_left: more than before, once it is calm.
         log_bytes: that came to the server's messages.
         after_ratio: frames answered of a new camera, once it is calm.
+        endpoint_cores: how busy it was while the cameras streamed.
+        scheduler_cores: likewise.
     """
 
     attack: str
@@ -71,6 +73,8 @@ class Outcome:
     num_descriptors_left: int
     log_bytes: int
     after_ratio: float
+    endpoint_cores: float
+    scheduler_cores: float
 
     def broken(self, calm_ratio: float) -> list[str]:
         """What of it is not as it should be, where without attack that ratio is in time."""
@@ -148,8 +152,9 @@ def stream(
 
 def measure(server: RunningServer, name: str, seconds: float, log: Path) -> Outcome:
     """One attack, from the calm before to the calm after."""
-    endpoint = endpoint_of(server.pid)
+    endpoint, scheduler = (process_of(server.pid, role) for role in ("endpoint", "scheduler"))
     descriptors, log_bytes = endpoint.num_fds(), log.stat().st_size
+    spent_s = [_cpu_s(one) for one in (endpoint, scheduler)]
     opened = threading.Semaphore(0)
     with ThreadPoolExecutor(1) as pool, Watch(endpoint) as watch:
         streaming = pool.submit(stream, server.address, seconds, NUM_CAMERAS, opened.release)
@@ -158,6 +163,10 @@ def measure(server: RunningServer, name: str, seconds: float, log: Path) -> Outc
                 raise RuntimeError("a camera was not served before the attack")
         with attacking(server.address, name):
             cameras = streaming.result()
+    cores = [
+        (_cpu_s(one) - before_s) / seconds
+        for one, before_s in zip((endpoint, scheduler), spent_s, strict=True)
+    ]
     time.sleep(CALM_S)
     num_left = endpoint.num_fds() - descriptors
     (newcomer,) = stream(server.address, AFTER_S, 1)
@@ -173,15 +182,22 @@ def measure(server: RunningServer, name: str, seconds: float, log: Path) -> Outc
         num_descriptors_left=num_left,
         log_bytes=log.stat().st_size - log_bytes,
         after_ratio=len(newcomer.answered_ms) / newcomer.offered,
+        endpoint_cores=cores[0],
+        scheduler_cores=cores[1],
     )
 
 
-def endpoint_of(supervisor: int) -> psutil.Process:
-    """The endpoint's process."""
+def process_of(supervisor: int, role: str) -> psutil.Process:
+    """The process of a server with that role."""
     for child in psutil.Process(supervisor).children():
-        if "endpoint" in child.cmdline():
+        if role in child.cmdline():
             return child
-    raise RuntimeError("there is no endpoint")
+    raise RuntimeError(f"there is no {role}")
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def main() -> int:
@@ -212,6 +228,7 @@ def main() -> int:
                 print(
                     f"{name:12} {one.in_time_ratio:8.2%}  {one.p99_ms:6.0f}  {one.memory_growth_mib:10.1f}  "
                     f"{one.num_descriptors_left:11d}  {one.log_bytes / 1000:6.1f}  {one.after_ratio:10.0%}  "
+                    f"{one.endpoint_cores:8.2f}  {one.scheduler_cores:9.2f}  "
                     f"{'BROKEN: ' + ', '.join(broken) if broken else ''} {one.drops or ''} {one.lost or ''}",
                     flush=True,
                 )

@@ -78,7 +78,7 @@ class ServerConfig(ServingOptions):
     )
     max_sessions: int = option(1024, "streams per endpoint", Range(1, 100_000))
     max_connections: int = option(
-        4096, "connections per endpoint, with or without calls on them", Range(16, 100_000)
+        1280, "connections per endpoint, with or without calls on them", Range(16, 100_000)
     )
     connection_idle_ms: float = option(
         60_000.0, "how long a connection may be without calls", Range(1000, 86_400_000)
@@ -100,7 +100,7 @@ class ServerConfig(ServingOptions):
     )
     address_sessions: int = option(512, "registered streams, likewise", Range(1, 100_000))
     address_silent_sessions: int = option(
-        256, "registered streams that send nothing, likewise", Range(1, 100_000)
+        128, "registered streams that send nothing, likewise", Range(1, 100_000)
     )
     address_mbits_per_s: float = option(
         2000.0, "Mbit/s of encoded frames, likewise; a second's worth at once", Range(40, 1e6)

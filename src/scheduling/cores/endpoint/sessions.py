@@ -136,12 +136,12 @@ def _is_taken(state: EndpointState, declared: Declared, now_ms: float) -> bool:
 
 
 def _beyond_limits(state: EndpointState, declared: Declared, now_ms: float) -> str:
-    """Why an address may not have another stream; empty if it may."""
-    visitor = declared.visitor
-    gates = [*state.sessions.values(), *(one.gate for one in state.joining.values())]
-    others = [
-        one for one in gates if one.declared.visitor == visitor and one.declared.key != declared.key
-    ]
+    """Why an address may not have another stream; empty if it may, or if it is no other."""
+    visitor, older = declared.visitor, state.sessions.get(str(declared.key))
+    if older is not None and older.declared.visitor == visitor:
+        return ""
+    gates = (*state.sessions.values(), *(one.gate for one in state.joining.values()))
+    others = [one for one in gates if one.declared.visitor == visitor]
     num_silent = sum(one.observed.is_silent(now_ms) for one in others)
     return state.limits.share(visitor, now_ms).sessions(len(others), num_silent)
 

@@ -43,6 +43,7 @@ def test_silent_streams_of_an_address_are_bounded_and_busy_ones_are_not_counted(
     shell.send(gates[0])
     request = shell.ask("d")
     assert shell.refusals[request] == "silent streams of one address: must be at most 2"
+    assert shell.ask("b") not in shell.refusals  # takes its own place again
     shell.send(gates[1])
     assert shell.ask("e") not in shell.refusals
 
