@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+OWN_CLOCK = math.inf  # of a mode that asks for none: mostly the highest
 _STREAM_FIELDS = [field.name for field in fields(Stream)[1:] if field.init]  # numbers
 
 
@@ -43,7 +44,7 @@ class Instance:
         budgets_ms: (N, variants).
         fits: (N, modes) whether the stream fits the mode, as far as it alone is concerned.
         mode_type, mode_variant, mode_batch: (modes,) what a mode is; types are numbers.
-        mode_clock: of each mode; None for the device's own.
+        mode_clock: (modes,) MHz; `OWN_CLOCK` where the device's own is left alone.
         capacities: (modes,) the most weight a device in that mode carries.
         accuracies: (modes,) accuracy of the mode's variant.
         values: (modes,) what a frame is worth in it: that, less the price of its joules.
@@ -61,7 +62,7 @@ class Instance:
     mode_type: Ints
     mode_variant: Ints
     mode_batch: Ints
-    mode_clock: tuple[float | None, ...]
+    mode_clock: Floats
     capacities: Ints
     accuracies: Floats
     values: Floats
@@ -100,15 +101,14 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
     budgets = budgets[servable]
     rates = [problem.streams[stream].fps for stream in servable]
 
-    modes = [
-        (number, one)
-        for number, name in enumerate(names)
-        for one in _useful_modes(problem.tables[name], problem.price_per_joule > 0)
-    ]
-    costs = [one.cost for _, one in modes]
-    unit_fps, weights, capacities = _in_units(rates, [limit_fps(one) for one in costs], max_units)
-    mode_variant = np.array([one.mode.variant for one in costs], np.int64)
-    latency = np.array([one.p99_ms for one in costs], np.float64)
+    tables = [_useful_modes(problem.tables[name], problem.price_per_joule > 0) for name in names]
+    number, size, clocks, latency, limits, energy_mj, starts = np.vstack(
+        [np.empty((0, len(_COLUMNS))), *tables]
+    ).T
+    mode_variant = number.astype(np.int64)
+    mode_type = np.repeat(np.arange(len(names)), [len(table) for table in tables])
+    unit_fps, weights, capacities = _in_units(rates, limits, max_units)
+    accuracies = np.array([variant.accuracy for variant in variants], np.float64)[mode_variant]
     fits = (budgets[:, mode_variant] >= 2 * latency) & (weights[:, None] <= capacities)
     possible = fits.any(axis=1)
     number_of = {name: number for number, name in enumerate(names)}
@@ -119,14 +119,14 @@ def build(problem: Problem, max_units: int = MAX_UNITS) -> Instance:
         weights=weights[possible],
         budgets_ms=budgets[possible],
         fits=fits[possible],
-        mode_type=np.array([number for number, _ in modes], np.int64),
+        mode_type=mode_type.astype(np.int64),
         mode_variant=mode_variant,
-        mode_batch=np.array([one.mode.batch_size for one in costs], np.int64),
-        mode_clock=tuple(one.mode.clock_mhz for one in costs),
+        mode_batch=size.astype(np.int64),
+        mode_clock=clocks,
         capacities=capacities,
-        accuracies=np.array([variant.accuracy for variant in variants], np.float64)[mode_variant],
-        values=np.array([problem.frame_value(one) for one in costs], np.float64),
-        starts_lane=np.array([one.starts_lane for _, one in modes], np.bool_),
+        accuracies=accuracies,
+        values=accuracies - problem.price_per_joule * energy_mj / 1000,
+        starts_lane=starts > 0,
         types=np.array([number_of[device.device_type] for device in problem.devices], np.int64),
         num_types=len(names),
     )
@@ -153,22 +153,13 @@ def _columns(streams: Sequence[Stream]) -> Stream:
     return columns
 
 
-class _Useful(NamedTuple):
-    """A mode worth a look.
-
-    Attributes:
-        cost: its own.
-        starts_lane: whether it is of another variant or clock than the one before, or carries no more, or is worth less.
-    """
-
-    cost: ModeCost
-    starts_lane: bool
+_COLUMNS = ("variant", "batch_size", "clock_mhz", "p99_ms", "limit_fps", "energy_mj", "starts_lane")
 
 
 @lru_cache(maxsize=64)  # plan after plan asks of the same tables
-def _useful_modes(table: ModeTable, do_joules_count: bool) -> tuple[_Useful, ...]:
-    """Of each variant the modes that carry more than every one with a latency as short, or take less energy where that counts."""
-    useful: list[_Useful] = []
+def _useful_modes(table: ModeTable, do_joules_count: bool) -> Floats:
+    """(modes, columns) of each variant those that carry more than every one with a latency as short, or take less energy where that counts."""
+    useful: list[tuple[float, ...]] = []
     clocks = table.at_each_clock if do_joules_count else (table,)
     for variant in range(table.num_variants):
         lanes = [one.costs(variant) for one in clocks]
@@ -176,13 +167,16 @@ def _useful_modes(table: ModeTable, do_joules_count: bool) -> tuple[_Useful, ...
         for lane in lanes:
             last_fps, last_mj = 0.0, 0.0
             for cost in sorted(lane, key=lambda one: (one.p99_ms, -one.mode.batch_size)):
+                size, clock_mhz = cost.mode.batch_size, cost.mode.clock_mhz
                 carries_more = cost.throughput_fps > last_fps
-                energy_mj = cost.above_idle_mj or 0.0
+                energy_mj = (cost.above_idle_mj or 0.0) if do_joules_count else 0.0
                 if carries_more if kept is None else cost.mode in kept:
-                    is_first = not last_fps or (kept is not None and energy_mj > last_mj)
-                    useful.append(_Useful(cost, is_first or not carries_more))
+                    starts = not (last_fps and carries_more and (energy_mj <= last_mj))
+                    clock = OWN_CLOCK if clock_mhz is None else clock_mhz
+                    limit = limit_fps(cost)
+                    useful.append((variant, size, clock, cost.p99_ms, limit, energy_mj, starts))
                     last_fps, last_mj = cost.throughput_fps, energy_mj
-    return tuple(useful)
+    return np.array(useful, np.float64)
 
 
 def _undominated(costs: Sequence[ModeCost]) -> set[Mode]:
@@ -195,14 +189,14 @@ def _undominated(costs: Sequence[ModeCost]) -> set[Mode]:
 
 
 def _in_units(
-    rates_fps: list[float], limits_fps: list[float], max_units: int
+    rates_fps: list[float], limits_fps: Floats, max_units: int
 ) -> tuple[float, Ints, Ints]:
     """Returns a unit, rates and limits in it as whole numbers; a set that keeps these keeps those."""
-    most_fps = min(max(limits_fps, default=0.0), math.fsum(rates_fps))
+    most_fps = min(float(limits_fps.max(initial=0.0)), math.fsum(rates_fps))
     unit_fps = common_unit_fps(rates_fps)
     if unit_fps is not None and most_fps <= max_units * unit_fps:
         weights = [round(rate / unit_fps) for rate in rates_fps]
-    elif rates_fps and limits_fps:
+    elif rates_fps and len(limits_fps):
         unit_fps = most_fps / max_units
         weights = [math.ceil(rate / unit_fps) for rate in rates_fps]
     else:  # nothing to place, or nowhere to place it
@@ -212,5 +206,5 @@ def _in_units(
     return (
         unit_fps,
         np.array(weights, np.int64),
-        np.array([min(enough, math.floor(limit / safe_fps)) for limit in limits_fps], np.int64),
+        np.minimum(enough, np.floor(limits_fps / safe_fps)).astype(np.int64),
     )

@@ -11,7 +11,7 @@ from ....core.mode import Mode
 from ....core.plan import DevicePlan, Plan
 from ..capacity import idle_mode
 from ..effort import Effort
-from ..instance import Instance, Ints
+from ..instance import OWN_CLOCK, Instance, Ints
 from .prices import Market, Prices
 from .refill import refill
 
@@ -82,8 +82,11 @@ def _best_mode(instance: Instance, mode: int, members: Sequence[int]) -> Mode:
     )
     alike = alike[instance.fits[members][:, alike].all(axis=0)]
     best = alike[np.lexsort((instance.mode_batch[alike], instance.values[alike]))[-1]]
+    clock_mhz = float(instance.mode_clock[best])
     return Mode(
-        int(instance.mode_variant[best]), int(instance.mode_batch[best]), instance.mode_clock[best]
+        int(instance.mode_variant[best]),
+        int(instance.mode_batch[best]),
+        None if clock_mhz == OWN_CLOCK else clock_mhz,
     )
 
 

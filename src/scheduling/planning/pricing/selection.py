@@ -2,7 +2,7 @@
 
 With joules counted each variant has a lane at each clock, and most of them are in no good plan. At the prices of the relaxation every
 stream loses something in each lane against the one that it prefers; lanes are ranked by what those lose who lose least. Kept are all
-lanes at the highest clock and those that carry most, so that whoever can be served still can, and as many of the others, more where devices are few. What a plan then runs is looked up among
+lanes at the highest clock and those that carry most, so that whoever can be served still can, and half as many of the others, more where devices are few. What a plan then runs is looked up among
 all modes again (`to_plan`).
 """
 
@@ -18,7 +18,8 @@ from .prices import Market
 FEW_MODES = 300  # of all types together: so many are no burden
 SAMPLE = 64  # streams that are asked, evenly spread
 FEW_LOSERS_RATIO = 0.1  # of the streams: those who lose least in a lane
-MANY_DEVICES = 16  # from so many on as many lanes are kept at lowered clocks as there are variants; of fewer devices more, in proportion
+LANES_RATIO = 0.5  # kept at lowered clocks, over variants, where devices are many
+LANES_OF_ONE = 8.0  # the same of a single device; of two half of that, and so on
 
 
 def modes_worth_a_look(instance: Instance) -> Ints:
@@ -29,17 +30,17 @@ def modes_worth_a_look(instance: Instance) -> Ints:
     starts = np.flatnonzero(instance.starts_lane)
     lane_of = np.cumsum(instance.starts_lane) - 1
     lane_type = instance.mode_type[starts]
-    clocks = np.array([instance.mode_clock[mode] or np.inf for mode in starts])
+    clocks = instance.mode_clock[starts]
     losses = _losses(instance)
     kept = np.zeros(len(starts), np.bool_)
-    factor = max(1.0, MANY_DEVICES / instance.num_devices)
+    ratio = max(LANES_RATIO, LANES_OF_ONE / instance.num_devices)
     for number in range(instance.num_types):
         own = lane_type == number
         highest = own & (clocks == clocks[own].max())
         kept |= highest | (own & _is_roomiest(instance, starts))
         lower = np.flatnonzero(own & ~kept)
         ranked = lower[np.argsort(losses[lower], kind="stable")]
-        kept[ranked[: int(factor * highest.sum())]] = True
+        kept[ranked[: int(ratio * highest.sum())]] = True
     return np.flatnonzero(kept[lane_of])
 
 
@@ -65,7 +66,7 @@ def only(instance: Instance, modes: Ints) -> Instance:
         mode_type=instance.mode_type[modes],
         mode_variant=instance.mode_variant[modes],
         mode_batch=instance.mode_batch[modes],
-        mode_clock=tuple(instance.mode_clock[mode] for mode in modes.tolist()),
+        mode_clock=instance.mode_clock[modes],
         capacities=instance.capacities[modes],
         accuracies=instance.accuracies[modes],
         values=instance.values[modes],
