@@ -175,8 +175,11 @@ def test_where_only_a_meter_is_missing_latency_is_measured_by_clock_and_energy_i
     [
         (["--clocks", "115,900,1109"], "clock_mhz=900: must be one that can be set: 115, 204"),
         (["--clocks", "115,204"], "clocks: must have 1109, the highest"),
-        (["--clocks", "1109"], "clocks: must be 2 or more"),
-        (["--clocks", "115,1109"], "a-32 would have 4 of 12 cells"),
+        (["--clocks", "115,1109"], "clocks: must be 3 or more"),
+        (
+            ["--clocks", "115,204,1109", "--batch-sizes", "1"],
+            "a-32 would have 3 of 4 cells; the others are predicted from 4 or more",
+        ),
         (["--clocks", "fast"], "must be all, or clocks in MHz"),
         (["--clocks", "nan"], "must be all, or clocks in MHz"),
         (["--clocks", "-1"], "--clocks"),

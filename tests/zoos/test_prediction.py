@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from few_clocks import errors_percent
 from prediction import Cells, known_cells, ours, predict, read_boards
 
 from moonjelly.zoos.prediction import LATENCY, POWER, Surface
@@ -79,3 +80,17 @@ def test_a_fifth_of_a_published_table_tells_the_rest(board: str):
     most_energy, most_latency = BARS[board]
     assert np.mean([one.energy_percent for one in runs]) < most_energy
     assert np.mean([one.latency_percent for one in runs]) < most_latency
+
+
+def test_three_clocks_of_what_keeps_to_the_formulas_tell_the_others():
+    energy, latency = errors_percent(BOARD, 3)
+    assert energy < 2
+    assert latency < 1
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("board", BARS)
+def test_three_clocks_of_a_published_board_tell_the_others(board: str):
+    energy, latency = errors_percent(read_boards(Path(os.environ["MOONJELLY_REFERENCE"]))[board], 3)
+    assert energy < 7
+    assert latency < 4
