@@ -169,8 +169,10 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
     files = _Files(document, path.parent, file)
     for number, name in enumerate(matrix.get("trace", ())):
         files.read_trace(document, ("matrix", "trace", number), name)
+    for number, name in enumerate(matrix.get("source", ())):
+        files.read_video(document, ("matrix", "source", number), name)
     for number, name in enumerate(matrix.get("cameras", ())):
-        files.read_camera_list(number, name, has_trace="trace" in matrix)
+        files.read_camera_list(number, name, matrix)
     matrix.setdefault("trace", (OWN_TRACE,))
     for place, name, value in _values(server, matrix):
         with document.blamed(place):
@@ -201,7 +203,7 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
         detections_zoo=detections_zoo,
         camera_lists=files.camera_lists,
         start_spread_s=file.start_spread_s,
-        videos=_read_videos(document, path.parent, matrix.get("source", ())),
+        videos=files.videos,
     )
 
 
@@ -257,10 +259,11 @@ def _check_whole(document: Document, matrix: Mapping[str, tuple[Value, ...]]) ->
 
 
 class _Files:
-    """The traces and camera lists that an experiment names, as they are read; methods raise UsageError."""
+    """The traces, videos and camera lists that an experiment names, as they are read; methods raise UsageError."""
 
     def __init__(self, document: Document, folder: Path, file: _ExperimentFile) -> None:
         self.traces: dict[str, LinkTrace] = {}
+        self.videos: dict[str, Facts] = {}
         self.camera_lists: dict[str, tuple[ListedCamera, ...]] = {}
         self._document = document
         self._folder = folder
@@ -283,29 +286,28 @@ class _Files:
             raise document.error(place, rule)
         self.traces[name] = trace
 
-    def read_camera_list(self, number: int, name: str, *, has_trace: bool) -> None:
-        """Reads the list of that number in the matrix, and the traces of its cameras."""
+    def read_video(self, document: Document, place: Place, name: str) -> None:
+        """Finds out about a video that a document names: drawn, or a file beside the experiment with its truth beside it."""
+        if name not in self.videos:
+            with _blamed(document, place), document.blamed(place):
+                self.videos[name] = maker_of(name, self._folder).facts
+
+    def read_camera_list(self, number: int, name: str, matrix: Mapping[str, object]) -> None:
+        """Reads the list of that number in the matrix, and the traces and videos of its cameras."""
         place = ("matrix", "cameras", number)
         with _blamed(self._document, place):
             document, cameras = read_camera_list(name, self._folder)
             for index, one in enumerate(cameras):
                 if one.trace:
                     self.read_trace(document, ("cameras", index, "trace"), one.trace)
+                if one.source:
+                    self.read_video(document, ("cameras", index, "source"), one.source)
         without = [index for index, one in enumerate(cameras) if not one.trace]
-        if without and not has_trace:
+        if without and "trace" not in matrix:
             rule = f"is missing, and camera {without[0]} of {name} names none"
             raise self._document.error(("matrix", "trace"), rule)
-        if has_trace and not without:
-            rule = "names a trace for each camera: must not stand beside trace"
-            raise self._document.error(place, f"{echo(name)}: {rule}")
+        for key in ("trace", "source"):
+            if key in matrix and all(getattr(one, key) for one in cameras):
+                rule = f"names a {key} for each camera: must not stand beside {key}"
+                raise self._document.error(place, f"{echo(name)}: {rule}")
         self.camera_lists[name] = cameras
-
-
-def _read_videos(document: Document, folder: Path, names: tuple[str, ...]) -> dict[str, Facts]:
-    """What is known of the videos, which are drawn, or files beside the experiment with their truth beside them."""
-    videos: dict[str, Facts] = {}
-    for number, name in enumerate(names):
-        place = ("matrix", "source", number)
-        with _blamed(document, place), document.blamed(place):
-            videos[name] = maker_of(name, folder).facts
-    return videos

@@ -25,6 +25,7 @@ class ListedCamera:
 
     Attributes:
         trace: name of its link's trace; empty for the run's.
+        source: video that it looks at; empty for the run's.
         start_s: when it starts, counted from when the links do; None for a moment that the run draws.
         host: that plays it where runs are made on hosts; empty for any.
     """
@@ -32,6 +33,7 @@ class ListedCamera:
     slo_ms: float = required(SLO_MS)
     fps: float = required(FPS)
     trace: str = ""
+    source: str = ""
     start_s: float | None = option(None, limits=START_S)
     host: str = ""
 

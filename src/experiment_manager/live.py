@@ -223,14 +223,14 @@ def see(
 
 def truth_words(run: RunConfig) -> str:
     """What the answers of a run are judged by."""
-    facts = seen_by(run.cameras()[0]).video.facts
-    if facts.class_names:
-        return f"of {facts.name}" if facts.path else "drawn"
-    return (
-        f"golden detections of zoo {Path(run.detections_zoo).name}"
-        if run.detections_zoo
-        else "none"
-    )
+    golden = f"golden detections of zoo {Path(run.detections_zoo).name}"
+    words = {
+        (f"of {facts.name}" if facts.path else "drawn")
+        if facts.class_names
+        else (golden if run.detections_zoo else "none")
+        for facts in (seen_by(camera).video.facts for camera in run.cameras())
+    }
+    return ", ".join(sorted(words))
 
 
 def profile_accuracy(run: RunConfig) -> ProfileAccuracy:

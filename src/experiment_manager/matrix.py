@@ -49,9 +49,8 @@ class RunConfig:
         varied: options of server and cameras that differ between the runs of the experiment.
         detections_zoo: whose networks look at what devices were sent that run none; empty for nobody's.
         start_spread_s: cameras that name no start draw one from 0 to that.
-        source: video that its cameras look at, as the experiment names it; empty for the street of the seed.
-        video: the source as `live_run.making.maker_of` takes it, if it is a file; that is no part of the digest.
-        video_sha256: of that file.
+        source: video of cameras that have none of their own, as the experiment names it; empty for the street of the seed.
+        videos: what is known of those that are named; of files the bytes are part of the digest, the places are not.
     """
 
     seconds: float
@@ -70,8 +69,7 @@ class RunConfig:
     camera_list: str = ""
     start_spread_s: float = 0.0
     source: str = ""
-    video: str = ""
-    video_sha256: str = ""
+    videos: Mapping[str, Facts] = field(default_factory=dict)
 
     @property
     def clients(self) -> int:
@@ -110,10 +108,8 @@ class RunConfig:
     def as_json(self) -> dict[str, object]:
         """All of it, for `config.json`."""
         values = dataclasses.asdict(self)
-        del (
-            values["varied"],
-            values["video"],
-        )  # these say something about the other runs, and about this machine
+        values["videos"] = {name: one.digest for name, one in self.videos.items() if one.path}
+        del values["varied"]  # which says something about the other runs
         return values
 
     @property
@@ -135,7 +131,7 @@ class RunConfig:
         return self.seed + 1000 * self.iteration
 
     def cameras(self) -> tuple[LiveCamera, ...]:
-        """The run's cameras: one video for all, a place in it and in its trace and a start for each."""
+        """The run's cameras: a place in its video and in its trace and a start for each."""
         places = random.Random(f"{self.seed} {self.iteration}")  # noqa: S311 no secret
         starts = random.Random(f"{self.seed} {self.iteration} starts")  # noqa: S311
         in_video = random.Random(f"{self.seed} video")  # noqa: S311 - iterations share the pictures
@@ -147,7 +143,7 @@ class RunConfig:
             cameras.append(
                 LiveCamera(
                     stream_id=f"camera-{number}",
-                    source=self.video or self.source or f"{SCENE}{self.seed}",
+                    source=self._source_of(one),
                     fps=one.fps,
                     slo_ms=one.slo_ms,
                     trace=dataclasses.replace(link, offset=places.randrange(len(link.values_mbps))),
@@ -159,6 +155,11 @@ class RunConfig:
                 )
             )
         return tuple(cameras)
+
+    def _source_of(self, listed: ListedCamera) -> str:
+        """What a camera looks at, as `live_run.making.maker_of` takes it."""
+        name = listed.source or self.source or f"{SCENE}{self.seed}"
+        return self.videos[name].path or name if name in self.videos else name
 
     @property
     def span_s(self) -> float:
@@ -180,7 +181,7 @@ class Experiment:
 
     Attributes:
         seconds: how long each camera captures: `ONE_ROUND` of the longest trace of its cameras, or `WHOLE_VIDEO` for as long as
-            its video.
+            their longest video.
         iterations: how often each combination is run.
         server: options of the server that all runs share.
         matrix: factor to its values: cameras, or clients, slo_ms and fps; trace, seed, policy,
@@ -224,17 +225,16 @@ class Experiment:
                 )
                 used = {one.trace or factors["trace"]: None for one in listed}
                 links = {name: self.traces[name] for name in used}
-                source = str(factors.get("source", ""))
-                video = self.videos.get(source)
+                sources = {str(one.source or factors.get("source", "")) for one in listed} - {""}
+                videos = {name: self.videos[name] for name in sorted(sources)}
                 runs.append(
                     RunConfig(
                         **factors,
-                        seconds=self._seconds_of(source, links.values()),
+                        seconds=self._seconds_of(videos.values(), links.values()),
                         listed=listed,
                         camera_list=camera_list,
                         links=links,
-                        video=video.path if video else "",
-                        video_sha256=video.digest if video and video.path else "",
+                        videos=videos,
                         wire_ms=self.wire_ms,
                         seed=int(str(seed)),
                         iteration=iteration,
@@ -246,13 +246,13 @@ class Experiment:
                 )
         return runs
 
-    def _seconds_of(self, source: str, links: Iterable[LinkTrace]) -> float:
-        """How long cameras capture that look at a source over links."""
+    def _seconds_of(self, videos: Iterable[Facts], links: Iterable[LinkTrace]) -> float:
+        """How long cameras capture that look at videos over links."""
         if not isinstance(self.seconds, str):
             return self.seconds
         if self.seconds == ONE_ROUND:
             return max(link.round_s for link in links)
-        return self.videos[source].seconds if source else DRAWN_S
+        return max((video.seconds for video in videos), default=DRAWN_S)
 
 
 def _with_budget_rule(policy: str, options: Mapping[str, Value]) -> Mapping[str, Value]:

@@ -39,6 +39,11 @@ cameras:
   - {slo_ms: 200, fps: 5, trace: longer.txt, start_s: 1.5, host: street}
   - {slo_ms: 300, fps: 10}
 """
+SEEN = """\
+cameras:
+  - {slo_ms: 200, fps: 5, source: "drawn:night"}
+  - {slo_ms: 300, fps: 10}
+"""
 TRACES = {"short.txt": constant_trace(10.0), "longer.txt": LinkTrace((10.0, 5.0, 20.0))}
 
 
@@ -49,6 +54,38 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "mine.yaml").write_text(MINE)
     (tmp_path / "good.yaml").write_text(GOOD)
     return tmp_path
+
+
+def test_cameras_look_at_their_own_video_or_at_the_runs(folder: Path) -> None:
+    (folder / "seen.yaml").write_text(SEEN)
+    text = GOOD.replace("mixed-4, mine.yaml", "seen.yaml")
+    for source, expected in (("", "scene:0"), ("  source: ['drawn:dense']\n", "drawn:dense")):
+        (folder / "one.yaml").write_text(text + source)
+        run = read_experiment(folder / "one.yaml").runs()[0]
+        assert [one.source for one in run.cameras()] == ["drawn:night", expected]
+        assert set(run.videos) == {"drawn:night", expected} - {"scene:0"}
+    (folder / "one.yaml").write_text(text.replace("seconds: trace", "seconds: source"))
+    assert read_experiment(folder / "one.yaml").runs()[0].seconds == 180
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('"drawn:night"', '"drawn:fog"', "seen.yaml:2: cameras[0].source: 'drawn:fog': must be drawn:"),
+        ("fps: 10", "fps: 10, source: 'scene:3'", "names a source for each camera: must not stand beside source"),
+    ],
+)  # fmt: skip
+def test_a_wrong_source_of_a_camera_is_refused_in_one_line(
+    folder: Path, old: str, new: str, complaint: str
+) -> None:
+    assert old in SEEN
+    (folder / "seen.yaml").write_text(SEEN.replace(old, new))
+    text = GOOD.replace("mixed-4, mine.yaml", "seen.yaml")
+    (folder / "one.yaml").write_text(text + "  source: ['drawn:dense']\n")
+    with pytest.raises(UsageError) as caught:
+        read_experiment(folder / "one.yaml")
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_shipped_lists_are_the_published_ones() -> None:

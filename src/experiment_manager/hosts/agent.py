@@ -97,7 +97,7 @@ def _serve(request: Request, lease: Lease) -> None:
 
 
 def _play(request: Request, lease: Lease) -> None:
-    """Plays cameras; details: server (HOST:PORT), cameras, shaper, links in words, video_sha256 (of a source that is a file), sides_px, fit, seconds, seed."""
+    """Plays cameras; details: server (HOST:PORT), cameras, shaper, links in words, video_digests (of sources that are files), sides_px, fit, seconds, seed."""
     from ...adapting.frame_sizes import DEFAULT_QUALITY
     from ...core.clock import MonotonicClock
     from ...core.zoo import Fit
@@ -120,7 +120,7 @@ def _play(request: Request, lease: Lease) -> None:
         raise RunError(f"source: {missing}: is not there") from None
     for camera, source in zip(cameras, sources, strict=True):
         facts = source.video.facts
-        if facts.path and facts.digest != details["video_sha256"]:
+        if facts.path and facts.digest != details["video_digests"].get(facts.path):
             raise RunError(f"source: {facts.path}: has other bytes here than there")
         source.video.encode_ahead(
             source.numbers(camera.num_frames(seconds)),

@@ -127,7 +127,7 @@ def _play_request(
         cameras=[dataclasses.asdict(camera) for camera in share.cameras],
         links=[links[camera.stream_id] for camera in share.cameras],
         shaper=run.shaper,
-        video_sha256=run.video_sha256,
+        video_digests={one.path: one.digest for one in run.videos.values() if one.path},
         sides_px=sides_px(run),
         fit=zoo_of(run).zoo.fit,
         seconds=run.seconds,

@@ -40,7 +40,7 @@ def first_word(folder: Path, source: Path, sha256: str) -> dict[str, Any]:
         "action": "play", "root": str(folder / "there"), "experiment": "cafe", "run": "one", "host": "street",
         "details": {
             "server": "127.0.0.1:1", "cameras": [dataclasses.asdict(camera)], "links": [""],
-            "shaper": "relay", "video_sha256": sha256, "sides_px": [32], "fit": "stretch",
+            "shaper": "relay", "video_digests": {str(source): sha256}, "sides_px": [32], "fit": "stretch",
             "seconds": 1, "seed": 0,
         },
     }  # fmt: skip
