@@ -82,14 +82,19 @@ async def run_camera(
     message: pb.ClientMessage,
     seconds: float,
     phase: float,
+    *,
     on_open: Callable[[], object] = lambda: None,
+    token: str = "",
+    greed_ratio: float = 1.0,
 ) -> CameraCount:
-    """Sends frames at their scheduled times whatever comes back (open loop).
+    """Sends frames at their scheduled times whatever comes back (open loop), of a tenant if there is a token.
 
-    A refused camera keeps its schedule: its frames count as offered and are never answered. `on_open` is called when
-    the server has acknowledged the first frame.
+    For each frame that it declares it sends `greed_ratio`. A refused camera keeps its schedule: its frames count as offered
+    and are never answered. `on_open` is called when the server has acknowledged the first frame.
     """
     count = CameraCount()
+    metadata = (("authorization", f"Bearer {token}"),) if token else None
+    fps_sent = fps * greed_ratio
     own = [("grpc.use_local_subchannel_pool", 1)]  # a connection for each camera
     async with grpc.aio.insecure_channel(address, options=own) as channel:
         stub = serving_pb2_grpc.ServingStub(channel)
@@ -97,16 +102,17 @@ async def run_camera(
             reply = await stub.Register(
                 pb.RegisterRequest(stream_id=stream_id, fps=fps, slo_ms=slo_ms, link=LINK),
                 timeout=10,
+                metadata=metadata,
             )
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise
             count.is_admitted = False
-            count.offered = round(seconds * fps)
+            count.offered = round(seconds * fps_sent)
             start = time.monotonic() + phase / fps
-            count.due_s = [start + sequence / fps for sequence in range(count.offered)]
+            count.due_s = [start + sequence / fps_sent for sequence in range(count.offered)]
             return count
-        call = stub.Stream()
+        call = stub.Stream(metadata=metadata)
         await call.write(pb.ClientMessage(open=pb.Open(session=reply.session)))
 
         async def receive() -> None:
@@ -127,8 +133,8 @@ async def run_camera(
 
         receiver = asyncio.create_task(receive())
         start = time.monotonic() + phase / fps
-        for sequence in range(round(seconds * fps)):
-            due = start + sequence / fps
+        for sequence in range(round(seconds * fps_sent)):
+            due = start + sequence / fps_sent
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             count.due_s.append(due)
             message.frame.sequence = sequence
@@ -173,7 +179,7 @@ async def run_cameras(
                 frame_message(jpeg, side_px),
                 seconds,
                 n / num_cameras,
-                on_open,
+                on_open=on_open,
             )
             for n in range(num_cameras)
         )

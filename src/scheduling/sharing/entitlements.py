@@ -10,6 +10,8 @@ from .weights import weight_of
 
 MOST_WEIGHT = 1_000_000
 ROUNDING_RATIO = 1e-9
+LEAST_LEFT_RATIO = 1e-3
+"""Of a device, for tenants to whom nothing is promised, whatever is promised to others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +54,23 @@ PLAIN = Entitlement()
 
 
 def weights_of(entitlements: Entitlements) -> dict[str, int]:
-    """The weight of each tenant."""
-    return {name: one.total_weight for name, one in entitlements.items()}
+    """The weight of each tenant in batches: raised where it is less than its promised share of all of them together."""
+    least = {
+        name: (1 - LEAST_LEFT_RATIO) * (one.min_share_ratio or 0.0)
+        for name, one in entitlements.items()
+    }
+    weights = {name: one.total_weight for name, one in entitlements.items()}
+    raised: set[str] = set()
+    while True:
+        free = sum(weight for name, weight in weights.items() if name not in raised)
+        total = free / (1 - sum(least[name] for name in raised))
+        short = {name for name in weights.keys() - raised if weights[name] < least[name] * total}
+        if not short:
+            return {
+                name: round(least[name] * total) if name in raised else weight
+                for name, weight in weights.items()
+            }
+        raised |= short
 
 
 def check_floors(entitlements: Iterable[Entitlement]) -> None:
