@@ -179,18 +179,20 @@ class Snapshot(_message.Message):
     def __init__(self, streams: _Optional[_Iterable[_Union[StreamState, _Mapping]]] = ..., overhead_ms: _Optional[float] = ..., is_urgent: _Optional[bool] = ..., has_more: _Optional[bool] = ..., plan_epoch: _Optional[int] = ..., silent_devices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DevicePlan(_message.Message):
-    __slots__ = ("device_id", "variant", "batch_size", "arrival_fps", "clock_mhz")
+    __slots__ = ("device_id", "variant", "batch_size", "arrival_fps", "clock_mhz", "clock_ratio")
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     VARIANT_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     ARRIVAL_FPS_FIELD_NUMBER: _ClassVar[int]
     CLOCK_MHZ_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_RATIO_FIELD_NUMBER: _ClassVar[int]
     device_id: str
     variant: str
     batch_size: int
     arrival_fps: float
     clock_mhz: float
-    def __init__(self, device_id: _Optional[str] = ..., variant: _Optional[str] = ..., batch_size: _Optional[int] = ..., arrival_fps: _Optional[float] = ..., clock_mhz: _Optional[float] = ...) -> None: ...
+    clock_ratio: float
+    def __init__(self, device_id: _Optional[str] = ..., variant: _Optional[str] = ..., batch_size: _Optional[int] = ..., arrival_fps: _Optional[float] = ..., clock_mhz: _Optional[float] = ..., clock_ratio: _Optional[float] = ...) -> None: ...
 
 class Placement(_message.Message):
     __slots__ = ("stream_id", "device_id", "is_preempted")

@@ -235,9 +235,11 @@ class SimulatedScheduler:
                     order.device_id,
                     order.variant,
                     order.batch_size,
-                    scenario.profiles[self._types[order.device_id]].by_variant[
-                        scenario.variants[order.variant].name
-                    ],
+                    Slowness(order.clock_ratio).of(
+                        scenario.profiles[self._types[order.device_id]].by_variant[
+                            scenario.variants[order.variant].name
+                        ]
+                    ),
                 )
                 for order in plan.orders
             },

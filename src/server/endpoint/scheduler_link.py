@@ -17,6 +17,7 @@ from ...protos.internal_pb2 import (
 from ...protos.serving_pb2 import Refusal
 from ...scheduling.cores.endpoint.instructions import AskScheduler, LeaveScheduler, Report
 from ...scheduling.plan_view import PlanView, RunningVariant
+from ...scheduling.slowness import Slowness
 from ..wire.channel import AsyncChannel, Channel, in_parts
 from ..zoo import ServedZoo
 
@@ -136,7 +137,7 @@ class SchedulerLink:
                     device.device_id,
                     index[device.variant],
                     max(1, device.batch_size),
-                    profile.by_variant[device.variant],
+                    Slowness(device.clock_ratio or 1.0).of(profile.by_variant[device.variant]),
                 )
         places = [place for part in self._newest for place in part.placements]
         placement = {one.stream_id: one.device_id for one in places if one.device_id}

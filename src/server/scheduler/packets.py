@@ -202,4 +202,5 @@ def _device_plan(order: DeviceOrder, variants: Sequence[Variant]) -> DevicePlan:
         batch_size=order.batch_size,
         arrival_fps=order.arrival_fps,
         clock_mhz=order.clock_mhz,
+        clock_ratio=order.clock_ratio,
     )

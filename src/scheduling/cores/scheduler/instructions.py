@@ -21,6 +21,7 @@ class DeviceOrder:
         batch_size: the largest batch that the plan allows.
         arrival_fps: rates of its streams, added up.
         clock_mhz: None where its clock is left alone.
+        clock_ratio: what batches take at that clock, over those at the device's own.
     """
 
     device_id: str
@@ -28,6 +29,7 @@ class DeviceOrder:
     batch_size: int
     arrival_fps: float
     clock_mhz: float | None = None
+    clock_ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

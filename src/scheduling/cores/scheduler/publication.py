@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ....core.plan import Plan
+from dataclasses import replace
+
+from ....core.plan import DevicePlan, Plan
 from ....core.problem import Problem
 from ...planning.plan_records import arrival_fps
 from .instructions import DeviceOrder, PublishedPlan
@@ -34,6 +36,7 @@ class Publication:
                 one.mode.batch_size,
                 fps.get(one.device_id, 0.0),
                 one.mode.clock_mhz,
+                _clock_ratio(problem, one),
             )
             for one in plan.devices
         )
@@ -44,3 +47,11 @@ class Publication:
         self.epoch += 1
         self.plan = PublishedPlan(self.epoch, orders, dict(plan.placement), preempted)
         return True
+
+
+def _clock_ratio(problem: Problem, planned: DevicePlan) -> float:
+    if planned.mode.clock_mhz is None:
+        return 1.0
+    (kind,) = {one.device_type for one in problem.devices if one.device_id == planned.device_id}
+    table = problem.tables[kind]
+    return table.p99_ms(planned.mode) / table.p99_ms(replace(planned.mode, clock_mhz=None))
