@@ -116,3 +116,26 @@ def test_a_server_says_at_its_start_what_its_joules_are(zoo, tmp_path, has_idle,
         assert server.stdout.readline() == f"moonjelly: energy: {said}\n"
     log = (tmp_path / "log").read_text()
     assert f"replayed0: energy is unavailable: {reason}" in log if reason else "energy" not in log
+
+
+def test_a_board_runs_at_the_clock_of_plans_that_count_joules_and_takes_a_cap(zoo, tmp_path):
+    taken_mj = {}
+    for objective, options in (
+        ("accuracy", []),
+        ("joules", ["--price-per-joule", "0.1"]),
+        ("capped", ["--power-cap-w", "12"]),
+    ):
+        out = tmp_path / objective
+        every = ["--zoo", zoo, "--devices", "replayed:board", "--out-dir", str(out), *options]
+        every += ["--objective", objective, "--replay-clock-ms", "10"]
+        with RunningServer(every, log_path=tmp_path / f"{objective}.log") as server:
+            assert asyncio.run(stream(server.address)) > 0.9 * NUM_FRAMES
+        batches = read_records(out / "batches-replayed0.csv", BatchRecord)
+        planned = {
+            row.clock_mhz for row in read_records(out / "plans.csv", PlanRecord) if row.num_streams
+        }
+        taken_mj[objective] = sum(row.energy_mj for row in batches[1:])
+        at_mhz = {row.clock_mhz for row in batches[1:]}
+        assert planned == ({None} if objective == "accuracy" else {600.0})
+        assert at_mhz == ({1200.0} if objective == "accuracy" else {600.0})
+    assert taken_mj["joules"] < 0.7 * taken_mj["accuracy"]
