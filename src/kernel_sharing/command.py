@@ -1,9 +1,10 @@
-"""`moonjelly tenants`: one module an action, each with `add_arguments(parser)` and `run(arguments)`."""
+"""`moonjelly tenants`."""
 
 from __future__ import annotations
 
 import argparse
 
+from ..files.actions import add_actions, run_action
 from . import load_command, serve_command
 
 ACTIONS = {
@@ -14,22 +15,9 @@ ACTIONS = {
     ),
 }
 
+run = run_action
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the actions of `moonjelly tenants` and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, (module, summary) in ACTIONS.items():
-        child = actions.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            allow_abbrev=False,
-        )
-        module.add_arguments(child)
-        child.set_defaults(run_action=module.run)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the action that was asked for; returns the exit status."""
-    status: int = arguments.run_action(arguments)
-    return status
+    add_actions(parser, ACTIONS)

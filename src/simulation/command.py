@@ -1,9 +1,10 @@
-"""`moonjelly simulate`: one module an action, each with `add_arguments(parser)` and `run(arguments)`."""
+"""`moonjelly simulate`."""
 
 from __future__ import annotations
 
 import argparse
 
+from ..files.actions import add_actions, run_action
 from . import capacity_command, run_command
 from .boards import command as boards_command
 from .studies import compare_command, sharing_command, timings_command
@@ -17,22 +18,9 @@ ACTIONS = {
     "sharing": (sharing_command, "share a device between tenants, from equal time to equal energy"),
 }
 
+run = run_action
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the actions of `moonjelly simulate` and their options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, (module, summary) in ACTIONS.items():
-        child = actions.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            allow_abbrev=False,
-        )
-        module.add_arguments(child)
-        child.set_defaults(run_action=module.run)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the action that was asked for; returns the exit status."""
-    status: int = arguments.run_action(arguments)
-    return status
+    add_actions(parser, ACTIONS)
