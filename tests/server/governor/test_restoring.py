@@ -80,6 +80,10 @@ class Governed:
     def until_clocks(self, wanted: tuple[str, ...], limit_s: float = LIMIT_S) -> float:
         return self.until(lambda: self.clocks() == wanted, limit_s)
 
+    def until_served(self) -> None:
+        self.until_clocks(AS_ASKED)
+        self.until(lambda: self.log.read_text().count(": ready") == NUM_CHILDREN)
+
     def child(self, role: str) -> psutil.Process:
         assert self.process is not None
         for one in psutil.Process(self.process.pid).children():
@@ -136,7 +140,7 @@ def test_a_server_that_is_killed_has_its_clocks_back_within_two_seconds(governed
 
 def test_an_executor_that_is_killed_has_its_clock_back_and_its_successor_sets_it_again(governed):
     governed.start()
-    governed.until_clocks(AS_ASKED)
+    governed.until_served()
     executor = governed.child("executor")
     executor.suspend()
     executor.kill()
@@ -147,8 +151,7 @@ def test_an_executor_that_is_killed_has_its_clock_back_and_its_successor_sets_it
 
 def test_a_governor_that_is_killed_is_started_again_and_knows_what_was_before(governed):
     governed.start()
-    governed.until_clocks(AS_ASKED)
-    governed.until(lambda: governed.log.read_text().count(": ready") == NUM_CHILDREN)
+    governed.until_served()
     governed.child("governor").kill()
     governed.until(lambda: "cpu0 were not put back" in governed.log.read_text())
     governed.until_clocks(AS_ASKED)
@@ -162,8 +165,7 @@ def test_a_server_that_ends_while_its_governor_is_dead_or_starts_again_puts_cloc
     governed, words, times
 ):
     governed.start()
-    governed.until_clocks(AS_ASKED)
-    governed.until(lambda: governed.log.read_text().count(": ready") == NUM_CHILDREN)
+    governed.until_served()
     governed.child("governor").kill()
     governed.until(lambda: governed.log.read_text().count(words) == times)
     governed.process.send_signal(signal.SIGTERM)
