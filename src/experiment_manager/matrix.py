@@ -27,7 +27,6 @@ ALIKE_FACTORS = ("clients", "slo_ms", "fps")  # of cameras that do not differ
 _OWN_FACTORS = (*ALIKE_FACTORS, "trace")
 CAMERA_FACTORS = ("policy", "estimator", "shaper", "source")  # of cameras and their links
 REPEATS = ("seed", "iteration")  # what a cell's mean is taken over
-SOURCE_SPREAD_S = 10.0  # within which cameras begin in their video: apart, and few pictures in all
 WHOLE_VIDEO, ONE_ROUND = "source", "trace"  # in place of seconds
 _DIGEST_LENGTH = 12
 _ID_LENGTH = 160  # of at most 255 bytes that a file system takes
@@ -134,8 +133,7 @@ class RunConfig:
         """The run's cameras: a place in its video and in its trace and a start for each."""
         places = random.Random(f"{self.seed} {self.iteration}")  # noqa: S311 no secret
         starts = random.Random(f"{self.seed} {self.iteration} starts")  # noqa: S311
-        in_video = random.Random(f"{self.seed} video")  # noqa: S311 - iterations share the pictures
-        from_s = in_video.uniform(0, DRAWN_S)
+        video_start_s = random.Random(f"{self.seed} video").uniform(0, DRAWN_S)  # noqa: S311
         cameras: list[LiveCamera] = []
         for number, one in enumerate(self.listed):
             link = self.links[one.trace or self.trace]
@@ -151,7 +149,7 @@ class RunConfig:
                     policy=self.policy,
                     estimator=self.estimator,
                     start_s=start_s if one.start_s is None else one.start_s,
-                    source_start_s=from_s + in_video.uniform(0, SOURCE_SPREAD_S),
+                    source_start_s=video_start_s,  # the same pictures for all: few are drawn, and looked at
                 )
             )
         return tuple(cameras)
