@@ -157,6 +157,22 @@ class ModeTable:
         clocks = ", ".join(f"{table.clock_mhz:g}" for table in self.by_clock) or "none"
         raise ValueError(f"clock_mhz={clock_mhz}: must be one of those in the table: {clocks}")
 
+    def only_at(self, clocks_mhz: Collection[float]) -> ModeTable:
+        """The table with those of its clocks alone that are within 1 MHz of one of these; its own is the highest of them.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        some = tuple(
+            one
+            for one in self.by_clock
+            if any(abs((one.clock_mhz or 0.0) - mhz) < 1 for mhz in clocks_mhz)
+        )
+        if not some:
+            clocks = ", ".join(f"{one.clock_mhz:g}" for one in self.by_clock) or "none"
+            raise ValueError(f"must name a clock of each device; one has {clocks}")
+        return replace(some[-1], clock_mhz=None, by_clock=some)
+
     def cost(self, mode: Mode) -> ModeCost:
         """What one mode costs.
 

@@ -24,6 +24,7 @@ from ..links.shapers import SHAPERS
 from ..links.traces import LinkTrace, read_trace
 from ..live_run.cameras import TRACES_DIR
 from ..live_run.making import Facts, maker_of
+from ..scheduling.serving_options import ONLY_WITH_OBJECTIVE
 from ..server.config import ServerConfig
 from ..zoos import open_zoo, zoo_beside
 from .listed_cameras import (
@@ -47,7 +48,8 @@ def _refuse(_: object) -> None:
 
 
 def _check_option(name: str, value: Any) -> Any:  # noqa: ANN401 as the option has it
-    ServerConfig(**{name: value})
+    if name != "objective" and name not in ONLY_WITH_OBJECTIVE:  # which are looked at together
+        ServerConfig(**{name: value})
     return value
 
 
@@ -192,7 +194,7 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
     num_runs = file.iterations * math.prod(len(values) for values in matrix.values())
     if num_runs > MAX_RUNS:
         raise document.error((), f"is {num_runs} runs: must be at most {MAX_RUNS}")
-    return Experiment(
+    experiment = Experiment(
         name=path.stem,
         seconds=file.seconds,
         iterations=file.iterations,
@@ -205,6 +207,22 @@ def read_experiment(path: Path, *, is_elsewhere: bool = False) -> Experiment:
         start_spread_s=file.start_spread_s,
         videos=files.videos,
     )
+    _check_together(document, experiment)
+    return experiment
+
+
+def _check_together(document: Document, experiment: Experiment) -> None:
+    """Checks that the server's options of each run go together; raises UsageError."""
+    for options in {tuple(sorted(run.server.items())) for run in experiment.runs()}:
+        with document.blamed(("matrix",)):
+            mixed: dict[str, Any] = {name: value for name, value in options if name != "devices"}
+            ServerConfig(**mixed)
+    for name, some in ONLY_WITH_OBJECTIVE.items():
+        if name in experiment.matrix and not set(some) & {
+            *experiment.matrix.get("objective", some)
+        }:
+            rule = f"only with objective {' or '.join(some)}"
+            raise document.error(("matrix", name), rule)
 
 
 def _values(

@@ -19,6 +19,7 @@ from ..links.shapers import SHAPERS
 from ..links.traces import LinkTrace
 from ..live_run.cameras import LiveCamera
 from ..live_run.making import DRAWN_S, SCENE, Facts
+from ..scheduling.serving_options import ONLY_WITH_OBJECTIVE
 from .listed_cameras import ListedCamera, alike, common
 
 Value = str | int | float | bool | tuple[str, ...]
@@ -86,11 +87,11 @@ class RunConfig:
         return common(one.fps for one in self.listed)
 
     def factors(self) -> dict[str, Value | None]:
-        """What tells the run from the others of its experiment, as columns of the tables; None where its cameras differ."""
+        """What tells the run from the others of its experiment, as columns of the tables; None where its cameras differ, or its objective has no use for it."""
         named: dict[str, Value | None] = {"cameras": self.camera_list} if self.camera_list else {}
         own = (*_OWN_FACTORS, *CAMERA_FACTORS, *REPEATS)
         return named | {
-            name: getattr(self, name) if name in own else self.server[name]
+            name: getattr(self, name) if name in own else self.server.get(name)
             for name in (*_OWN_FACTORS, *self.varied, *REPEATS)
         }
 
@@ -204,7 +205,10 @@ class Experiment:
     videos: Mapping[str, Facts] = field(default_factory=dict)
 
     def runs(self) -> list[RunConfig]:
-        """All runs; every cell once, before any cell comes again, so that a part says something."""
+        """All runs; every cell once, before any cell comes again, so that a part says something.
+
+        Where objectives vary, options that hang on one of them are left out of runs with another, and each such run is there once.
+        """
         own = (*(("cameras",) if "cameras" in self.matrix else ALIKE_FACTORS), "trace")
         varied = tuple(name for name in self.matrix if name not in (*own, "seed"))
         names = (*own, *varied)
@@ -215,6 +219,8 @@ class Experiment:
                 factors: dict[str, Any] = {
                     name: options.pop(name) for name in (*own, *CAMERA_FACTORS) if name in options
                 }
+                if "objective" in self.matrix:
+                    options = _of_objective(options)
                 camera_list = factors.pop("cameras", "")
                 listed = (
                     self.camera_lists[camera_list]
@@ -242,7 +248,7 @@ class Experiment:
                         start_spread_s=self.start_spread_s,
                     )
                 )
-        return runs
+        return list({run.digest: run for run in runs}.values())
 
     def _seconds_of(self, videos: Iterable[Facts], links: Iterable[LinkTrace]) -> float:
         """How long cameras capture that look at videos over links."""
@@ -251,6 +257,15 @@ class Experiment:
         if self.seconds == ONE_ROUND:
             return max(link.round_s for link in links)
         return max((video.seconds for video in videos), default=DRAWN_S)
+
+
+def _of_objective(options: Mapping[str, Value]) -> dict[str, Value]:
+    """The server's options without those that its objective has no use for."""
+    return {
+        name: value
+        for name, value in options.items()
+        if options["objective"] in ONLY_WITH_OBJECTIVE.get(name, (options["objective"],))
+    }
 
 
 def _with_budget_rule(policy: str, options: Mapping[str, Value]) -> Mapping[str, Value]:

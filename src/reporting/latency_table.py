@@ -53,4 +53,5 @@ def write_latencies(path: Path, results: pl.DataFrame, cell: Sequence[str], runs
         )
     if tables:
         with whole_file(path) as draft:
-            pl.concat(tables).write_csv(draft)
+            # An option may be empty in some of them.
+            pl.concat(tables, how="vertical_relaxed").write_csv(draft)

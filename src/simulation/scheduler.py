@@ -252,7 +252,9 @@ def _clocked(scenario: Scenario) -> dict[str, ModeTable]:
     """Device id to what its modes cost by clock, where plans choose clocks."""
     if not scenario.server.counts_joules:
         return {}
-    return {one.device_id: scenario.modes[one.device_type] for one in scenario.devices}
+    return scenario.server.planned_tables(
+        {one.device_id: scenario.modes[one.device_type] for one in scenario.devices}
+    )
 
 
 class _TimedPlanner:

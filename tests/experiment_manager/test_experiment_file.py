@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import av
@@ -248,7 +249,9 @@ def test_shipped_experiments_are_found_by_name_and_are_what_they_say() -> None:
         "paper-following",
         "paper-mixed",
         "paper-live",
+        "energy",
     }
+    assert len(found["energy"].runs()) * (found["energy"].seconds + 10) < 600
     small, paper = (read_experiment(find_experiment(Path(name))) for name in ("small", "paper"))
     assert set(small.matrix["clients"]) & set(paper.matrix["clients"]) == {2, 8}
     assert {"ladder", "best", "slo-split"} < set(found["policies"].matrix["policy"])
@@ -257,3 +260,47 @@ def test_shipped_experiments_are_found_by_name_and_are_what_they_say() -> None:
     assert paper.matrix["clients"] == (1, 2, 4, 8)
     assert paper.matrix["slo_ms"] == (75, 100, 150)
     assert paper.matrix["fps"] == (15, 25)
+
+
+OBJECTIVES = """\
+seconds: 2
+server: {zoo: loudva, devices: [replayed:jetson-nano]}
+matrix:
+  clients: [1]
+  slo_ms: [500]
+  fps: [6]
+  trace: [lte_like]
+  objective: [accuracy, joules]
+  price_per_joule: [0.1, 0.5]
+  clocks_mhz: ["", "460,921"]
+"""
+
+
+def test_what_an_objective_has_no_use_for_is_left_out_of_its_runs(tmp_path: Path) -> None:
+    (tmp_path / "energy.yaml").write_text(OBJECTIVES)
+    runs = read_experiment(tmp_path / "energy.yaml").runs()
+    names = ("objective", "price_per_joule", "clocks_mhz")
+    assert [tuple(run.factors()[name] for name in names) for run in runs] == [
+        ("accuracy", None, None),
+        ("joules", 0.1, ""), ("joules", 0.1, "460,921"), ("joules", 0.5, ""), ("joules", 0.5, "460,921"),
+    ]  # fmt: skip
+    assert "price_per_joule" not in runs[0].server
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("[accuracy, joules]", "[accuracy]", "price_per_joule: only with objective joules or capped"),
+        ("[accuracy, joules]", "[joule]", "objective: 'joule': must be one of"),
+        ("[0.1, 0.5]", "[-1]", "price_per_joule: -1.0: must be 0 to 1000"),
+        ("  price_per_joule: [0.1, 0.5]\n", "", "objective: joules: takes either price_per_joule or"),
+        ("460,921", "slow", "clocks_mhz: 'slow': must be numbers from 1 to 100000 with commas"),
+        ('  clocks_mhz: ["", "460,921"]', "  planner: [greedy]", "planner greedy chooses no clocks"),
+    ],
+)  # fmt: skip
+def test_objectives_that_cannot_be_planned_for_are_one_clear_line(
+    tmp_path: Path, old: str, new: str, line: str
+) -> None:
+    (tmp_path / "energy.yaml").write_text(OBJECTIVES.replace(old, new))
+    with pytest.raises(UsageError, match=re.escape(line)):
+        read_experiment(tmp_path / "energy.yaml")

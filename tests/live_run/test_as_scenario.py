@@ -72,7 +72,7 @@ def test_a_scenario_has_the_options_of_the_server() -> None:
         field.name for field in dataclasses.fields(ServerConfig)
     }
     priced = [
-        {"objective": "joules", "price_per_joule": 0.01},
+        {"objective": "joules", "price_per_joule": 0.01, "clocks_mhz": "460,921"},
         {"objective": "joules", "energy_budget_w": 30.0},
         {"objective": "capped", "power_cap_w": "8"},
     ]

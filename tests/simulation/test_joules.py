@@ -69,3 +69,26 @@ def test_devices_run_at_the_planned_clock(simulated):
 def test_devices_without_energy_are_one_clear_line(simulated):
     with pytest.raises(UsageError, match=r"device gpu-0 has no table of energy and idle power"):
         simulated(JOULES, zoo="replayed-gpu", device="gpu")
+
+
+def test_plans_choose_among_the_clocks_that_are_named_and_an_idle_device_still_parks(simulated):
+    spent_mj = []
+    for more in ("", ", no_parking: true"):
+        _, plans, _ = simulated(f"{JOULES}, clocks_mhz: '1377'{more}")
+        assert {one.clock_mhz for one in plans} == {1377.0}
+        spent_mj.append(max(one.total_mj for one in plans))
+    assert spent_mj[0] < 0.99 * spent_mj[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ("objective: accuracy, clocks_mhz: '1377'", "clocks_mhz: '1377': only with objective joules or"),
+        (f"{JOULES}, clocks_mhz: fast", "clocks_mhz: 'fast': must be numbers from 1 to 100000 with"),
+        (f"{JOULES}, clocks_mhz: '-3'", "clocks_mhz: '-3': must be numbers from 1 to 100000 with"),
+        (f"{JOULES}, clocks_mhz: '999'", "clocks_mhz='999': must name a clock of each device; one has 114"),
+    ],
+)  # fmt: skip
+def test_clocks_that_plans_cannot_choose_from_are_one_clear_line(simulated, options, line):
+    with pytest.raises(UsageError, match=line):
+        simulated(options)

@@ -68,7 +68,9 @@ class Experiment:
 
     def with_rivals(self, table: pl.DataFrame) -> pl.DataFrame:
         """A table with a column `rival`; empty where there are no rivals."""
-        name = pl.concat_str(self.options, separator=" ") if self.options else pl.lit("")
+        name = pl.lit("")
+        if self.options:  # empty where an objective has no use for it
+            name = pl.concat_str(self.options, separator=" ", ignore_nulls=True).str.strip_chars()
         return table.with_columns(rival=name)
 
     def note(self, rows: pl.DataFrame) -> str:

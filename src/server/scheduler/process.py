@@ -100,7 +100,7 @@ class SchedulerProcess:
                 zoo.variants,
                 config.max_batch_size,
                 [one.device_id for one in config.devices],
-                {name: table for name, table in clocked.items() if table is not None},
+                config.planned_tables(clocked),
             ),
             Planning(chosen, random, limit, switching, config.make_objective()),
             limit,

@@ -15,7 +15,7 @@ from .port import MOST_PRICE, Objective
 
 OBJECTIVES = ("accuracy", "capped", "joules")
 MOST_W = 1e9
-_ONLY_WITH = {
+ONLY_WITH = {
     "price_per_joule": ("joules", "capped"),
     "energy_budget_w": ("joules",),
     "power_cap_w": ("capped",),
@@ -63,7 +63,7 @@ class ObjectiveOptions:
             if not self.power_cap_w:
                 raise ValueError("objective=capped: takes power_cap_w")
             PowerCaps.parse(self.power_cap_w)
-        for name, among in _ONLY_WITH.items():
+        for name, among in ONLY_WITH.items():
             if getattr(self, name) and self.objective not in among:
                 raise ValueError(
                     f"{name}={getattr(self, name)}: only with objective {' or '.join(among)}"
