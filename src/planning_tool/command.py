@@ -19,7 +19,7 @@ from ..core.problem import Problem
 from ..scheduling.planning.effort import TimeLimit
 from ..scheduling.planning.explanation import explain
 from ..scheduling.planning.joule_steps import joule_steps
-from ..scheduling.planning.objectives.port import Objective
+from ..scheduling.planning.objectives.port import Objective, Reaching
 from ..scheduling.planning.objectives.registry import ObjectiveOptions
 from ..scheduling.planning.port import Planner
 from ..scheduling.planning.pricing.pricing import PricingPlanner
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json and arguments.explain:
         raise UsageError("--explain: prints text; leave out --json")
     problem, entitlements = aim.read(arguments.problem)
-    chosen = aim.made.reached_by(StagedPlanner(chosen, entitlements))
+    chosen = Reaching(aim.made, StagedPlanner(chosen, entitlements))
     plan, plan_ms = _timed(chosen, problem, arguments.seed, arguments.problem)
     problem = aim.made.priced(problem)
     result = score(problem, plan)
@@ -118,7 +118,7 @@ def _check(arguments: argparse.Namespace, chosen: Planner, aim: _Aim) -> int:
     yardsticks = read_yardsticks(arguments.yardsticks) if arguments.yardsticks else {}
     for path in paths:
         problem, entitlements = aim.read(path)
-        whole = aim.made.reached_by(StagedPlanner(chosen, entitlements))
+        whole = Reaching(aim.made, StagedPlanner(chosen, entitlements))
         plan, plan_ms = _timed(whole, problem, arguments.seed, path)
         line = check_line(path.stem, score(problem, plan), yardsticks.get(path.stem), plan_ms)
         sys.stdout.write(line + "\n")

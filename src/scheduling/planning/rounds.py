@@ -18,7 +18,7 @@ from .admission import NO_PLAN, NOT_READY, Admission, AdmissionRound
 from .counter_offer import with_streams
 from .effort import TimeLimit
 from .objectives.accuracy import Accuracy
-from .objectives.port import Objective
+from .objectives.port import Objective, Reaching
 from .port import Planner
 from .rules import violations
 from .seats import Seats, carry_over
@@ -191,7 +191,7 @@ class Planning:
 
     def _whole_planner(self) -> Planner:
         """Plans stage by stage, at a price that fits all stages together."""
-        return self._objective.reached_by(StagedPlanner(self._planner, self._entitlements))
+        return Reaching(self._objective, StagedPlanner(self._planner, self._entitlements))
 
     @property
     def feedback(self) -> PowerFeedback | None:

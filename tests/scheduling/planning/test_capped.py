@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.objectives.capped import Capped
 from moonjelly.scheduling.planning.objectives.caps import PowerCaps
+from moonjelly.scheduling.planning.objectives.port import Reaching
 from moonjelly.scheduling.planning.objectives.price_search import power_w
 from moonjelly.scheduling.planning.objectives.registry import ObjectiveOptions
 from moonjelly.scheduling.planning.registry import planner
@@ -26,7 +27,7 @@ shares = st.floats(0.02, 1.1)
 
 def made(problem, objective=None):
     chosen = planner("pricing")
-    chosen = objective.reached_by(chosen) if objective else chosen
+    chosen = Reaching(objective, chosen) if objective else chosen
     return chosen.plan(problem, None, Random(0))
 
 
@@ -72,7 +73,7 @@ def test_the_others_keep_caps_of_devices_and_agree(small_problem, clocked, name)
         objective = Capped(PowerCaps(None, {"d0": 6.0}))
         capped = objective.priced(problem)
         found, truth = (
-            score(capped, objective.reached_by(planner(one)).plan(problem, None, Random(0)))
+            score(capped, Reaching(objective, planner(one)).plan(problem, None, Random(0)))
             for one in ("pricing", name)
         )
         assert found.num_served == truth.num_served

@@ -10,6 +10,7 @@ import pytest
 from moonjelly.core.mode import ModeTable
 from moonjelly.scheduling.planning.effort import TimeLimit
 from moonjelly.scheduling.planning.objectives.joules import Joules
+from moonjelly.scheduling.planning.objectives.port import Reaching
 from moonjelly.scheduling.planning.objectives.price_search import price_for_power
 from moonjelly.scheduling.planning.objectives.registry import ObjectiveOptions
 from moonjelly.scheduling.planning.registry import planner
@@ -71,7 +72,7 @@ def test_a_budget_is_met_where_everybody_can_be_served_within_it(unpriced, share
     least, most = drawn(100.0), drawn(1e-6)
     budget_w = least.power.total_w + share * (most.power.total_w - least.power.total_w)
     objective = Joules(1e-6, budget_w)
-    plan = objective.reached_by(planner("pricing")).plan(unpriced, None, Random(0))
+    plan = Reaching(objective, planner("pricing")).plan(unpriced, None, Random(0))
     found = score(objective.priced(unpriced), plan)
     assert found.num_served == most.num_served
     assert found.power.total_w <= budget_w * (1 + 1e-9)

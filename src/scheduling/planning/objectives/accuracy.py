@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from ....core.plan import Plan
 from ....core.problem import Problem
 from ..port import Planner
@@ -22,6 +24,8 @@ class Accuracy:
         del problem, plan
         return True
 
-    def reached_by(self, planner: Planner) -> Planner:
+    def plan_with(
+        self, planner: Planner, problem: Problem, previous: Plan | None, random: Random
+    ) -> Plan:
         """See `Objective`."""
-        return planner
+        return planner.plan(problem, previous, random)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 from ....core.plan import Plan
@@ -51,10 +51,6 @@ class Capped:
         most_w = self._caps.fleet_w
         return most_w is None or power_w(problem, plan) <= most_w * (1 + EQUAL_RATIO)
 
-    def reached_by(self, planner: Planner) -> Planner:
-        """See `Objective`."""
-        return _Within(self, planner)
-
     def plan_with(
         self, planner: Planner, problem: Problem, previous: Plan | None, random: Random
     ) -> Plan:
@@ -69,16 +65,6 @@ class Capped:
             found = _with_fewest_left_out(planner, least, previous, random, most_w)
         self._price = found.price_per_joule
         return found.plan
-
-
-@dataclass(frozen=True, slots=True)
-class _Within:
-    objective: Capped
-    planner: Planner
-
-    def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
-        """See `Planner`."""
-        return self.objective.plan_with(self.planner, problem, previous, random)
 
 
 def _with_fewest_left_out(

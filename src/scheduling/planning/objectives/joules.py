@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 from ....core.plan import Plan
@@ -38,10 +38,6 @@ class Joules:
         del problem, plan
         return True
 
-    def reached_by(self, planner: Planner) -> Planner:
-        """See `Objective`."""
-        return _Priced(self, planner)
-
     def plan_with(
         self, planner: Planner, problem: Problem, previous: Plan | None, random: Random
     ) -> Plan:
@@ -55,13 +51,3 @@ class Joules:
             found = Found(MOST_PRICE, planner.plan(dearest, previous, random))
         self._price = found.price_per_joule
         return found.plan
-
-
-@dataclass(frozen=True, slots=True)
-class _Priced:
-    objective: Joules
-    planner: Planner
-
-    def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
-        """See `Planner`."""
-        return self.objective.plan_with(self.planner, problem, previous, random)

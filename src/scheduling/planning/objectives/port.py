@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from random import Random
 from typing import Protocol
 
 from ....core.plan import Plan
@@ -39,6 +41,20 @@ class Objective(Protocol):
         """Whether the plan keeps what the objective demands in any case."""
         ...
 
-    def reached_by(self, planner: Planner) -> Planner:
-        """Returns the planner that makes plans for this with the help of another."""
+    def plan_with(
+        self, planner: Planner, problem: Problem, previous: Plan | None, random: Random
+    ) -> Plan:
+        """Has a planner plan at the right price; see `Planner`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reaching:
+    """A planner that makes plans for an objective with the help of another."""
+
+    objective: Objective
+    planner: Planner
+
+    def plan(self, problem: Problem, previous: Plan | None, random: Random) -> Plan:
+        """See `Planner`."""
+        return self.objective.plan_with(self.planner, problem, previous, random)
