@@ -293,6 +293,13 @@ class Harness:
         await client.send(open_of(await self.register(stream_id, **changes)))
         return client
 
+    async def replan(self) -> None:
+        """Another plan like the last, made since all streams have opened."""
+        sessions = self.endpoint.sessions
+        await self.until(lambda: all(one.gate.is_open for one in sessions.values()))
+        self.scheduler.publish()
+        await self.until(lambda: self.endpoint.core.plan.epoch == self.scheduler.epoch)
+
     def drain(self, grace_ms: float = 0.0) -> None:
         self._control.send(internal_pb2.Envelope(drain=internal_pb2.Drain(grace_ms=grace_ms)))
 

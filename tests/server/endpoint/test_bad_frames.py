@@ -170,7 +170,8 @@ async def test_a_frame_is_answered_and_dropped_even_where_advice_fails(
     def explode(*_: object) -> None:
         raise OverflowError("secret")
 
-    monkeypatch.setattr("moonjelly.scheduling.streams.adviser.Adviser.sides", explode)
+    for method in ("sides", "first_sides"):
+        monkeypatch.setattr(f"moonjelly.scheduling.streams.adviser.Adviser.{method}", explode)
     await assert_lives(harness, client, 0)
     drop_of(await client.result_of(harness.frame(1, age_ms=-1.0)))
     await assert_lives(harness, client, 2)

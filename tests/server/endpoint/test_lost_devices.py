@@ -142,6 +142,7 @@ async def test_what_executors_said_while_this_process_stood_still_is_heard_first
 
 async def test_the_advice_follows_what_devices_run(harness) -> None:
     client = await harness.stream(fps=10.0)
+    await harness.replan()
     executor = harness.executors["gpu0"]
     first = await client.result_of(harness.frame(0))
     assert (first.advised_side_px, first.served_side_px) == (128, 128)

@@ -30,6 +30,7 @@ async def health_of(harness, service: str = "") -> int:
 
 async def test_a_frame_is_acknowledged_and_answered(harness) -> None:
     client = await harness.stream()
+    await harness.replan()
     result = await client.result_of(harness.frame(7))
     assert [ack.sequence for ack in client.acks] == [7]
     assert client.acks[0].held_ms >= 0
