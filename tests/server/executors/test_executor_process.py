@@ -187,8 +187,8 @@ def test_tenants_share_the_device_by_weights_that_may_change(start, tmp_path):
     executor.control.send(Envelope(reread=Reread()))
     executor.receive(executor.control, "heartbeat")
     executor.receive(executor.control, "heartbeat")
-    assert tenants_of_next(executor, 7).count("a") <= 2
+    assert tenants_of_next(executor, 7).count("a") <= 3  # 4 would be equal shares
     path.write_text("tenants: 5\n")
     executor.control.send(Envelope(reread=Reread()))
-    assert tenants_of_next(executor, 7).count("a") <= 2
+    assert tenants_of_next(executor, 7).count("a") <= 3  # 4 would be equal shares
     assert executor.drain() == 0

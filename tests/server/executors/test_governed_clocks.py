@@ -92,7 +92,7 @@ class Bench:
         self.clocks = Clocks()
         power = DevicePower(None, self.clocks)
         monkeypatch.setattr(process, "find_powers", lambda devices, now_ms: [power])
-        monkeypatch.setattr(performing, "put_back", lambda settings, nvml: None)
+        monkeypatch.setattr(performing, "put_back", lambda settings: None)
         ours, theirs = socket_pair()
         self.control = Channel(ours)
         self.claim = ClaimFile(folder / "clocks.json")
