@@ -156,7 +156,7 @@ class Bench:
         self.control.send(Envelope(drain=Drain()))
         while self.governor.step():
             pass
-        self.link._drop()
+        self.link.drop()
         self.selector.close()
         for one in (self.source, self.source.memory, self.control, self.endpoint, self.claim):
             one.close()
