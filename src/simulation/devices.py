@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from random import Random
@@ -257,7 +258,7 @@ class SimulatedDevice:
                 return
             wait_ms = turn.wait_until_ms
             if wait_ms > now_ms:
-                if len(core.frames) or wait_ms < self._probes_until_ms:
+                if wait_ms < (math.inf if len(core.frames) else self._probes_until_ms):
                     self._events.at(
                         wait_ms,
                         Priority.DECISION,
