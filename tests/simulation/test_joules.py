@@ -18,16 +18,16 @@ zoo: {zoo}
 devices: {{{device}: 1}}
 server: {{clock_ms: 20, {objective}}}
 streams:
-  - {{name: cam, count: 8, fps: 6, slo_ms: 500, link: {{mbps: 20}}}}
+  - {{name: cam, count: {count}, fps: 6, slo_ms: 500, link: {{mbps: 20}}}}
 """
 JOULES = "objective: joules, price_per_joule: 0.1"
 
 
 @pytest.fixture
 def simulated(tmp_path):
-    def run(objective, zoo="loudva", device="jetson-agx-xavier"):
+    def run(objective, zoo="loudva", device="jetson-agx-xavier", count=8):
         path = tmp_path / "scenario.yaml"
-        path.write_text(SCENARIO.format(objective=objective, zoo=zoo, device=device))
+        path.write_text(SCENARIO.format(objective=objective, zoo=zoo, device=device, count=count))
         plans, energy = [], []
         simulation = Simulation(
             read_scenario(path), Observers(on_plan=plans.extend, on_energy=energy.append)
@@ -74,10 +74,10 @@ def test_devices_without_energy_are_one_clear_line(simulated):
 def test_plans_choose_among_the_clocks_that_are_named_and_an_idle_device_still_parks(simulated):
     spent_mj = []
     for more in ("", ", no_parking: true"):
-        _, plans, _ = simulated(f"{JOULES}, clocks_mhz: '1377'{more}")
+        _, plans, _ = simulated(f"{JOULES}, clocks_mhz: '1377'{more}", count=1)
         assert {one.clock_mhz for one in plans} == {1377.0}
         spent_mj.append(max(one.total_mj for one in plans))
-    assert spent_mj[0] < 0.99 * spent_mj[1]
+    assert spent_mj[0] < 0.9 * spent_mj[1]
 
 
 @pytest.mark.parametrize(
