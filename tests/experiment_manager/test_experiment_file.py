@@ -234,7 +234,7 @@ def test_a_folder_of_results_does_not_hide_the_experiment_of_its_name(
 
 
 def test_a_name_of_no_experiment_is_answered_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match=r"^smal: is neither a file .*: cpu, paper, .*, small$"):
+    with pytest.raises(UsageError, match=r"^smal: is neither a file .*: cpu, energy, .*, small$"):
         find_experiment(Path("smal"))
 
 
