@@ -8,6 +8,7 @@ import itertools
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,7 @@ from .making import Facts, PictureMaker, maker_of
 
 VERSION: Final = 1  # to be raised whenever the same video would be kept otherwise
 KEPT_QUALITY: Final = 90  # of the pictures themselves
+UNUSED_S: Final = 30 * 86_400.0
 _AT_ONCE: Final = 32  # raw pictures are of 3 MB
 _BUSY_S: Final = 60.0
 _TRUTH_COLUMNS: Final = 6
@@ -56,6 +58,7 @@ class Video:
         self._path = own_path("videos", Path(name))
         with self._opened() as store:
             store.executescript(_TABLES)
+        _keep_used(self._path)
 
     def picture(self, number: int) -> Image:
         """A picture as it is kept.
@@ -225,6 +228,15 @@ def seen_by(camera: LiveCamera) -> VideoCamera:
 def open_video(source: str) -> Video:
     """The video of a source, the same one for all; errors as of `maker_of`."""
     return Video(maker_of(source))
+
+
+def _keep_used(path: Path) -> None:
+    """Notes that a video is used, and lets go of those beside it that nobody used for a month."""
+    with contextlib.suppress(OSError):  # another process may do the same
+        os.utime(path)
+        for other in path.parent.glob("*.sqlite"):
+            if time.time() - other.stat().st_mtime > UNUSED_S:
+                other.unlink()
 
 
 @contextlib.contextmanager

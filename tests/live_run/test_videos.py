@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import av
@@ -121,6 +123,18 @@ def test_another_street_or_another_program_has_a_file_of_its_own(
     (tmp_path / "other.py").write_text("")
     monkeypatch.setattr(making.fits, "__file__", str(tmp_path / "other.py"))
     assert DrawnStreet("scene:1").facts.digest not in digests
+
+
+def test_what_nobody_used_for_a_month_is_let_go_of(cache: Path) -> None:
+    Video(DrawnStreet("drawn:night"))
+    (old,) = cache.rglob("*.sqlite")
+    long_ago = time.time() - videos.UNUSED_S - 60
+    os.utime(old, (long_ago, long_ago))
+    Video(DrawnStreet("drawn:night"))
+    assert old.exists(), "it is used"
+    os.utime(old, (long_ago, long_ago))
+    Video(DrawnStreet("drawn:dense"))
+    assert [one.name.partition("-")[2][:5] for one in cache.rglob("*.sqlite")] == ["dense"]
 
 
 def test_a_camera_starts_at_its_place_and_goes_round_when_the_video_is_over() -> None:
