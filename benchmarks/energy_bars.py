@@ -54,7 +54,7 @@ class Load:
     variant: str
     prices: tuple[float, ...] = (0.1,)
     has_statics: bool = True
-    batchers: tuple[str, ...] = ("deadline", "interval:200")
+    batchers: tuple[str, ...] = ("deadline", "patient")
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def loads(folder: Path) -> Iterator[Load]:
                 f"yolov4-{side}",
                 VIDEO_PRICES,
                 has_statics=False,
-                batchers=("deadline",),
+                batchers=("deadline", "patient"),
             )
 
 

@@ -28,6 +28,8 @@ MIN_BATCHING_GAIN_RATIO = 0.1
 MAX_LOAD_RATIO = 0.98
 # A wait that ends with a drop is this much longer, so that the frame is past hope by then.
 PAST_HOPE_MS = 1.0
+# What a patient batch leaves for its start and for its answers.
+PATIENCE_MARGIN_MS = 10.0
 # Bounds on outcomes leave so much for rounding.
 BOUND_SLACK_MS = 1e-3
 
@@ -62,6 +64,10 @@ class DeadlineBatcher:
     A frame has to be in time at the p99; only where no decoded frame can, at the median. What cannot be in time
     even alone at the median is dropped, decoded or not.
     """
+
+    def __init__(self, *, is_patient: bool = False) -> None:
+        """Runs frames as soon as that is sensible; if patient, as late as a full batch would be in time, to save energy."""
+        self._is_patient = is_patient
 
     def decide(
         self, queue: Sequence[QueuedFrame], device: DeviceState, now_ms: float
@@ -99,7 +105,10 @@ class DeadlineBatcher:
             if if_waited.value >= outcome.value + 1 and decoded_ms > now_ms:
                 return BatchDecision(drop=drop, wait_until_ms=decoded_ms)
         elif len(run) == len(frames):
-            start_ms = _latest_sensible_start(frames, device, latency)
+            if self._is_patient:
+                start_ms = _latest_full_start(frames, device, latency)
+            else:
+                start_ms = _latest_sensible_start(frames, device, latency)
             if start_ms > now_ms:
                 return BatchDecision(drop=drop, wait_until_ms=start_ms)
             return BatchDecision(run=tuple(frame.key for frame in frames), drop=drop)
@@ -223,6 +232,15 @@ def _play_forward(
     if num_in_time < num_frames:
         value -= busy_ms / latency.frame_ms
     return _Outcome(round(value, 6), -round(busy_ms, 6), -size)
+
+
+def _latest_full_start(
+    frames: Sequence[QueuedFrame], device: DeviceState, latency: _Latency
+) -> float:
+    """Returns until when a batch of all waiting frames can wait to become as large as planned; may be past."""
+    if len(frames) >= device.batch_size:
+        return frames[0].arrived_ms
+    return frames[0].deadline_ms - latency.bound[device.batch_size] - PATIENCE_MARGIN_MS
 
 
 def _latest_sensible_start(

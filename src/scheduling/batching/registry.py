@@ -12,14 +12,14 @@ from .fair_share import FairShareBatcher
 from .loudva import LoudVABatcher
 from .port import Batcher
 
-NAMES = ("deadline", "fair", "loudva", "fixed:FRAMES", "interval:MILLISECONDS")
+NAMES = ("deadline", "patient", "fair", "loudva", "fixed:FRAMES", "interval:MILLISECONDS")
 MAX_BATCH_SIZE = 256
 MAX_INTERVAL_MS = 60_000.0
 NO_WEIGHTS: Mapping[str, int] = MappingProxyType({})
 
 
 def batcher(name: str, weights: Mapping[str, int] = NO_WEIGHTS) -> Batcher:
-    """Returns a fresh batcher: `deadline`, `fair`, `loudva`, `fixed:8` for a size, `interval:20` for milliseconds.
+    """Returns a fresh batcher: `deadline`, `patient`, `fair`, `loudva`, `fixed:8` for a size, `interval:20` for milliseconds.
 
     `weights` are those of tenants, which may change at any time; who is not there has that of priority 0.
 
@@ -27,8 +27,8 @@ def batcher(name: str, weights: Mapping[str, int] = NO_WEIGHTS) -> Batcher:
         ValueError: listing the names there are, or naming a bad number.
     """
     kind, _, number = name.partition(":")
-    if name == "deadline":
-        return DeadlineBatcher()
+    if name in ("deadline", "patient"):
+        return DeadlineBatcher(is_patient=name == "patient")
     if name == "fair":
         return FairShareBatcher(weights)
     if name == "loudva":

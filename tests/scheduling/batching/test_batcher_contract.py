@@ -13,7 +13,10 @@ from moonjelly.scheduling.batching.port import DeviceState, QueuedFrame
 from moonjelly.scheduling.batching.registry import batcher
 from moonjelly.scheduling.slowness import Slowness
 
-NAMES = ("deadline", "fair", "loudva", "fixed:1", "fixed:4", "interval:5", "interval:50")
+NAMES = (
+    *("deadline", "patient", "fair", "loudva"),
+    *("fixed:1", "fixed:4", "interval:5", "interval:50"),
+)
 NOW_MS = 1000.0
 
 
@@ -85,7 +88,7 @@ def test_a_queue_that_nothing_joins_comes_to_an_end(name, queue, device):
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(
-        ValueError, match="must be one of deadline, fair, loudva, fixed:FRAMES, interval:MILLIS"
+        ValueError, match="must be one of deadline, patient, fair, loudva, fixed:FRAMES"
     ):
         batcher("magic")
 

@@ -34,7 +34,7 @@ BY_CLOCK = {
     for mhz in (300.0, 600.0, 1200.0)
 }
 SIDES_PX = dict.fromkeys(PUBLISHED, 128) | {"a": 32, "b": 64, "c": 64, "d": 96}
-BATCHERS = ("deadline", "fair", "fixed:3", "interval:30")
+BATCHERS = ("deadline", "patient", "fair", "fixed:3", "interval:30")
 times = st.integers(0, 60).map(float)
 
 
@@ -249,6 +249,11 @@ class OverlappingDevice(Device):
     num_loaded = 2
 
 
+class PatientDevice(Device):
+    batching = "patient"
+    depth = 2
+
+
 class FairDevice(Device):
     batching = "fair"
     depth = 2
@@ -379,6 +384,7 @@ LIMITS = settings(max_examples=60, stateful_step_count=60, deadline=None)
 for machine in (
     Device,
     OverlappingDevice,
+    PatientDevice,
     FairDevice,
     FixedDevice,
     IntervalDevice,
@@ -389,6 +395,7 @@ for machine in (
     machine.TestCase.settings = LIMITS
 TestDevice = Device.TestCase
 TestOverlappingDevice = OverlappingDevice.TestCase
+TestPatientDevice = PatientDevice.TestCase
 TestFairDevice = FairDevice.TestCase
 TestFixedDevice = FixedDevice.TestCase
 TestIntervalDevice = IntervalDevice.TestCase
