@@ -1,4 +1,4 @@
-"""What a test leaves behind fails it: processes, threads and open files of its module, tasks of its event loop.
+"""What a test leaves behind fails it: processes, threads, open files and another scheduling policy of its module, tasks of its event loop.
 
 A module is looked at when its last test has been torn down, as its fixtures may hold what they like until then.
 """
@@ -75,8 +75,9 @@ def what_is_left(
 
 
 def what_is_there() -> Counter[str]:
-    """Threads of this process, files that it has open, and programs that tests have started."""
+    """Threads of this process, how urgent it is, files that it has open, and programs that tests have started."""
     there = Counter(f"thread {one.name}" for one in threading.enumerate())
+    there[f"scheduling policy {os.sched_getscheduler(0)}"] = 1
     there.update(f"file {name}" for name in _open_files())
     there.update(f"process {words}" for words in _programs())
     return Counter({one: n for one, n in there.items() if not LIBRARIES_KEEP.search(one)})
