@@ -214,7 +214,7 @@ def loads(folder: Path) -> Iterator[Load]:
                 f"yolov4-{side}",
                 VIDEO_PRICES,
                 has_statics=False,
-                batchers=("deadline", "patient"),
+                batchers=("deadline",),
             )
 
 
