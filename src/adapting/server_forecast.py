@@ -59,15 +59,20 @@ class ServerForecast:
         self._mean = ServerTimes(busy_ms, batch_ms)
         wait_factor = WAIT_DECAY * self._wait_factor
         self._wait_factor = wait_factor if wait_factor > 1.0 else 1.0
-        wait_ms = self._wait_factor * batch_ms
         self._waits_ms.append(times.waited_ms if times.waited_ms > 0.0 else 0.0)
-        longest_ms = max(self._waits_ms)
-        self.taken_ms = [
-            busy_ms + (wait if (wait := ratio * wait_ms) < longest_ms else longest_ms)
-            for ratio in WAIT_RATIOS
-        ]
+        self._foresee(self._mean)
 
     def gave_up(self) -> None:
         """A frame was given up because its time was over: it needs more than was left to it, nobody knows how much."""
         self._wait_factor = min(MOST_WAIT, WAIT_GROWTH * self._wait_factor)
         self._waits_ms.append(math.inf)
+        if self._mean is not None:  # else nothing is known
+            self._foresee(self._mean)
+
+    def _foresee(self, mean: ServerTimes) -> None:
+        wait_ms = self._wait_factor * mean.batch_ms
+        longest_ms = max(self._waits_ms)
+        self.taken_ms = [
+            mean.busy_ms + (wait if (wait := ratio * wait_ms) < longest_ms else longest_ms)
+            for ratio in WAIT_RATIOS
+        ]

@@ -36,3 +36,16 @@ def test_a_server_that_does_not_say_how_long_frames_wait_is_not_taken_to_be_idle
         server.answered(ServerTimes(12.0, 10.0))
     assert server.taken_ms == pytest.approx(IN_DOUBT_MS)
     assert not ServerTimes(12.0, 10.0, math.nan).are_sound
+
+
+def test_frames_that_are_given_up_one_after_the_other_make_it_expect_more_each_time() -> None:
+    forecast = ServerForecast()
+    for _ in range(200):
+        forecast.answered(ServerTimes(2.0, 20.0, 1.0))
+    expected = [forecast.taken_ms[-1]]
+    for _ in range(6):
+        forecast.gave_up()
+        expected.append(forecast.taken_ms[-1])
+    assert expected[0] == pytest.approx(3.0)
+    assert expected == sorted(expected)
+    assert expected[-1] == pytest.approx(2 + 0.9 * 3 * 20, rel=0.01)

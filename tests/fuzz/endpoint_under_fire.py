@@ -63,7 +63,9 @@ class EndpointUnderFire:
 
     async def _start(self) -> None:
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
-        self.harness = harness_module.Harness(harness_module.make_config(max_sessions=64))
+        self.harness = harness_module.Harness(
+            harness_module.make_config(max_sessions=64, address_registers_per_s=1e6)
+        )
         await self.harness.start()
 
     def shoot(self, shot: Callable[[Any], Coroutine[Any, Any, None]]) -> None:

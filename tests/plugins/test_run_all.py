@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,12 @@ def test_the_suite_passes_if_both_halves_do(tmp_path: Path, failing: str | None)
         f"sys.exit(names['main'](['--rootdir={tmp_path}', '-c', '/dev/null'], pathlib.Path({str(tmp_path)!r})))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"},
     )
     assert run.returncode == int(failing is not None)
     assert run.stdout.count("1 passed") == 2 - run.returncode

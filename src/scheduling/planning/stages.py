@@ -123,7 +123,10 @@ class StagedPlanner:
             part = replace(problem, streams=streams)
             new = self._planner.plan(part, best or previous, random)
             best = new if best is None else _with_what_is_left(part, best, new)
-        return plan if best is None else self._improved(problem, best, random)
+        if best is None:
+            return plan
+        best = self._improved(problem, best, random)
+        return max(best, plan, key=lambda one: served_by_stage(stages, one))
 
     def _improved(self, problem: Problem, best: Plan, random: Random) -> Plan:
         """The same streams, with variants chosen for all of them together where that serves them all."""
