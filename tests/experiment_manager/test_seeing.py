@@ -89,7 +89,6 @@ def test_an_answer_is_what_the_variant_finds_in_the_frame_as_it_was_sent() -> No
 def test_simulated_runs_have_real_scores_and_say_whose_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "mine.yaml").write_text(FILE)
     (run,) = read_experiment(tmp_path / "mine.yaml").runs()
     doing: list[str] = []
@@ -99,7 +98,6 @@ def test_simulated_runs_have_real_scores_and_say_whose_they_are(
         problems = run_simulated(run, folder, lambda _, __, words="": doing.append(words), {})
         assert problems == []
         monkeypatch.setattr(remembered, "PictureRunner", None)  # nobody has to look again
-    assert doing[0].startswith("encoded ")
     assert any(words.startswith("found what is in ") for words in doing)
     summary, outcome = read_summary(first), read_outcome(first)
     assert summary.total.in_time > 10
