@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 IN_A_CHILD = """
-import faulthandler, os, sys
+import faulthandler, os, sys, time
 from moonjelly import client as sdk
 import numpy as np
 
@@ -50,6 +50,7 @@ CASES = {
     """,
     "the entered stream": """
         with sdk.connect_sync(ADDRESS) as client, client.stream(SOURCE, **STREAM) as stream:
+            time.sleep(0.5)  # as below
             fork(lambda: list(stream))
     """,
     "without async, in a fork with async": """
@@ -83,6 +84,7 @@ CASES = {
     """,
     "inside the block": """
         with sdk.connect_sync(ADDRESS) as client, client.stream(SOURCE, **STREAM) as stream:
+            time.sleep(0.5)  # gRPC cannot take part in a fork while threads are in it
             child = os.fork()
             if not child:
                 faulthandler.dump_traceback_later(25, exit=True)
